@@ -1,0 +1,18 @@
+//! What every Mayfly process does before and after its own work: read settings and secrets, set up logs, bind
+//! listeners, serve HTTP, and come to an orderly end.
+//!
+//! Knows nothing of messages, configs or the services.
+
+mod error_chain;
+pub mod http;
+mod lifecycle;
+mod listen;
+mod secret;
+mod secret_file;
+pub mod telemetry;
+
+pub use error_chain::ErrorChain;
+pub use lifecycle::{DRAIN_LIMIT, Ended, Lifecycle, TaskError};
+pub use listen::{BindError, bind};
+pub use secret::Secret;
+pub use secret_file::{SecretFileError, create_or_read, read};

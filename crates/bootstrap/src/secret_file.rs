@@ -1,0 +1,161 @@
+//! Secrets in files: made once with mode 0600, then only read.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use crate::Secret;
+
+/// Larger than any keyring or token; keeps a wrong path (a device, a database) from filling the memory.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A file with a secret cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    /// It cannot be opened or read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be made.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Other users of the machine may read or change it.
+    #[error("{} may be read by others (its mode is {mode:o}): run chmod 600 on it", path.display())]
+    OpenToOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It holds nothing, or more than any secret.
+    #[error("{} is empty, too large or not text", path.display())]
+    NoSecret {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads the secret in the file at `path`, without the line break that editors leave at its end.
+///
+/// # Errors
+///
+/// [`SecretFileError`] when it cannot be read, or is empty or over 1 MiB, or is not UTF-8. Who else may read the file is
+/// not our business here: container secrets are often mounted readable.
+pub fn read(path: &Path) -> Result<Secret, SecretFileError> {
+    let file = File::open(path).map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
+    read_open(file, path)
+}
+
+/// Reads the secret in the file at `path`; makes the file first, with what `make` answers and mode 0600, when it is not there.
+/// Its folder is made too, with mode 0700. Two processes may do this at once: both get the secret that won.
+///
+/// # Errors
+///
+/// [`SecretFileError`]; also when other users may read the file, since then it was not made here.
+pub fn create_or_read(
+    path: &Path,
+    make: impl FnOnce() -> Result<Secret, io::Error>,
+) -> Result<Secret, SecretFileError> {
+    if !path.exists() {
+        create(path, make).map_err(|source| SecretFileError::Write { path: path.to_owned(), source })?;
+    }
+    let unreadable = |source| SecretFileError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SecretFileError::OpenToOthers { path: path.to_owned(), mode });
+    }
+    read_open(file, path)
+}
+
+/// Written beside its place and linked into it, so that nobody ever sees half a secret and nobody's is overwritten.
+fn create(path: &Path, make: impl FnOnce() -> Result<Secret, io::Error>) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_private_dir(folder)?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}.new", std::process::id()));
+    let draft = PathBuf::from(draft);
+    let written = write_new(&draft, &make()?).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    });
+    fs::remove_file(&draft)?;
+    written?;
+    File::open(folder)?.sync_all()
+}
+
+fn create_private_dir(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn write_new(path: &Path, secret: &Secret) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(secret.expose().as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+fn read_open(file: File, path: &Path) -> Result<Secret, SecretFileError> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim_end_matches(['\r', '\n']);
+    if text.is_empty() || bytes.len() as u64 > MAX_BYTES {
+        return Err(SecretFileError::NoSecret { path: path.to_owned() });
+    }
+    Ok(Secret::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make(secret: &str) -> impl FnOnce() -> Result<Secret, io::Error> {
+        let secret = Secret::new(secret.to_owned());
+        move || Ok(secret)
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/token");
+        assert_eq!(create_or_read(&path, make("first")).unwrap().expose(), "first");
+        assert_eq!(create_or_read(&path, make("second")).unwrap().expose(), "first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the draft is gone");
+    }
+
+    #[test]
+    fn a_secret_open_to_others_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        create_or_read(&path, make("secret")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = create_or_read(&path, make("other"));
+        assert!(matches!(refused, Err(SecretFileError::OpenToOthers { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn an_empty_file_holds_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "\n").unwrap();
+        assert!(matches!(read(&path), Err(SecretFileError::NoSecret { .. })));
+    }
+}

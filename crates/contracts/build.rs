@@ -1,0 +1,41 @@
+//! Compiles `proto/` with protox, so that no `protoc` is needed, and keeps the descriptor set for reflection.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const PROTO_DIR: &str = "../../proto";
+
+const FILES: [&str; 5] = [
+    "mayfly/config/v1/app_config.proto",
+    "mayfly/config/v1/config_service.proto",
+    "mayfly/error/v1/error_reason.proto",
+    "mayfly/message/v1/message_service.proto",
+    "mayfly/message/v1/message_state.proto",
+];
+
+/// Messages that carry a secret in a field of their own; `src/redacted.rs` gives each a `Debug` that hides it.
+const SECRET_MESSAGES: [&str; 7] = [
+    ".mayfly.config.v1.AppConfig",
+    ".mayfly.message.v1.BurnMessageRequest",
+    ".mayfly.message.v1.CreateMessageRequest",
+    ".mayfly.message.v1.CreateMessageResponse",
+    ".mayfly.message.v1.LookupMessageRequest",
+    ".mayfly.message.v1.ViewMessageRequest",
+    ".mayfly.message.v1.ViewMessageResponse",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // `compile_fds` knows nothing of the files behind the descriptors, so we say when to run again.
+    println!("cargo:rerun-if-changed={PROTO_DIR}");
+
+    let descriptors = protox::compile(FILES, [PROTO_DIR])?;
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("mayfly.fds"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        // `StoreChannel` is the transport; a `connect` that takes an address would go around it.
+        .build_transport(false)
+        .skip_debug(SECRET_MESSAGES)
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The contracts between Mayfly's processes: code generated from `proto/`, the reasons that errors carry, and
+//! [`StoreChannel`], over which the generated clients reach the store.
+//!
+//! What a call means stands in the `.proto` files and nowhere else.
+
+mod channel;
+mod reason;
+mod redacted;
+
+pub use channel::{InvalidStoreUrl, StoreChannel};
+pub use reason::{ERROR_DOMAIN, FieldFault, Situation};
+
+/// The error reasons of `mayfly.error.v1`.
+pub mod error {
+    include!(concat!(env!("OUT_DIR"), "/mayfly.error.v1.rs"));
+}
+
+/// `mayfly.message.v1`: one-time messages.
+#[expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code")]
+pub mod message {
+    include!(concat!(env!("OUT_DIR"), "/mayfly.message.v1.rs"));
+}
+
+/// `mayfly.config.v1`: the bot's configuration.
+#[expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code")]
+pub mod config {
+    include!(concat!(env!("OUT_DIR"), "/mayfly.config.v1.rs"));
+}
+
+/// All of `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for server reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mayfly.fds"));
