@@ -25,6 +25,7 @@ const SECRET_MESSAGES: [&str; 7] = [
     ".mayfly.message.v1.ViewMessageResponse",
 ];
 
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
 fn main() -> Result<(), Box<dyn Error>> {
     // `compile_fds` knows nothing of the files behind the descriptors, so we say when to run again.
     println!("cargo:rerun-if-changed={PROTO_DIR}");

@@ -1,1 +1,17 @@
-//! x
+//! The store: `MessageService` and `ConfigService` over a database. The only code that sees the database.
+//!
+//! `grpc/` turns calls into [`domain`] values, `storage/` keeps them, `domain/` knows neither. A call travels
+//! `grpc/message_service.rs` → `storage/messages.rs` → `storage/writer.rs` → `storage/batch.rs`, and back once.
+
+mod domain;
+mod error;
+mod grpc;
+mod settings;
+mod storage;
+mod store;
+
+pub use domain::{Clock, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock, Timestamp};
+pub use error::StoreError;
+pub use settings::{DataSettings, LimitSettings, SettingsError, StoreSettings, TokenSettings};
+pub use storage::{Database, DatabaseError, KeyringMismatch};
+pub use store::{OpenError, Store};

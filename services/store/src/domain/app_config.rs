@@ -1,0 +1,254 @@
+//! One app config: what a bot needs to sign in to Telegram.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::Timestamp;
+use crate::StoreError;
+
+/// Longest session name in characters, and longest secret in bytes.
+const MAX_LENGTH: usize = 255;
+
+/// Identifies an app config; greater than zero, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AppConfigId(i64);
+
+impl AppConfigId {
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] for the field `field` when it is not greater than zero.
+    pub(crate) fn parse(field: &'static str, id: i64) -> Result<Self, StoreError> {
+        if id > 0 { Ok(Self(id)) } else { Err(StoreError::field(field, "must be greater than zero")) }
+    }
+
+    /// The id that the database gave.
+    pub(crate) fn from_column(id: i64) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// A name for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionName(String);
+
+impl SessionName {
+    pub(crate) const FIELD: &'static str = "app_config.session_name";
+
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is blank, too long, or has control characters.
+    pub(crate) fn parse(name: String) -> Result<Self, StoreError> {
+        let fault = if name.trim().is_empty() {
+            "must not be blank"
+        } else if name.chars().count() > MAX_LENGTH {
+            "must be at most 255 characters"
+        } else if name.chars().any(char::is_control) {
+            "must not have control characters"
+        } else {
+            return Ok(Self(name));
+        };
+        Err(StoreError::field(Self::FIELD, fault))
+    }
+
+    /// A name that was checked before it was stored.
+    pub(crate) fn from_column(name: String) -> Self {
+        Self(name)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The application's id at Telegram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ApiId(i64);
+
+impl ApiId {
+    pub(crate) const FIELD: &'static str = "app_config.api_id";
+
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is not between 1 and 2,147,483,647.
+    pub(crate) fn parse(id: i64) -> Result<Self, StoreError> {
+        if (1..=i64::from(i32::MAX)).contains(&id) {
+            Ok(Self(id))
+        } else {
+            Err(StoreError::field(Self::FIELD, "must be between 1 and 2147483647"))
+        }
+    }
+
+    /// An id that was checked before it was stored.
+    pub(crate) fn from_column(id: i64) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// The application's hash at Telegram. Secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ApiHash(Zeroizing<String>);
+
+impl ApiHash {
+    pub(crate) const FIELD: &'static str = "app_config.api_hash";
+
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is not 1 to 255 visible ASCII characters.
+    pub(crate) fn parse(hash: String) -> Result<Self, StoreError> {
+        let hash = Zeroizing::new(hash);
+        if (1..=MAX_LENGTH).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(hash))
+        } else {
+            Err(StoreError::field(Self::FIELD, "must be 1 to 255 visible ASCII characters"))
+        }
+    }
+
+    /// A hash that was checked before it was sealed.
+    pub(crate) fn unsealed(hash: Zeroizing<String>) -> Self {
+        Self(hash)
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The first two characters, then `x`: `b1xxxx…`, as long as a hash is.
+    pub(crate) fn masked(&self) -> String {
+        mask(&self.0, 2, 30)
+    }
+}
+
+/// The bot's token from @BotFather. Secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct BotToken(Zeroizing<String>);
+
+impl BotToken {
+    pub(crate) const FIELD: &'static str = "app_config.bot_token";
+
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is not of the form that @BotFather gives.
+    pub(crate) fn parse(token: String) -> Result<Self, StoreError> {
+        let token = Zeroizing::new(token);
+        let well_formed = token.split_once(':').is_some_and(|(id, secret)| {
+            let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+            let symbols = secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+            digits && symbols && !secret.is_empty()
+        });
+        if well_formed && token.len() <= MAX_LENGTH {
+            Ok(Self(token))
+        } else {
+            let fault = "must be as @BotFather gives it: digits, a colon, then letters, digits, _ and -";
+            Err(StoreError::field(Self::FIELD, fault))
+        }
+    }
+
+    /// A token that was checked before it was sealed.
+    pub(crate) fn unsealed(token: Zeroizing<String>) -> Self {
+        Self(token)
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The bot's public id, the first three characters of the secret, then `x`: `1000000000:AAHxxxx…`.
+    pub(crate) fn masked(&self) -> String {
+        match self.0.split_once(':') {
+            Some((id, secret)) => format!("{id}:{}", mask(secret, 3, 32)),
+            None => mask(&self.0, 0, 32),
+        }
+    }
+}
+
+/// The first `shown` characters and `hidden` times `x`. A secret so short that this would give away a quarter of it shows
+/// nothing; its length never shows.
+fn mask(secret: &str, shown: usize, hidden: usize) -> String {
+    let shown = if secret.len() < 4 * shown { 0 } else { shown };
+    secret.chars().take(shown).chain(std::iter::repeat_n('x', hidden)).collect()
+}
+
+macro_rules! hide_in_debug {
+    ($($secret:ident),*) => {$(
+        impl fmt::Debug for $secret {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(stringify!($secret))
+            }
+        }
+    )*};
+}
+
+hide_in_debug!(ApiHash, BotToken);
+
+/// An app config as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewAppConfig {
+    pub(crate) session_name: SessionName,
+    pub(crate) api_id: ApiId,
+    pub(crate) api_hash: ApiHash,
+    pub(crate) is_active: bool,
+    pub(crate) is_bot: bool,
+    pub(crate) bot_token: BotToken,
+}
+
+/// An app config as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AppConfig {
+    pub(crate) id: AppConfigId,
+    pub(crate) settings: NewAppConfig,
+    pub(crate) update_time: Timestamp,
+}
+
+/// Which fields of an app config become what; `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AppConfigChange {
+    pub(crate) session_name: Option<SessionName>,
+    pub(crate) api_id: Option<ApiId>,
+    pub(crate) api_hash: Option<ApiHash>,
+    pub(crate) is_active: Option<bool>,
+    pub(crate) is_bot: Option<bool>,
+    pub(crate) bot_token: Option<BotToken>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_as_documented() {
+        let hash = ApiHash::parse("b1946ac92492d2347c6235b4d2611184".into()).unwrap();
+        assert_eq!(hash.masked(), format!("b1{}", "x".repeat(30)));
+        let token = BotToken::parse("1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw".into()).unwrap();
+        assert_eq!(token.masked(), format!("1000000000:AAH{}", "x".repeat(32)));
+        assert_eq!(BotToken::parse("1:short".into()).unwrap().masked(), format!("1:{}", "x".repeat(32)));
+    }
+
+    #[test]
+    fn fields_out_of_range_are_refused() {
+        assert!(ApiId::parse(0).is_err() && ApiId::parse(1 << 31).is_err());
+        assert!(SessionName::parse(" ".into()).is_err() && SessionName::parse("x".repeat(256)).is_err());
+        assert!(SessionName::parse("\u{e9}".repeat(255)).is_ok());
+        for token in ["", "1000000000", ":AAH", "x:AAH", "1:", "1:A H", "1:A\n"] {
+            assert!(BotToken::parse(token.into()).is_err(), "{token:?}");
+        }
+        for hash in ["", "a b", &"x".repeat(256)] {
+            assert!(ApiHash::parse(hash.into()).is_err(), "{hash:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown =
+            format!("{:?} {:?}", ApiHash::parse("needle".into()).unwrap(), BotToken::parse("1:needle".into()).unwrap());
+        assert!(!shown.contains("needle"), "{shown}");
+    }
+}

@@ -1,0 +1,199 @@
+//! The keyring: the store's own share of every seal, kept in a file outside the database and its backups.
+//!
+//! The file is JSON: `{"keys":[{"id":"…","key":"…"}]}`, oldest first. A key is 32 random bytes, written as 64 hexadecimal
+//! digits; its id is derived from it, so a wrong or damaged key shows at once.
+
+use hkdf::Hkdf;
+use mayfly_bootstrap::Secret;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{EntropyError, random};
+
+const KEY_ID_DOMAIN: &[u8] = b"mayfly key id v1";
+
+/// Names a key without telling anything about it: 16 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct KeyId(String);
+
+impl KeyId {
+    /// The name that the database holds.
+    pub(crate) fn from_column(id: String) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One key of the keyring.
+#[derive(Clone)]
+pub(crate) struct Key {
+    id: KeyId,
+    bytes: KeyBytes,
+}
+
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+struct KeyBytes([u8; 32]);
+
+impl Key {
+    pub(crate) fn generate() -> Result<Self, EntropyError> {
+        Ok(Self::new(&*random()?))
+    }
+
+    fn new(bytes: &[u8; 32]) -> Self {
+        let mut key = Self { id: KeyId(String::new()), bytes: KeyBytes(*bytes) };
+        let mut id = [0; 8];
+        key.derive(&[], &[KEY_ID_DOMAIN], &mut id);
+        key.id = KeyId(hex::encode(id));
+        key
+    }
+
+    pub(crate) fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// Fills `output` from this key, `secret` and the parts of `info`: HKDF-SHA256 (RFC 5869) with the key as salt.
+    pub(super) fn derive<const N: usize>(&self, secret: &[u8], info: &[&[u8]], output: &mut [u8; N]) {
+        const { assert!(N <= 255 * 32, "HKDF-SHA256 gives no more") };
+        // An empty secret still leaves the key: HMAC with the key over nothing is as good a root as any.
+        let root = Hkdf::<Sha256>::new(Some(&self.bytes.0), secret);
+        if root.expand_multi_info(info, output).is_err() {
+            unreachable!("the length was checked when this was compiled");
+        }
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The keys of a store, oldest first and never empty. The newest seals; all open.
+#[derive(Clone, Debug)]
+pub(crate) struct Keyring {
+    older: Vec<Key>,
+    newest: Key,
+}
+
+/// A keyring file does not hold a keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeyring {
+    /// It has another form.
+    #[error("it is not a JSON object with keys of 64 hexadecimal digits each")]
+    Malformed,
+    /// There is nothing to seal with.
+    #[error("it holds no key")]
+    Empty,
+    /// An id does not belong to its key.
+    #[error("a key does not fit its id, so one of them was damaged")]
+    Damaged,
+}
+
+impl Keyring {
+    /// A keyring with one new key.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system gives no randomness.
+    pub(crate) fn generate() -> Result<Self, EntropyError> {
+        Ok(Self { older: Vec::new(), newest: Key::generate()? })
+    }
+
+    /// Reads what a keyring file holds.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeyring`], without a word of what was in the file.
+    pub(crate) fn from_json(json: &Secret) -> Result<Self, InvalidKeyring> {
+        let file: KeyringFile = serde_json::from_str(json.expose()).map_err(|_| InvalidKeyring::Malformed)?;
+        let mut older = file.keys.iter().map(KeyEntry::parse).collect::<Result<Vec<_>, _>>()?;
+        let newest = older.pop().ok_or(InvalidKeyring::Empty)?;
+        Ok(Self { older, newest })
+    }
+
+    /// What a keyring file holds.
+    pub(crate) fn to_json(&self) -> Secret {
+        let keys = self.keys().map(KeyEntry::of).collect();
+        // Strings in a struct: there is nothing in it that JSON cannot say.
+        Secret::new(serde_json::to_string_pretty(&KeyringFile { keys }).unwrap_or_default())
+    }
+
+    /// The key that seals.
+    pub(crate) fn newest(&self) -> &Key {
+        &self.newest
+    }
+
+    /// All keys, oldest first.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.older.iter().chain(std::iter::once(&self.newest))
+    }
+
+    /// The key named `id`.
+    pub(crate) fn key(&self, id: &KeyId) -> Option<&Key> {
+        self.keys().find(|key| key.id() == id)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyringFile {
+    keys: Vec<KeyEntry>,
+}
+
+#[derive(Serialize, Deserialize, ZeroizeOnDrop)]
+struct KeyEntry {
+    id: String,
+    key: String,
+}
+
+impl KeyEntry {
+    fn of(key: &Key) -> Self {
+        Self { id: key.id.0.clone(), key: hex::encode(key.bytes.0) }
+    }
+
+    fn parse(&self) -> Result<Key, InvalidKeyring> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(&self.key, bytes.as_mut_slice()).map_err(|_| InvalidKeyring::Malformed)?;
+        let key = Key::new(&bytes);
+        if key.id.0 == self.id { Ok(key) } else { Err(InvalidKeyring::Damaged) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyring_survives_its_file() {
+        let keyring = Keyring::generate().unwrap();
+        let read = Keyring::from_json(&keyring.to_json()).unwrap();
+        assert_eq!(read.newest().id(), keyring.newest().id());
+        assert_eq!(read.newest().bytes.0, keyring.newest().bytes.0);
+    }
+
+    #[test]
+    fn a_damaged_key_is_noticed() {
+        let json = Keyring::generate().unwrap().to_json();
+        let key = json.expose().split('"').find(|part| part.len() == 64).unwrap().to_owned();
+        let digit = if key.starts_with('0') { "1" } else { "0" };
+        let damaged = json.expose().replace(&key, &format!("{digit}{}", &key[1..]));
+        assert_eq!(Keyring::from_json(&Secret::new(damaged)).unwrap_err(), InvalidKeyring::Damaged);
+    }
+
+    #[test]
+    fn other_files_are_no_keyrings() {
+        let read = |json: &str| Keyring::from_json(&Secret::new(json.to_owned())).unwrap_err();
+        assert_eq!(read("{}"), InvalidKeyring::Malformed);
+        assert_eq!(read(r#"{"keys":[]}"#), InvalidKeyring::Empty);
+        assert_eq!(read(r#"{"keys":[{"id":"x","key":"ab"}]}"#), InvalidKeyring::Malformed);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let keyring = Keyring::generate().unwrap();
+        assert!(!format!("{keyring:?}").contains(&hex::encode(keyring.newest.bytes.0)));
+    }
+}

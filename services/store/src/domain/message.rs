@@ -1,0 +1,183 @@
+//! One message: its id, its text, how long it lives, and what became of it.
+
+use std::{fmt, time::Duration};
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{Lifetime, Timestamp};
+use crate::StoreError;
+
+/// Identifies a message; greater than zero, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct MessageId(i64);
+
+impl MessageId {
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is not greater than zero.
+    pub(crate) fn parse(id: i64) -> Result<Self, StoreError> {
+        if id > 0 { Ok(Self(id)) } else { Err(StoreError::field("id", "must be greater than zero")) }
+    }
+
+    /// The id that the database gave.
+    pub(crate) fn from_column(id: i64) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// A text that somebody wants to read: not empty, within the store's limit. Wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct MessageText(Zeroizing<String>);
+
+impl MessageText {
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is empty, [`StoreError::TextTooLong`] when it is too long.
+    pub(crate) fn parse(text: String, limits: &Limits) -> Result<Self, StoreError> {
+        let text = Zeroizing::new(text);
+        if text.is_empty() {
+            return Err(StoreError::field("text", "must not be empty"));
+        }
+        if text.len() > limits.max_text_bytes {
+            return Err(StoreError::TextTooLong { max_bytes: limits.max_text_bytes });
+        }
+        Ok(Self(text))
+    }
+
+    /// A text that was checked before it was sealed.
+    pub(super) fn unsealed(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MessageText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MessageText")
+    }
+}
+
+/// A UUID that a caller made so that it can repeat a creation. Whoever guesses it and the text gets the token, which is no
+/// loss: they have the text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RequestId(Uuid);
+
+impl RequestId {
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is no UUID.
+    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
+        Uuid::try_parse(text).map(Self).map_err(|_| StoreError::field("request_id", "must be a UUID"))
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// What this store accepts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The longest text, in bytes of UTF-8.
+    pub(crate) max_text_bytes: usize,
+    /// The lifetime of a message whose creator says nothing.
+    pub(crate) default_ttl: Lifetime,
+    /// The longest lifetime that a creator may ask for.
+    pub(crate) max_ttl: Lifetime,
+}
+
+/// The shortest lifetime that a creator may ask for.
+const MIN_TTL: Duration = Duration::from_secs(1);
+
+impl Limits {
+    /// When a message stored `now` with the lifetime `ttl` expires; `None` for never.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when `ttl` is below one second or above the limit.
+    pub(crate) fn expire_time(&self, now: Timestamp, ttl: Option<Duration>) -> Result<Option<Timestamp>, StoreError> {
+        let lifetime = match ttl {
+            None => self.default_ttl,
+            Some(ttl) if ttl < MIN_TTL => return Err(StoreError::field("ttl", "must be at least 1 second")),
+            Some(ttl) => match self.max_ttl {
+                Lifetime::Limited(max) if ttl > max => {
+                    let max = humantime::format_duration(max);
+                    return Err(StoreError::field("ttl", format!("must be at most {max}")));
+                }
+                _ => Lifetime::Limited(ttl),
+            },
+        };
+        Ok(match lifetime {
+            Lifetime::Never => None,
+            Lifetime::Limited(ttl) => Some(now.after(ttl)),
+        })
+    }
+}
+
+/// How a message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its text was handed to its one reader.
+    Viewed,
+    /// It was erased unread by a holder of its token.
+    Burned,
+    /// It was erased unread because its lifetime was over.
+    Expired,
+}
+
+/// That a message ended, how, and when. Nothing of what was in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// It waits for its reader.
+    Unread { create_time: Timestamp, expire_time: Option<Timestamp> },
+    /// It is gone.
+    Gone(Receipt),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { max_text_bytes: 4, default_ttl: Lifetime::Never, max_ttl: Lifetime::Limited(Duration::from_secs(60)) };
+    const NOW: Timestamp = Timestamp::from_micros(1_000);
+
+    #[test]
+    fn texts_are_measured_in_bytes() {
+        assert!(MessageText::parse("four".into(), &LIMITS).is_ok());
+        assert_eq!(MessageText::parse("f\u{f6}ur".into(), &LIMITS), Err(StoreError::TextTooLong { max_bytes: 4 }));
+        assert_eq!(MessageText::parse(String::new(), &LIMITS), Err(StoreError::field("text", "must not be empty")));
+    }
+
+    #[test]
+    fn lifetimes_have_two_ends() {
+        let expire = |ttl| LIMITS.expire_time(NOW, ttl);
+        assert_eq!(expire(None), Ok(None));
+        assert_eq!(expire(Some(Duration::from_secs(60))), Ok(Some(Timestamp::from_micros(60_001_000))));
+        assert!(expire(Some(Duration::from_micros(60_000_001))).is_err());
+        assert!(expire(Some(Duration::from_micros(999_999))).is_err());
+    }
+
+    #[test]
+    fn debug_hides_the_text() {
+        let text = MessageText::parse("text".into(), &LIMITS).unwrap();
+        assert_eq!(format!("{text:?}"), "MessageText");
+    }
+}

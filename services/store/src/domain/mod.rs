@@ -1,0 +1,23 @@
+//! What Mayfly is about, with no database and no wire in it: messages, tokens, seals, keys, app configs, time.
+//!
+//! Values are checked when they are made; past that, nobody checks again.
+
+mod access_token;
+mod app_config;
+mod entropy;
+mod keyring;
+mod message;
+mod seal;
+mod time;
+
+pub(crate) use access_token::AccessToken;
+pub(crate) use app_config::{
+    ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, NewAppConfig, SessionName,
+};
+pub(crate) use entropy::{EntropyError, random};
+pub use keyring::InvalidKeyring;
+pub(crate) use keyring::{Key, KeyId, Keyring};
+pub(crate) use message::{Limits, Lookup, MessageId, MessageText, RequestId};
+pub use message::{Outcome, Receipt};
+pub(crate) use seal::{MessageSeal, SealError, Unreadable, Verifier, open_config_secret, seal_config_secret};
+pub use time::{Clock, Lifetime, SystemClock, Timestamp};

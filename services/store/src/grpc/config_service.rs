@@ -1,0 +1,243 @@
+//! `ConfigService`.
+
+use std::{pin::Pin, time::Duration};
+
+use mayfly_contracts::config::{
+    self as wire_config, CreateAppConfigRequest, CreateAppConfigResponse, DeleteAppConfigRequest,
+    DeleteAppConfigResponse, GetAppConfigRequest, GetAppConfigResponse, GetLastActiveAppConfigRequest,
+    GetLastActiveAppConfigResponse, ListAppConfigsRequest, ListAppConfigsResponse, UpdateAppConfigRequest,
+    UpdateAppConfigResponse, WatchLastActiveAppConfigRequest, WatchLastActiveAppConfigResponse,
+    config_service_server::ConfigService,
+};
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::{
+    credentials::{Caller, Credentials},
+    wire,
+};
+use crate::{
+    StoreError,
+    domain::{ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, NewAppConfig, SessionName},
+    storage::AppConfigs,
+};
+
+/// The most that one page holds.
+const MAX_PAGE_SIZE: u64 = 100;
+/// How often a watcher looks for changes that another store made.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Answers calls from the collection of app configs.
+pub(super) struct ConfigGrpc {
+    pub(super) configs: AppConfigs,
+    pub(super) credentials: Credentials,
+    pub(super) stop: CancellationToken,
+}
+
+/// Whether a caller gets to see secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    Clear,
+    Masked,
+}
+
+#[tonic::async_trait]
+impl ConfigService for ConfigGrpc {
+    async fn create_app_config(
+        &self,
+        request: Request<CreateAppConfigRequest>,
+    ) -> Result<Response<CreateAppConfigResponse>, Status> {
+        self.credentials.require(Caller::Admin, request.metadata())?;
+        let new = new_app_config(required(request.into_inner().app_config)?)?;
+        let config = self.configs.insert(new).await?;
+        Ok(Response::new(CreateAppConfigResponse { app_config: Some(to_wire(config, Secrets::Masked)) }))
+    }
+
+    async fn get_app_config(
+        &self,
+        request: Request<GetAppConfigRequest>,
+    ) -> Result<Response<GetAppConfigResponse>, Status> {
+        self.credentials.require(Caller::Admin, request.metadata())?;
+        let id = AppConfigId::parse("id", request.into_inner().id)?;
+        let config = self.configs.find(id).await?;
+        Ok(Response::new(GetAppConfigResponse { app_config: Some(to_wire(config, Secrets::Masked)) }))
+    }
+
+    async fn list_app_configs(
+        &self,
+        request: Request<ListAppConfigsRequest>,
+    ) -> Result<Response<ListAppConfigsResponse>, Status> {
+        self.credentials.require(Caller::Admin, request.metadata())?;
+        let ListAppConfigsRequest { page_size, page_token } = request.into_inner();
+        let (page_size, after) = (page_size_of(page_size)?, page_start(&page_token)?);
+        // One more than asked for tells whether there is another page.
+        let mut configs = self.configs.list(after, page_size + 1).await?;
+        let has_more = configs.len() as u64 > page_size;
+        configs.truncate(usize::try_from(page_size).unwrap_or(usize::MAX));
+        let last = configs.last().filter(|_| has_more).map(|config| config.id.get().to_string());
+        Ok(Response::new(ListAppConfigsResponse {
+            app_configs: configs.into_iter().map(|config| to_wire(config, Secrets::Masked)).collect(),
+            next_page_token: last.unwrap_or_default(),
+        }))
+    }
+
+    async fn update_app_config(
+        &self,
+        request: Request<UpdateAppConfigRequest>,
+    ) -> Result<Response<UpdateAppConfigResponse>, Status> {
+        self.credentials.require(Caller::Admin, request.metadata())?;
+        let UpdateAppConfigRequest { app_config, update_mask } = request.into_inner();
+        let app_config = required(app_config)?;
+        let id = AppConfigId::parse("app_config.id", app_config.id)?;
+        let change = change(app_config, update_mask)?;
+        let config = self.configs.update(id, change).await?;
+        Ok(Response::new(UpdateAppConfigResponse { app_config: Some(to_wire(config, Secrets::Masked)) }))
+    }
+
+    async fn delete_app_config(
+        &self,
+        request: Request<DeleteAppConfigRequest>,
+    ) -> Result<Response<DeleteAppConfigResponse>, Status> {
+        self.credentials.require(Caller::Admin, request.metadata())?;
+        let id = AppConfigId::parse("id", request.into_inner().id)?;
+        self.configs.delete(id).await?;
+        Ok(Response::new(DeleteAppConfigResponse {}))
+    }
+
+    async fn get_last_active_app_config(
+        &self,
+        request: Request<GetLastActiveAppConfigRequest>,
+    ) -> Result<Response<GetLastActiveAppConfigResponse>, Status> {
+        let secrets = match self.credentials.caller(request.metadata())? {
+            Caller::Anonymous => Secrets::Masked,
+            Caller::Service | Caller::Admin => Secrets::Clear,
+        };
+        let config = self.configs.last_active().await?.ok_or(StoreError::AppConfigNotFound)?;
+        Ok(Response::new(GetLastActiveAppConfigResponse { app_config: Some(to_wire(config, secrets)) }))
+    }
+
+    type WatchLastActiveAppConfigStream =
+        Pin<Box<dyn Stream<Item = Result<WatchLastActiveAppConfigResponse, Status>> + Send>>;
+
+    async fn watch_last_active_app_config(
+        &self,
+        request: Request<WatchLastActiveAppConfigRequest>,
+    ) -> Result<Response<Self::WatchLastActiveAppConfigStream>, Status> {
+        self.credentials.require(Caller::Service, request.metadata())?;
+        let (answers, stream) = mpsc::channel(1);
+        let watching = watch(self.configs.clone(), answers);
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(watching));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// Answers the last active app config now and after every change, until nobody listens or the database fails.
+async fn watch(configs: AppConfigs, answers: mpsc::Sender<Result<WatchLastActiveAppConfigResponse, Status>>) {
+    let mut changes = configs.changes();
+    let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut answered = None;
+    loop {
+        let current = match configs.last_active().await {
+            Ok(current) => current,
+            Err(error) => {
+                // Whoever listens connects again; if nobody does any more, there is nobody to be told.
+                drop(answers.send(Err(error.into())).await);
+                return;
+            }
+        };
+        if answered.as_ref() != Some(&current) {
+            let app_config = current.clone().map(|config| to_wire(config, Secrets::Clear));
+            if answers.send(Ok(WatchLastActiveAppConfigResponse { app_config })).await.is_err() {
+                return;
+            }
+            answered = Some(current);
+        }
+        tokio::select! {
+            _ = ticks.tick() => {}
+            Ok(()) = changes.changed() => {}
+            () = answers.closed() => return,
+        }
+    }
+}
+
+fn required(app_config: Option<wire_config::AppConfig>) -> Result<wire_config::AppConfig, StoreError> {
+    app_config.ok_or_else(|| StoreError::field("app_config", "must be set"))
+}
+
+fn new_app_config(wire: wire_config::AppConfig) -> Result<NewAppConfig, StoreError> {
+    let wire_config::AppConfig { id: _, session_name, api_id, api_hash, is_active, is_bot, bot_token, update_time: _ } =
+        wire;
+    Ok(NewAppConfig {
+        session_name: SessionName::parse(session_name)?,
+        api_id: ApiId::parse(api_id)?,
+        api_hash: ApiHash::parse(api_hash)?,
+        is_active: is_active.unwrap_or(true),
+        is_bot: is_bot.unwrap_or(true),
+        bot_token: BotToken::parse(bot_token)?,
+    })
+}
+
+fn change(wire: wire_config::AppConfig, mask: Option<prost_types::FieldMask>) -> Result<AppConfigChange, StoreError> {
+    const FIELD: &str = "update_mask";
+    let wire_config::AppConfig { id: _, session_name, api_id, api_hash, is_active, is_bot, bot_token, update_time: _ } =
+        wire;
+    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
+    if paths.is_empty() {
+        return Err(StoreError::field(FIELD, "must name at least one field"));
+    }
+    let mut change = AppConfigChange::default();
+    for path in paths {
+        match path.as_str() {
+            "session_name" => change.session_name = Some(SessionName::parse(session_name.clone())?),
+            "api_id" => change.api_id = Some(ApiId::parse(api_id)?),
+            "api_hash" => change.api_hash = Some(ApiHash::parse(api_hash.clone())?),
+            "is_active" => change.is_active = Some(is_active.unwrap_or(false)),
+            "is_bot" => change.is_bot = Some(is_bot.unwrap_or(false)),
+            "bot_token" => change.bot_token = Some(BotToken::parse(bot_token.clone())?),
+            _ => {
+                let fault = "must name only session_name, api_id, api_hash, is_active, is_bot and bot_token";
+                return Err(StoreError::field(FIELD, fault));
+            }
+        }
+    }
+    Ok(change)
+}
+
+fn page_size_of(asked: i32) -> Result<u64, StoreError> {
+    match u64::try_from(asked) {
+        Ok(0) => Ok(MAX_PAGE_SIZE),
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
+        Err(_) => Err(StoreError::field("page_size", "must not be negative")),
+    }
+}
+
+/// A page token is the last id of the page before.
+fn page_start(token: &str) -> Result<Option<AppConfigId>, StoreError> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let id = token.parse().ok().and_then(|id| AppConfigId::parse("page_token", id).ok());
+    id.map(Some).ok_or_else(|| StoreError::field("page_token", "must come from an earlier answer"))
+}
+
+fn to_wire(config: AppConfig, secrets: Secrets) -> wire_config::AppConfig {
+    let AppConfig { id, settings, update_time } = config;
+    let NewAppConfig { session_name, api_id, api_hash, is_active, is_bot, bot_token } = settings;
+    let (api_hash, bot_token) = match secrets {
+        Secrets::Clear => (api_hash.expose().to_owned(), bot_token.expose().to_owned()),
+        Secrets::Masked => (api_hash.masked(), bot_token.masked()),
+    };
+    wire_config::AppConfig {
+        id: id.get(),
+        session_name: session_name.as_str().to_owned(),
+        api_id: api_id.get(),
+        api_hash,
+        is_active: Some(is_active),
+        is_bot: Some(is_bot),
+        bot_token,
+        update_time: Some(wire::timestamp(update_time)),
+    }
+}

@@ -1,0 +1,62 @@
+//! The gRPC face of the store: calls in, domain values out, and back. Wire types stop here.
+
+mod config_service;
+mod credentials;
+mod message_service;
+mod status;
+mod wire;
+
+use std::sync::Arc;
+
+use mayfly_contracts::{
+    FILE_DESCRIPTOR_SET, config::config_service_server::ConfigServiceServer,
+    message::message_service_server::MessageServiceServer,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+pub(crate) use self::credentials::Credentials;
+use self::{config_service::ConfigGrpc, message_service::MessageGrpc};
+use crate::{
+    domain::{Clock, Limits},
+    storage::{AppConfigs, Messages},
+};
+
+/// Both services.
+pub(crate) fn routes(
+    messages: Messages,
+    configs: AppConfigs,
+    credentials: Credentials,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Routes {
+    Routes::new(MessageServiceServer::new(MessageGrpc { messages, limits, clock }))
+        .add_service(ConfigServiceServer::new(ConfigGrpc { configs, credentials, stop }))
+}
+
+/// Server reflection, in the current and in the older form that many clients still ask for.
+pub(crate) fn add_reflection(routes: Routes) -> Routes {
+    let descriptors = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    match (descriptors().build_v1(), descriptors().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
+        _ => {
+            // Both sets were made by the build; a test asks for them.
+            tracing::error!("the descriptor sets are damaged: no reflection");
+            routes
+        }
+    }
+}
+
+/// Tells the health service, for the process as a whole and for each service.
+pub(crate) async fn set_serving(health: &HealthReporter, serving: bool) {
+    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for service in ["", "mayfly.message.v1.MessageService", "mayfly.config.v1.ConfigService"] {
+        health.set_service_status(service, status).await;
+    }
+}

@@ -1,0 +1,120 @@
+//! The one table from situations to gRPC statuses. Messages are constants for people; programs read the reason.
+
+use std::{collections::HashMap, time::Duration};
+
+use mayfly_contracts::{FieldFault, Situation, error::ErrorReason};
+use tonic::{Code, Status};
+
+use crate::{
+    StoreError,
+    domain::{Outcome, Receipt},
+};
+
+/// How long a caller that was turned away had better wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::FieldInvalid { field, fault } => {
+                let message = format!("{field} {fault}");
+                let fields = vec![FieldFault { field: field.to_owned(), fault }];
+                let situation = Situation { fields, ..Situation::new(ErrorReason::FieldInvalid) };
+                situation.into_status(Code::InvalidArgument, &message)
+            }
+            StoreError::TextTooLong { max_bytes } => {
+                let fault = format!("must be at most {max_bytes} bytes of UTF-8");
+                let message = format!("text {fault}");
+                let situation = Situation {
+                    metadata: HashMap::from([("max_bytes".to_owned(), max_bytes.to_string())]),
+                    fields: vec![FieldFault { field: "text".to_owned(), fault }],
+                    ..Situation::new(ErrorReason::TextTooLong)
+                };
+                situation.into_status(Code::InvalidArgument, &message)
+            }
+            StoreError::AccessTokenInvalid => {
+                plain(ErrorReason::AccessTokenInvalid, Code::Unauthenticated, "access_token is malformed or mistyped")
+            }
+            StoreError::MessageNotFound => {
+                plain(ErrorReason::MessageNotFound, Code::NotFound, "no unread message has this id and access token")
+            }
+            StoreError::MessageGone(receipt) => gone(receipt),
+            StoreError::AppConfigNotFound => {
+                plain(ErrorReason::AppConfigNotFound, Code::NotFound, "there is no such app config")
+            }
+            StoreError::CredentialsInvalid => {
+                plain(ErrorReason::CredentialsInvalid, Code::Unauthenticated, "a known bearer token is needed")
+            }
+            StoreError::PermissionDenied => {
+                plain(ErrorReason::PermissionDenied, Code::PermissionDenied, "the bearer token does not allow this")
+            }
+            StoreError::Overloaded => {
+                let situation = Situation { retry_after: Some(RETRY_AFTER), ..Situation::new(ErrorReason::Overloaded) };
+                situation.into_status(Code::ResourceExhausted, "too much work is waiting, try later")
+            }
+            StoreError::Unavailable => {
+                let reason = ErrorReason::StoreUnavailable;
+                let situation = Situation { retry_after: Some(RETRY_AFTER), ..Situation::new(reason) };
+                situation.into_status(Code::Unavailable, "the store is not available, try later")
+            }
+            StoreError::Internal => plain(ErrorReason::Internal, Code::Internal, "internal error"),
+        }
+    }
+}
+
+fn plain(reason: ErrorReason, code: Code, message: &str) -> Status {
+    Situation::new(reason).into_status(code, message)
+}
+
+fn gone(receipt: Receipt) -> Status {
+    let (reason, message) = match receipt.outcome {
+        Outcome::Viewed => (ErrorReason::MessageViewed, "the message was viewed before"),
+        Outcome::Burned => (ErrorReason::MessageBurned, "the message was burned unread"),
+        Outcome::Expired => (ErrorReason::MessageExpired, "the message expired unread"),
+    };
+    let metadata = HashMap::from([("time".to_owned(), receipt.time.to_string())]);
+    Situation { metadata, ..Situation::new(reason) }.into_status(Code::NotFound, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn every_situation_has_its_code_and_reason() {
+        let gone = |outcome| StoreError::MessageGone(Receipt { outcome, time: Timestamp::from_micros(0) });
+        let table = [
+            (StoreError::field("id", "must be"), Code::InvalidArgument, ErrorReason::FieldInvalid),
+            (StoreError::TextTooLong { max_bytes: 1 }, Code::InvalidArgument, ErrorReason::TextTooLong),
+            (StoreError::AccessTokenInvalid, Code::Unauthenticated, ErrorReason::AccessTokenInvalid),
+            (StoreError::MessageNotFound, Code::NotFound, ErrorReason::MessageNotFound),
+            (gone(Outcome::Viewed), Code::NotFound, ErrorReason::MessageViewed),
+            (gone(Outcome::Burned), Code::NotFound, ErrorReason::MessageBurned),
+            (gone(Outcome::Expired), Code::NotFound, ErrorReason::MessageExpired),
+            (StoreError::AppConfigNotFound, Code::NotFound, ErrorReason::AppConfigNotFound),
+            (StoreError::CredentialsInvalid, Code::Unauthenticated, ErrorReason::CredentialsInvalid),
+            (StoreError::PermissionDenied, Code::PermissionDenied, ErrorReason::PermissionDenied),
+            (StoreError::Overloaded, Code::ResourceExhausted, ErrorReason::Overloaded),
+            (StoreError::Unavailable, Code::Unavailable, ErrorReason::StoreUnavailable),
+            (StoreError::Internal, Code::Internal, ErrorReason::Internal),
+        ];
+        for (error, code, reason) in table {
+            let status = Status::from(error.clone());
+            assert_eq!((status.code(), Situation::of(&status).reason), (code, reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_gone_says_since_when() {
+        let receipt = Receipt { outcome: Outcome::Burned, time: Timestamp::from_micros(1) };
+        let situation = Situation::of(&StoreError::MessageGone(receipt).into());
+        assert_eq!(situation.metadata["time"], "1970-01-01T00:00:00.000001Z");
+    }
+
+    #[test]
+    fn field_faults_name_the_field() {
+        let situation = Situation::of(&StoreError::field("ttl", "must be at least 1 second").into());
+        assert_eq!(situation.fields[0].field, "ttl");
+    }
+}

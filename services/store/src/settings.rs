@@ -1,0 +1,228 @@
+//! What a store is started with.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use mayfly_bootstrap::{Secret, SecretFileError, create_or_read, read};
+
+use crate::domain::{InvalidKeyring, Keyring, Lifetime, Limits, random};
+use crate::storage::{Database, DatabaseError};
+
+/// The largest `--max-text-bytes`: a request must fit in what gRPC takes by default, which is 4 MiB.
+const MAX_TEXT_BYTES_LIMIT: usize = 1 << 20;
+
+/// Where a store keeps what it must keep.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DataSettings {
+    /// The folder for everything that is made on first start: the SQLite database, the keyring, the tokens.
+    #[arg(long, env = "MAYFLY_DATA_DIR", default_value = "data", value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+    /// The database: `sqlite://path/to/file.db` or `postgres://user:password@host/name`.
+    /// [default: sqlite://<data-dir>/mayfly.db]
+    #[arg(long, env = "MAYFLY_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<Secret>,
+    /// A file that holds the database URL.
+    #[arg(long, env = "MAYFLY_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url")]
+    pub database_url_file: Option<PathBuf>,
+}
+
+impl DataSettings {
+    /// The database that is meant.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] when the URL cannot be read or is of no known kind.
+    pub fn database(&self) -> Result<Database, SettingsError> {
+        let url = match &self.database_url_file {
+            Some(file) => Some(read(file).map_err(|error| SettingsError::file("--database-url-file", error))?),
+            None => self.database_url.clone(),
+        };
+        match url {
+            Some(url) => Database::at(url).map_err(SettingsError::Database),
+            None => Ok(Database::sqlite_file(&self.data_dir.join("mayfly.db"))),
+        }
+    }
+}
+
+/// The tokens by which the store knows its callers.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TokenSettings {
+    /// The token that may manage app configs. [default: made on first start, in <data-dir>/admin.token]
+    #[arg(long, env = "MAYFLY_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub admin_token: Option<Secret>,
+    /// A file that holds the admin token.
+    #[arg(long, env = "MAYFLY_ADMIN_TOKEN_FILE", value_name = "FILE", conflicts_with = "admin_token")]
+    pub admin_token_file: Option<PathBuf>,
+    /// The token by which the bot gets the active app config. [default: made on first start, in <data-dir>/service.token]
+    #[arg(long, env = "MAYFLY_SERVICE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub service_token: Option<Secret>,
+    /// A file that holds the service token.
+    #[arg(long, env = "MAYFLY_SERVICE_TOKEN_FILE", value_name = "FILE", conflicts_with = "service_token")]
+    pub service_token_file: Option<PathBuf>,
+}
+
+/// The shortest token that is taken: 128 bits, written in hexadecimal digits.
+const MIN_TOKEN_LENGTH: usize = 32;
+
+impl TokenSettings {
+    /// The admin token; makes it on first start.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] when it cannot be read or made, or is too short.
+    pub fn admin_token(&self, data: &DataSettings) -> Result<Secret, SettingsError> {
+        let file = data.data_dir.join("admin.token");
+        token("--admin-token", "--admin-token-file", &self.admin_token, &self.admin_token_file, file)
+    }
+
+    /// The service token; makes it on first start.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] when it cannot be read or made, or is too short.
+    pub fn service_token(&self, data: &DataSettings) -> Result<Secret, SettingsError> {
+        let file = data.data_dir.join("service.token");
+        token("--service-token", "--service-token-file", &self.service_token, &self.service_token_file, file)
+    }
+}
+
+fn token(
+    setting: &'static str,
+    file_setting: &'static str,
+    given: &Option<Secret>,
+    given_file: &Option<PathBuf>,
+    default_file: PathBuf,
+) -> Result<Secret, SettingsError> {
+    let token = match (given, given_file) {
+        (Some(token), _) => token.clone(),
+        (None, Some(file)) => read(file).map_err(|error| SettingsError::file(file_setting, error))?,
+        (None, None) => create_or_read(&default_file, || {
+            let bytes = random::<32>().map_err(std::io::Error::other)?;
+            Ok(Secret::new(hex::encode(bytes.as_slice())))
+        })
+        .map_err(|error| SettingsError::file(setting, error))?,
+    };
+    let is_header = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    if token.expose().len() >= MIN_TOKEN_LENGTH && is_header {
+        Ok(token)
+    } else {
+        Err(SettingsError::WeakToken { setting })
+    }
+}
+
+/// What the store accepts. The gateway knows these limits too.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LimitSettings {
+    /// The longest text, in bytes of UTF-8: 1 to 1048576.
+    #[arg(long, env = "MAYFLY_MAX_TEXT_BYTES", default_value_t = 65_536, value_name = "BYTES", value_parser = parse_max_text_bytes)]
+    pub max_text_bytes: usize,
+}
+
+fn parse_max_text_bytes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if (1..=MAX_TEXT_BYTES_LIMIT).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("must be between 1 and {MAX_TEXT_BYTES_LIMIT}")),
+    }
+}
+
+/// What a store is started with, beside its data, tokens and limits.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StoreSettings {
+    /// Where the store listens for gRPC.
+    #[arg(long, env = "MAYFLY_STORE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
+    pub store_listen: SocketAddr,
+    /// The file with the keys that texts are sealed with. [default: made on first start, in <data-dir>/keyring.json]
+    #[arg(long, env = "MAYFLY_KEYRING", value_name = "FILE")]
+    pub keyring: Option<PathBuf>,
+    /// How long a message waits for its reader when its creator does not say: `30d`, `12h`, …, or `never`.
+    #[arg(long, env = "MAYFLY_DEFAULT_TTL", default_value = "30d", value_name = "DURATION")]
+    pub default_ttl: Lifetime,
+    /// The longest lifetime that a creator may ask for, or `never` for no limit.
+    #[arg(long, env = "MAYFLY_MAX_TTL", default_value = "90d", value_name = "DURATION")]
+    pub max_ttl: Lifetime,
+    /// How long the store can tell what became of a message that is gone.
+    #[arg(long, env = "MAYFLY_RECEIPT_RETENTION", default_value = "30d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub receipt_retention: Duration,
+    /// Do not tell callers which services and methods there are (gRPC server reflection).
+    #[arg(long, env = "MAYFLY_NO_REFLECTION")]
+    pub no_reflection: bool,
+}
+
+impl StoreSettings {
+    /// The limits that these settings make.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] when they contradict each other.
+    pub(crate) fn limits(&self, limits: &LimitSettings) -> Result<Limits, SettingsError> {
+        let second = Duration::from_secs(1);
+        for (setting, lifetime) in [("--default-ttl", self.default_ttl), ("--max-ttl", self.max_ttl)] {
+            if matches!(lifetime, Lifetime::Limited(lifetime) if lifetime < second) {
+                return Err(SettingsError::TooShort { setting });
+            }
+        }
+        if let (Lifetime::Limited(default), Lifetime::Limited(max)) = (self.default_ttl, self.max_ttl)
+            && default > max
+        {
+            return Err(SettingsError::DefaultAboveMax);
+        }
+        let (default_ttl, max_ttl) = (self.default_ttl, self.max_ttl);
+        Ok(Limits { max_text_bytes: limits.max_text_bytes, default_ttl, max_ttl })
+    }
+
+    /// The keyring; made on first start unless its place was given.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] when it cannot be read or made, or is none.
+    pub(crate) fn keyring(&self, data: &DataSettings) -> Result<Keyring, SettingsError> {
+        let file = self.keyring.clone().unwrap_or_else(|| data.data_dir.join("keyring.json"));
+        let json = create_or_read(&file, || Ok(Keyring::generate().map_err(std::io::Error::other)?.to_json()))
+            .map_err(|error| SettingsError::file("--keyring", error))?;
+        Keyring::from_json(&json).map_err(|source| SettingsError::Keyring { file, source })
+    }
+}
+
+/// A setting cannot be used. The message names it.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file that a setting names cannot be used.
+    #[error("{setting}")]
+    File {
+        /// The setting.
+        setting: &'static str,
+        /// Why.
+        source: SecretFileError,
+    },
+    /// The keyring file is no keyring.
+    #[error("--keyring: {} is no keyring", file.display())]
+    Keyring {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: InvalidKeyring,
+    },
+    /// The database URL is of no known kind.
+    #[error(transparent)]
+    Database(DatabaseError),
+    /// A token that could be guessed, or cannot be sent.
+    #[error("{setting} must be at least {MIN_TOKEN_LENGTH} visible ASCII characters")]
+    WeakToken {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// A lifetime below a second.
+    #[error("{setting} must be at least 1s")]
+    TooShort {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// A default that nobody could ask for.
+    #[error("--default-ttl must not be longer than --max-ttl")]
+    DefaultAboveMax,
+}
+
+impl SettingsError {
+    fn file(setting: &'static str, source: SecretFileError) -> Self {
+        Self::File { setting, source }
+    }
+}

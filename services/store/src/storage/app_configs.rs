@@ -1,0 +1,257 @@
+//! The app configs, their secrets sealed.
+
+use std::sync::Arc;
+
+use mayfly_bootstrap::ErrorChain;
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{NotSet, Set, Unchanged},
+    ColumnTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+use tokio::sync::{Mutex, watch};
+
+use super::{
+    database::{Database, WriteConnection},
+    entities::app_configs,
+    failure::report,
+};
+use crate::{
+    StoreError,
+    domain::{
+        ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, Clock, Keyring, NewAppConfig, SealError,
+        SessionName, Timestamp, Unreadable, open_config_secret, seal_config_secret,
+    },
+};
+
+const API_HASH: &str = "api_hash";
+const BOT_TOKEN: &str = "bot_token";
+
+/// All app configs of a store.
+#[derive(Clone)]
+pub(crate) struct AppConfigs {
+    readers: DatabaseConnection,
+    writer: Arc<Mutex<WriteConnection>>,
+    keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    changes: watch::Sender<()>,
+}
+
+/// Why a change was not made.
+enum Refusal {
+    NotFound,
+    Seal(SealError),
+    Open(Unreadable),
+    Database(DbErr),
+}
+
+impl From<DbErr> for Refusal {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<SealError> for Refusal {
+    fn from(error: SealError) -> Self {
+        Self::Seal(error)
+    }
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(error: Unreadable) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl AppConfigs {
+    /// Opens the app configs in `database`, whose schema is up to date.
+    pub(crate) fn open(
+        database: &Database,
+        readers: DatabaseConnection,
+        keyring: Arc<Keyring>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let writer = Arc::new(Mutex::new(WriteConnection::new(database.clone())));
+        Self { readers, writer, keyring, clock, changes: watch::Sender::new(()) }
+    }
+
+    /// Changes after every change that was made through this store.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Stores an app config.
+    pub(crate) async fn insert(&self, new: NewAppConfig) -> Result<AppConfig, StoreError> {
+        self.change(move |configs, transaction| {
+            Box::pin(async move {
+                let row = app_configs::ActiveModel {
+                    id: NotSet,
+                    session_name: Set(new.session_name.as_str().to_owned()),
+                    api_id: Set(new.api_id.get()),
+                    sealed_api_hash: Set(configs.seal(API_HASH, new.api_hash.expose())?),
+                    is_active: Set(new.is_active),
+                    is_bot: Set(new.is_bot),
+                    sealed_bot_token: Set(configs.seal(BOT_TOKEN, new.bot_token.expose())?),
+                    update_time: Set(configs.clock.now().micros()),
+                };
+                configs.unseal(row.insert(transaction).await?)
+            })
+        })
+        .await
+    }
+
+    /// Makes the named changes to one app config.
+    pub(crate) async fn update(&self, id: AppConfigId, change: AppConfigChange) -> Result<AppConfig, StoreError> {
+        self.change(move |configs, transaction| {
+            Box::pin(async move {
+                let AppConfigChange { session_name, api_id, api_hash, is_active, is_bot, bot_token } = change;
+                let found = app_configs::Entity::find_by_id(id.get()).lock_exclusive().one(transaction).await?;
+                let mut row: app_configs::ActiveModel = found.ok_or(Refusal::NotFound)?.into();
+                row.id = Unchanged(id.get());
+                row.update_time = Set(configs.clock.now().micros());
+                if let Some(session_name) = session_name {
+                    row.session_name = Set(session_name.as_str().to_owned());
+                }
+                if let Some(api_id) = api_id {
+                    row.api_id = Set(api_id.get());
+                }
+                if let Some(api_hash) = api_hash {
+                    row.sealed_api_hash = Set(configs.seal(API_HASH, api_hash.expose())?);
+                }
+                if let Some(is_active) = is_active {
+                    row.is_active = Set(is_active);
+                }
+                if let Some(is_bot) = is_bot {
+                    row.is_bot = Set(is_bot);
+                }
+                if let Some(bot_token) = bot_token {
+                    row.sealed_bot_token = Set(configs.seal(BOT_TOKEN, bot_token.expose())?);
+                }
+                configs.unseal(row.update(transaction).await?)
+            })
+        })
+        .await
+    }
+
+    /// Erases one app config.
+    pub(crate) async fn delete(&self, id: AppConfigId) -> Result<(), StoreError> {
+        self.change(move |_, transaction| {
+            Box::pin(async move {
+                let deleted = app_configs::Entity::delete_by_id(id.get()).exec(transaction).await?;
+                if deleted.rows_affected == 0 { Err(Refusal::NotFound) } else { Ok(()) }
+            })
+        })
+        .await
+    }
+
+    /// One app config.
+    pub(crate) async fn find(&self, id: AppConfigId) -> Result<AppConfig, StoreError> {
+        let found = app_configs::Entity::find_by_id(id.get()).one(&self.readers).await;
+        self.only(found)?.ok_or(StoreError::AppConfigNotFound)
+    }
+
+    /// At most `limit` app configs with ids above `after`, in the order of their ids.
+    pub(crate) async fn list(&self, after: Option<AppConfigId>, limit: u64) -> Result<Vec<AppConfig>, StoreError> {
+        let found = app_configs::Entity::find()
+            .filter(app_configs::Column::Id.gt(after.map_or(0, AppConfigId::get)))
+            .order_by_asc(app_configs::Column::Id)
+            .limit(limit)
+            .all(&self.readers)
+            .await
+            .map_err(|error| report("listing app configs", &error))?;
+        found.into_iter().map(|row| self.unseal(row).map_err(refuse)).collect()
+    }
+
+    /// The active app config with the highest id, if any is active.
+    pub(crate) async fn last_active(&self) -> Result<Option<AppConfig>, StoreError> {
+        let found = app_configs::Entity::find()
+            .filter(app_configs::Column::IsActive.eq(true))
+            .order_by_desc(app_configs::Column::Id)
+            .one(&self.readers)
+            .await;
+        self.only(found)
+    }
+
+    fn only(&self, found: Result<Option<app_configs::Model>, DbErr>) -> Result<Option<AppConfig>, StoreError> {
+        let row = found.map_err(|error| report("reading an app config", &error))?;
+        row.map(|row| self.unseal(row)).transpose().map_err(refuse)
+    }
+
+    /// Runs `work` in a transaction of its own, in a task that the caller's going away does not cancel, and answers after
+    /// COMMIT.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(
+            &'a Self,
+            &'a DatabaseTransaction,
+        ) -> futures_util::future::BoxFuture<'a, Result<T, Refusal>>
+        + Send
+        + 'static,
+    ) -> Result<T, StoreError> {
+        let configs = self.clone();
+        let task = tokio::spawn(async move {
+            let mut writer = configs.writer.lock().await;
+            let changed = async {
+                let transaction = writer.begin().await?;
+                let answer = work(&configs, &transaction).await?;
+                transaction.commit().await?;
+                Ok(answer)
+            }
+            .await;
+            if matches!(changed, Err(Refusal::Database(_))) {
+                writer.discard();
+            }
+            if changed.is_ok() {
+                configs.changes.send_replace(());
+            }
+            changed.map_err(refuse)
+        });
+        // A panic has been logged by the hook.
+        task.await.unwrap_or(Err(StoreError::Internal))
+    }
+
+    fn seal(&self, name: &str, secret: &str) -> Result<Vec<u8>, SealError> {
+        seal_config_secret(&self.keyring, name, secret)
+    }
+
+    fn unseal(&self, row: app_configs::Model) -> Result<AppConfig, Refusal> {
+        let app_configs::Model {
+            id,
+            session_name,
+            api_id,
+            sealed_api_hash,
+            is_active,
+            is_bot,
+            sealed_bot_token,
+            update_time,
+        } = row;
+        let open = |name, sealed: &[u8]| open_config_secret(&self.keyring, name, sealed);
+        Ok(AppConfig {
+            id: AppConfigId::from_column(id),
+            settings: NewAppConfig {
+                session_name: SessionName::from_column(session_name),
+                api_id: ApiId::from_column(api_id),
+                api_hash: ApiHash::unsealed(open(API_HASH, &sealed_api_hash)?),
+                is_active,
+                is_bot,
+                bot_token: BotToken::unsealed(open(BOT_TOKEN, &sealed_bot_token)?),
+            },
+            update_time: Timestamp::from_micros(update_time),
+        })
+    }
+}
+
+fn refuse(refusal: Refusal) -> StoreError {
+    match refusal {
+        Refusal::NotFound => StoreError::AppConfigNotFound,
+        Refusal::Database(error) => report("changing an app config", &error),
+        Refusal::Seal(error) => {
+            tracing::error!(error = %ErrorChain(&error), "an app config's secret cannot be sealed");
+            StoreError::Internal
+        }
+        Refusal::Open(error) => {
+            tracing::error!(error = %ErrorChain(&error), "an app config's secret does not open");
+            StoreError::Internal
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! One database, SQLite or PostgreSQL, chosen by its URL: how it is connected to, and with which promises.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use mayfly_bootstrap::Secret;
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    sqlx::{
+        self,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
+};
+
+/// How long a connection may take to come up, and how long a free one is waited for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long SQLite waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long closing a broken connection may take before it is left to itself.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections for reading.
+const SQLITE_READERS: u32 = 4;
+const POSTGRES_READERS: u32 = 8;
+/// Write lanes on PostgreSQL. Two keep a second batch under way while the first waits for its disk; more than a few only
+/// make batches smaller.
+const POSTGRES_LANES: usize = 4;
+
+/// What every PostgreSQL session is told, whatever the server's defaults are.
+const POSTGRES_SESSION: [(&str, &str); 6] = [
+    ("default_transaction_isolation", "read\\ committed"),
+    ("synchronous_commit", "on"),
+    ("statement_timeout", "10s"),
+    ("lock_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("client_connection_check_interval", "10s"),
+];
+
+/// What SQLite must answer when asked, or the database is not opened. `synchronous` 2 is FULL.
+const SQLITE_PRAGMAS: [(&str, &str); 4] =
+    [("journal_mode", "wal"), ("synchronous", "2"), ("secure_delete", "1"), ("foreign_keys", "1")];
+
+/// A database and how to connect to it. `Debug` shows no URL.
+#[derive(Clone)]
+pub struct Database {
+    url: Secret,
+    backend: DbBackend,
+    sqlite_file: Option<PathBuf>,
+}
+
+/// A database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The URL is of neither kind.
+    #[error("--database-url must begin with sqlite:// or postgres://")]
+    UnknownKind,
+    /// SQLite in memory keeps nothing, and each connection would see a database of its own.
+    #[error("--database-url must name a file: a SQLite database in memory keeps nothing")]
+    InMemory,
+    /// The folder of the SQLite file cannot be made.
+    #[error("cannot make the folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No connection.
+    #[error("cannot open the database (--database-url)")]
+    Connect(#[source] DbErr),
+    /// SQLite does not do as told.
+    #[error("SQLite keeps {pragma} at {found}, and Mayfly needs {wanted}")]
+    Pragma {
+        /// The setting.
+        pragma: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("cannot bring the database schema up to date")]
+    Migrate(#[source] DbErr),
+}
+
+impl Database {
+    /// The database at `url`: `sqlite://path/to/file.db` or `postgres://user:password@host/name`.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] when the URL is neither.
+    pub fn at(url: Secret) -> Result<Self, DatabaseError> {
+        let (backend, sqlite_file) = if url.expose().starts_with("sqlite:") {
+            let options: sqlx::sqlite::SqliteConnectOptions =
+                url.expose().parse().map_err(|_| DatabaseError::UnknownKind)?;
+            let file = options.get_filename().to_owned();
+            if url.expose().contains(":memory:") || url.expose().contains("mode=memory") || file.as_os_str().is_empty()
+            {
+                return Err(DatabaseError::InMemory);
+            }
+            (DbBackend::Sqlite, Some(file))
+        } else if url.expose().starts_with("postgres://") || url.expose().starts_with("postgresql://") {
+            (DbBackend::Postgres, None)
+        } else {
+            return Err(DatabaseError::UnknownKind);
+        };
+        Ok(Self { url, backend, sqlite_file })
+    }
+
+    /// The SQLite database in the file at `path`.
+    #[must_use]
+    pub fn sqlite_file(path: &Path) -> Self {
+        let url = Secret::new("sqlite:".to_owned());
+        Self { url, backend: DbBackend::Sqlite, sqlite_file: Some(path.to_owned()) }
+    }
+
+    /// What it is and where, without credentials, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.sqlite_file {
+            Some(file) => format!("SQLite in {}", file.display()),
+            None => "PostgreSQL".to_owned(),
+        }
+    }
+
+    /// Brings the schema up to date; answers how many changes that took.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] when the database cannot be reached, opened or changed.
+    pub async fn migrate(&self) -> Result<usize, DatabaseError> {
+        if let Some(folder) = self.sqlite_file.as_ref().and_then(|file| file.parent()) {
+            make_private_folder(folder).map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
+        }
+        let database = self.connect_writer().await?;
+        let changes = mayfly_migrations::apply(&database).await.map_err(DatabaseError::Migrate);
+        close(database).await;
+        changes
+    }
+
+    pub(super) fn backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    /// How many write lanes this database gets. SQLite has one writer by construction.
+    pub(super) fn lanes(&self) -> usize {
+        match self.backend {
+            DbBackend::Sqlite => 1,
+            _ => POSTGRES_LANES,
+        }
+    }
+
+    /// Connections that only read.
+    pub(crate) async fn connect_readers(&self) -> Result<DatabaseConnection, DatabaseError> {
+        let mut options = self.options();
+        match self.backend {
+            DbBackend::Sqlite => options
+                .max_connections(SQLITE_READERS)
+                .map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), |options| {
+                    options.pragma("query_only", "ON")
+                })),
+            // After a switchover a demoted server still answers; what it says may be old.
+            _ => options.max_connections(POSTGRES_READERS).map_sqlx_postgres_before_acquire(|connection, _| {
+                Box::pin(async move {
+                    let read_only: String =
+                        sqlx::query_scalar("SHOW transaction_read_only").fetch_one(connection).await?;
+                    Ok(read_only == "off")
+                })
+            }),
+        };
+        sea_orm::Database::connect(options).await.map_err(DatabaseError::Connect)
+    }
+
+    /// The one connection of a write lane.
+    pub(super) async fn connect_writer(&self) -> Result<DatabaseConnection, DatabaseError> {
+        let mut options = self.options();
+        options.max_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        if self.backend == DbBackend::Sqlite {
+            options.map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), |options| options));
+        }
+        let database = sea_orm::Database::connect(options).await.map_err(DatabaseError::Connect)?;
+        if self.backend == DbBackend::Sqlite {
+            check_pragmas(&database).await?;
+        }
+        Ok(database)
+    }
+
+    fn options(&self) -> ConnectOptions {
+        let mut options = ConnectOptions::new(self.url.expose());
+        options
+            .sqlx_logging(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .map_sqlx_postgres_opts(|options| options.application_name("mayfly").options(POSTGRES_SESSION));
+        options
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.describe())
+    }
+}
+
+type SqliteOptions = sqlx::sqlite::SqliteConnectOptions;
+
+fn with_file(
+    file: Option<PathBuf>,
+    more: impl Fn(SqliteOptions) -> SqliteOptions + Send + Sync + 'static,
+) -> impl Fn(SqliteOptions) -> SqliteOptions + Send + Sync + 'static {
+    move |options| {
+        let options = match &file {
+            Some(file) => options.filename(file),
+            None => options,
+        };
+        more(
+            options
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .pragma("secure_delete", "ON")
+                .foreign_keys(true)
+                .busy_timeout(BUSY_TIMEOUT),
+        )
+    }
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    if folder.as_os_str().is_empty() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// A pragma that SQLite does not know or cannot set is passed over in silence, so we ask.
+async fn check_pragmas(database: &DatabaseConnection) -> Result<(), DatabaseError> {
+    for (pragma, wanted) in SQLITE_PRAGMAS {
+        let found = read_pragma(database, pragma).await.map_err(DatabaseError::Connect)?;
+        if found != wanted {
+            return Err(DatabaseError::Pragma { pragma, found, wanted });
+        }
+    }
+    Ok(())
+}
+
+async fn read_pragma(database: &DatabaseConnection, pragma: &str) -> Result<String, DbErr> {
+    let asked = sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
+    let row = database.query_one_raw(asked).await?;
+    let answer = row.ok_or_else(|| DbErr::RecordNotFound(pragma.to_owned()))?;
+    answer.try_get_by_index::<String>(0).or_else(|_| answer.try_get_by_index::<i64>(0).map(|number| number.to_string()))
+}
+
+async fn close(database: DatabaseConnection) {
+    // A broken connection may not say goodbye; nothing depends on it.
+    if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
+        tracing::debug!("a connection did not close in time");
+    }
+}
+
+/// The connection of one write lane, made when needed.
+///
+/// After anything went wrong it is closed and replaced: sqlx's idea of how deep it is in transactions cannot be trusted once a
+/// COMMIT failed, and the next BEGIN would silently become a SAVEPOINT.
+pub(super) struct WriteConnection {
+    database: Database,
+    connection: Option<DatabaseConnection>,
+}
+
+impl WriteConnection {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database, connection: None }
+    }
+
+    /// Begins a transaction: IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL.
+    pub(super) async fn begin(&mut self) -> Result<DatabaseTransaction, DbErr> {
+        let connection = match &self.connection {
+            Some(connection) => connection,
+            None => {
+                let connection = self.database.connect_writer().await.map_err(into_db_error)?;
+                self.connection.insert(connection)
+            }
+        };
+        let postgres = self.database.backend() == DbBackend::Postgres;
+        let options = TransactionOptions {
+            isolation_level: postgres.then_some(IsolationLevel::ReadCommitted),
+            access_mode: postgres.then_some(AccessMode::ReadWrite),
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        };
+        connection.begin_with_options(options).await
+    }
+
+    /// Closes the connection, in the background; the next [`begin`](Self::begin) makes a new one.
+    pub(super) fn discard(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            tokio::spawn(close(connection));
+        }
+    }
+
+    /// Empties SQLite's write-ahead log, which still holds what was deleted. Nothing to do on PostgreSQL.
+    pub(super) async fn checkpoint(&mut self) -> Result<(), DbErr> {
+        match &self.connection {
+            Some(connection) if self.database.backend() == DbBackend::Sqlite => {
+                connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn into_db_error(error: DatabaseError) -> DbErr {
+    match error {
+        DatabaseError::Connect(error) | DatabaseError::Migrate(error) => error,
+        other => DbErr::Custom(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(url: &str) -> Result<Database, DatabaseError> {
+        Database::at(Secret::new(url.to_owned()))
+    }
+
+    #[test]
+    fn a_url_chooses_the_database() {
+        assert_eq!(at("sqlite://data/mayfly.db").unwrap().describe(), "SQLite in data/mayfly.db");
+        assert!(matches!(at("mysql://h/db"), Err(DatabaseError::UnknownKind)));
+        for url in ["sqlite::memory:", "sqlite://x?mode=memory"] {
+            assert!(matches!(at(url), Err(DatabaseError::InMemory)), "{url}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let database = at("postgres://mayfly:needle@localhost/mayfly").unwrap();
+        assert!(!format!("{database:?}").contains("needle"));
+    }
+
+    #[tokio::test]
+    async fn a_pragma_that_is_not_as_wanted_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::sqlite_file(&folder.path().join("mayfly.db")).connect_writer().await.unwrap();
+        database.execute_unprepared("PRAGMA secure_delete = OFF").await.unwrap();
+        let noticed = check_pragmas(&database).await;
+        assert!(matches!(noticed, Err(DatabaseError::Pragma { pragma: "secure_delete", .. })), "{noticed:?}");
+    }
+}

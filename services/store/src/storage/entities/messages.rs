@@ -1,0 +1,26 @@
+//! Messages that wait for their reader. A row is deleted when its text is handed out, burned or expired.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "messages")]
+pub struct Model {
+    /// Never used twice.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// Derived from the access token and the key; says whether a token fits, and opens nothing.
+    #[sea_orm(unique)]
+    pub verifier: Vec<u8>,
+    /// Names the key of the keyring.
+    pub key_id: String,
+    /// See `domain/seal.rs`.
+    pub sealed_text: Vec<u8>,
+    pub create_time: i64,
+    /// Null: never.
+    pub expire_time: Option<i64>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,8 @@
+//! The tables, one file each. Times are microseconds since 1970-01-01 UTC.
+
+#![expect(unreachable_pub, reason = "SeaORM's derives make everything public")]
+
+pub(super) mod app_configs;
+pub(super) mod messages;
+pub(super) mod receipts;
+pub(super) mod sealing_keys;

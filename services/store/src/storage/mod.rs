@@ -1,0 +1,19 @@
+//! Where messages and app configs lie: the only code that sees the database.
+//!
+//! [`Messages`] and [`AppConfigs`] are the collections; their methods are intentions. Messages change only through the
+//! [`Writer`](writer::Writer).
+
+mod app_configs;
+mod batch;
+mod database;
+mod entities;
+mod failure;
+mod messages;
+mod sealing_keys;
+mod writer;
+
+pub(crate) use app_configs::AppConfigs;
+pub use database::{Database, DatabaseError};
+pub(crate) use messages::{Messages, NewMessage, Stored};
+pub use sealing_keys::KeyringMismatch;
+pub(crate) use sealing_keys::claim_database;

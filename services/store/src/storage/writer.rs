@@ -1,0 +1,183 @@
+//! The writer: owns every change to messages.
+//!
+//! One task per write lane takes all the work that waits, runs it as one explicit transaction, and answers each caller only
+//! after COMMIT succeeded. So a commit is shared by whoever came while the last one was under way, with no timer and no
+//! added latency; a caller that goes away cannot cancel half a change; and a failed COMMIT is never reported as success.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mayfly_bootstrap::ErrorChain;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    batch::{self, Answer, BatchError, Work},
+    database::{Database, WriteConnection},
+    failure::Failure,
+};
+use crate::{StoreError, domain::Clock};
+
+/// Work that may wait for one lane before callers are turned away.
+const QUEUE_LENGTH: usize = 1024;
+/// Work in one transaction. SQLite nests one condition per piece of work and takes 1,000; see `batch.rs`.
+const BATCH_LENGTH: usize = 256;
+/// How often a batch is tried that the database undid, or whose connection was gone before COMMIT.
+const TRIES: u32 = 5;
+/// How long a batch may take, all tries together. Past it the connection is dropped and its outcome unknown.
+const BATCH_LIMIT: Duration = Duration::from_secs(15);
+
+/// The way to the lanes. Cheap to clone; the lanes end when the last clone is gone and their work is done.
+#[derive(Clone)]
+pub(super) struct Writer {
+    lanes: Arc<[mpsc::Sender<Job>]>,
+}
+
+/// One piece of work and whoever waits for it.
+struct Job {
+    work: Work,
+    caller: oneshot::Sender<Result<Answer, StoreError>>,
+}
+
+impl Writer {
+    /// Starts the lanes of `database`.
+    pub(super) fn start(database: &Database, clock: &Arc<dyn Clock>) -> Self {
+        let lanes = (0..database.lanes()).map(|_| {
+            let (sender, queue) = mpsc::channel(QUEUE_LENGTH);
+            let lane = Lane { connection: WriteConnection::new(database.clone()), clock: Arc::clone(clock) };
+            tokio::spawn(lane.run(queue));
+            sender
+        });
+        Self { lanes: lanes.collect() }
+    }
+
+    /// Has `work` done, together with other work, and answers when it is durable.
+    ///
+    /// Dropping the future before the work began leaves it undone; once begun it is finished.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Overloaded`] when too much is waiting; [`StoreError::Unavailable`] when the database cannot do it,
+    /// where the outcome is unknown if the connection broke during COMMIT; and what the work itself comes to.
+    pub(super) async fn perform(&self, work: Work) -> Result<Answer, StoreError> {
+        let (caller, answer) = oneshot::channel();
+        // The same message always goes to the same lane, so its work does not wait on row locks of other lanes.
+        let lane = usize::try_from(work.affinity()).unwrap_or_default().checked_rem(self.lanes.len());
+        let lane = lane.and_then(|lane| self.lanes.get(lane)).ok_or(StoreError::Internal)?;
+        lane.try_send(Job { work, caller }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => lane_is_gone(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(lane_is_gone()))
+    }
+}
+
+fn lane_is_gone() -> StoreError {
+    tracing::error!("a write lane has ended");
+    StoreError::Internal
+}
+
+struct Lane {
+    connection: WriteConnection,
+    clock: Arc<dyn Clock>,
+}
+
+impl Lane {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(BATCH_LENGTH);
+        while queue.recv_many(&mut jobs, BATCH_LENGTH).await > 0 {
+            // Whoever went away while waiting gets nothing, and so loses nothing.
+            jobs.retain(|job| !job.caller.is_closed());
+            let (work, callers): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.work, job.caller)).unzip();
+            if work.is_empty() {
+                continue;
+            }
+            let answers = self.perform_all(&work).await;
+            for (caller, answer) in callers.into_iter().zip(answers) {
+                // A caller that left meanwhile is not there to be told; its work is done all the same.
+                drop(caller.send(answer));
+            }
+        }
+    }
+
+    /// Does all of `work` in one transaction, as often as it takes; an answer for each, in order.
+    async fn perform_all(&mut self, work: &[Work]) -> Vec<Result<Answer, StoreError>> {
+        let began = Instant::now();
+        let limited = tokio::time::timeout(BATCH_LIMIT, self.try_repeatedly(work)).await;
+        let answers = limited.unwrap_or_else(|_| {
+            tracing::error!(work = work.len(), "a transaction took too long and was given up; its outcome is unknown");
+            self.connection.discard();
+            vec![Err(StoreError::Unavailable); work.len()]
+        });
+        tracing::trace!(work = work.len(), duration_us = began.elapsed().as_micros(), "transaction");
+        self.checkpoint_after(work).await;
+        answers
+    }
+
+    async fn try_repeatedly(&mut self, work: &[Work]) -> Vec<Result<Answer, StoreError>> {
+        let mut unreadable = Vec::new();
+        let mut tries = 0;
+        loop {
+            match self.try_once(work, &unreadable).await {
+                Ok(answers) => return answers,
+                Err(BatchError::Unreadable(index)) => {
+                    // Nothing was consumed: the rest of the batch is done again without it.
+                    tracing::error!("a stored text does not open and was left where it is");
+                    unreadable.push(index);
+                }
+                Err(BatchError::Database { error, during_commit }) => {
+                    tries += 1;
+                    let failure = Failure::of(&error);
+                    let harmless = match failure {
+                        Failure::Conflict => true,
+                        // Before COMMIT a lost connection is a transaction undone.
+                        Failure::Disconnected => !during_commit,
+                        Failure::Unavailable | Failure::Fault => false,
+                    };
+                    if harmless && tries < TRIES {
+                        tracing::warn!(tries, error = %ErrorChain(&error), "a transaction is tried again");
+                        tokio::time::sleep(pause_before(tries)).await;
+                        continue;
+                    }
+                    let error = ErrorChain(&error);
+                    tracing::error!(work = work.len(), during_commit, ?failure, %error, "a transaction failed");
+                    return vec![Err(failure.situation()); work.len()];
+                }
+            }
+        }
+    }
+
+    async fn try_once(
+        &mut self,
+        work: &[Work],
+        unreadable: &[usize],
+    ) -> Result<Vec<Result<Answer, StoreError>>, BatchError> {
+        let attempt = async {
+            let transaction = self.connection.begin().await?;
+            let answers = batch::perform(&transaction, work, unreadable, self.clock.now()).await?;
+            transaction.commit().await.map_err(|error| BatchError::Database { error, during_commit: true })?;
+            Ok(answers)
+        };
+        let attempted = attempt.await;
+        if attempted.is_err() {
+            self.connection.discard();
+        }
+        attempted
+    }
+
+    /// After a sweep the write-ahead log of SQLite is emptied, so that what was deleted is gone from the disk as well.
+    async fn checkpoint_after(&mut self, work: &[Work]) {
+        if work.iter().any(|work| matches!(work, Work::Sweep { .. }))
+            && let Err(error) = self.connection.checkpoint().await
+        {
+            tracing::warn!(error = %ErrorChain(&error), "the write-ahead log was not emptied");
+            self.connection.discard();
+        }
+    }
+}
+
+/// 10, 20, 40, 80 milliseconds.
+fn pause_before(tries: u32) -> Duration {
+    Duration::from_millis(5) * 2_u32.saturating_pow(tries)
+}

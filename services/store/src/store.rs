@@ -1,0 +1,168 @@
+//! A store from its opening to its end: what has to be in place, what it serves, what runs beside.
+
+use std::{sync::Arc, time::Duration};
+
+use mayfly_bootstrap::TaskError;
+use tokio::{net::TcpListener, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::server::HealthReporter;
+
+use crate::{
+    StoreError,
+    domain::Clock,
+    grpc::{self, Credentials},
+    settings::{DataSettings, LimitSettings, SettingsError, StoreSettings, TokenSettings},
+    storage::{AppConfigs, DatabaseError, KeyringMismatch, Messages, claim_database},
+};
+
+/// How often expired messages and old receipts are looked for. Expired messages cannot be read in the meantime.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the database is asked whether it is there, for the health service.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
+/// How long it may take to answer that.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Calls at once on one connection.
+const MAX_STREAMS: u32 = 1024;
+/// How often an idle connection is probed, and how long the probe may take.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// A store whose database is open and whose keyring fits it.
+pub struct Store {
+    messages: Messages,
+    routes: Routes,
+    health: HealthReporter,
+    stop: CancellationToken,
+}
+
+/// A store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The keyring and the database do not belong together.
+    #[error(transparent)]
+    Keyring(#[from] KeyringMismatch),
+    /// The database failed while it was looked at; the log says how.
+    #[error("cannot use the database (--database-url)")]
+    Store(#[source] StoreError),
+}
+
+impl Store {
+    /// Reads or makes the keyring and the tokens, brings the schema up to date, and opens the database. `clock` is where time
+    /// comes from; long-running answers end when `stop` is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], with a message that names the setting.
+    pub async fn open(
+        settings: &StoreSettings,
+        data: &DataSettings,
+        tokens: &TokenSettings,
+        limits: &LimitSettings,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> Result<Self, OpenError> {
+        let limits = settings.limits(limits)?;
+        let keyring = Arc::new(settings.keyring(data)?);
+        let credentials = Credentials::new(&tokens.admin_token(data)?, &tokens.service_token(data)?);
+        let database = data.database()?;
+        let changes = database.migrate().await?;
+        if changes > 0 {
+            tracing::info!(changes, database = ?database, "the schema was brought up to date");
+        }
+        claim_database(&database, &keyring, clock.now()).await.map_err(OpenError::Store)??;
+
+        let readers = database.connect_readers().await?;
+        let messages = Messages::open(
+            &database,
+            readers.clone(),
+            Arc::clone(&keyring),
+            Arc::clone(&clock),
+            settings.receipt_retention,
+        );
+        let configs = AppConfigs::open(&database, readers, keyring, Arc::clone(&clock));
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let mut routes = grpc::routes(messages.clone(), configs, credentials, limits, clock, stop.clone());
+        routes = routes.add_service(health_service);
+        if !settings.no_reflection {
+            routes = grpc::add_reflection(routes);
+        }
+        grpc::set_serving(&health, true).await;
+        Ok(Self { messages, routes, health, stop })
+    }
+
+    /// The services, for a [`StoreChannel`](mayfly_contracts::StoreChannel) in the same process.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        self.routes.clone()
+    }
+
+    /// Serves gRPC on `listener` until the store is stopped, then finishes the calls that have begun.
+    ///
+    /// # Errors
+    ///
+    /// When the listener fails.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), TaskError> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        Server::builder()
+            .max_concurrent_streams(MAX_STREAMS)
+            .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+            .add_routes(self.routes())
+            .serve_with_incoming_shutdown(incoming, self.stop.clone().cancelled_owned())
+            .await?;
+        Ok(())
+    }
+
+    /// Sweeps and watches over the database until the store is stopped.
+    ///
+    /// # Errors
+    ///
+    /// None: what fails is logged and tried again.
+    pub async fn maintain(&self) -> Result<(), TaskError> {
+        tokio::join!(self.sweep_regularly(), self.watch_health());
+        Ok(())
+    }
+
+    /// Turns expired messages into receipts and purges old receipts, now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database fails.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        self.messages.sweep().await
+    }
+
+    async fn sweep_regularly(&self) {
+        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "sweeping is put off");
+            }
+        }
+    }
+
+    async fn watch_health(&self) {
+        let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_serving = true;
+        while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let serving = tokio::time::timeout(HEALTH_TIMEOUT, self.messages.ping()).await.unwrap_or(false);
+            if serving != was_serving {
+                tracing::warn!(serving, "the database came or went");
+                grpc::set_serving(&self.health, serving).await;
+                was_serving = serving;
+            }
+        }
+        grpc::set_serving(&self.health, false).await;
+    }
+}
