@@ -12,6 +12,8 @@ mod store;
 
 pub use domain::{Clock, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock, Timestamp};
 pub use error::StoreError;
-pub use settings::{DataSettings, LimitSettings, SettingsError, StoreSettings, TokenSettings};
+pub use settings::{
+    DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
+};
 pub use storage::{Database, DatabaseError, KeyringMismatch};
-pub use store::{OpenError, Store};
+pub use store::{OpenError, OpenSettings, Store};

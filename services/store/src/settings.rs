@@ -10,12 +10,17 @@ use crate::storage::{Database, DatabaseError};
 /// The largest `--max-text-bytes`: a request must fit in what gRPC takes by default, which is 4 MiB.
 const MAX_TEXT_BYTES_LIMIT: usize = 1 << 20;
 
-/// Where a store keeps what it must keep.
+/// Where everything lies that is made on first start. Client commands look there too.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DataSettings {
     /// The folder for everything that is made on first start: the SQLite database, the keyring, the tokens.
     #[arg(long, env = "MAYFLY_DATA_DIR", default_value = "data", value_name = "FOLDER")]
     pub data_dir: PathBuf,
+}
+
+/// Which database is used.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DatabaseSettings {
     /// The database: `sqlite://path/to/file.db` or `postgres://user:password@host/name`.
     /// [default: sqlite://<data-dir>/mayfly.db]
     #[arg(long, env = "MAYFLY_DATABASE_URL", hide_env_values = true, value_name = "URL")]
@@ -25,20 +30,20 @@ pub struct DataSettings {
     pub database_url_file: Option<PathBuf>,
 }
 
-impl DataSettings {
+impl DatabaseSettings {
     /// The database that is meant.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] when the URL cannot be read or is of no known kind.
-    pub fn database(&self) -> Result<Database, SettingsError> {
+    pub fn database(&self, data: &DataSettings) -> Result<Database, SettingsError> {
         let url = match &self.database_url_file {
             Some(file) => Some(read(file).map_err(|error| SettingsError::file("--database-url-file", error))?),
             None => self.database_url.clone(),
         };
         match url {
             Some(url) => Database::at(url).map_err(SettingsError::Database),
-            None => Ok(Database::sqlite_file(&self.data_dir.join("mayfly.db"))),
+            None => Ok(Database::sqlite_file(&data.data_dir.join("mayfly.db"))),
         }
     }
 }
@@ -63,39 +68,51 @@ pub struct TokenSettings {
 /// The shortest token that is taken: 128 bits, written in hexadecimal digits.
 const MIN_TOKEN_LENGTH: usize = 32;
 
+/// What to do about a token that nobody gave and that no file holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum MissingToken {
+    /// Make it: this is the store's first start.
+    Make,
+    /// Refuse: this is not the store, and a token of its own would open nothing.
+    Refuse,
+}
+
 impl TokenSettings {
-    /// The admin token; makes it on first start.
+    /// The admin token.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] when it cannot be read or made, or is too short.
-    pub fn admin_token(&self, data: &DataSettings) -> Result<Secret, SettingsError> {
-        let file = data.data_dir.join("admin.token");
-        token("--admin-token", "--admin-token-file", &self.admin_token, &self.admin_token_file, file)
+    pub fn admin_token(&self, data: &DataSettings, missing: MissingToken) -> Result<Secret, SettingsError> {
+        let names = ("--admin-token", "--admin-token-file");
+        token(names, &self.admin_token, &self.admin_token_file, data.data_dir.join("admin.token"), missing)
     }
 
-    /// The service token; makes it on first start.
+    /// The service token.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] when it cannot be read or made, or is too short.
-    pub fn service_token(&self, data: &DataSettings) -> Result<Secret, SettingsError> {
-        let file = data.data_dir.join("service.token");
-        token("--service-token", "--service-token-file", &self.service_token, &self.service_token_file, file)
+    pub fn service_token(&self, data: &DataSettings, missing: MissingToken) -> Result<Secret, SettingsError> {
+        let names = ("--service-token", "--service-token-file");
+        token(names, &self.service_token, &self.service_token_file, data.data_dir.join("service.token"), missing)
     }
 }
 
 fn token(
-    setting: &'static str,
-    file_setting: &'static str,
+    (setting, file_setting): (&'static str, &'static str),
     given: &Option<Secret>,
     given_file: &Option<PathBuf>,
     default_file: PathBuf,
+    missing: MissingToken,
 ) -> Result<Secret, SettingsError> {
-    let token = match (given, given_file) {
-        (Some(token), _) => token.clone(),
-        (None, Some(file)) => read(file).map_err(|error| SettingsError::file(file_setting, error))?,
-        (None, None) => create_or_read(&default_file, || {
+    let token = match (given, given_file, missing) {
+        (Some(token), ..) => token.clone(),
+        (None, Some(file), _) => read(file).map_err(|error| SettingsError::file(file_setting, error))?,
+        (None, None, MissingToken::Refuse) => {
+            read(&default_file).map_err(|error| SettingsError::file(setting, error))?
+        }
+        (None, None, MissingToken::Make) => create_or_read(&default_file, || {
             let bytes = random::<32>().map_err(std::io::Error::other)?;
             Ok(Secret::new(hex::encode(bytes.as_slice())))
         })
@@ -186,7 +203,7 @@ impl StoreSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A file that a setting names cannot be used.
-    #[error("{setting}")]
+    #[error("{setting} cannot be used")]
     File {
         /// The setting.
         setting: &'static str,

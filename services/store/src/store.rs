@@ -15,7 +15,9 @@ use crate::{
     StoreError,
     domain::Clock,
     grpc::{self, Credentials},
-    settings::{DataSettings, LimitSettings, SettingsError, StoreSettings, TokenSettings},
+    settings::{
+        DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
+    },
     storage::{AppConfigs, DatabaseError, KeyringMismatch, Messages, claim_database},
 };
 
@@ -36,6 +38,26 @@ pub struct Store {
     routes: Routes,
     health: HealthReporter,
     stop: CancellationToken,
+}
+
+/// Everything that a store is opened with.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OpenSettings {
+    /// The service itself.
+    #[command(flatten)]
+    pub store: StoreSettings,
+    /// Where its files lie.
+    #[command(flatten)]
+    pub data: DataSettings,
+    /// Where its messages lie.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    /// By what it knows its callers.
+    #[command(flatten)]
+    pub tokens: TokenSettings,
+    /// What it accepts.
+    #[command(flatten)]
+    pub limits: LimitSettings,
 }
 
 /// A store cannot be opened.
@@ -63,17 +85,16 @@ impl Store {
     ///
     /// [`OpenError`], with a message that names the setting.
     pub async fn open(
-        settings: &StoreSettings,
-        data: &DataSettings,
-        tokens: &TokenSettings,
-        limits: &LimitSettings,
+        settings: &OpenSettings,
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<Self, OpenError> {
+        let OpenSettings { store: settings, data, database, tokens, limits } = settings;
         let limits = settings.limits(limits)?;
         let keyring = Arc::new(settings.keyring(data)?);
-        let credentials = Credentials::new(&tokens.admin_token(data)?, &tokens.service_token(data)?);
-        let database = data.database()?;
+        let admin_token = tokens.admin_token(data, MissingToken::Make)?;
+        let credentials = Credentials::new(&admin_token, &tokens.service_token(data, MissingToken::Make)?);
+        let database = database.database(data)?;
         let changes = database.migrate().await?;
         if changes > 0 {
             tracing::info!(changes, database = ?database, "the schema was brought up to date");

@@ -1,0 +1,72 @@
+//! `mayfly healthcheck`: for container engines and service managers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::Empty;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+use crate::{cli::StoreUrl, exit::Failure};
+
+/// How long the answer may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What `mayfly healthcheck` is called with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HealthcheckSettings {
+    /// Which role is asked.
+    #[arg(value_enum, default_value_t = Role::Store)]
+    role: Role,
+    #[command(flatten)]
+    store: StoreUrl,
+    /// Where the gateway listens.
+    #[arg(long, env = "MAYFLY_GATEWAY_URL", default_value = "http://127.0.0.1:8001", value_name = "URL")]
+    gateway_url: Uri,
+    /// Where the bot listens.
+    #[arg(long, env = "MAYFLY_BOT_URL", default_value = "http://127.0.0.1:5555", value_name = "URL")]
+    bot_url: Uri,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Role {
+    /// The store, over gRPC.
+    Store,
+    /// The gateway, over HTTP.
+    Gateway,
+    /// The bot, over HTTP.
+    Bot,
+}
+
+pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), Failure> {
+    let check = async {
+        match settings.role {
+            Role::Store => check_store(&settings.store).await,
+            Role::Gateway => check_http("the gateway", "--gateway-url", settings.gateway_url).await,
+            Role::Bot => check_http("the bot", "--bot-url", settings.bot_url).await,
+        }
+    };
+    tokio::time::timeout(LIMIT, check).await.unwrap_or_else(|_| Err(Failure::not_ready("no answer in time")))
+}
+
+async fn check_store(store: &StoreUrl) -> Result<(), Failure> {
+    let request = HealthCheckRequest { service: String::new() };
+    let answer = HealthClient::new(store.channel()?).check(request).await?;
+    match answer.into_inner().status() {
+        ServingStatus::Serving => Ok(()),
+        _ => Err(Failure::not_ready("the store is not ready")),
+    }
+}
+
+async fn check_http(role: &str, setting: &str, url: Uri) -> Result<(), Failure> {
+    let mut parts = url.into_parts();
+    parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/readyz"));
+    let ready = Uri::from_parts(parts).map_err(|error| Failure::setting(setting, error))?;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    match client.get(ready).await {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(_) => Err(Failure::not_ready(format!("{role} is not ready"))),
+        Err(_) => Err(Failure::not_ready(format!("{role} cannot be reached ({setting})"))),
+    }
+}

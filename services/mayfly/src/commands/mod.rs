@@ -1,0 +1,12 @@
+//! The command-line client: each command in its own file, all of one shape: settings, `run`, and what it prints.
+
+pub(crate) mod burn;
+pub(crate) mod config;
+pub(crate) mod healthcheck;
+pub(crate) mod lookup;
+pub(crate) mod migrate;
+pub(crate) mod new;
+mod opener;
+mod print;
+pub(crate) mod token;
+pub(crate) mod view;

@@ -1,0 +1,23 @@
+//! `mayfly token`.
+
+use mayfly_store::{DataSettings, MissingToken, TokenSettings};
+use serde_json::json;
+
+use super::print::PrintSettings;
+use crate::exit::Failure;
+
+/// What `mayfly token` is called with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TokenCommandSettings {
+    #[command(flatten)]
+    data: DataSettings,
+    #[command(flatten)]
+    tokens: TokenSettings,
+    #[command(flatten)]
+    print: PrintSettings,
+}
+
+pub(crate) fn run(settings: &TokenCommandSettings) -> Result<(), Failure> {
+    let token = settings.tokens.admin_token(&settings.data, MissingToken::Refuse).map_err(Failure::failed)?;
+    settings.print.print(&json!({ "admin_token": token.expose() }), token.expose())
+}

@@ -1,0 +1,49 @@
+//! `mayfly gateway`.
+
+use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind};
+use mayfly_contracts::StoreChannel;
+use mayfly_gateway_rest::GatewaySettings;
+use mayfly_store::LimitSettings;
+use tokio::net::TcpListener;
+
+use crate::{cli::StoreUrl, exit::Failure};
+
+/// What `mayfly gateway` is started with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GatewayRoleSettings {
+    #[command(flatten)]
+    gateway: GatewaySettings,
+    #[command(flatten)]
+    limits: LimitSettings,
+    #[command(flatten)]
+    store: StoreUrl,
+}
+
+pub(crate) async fn run(settings: GatewayRoleSettings) -> Result<(), Failure> {
+    let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
+    let store = settings.store.channel()?;
+    let listeners = listen(&settings.gateway).await?;
+    start(&mut lifecycle, listeners, store, &settings.limits);
+    tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
+    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+}
+
+/// Binds the gateway's listeners.
+pub(super) async fn listen(settings: &GatewaySettings) -> Result<Vec<TcpListener>, Failure> {
+    let mut listeners = Vec::with_capacity(settings.gateway_listen.len());
+    for address in &settings.gateway_listen {
+        listeners.push(bind("--gateway-listen", *address).await.map_err(Failure::failed)?);
+    }
+    Ok(listeners)
+}
+
+/// Lets the gateway serve.
+pub(super) fn start(
+    lifecycle: &mut Lifecycle,
+    listeners: Vec<TcpListener>,
+    store: StoreChannel,
+    limits: &LimitSettings,
+) {
+    let serving = mayfly_gateway_rest::run(listeners, store, limits.max_text_bytes, lifecycle.stop());
+    lifecycle.spawn("gateway", async move { Ok(serving.await?) });
+}

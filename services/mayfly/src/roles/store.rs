@@ -1,0 +1,44 @@
+//! `mayfly store`.
+
+use std::sync::Arc;
+
+use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind};
+use mayfly_store::{OpenSettings, Store, SystemClock};
+use tokio::net::TcpListener;
+
+use crate::exit::Failure;
+
+/// What `mayfly store` is started with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoreRoleSettings {
+    #[command(flatten)]
+    open: OpenSettings,
+}
+
+pub(crate) async fn run(settings: StoreRoleSettings) -> Result<(), Failure> {
+    let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
+    let listener = listen(&settings.open).await?;
+    let address = settings.open.store.store_listen;
+    start(&mut lifecycle, &settings.open, listener).await?;
+    tracing::info!(%address, "the store is ready");
+    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+}
+
+/// Binds the store's listener.
+pub(super) async fn listen(settings: &OpenSettings) -> Result<TcpListener, Failure> {
+    bind("--store-listen", settings.store.store_listen).await.map_err(Failure::failed)
+}
+
+/// Opens the store and lets it serve.
+pub(super) async fn start(
+    lifecycle: &mut Lifecycle,
+    settings: &OpenSettings,
+    listener: TcpListener,
+) -> Result<Arc<Store>, Failure> {
+    let store = Store::open(settings, Arc::new(SystemClock), lifecycle.stop()).await.map_err(Failure::failed)?;
+    let store = Arc::new(store);
+    let (serving, maintained) = (Arc::clone(&store), Arc::clone(&store));
+    lifecycle.spawn("store", async move { serving.serve(listener).await });
+    lifecycle.spawn("store maintenance", async move { maintained.maintain().await });
+    Ok(store)
+}

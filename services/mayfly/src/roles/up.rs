@@ -1,0 +1,86 @@
+//! `mayfly up`: all roles in one process, with no network between them.
+
+use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle};
+use mayfly_bot::BotSettings;
+use mayfly_contracts::{
+    Situation, StoreChannel,
+    config::{GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
+    error::ErrorReason,
+};
+use mayfly_gateway_rest::GatewaySettings;
+use mayfly_store::{MissingToken, OpenSettings};
+
+use super::{bot, gateway, store};
+use crate::exit::Failure;
+
+/// What `mayfly up` is started with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UpSettings {
+    #[command(flatten)]
+    open: OpenSettings,
+    #[command(flatten)]
+    gateway: GatewaySettings,
+    #[command(flatten)]
+    bot: BotSettings,
+}
+
+pub(crate) async fn run(settings: UpSettings) -> Result<(), Failure> {
+    let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
+    let store_listener = store::listen(&settings.open).await?;
+    let gateway_listeners = gateway::listen(&settings.gateway).await?;
+    let bot_listener = bot::listen(&settings.bot).await?;
+
+    let store = store::start(&mut lifecycle, &settings.open, store_listener).await?;
+    let channel = StoreChannel::local(store.routes());
+    let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Refuse);
+    let token = token.map_err(Failure::failed)?;
+    let bot = describe_bot(channel.clone()).await?;
+    gateway::start(&mut lifecycle, gateway_listeners, channel.clone(), &settings.open.limits);
+    bot::start(&mut lifecycle, bot_listener, channel, token, settings.bot.clone());
+    print!("{}", greeting(&settings, &bot)?);
+    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+}
+
+/// Which bot there is, or how to get one.
+async fn describe_bot(store: StoreChannel) -> Result<String, Failure> {
+    let asked = ConfigServiceClient::new(store).get_last_active_app_config(GetLastActiveAppConfigRequest {}).await;
+    match asked {
+        Ok(answer) => {
+            let name = answer.into_inner().app_config.unwrap_or_default().session_name;
+            Ok(format!("The bot uses the app config \"{name}\".\n"))
+        }
+        Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => {
+            Ok("The bot waits for its configuration. Get api_id and api_hash from my.telegram.org/apps and a token from \
+                @BotFather, then run:\n\
+                \x20 mayfly config add --session-name NAME --api-id N --api-hash HASH --bot-token TOKEN\n"
+                .to_owned())
+        }
+        Err(status) => Err(status.into()),
+    }
+}
+
+fn greeting(settings: &UpSettings, bot: &str) -> Result<String, Failure> {
+    let UpSettings { open, gateway, bot: bot_settings } = settings;
+    let database = open.database.database(&open.data).map_err(Failure::failed)?.describe();
+    let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("http://{address}")).collect();
+    let data = std::path::absolute(&open.data.data_dir).unwrap_or_else(|_| open.data.data_dir.clone());
+    Ok(format!(
+        "Mayfly is up.\n\
+         \x20 REST, gRPC-Web   {}\n\
+         \x20 gRPC             {}\n\
+         \x20 bot status       http://{}\n\
+         \x20 messages         {database}\n\
+         \x20 keys and tokens  {}\n\
+         Keep a copy of the keyring, but not beside a copy of the database.\n\
+         \n\
+         Try it in another terminal:\n\
+         \x20 mayfly new hello          prints id:token\n\
+         \x20 mayfly view id:token      prints hello, once\n\
+         \n\
+         {bot}",
+        gateways.join(", "),
+        open.store.store_listen,
+        bot_settings.bot_listen,
+        data.display(),
+    ))
+}
