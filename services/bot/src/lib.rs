@@ -1,1 +1,109 @@
-//! x
+//! Telegram in front of the store: whoever writes `new:a text` to the bot gets `id:token`, and whoever writes `id:token`
+//! gets the text, once.
+//!
+//! An update travels in one direction: [`polling`] fetches it and keeps it unconfirmed in its [`window`], [`chats`] keeps
+//! the order within its chat, [`incoming`] and [`intent`] say what is wanted, [`handlers`] ask the [`store`] and word the
+//! answer with [`replies`], [`telegram`] sends it. Only then is the update confirmed to Telegram, so that a crash in
+//! between brings it again instead of losing it. What an update causes can therefore happen twice and is made for that.
+//!
+//! Knows nothing of the database: the store is a [`StoreChannel`].
+
+mod settings;
+
+mod config_watch;
+mod session;
+
+mod polling;
+mod window;
+
+mod chats;
+mod incoming;
+
+mod intent;
+mod keywords;
+
+mod handlers;
+mod replies;
+
+mod store;
+mod telegram;
+
+mod status_page;
+mod timing;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use mayfly_bootstrap::Secret;
+use mayfly_contracts::StoreChannel;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+pub use settings::BotSettings;
+
+use crate::{
+    config_watch::ConfigWatch, session::Sessions, status_page::StatusBoard, telegram::TelegramApi, timing::Timing,
+};
+
+/// Why the bot cannot run. A store or a Telegram that is away, or a token that Telegram refuses, is not among these:
+/// the bot waits for them.
+#[derive(Debug, thiserror::Error)]
+pub enum BotError {
+    /// The service token cannot travel in the metadata of a call.
+    #[error("the service token is not visible ASCII")]
+    ServiceToken,
+    /// The client for Telegram cannot be made, mostly for want of TLS roots.
+    #[error("cannot make an HTTP client for Telegram")]
+    HttpClient(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The status page cannot be served.
+    #[error("cannot serve the status page")]
+    Serve(#[source] io::Error),
+}
+
+/// Runs the bot until `stop` is cancelled: serves its status page on `listener`, takes the last active app config from
+/// the store whenever that changes, and answers the chats. On `stop` the updates in hand are finished and confirmed,
+/// within seconds.
+///
+/// # Errors
+///
+/// [`BotError`]; all but [`BotError::Serve`] before anything is done.
+pub async fn run(
+    listener: TcpListener,
+    store: StoreChannel,
+    service_token: Secret,
+    settings: BotSettings,
+    stop: CancellationToken,
+) -> Result<(), BotError> {
+    run_with(listener, store, service_token, settings, Timing::default(), stop).await
+}
+
+async fn run_with(
+    listener: TcpListener,
+    store: StoreChannel,
+    service_token: Secret,
+    settings: BotSettings,
+    timing: Timing,
+    stop: CancellationToken,
+) -> Result<(), BotError> {
+    let telegram = TelegramApi::new(&settings.telegram_api_url, &timing)?;
+    let board = StatusBoard::default();
+    let (configs, latest_config) = watch::channel(None);
+    let watch = ConfigWatch::new(store.clone(), &service_token, configs, board.clone())?;
+    let sessions = Sessions { telegram, store, timing, board: board.clone(), stop: stop.clone() };
+
+    let page = async {
+        let served = mayfly_bootstrap::http::serve(listener, status_page::router(board), stop.clone()).await;
+        served.map_err(BotError::Serve)
+    };
+    let watching = async {
+        stop.run_until_cancelled(watch.run()).await;
+        Ok(())
+    };
+    let chatting = async {
+        sessions.run(latest_config).await;
+        Ok(())
+    };
+    tokio::try_join!(page, watching, chatting).map(|((), (), ())| ())
+}

@@ -1,0 +1,101 @@
+//! Follows the last active app config in the store, for as long as the bot runs.
+
+use mayfly_bootstrap::Secret;
+use mayfly_contracts::{
+    Situation, StoreChannel,
+    config::{AppConfig, WatchLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
+};
+use tokio::{sync::watch, time::sleep};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+};
+
+use crate::{
+    BotError,
+    status_page::StatusBoard,
+    timing::{Backoff, Pauses},
+};
+
+/// Between tries to reach the store. A new config should be taken up soon after the store is back.
+const PAUSES: Pauses =
+    Pauses { first: std::time::Duration::from_millis(250), longest: std::time::Duration::from_secs(10) };
+
+/// The watch over the app config. Publishes the token of the bot to serve, or `None` when there is none to serve.
+pub(crate) struct ConfigWatch {
+    store: ConfigServiceClient<StoreChannel>,
+    authorization: MetadataValue<Ascii>,
+    latest: watch::Sender<Option<Secret>>,
+    board: StatusBoard,
+}
+
+impl ConfigWatch {
+    pub(crate) fn new(
+        store: StoreChannel,
+        service_token: &Secret,
+        latest: watch::Sender<Option<Secret>>,
+        board: StatusBoard,
+    ) -> Result<Self, BotError> {
+        let bearer = Secret::new(format!("Bearer {}", service_token.expose()));
+        let mut authorization: MetadataValue<Ascii> = bearer.expose().parse().map_err(|_| BotError::ServiceToken)?;
+        authorization.set_sensitive(true);
+        Ok(Self { store: ConfigServiceClient::new(store), authorization, latest, board })
+    }
+
+    /// Watches without end. While the store is away the last known config stays in use.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = PAUSES.start();
+        let mut is_reported = false;
+        loop {
+            // Ends when the store stops, so that is no success either.
+            let status = self.follow(&mut backoff, &mut is_reported).await.err();
+            self.board.set_connected(false);
+            if !is_reported {
+                is_reported = true;
+                let reason = status.map_or("SHUTTING_DOWN", |status| Situation::of(&status).reason.name());
+                tracing::warn!(reason, "lost the store's app config; trying again until it is back");
+            }
+            sleep(backoff.next()).await;
+        }
+    }
+
+    async fn follow(&mut self, backoff: &mut Backoff, is_reported: &mut bool) -> Result<(), Status> {
+        let mut request = Request::new(WatchLastActiveAppConfigRequest {});
+        request.metadata_mut().insert("authorization", self.authorization.clone());
+        let mut changes = self.store.watch_last_active_app_config(request).await?.into_inner();
+        while let Some(change) = changes.message().await? {
+            let is_first = !self.board.set_connected(true);
+            backoff.reset();
+            *is_reported = false;
+            self.publish(change.app_config, is_first);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, config: Option<AppConfig>, is_first: bool) {
+        let token = match config {
+            None => {
+                if is_first || self.latest.borrow().is_some() {
+                    tracing::info!("no app config is active; waiting for one");
+                }
+                None
+            }
+            Some(config) if !config.is_bot() => {
+                tracing::warn!(
+                    config = config.id,
+                    "the last active app config is not a bot's; waiting for one that is"
+                );
+                None
+            }
+            Some(config) => {
+                tracing::info!(config = config.id, "using the last active app config");
+                Some(Secret::new(config.bot_token))
+            }
+        };
+        self.latest.send_if_modified(|latest| {
+            let is_new = *latest != token;
+            *latest = token;
+            is_new
+        });
+    }
+}

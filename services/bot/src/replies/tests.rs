@@ -1,0 +1,95 @@
+//! The table of sentences, row by row.
+
+use super::*;
+
+const EVERY_REASON: [ErrorReason; 14] = [
+    ErrorReason::Unspecified,
+    ErrorReason::FieldInvalid,
+    ErrorReason::TextTooLong,
+    ErrorReason::AccessTokenInvalid,
+    ErrorReason::MessageNotFound,
+    ErrorReason::MessageViewed,
+    ErrorReason::MessageBurned,
+    ErrorReason::MessageExpired,
+    ErrorReason::AppConfigNotFound,
+    ErrorReason::CredentialsInvalid,
+    ErrorReason::PermissionDenied,
+    ErrorReason::Overloaded,
+    ErrorReason::StoreUnavailable,
+    ErrorReason::Internal,
+];
+
+fn situation(reason: ErrorReason) -> Situation {
+    let metadata = match reason {
+        ErrorReason::MessageViewed | ErrorReason::MessageBurned | ErrorReason::MessageExpired => {
+            [("time".to_owned(), "2026-11-22T09:02:44.485522+01:00".to_owned())].into()
+        }
+        ErrorReason::TextTooLong => [("max_bytes".to_owned(), "65536".to_owned())].into(),
+        _ => Default::default(),
+    };
+    let fault = FieldFault { field: "text".to_owned(), fault: "must not be empty".to_owned() };
+    let fields = if reason == ErrorReason::FieldInvalid { vec![fault] } else { Vec::new() };
+    Situation { metadata, fields, ..Situation::new(reason) }
+}
+
+#[test]
+fn every_situation_has_its_sentence() {
+    let expected = |asked: Asked, reason: ErrorReason| match (asked, reason) {
+        (Asked::Create, ErrorReason::FieldInvalid) => "I cannot keep that: text must not be empty. Write new:your text",
+        (Asked::View, ErrorReason::FieldInvalid) | (_, ErrorReason::AccessTokenInvalid) => {
+            "This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender."
+        }
+        (_, ErrorReason::TextTooLong) => "The text is too long: at most 65536 bytes can be kept. Nothing was stored.",
+        (_, ErrorReason::MessageNotFound) => "There is no such message, or it is long gone.",
+        (_, ErrorReason::MessageViewed) => {
+            "This message was read on 2026-11-22 08:02 UTC. If that was not you, treat it as exposed."
+        }
+        (_, ErrorReason::MessageBurned) => "This message was burned unread on 2026-11-22 08:02 UTC.",
+        (_, ErrorReason::MessageExpired) => "This message expired unread on 2026-11-22 08:02 UTC.",
+        (Asked::Create, ErrorReason::Overloaded) => {
+            "Too many requests at the moment. Nothing was stored; please try again later."
+        }
+        (Asked::View, ErrorReason::Overloaded) => {
+            "Too many requests at the moment. I have nothing to show you; please try again later."
+        }
+        (Asked::Create, ErrorReason::StoreUnavailable) => {
+            "I cannot reach the place where messages are kept. Nothing was stored; please try again later."
+        }
+        (Asked::View, ErrorReason::StoreUnavailable) => {
+            "I cannot reach the place where messages are kept. I have nothing to show you; please try again later."
+        }
+        _ => "Something went wrong on our side. Please try again later.",
+    };
+    for reason in EVERY_REASON {
+        for asked in [Asked::Create, Asked::View] {
+            assert_eq!(sentence(asked, &situation(reason), false), expected(asked, reason), "{asked:?} {reason:?}");
+        }
+    }
+}
+
+#[test]
+fn the_table_above_knows_every_reason() {
+    let known = (0..=100).filter_map(|number| ErrorReason::try_from(number).ok());
+    assert_eq!(known.collect::<Vec<_>>(), EVERY_REASON);
+}
+
+#[test]
+fn a_view_that_may_have_read_the_message_itself_says_so() {
+    let said = sentence(Asked::View, &situation(ErrorReason::MessageViewed), true);
+    assert!(said.contains("on 2026-11-22 08:02 UTC, perhaps by my own first try"), "{said}");
+}
+
+#[test]
+fn a_time_that_is_missing_or_malformed_is_left_out() {
+    let mut viewed = situation(ErrorReason::MessageViewed);
+    viewed.metadata.insert("time".to_owned(), "yesterday".to_owned());
+    let said = sentence(Asked::View, &viewed, false);
+    assert_eq!(said, "This message was read. If that was not you, treat it as exposed.");
+}
+
+#[test]
+fn the_help_names_every_keyword() {
+    for keyword in &KEYWORDS {
+        assert!(help().contains(&format!("{}:", keyword.name)));
+    }
+}

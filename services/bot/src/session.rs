@@ -1,0 +1,101 @@
+//! The time from taking up an app config to leaving it: signs in, polls, finishes. One session after the other.
+
+use mayfly_bootstrap::Secret;
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use mayfly_contracts::StoreChannel;
+
+use crate::{
+    chats::{Chats, Desk},
+    handlers::Tools,
+    polling::Polling,
+    status_page::{State, StatusBoard},
+    store::Store,
+    telegram::{Fault, Telegram, TelegramApi},
+    timing::Timing,
+};
+
+/// What every session needs.
+pub(crate) struct Sessions {
+    pub telegram: TelegramApi,
+    pub store: StoreChannel,
+    pub timing: Timing,
+    pub board: StatusBoard,
+    pub stop: CancellationToken,
+}
+
+impl Sessions {
+    /// Serves the bot whose token `latest` holds, and the next one when that changes, until told to stop.
+    pub(crate) async fn run(&self, mut latest: watch::Receiver<Option<Secret>>) {
+        while !self.stop.is_cancelled() {
+            let token = latest.borrow_and_update().clone();
+            match token {
+                Some(token) => self.serve(token, &mut latest).await,
+                None => {
+                    self.board.set_state(State::WaitingForConfig);
+                    let _ = self.stop.run_until_cancelled(latest.changed()).await;
+                }
+            }
+            self.board.set_bot(None);
+        }
+    }
+
+    /// Serves one bot until another one, or none, is to be served.
+    async fn serve(&self, token: Secret, latest: &mut watch::Receiver<Option<Secret>>) {
+        let leave = self.stop.child_token();
+        let session = self.session(&token, &leave);
+        let replaced = async {
+            // The sender lives as long as `run`; were it gone, no other config could ever come.
+            let is_another = |latest: &Option<Secret>| latest.as_ref() != Some(&token);
+            if latest.wait_for(is_another).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::pin!(session, replaced);
+        tokio::select! {
+            () = &mut session => return,
+            () = &mut replaced => tracing::info!("the last active app config changed; finishing with the old one"),
+        }
+        leave.cancel();
+        session.await;
+    }
+
+    async fn session(&self, token: &Secret, leave: &CancellationToken) {
+        let telegram = self.telegram.with_token(token);
+        if leave.run_until_cancelled(self.sign_in(&telegram)).await.is_none() {
+            return;
+        }
+        let store = Store::new(self.store.clone(), self.timing.clone(), self.stop.clone());
+        let desk = Desk { tools: Tools { store, bot_token: token.clone() }, telegram: telegram.clone() };
+        let polling = Polling::new(telegram, Chats::new(desk), self.timing.clone(), self.board.clone());
+        polling.run(leave, &self.stop).await;
+    }
+
+    /// Makes sure that Telegram knows the token, for as long as that takes.
+    async fn sign_in(&self, telegram: &Telegram) {
+        self.board.set_state(State::SigningIn);
+        let mut pauses = self.timing.telegram_pauses.start();
+        let mut last = None;
+        loop {
+            let fault = match telegram.user_name().await {
+                Ok(name) => {
+                    tracing::info!(bot = name.as_deref().unwrap_or("(unnamed)"), "signed in to Telegram");
+                    self.board.set_bot(name);
+                    return;
+                }
+                Err(fault) => fault,
+            };
+            let (state, pause) = match fault {
+                Fault::TokenRefused => (State::TokenRefused, self.timing.refused_pause),
+                Fault::Flood(pause) => (State::SigningIn, pause),
+                _ => (State::TelegramUnreachable, pauses.next()),
+            };
+            if last.replace(fault) != Some(fault) {
+                tracing::warn!(?fault, "cannot sign in to Telegram; trying again");
+            }
+            self.board.set_state(state);
+            sleep(pause).await;
+        }
+    }
+}

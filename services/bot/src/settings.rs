@@ -1,0 +1,44 @@
+//! What the bot is started with.
+
+use std::net::SocketAddr;
+
+use url::Url;
+
+/// The bot's settings. Its token is not among them: that comes from the last active app config.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BotSettings {
+    /// Where the bot serves its status page.
+    #[arg(long, env = "MAYFLY_BOT_LISTEN", default_value = "127.0.0.1:5555", value_name = "ADDRESS")]
+    pub bot_listen: SocketAddr,
+    /// Where the Bot API is: Telegram's own, or a local Bot API server.
+    #[arg(
+        long,
+        env = "MAYFLY_TELEGRAM_API_URL",
+        default_value = "https://api.telegram.org",
+        value_name = "URL",
+        value_parser = parse_api_url
+    )]
+    pub telegram_api_url: Url,
+}
+
+fn parse_api_url(url: &str) -> Result<Url, String> {
+    // A slash at the end would become an empty path segment in front of the token.
+    let url = Url::parse(url.trim_end_matches('/')).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("must begin with http:// or https://".to_owned());
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_web_servers_are_accepted() {
+        assert!(parse_api_url("https://api.telegram.org").is_ok());
+        assert_eq!(parse_api_url("http://127.0.0.1:8081/prefix/").unwrap().path(), "/prefix");
+        assert!(parse_api_url("mailto:someone@example.org").is_err());
+        assert!(parse_api_url("api.telegram.org").is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! The Bot API as the bot calls it: polls, sends, and sorts what can go wrong into a few kinds.
+//!
+//! Nothing of teloxide's errors is ever logged or shown: a broken connection prints the address, which holds the bot
+//! token, and an answer that cannot be parsed prints the answer, which holds texts. [`Fault`] is what is left of them.
+
+use std::time::Duration;
+
+use mayfly_bootstrap::Secret;
+use serde_json::Value;
+use teloxide::{
+    ApiError, Bot, RequestError,
+    payloads::{DeleteWebhookSetters as _, GetUpdatesSetters as _, SendMessageSetters as _},
+    requests::Requester as _,
+    types::{AllowedUpdate, ChatId, InputFile, LinkPreviewOptions, Update},
+};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::{BotError, timing::Timing};
+
+/// Telegram's limit for a message's text, in UTF-16 code units.
+const LONGEST_MESSAGE: usize = 4096;
+/// The name of the document that a longer text goes out as.
+const DOCUMENT_NAME: &str = "message.txt";
+/// How many updates a poll asks for: Telegram's maximum, and so the size of the window of updates in hand.
+const UPDATES_AT_ONCE: u8 = 100;
+/// How much longer than Telegram holds a poll we wait for its answer.
+const POLL_MARGIN: Duration = Duration::from_secs(15);
+
+/// The way to Telegram, before there is a token.
+pub(crate) struct TelegramApi {
+    /// Clients with an empty token, for their connections.
+    polls: Bot,
+    calls: Bot,
+    timing: Timing,
+}
+
+impl TelegramApi {
+    pub(crate) fn new(api_url: &Url, timing: &Timing) -> Result<Self, BotError> {
+        let settings = teloxide::net::default_reqwest_settings;
+        let polls = settings().timeout(timing.long_poll + POLL_MARGIN).build();
+        let polls = polls.map_err(|error| BotError::HttpClient(error.into()))?;
+        let calls = settings().build().map_err(|error| BotError::HttpClient(error.into()))?;
+        Ok(Self {
+            polls: Bot::with_client("", polls).set_api_url(api_url.clone()),
+            calls: Bot::with_client("", calls).set_api_url(api_url.clone()),
+            timing: timing.clone(),
+        })
+    }
+
+    pub(crate) fn with_token(&self, token: &Secret) -> Telegram {
+        let with_token = |bot: &Bot| Bot::with_client(token.expose(), bot.client().clone()).set_api_url(bot.api_url());
+        Telegram { polls: with_token(&self.polls), calls: with_token(&self.calls), timing: self.timing.clone() }
+    }
+}
+
+/// Telegram, spoken to as one bot. No `Debug`: teloxide's shows the token.
+#[derive(Clone)]
+pub(crate) struct Telegram {
+    /// With a longer time limit than `calls`, since Telegram holds a poll until there is something.
+    polls: Bot,
+    calls: Bot,
+    timing: Timing,
+}
+
+/// What a call to Telegram came to instead of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Flood control: not before so long.
+    Flood(Duration),
+    /// No answer, or one of a server in trouble.
+    Unreachable,
+    /// No bot has this token.
+    TokenRefused,
+    /// Another program polls with the same token.
+    AnotherPoller,
+    /// Updates go to a webhook at present.
+    WebhookIsSet,
+    /// The chat is gone, or its owner has blocked the bot.
+    ChatGone,
+    /// The text is none for Telegram: only blanks, or longer than it counts.
+    TextUnfit,
+    /// Anything else that repeating will not change.
+    Refused,
+}
+
+impl Telegram {
+    /// The bot's user name. `None` when Telegram answers it in a form that we do not know.
+    pub(crate) async fn user_name(&self) -> Result<Option<String>, Fault> {
+        match self.calls.get_me().await {
+            Ok(me) => Ok(me.user.username),
+            Err(RequestError::InvalidJson { raw, .. }) => {
+                let result = positive_result(&raw).ok_or(Fault::Unreachable)?;
+                Ok(result.get("username").and_then(Value::as_str).map(str::to_owned))
+            }
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    /// Asks for updates from `offset` on, which confirms all below it; waits up to `wait` for the first.
+    pub(crate) async fn updates(&self, offset: Option<i64>, wait: Duration) -> Result<Vec<Update>, Fault> {
+        self.poll(offset, UPDATES_AT_ONCE, wait).await
+    }
+
+    /// Confirms all updates below `offset` without taking new ones in hand.
+    pub(crate) async fn confirm(&self, offset: i64) -> Result<(), Fault> {
+        self.poll(Some(offset), 1, Duration::ZERO).await.map(drop)
+    }
+
+    async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, Fault> {
+        let mut poll = self.polls.get_updates().limit(limit).allowed_updates([AllowedUpdate::Message]);
+        // Both fit: Telegram's ids and waits are small positive numbers.
+        poll.timeout = u32::try_from(wait.as_secs()).ok();
+        poll.offset = offset.and_then(|offset| i32::try_from(offset).ok());
+        poll.await.map_err(|error| fault(&error))
+    }
+
+    /// Takes back a webhook, so that polling is possible. Waiting updates are kept.
+    pub(crate) async fn delete_webhook(&self) -> Result<(), Fault> {
+        let deleted = self.calls.delete_webhook().drop_pending_updates(false).await;
+        deleted.map(drop).map_err(|error| fault(&error))
+    }
+
+    /// Sends exactly `text`, with no parse mode, no preview and no keyboard; as a document when it is no message for
+    /// Telegram. Telegram itself drops blanks around the text of a message.
+    ///
+    /// Waits for flood control and repeats after server errors and broken connections, within limits. When the connection
+    /// broke after Telegram took the text, it arrives twice: better than never.
+    pub(crate) async fn send(&self, chat: ChatId, text: &str) -> Result<(), Fault> {
+        let mut as_document = text.encode_utf16().count() > LONGEST_MESSAGE || text.trim().is_empty();
+        let mut pauses = self.timing.telegram_pauses.start();
+        let give_up = Instant::now() + self.timing.send_patience;
+        let mut flood_patience = self.timing.flood_patience;
+        loop {
+            let sent =
+                if as_document { self.send_document(chat, text).await } else { self.send_message(chat, text).await };
+            let pause = match sent {
+                Err(Fault::Flood(pause)) if pause <= flood_patience => {
+                    flood_patience -= pause;
+                    pause
+                }
+                Err(Fault::Unreachable) => {
+                    let pause = pauses.next();
+                    if Instant::now() + pause > give_up + (self.timing.flood_patience - flood_patience) {
+                        return Err(Fault::Unreachable);
+                    }
+                    pause
+                }
+                // Telegram counts and trims by rules of its own. A text that was read is nowhere else any more.
+                Err(Fault::TextUnfit) if !as_document => {
+                    as_document = true;
+                    continue;
+                }
+                done => return done,
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn send_message(&self, chat: ChatId, text: &str) -> Result<(), Fault> {
+        let no_preview = LinkPreviewOptions {
+            is_disabled: true,
+            url: None,
+            prefer_small_media: false,
+            prefer_large_media: false,
+            show_above_text: false,
+        };
+        sent(self.calls.send_message(chat, text).link_preview_options(no_preview).await)
+    }
+
+    async fn send_document(&self, chat: ChatId, text: &str) -> Result<(), Fault> {
+        let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
+        sent(self.calls.send_document(chat, file).await)
+    }
+}
+
+/// An answer of `"ok": true` means sent, even if the message in it has something that teloxide does not know.
+fn sent<T>(answer: Result<T, RequestError>) -> Result<(), Fault> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(RequestError::InvalidJson { raw, .. }) if positive_result(&raw).is_some() => Ok(()),
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+fn positive_result(raw: &str) -> Option<Value> {
+    let mut answer: Value = serde_json::from_str(raw).ok()?;
+    (answer.get("ok")?.as_bool()? && answer.get("result").is_some()).then(|| answer["result"].take())
+}
+
+fn fault(error: &RequestError) -> Fault {
+    match error {
+        RequestError::RetryAfter(pause) => Fault::Flood(pause.duration()),
+        RequestError::Network(_) | RequestError::Io(_) | RequestError::InvalidJson { .. } => Fault::Unreachable,
+        // A private chat does not become a supergroup.
+        RequestError::MigrateToChatId(_) => Fault::ChatGone,
+        RequestError::Api(error) => api_fault(error),
+    }
+}
+
+fn api_fault(error: &ApiError) -> Fault {
+    match error {
+        ApiError::InvalidToken => Fault::TokenRefused,
+        ApiError::TerminatedByOtherGetUpdates => Fault::AnotherPoller,
+        ApiError::CantGetUpdates => Fault::WebhookIsSet,
+        ApiError::BotBlocked
+        | ApiError::ChatNotFound
+        | ApiError::UserDeactivated
+        | ApiError::CantInitiateConversation
+        | ApiError::CantTalkWithBots => Fault::ChatGone,
+        ApiError::MessageTextIsEmpty | ApiError::MessageIsTooLong => Fault::TextUnfit,
+        ApiError::Unknown(description) => described_fault(description),
+        // teloxide knows the others by name because they are final.
+        _ => Fault::Refused,
+    }
+}
+
+/// teloxide does not hand on the error's number, but Telegram's descriptions begin with its name.
+fn described_fault(description: &str) -> Fault {
+    let begins = |name| description.starts_with(name);
+    if begins("Bad Request: text must be non-empty") {
+        Fault::TextUnfit
+    } else if begins("Conflict") {
+        if description.contains("webhook") { Fault::WebhookIsSet } else { Fault::AnotherPoller }
+    } else if begins("Forbidden") {
+        Fault::ChatGone
+    } else if begins("Unauthorized") {
+        Fault::TokenRefused
+    } else if begins("Bad Request") {
+        Fault::Refused
+    } else {
+        Fault::Unreachable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault_of(description: &str) -> Fault {
+        api_fault(&serde_json::from_value(Value::String(description.to_owned())).unwrap())
+    }
+
+    #[test]
+    fn telegrams_descriptions_are_sorted_by_what_to_do() {
+        let table = [
+            ("Unauthorized", Fault::TokenRefused),
+            ("Not Found", Fault::TokenRefused),
+            (
+                "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+                Fault::AnotherPoller,
+            ),
+            (
+                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+                Fault::WebhookIsSet,
+            ),
+            ("Forbidden: bot was blocked by the user", Fault::ChatGone),
+            ("Forbidden: something new", Fault::ChatGone),
+            ("Bad Request: chat not found", Fault::ChatGone),
+            ("Bad Request: message text is empty", Fault::TextUnfit),
+            ("Bad Request: text must be non-empty", Fault::TextUnfit),
+            ("Bad Request: something new", Fault::Refused),
+            ("Internal Server Error", Fault::Unreachable),
+            ("Bad Gateway", Fault::Unreachable),
+            ("Too Many Requests", Fault::Unreachable),
+        ];
+        for (description, expected) in table {
+            assert_eq!(fault_of(description), expected, "{description}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_was_sent_counts_as_sent_whatever_it_looks_like() {
+        let answer = |raw: &str| RequestError::InvalidJson {
+            source: std::sync::Arc::new(serde_json::from_str::<u8>("x").unwrap_err()),
+            raw: raw.into(),
+        };
+        assert_eq!(sent::<()>(Err(answer(r#"{"ok":true,"result":{"new":1}}"#))), Ok(()));
+        assert_eq!(sent::<()>(Err(answer("<html>Bad Gateway</html>"))), Err(Fault::Unreachable));
+    }
+}

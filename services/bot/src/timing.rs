@@ -1,0 +1,106 @@
+//! How long the bot waits for what, in one place. Tests use shorter times; nothing else does.
+
+use std::time::Duration;
+
+/// The bot's patience.
+#[derive(Clone, Debug)]
+pub(crate) struct Timing {
+    /// How long Telegram may hold a poll when nothing is in hand. Whole seconds; Telegram's own limit is 50.
+    pub long_poll: Duration,
+    /// How long to wait before the next poll when the last one brought nothing but updates already in hand.
+    pub known_pause: Duration,
+    /// Pauses between tries while Telegram cannot be reached.
+    pub telegram_pauses: Pauses,
+    /// Between tries with a token that Telegram refuses.
+    pub refused_pause: Duration,
+    /// Between tries while another program polls with the same token, or a webhook keeps coming back.
+    pub conflict_pause: Duration,
+    /// How long an answer is offered to Telegram while it fails with server errors or broken connections.
+    pub send_patience: Duration,
+    /// How long an answer may altogether be held up by Telegram's flood control.
+    pub flood_patience: Duration,
+    /// Pauses between tries while the store is away.
+    pub store_pauses: Pauses,
+    /// How long an update waits for the store before its sender is told.
+    pub store_patience: Duration,
+    /// How long the updates in hand may take when the process stops. With `confirm_limit` shorter than the time that
+    /// the process has for its end.
+    pub stop_limit: Duration,
+    /// How long the updates in hand may take when another app config takes over.
+    pub replaced_limit: Duration,
+    /// How long the last poll, which confirms what was handled, may take.
+    pub confirm_limit: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            long_poll: Duration::from_secs(40),
+            known_pause: Duration::from_millis(500),
+            telegram_pauses: Pauses { first: Duration::from_millis(500), longest: Duration::from_secs(30) },
+            refused_pause: Duration::from_secs(60),
+            conflict_pause: Duration::from_secs(10),
+            send_patience: Duration::from_secs(120),
+            flood_patience: Duration::from_secs(600),
+            store_pauses: Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(5) },
+            store_patience: Duration::from_secs(60),
+            stop_limit: Duration::from_secs(5),
+            replaced_limit: Duration::from_secs(30),
+            confirm_limit: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Growing pauses: the first, then twice as long each time, up to the longest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pauses {
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Pauses {
+    /// A sequence that starts with the first pause.
+    pub(crate) fn start(self) -> Backoff {
+        Backoff { pauses: self, next: self.first }
+    }
+}
+
+/// Where a sequence of growing pauses stands.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    pauses: Pauses,
+    next: Duration,
+}
+
+impl Backoff {
+    /// The pause to make now.
+    pub(crate) fn next(&mut self) -> Duration {
+        let now = self.next.min(self.pauses.longest);
+        self.next = now.saturating_mul(2);
+        now
+    }
+
+    /// Begins again with the first pause.
+    pub(crate) fn reset(&mut self) {
+        self.next = self.pauses.first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_longest_and_begin_again() {
+        let mut backoff = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(3) }.start();
+        assert_eq!([backoff.next(), backoff.next(), backoff.next()].map(|pause| pause.as_secs()), [1, 2, 3]);
+        backoff.reset();
+        assert_eq!(backoff.next().as_secs(), 1);
+    }
+
+    #[test]
+    fn a_stopping_bot_is_done_before_the_process_is_cut_short() {
+        let Timing { stop_limit, confirm_limit, .. } = Timing::default();
+        assert!(stop_limit + confirm_limit < mayfly_bootstrap::DRAIN_LIMIT);
+    }
+}

@@ -1,0 +1,111 @@
+//! Which updates were fetched but not confirmed yet. Pure bookkeeping; `polling.rs` acts on it.
+//!
+//! Telegram has one number for a confirmation: asking for updates from an offset on confirms, and forgets, everything
+//! below it. So the offset is the lowest update that is not finished, and until that one is finished Telegram repeats all
+//! above it too, which the window recognises.
+
+use std::collections::BTreeSet;
+
+/// The updates in hand.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    unfinished: BTreeSet<u32>,
+    /// Finished, and as far as we know not confirmed.
+    finished: BTreeSet<u32>,
+    /// The offset of the last poll that was answered.
+    confirmed_below: Option<i64>,
+}
+
+impl Window {
+    /// What to ask Telegram for, and so what to confirm. `None` before the first update: whatever there is.
+    pub(crate) fn offset(&self) -> Option<i64> {
+        let lowest_unfinished = self.unfinished.first().map(|id| i64::from(*id));
+        let after_the_finished = || self.finished.last().map(|id| i64::from(*id) + 1);
+        lowest_unfinished.or_else(after_the_finished).or(self.confirmed_below)
+    }
+
+    /// Whether nothing is unfinished.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.unfinished.is_empty()
+    }
+
+    /// Takes an update in hand. `false` when it is known already and must not be handled again.
+    ///
+    /// An id below all we know is new: after a week without updates Telegram goes on with any number.
+    pub(crate) fn admit(&mut self, id: u32) -> bool {
+        !self.finished.contains(&id) && self.unfinished.insert(id)
+    }
+
+    /// Notes that an update was handled. `None`, one that was left for later, changes nothing.
+    pub(crate) fn finish(&mut self, id: Option<u32>) {
+        if let Some(id) = id {
+            self.unfinished.remove(&id);
+            self.finished.insert(id);
+        }
+    }
+
+    /// Notes that a poll with `offset` was answered: Telegram repeats nothing below it any more.
+    pub(crate) fn confirmed(&mut self, offset: i64) {
+        self.finished.retain(|id| i64::from(*id) >= offset);
+        self.confirmed_below = Some(offset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(ids: &[u32]) -> Window {
+        let mut window = Window::default();
+        for id in ids {
+            assert!(window.admit(*id));
+        }
+        window
+    }
+
+    #[test]
+    fn nothing_is_confirmed_before_the_first_update() {
+        assert_eq!(Window::default().offset(), None);
+    }
+
+    #[test]
+    fn the_offset_stays_at_the_lowest_unfinished_update() {
+        let mut window = admitted(&[7, 8, 9]);
+        window.finish(Some(8));
+        assert_eq!(window.offset(), Some(7));
+        window.finish(Some(7));
+        assert_eq!(window.offset(), Some(9));
+        window.finish(Some(9));
+        assert_eq!(window.offset(), Some(10));
+        assert!(window.is_idle());
+    }
+
+    #[test]
+    fn a_known_update_is_not_admitted_again() {
+        let mut window = admitted(&[7, 8]);
+        window.finish(Some(8));
+        window.confirmed(7);
+        assert!(!window.admit(7), "in hand");
+        assert!(!window.admit(8), "finished, but not confirmed");
+    }
+
+    #[test]
+    fn a_finished_update_is_remembered_until_a_poll_has_confirmed_it() {
+        let mut window = admitted(&[7]);
+        window.finish(Some(7));
+        assert!(!window.admit(7), "the poll that confirms it may have failed");
+        window.confirmed(8);
+        assert_eq!(window.offset(), Some(8));
+    }
+
+    #[test]
+    fn numbers_that_begin_anew_are_followed() {
+        let mut window = admitted(&[1_000]);
+        window.finish(Some(1_000));
+        window.confirmed(1_001);
+        assert!(window.admit(5));
+        assert_eq!(window.offset(), Some(5));
+        window.finish(Some(5));
+        assert_eq!(window.offset(), Some(6));
+    }
+}
