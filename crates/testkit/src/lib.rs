@@ -1,1 +1,17 @@
-//! x
+//! For tests only: throw-away databases, a clock that stands still, a running store, and a fake Bot API.
+//!
+//! Nothing here sleeps: what has to be waited for is waited for as a condition, with a bound.
+
+mod clock;
+mod control;
+mod database;
+mod race;
+mod store;
+pub mod telegram;
+
+pub use clock::TestClock;
+pub use control::SelectThenDelete;
+pub use database::TestDatabase;
+pub use race::race;
+pub use store::{ADMIN_TOKEN, SERVICE_TOKEN, TestStore, bearer};
+pub use telegram::FakeTelegram;

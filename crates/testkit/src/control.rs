@@ -1,0 +1,37 @@
+//! What must fail: readers built the way that goes wrong. A test that passes with these proves nothing.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
+use tokio::sync::Barrier;
+
+/// A reader that looks first and deletes afterwards, as most systems of this kind did at first.
+#[derive(Clone)]
+pub struct SelectThenDelete {
+    database: DatabaseConnection,
+    looked: Arc<Barrier>,
+}
+
+impl SelectThenDelete {
+    /// Readers on `database`, of which `readers` have looked before the first one deletes: the unlucky moment, made certain.
+    #[must_use]
+    pub fn new(database: DatabaseConnection, readers: usize) -> Self {
+        Self { database, looked: Arc::new(Barrier::new(readers)) }
+    }
+
+    /// Whether this reader got a text.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn view(&self, id: i64) -> anyhow::Result<bool> {
+        let backend = self.database.get_database_backend();
+        let look = Statement::from_string(backend, format!("SELECT sealed_text FROM messages WHERE id = {id}"));
+        let found = self.database.query_one_raw(look).await?;
+        self.looked.wait().await;
+        if found.is_some() {
+            self.database.execute_unprepared(&format!("DELETE FROM messages WHERE id = {id}")).await?;
+        }
+        Ok(found.is_some())
+    }
+}

@@ -1,0 +1,165 @@
+//! A running store, with one method for each call.
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Parser as _;
+use mayfly_contracts::{
+    StoreChannel,
+    config::config_service_client::ConfigServiceClient,
+    message::{
+        BurnMessageRequest, BurnMessageResponse, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest,
+        LookupMessageResponse, ViewMessageRequest, ViewMessageResponse, message_service_client::MessageServiceClient,
+    },
+};
+use mayfly_store::{OpenSettings, Store};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::{Request, Response, Status};
+
+use crate::{TestClock, TestDatabase};
+
+/// The admin token of every [`TestStore`].
+pub const ADMIN_TOKEN: &str = "admin-token-for-tests-only-0123456789";
+/// The service token of every [`TestStore`].
+pub const SERVICE_TOKEN: &str = "service-token-for-tests-only-0123456789";
+
+#[derive(clap::Parser)]
+struct Arguments {
+    #[command(flatten)]
+    open: OpenSettings,
+}
+
+/// A store in this process, on a throw-away database. Stops when dropped.
+pub struct TestStore {
+    /// Its time.
+    pub clock: TestClock,
+    /// Its database.
+    pub database: TestDatabase,
+    /// The store itself.
+    pub store: Arc<Store>,
+    channel: StoreChannel,
+    _stop: DropGuard,
+}
+
+impl TestStore {
+    /// Opens a store on `database` with default settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open(database: TestDatabase) -> anyhow::Result<Self> {
+        Self::open_with(database, TestClock::default(), &[]).await
+    }
+
+    /// Opens a store on `database`, with command-line arguments beyond the defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_with(database: TestDatabase, clock: TestClock, arguments: &[&str]) -> anyhow::Result<Self> {
+        let folder = database.folder().join("data").display().to_string();
+        let defaults = [
+            "store",
+            "--data-dir",
+            &folder,
+            "--database-url",
+            database.url(),
+            "--admin-token",
+            ADMIN_TOKEN,
+            "--service-token",
+            SERVICE_TOKEN,
+        ];
+        let Arguments { open } = Arguments::try_parse_from(defaults.iter().chain(arguments))?;
+        let stop = CancellationToken::new();
+        let store = Arc::new(Store::open(&open, Arc::new(clock.clone()), stop.clone()).await?);
+        let channel = StoreChannel::local(store.routes());
+        Ok(Self { clock, database, store, channel, _stop: stop.drop_guard() })
+    }
+
+    /// The way to it.
+    #[must_use]
+    pub fn channel(&self) -> StoreChannel {
+        self.channel.clone()
+    }
+
+    /// A client of its `MessageService`.
+    #[must_use]
+    pub fn messages(&self) -> MessageServiceClient<StoreChannel> {
+        MessageServiceClient::new(self.channel())
+    }
+
+    /// A client of its `ConfigService`.
+    #[must_use]
+    pub fn configs(&self) -> ConfigServiceClient<StoreChannel> {
+        ConfigServiceClient::new(self.channel())
+    }
+
+    /// Stores a text with the default lifetime.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn create(&self, text: &str) -> Result<CreateMessageResponse, Status> {
+        self.create_with(CreateMessageRequest { text: text.to_owned(), ..CreateMessageRequest::default() }).await
+    }
+
+    /// Stores a text with a lifetime.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn create_for(&self, text: &str, ttl: Duration) -> Result<CreateMessageResponse, Status> {
+        let ttl = ttl.try_into().map_err(|_| Status::invalid_argument("ttl"))?;
+        let request = CreateMessageRequest { text: text.to_owned(), ttl: Some(ttl), ..CreateMessageRequest::default() };
+        self.create_with(request).await
+    }
+
+    /// Stores a text.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn create_with(&self, request: CreateMessageRequest) -> Result<CreateMessageResponse, Status> {
+        self.messages().create_message(request).await.map(Response::into_inner)
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn view(&self, message: &CreateMessageResponse) -> Result<ViewMessageResponse, Status> {
+        let request = ViewMessageRequest { id: message.id, access_token: message.access_token.clone() };
+        self.messages().view_message(request).await.map(Response::into_inner)
+    }
+
+    /// Looks a message up.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn lookup(&self, message: &CreateMessageResponse) -> Result<LookupMessageResponse, Status> {
+        let request = LookupMessageRequest { id: message.id, access_token: message.access_token.clone() };
+        self.messages().lookup_message(request).await.map(Response::into_inner)
+    }
+
+    /// Burns a message.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn burn(&self, message: &CreateMessageResponse) -> Result<BurnMessageResponse, Status> {
+        let request = BurnMessageRequest { id: message.id, access_token: message.access_token.clone() };
+        self.messages().burn_message(request).await.map(Response::into_inner)
+    }
+}
+
+/// A request whose caller shows `token`.
+#[must_use]
+pub fn bearer<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    // A token that is no header value is no token: the store then sees none.
+    if let Ok(authorization) = format!("Bearer {token}").parse() {
+        request.metadata_mut().insert("authorization", authorization);
+    }
+    request
+}

@@ -1,0 +1,257 @@
+//! A Bot API on this machine, strict where Telegram is strict.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use mayfly_testkit::FakeTelegram;
+//!
+//! let telegram = FakeTelegram::start("1000000000:AAH").await?;
+//! // Point the bot at telegram.url(), then talk to it:
+//! telegram.user_says(7, "new:hello");
+//! let reply = telegram.next_reply(7).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It serves getMe, getUpdates, deleteWebhook, setWebhook, getWebhookInfo, sendMessage, sendDocument, deleteMessage and
+//! setMyCommands under `/bot<token>/<method>`, with the rules and the error texts of the real one as far as its
+//! documentation and teloxide's table of errors tell them:
+//!
+//! - An update is kept until getUpdates is called with an offset above its id, so redelivery can be tested.
+//! - Of two polls at once the older one ends with 409; while a webhook is set every poll does.
+//! - A text is trimmed, has 1 to 4096 UTF-16 code units, and must be well-formed for the `parse_mode`, if one is given.
+//! - A bot can write only to chats that wrote to it, and not to those that blocked it.
+//!
+//! What it cannot do is the limit on messages per second; script a [`Fault::TooManyRequests`] instead.
+
+mod account;
+mod markup;
+mod methods;
+mod params;
+mod polls;
+mod server;
+
+use std::{
+    sync::{Arc, MutexGuard},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use self::{account::Account, server::Server};
+
+/// How long a test waits for something before it fails. Longer than the 10 seconds that teloxide waits by itself after
+/// a server error.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A bot on a fake Bot API. Clones are the same bot; the server ends with the last of them.
+#[derive(Clone)]
+pub struct FakeTelegram {
+    server: Arc<Server>,
+    token: String,
+}
+
+/// What the bot sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The chat it was sent to.
+    pub chat_id: i64,
+    /// The text of the message, as a user sees it (so without blanks around it), or the content of the document.
+    pub text: String,
+    /// The file name, if it came as a document.
+    pub document: Option<String>,
+    /// The parameters of the call as the bot sent them, files left out.
+    pub params: Value,
+}
+
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 429 with so many seconds of `retry_after`; nothing was done.
+    TooManyRequests {
+        /// Seconds to wait.
+        retry_after: u32,
+    },
+    /// 500 with Telegram's JSON; nothing was done.
+    ServerError,
+    /// 502 with a page of HTML, as from a proxy; nothing was done.
+    BadGateway,
+    /// The connection breaks; nothing was done.
+    CutBefore,
+    /// What was asked is done, then the connection breaks.
+    CutAfter,
+    /// No answer ever comes; nothing was done.
+    Hang,
+}
+
+impl FakeTelegram {
+    /// Starts a Bot API on a free port of 127.0.0.1 with one bot that has `token`.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be bound.
+    pub async fn start(token: &str) -> anyhow::Result<Self> {
+        let server = Server::start().await?;
+        let telegram = Self { server: Arc::new(server), token: token.to_owned() };
+        Ok(telegram.add_token(token))
+    }
+
+    /// The address to give to the bot: `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    /// Adds a bot with another token to the same Bot API. Each bot has chats, updates and faults of its own.
+    #[must_use]
+    pub fn add_token(&self, token: &str) -> Self {
+        self.server.world.lock().entry(token.to_owned()).or_insert_with(|| Account::new(token));
+        Self { server: Arc::clone(&self.server), token: token.to_owned() }
+    }
+
+    /// From now on every call with this bot's token is answered with 401.
+    pub fn revoke_token(&self) {
+        self.change(|account| account.is_revoked = true);
+    }
+
+    /// Takes [`revoke_token`](Self::revoke_token) back.
+    pub fn restore_token(&self) {
+        self.change(|account| account.is_revoked = false);
+    }
+
+    /// A person writes `text` to the bot in a private chat. Telegram drops blanks around it. Answers the update's id.
+    pub fn user_says(&self, chat_id: i64, text: &str) -> i64 {
+        self.change(|account| account.receive("message", account::private_message(chat_id, text)))
+    }
+
+    /// Somebody writes `text` in a group that the bot is in. Answers the update's id.
+    pub fn group_says(&self, chat_id: i64, text: &str) -> i64 {
+        self.change(|account| account.receive("message", account::group_message(chat_id, text)))
+    }
+
+    /// A person changes an earlier message to `text`. Answers the update's id.
+    pub fn user_edits(&self, chat_id: i64, text: &str) -> i64 {
+        self.change(|account| account.receive("edited_message", account::edited_message(chat_id, text)))
+    }
+
+    /// A person sends a sticker. Answers the update's id.
+    pub fn user_sends_sticker(&self, chat_id: i64) -> i64 {
+        self.change(|account| account.receive("message", account::sticker_message(chat_id)))
+    }
+
+    /// Puts any update into the bot's queue: `{"message": {…}}`. Its `update_id` is filled in unless it has one.
+    /// `allowed_updates` is not asked. Answers the update's id.
+    pub fn push_update(&self, update: Value) -> i64 {
+        self.change(|account| account.push(update))
+    }
+
+    /// From now on sending to `chat_id` fails with 403.
+    pub fn user_blocks(&self, chat_id: i64) {
+        self.change(|account| account.blocked.insert(chat_id));
+    }
+
+    /// The first reply in `chat_id` that no `next_reply` has answered yet; waits for it.
+    ///
+    /// # Errors
+    ///
+    /// When none comes within 30 seconds.
+    pub async fn next_reply(&self, chat_id: i64) -> anyhow::Result<Reply> {
+        let mut next = None;
+        self.wait("a reply", |account| {
+            next = account.next_reply(chat_id);
+            next.is_some()
+        })
+        .await?;
+        next.context("the reply was there")
+    }
+
+    /// Everything the bot sent to `chat_id` so far, oldest first.
+    #[must_use]
+    pub fn replies(&self, chat_id: i64) -> Vec<Reply> {
+        self.read(|account| account.replies.iter().filter(|reply| reply.chat_id == chat_id).cloned().collect())
+    }
+
+    /// The ids of the updates that are not confirmed yet.
+    #[must_use]
+    pub fn pending_updates(&self) -> Vec<i64> {
+        self.read(|account| account.updates.keys().copied().collect())
+    }
+
+    /// The highest id that was confirmed, of the updates there have been.
+    #[must_use]
+    pub fn confirmed_up_to(&self) -> Option<i64> {
+        self.read(|account| account.confirmed_up_to)
+    }
+
+    /// Waits until update `id`, and with it all before it, is confirmed.
+    ///
+    /// # Errors
+    ///
+    /// When it is not within 30 seconds.
+    pub async fn confirmed(&self, id: i64) -> anyhow::Result<()> {
+        self.wait("a confirmation", |account| account.confirmed_up_to >= Some(id)).await
+    }
+
+    /// The parameters of the calls of `method` (in any case) so far, oldest first, failed ones included.
+    #[must_use]
+    pub fn calls(&self, method: &str) -> Vec<Value> {
+        self.read(|account| account.calls_of(method))
+    }
+
+    /// Waits until `method` was called `times` times since the start.
+    ///
+    /// # Errors
+    ///
+    /// When it was not within 30 seconds.
+    pub async fn called(&self, method: &str, times: usize) -> anyhow::Result<()> {
+        self.wait("a call", |account| account.calls_of(method).len() >= times).await
+    }
+
+    /// Lets the next `times` calls of `method` fail. Faults of one method queue up.
+    pub fn fail_next(&self, method: &str, times: usize, fault: Fault) {
+        self.change(|account| {
+            let queue = account.faults.entry(method.to_lowercase()).or_default();
+            queue.extend(std::iter::repeat_n(fault, times));
+        });
+    }
+
+    /// Sets a webhook, as another program would. Updates are not delivered to it.
+    pub fn set_webhook(&self, url: &str) {
+        self.change(|account| account.webhook = Some(url.to_owned()));
+    }
+
+    /// The webhook's address, if one is set.
+    #[must_use]
+    pub fn webhook(&self) -> Option<String> {
+        self.read(|account| account.webhook.clone())
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Account) -> T) -> T {
+        let mut accounts = self.accounts();
+        read(accounts.entry(self.token.clone()).or_insert_with(|| Account::new(&self.token)))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
+        let changed = change(self.accounts().entry(self.token.clone()).or_insert_with(|| Account::new(&self.token)));
+        self.server.world.notify();
+        changed
+    }
+
+    async fn wait(&self, what: &str, mut is_so: impl FnMut(&mut Account) -> bool) -> anyhow::Result<()> {
+        let mut changes = self.server.world.changes();
+        let waiting = async {
+            loop {
+                changes.borrow_and_update();
+                if self.accounts().get_mut(&self.token).is_some_and(&mut is_so) {
+                    return Ok(());
+                }
+                changes.changed().await.context("the fake Bot API is gone")?;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.with_context(|| format!("waited in vain for {what}"))?
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, server::Accounts> {
+        self.server.world.lock()
+    }
+}

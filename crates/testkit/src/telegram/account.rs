@@ -1,0 +1,174 @@
+//! What Telegram knows of one bot.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use super::{Fault, Reply};
+
+/// Real update ids begin somewhere, not at 1.
+const FIRST_UPDATE_ID: i64 = 100_000_001;
+
+/// One bot.
+pub(super) struct Account {
+    id: i64,
+    user_name: String,
+    pub(super) is_revoked: bool,
+    /// Not confirmed yet, by id.
+    pub(super) updates: BTreeMap<i64, Value>,
+    next_update_id: i64,
+    next_message_id: i64,
+    pub(super) confirmed_up_to: Option<i64>,
+    /// The kinds of updates the bot asked for last. `None`: all.
+    pub(super) allowed_updates: Option<HashSet<String>>,
+    /// Counts the polls; the newest is the only one to go on.
+    pub(super) newest_poll: u64,
+    pub(super) webhook: Option<String>,
+    /// Chats that wrote to the bot, or that it is in.
+    pub(super) chats: HashSet<i64>,
+    pub(super) blocked: HashSet<i64>,
+    pub(super) replies: Vec<Reply>,
+    /// How many replies of a chat `next_reply` has answered.
+    seen_replies: HashMap<i64, usize>,
+    /// Method in lower case, parameters.
+    pub(super) calls: Vec<(String, Value)>,
+    pub(super) faults: HashMap<String, VecDeque<Fault>>,
+}
+
+impl Account {
+    pub(super) fn new(token: &str) -> Self {
+        let id = token.split(':').next().and_then(|id| id.parse().ok()).unwrap_or(1);
+        Self {
+            id,
+            user_name: format!("fake_{id}_bot"),
+            is_revoked: false,
+            updates: BTreeMap::new(),
+            next_update_id: FIRST_UPDATE_ID,
+            next_message_id: 1,
+            confirmed_up_to: None,
+            allowed_updates: None,
+            newest_poll: 0,
+            webhook: None,
+            chats: HashSet::new(),
+            blocked: HashSet::new(),
+            replies: Vec::new(),
+            seen_replies: HashMap::new(),
+            calls: Vec::new(),
+            faults: HashMap::new(),
+        }
+    }
+
+    /// The bot as getMe answers it.
+    pub(super) fn me(&self) -> Value {
+        let abilities = json!({
+            "can_join_groups": true,
+            "can_read_all_group_messages": false,
+            "supports_inline_queries": false,
+            "can_connect_to_business": false,
+            "has_main_web_app": false,
+        });
+        joined(self.user(), abilities)
+    }
+
+    fn user(&self) -> Value {
+        json!({ "id": self.id, "is_bot": true, "first_name": "Fake", "username": self.user_name })
+    }
+
+    /// An update of `kind` comes in, unless the bot did not ask for this kind. Answers its id in any case.
+    pub(super) fn receive(&mut self, kind: &str, message: Value) -> i64 {
+        let message = joined(message, json!({ "message_id": self.take_message_id() }));
+        if let Some(chat_id) = message.pointer("/chat/id").and_then(Value::as_i64) {
+            self.chats.insert(chat_id);
+        }
+        if self.allowed_updates.as_ref().is_some_and(|kinds| !kinds.contains(kind)) {
+            return self.next_update_id;
+        }
+        self.push(json!({ kind: message }))
+    }
+
+    pub(super) fn push(&mut self, update: Value) -> i64 {
+        let id = update.get("update_id").and_then(Value::as_i64).unwrap_or(self.next_update_id);
+        self.next_update_id = id + 1;
+        self.updates.insert(id, joined(update, json!({ "update_id": id })));
+        id
+    }
+
+    /// Notes what the bot sent, and answers the message as Telegram would.
+    pub(super) fn send(&mut self, reply: Reply, content: Value) -> Value {
+        let message = json!({
+            "message_id": self.take_message_id(),
+            "date": now(),
+            "from": self.user(),
+            "chat": chat(reply.chat_id),
+        });
+        self.replies.push(reply);
+        joined(message, content)
+    }
+
+    pub(super) fn next_reply(&mut self, chat_id: i64) -> Option<Reply> {
+        let seen = self.seen_replies.entry(chat_id).or_default();
+        let reply = self.replies.iter().filter(|reply| reply.chat_id == chat_id).nth(*seen)?;
+        *seen += 1;
+        Some(reply.clone())
+    }
+
+    pub(super) fn calls_of(&self, method: &str) -> Vec<Value> {
+        let calls = self.calls.iter().filter(|(called, _)| called.eq_ignore_ascii_case(method));
+        calls.map(|(_, params)| params.clone()).collect()
+    }
+
+    fn take_message_id(&mut self) -> i64 {
+        let id = self.next_message_id;
+        self.next_message_id += 1;
+        id
+    }
+}
+
+pub(super) fn private_message(chat_id: i64, text: &str) -> Value {
+    from_person(chat_id, chat(chat_id), json!({ "text": text.trim() }))
+}
+
+pub(super) fn edited_message(chat_id: i64, text: &str) -> Value {
+    from_person(chat_id, chat(chat_id), json!({ "text": text.trim(), "edit_date": now() }))
+}
+
+pub(super) fn group_message(chat_id: i64, text: &str) -> Value {
+    let chat = json!({ "id": chat_id, "type": "group", "title": "A group" });
+    from_person(chat_id.wrapping_abs(), chat, json!({ "text": text.trim() }))
+}
+
+pub(super) fn sticker_message(chat_id: i64) -> Value {
+    let sticker = json!({
+        "file_id": "sticker", "file_unique_id": "sticker", "file_size": 1, "type": "regular",
+        "width": 512, "height": 512, "is_animated": false, "is_video": false, "emoji": "👋",
+    });
+    from_person(chat_id, chat(chat_id), json!({ "sticker": sticker }))
+}
+
+fn from_person(user_id: i64, chat: Value, content: Value) -> Value {
+    let message = json!({
+        "date": now(),
+        "from": { "id": user_id, "is_bot": false, "first_name": "Ann" },
+        "chat": chat,
+    });
+    joined(message, content)
+}
+
+/// The fields of both objects.
+pub(super) fn joined(mut one: Value, other: Value) -> Value {
+    if let (Some(one), Value::Object(other)) = (one.as_object_mut(), other) {
+        one.extend(other);
+    }
+    one
+}
+
+fn chat(chat_id: i64) -> Value {
+    json!({ "id": chat_id, "type": "private", "first_name": "Ann" })
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,178 @@
+//! From `/bot<token>/<method>` to an answer.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Request, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Fault, Reply,
+    account::{Account, joined},
+    markup,
+    params::Params,
+    polls,
+    server::World,
+};
+
+const LONGEST_TEXT: usize = 4096;
+
+/// What a method comes to.
+pub(super) type Outcome = Result<Value, Refusal>;
+
+/// An answer with `"ok": false`.
+pub(super) struct Refusal {
+    code: u16,
+    description: String,
+    retry_after: Option<u32>,
+}
+
+impl Refusal {
+    pub(super) fn new(code: u16, description: impl Into<String>) -> Self {
+        Self { code, description: description.into(), retry_after: None }
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized")
+    }
+
+    fn too_many_requests(retry_after: u32) -> Self {
+        let description = format!("Too Many Requests: retry after {retry_after}");
+        Self { retry_after: Some(retry_after), ..Self::new(429, description) }
+    }
+}
+
+/// Answers every call.
+pub(super) async fn serve(
+    State(world): State<World>,
+    Path((bot, method)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let Some(token) = bot.strip_prefix("bot") else { return answer(Err(Refusal::new(404, "Not Found"))) };
+    let method = method.to_lowercase();
+    let Some(params) = Params::of(request).await else {
+        return answer(Err(Refusal::new(400, "Bad Request: can't parse the request")));
+    };
+    let fault = match world.lock().get_mut(token) {
+        Some(account) if !account.is_revoked => {
+            account.calls.push((method.clone(), Value::Object(params.fields.clone())));
+            account.faults.get_mut(&method).and_then(std::collections::VecDeque::pop_front)
+        }
+        _ => return answer(Err(Refusal::unauthorized())),
+    };
+    world.notify();
+    match fault {
+        None => answer(call(&world, token, &method, &params).await),
+        Some(Fault::TooManyRequests { retry_after }) => answer(Err(Refusal::too_many_requests(retry_after))),
+        Some(Fault::ServerError) => answer(Err(Refusal::new(500, "Internal Server Error"))),
+        Some(Fault::BadGateway) => (StatusCode::BAD_GATEWAY, "<html>502 Bad Gateway</html>").into_response(),
+        Some(Fault::CutBefore) => cut(),
+        Some(Fault::CutAfter) => {
+            let _done = call(&world, token, &method, &params).await;
+            cut()
+        }
+        Some(Fault::Hang) => std::future::pending().await,
+    }
+}
+
+async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outcome {
+    if method == "getupdates" {
+        return polls::get_updates(world, token, params).await;
+    }
+    let outcome = {
+        let mut accounts = world.lock();
+        let account = accounts.get_mut(token).ok_or_else(Refusal::unauthorized)?;
+        match method {
+            "getme" => Ok(account.me()),
+            "sendmessage" => send_message(account, params),
+            "senddocument" => send_document(account, params),
+            "getwebhookinfo" => Ok(webhook_info(account)),
+            "setwebhook" => {
+                account.webhook = params.text("url").filter(|url| !url.is_empty()).map(str::to_owned);
+                Ok(json!(true))
+            }
+            "deletewebhook" => {
+                account.webhook = None;
+                if params.flag("drop_pending_updates") {
+                    account.updates.clear();
+                }
+                Ok(json!(true))
+            }
+            "deletemessage" | "setmycommands" => Ok(json!(true)),
+            _ => Err(Refusal::new(404, "Not Found")),
+        }
+    };
+    world.notify();
+    outcome
+}
+
+fn send_message(account: &mut Account, params: &Params) -> Outcome {
+    let chat_id = writable_chat(account, params)?;
+    let text = params.text("text").unwrap_or_default().trim();
+    if text.is_empty() {
+        return Err(Refusal::new(400, "Bad Request: message text is empty"));
+    }
+    if text.encode_utf16().count() > LONGEST_TEXT {
+        return Err(Refusal::new(400, "Bad Request: message is too long"));
+    }
+    if let Some(mode) = params.text("parse_mode") {
+        markup::check(mode, text).map_err(|fault| Refusal::new(400, format!("Bad Request: {fault}")))?;
+    }
+    let reply = Reply { chat_id, text: text.to_owned(), document: None, params: Value::Object(params.fields.clone()) };
+    Ok(account.send(reply, json!({ "text": text })))
+}
+
+fn send_document(account: &mut Account, params: &Params) -> Outcome {
+    let chat_id = writable_chat(account, params)?;
+    let file = params.file("document").filter(|file| !file.content.is_empty());
+    let file = file.ok_or_else(|| Refusal::new(400, "Bad Request: file must be non-empty"))?;
+    let document = json!({
+        "file_id": "document", "file_unique_id": "document", "file_size": file.content.len(),
+        "file_name": file.name, "mime_type": "text/plain",
+    });
+    let reply = Reply {
+        chat_id,
+        text: String::from_utf8_lossy(&file.content).into_owned(),
+        document: Some(file.name.clone()),
+        params: Value::Object(params.fields.clone()),
+    };
+    Ok(account.send(reply, json!({ "document": document })))
+}
+
+fn writable_chat(account: &Account, params: &Params) -> Result<i64, Refusal> {
+    let chat_id = params.number("chat_id").filter(|chat_id| account.chats.contains(chat_id));
+    let chat_id = chat_id.ok_or_else(|| Refusal::new(400, "Bad Request: chat not found"))?;
+    if account.blocked.contains(&chat_id) {
+        return Err(Refusal::new(403, "Forbidden: bot was blocked by the user"));
+    }
+    Ok(chat_id)
+}
+
+fn webhook_info(account: &Account) -> Value {
+    json!({
+        "url": account.webhook.as_deref().unwrap_or_default(),
+        "has_custom_certificate": false,
+        "pending_update_count": account.updates.len(),
+    })
+}
+
+fn answer(outcome: Outcome) -> Response {
+    match outcome {
+        Ok(result) => Json(json!({ "ok": true, "result": result })).into_response(),
+        Err(Refusal { code, description, retry_after }) => {
+            let parameters = retry_after.map(|seconds| json!({ "parameters": { "retry_after": seconds } }));
+            let body = json!({ "ok": false, "error_code": code, "description": description });
+            let body = joined(body, parameters.unwrap_or_default());
+            (StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body)).into_response()
+        }
+    }
+}
+
+/// An answer whose body breaks off before it has begun; hyper then closes the connection.
+fn cut() -> Response {
+    let broken = async { Err::<Vec<u8>, _>(std::io::Error::other("cut")) };
+    Body::from_stream(futures_util::stream::once(broken)).into_response()
+}

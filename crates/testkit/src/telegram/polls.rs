@@ -1,0 +1,90 @@
+//! getUpdates: long polls, offsets, confirmation, conflicts.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    account::Account,
+    methods::{Outcome, Refusal},
+    params::Params,
+    server::World,
+};
+
+const MAX_UPDATES: i64 = 100;
+const MAX_HOLD_SECONDS: i64 = 50;
+
+pub(super) async fn get_updates(world: &World, token: &str, params: &Params) -> Outcome {
+    let limit = params.number("limit").unwrap_or(MAX_UPDATES).clamp(1, MAX_UPDATES);
+    let hold = params.number("timeout").unwrap_or(0).clamp(0, MAX_HOLD_SECONDS);
+    let deadline = Instant::now() + Duration::from_secs(hold.unsigned_abs());
+
+    let mut changes = world.changes();
+    let this_poll = with_account(world, token, |account| begin(account, params))?;
+    // The older poll, if there is one, learns that it is not the newest any more; tests learn of the confirmation.
+    world.notify();
+    loop {
+        changes.borrow_and_update();
+        let updates = with_account(world, token, |account| collect(account, this_poll, limit))?;
+        if !updates.is_empty() {
+            return Ok(Value::Array(updates));
+        }
+        if timeout_at(deadline, changes.changed()).await.is_err() {
+            return Ok(Value::Array(Vec::new()));
+        }
+    }
+}
+
+/// Confirms what the offset says. Answers the number of this poll.
+fn begin(account: &mut Account, params: &Params) -> Result<u64, Refusal> {
+    refuse_beside_webhook(account)?;
+    if let Some(kinds) = params.texts("allowed_updates") {
+        account.allowed_updates = (!kinds.is_empty()).then(|| kinds.into_iter().collect());
+    }
+    let offset = params.number("offset").unwrap_or(0);
+    let first_kept = if offset < 0 {
+        // The last so many; all before them are forgotten.
+        let last = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
+        account.updates.keys().rev().nth(last.saturating_sub(1)).copied().unwrap_or(i64::MIN)
+    } else {
+        offset
+    };
+    let kept = account.updates.split_off(&first_kept);
+    let confirmed = std::mem::replace(&mut account.updates, kept);
+    account.confirmed_up_to = confirmed.keys().last().copied().or(account.confirmed_up_to);
+    account.newest_poll += 1;
+    Ok(account.newest_poll)
+}
+
+fn collect(account: &mut Account, this_poll: u64, limit: i64) -> Result<Vec<Value>, Refusal> {
+    refuse_beside_webhook(account)?;
+    if account.newest_poll != this_poll {
+        return Err(Refusal::new(
+            409,
+            "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+        ));
+    }
+    Ok(account.updates.values().take(usize::try_from(limit).unwrap_or_default()).cloned().collect())
+}
+
+fn refuse_beside_webhook(account: &Account) -> Result<(), Refusal> {
+    match account.webhook {
+        None => Ok(()),
+        Some(_) => Err(Refusal::new(
+            409,
+            "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+        )),
+    }
+}
+
+fn with_account<T>(
+    world: &World,
+    token: &str,
+    act: impl FnOnce(&mut Account) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    match world.lock().get_mut(token) {
+        Some(account) if !account.is_revoked => act(account),
+        _ => Err(Refusal::unauthorized()),
+    }
+}

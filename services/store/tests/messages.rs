@@ -1,0 +1,272 @@
+//! The life of a message, on both databases.
+
+use std::{collections::HashSet, time::Duration};
+
+use mayfly_contracts::{
+    Situation,
+    error::ErrorReason,
+    message::{CreateMessageRequest, CreateMessageResponse, MessageState},
+};
+use mayfly_testkit::{TestClock, TestDatabase, TestStore, on_each_database};
+use sea_orm::ConnectionTrait as _;
+use tonic::{Code, Status};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const REQUEST_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
+
+fn reason(status: &Status) -> ErrorReason {
+    Situation::of(status).reason
+}
+
+fn other_token(message: &CreateMessageResponse, other: &CreateMessageResponse) -> CreateMessageResponse {
+    CreateMessageResponse { access_token: other.access_token.clone(), ..message.clone() }
+}
+
+async fn count(database: &TestDatabase, table: &str) -> i64 {
+    let connection = database.connect().await.unwrap();
+    let counted =
+        sea_orm::Statement::from_string(connection.get_database_backend(), format!("SELECT count(*) FROM {table}"));
+    connection.query_one_raw(counted).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+fn repeatable(text: &str) -> CreateMessageRequest {
+    CreateMessageRequest { text: text.into(), ttl: None, request_id: REQUEST_ID.into() }
+}
+
+on_each_database! {
+    async fn a_text_is_read_once_byte_for_byte(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        for text in ["hello", " a:b\r\n\t", "*_`[\u{1f511}\u{202e}", &"x".repeat(65_536)] {
+            let message = store.create(text).await.unwrap();
+            assert_eq!(store.view(&message).await.unwrap().text, text);
+            let again = store.view(&message).await.unwrap_err();
+            assert_eq!((again.code(), reason(&again)), (Code::NotFound, ErrorReason::MessageViewed));
+        }
+    }
+
+    async fn ids_grow_and_are_never_used_twice(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let first = store.create("first").await.unwrap();
+        store.view(&first).await.unwrap();
+        let second = store.create("second").await.unwrap();
+        assert!(second.id > first.id);
+        assert_ne!(second.access_token, first.access_token);
+    }
+
+    async fn the_holder_of_the_token_can_tell_what_became_of_it(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let found = store.lookup(&message).await.unwrap();
+        assert_eq!(found.state(), MessageState::Unread);
+        assert_eq!((found.state_time, found.expire_time), (message.create_time, message.expire_time));
+
+        store.clock.advance(DAY);
+        store.view(&message).await.unwrap();
+        store.clock.advance(DAY);
+        let found = store.lookup(&message).await.unwrap();
+        assert_eq!((found.state(), found.expire_time), (MessageState::Viewed, None));
+        let time = Situation::of(&store.view(&message).await.unwrap_err()).metadata["time"].clone();
+        assert_eq!(time, "2026-01-02T00:00:00.000000Z");
+    }
+
+    async fn a_burned_message_is_gone_and_burning_may_be_repeated(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let burned = store.burn(&message).await.unwrap();
+        store.clock.advance(DAY);
+        assert_eq!(store.burn(&message).await.unwrap(), burned);
+        assert_eq!(reason(&store.view(&message).await.unwrap_err()), ErrorReason::MessageBurned);
+        assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Burned);
+    }
+
+    async fn a_viewed_message_cannot_be_burned(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        store.view(&message).await.unwrap();
+        assert_eq!(reason(&store.burn(&message).await.unwrap_err()), ErrorReason::MessageViewed);
+    }
+
+    async fn an_expired_message_cannot_be_read_before_or_after_the_sweep(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create_for("hello", Duration::from_secs(60)).await.unwrap();
+        store.clock.advance(Duration::from_secs(60));
+        for _ in ["before", "after"] {
+            assert_eq!(reason(&store.view(&message).await.unwrap_err()), ErrorReason::MessageExpired);
+            assert_eq!(reason(&store.burn(&message).await.unwrap_err()), ErrorReason::MessageExpired);
+            let found = store.lookup(&message).await.unwrap();
+            assert_eq!((found.state(), found.state_time), (MessageState::Expired, message.expire_time));
+            store.store.sweep().await.unwrap();
+        }
+        assert_eq!(count(&store.database, "messages").await, 0);
+    }
+
+    async fn a_message_is_readable_until_the_last_microsecond(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create_for("hello", Duration::from_secs(60)).await.unwrap();
+        store.clock.advance(Duration::from_micros(59_999_999));
+        store.store.sweep().await.unwrap();
+        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+    }
+
+    async fn receipts_are_purged_after_their_retention(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        store.view(&message).await.unwrap();
+        store.clock.advance(30 * DAY);
+        store.store.sweep().await.unwrap();
+        let again = store.view(&message).await.unwrap_err();
+        assert_eq!((again.code(), reason(&again)), (Code::NotFound, ErrorReason::MessageNotFound));
+        assert_eq!(reason(&store.lookup(&message).await.unwrap_err()), ErrorReason::MessageNotFound);
+        assert_eq!(count(&store.database, "receipts").await, 0);
+    }
+
+    async fn a_sweep_takes_as_many_transactions_as_it_needs(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        for _ in 0..3 {
+            let creations = (0..400).map(|_| store.create_for("hello", Duration::from_secs(1)));
+            futures_util::future::try_join_all(creations).await.unwrap();
+        }
+        store.clock.advance(Duration::from_secs(1));
+        store.store.sweep().await.unwrap();
+        assert_eq!((count(&store.database, "messages").await, count(&store.database, "receipts").await), (0, 1_200));
+    }
+
+    async fn a_message_with_no_lifetime_limit_never_expires(database: TestDatabase) {
+        let arguments = ["--default-ttl", "never"];
+        let store = TestStore::open_with(database, TestClock::default(), &arguments).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        assert_eq!(message.expire_time, None);
+        store.clock.advance(10_000 * DAY);
+        store.store.sweep().await.unwrap();
+        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+    }
+
+    async fn another_token_learns_nothing_and_changes_nothing(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let other = store.create("other").await.unwrap();
+        let wrong = other_token(&message, &other);
+        let unknown = CreateMessageResponse { id: 1_000_000, ..message.clone() };
+        for stranger in [&wrong, &unknown] {
+            let refusals = [
+                store.view(stranger).await.unwrap_err(),
+                store.burn(stranger).await.unwrap_err(),
+                store.lookup(stranger).await.unwrap_err(),
+            ];
+            for refusal in refusals {
+                assert_eq!((refusal.code(), reason(&refusal)), (Code::NotFound, ErrorReason::MessageNotFound));
+            }
+        }
+        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+        assert_eq!(store.view(&other).await.unwrap().text, "other");
+    }
+
+    async fn two_swapped_tokens_in_one_batch_open_nothing(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let (one, two) = (store.create("one").await.unwrap(), store.create("two").await.unwrap());
+        for _ in 0..20 {
+            let (swapped, swapped_too) = (other_token(&one, &two), other_token(&two, &one));
+            let (first, second) = tokio::join!(store.view(&swapped), store.view(&swapped_too));
+            assert_eq!(reason(&first.unwrap_err()), ErrorReason::MessageNotFound);
+            assert_eq!(reason(&second.unwrap_err()), ErrorReason::MessageNotFound);
+        }
+        assert_eq!(store.view(&one).await.unwrap().text, "one");
+        assert_eq!(store.view(&two).await.unwrap().text, "two");
+    }
+
+    async fn a_repeated_request_makes_one_message(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let first = store.create_with(repeatable("hello")).await.unwrap();
+        store.clock.advance(DAY);
+        assert_eq!(store.create_with(repeatable("hello")).await.unwrap(), first);
+
+        let restarted = TestStore::open_with(database, store.clock.clone(), &[]).await.unwrap();
+        assert_eq!(restarted.create_with(repeatable("hello")).await.unwrap(), first);
+        assert_eq!(count(&store.database, "messages").await, 1);
+
+        let other = store.create_with(repeatable("another text")).await.unwrap();
+        assert_ne!((other.id, &other.access_token), (first.id, &first.access_token));
+        assert_eq!(store.view(&first).await.unwrap().text, "hello");
+    }
+
+    async fn a_request_repeated_after_the_message_was_read_brings_nothing_back(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let first = store.create_with(repeatable("hello")).await.unwrap();
+        store.view(&first).await.unwrap();
+        let again = store.create_with(repeatable("hello")).await.unwrap();
+        assert_eq!((again.id, &again.access_token), (first.id, &first.access_token));
+        assert_eq!(count(&store.database, "messages").await, 0);
+        assert_eq!(reason(&store.view(&again).await.unwrap_err()), ErrorReason::MessageViewed);
+    }
+
+    async fn a_request_repeated_at_the_same_moment_makes_one_message(database: TestDatabase) {
+        let one = TestStore::open(database.clone()).await.unwrap();
+        let two = TestStore::open_with(database, one.clock.clone(), &[]).await.unwrap();
+        let created = futures_util::future::try_join_all((0..64).map(|number| {
+            let store = if number % 2 == 0 { &one } else { &two };
+            store.create_with(repeatable("hello"))
+        }));
+        let answers: HashSet<_> =
+            created.await.unwrap().into_iter().map(|message| (message.id, message.access_token)).collect();
+        assert_eq!(answers.len(), 1);
+        assert_eq!(count(&one.database, "messages").await, 1);
+    }
+
+    async fn bad_input_names_the_field_and_changes_nothing(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let request = |text: &str| CreateMessageRequest { text: text.to_owned(), ..CreateMessageRequest::default() };
+        let ttl = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
+        let creations = [
+            ("text", request("")),
+            ("text", request(&"x".repeat(65_537))),
+            ("ttl", CreateMessageRequest { ttl: ttl(0, 999_999_999), ..request("x") }),
+            ("ttl", CreateMessageRequest { ttl: ttl(-1, 0), ..request("x") }),
+            ("ttl", CreateMessageRequest { ttl: ttl(90 * 24 * 3600, 1_000), ..request("x") }),
+            ("ttl", CreateMessageRequest { ttl: ttl(i64::MAX, 0), ..request("x") }),
+            ("request_id", CreateMessageRequest { request_id: "no uuid".into(), ..request("x") }),
+        ];
+        for (field, creation) in creations {
+            let refused = store.create_with(creation).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
+            assert_eq!(Situation::of(&refused).fields[0].field, field);
+        }
+        assert_eq!(count(&store.database, "messages").await, 0);
+
+        let message = store.create("hello").await.unwrap();
+        for id in [0, -1, i64::MIN] {
+            let refused = store.view(&CreateMessageResponse { id, ..message.clone() }).await.unwrap_err();
+            assert_eq!(Situation::of(&refused).fields[0].field, "id");
+        }
+        let token = &message.access_token;
+        for access_token in [String::new(), token.to_uppercase() + "A", token[1..].to_owned(), "\u{663}".repeat(64)] {
+            let refused = store.view(&CreateMessageResponse { access_token, ..message.clone() }).await.unwrap_err();
+            assert_eq!((refused.code(), reason(&refused)), (Code::Unauthenticated, ErrorReason::AccessTokenInvalid));
+        }
+        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+    }
+
+    async fn a_fault_of_ours_is_a_constant_to_the_caller(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        store.database.connect().await.unwrap().execute_unprepared("DROP TABLE messages").await.unwrap();
+        let failures = [
+            store.view(&message).await.unwrap_err(),
+            store.lookup(&message).await.unwrap_err(),
+            store.create("hello").await.unwrap_err(),
+        ];
+        for failure in failures {
+            assert_eq!((failure.code(), failure.message()), (Code::Internal, "internal error"));
+        }
+    }
+
+    async fn a_text_that_does_not_open_is_not_consumed_and_harms_no_other(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let (damaged, intact) = (store.create("damaged").await.unwrap(), store.create("intact").await.unwrap());
+        let damage = format!("UPDATE messages SET expire_time = expire_time + 1 WHERE id = {}", damaged.id);
+        store.database.connect().await.unwrap().execute_unprepared(&damage).await.unwrap();
+        let (first, second) = tokio::join!(store.view(&damaged), store.view(&intact));
+        assert_eq!(first.unwrap_err().code(), Code::Internal);
+        assert_eq!(second.unwrap().text, "intact");
+        assert_eq!(store.lookup(&damaged).await.unwrap().state(), MessageState::Unread);
+    }
+}
