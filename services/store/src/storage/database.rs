@@ -31,7 +31,7 @@ const POSTGRES_LANES: usize = 4;
 
 /// What every PostgreSQL session is told, whatever the server's defaults are.
 const POSTGRES_SESSION: [(&str, &str); 6] = [
-    ("default_transaction_isolation", "read\\ committed"),
+    ("default_transaction_isolation", "read committed"),
     ("synchronous_commit", "on"),
     ("statement_timeout", "10s"),
     ("lock_timeout", "5s"),
