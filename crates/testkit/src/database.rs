@@ -31,7 +31,7 @@ impl TestDatabase {
     /// When no scratch folder can be made.
     pub fn sqlite() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let url = format!("sqlite://{}", folder.path().join("mayfly.db").display());
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("mayfly.db").display());
         Ok(Self { url: Secret::new(url), folder: Arc::new(folder) })
     }
 
@@ -51,6 +51,15 @@ impl TestDatabase {
         admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
         admin.close().await?;
         Ok(Self { url: Secret::new(format!("{server}/{name}")), folder: Arc::new(tempfile::tempdir()?) })
+    }
+
+    /// A database that is already there, or is not.
+    ///
+    /// # Errors
+    ///
+    /// When no scratch folder can be made.
+    pub fn at(url: &str) -> anyhow::Result<Self> {
+        Ok(Self { url: Secret::new(url.to_owned()), folder: Arc::new(tempfile::tempdir()?) })
     }
 
     /// Its URL.

@@ -1,0 +1,97 @@
+//! What lies on the disk: never a text, never a token, in no encoding.
+
+use std::{fs, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use mayfly_contracts::config::{AppConfig, CreateAppConfigRequest};
+use mayfly_testkit::{ADMIN_TOKEN, TestDatabase, TestStore, bearer, on_each_database};
+use sea_orm::ConnectionTrait as _;
+
+const NEEDLE: &str = "needle-in-the-haystack-0123456789";
+
+/// A secret as it could lie somewhere.
+fn forms(secret: &str) -> Vec<Vec<u8>> {
+    let utf16 = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut forms = vec![secret.into(), hex::encode(secret).into(), utf16];
+    // Base64 of a part looks different at each of three offsets; the middle of each form is always the same.
+    for offset in 0..3 {
+        let encoded = STANDARD.encode(["x".repeat(offset).as_bytes(), secret.as_bytes()].concat());
+        forms.push(encoded[4..encoded.len() - 4].into());
+    }
+    if let Ok(bytes) = hex::decode(secret) {
+        forms.push(bytes);
+    }
+    forms
+}
+
+fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// Everything that the database holds: the files of SQLite, the rows of PostgreSQL.
+async fn contents(database: &TestDatabase) -> Vec<u8> {
+    let mut contents = Vec::new();
+    if database.url().starts_with("sqlite") {
+        for file in ["mayfly.db", "mayfly.db-wal", "mayfly.db-shm"] {
+            contents.extend(fs::read(database.folder().join(file)).unwrap_or_default());
+        }
+        assert!(Path::new(&database.folder().join("mayfly.db")).exists());
+    } else {
+        let connection = database.connect().await.unwrap();
+        for table in ["messages", "receipts", "app_configs", "sealing_keys"] {
+            let rows = format!("SELECT encode(convert_to(t::text, 'UTF8'), 'escape') FROM {table} t");
+            let rows = sea_orm::Statement::from_string(connection.get_database_backend(), rows);
+            for row in connection.query_all_raw(rows).await.unwrap() {
+                contents.extend(row.try_get_by_index::<String>(0).unwrap().into_bytes());
+            }
+        }
+    }
+    contents
+}
+
+on_each_database! {
+    async fn neither_text_nor_token_lies_in_the_database(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let (read, unread) = (store.create(NEEDLE).await.unwrap(), store.create(NEEDLE).await.unwrap());
+        let app_config = AppConfig {
+            session_name: "marker-of-the-search".into(),
+            api_id: 1,
+            api_hash: NEEDLE.into(),
+            bot_token: format!("1:{NEEDLE}"),
+            ..AppConfig::default()
+        };
+        let request = CreateAppConfigRequest { app_config: Some(app_config) };
+        store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
+
+        let secrets = [NEEDLE, &read.access_token, &unread.access_token, ADMIN_TOKEN];
+        for moment in ["before viewing", "after viewing"] {
+            let contents = contents(&database).await;
+            // What is no secret is found, so the search looks where the data is.
+            assert!(holds(&contents, b"marker-of-the-search"), "{moment}");
+            for secret in secrets {
+                for form in forms(secret) {
+                    assert!(!holds(&contents, &form), "{moment}: {}", String::from_utf8_lossy(&form));
+                }
+            }
+            if moment == "before viewing" {
+                store.view(&read).await.unwrap();
+            }
+        }
+    }
+}
+
+/// `secure_delete` and the checkpoint after a sweep: of a message that is gone not even the sealed text is left.
+#[tokio::test]
+async fn the_sealed_text_is_gone_from_the_files_of_sqlite_after_a_sweep() {
+    let database = TestDatabase::sqlite().unwrap();
+    let store = TestStore::open(database.clone()).await.unwrap();
+    let message = store.create(NEEDLE).await.unwrap();
+    let connection = database.connect().await.unwrap();
+    let sealed = sea_orm::Statement::from_string(connection.get_database_backend(), "SELECT sealed_text FROM messages");
+    let sealed: Vec<u8> = connection.query_one_raw(sealed).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+    connection.close().await.unwrap();
+    assert!(holds(&contents(&database).await, &sealed));
+    store.view(&message).await.unwrap();
+    store.store.sweep().await.unwrap();
+    assert!(!holds(&contents(&database).await, &sealed));
+}

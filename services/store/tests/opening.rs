@@ -1,0 +1,97 @@
+//! What has to fit before a store opens: schema, keyring, tokens, settings.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use mayfly_testkit::{TestClock, TestDatabase, TestStore, on_each_database};
+use sea_orm::ConnectionTrait as _;
+
+async fn refusal(database: &TestDatabase, arguments: &[&str]) -> String {
+    match TestStore::open_with(database.clone(), TestClock::default(), arguments).await {
+        Ok(_) => panic!("the store opened with {arguments:?}"),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+fn path(database: &TestDatabase, name: &str) -> String {
+    database.folder().join(name).display().to_string()
+}
+
+on_each_database! {
+    async fn two_stores_may_start_at_once(database: TestDatabase) {
+        let (clock, arguments) = (TestClock::default(), [].as_slice());
+        let starts = (0..4).map(|_| TestStore::open_with(database.clone(), clock.clone(), arguments));
+        let stores = futures_util::future::try_join_all(starts).await.unwrap();
+        let message = stores[0].create("hello").await.unwrap();
+        assert_eq!(stores[3].view(&message).await.unwrap().text, "hello");
+    }
+
+    async fn the_schema_goes_up_and_down_and_up_again(database: TestDatabase) {
+        let connection = database.connect().await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(mayfly_migrations::apply(&connection).await.unwrap(), 4);
+            assert_eq!(mayfly_migrations::apply(&connection).await.unwrap(), 0);
+            mayfly_migrations::revert_all(&connection).await.unwrap();
+        }
+    }
+
+    async fn a_schema_from_the_future_is_left_alone(database: TestDatabase) {
+        let connection = database.connect().await.unwrap();
+        mayfly_migrations::apply(&connection).await.unwrap();
+        let future = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)";
+        connection.execute_unprepared(future).await.unwrap();
+        assert!(refusal(&database, &[]).await.contains("m29990101_000001_later"));
+    }
+
+    async fn a_keyring_of_another_database_is_refused(database: TestDatabase) {
+        let message = TestStore::open(database.clone()).await.unwrap().create("hello").await.unwrap();
+        let other = path(&database, "other.json");
+        let refused = refusal(&database, &["--keyring", &other]).await;
+        assert!(refused.contains("--keyring") && refused.contains("does not fit this database"), "{refused}");
+        // Nothing was changed: the right keyring still opens everything.
+        let store = TestStore::open(database).await.unwrap();
+        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+    }
+
+    async fn an_unusable_keyring_is_named(database: TestDatabase) {
+        let keyring = path(&database, "keyring.json");
+        fs::write(&keyring, "{}").unwrap();
+        let refused = refusal(&database, &["--keyring", &keyring]).await;
+        assert!(refused.contains("--keyring") && refused.contains("chmod 600"), "{refused}");
+        fs::set_permissions(&keyring, fs::Permissions::from_mode(0o600)).unwrap();
+        let refused = refusal(&database, &["--keyring", &keyring]).await;
+        assert!(refused.contains("is no keyring"), "{refused}");
+        let folder = path(&database, "");
+        assert!(refusal(&database, &["--keyring", &folder]).await.contains("--keyring"));
+    }
+
+    async fn settings_that_contradict_each_other_are_named(database: TestDatabase) {
+        for (arguments, setting) in [
+            (["--default-ttl", "100d"], "--default-ttl"),
+            (["--max-ttl", "0s"], "--max-ttl"),
+            (["--max-text-bytes", "0"], "--max-text-bytes"),
+            (["--max-text-bytes", "9999999"], "--max-text-bytes"),
+            (["--receipt-retention", "soon"], "--receipt-retention"),
+        ] {
+            let refused = refusal(&database, &arguments).await;
+            assert!(refused.contains(setting), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_first_start_makes_is_private() {
+    let database = TestDatabase::sqlite().unwrap();
+    let store = TestStore::open(database.clone()).await.unwrap();
+    store.create("hello").await.unwrap();
+    for file in ["data", "data/keyring.json"] {
+        let mode = fs::metadata(database.folder().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_database_is_named_and_its_password_is_not() {
+    let database = TestDatabase::at("postgres://mayfly:needle@127.0.0.1:1/mayfly").unwrap();
+    let refused = refusal(&database, &[]).await;
+    assert!(refused.contains("--database-url") && !refused.contains("needle"), "{refused}");
+}

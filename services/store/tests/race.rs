@@ -1,0 +1,83 @@
+//! One message and many readers: exactly one gets the text.
+
+use mayfly_contracts::message::{BurnMessageRequest, ViewMessageRequest, message_service_client::MessageServiceClient};
+use mayfly_contracts::{Situation, StoreChannel, error::ErrorReason, message::CreateMessageResponse};
+use mayfly_testkit::{SelectThenDelete, TestDatabase, TestStore, on_each_database, race};
+use tokio::net::TcpListener;
+
+const READERS: usize = 256;
+
+async fn view(channel: StoreChannel, message: CreateMessageResponse) -> anyhow::Result<bool> {
+    let request = ViewMessageRequest { id: message.id, access_token: message.access_token };
+    match MessageServiceClient::new(channel).view_message(request).await {
+        Ok(answer) => Ok(answer.into_inner().text == "hello"),
+        Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
+        Err(status) => Err(status.into()),
+    }
+}
+
+/// The store behind a socket, as it is in production.
+async fn serve(store: &TestStore) -> StoreChannel {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::sync::Arc::clone(&store.store);
+    tokio::spawn(async move { serving.serve(listener).await });
+    StoreChannel::remote(&url).unwrap()
+}
+
+on_each_database! {
+    async fn of_256_readers_exactly_one_gets_the_text(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let channel = serve(&store).await;
+        for _ in 0..5 {
+            let message = store.create("hello").await.unwrap();
+            let texts = race(READERS, |_| view(channel.clone(), message.clone())).await.unwrap();
+            assert_eq!(texts, 1);
+        }
+    }
+
+    async fn of_readers_at_two_stores_exactly_one_gets_the_text(database: TestDatabase) {
+        let one = TestStore::open(database.clone()).await.unwrap();
+        let two = TestStore::open_with(database, one.clock.clone(), &[]).await.unwrap();
+        let channels = [serve(&one).await, serve(&two).await];
+        for _ in 0..5 {
+            let message = one.create("hello").await.unwrap();
+            let texts = race(READERS, |reader| view(channels[reader % 2].clone(), message.clone())).await.unwrap();
+            assert_eq!(texts, 1);
+        }
+    }
+
+    async fn a_message_is_viewed_or_burned_but_never_both(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        for _ in 0..20 {
+            let message = store.create("hello").await.unwrap();
+            let ended = race(16, |reader| {
+                let (channel, message) = (store.channel(), message.clone());
+                async move {
+                    let (id, access_token) = (message.id, message.access_token);
+                    let mut client = MessageServiceClient::new(channel);
+                    if reader % 2 == 0 {
+                        return Ok(client.view_message(ViewMessageRequest { id, access_token }).await.is_ok());
+                    }
+                    let burned = client.burn_message(BurnMessageRequest { id, access_token }).await;
+                    // All who burn a burned message succeed; the first of them counts.
+                    Ok(reader == 1 && burned.is_ok())
+                }
+            });
+            assert_eq!(ended.await.unwrap(), 1);
+        }
+    }
+
+    /// The control: with these readers the race must be lost, or the tests above prove nothing.
+    async fn readers_that_look_first_and_delete_afterwards_read_twice(database: TestDatabase) {
+        const FEW: usize = 2;
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let flawed = SelectThenDelete::new(store.database.connect().await.unwrap(), FEW);
+        let texts = race(FEW, |_| {
+            let (flawed, id) = (flawed.clone(), message.id);
+            async move { flawed.view(id).await }
+        });
+        assert_eq!(texts.await.unwrap(), FEW);
+    }
+}
