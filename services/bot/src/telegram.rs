@@ -185,7 +185,8 @@ fn sent<T>(answer: Result<T, RequestError>) -> Result<(), Fault> {
 
 fn positive_result(raw: &str) -> Option<Value> {
     let mut answer: Value = serde_json::from_str(raw).ok()?;
-    (answer.get("ok")?.as_bool()? && answer.get("result").is_some()).then(|| answer["result"].take())
+    let is_ok = answer.get("ok")?.as_bool()?;
+    answer.get_mut("result").filter(|_| is_ok).map(Value::take)
 }
 
 fn fault(error: &RequestError) -> Fault {

@@ -1,1 +1,13 @@
-//! x
+//! The whole bot against a fake Bot API and a fake store, through the real polling loop.
+//!
+//! `harness.rs` starts and ends bots, `fake_store.rs` is the store; each of the others tests one side of the bot.
+
+mod fake_store;
+mod harness;
+
+mod chat;
+mod configs;
+mod delivery;
+mod logs;
+mod store_troubles;
+mod telegram_troubles;

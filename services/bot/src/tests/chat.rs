@@ -1,0 +1,117 @@
+//! What users see.
+
+use super::harness::{ANN, BOB, VIEWED, fakes, start, world};
+use crate::replies;
+
+#[tokio::test]
+async fn a_text_is_kept_and_shown_once() {
+    let world = world().await;
+    let key = world.ask(ANN, "new:hello").await;
+    assert_eq!(key, format!("1:{:064x}", 1));
+    assert_eq!(world.ask(BOB, &key).await, "hello");
+    assert_eq!(world.ask(BOB, &key).await, VIEWED);
+    assert_eq!(world.telegram.replies(ANN).len(), 1, "one message, nothing around it");
+}
+
+#[tokio::test]
+async fn everything_after_the_first_colon_is_kept() {
+    let world = world().await;
+    let key = world.ask(ANN, "NEW:a:b").await;
+    assert_eq!(world.ask(ANN, &format!(" {key}\n")).await, "a:b");
+}
+
+#[tokio::test]
+async fn a_text_full_of_markdown_is_shown_byte_for_byte_with_no_markup_and_no_preview() {
+    let world = world().await;
+    let piece = "*a_ `b [c](http://example.org <d> & e\\ 🎲\n";
+    let mut text = piece.repeat(4096 / piece.encode_utf16().count());
+    text.extend(std::iter::repeat_n('_', 4096 - text.encode_utf16().count()));
+    let key = world.store.put(&text);
+
+    world.telegram.user_says(ANN, &key);
+    let reply = world.telegram.next_reply(ANN).await.unwrap();
+    assert_eq!(reply.text, text);
+    assert_eq!(reply.document, None);
+    let params = reply.params.as_object().unwrap();
+    assert!(params["link_preview_options"]["is_disabled"].as_bool().unwrap());
+    for absent in ["parse_mode", "entities", "reply_markup", "reply_parameters"] {
+        assert!(!params.contains_key(absent), "{absent}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_too_long_for_a_message_comes_as_a_document() {
+    let world = world().await;
+    // Telegram counts UTF-16 code units: 2049 characters, but 4098 units.
+    let text = "🎲".repeat(2049);
+    world.telegram.user_says(ANN, &world.store.put(&text));
+    let reply = world.telegram.next_reply(ANN).await.unwrap();
+    assert_eq!(reply.document.as_deref(), Some("message.txt"));
+    assert_eq!(reply.text, text);
+}
+
+#[tokio::test]
+async fn a_text_of_blanks_comes_as_a_document_since_telegram_takes_no_such_message() {
+    let world = world().await;
+    world.telegram.user_says(ANN, &world.store.put(" \n "));
+    let reply = world.telegram.next_reply(ANN).await.unwrap();
+    assert_eq!((reply.text.as_str(), reply.document.is_some()), (" \n ", true));
+}
+
+#[tokio::test]
+async fn what_is_not_understood_is_answered_with_help() {
+    let world = world().await;
+    for text in ["/start", "/help", "/start@fake_1000000000_bot payload", "hello", "old:text", ":"] {
+        assert_eq!(world.ask(ANN, text).await, replies::help(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_text_is_answered_with_a_sentence() {
+    let world = world().await;
+    world.telegram.user_sends_sticker(ANN);
+    assert_eq!(world.reply(ANN).await, replies::ONLY_TEXT);
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_is_mistyped() {
+    let world = world().await;
+    assert_eq!(world.ask(ANN, "1:not a token").await, replies::mistyped());
+    assert_eq!(world.ask(ANN, "0:x").await, replies::mistyped());
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_there_is_long_gone() {
+    let world = world().await;
+    let unknown = format!("9:{:064x}", 9);
+    assert_eq!(world.ask(ANN, &unknown).await, "There is no such message, or it is long gone.");
+}
+
+#[tokio::test]
+async fn an_empty_text_is_explained() {
+    let world = world().await;
+    let said = world.ask(ANN, "new:").await;
+    assert_eq!(said, "I cannot keep that: text must not be empty. Write new:your text");
+}
+
+#[tokio::test]
+async fn groups_and_edited_messages_are_left_alone_but_confirmed() {
+    let (telegram, store) = fakes().await;
+    store.set_bot(super::harness::BOT_TOKEN);
+    // Before the bot says that it wants new messages only, so they are in its queue.
+    let group = -100;
+    telegram.group_says(group, "new:group");
+    let edited = telegram.user_edits(ANN, "new:edited");
+    let bot = start(&telegram, &store).await;
+    telegram.confirmed(edited).await.unwrap();
+    bot.stop().await;
+    assert_eq!(store.messages(), 0);
+    assert_eq!((telegram.replies(group).len(), telegram.replies(ANN).len()), (0, 0));
+}
+
+#[tokio::test]
+async fn only_new_messages_are_asked_for() {
+    let world = world().await;
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    assert_eq!(world.telegram.calls("getUpdates")[0]["allowed_updates"], serde_json::json!(["message"]));
+}

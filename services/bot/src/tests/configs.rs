@@ -1,0 +1,126 @@
+//! App configs that come, change and go while the bot runs; the status page.
+
+use mayfly_contracts::config::AppConfig;
+use serde_json::json;
+
+use super::harness::{ANN, BOB, BOT_TOKEN, OTHER_BOT_TOKEN, fakes, start, world};
+
+#[tokio::test]
+async fn a_config_added_while_the_bot_runs_is_taken_up() {
+    let (telegram, store) = fakes().await;
+    telegram.user_says(ANN, "new:early");
+    let bot = start(&telegram, &store).await;
+    bot.shows("waiting for a config").await;
+    assert!(bot.is_ready().await, "waiting for a config is what it should do");
+    store.set_bot(BOT_TOKEN);
+    telegram.next_reply(ANN).await.unwrap();
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_config_replaced_while_the_bot_runs_is_taken_up_after_the_updates_in_hand() {
+    let world = world().await;
+    let other = world.telegram.add_token(OTHER_BOT_TOKEN);
+    world.store.hold("slow");
+    let slow = world.telegram.user_says(ANN, "new:slow");
+    world.store.until(|data| data.create_calls == ["slow"]).await;
+
+    world.store.set_bot(OTHER_BOT_TOKEN);
+    other.user_says(BOB, "new:other");
+    world.store.release("slow");
+    assert!(world.reply(ANN).await.starts_with("1:"));
+    assert!(other.next_reply(BOB).await.unwrap().text.starts_with("2:"));
+    world.telegram.confirmed(slow).await.unwrap();
+
+    let polls = world.telegram.calls("getUpdates").len();
+    other.user_says(BOB, "hello");
+    other.next_reply(BOB).await.unwrap();
+    assert_eq!(world.telegram.calls("getUpdates").len(), polls, "the old bot is left alone");
+}
+
+#[tokio::test]
+async fn a_deactivated_config_is_left_until_it_is_active_again() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    world.store.deactivate();
+    world.bot.shows("waiting for a config").await;
+    world.telegram.user_says(ANN, "new:later");
+    world.store.set_bot(BOT_TOKEN);
+    assert!(world.reply(ANN).await.starts_with("1:"));
+}
+
+#[tokio::test]
+async fn a_config_that_is_no_bots_is_not_used() {
+    let (telegram, store) = fakes().await;
+    let person = AppConfig { bot_token: BOT_TOKEN.to_owned(), is_bot: Some(false), ..AppConfig::default() };
+    store.set_config(person);
+    let bot = start(&telegram, &store).await;
+    bot.shows("waiting for a config").await;
+    assert!(telegram.calls("getMe").is_empty());
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_config_stream_is_followed_again_and_the_chats_go_on_meanwhile() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    world.store.set_away(true);
+    world.store.break_config_streams();
+    world.store.until(|data| data.watch_calls >= 3).await;
+    assert!(!world.bot.is_ready().await);
+    world.ask(ANN, "hello").await;
+
+    let other = world.telegram.add_token(OTHER_BOT_TOKEN);
+    world.store.set_bot(OTHER_BOT_TOKEN);
+    world.store.set_away(false);
+    other.user_says(ANN, "hello");
+    other.next_reply(ANN).await.unwrap();
+    assert!(world.bot.is_ready().await);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_at_the_start_is_waited_for() {
+    let (telegram, store) = fakes().await;
+    store.set_away(true);
+    store.set_bot(BOT_TOKEN);
+    let bot = start(&telegram, &store).await;
+    store.until(|data| data.watch_calls >= 2).await;
+    bot.shows("waiting for the store").await;
+    assert_eq!(bot.page("/healthz").await.0, 200);
+    store.set_away(false);
+    telegram.called("getUpdates", 1).await.unwrap();
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_telegram_refuses_is_tried_again_and_can_be_replaced() {
+    let (telegram, store) = fakes().await;
+    telegram.revoke_token();
+    store.set_bot(BOT_TOKEN);
+    let bot = start(&telegram, &store).await;
+    bot.shows("the bot token is refused").await;
+    telegram.restore_token();
+    telegram.user_says(ANN, "hello");
+    telegram.next_reply(ANN).await.unwrap();
+
+    telegram.revoke_token();
+    telegram.user_says(ANN, "hello again");
+    bot.shows("the bot token is refused").await;
+    let other = telegram.add_token(OTHER_BOT_TOKEN);
+    store.set_bot(OTHER_BOT_TOKEN);
+    other.user_says(BOB, "hello");
+    other.next_reply(BOB).await.unwrap();
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_begins_with_the_status_and_shows_the_bot() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    world.bot.shows("polling").await;
+    let (code, body) = world.bot.page("/").await;
+    assert_eq!(code, 200);
+    assert!(body.starts_with(r#"{"status":200,"#), "{body}");
+    let expected = json!({ "status": 200, "bot": "fake_1000000000_bot", "state": "polling" });
+    assert_eq!(world.bot.status().await, expected);
+}

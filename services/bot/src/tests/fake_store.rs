@@ -1,0 +1,306 @@
+//! A store in memory that can be told to misbehave.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use mayfly_contracts::{
+    Situation, StoreChannel,
+    config::{
+        self, AppConfig, WatchLastActiveAppConfigRequest, WatchLastActiveAppConfigResponse,
+        config_service_server::{ConfigService, ConfigServiceServer},
+    },
+    error::ErrorReason,
+    message::{
+        self, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse,
+        message_service_server::{MessageService, MessageServiceServer},
+    },
+};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, service::Routes};
+
+use super::harness::{PATIENCE, SERVICE_TOKEN};
+
+/// A text that makes the store, and so the bot's handler around it, panic.
+pub(super) const PANIC: &str = "panic";
+
+/// Clones are the same store.
+#[derive(Clone)]
+pub(super) struct FakeStore {
+    data: Arc<Mutex<Data>>,
+    bell: watch::Sender<()>,
+    config: watch::Sender<Option<AppConfig>>,
+    /// Counts how often the config streams were broken.
+    breaks: watch::Sender<u32>,
+}
+
+#[derive(Default)]
+pub(super) struct Data {
+    messages: BTreeMap<i64, Message>,
+    by_request: HashMap<(String, String), i64>,
+    /// The texts of all calls of CreateMessage, repeats included, in order.
+    pub(super) create_calls: Vec<String>,
+    pub(super) view_calls: usize,
+    pub(super) watch_calls: usize,
+    pub(super) is_away: bool,
+    /// Creations of these texts take effect but are not answered.
+    held: HashSet<String>,
+    lose_next_view: bool,
+}
+
+struct Message {
+    token: String,
+    text: Option<String>,
+}
+
+impl FakeStore {
+    pub(super) fn new() -> Self {
+        Self {
+            data: Arc::default(),
+            bell: watch::Sender::new(()),
+            config: watch::Sender::new(None),
+            breaks: watch::Sender::new(0),
+        }
+    }
+
+    pub(super) fn channel(&self) -> StoreChannel {
+        let routes = Routes::new(MessageServiceServer::new(self.clone()));
+        StoreChannel::local(routes.add_service(ConfigServiceServer::new(self.clone())))
+    }
+
+    /// Makes a bot with this token the last active app config.
+    pub(super) fn set_bot(&self, token: &str) {
+        self.set_config(AppConfig { bot_token: token.to_owned(), is_bot: Some(true), ..AppConfig::default() });
+    }
+
+    pub(super) fn set_config(&self, config: AppConfig) {
+        self.config.send_replace(Some(config));
+    }
+
+    pub(super) fn deactivate(&self) {
+        self.config.send_replace(None);
+    }
+
+    /// Every call fails from now on, or none any more.
+    pub(super) fn set_away(&self, is_away: bool) {
+        self.change(|data| data.is_away = is_away);
+    }
+
+    pub(super) fn break_config_streams(&self) {
+        self.breaks.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn hold(&self, text: &str) {
+        self.change(|data| data.held.insert(text.to_owned()));
+    }
+
+    pub(super) fn release(&self, text: &str) {
+        self.change(|data| data.held.remove(text));
+    }
+
+    /// The next view takes effect, but its answer gets lost.
+    pub(super) fn lose_next_view(&self) {
+        self.change(|data| data.lose_next_view = true);
+    }
+
+    /// How many messages were ever stored.
+    pub(super) fn messages(&self) -> usize {
+        self.data().messages.len()
+    }
+
+    /// Puts a text into the store past the bot, and answers `id:token`.
+    pub(super) fn put(&self, text: &str) -> String {
+        let (id, token) = self.change(|data| data.store(text));
+        format!("{id}:{token}")
+    }
+
+    /// Waits until `is_so`, for a bounded time.
+    pub(super) async fn until(&self, mut is_so: impl FnMut(&Data) -> bool) {
+        let mut changes = self.bell.subscribe();
+        let waiting = async {
+            loop {
+                changes.borrow_and_update();
+                if is_so(&self.data()) {
+                    return;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the store waited in vain");
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Data) -> T) -> T {
+        let changed = change(&mut self.data());
+        self.bell.send_replace(());
+        changed
+    }
+
+    fn data(&self) -> MutexGuard<'_, Data> {
+        self.data.lock().unwrap()
+    }
+
+    fn refuse_when_away(&self) -> Result<(), Status> {
+        if self.data().is_away { Err(unavailable()) } else { Ok(()) }
+    }
+}
+
+impl Data {
+    fn store(&mut self, text: &str) -> (i64, String) {
+        let id = self.messages.len() as i64 + 1;
+        let token = format!("{id:064x}");
+        self.messages.insert(id, Message { token: token.clone(), text: Some(text.to_owned()) });
+        (id, token)
+    }
+}
+
+fn unavailable() -> Status {
+    Situation::new(ErrorReason::StoreUnavailable).into_status(Code::Unavailable, "away")
+}
+
+#[tonic::async_trait]
+impl MessageService for FakeStore {
+    async fn create_message(
+        &self,
+        request: Request<CreateMessageRequest>,
+    ) -> Result<Response<CreateMessageResponse>, Status> {
+        let CreateMessageRequest { text, request_id, .. } = request.into_inner();
+        self.change(|data| data.create_calls.push(text.clone()));
+        self.refuse_when_away()?;
+        assert_ne!(text, PANIC);
+        if text.is_empty() {
+            let fault = mayfly_contracts::FieldFault { field: "text".into(), fault: "must not be empty".into() };
+            let situation = Situation { fields: vec![fault], ..Situation::new(ErrorReason::FieldInvalid) };
+            return Err(situation.into_status(Code::InvalidArgument, "empty"));
+        }
+        assert!(!request_id.is_empty(), "the bot makes its creations repeatable");
+        let id = self.change(|data| match data.by_request.get(&(request_id.clone(), text.clone())) {
+            Some(id) => *id,
+            None => {
+                let (id, _) = data.store(&text);
+                data.by_request.insert((request_id, text.clone()), id);
+                id
+            }
+        });
+        self.until(|data| !data.held.contains(&text)).await;
+        let access_token = self.data().messages[&id].token.clone();
+        Ok(Response::new(CreateMessageResponse { id, access_token, ..Default::default() }))
+    }
+
+    async fn view_message(
+        &self,
+        request: Request<ViewMessageRequest>,
+    ) -> Result<Response<ViewMessageResponse>, Status> {
+        let ViewMessageRequest { id, access_token } = request.into_inner();
+        self.change(|data| data.view_calls += 1);
+        self.refuse_when_away()?;
+        if access_token.len() != 64 {
+            return Err(Situation::new(ErrorReason::AccessTokenInvalid).into_status(Code::Unauthenticated, "mistyped"));
+        }
+        let text = self.change(|data| {
+            let message = data.messages.get_mut(&id).filter(|message| message.token == access_token);
+            let not_found = || Situation::new(ErrorReason::MessageNotFound).into_status(Code::NotFound, "unknown");
+            message.ok_or_else(not_found)?.text.take().ok_or_else(|| {
+                let mut viewed = Situation::new(ErrorReason::MessageViewed);
+                viewed.metadata.insert("time".into(), "2026-11-22T08:02:44.485522Z".into());
+                viewed.into_status(Code::NotFound, "viewed")
+            })
+        })?;
+        if self.change(|data| std::mem::take(&mut data.lose_next_view)) {
+            return Err(unavailable());
+        }
+        Ok(Response::new(ViewMessageResponse { text, create_time: None }))
+    }
+
+    async fn lookup_message(
+        &self,
+        _: Request<message::LookupMessageRequest>,
+    ) -> Result<Response<message::LookupMessageResponse>, Status> {
+        Err(Status::unimplemented("lookup"))
+    }
+
+    async fn burn_message(
+        &self,
+        _: Request<message::BurnMessageRequest>,
+    ) -> Result<Response<message::BurnMessageResponse>, Status> {
+        Err(Status::unimplemented("burn"))
+    }
+}
+
+#[tonic::async_trait]
+impl ConfigService for FakeStore {
+    type WatchLastActiveAppConfigStream = ReceiverStream<Result<WatchLastActiveAppConfigResponse, Status>>;
+
+    async fn watch_last_active_app_config(
+        &self,
+        request: Request<WatchLastActiveAppConfigRequest>,
+    ) -> Result<Response<Self::WatchLastActiveAppConfigStream>, Status> {
+        self.change(|data| data.watch_calls += 1);
+        self.refuse_when_away()?;
+        let bearer = format!("Bearer {SERVICE_TOKEN}");
+        if request.metadata().get("authorization").is_none_or(|value| value != bearer.as_str()) {
+            return Err(Situation::new(ErrorReason::CredentialsInvalid).into_status(Code::Unauthenticated, "who?"));
+        }
+        let (answers, stream) = mpsc::channel(1);
+        let (mut configs, mut breaks) = (self.config.subscribe(), self.breaks.subscribe());
+        tokio::spawn(async move {
+            loop {
+                let app_config = configs.borrow_and_update().clone();
+                if answers.send(Ok(WatchLastActiveAppConfigResponse { app_config })).await.is_err() {
+                    return;
+                }
+                tokio::select! {
+                    changed = configs.changed() => if changed.is_err() { return },
+                    _ = breaks.changed() => {
+                        let _ = answers.send(Err(unavailable())).await;
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn create_app_config(
+        &self,
+        _: Request<config::CreateAppConfigRequest>,
+    ) -> Result<Response<config::CreateAppConfigResponse>, Status> {
+        Err(Status::unimplemented("create"))
+    }
+
+    async fn get_app_config(
+        &self,
+        _: Request<config::GetAppConfigRequest>,
+    ) -> Result<Response<config::GetAppConfigResponse>, Status> {
+        Err(Status::unimplemented("get"))
+    }
+
+    async fn list_app_configs(
+        &self,
+        _: Request<config::ListAppConfigsRequest>,
+    ) -> Result<Response<config::ListAppConfigsResponse>, Status> {
+        Err(Status::unimplemented("list"))
+    }
+
+    async fn update_app_config(
+        &self,
+        _: Request<config::UpdateAppConfigRequest>,
+    ) -> Result<Response<config::UpdateAppConfigResponse>, Status> {
+        Err(Status::unimplemented("update"))
+    }
+
+    async fn delete_app_config(
+        &self,
+        _: Request<config::DeleteAppConfigRequest>,
+    ) -> Result<Response<config::DeleteAppConfigResponse>, Status> {
+        Err(Status::unimplemented("delete"))
+    }
+
+    async fn get_last_active_app_config(
+        &self,
+        _: Request<config::GetLastActiveAppConfigRequest>,
+    ) -> Result<Response<config::GetLastActiveAppConfigResponse>, Status> {
+        Err(Status::unimplemented("get last active"))
+    }
+}

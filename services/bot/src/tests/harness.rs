@@ -1,0 +1,145 @@
+//! Starts a bot beside its fakes, and talks to it.
+
+use std::time::Duration;
+
+use mayfly_bootstrap::Secret;
+use mayfly_testkit::FakeTelegram;
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::fake_store::FakeStore;
+use crate::{
+    BotError, BotSettings, run_with,
+    timing::{Pauses, Timing},
+};
+
+/// How long anything may take before a test fails.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const SERVICE_TOKEN: &str = "service-token";
+pub(super) const BOT_TOKEN: &str = "1000000000:AAH-first";
+pub(super) const OTHER_BOT_TOKEN: &str = "2000000000:AAH-second";
+/// Two people.
+pub(super) const ANN: i64 = 700_000_001;
+pub(super) const BOB: i64 = 700_000_002;
+
+/// A Bot API, a store, and a bot between them.
+pub(super) struct World {
+    pub telegram: FakeTelegram,
+    pub store: FakeStore,
+    pub bot: RunningBot,
+}
+
+pub(super) struct RunningBot {
+    url: String,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), BotError>>,
+}
+
+/// A bot that is about to poll.
+pub(super) async fn world() -> World {
+    world_with(quick()).await
+}
+
+pub(super) async fn world_with(timing: Timing) -> World {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    let bot = start_with(&telegram, &store, timing).await;
+    World { telegram, store, bot }
+}
+
+/// The two fakes without a bot. The store has no app config yet.
+pub(super) async fn fakes() -> (FakeTelegram, FakeStore) {
+    (FakeTelegram::start(BOT_TOKEN).await.unwrap(), FakeStore::new())
+}
+
+pub(super) async fn start(telegram: &FakeTelegram, store: &FakeStore) -> RunningBot {
+    start_with(telegram, store, quick()).await
+}
+
+pub(super) async fn start_with(telegram: &FakeTelegram, store: &FakeStore, timing: Timing) -> RunningBot {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = BotSettings { bot_listen: address, telegram_api_url: telegram.url().parse().unwrap() };
+    let stop = CancellationToken::new();
+    let service_token = Secret::new(SERVICE_TOKEN.to_owned());
+    let bot = run_with(listener, store.channel(), service_token, settings, timing, stop.clone());
+    RunningBot { url: format!("http://{address}"), stop, task: tokio::spawn(bot) }
+}
+
+/// Pauses that a test can wait for; limits as in real life.
+pub(super) fn quick() -> Timing {
+    let pauses = Pauses { first: Duration::from_millis(5), longest: Duration::from_millis(100) };
+    Timing {
+        known_pause: Duration::from_millis(20),
+        telegram_pauses: pauses,
+        refused_pause: Duration::from_millis(20),
+        conflict_pause: Duration::from_millis(20),
+        store_pauses: pauses,
+        ..Timing::default()
+    }
+}
+
+impl World {
+    /// Says something in a chat and answers the text of the next reply there.
+    pub(super) async fn ask(&self, chat: i64, text: &str) -> String {
+        self.telegram.user_says(chat, text);
+        self.reply(chat).await
+    }
+
+    pub(super) async fn reply(&self, chat: i64) -> String {
+        self.telegram.next_reply(chat).await.unwrap().text
+    }
+}
+
+impl RunningBot {
+    /// What SIGTERM does. Answers only when the bot has ended.
+    pub(super) async fn stop(self) {
+        self.begin_stop();
+        self.ended().await;
+    }
+
+    pub(super) fn begin_stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(super) async fn ended(self) {
+        let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("the bot did not end");
+        ended.expect("the bot panicked").expect("the bot failed");
+    }
+
+    /// What SIGKILL does.
+    pub(super) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
+    /// The code and the body of a page of the bot's.
+    pub(super) async fn page(&self, path: &str) -> (u16, String) {
+        let client = teloxide::net::default_reqwest_settings().build().unwrap();
+        let page = client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        (page.status().as_u16(), page.text().await.unwrap())
+    }
+
+    pub(super) async fn status(&self) -> Value {
+        serde_json::from_str(&self.page("/").await.1).unwrap()
+    }
+
+    /// Waits until the status page shows `state`, by asking again and again, for a bounded time.
+    pub(super) async fn shows(&self, state: &str) {
+        let shown = async {
+            while self.status().await["state"] != state {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, shown).await.expect("the state never showed");
+    }
+
+    pub(super) async fn is_ready(&self) -> bool {
+        self.page("/readyz").await.0 == 200
+    }
+}
+
+/// The sentence for a message that was viewed, with the time that the fake store gives.
+pub(super) const VIEWED: &str =
+    "This message was read on 2026-11-22 08:02 UTC. If that was not you, treat it as exposed.";

@@ -1,0 +1,62 @@
+//! A store that is away.
+
+use std::time::Duration;
+
+use super::harness::{ANN, quick, world, world_with};
+use crate::timing::Timing;
+
+#[tokio::test]
+async fn a_text_waits_for_a_store_that_comes_back() {
+    let world = world().await;
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.store.set_away(true);
+    world.telegram.user_says(ANN, "new:hello");
+    world.store.until(|data| data.create_calls.len() >= 3).await;
+    world.store.set_away(false);
+    assert!(world.reply(ANN).await.starts_with("1:"));
+    assert_eq!(world.store.messages(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_stays_away_is_reported_plainly() {
+    let patience = Duration::from_millis(50);
+    let world = world_with(Timing { store_patience: patience, ..quick() }).await;
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    let key = world.store.put("hello");
+    world.store.set_away(true);
+    let said = world.ask(ANN, "new:hello").await;
+    assert!(said.contains("Nothing was stored; please try again later."), "{said}");
+    let said = world.ask(ANN, &key).await;
+    assert!(said.contains("I have nothing to show you; please try again later."), "{said}");
+    world.store.set_away(false);
+    assert_eq!(world.ask(ANN, &key).await, "hello");
+}
+
+#[tokio::test]
+async fn a_view_whose_answer_got_lost_is_not_blamed_on_somebody_else() {
+    let world = world().await;
+    let key = world.store.put("hello");
+    world.store.lose_next_view();
+    let said = world.ask(ANN, &key).await;
+    assert!(said.contains("perhaps by my own first try"), "{said}");
+    world.store.until(|data| data.view_calls == 2).await;
+}
+
+#[tokio::test]
+async fn a_stopping_bot_does_not_wait_for_the_store_and_leaves_the_update_for_later() {
+    let world = world().await;
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.store.set_away(true);
+    let update = world.telegram.user_says(ANN, "new:hello");
+    let next = world.telegram.user_says(ANN, "new:after it");
+    world.store.until(|data| data.create_calls.len() >= 2).await;
+    world.bot.stop().await;
+    assert_eq!(world.telegram.pending_updates(), [update, next]);
+    assert!(world.telegram.replies(ANN).is_empty());
+
+    world.store.set_away(false);
+    let _bot = super::harness::start(&world.telegram, &world.store).await;
+    world.telegram.next_reply(ANN).await.unwrap();
+    world.telegram.next_reply(ANN).await.unwrap();
+    assert_eq!(world.store.messages(), 2);
+}

@@ -1,0 +1,115 @@
+//! A Telegram that refuses, fails or breaks off.
+//!
+//! The tests with server errors take 10 seconds each: teloxide waits that long by itself.
+
+use mayfly_testkit::telegram::Fault;
+use teloxide::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters as _, requests::Requester as _};
+
+use super::harness::{ANN, BOB, BOT_TOKEN, fakes, start, world};
+
+const FLOOD: Fault = Fault::TooManyRequests { retry_after: 1 };
+
+#[tokio::test]
+async fn an_answer_is_sent_again_after_flood_control_and_broken_connections() {
+    let world = world().await;
+    world.telegram.fail_next("sendMessage", 1, FLOOD);
+    world.telegram.fail_next("sendMessage", 3, Fault::CutBefore);
+    assert!(world.ask(ANN, "new:hello").await.starts_with("1:"));
+    world.bot.stop().await;
+    assert_eq!(world.telegram.replies(ANN).len(), 1);
+    assert_eq!(world.store.messages(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_whose_confirmation_got_lost_arrives_twice_rather_than_never() {
+    let world = world().await;
+    world.telegram.fail_next("sendMessage", 1, Fault::CutAfter);
+    let key = world.store.put("hello");
+    assert_eq!(world.ask(ANN, &key).await, "hello");
+    assert_eq!(world.reply(ANN).await, "hello");
+}
+
+#[tokio::test]
+async fn an_answer_is_sent_again_after_a_server_error() {
+    let world = world().await;
+    world.telegram.fail_next("sendMessage", 1, Fault::ServerError);
+    let key = world.store.put("hello");
+    assert_eq!(world.ask(ANN, &key).await, "hello");
+}
+
+#[tokio::test]
+async fn a_document_is_sent_again_too() {
+    let world = world().await;
+    world.telegram.fail_next("sendDocument", 2, Fault::CutBefore);
+    let text = "x".repeat(5000);
+    assert_eq!(world.ask(ANN, &world.store.put(&text)).await, text);
+}
+
+#[tokio::test]
+async fn polling_goes_on_after_flood_control_and_broken_connections() {
+    let world = world().await;
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    for fault in [FLOOD, Fault::CutBefore, Fault::CutAfter, Fault::CutBefore] {
+        world.telegram.fail_next("getUpdates", 1, fault);
+    }
+    assert!(world.ask(ANN, "new:first").await.starts_with("1:"));
+    let last = world.telegram.user_says(ANN, "new:second");
+    assert!(world.reply(ANN).await.starts_with("2:"));
+    world.telegram.confirmed(last).await.unwrap();
+    assert_eq!(world.store.messages(), 2);
+}
+
+#[tokio::test]
+async fn polling_goes_on_after_a_server_error() {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    telegram.fail_next("getUpdates", 1, Fault::ServerError);
+    let bot = start(&telegram, &store).await;
+    telegram.user_says(ANN, "new:hello");
+    telegram.next_reply(ANN).await.unwrap();
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn polling_goes_on_after_a_proxys_error_page() {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    telegram.fail_next("getUpdates", 1, Fault::BadGateway);
+    let bot = start(&telegram, &store).await;
+    telegram.user_says(ANN, "new:hello");
+    telegram.next_reply(ANN).await.unwrap();
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn another_program_that_polls_does_not_end_the_bot() {
+    let world = world().await;
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    let rival = Bot::new(BOT_TOKEN).set_api_url(world.telegram.url().parse().unwrap());
+    let ended = rival.get_updates().timeout(10).await.unwrap_err();
+    assert!(matches!(ended, RequestError::Api(ApiError::TerminatedByOtherGetUpdates)));
+    assert!(world.ask(ANN, "new:hello").await.starts_with("1:"));
+}
+
+#[tokio::test]
+async fn a_webhook_is_deleted_without_the_updates_that_wait() {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    telegram.set_webhook("https://example.org/hook");
+    telegram.user_says(ANN, "new:hello");
+    let bot = start(&telegram, &store).await;
+    assert!(telegram.next_reply(ANN).await.unwrap().text.starts_with("1:"));
+    assert_eq!(telegram.webhook(), None);
+    assert_eq!(telegram.calls("deleteWebhook")[0]["drop_pending_updates"], false);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_who_blocked_the_bot_is_given_up_on() {
+    let world = world().await;
+    world.telegram.user_blocks(ANN);
+    let update = world.telegram.user_says(ANN, "new:hello");
+    world.telegram.confirmed(update).await.unwrap();
+    assert_eq!(world.telegram.calls("sendMessage").len(), 1);
+    world.ask(BOB, "new:hello").await;
+}
