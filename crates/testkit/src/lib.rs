@@ -6,6 +6,7 @@ mod clock;
 mod control;
 mod database;
 mod race;
+mod small_disk;
 mod store;
 pub mod telegram;
 
@@ -13,5 +14,6 @@ pub use clock::TestClock;
 pub use control::SelectThenDelete;
 pub use database::TestDatabase;
 pub use race::race;
+pub use small_disk::SmallDisk;
 pub use store::{ADMIN_TOKEN, SERVICE_TOKEN, TestStore, bearer};
 pub use telegram::FakeTelegram;

@@ -1,0 +1,166 @@
+//! The fake Bot API keeps Telegram's rules, seen through plain HTTP.
+
+use mayfly_testkit::{FakeTelegram, telegram::Fault};
+use serde_json::{Value, json};
+
+const TOKEN: &str = "1000000000:AAH";
+const ANN: i64 = 7;
+
+async fn call(telegram: &FakeTelegram, method: &str, params: Value) -> Value {
+    let url = format!("{}/bot{TOKEN}/{method}", telegram.url());
+    let answer = reqwest::Client::new().post(url).json(&params).send().await.unwrap();
+    let code = answer.status().as_u16();
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(code, body["error_code"].as_u64().map_or(200, |code| code as u16));
+    body
+}
+
+fn ids(polled: &Value) -> Vec<i64> {
+    polled["result"].as_array().unwrap().iter().map(|update| update["update_id"].as_i64().unwrap()).collect()
+}
+
+async fn poll(telegram: &FakeTelegram, params: Value) -> Vec<i64> {
+    ids(&call(telegram, "getUpdates", params).await)
+}
+
+#[tokio::test]
+async fn an_update_comes_again_until_a_higher_offset_confirms_it() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    let first = telegram.user_says(ANN, "one");
+    let second = telegram.user_says(ANN, "two");
+    assert_eq!(poll(&telegram, json!({})).await, [first, second]);
+    assert_eq!(poll(&telegram, json!({ "offset": first, "limit": 1 })).await, [first]);
+    assert_eq!(telegram.confirmed_up_to(), None);
+    assert_eq!(poll(&telegram, json!({ "offset": first + 1 })).await, [second]);
+    assert_eq!((telegram.confirmed_up_to(), telegram.pending_updates()), (Some(first), vec![second]));
+}
+
+#[tokio::test]
+async fn a_negative_offset_forgets_all_but_the_last() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    let ids: Vec<_> = ["one", "two", "three"].map(|text| telegram.user_says(ANN, text)).into();
+    assert_eq!(poll(&telegram, json!({ "offset": -2 })).await, ids[1..]);
+    assert_eq!(telegram.pending_updates(), ids[1..]);
+}
+
+#[tokio::test]
+async fn a_long_poll_waits_for_an_update() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    let (polled, said) = tokio::join!(poll(&telegram, json!({ "timeout": 30 })), async {
+        telegram.called("getUpdates", 1).await.unwrap();
+        telegram.user_says(ANN, "hello")
+    });
+    assert_eq!(polled, [said]);
+}
+
+#[tokio::test]
+async fn the_older_of_two_polls_is_terminated() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    let (older, newer) = tokio::join!(call(&telegram, "getUpdates", json!({ "timeout": 30 })), async {
+        telegram.called("getUpdates", 1).await.unwrap();
+        call(&telegram, "getUpdates", json!({ "timeout": 0 })).await
+    });
+    assert_eq!(older["error_code"], 409);
+    assert!(older["description"].as_str().unwrap().starts_with("Conflict: terminated by other getUpdates request"));
+    assert_eq!(newer["ok"], true);
+}
+
+#[tokio::test]
+async fn a_webhook_keeps_polls_out() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    telegram.user_says(ANN, "hello");
+    call(&telegram, "setWebhook", json!({ "url": "https://example.org" })).await;
+    assert_eq!(call(&telegram, "getWebhookInfo", json!({})).await["result"]["url"], "https://example.org");
+    assert_eq!(call(&telegram, "getUpdates", json!({})).await["error_code"], 409);
+    call(&telegram, "deleteWebhook", json!({})).await;
+    assert_eq!(poll(&telegram, json!({})).await.len(), 1);
+}
+
+#[tokio::test]
+async fn kinds_that_were_not_asked_for_do_not_come() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    poll(&telegram, json!({ "allowed_updates": ["message"] })).await;
+    telegram.user_edits(ANN, "edited");
+    assert!(telegram.pending_updates().is_empty());
+    telegram.user_says(ANN, "new");
+    assert_eq!(telegram.pending_updates().len(), 1);
+}
+
+#[tokio::test]
+async fn texts_are_trimmed_counted_and_parsed() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    telegram.user_says(ANN, "hello");
+    let send = async |text: &str, mode: Value| {
+        let mut params = json!({ "chat_id": ANN, "text": text });
+        if !mode.is_null() {
+            params["parse_mode"] = mode;
+        }
+        call(&telegram, "SendMessage", params).await
+    };
+    assert_eq!(send(" a\n", Value::Null).await["result"]["text"], "a");
+    assert_eq!(send(" \n", Value::Null).await["description"], "Bad Request: message text is empty");
+    assert_eq!(send(&"x".repeat(4096), Value::Null).await["ok"], true);
+    assert_eq!(send(&"🎲".repeat(2049), Value::Null).await["description"], "Bad Request: message is too long");
+    assert_eq!(send("snake_case", Value::Null).await["ok"], true);
+    assert_eq!(send("snake_case", json!("Markdown")).await["error_code"], 400);
+    assert_eq!(telegram.replies(ANN).len(), 3);
+}
+
+#[tokio::test]
+async fn a_bot_writes_only_to_whom_it_may() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    let send = async || call(&telegram, "sendMessage", json!({ "chat_id": ANN, "text": "hi" })).await;
+    assert_eq!(send().await["description"], "Bad Request: chat not found");
+    telegram.user_says(ANN, "hello");
+    assert_eq!(send().await["ok"], true);
+    telegram.user_blocks(ANN);
+    assert_eq!(send().await["error_code"], 403);
+}
+
+#[tokio::test]
+async fn an_unknown_token_is_refused() {
+    let telegram = FakeTelegram::start("2000000000:AAH").await.unwrap();
+    let refused = call(&telegram, "getMe", json!({})).await;
+    assert_eq!(refused, json!({ "ok": false, "error_code": 401, "description": "Unauthorized" }));
+}
+
+#[tokio::test]
+async fn faults_come_in_the_order_they_were_scripted_and_then_end() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    telegram.user_says(ANN, "hello");
+    telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 3 });
+    telegram.fail_next("sendMessage", 1, Fault::ServerError);
+    let send = async || call(&telegram, "sendMessage", json!({ "chat_id": ANN, "text": "hi" })).await;
+    assert_eq!(send().await["parameters"]["retry_after"], 3);
+    assert_eq!(send().await["error_code"], 500);
+    assert_eq!(send().await["ok"], true);
+    assert_eq!(telegram.calls("SENDMESSAGE").len(), 3);
+}
+
+#[tokio::test]
+async fn a_cut_connection_has_its_effect_or_not() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    telegram.user_says(ANN, "hello");
+    telegram.fail_next("sendMessage", 1, Fault::CutBefore);
+    telegram.fail_next("sendMessage", 1, Fault::CutAfter);
+    for replies in [0, 1] {
+        let url = format!("{}/bot{TOKEN}/sendMessage", telegram.url());
+        let request = reqwest::Client::new().post(url).json(&json!({ "chat_id": ANN, "text": "hi" }));
+        let answer = async { request.send().await?.text().await };
+        assert!(answer.await.is_err());
+        assert_eq!(telegram.replies(ANN).len(), replies);
+    }
+}
+
+#[tokio::test]
+async fn a_document_comes_as_multipart() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    telegram.user_says(ANN, "hello");
+    let part = reqwest::multipart::Part::bytes(b"content".to_vec()).file_name("message.txt");
+    let form = reqwest::multipart::Form::new().text("chat_id", ANN.to_string()).part("document", part);
+    let url = format!("{}/bot{TOKEN}/sendDocument", telegram.url());
+    let answer = reqwest::Client::new().post(url).multipart(form).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let reply = telegram.next_reply(ANN).await.unwrap();
+    assert_eq!((reply.document.as_deref(), reply.text.as_str()), (Some("message.txt"), "content"));
+}
