@@ -7,13 +7,12 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use teloxide::types::Update;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     chats::Chats,
-    incoming::Incoming,
+    incoming::{Incoming, Update},
     status_page::{State, StatusBoard},
     telegram::{Fault, Telegram},
     timing::{Backoff, Timing},
@@ -110,7 +109,7 @@ impl Polling {
         let nothing_came = updates.is_empty();
         let mut is_any_new = false;
         for update in updates {
-            let id = update.id.0;
+            let id = update.id;
             if !self.window.admit(id) {
                 continue;
             }

@@ -6,17 +6,18 @@
 use std::time::Duration;
 
 use mayfly_bootstrap::Secret;
+use serde::Serialize;
 use serde_json::Value;
 use teloxide::{
     ApiError, Bot, RequestError,
-    payloads::{DeleteWebhookSetters as _, GetUpdatesSetters as _, SendMessageSetters as _},
-    requests::Requester as _,
-    types::{AllowedUpdate, ChatId, InputFile, LinkPreviewOptions, Update},
+    payloads::{DeleteWebhookSetters as _, SendMessageSetters as _},
+    requests::{JsonRequest, Payload, Requester as _},
+    types::{ChatId, InputFile, LinkPreviewOptions},
 };
 use tokio::time::Instant;
 use url::Url;
 
-use crate::{BotError, timing::Timing};
+use crate::{BotError, incoming::Update, timing::Timing};
 
 /// Telegram's limit for a message's text, in UTF-16 code units.
 const LONGEST_MESSAGE: usize = 4096;
@@ -61,6 +62,22 @@ pub(crate) struct Telegram {
     polls: Bot,
     calls: Bot,
     timing: Timing,
+}
+
+/// getUpdates with our own form of an update; see `incoming.rs` for the reason.
+#[derive(Clone, Serialize)]
+struct GetUpdates {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<i64>,
+    limit: u8,
+    /// Seconds.
+    timeout: u64,
+    allowed_updates: [&'static str; 1],
+}
+
+impl Payload for GetUpdates {
+    type Output = Vec<Update>;
+    const NAME: &'static str = "GetUpdates";
 }
 
 /// What a call to Telegram came to instead of an answer.
@@ -108,11 +125,8 @@ impl Telegram {
     }
 
     async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, Fault> {
-        let mut poll = self.polls.get_updates().limit(limit).allowed_updates([AllowedUpdate::Message]);
-        // Both fit: Telegram's ids and waits are small positive numbers.
-        poll.timeout = u32::try_from(wait.as_secs()).ok();
-        poll.offset = offset.and_then(|offset| i32::try_from(offset).ok());
-        poll.await.map_err(|error| fault(&error))
+        let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: ["message"] };
+        JsonRequest::new(self.polls.clone(), poll).await.map_err(|error| fault(&error))
     }
 
     /// Takes back a webhook, so that polling is possible. Waiting updates are kept.

@@ -1,6 +1,8 @@
 //! What users see.
 
-use super::harness::{ANN, BOB, VIEWED, fakes, start, world};
+use serde_json::json;
+
+use super::harness::{ANN, BOB, BOT_TOKEN, VIEWED, fakes, start, world};
 use crate::replies;
 
 #[tokio::test]
@@ -48,6 +50,7 @@ async fn a_text_too_long_for_a_message_comes_as_a_document() {
     let reply = world.telegram.next_reply(ANN).await.unwrap();
     assert_eq!(reply.document.as_deref(), Some("message.txt"));
     assert_eq!(reply.text, text);
+    assert!(world.telegram.calls("sendMessage").is_empty());
 }
 
 #[tokio::test]
@@ -74,6 +77,20 @@ async fn what_is_no_text_is_answered_with_a_sentence() {
 }
 
 #[tokio::test]
+async fn a_text_with_formatting_unknown_to_the_library_is_understood() {
+    let world = world().await;
+    // Makes the chat known.
+    world.ask(ANN, "hello").await;
+    let entity = json!({ "type": "newer_than_the_library", "offset": 0, "length": 3 });
+    world.telegram.push_update(json!({ "message": {
+        "message_id": 9, "date": 1_637_568_164, "text": "new:hello", "entities": [entity],
+        "chat": { "id": ANN, "type": "private", "first_name": "Ann" },
+        "from": { "id": ANN, "is_bot": false, "first_name": "Ann" },
+    } }));
+    assert!(world.reply(ANN).await.starts_with("1:"));
+}
+
+#[tokio::test]
 async fn a_token_that_is_none_is_mistyped() {
     let world = world().await;
     assert_eq!(world.ask(ANN, "1:not a token").await, replies::mistyped());
@@ -97,7 +114,7 @@ async fn an_empty_text_is_explained() {
 #[tokio::test]
 async fn groups_and_edited_messages_are_left_alone_but_confirmed() {
     let (telegram, store) = fakes().await;
-    store.set_bot(super::harness::BOT_TOKEN);
+    store.set_bot(BOT_TOKEN);
     // Before the bot says that it wants new messages only, so they are in its queue.
     let group = -100;
     telegram.group_says(group, "new:group");
@@ -113,5 +130,5 @@ async fn groups_and_edited_messages_are_left_alone_but_confirmed() {
 async fn only_new_messages_are_asked_for() {
     let world = world().await;
     world.telegram.called("getUpdates", 1).await.unwrap();
-    assert_eq!(world.telegram.calls("getUpdates")[0]["allowed_updates"], serde_json::json!(["message"]));
+    assert_eq!(world.telegram.calls("getUpdates")[0]["allowed_updates"], json!(["message"]));
 }

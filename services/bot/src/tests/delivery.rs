@@ -34,6 +34,7 @@ async fn an_update_that_was_answered_but_not_confirmed_gives_the_same_answer_aga
     world.telegram.fail_next("getUpdates", 1, Fault::Hang);
     world.telegram.user_says(ANN, "new:hello");
     let first = world.telegram.next_reply(ANN).await.unwrap();
+    world.telegram.called("getUpdates", 2).await.unwrap();
     world.bot.kill().await;
 
     let bot = start(&world.telegram, &world.store).await;

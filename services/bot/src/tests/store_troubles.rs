@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::harness::{ANN, quick, world, world_with};
+use super::harness::{ANN, PATIENCE, quick, start, world, world_with};
 use crate::timing::Timing;
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_view_whose_answer_got_lost_is_not_blamed_on_somebody_else() {
 
 #[tokio::test]
 async fn a_stopping_bot_does_not_wait_for_the_store_and_leaves_the_update_for_later() {
-    let world = world().await;
+    let world = world_with(Timing { stop_limit: PATIENCE * 2, ..quick() }).await;
     world.telegram.called("getUpdates", 1).await.unwrap();
     world.store.set_away(true);
     let update = world.telegram.user_says(ANN, "new:hello");
@@ -55,7 +55,7 @@ async fn a_stopping_bot_does_not_wait_for_the_store_and_leaves_the_update_for_la
     assert!(world.telegram.replies(ANN).is_empty());
 
     world.store.set_away(false);
-    let _bot = super::harness::start(&world.telegram, &world.store).await;
+    let _bot = start(&world.telegram, &world.store).await;
     world.telegram.next_reply(ANN).await.unwrap();
     world.telegram.next_reply(ANN).await.unwrap();
     assert_eq!(world.store.messages(), 2);
