@@ -1,1 +1,64 @@
-//! x
+//! The gateway: the only process that a browser or a REST client talks to.
+//!
+//! It translates the documented `/api/v1` paths to the contracts (`rest/`) and forwards gRPC and gRPC-Web as they are
+//! (`forward.rs`). It decides nothing: what a call means is the store's business. A call travels `rest/<call>.rs` → store, and
+//! its failure through the one table in `problem.rs`.
+
+mod body;
+mod forward;
+mod headers;
+mod health;
+mod log;
+mod methods;
+mod page;
+mod problem;
+mod rest;
+mod settings;
+
+use std::io;
+
+use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
+use mayfly_contracts::StoreChannel;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::problem::Problem;
+pub use self::settings::GatewaySettings;
+
+/// Everything that the gateway serves, in front of `store`, for texts of at most `max_text_bytes` bytes.
+pub fn router(store: &StoreChannel, max_text_bytes: usize) -> Router {
+    Router::new()
+        .merge(page::routes())
+        .merge(health::routes(store.clone()))
+        .merge(rest::routes(store.clone(), max_text_bytes))
+        .merge(forward::routes(store))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
+        // Bodies are measured where they are read, with a limit that follows from the longest text.
+        .layer(DefaultBodyLimit::disable())
+        .layer(CatchPanicLayer::custom(|_| problem::after_panic()))
+        .layer(middleware::from_fn(headers::harden))
+        .layer(middleware::from_fn(log::log_request))
+}
+
+/// Serves on all `listeners` until `stop` is cancelled, then finishes the requests that have begun.
+///
+/// # Errors
+///
+/// When a listener fails.
+pub async fn run(
+    listeners: Vec<TcpListener>,
+    store: StoreChannel,
+    max_text_bytes: usize,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let router = router(&store, max_text_bytes);
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        serving.spawn(mayfly_bootstrap::http::serve(listener, router.clone(), stop.clone()));
+    }
+    while let Some(served) = serving.join_next().await {
+        served.map_err(io::Error::other)??;
+    }
+    Ok(())
+}

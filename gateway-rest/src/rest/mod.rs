@@ -1,0 +1,50 @@
+//! The REST paths, one file each. The three documented ones stay as they were; their siblings carry the token in the body.
+
+mod burn_message;
+mod create_message;
+mod get_last_active_app_config;
+mod get_message;
+mod lookup_message;
+mod opener;
+mod time;
+mod view_message;
+
+use axum::{Router, routing::MethodRouter};
+use mayfly_contracts::{
+    StoreChannel, config::config_service_client::ConfigServiceClient,
+    message::message_service_client::MessageServiceClient,
+};
+
+use crate::methods::{Only, both_forms};
+
+/// What every handler has at hand.
+#[derive(Clone)]
+struct Gateway {
+    store: StoreChannel,
+    max_text_bytes: usize,
+}
+
+impl Gateway {
+    fn messages(&self) -> MessageServiceClient<StoreChannel> {
+        MessageServiceClient::new(self.store.clone())
+    }
+
+    fn configs(&self) -> ConfigServiceClient<StoreChannel> {
+        ConfigServiceClient::new(self.store.clone())
+    }
+}
+
+pub(crate) fn routes(store: StoreChannel, max_text_bytes: usize) -> Router {
+    let paths: [(&str, MethodRouter<Gateway>); 6] = [
+        ("create_message", Only::Post.route(create_message::create_message)),
+        ("get_message/{id}/{token}", Only::Get.route(get_message::get_message)),
+        ("get_last_active_app_config", Only::Get.route(get_last_active_app_config::get_last_active_app_config)),
+        ("view_message", Only::Post.route(view_message::view_message)),
+        ("lookup_message", Only::Post.route(lookup_message::lookup_message)),
+        ("burn_message", Only::Post.route(burn_message::burn_message)),
+    ];
+    let router = paths
+        .into_iter()
+        .fold(Router::new(), |router, (path, route)| both_forms(router, &format!("/api/v1/{path}"), route));
+    router.with_state(Gateway { store, max_text_bytes })
+}

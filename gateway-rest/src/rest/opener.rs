@@ -1,0 +1,12 @@
+//! What opens a message, in a body: `id` and `access_token`.
+
+use axum::extract::Request;
+
+use super::Gateway;
+use crate::{body::Fields, problem::Problem};
+
+/// Reads both from the body of `request`.
+pub(super) async fn read(gateway: &Gateway, request: Request) -> Result<(i64, String), Problem> {
+    let mut fields = Fields::read(request, gateway.max_text_bytes).await?;
+    Ok((fields.required_integer("id")?, fields.required_string("access_token")?))
+}
