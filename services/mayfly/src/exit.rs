@@ -86,9 +86,10 @@ impl From<Status> for Failure {
                 (Code::Refused, "the token does not allow this (--admin-token)".to_owned())
             }
             ErrorReason::Overloaded => (Code::Unreachable, "the store has too much to do: try later".to_owned()),
-            ErrorReason::StoreUnavailable => {
-                (Code::Unreachable, "the store cannot be reached (--store-url), or its database cannot: try later".to_owned())
-            }
+            ErrorReason::StoreUnavailable => (
+                Code::Unreachable,
+                "the store cannot be reached (--store-url), or its database cannot: try later".to_owned(),
+            ),
             ErrorReason::Internal | ErrorReason::Unspecified => {
                 (Code::Failed, "the store failed; its log says why".to_owned())
             }

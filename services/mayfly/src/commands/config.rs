@@ -235,16 +235,14 @@ async fn delete(settings: OneSettings) -> Result<(), Failure> {
 impl Caller {
     fn client(&self) -> Result<ConfigServiceClient<InterceptedService<StoreChannel, Bearer>>, Failure> {
         let token = self.tokens.admin_token(&self.data, MissingToken::Refuse).map_err(Failure::failed)?;
-        let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", token.expose())
-            .parse()
-            .map_err(|error| Failure::setting("--admin-token", error))?;
+        let mut bearer: MetadataValue<Ascii> =
+            format!("Bearer {}", token.expose()).parse().map_err(|error| Failure::setting("--admin-token", error))?;
         bearer.set_sensitive(true);
         Ok(ConfigServiceClient::with_interceptor(self.store.channel()?, Bearer(bearer)))
     }
 
     async fn update(&self, app_config: AppConfig, paths: Vec<String>) -> Result<(), Failure> {
-        let request =
-            UpdateAppConfigRequest { app_config: Some(app_config), update_mask: Some(FieldMask { paths }) };
+        let request = UpdateAppConfigRequest { app_config: Some(app_config), update_mask: Some(FieldMask { paths }) };
         let answer = self.client()?.update_app_config(request).await?.into_inner();
         let stored = answer.app_config.unwrap_or_default();
         self.print.print(&to_json(&stored), &to_text(&stored))
@@ -263,11 +261,7 @@ impl BotToken {
     }
 }
 
-fn read_secret(
-    file_setting: &str,
-    given: &Option<Secret>,
-    file: &Option<PathBuf>,
-) -> Result<Option<String>, Failure> {
+fn read_secret(file_setting: &str, given: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<String>, Failure> {
     let secret = match (given, file) {
         (Some(secret), _) => Some(secret.clone()),
         (None, Some(file)) => Some(read(file).map_err(|error| Failure::setting(file_setting, error))?),

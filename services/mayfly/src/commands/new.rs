@@ -55,8 +55,7 @@ fn read_standard_input() -> Result<String, Failure> {
     }
     let mut bytes = Vec::new();
     io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes).map_err(Failure::failed)?;
-    let mut text =
-        String::from_utf8(bytes).map_err(|_| Failure::usage("the text on standard input must be UTF-8"))?;
+    let mut text = String::from_utf8(bytes).map_err(|_| Failure::usage("the text on standard input must be UTF-8"))?;
     // The line break before Ctrl-D ends the typing, not the text.
     if at_terminal && text.ends_with('\n') {
         text.pop();

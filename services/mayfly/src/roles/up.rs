@@ -49,12 +49,12 @@ async fn describe_bot(store: StoreChannel) -> Result<String, Failure> {
             let name = answer.into_inner().app_config.unwrap_or_default().session_name;
             Ok(format!("The bot uses the app config \"{name}\".\n"))
         }
-        Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => {
-            Ok("The bot waits for its configuration. Get api_id and api_hash from my.telegram.org/apps and a token from \
+        Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => Ok(
+            "The bot waits for its configuration. Get api_id and api_hash from my.telegram.org/apps and a token from \
                 @BotFather, then run:\n\
                 \x20 mayfly config add --session-name NAME --api-id N --api-hash HASH --bot-token TOKEN\n"
-                .to_owned())
-        }
+                .to_owned(),
+        ),
         Err(status) => Err(status.into()),
     }
 }
