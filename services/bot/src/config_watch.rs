@@ -1,5 +1,7 @@
 //! Follows the last active app config in the store, for as long as the bot runs.
 
+use std::time::Duration;
+
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{
     Situation, StoreChannel,
@@ -18,8 +20,7 @@ use crate::{
 };
 
 /// Between tries to reach the store. A new config should be taken up soon after the store is back.
-const PAUSES: Pauses =
-    Pauses { first: std::time::Duration::from_millis(250), longest: std::time::Duration::from_secs(10) };
+const PAUSES: Pauses = Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(10) };
 
 /// The watch over the app config. Publishes the token of the bot to serve, or `None` when there is none to serve.
 pub(crate) struct ConfigWatch {

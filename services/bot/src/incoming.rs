@@ -3,9 +3,10 @@
 //! Only these facts are read. teloxide's `Update` would take a whole message apart, and a message with one formatting mark
 //! that it does not know yet comes out of it without its text.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
-use std::collections::HashMap;
 use teloxide::types::ChatId;
 
 /// What somebody can send instead of a text: the fields of a Bot API message that hold it. Other messages without a

@@ -1,9 +1,9 @@
 //! Telegram in front of the store: whoever writes `new:a text` to the bot gets `id:token`, and whoever writes `id:token`
 //! gets the text, once.
 //!
-//! An update travels in one direction: [`polling`] fetches it and keeps it unconfirmed in its [`window`], [`chats`] keeps
-//! the order within its chat, [`incoming`] and [`intent`] say what is wanted, [`handlers`] ask the [`store`] and word the
-//! answer with [`replies`], [`telegram`] sends it. Only then is the update confirmed to Telegram, so that a crash in
+//! An update travels in one direction: `polling` fetches it and keeps it unconfirmed in its `window`, `incoming` takes out
+//! what matters, `chats` keeps the order within its chat, `intent` says what is wanted, `handlers` ask the `store` and
+//! word the answer with `replies`, `telegram` sends it. Only then is the update confirmed to Telegram, so that a crash in
 //! between brings it again instead of losing it. What an update causes can therefore happen twice and is made for that.
 //!
 //! Knows nothing of the database: the store is a [`StoreChannel`].

@@ -1,10 +1,9 @@
 //! The time from taking up an app config to leaving it: signs in, polls, finishes. One session after the other.
 
 use mayfly_bootstrap::Secret;
+use mayfly_contracts::StoreChannel;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
-
-use mayfly_contracts::StoreChannel;
 
 use crate::{
     chats::{Chats, Desk},

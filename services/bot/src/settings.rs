@@ -32,7 +32,22 @@ fn parse_api_url(url: &str) -> Result<Url, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        bot: BotSettings,
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let BotSettings { bot_listen, telegram_api_url } = Cli::parse_from(["bot"]).bot;
+        assert_eq!(bot_listen, "127.0.0.1:5555".parse().unwrap());
+        assert_eq!(telegram_api_url.as_str(), "https://api.telegram.org/");
+    }
 
     #[test]
     fn only_addresses_of_web_servers_are_accepted() {

@@ -205,7 +205,8 @@ fn positive_result(raw: &str) -> Option<Value> {
 
 fn fault(error: &RequestError) -> Fault {
     match error {
-        RequestError::RetryAfter(pause) => Fault::Flood(pause.duration()),
+        // Zero would have us ask again and again without a pause.
+        RequestError::RetryAfter(pause) => Fault::Flood(pause.duration().max(Duration::from_secs(1))),
         RequestError::Network(_) | RequestError::Io(_) | RequestError::InvalidJson { .. } => Fault::Unreachable,
         // A private chat does not become a supergroup.
         RequestError::MigrateToChatId(_) => Fault::ChatGone,

@@ -1,9 +1,6 @@
 //! What the bot writes about what it does, and what it does not.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{cell::RefCell, io};
 
 use mayfly_testkit::telegram::Fault;
 use tracing::level_filters::LevelFilter;
@@ -14,26 +11,17 @@ use super::{
     harness::{ANN, BOB, BOT_TOKEN, SERVICE_TOKEN, world},
 };
 
-/// Collects what is logged on the thread that made it, as much as the process would write at its chattiest.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn collect(&self) -> tracing::subscriber::DefaultGuard {
-        let lines = self.clone();
-        let targets = Targets::new().with_target("mayfly", LevelFilter::TRACE).with_default(LevelFilter::WARN);
-        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || lines.clone());
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(layer.with_filter(targets)))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-impl io::Write for Lines {
+/// Keeps apart what each test's thread logs. There can be only one for the whole process: tracing remembers for each
+/// log statement whether anybody listens, and the threads of other tests would answer for this one.
+struct ByThread;
+
+impl io::Write for ByThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LINES.with_borrow_mut(|lines| lines.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -41,11 +29,21 @@ impl io::Write for Lines {
     }
 }
 
-// On one thread, which the collector belongs to.
+/// As much as the process would write at its chattiest.
+fn collect() {
+    let targets = Targets::new().with_target("mayfly", LevelFilter::TRACE).with_default(LevelFilter::WARN);
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| ByThread);
+    let _already_set =
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(targets)));
+}
+
+fn collected() -> String {
+    LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap())
+}
+
 #[tokio::test]
 async fn an_update_leaves_one_line_and_nothing_secret_is_logged() {
-    let lines = Lines::default();
-    let _collecting = lines.collect();
+    collect();
     let world = world().await;
     world.telegram.fail_next("sendMessage", 1, Fault::CutBefore);
     let key = world.ask(ANN, "new:needle").await;
@@ -58,7 +56,7 @@ async fn an_update_leaves_one_line_and_nothing_secret_is_logged() {
     world.bot.begin_stop();
     world.bot.ended().await;
 
-    let text = lines.text();
+    let text = collected();
     let served: Vec<_> = text.lines().filter(|line| line.contains("served an update")).collect();
     let expected = [
         ("create_message", "created"),
