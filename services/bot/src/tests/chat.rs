@@ -59,6 +59,7 @@ async fn a_text_of_blanks_comes_as_a_document_since_telegram_takes_no_such_messa
     world.telegram.user_says(ANN, &world.store.put(" \n "));
     let reply = world.telegram.next_reply(ANN).await.unwrap();
     assert_eq!((reply.text.as_str(), reply.document.is_some()), (" \n ", true));
+    assert!(world.telegram.calls("sendMessage").is_empty());
 }
 
 #[tokio::test]
