@@ -1,0 +1,66 @@
+//! The documented answer with the bot's configuration.
+
+use mayfly_contracts::config::{AppConfig, CreateAppConfigRequest};
+use mayfly_testkit::{ADMIN_TOKEN, SERVICE_TOKEN, bearer};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, Gateway, answer};
+
+const PATH: &str = "/api/v1/get_last_active_app_config";
+
+async fn with_config() -> Gateway {
+    let gateway = Gateway::start().await;
+    let app_config = AppConfig {
+        session_name: "default_bot_session".into(),
+        api_id: 7_278_174,
+        api_hash: "b1946ac92492d2347c6235b4d2611184".into(),
+        bot_token: "1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw".into(),
+        ..AppConfig::default()
+    };
+    let request = CreateAppConfigRequest { app_config: Some(app_config) };
+    gateway.store().configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
+    gateway
+}
+
+async fn with_authorization(gateway: &Gateway, authorization: &[u8]) -> Answer {
+    answer(gateway.request(Method::GET, PATH).header("authorization", authorization)).await
+}
+
+#[tokio::test]
+async fn without_a_token_secrets_are_masked_as_in_the_documentation() {
+    let gateway = with_config().await;
+    let config = gateway.get(PATH).await;
+    let expected = format!(
+        r#"{{"id":1,"session_name":"default_bot_session","api_id":7278174,"api_hash":"b1{}","is_active":true,"is_bot":true,"bot_token":"1000000000:AAH{}","timestamp":"2026-01-01T00:00:00.000000Z"}}"#,
+        "x".repeat(30),
+        "x".repeat(32)
+    );
+    assert_eq!((config.status.as_u16(), config.body), (200, expected));
+}
+
+#[tokio::test]
+async fn with_a_token_secrets_are_in_clear() {
+    let gateway = with_config().await;
+    for token in [ADMIN_TOKEN, SERVICE_TOKEN] {
+        let config = with_authorization(&gateway, format!("Bearer {token}").as_bytes()).await.json();
+        assert_eq!(config["api_hash"], json!("b1946ac92492d2347c6235b4d2611184"));
+        assert_eq!(config["bot_token"], json!("1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_known_is_refused_not_ignored() {
+    let gateway = with_config().await;
+    for authorization in ["Bearer unknown".as_bytes(), b"Basic YTpi", b"Bearer \xff", b""] {
+        let refused = with_authorization(&gateway, authorization).await;
+        assert_eq!((refused.status.as_u16(), refused.header("www-authenticate")), (401, "Bearer"));
+    }
+}
+
+#[tokio::test]
+async fn without_an_active_config_there_is_no_content() {
+    let gateway = Gateway::start().await;
+    let none = gateway.get(PATH).await;
+    assert_eq!((none.status.as_u16(), none.body.as_str()), (204, ""));
+}

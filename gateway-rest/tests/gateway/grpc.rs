@@ -1,0 +1,118 @@
+//! gRPC over HTTP/2 and gRPC-Web over HTTP/1, beside REST on one port, to a store in this process and to one behind a socket.
+
+use mayfly_contracts::{
+    Situation, StoreChannel,
+    config::{ListAppConfigsRequest, config_service_client::ConfigServiceClient},
+    error::ErrorReason,
+    message::{
+        CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, message_service_client::MessageServiceClient,
+    },
+};
+use mayfly_testkit::{ADMIN_TOKEN, bearer};
+use prost::Message as _;
+use reqwest::Method;
+use tokio::net::TcpListener;
+use tonic::Code;
+
+use crate::harness::{Gateway, answer};
+
+/// The gateway in front of its store in the same process, and another one in front of the same store behind a socket.
+async fn both() -> [Gateway; 2] {
+    let local = Gateway::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::sync::Arc::clone(&local.store().store);
+    tokio::spawn(async move { serving.serve(listener).await });
+    let remote = Gateway::in_front_of(StoreChannel::remote(&url).unwrap()).await;
+    [local, remote]
+}
+
+fn create(text: &str) -> CreateMessageRequest {
+    CreateMessageRequest { text: text.to_owned(), ..CreateMessageRequest::default() }
+}
+
+/// One gRPC-Web call by hand: the messages that came back, and the trailers.
+async fn call_web(gateway: &Gateway, path: &str, message: Vec<u8>) -> (Vec<Vec<u8>>, String) {
+    let mut frame = vec![0];
+    frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    frame.extend(message);
+    let request = gateway.request(Method::POST, path).header("content-type", "application/grpc-web+proto").body(frame);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut trailers: String =
+        response.headers().iter().map(|(name, value)| format!("{name}:{}\r\n", value.to_str().unwrap())).collect();
+    let body = response.bytes().await.unwrap();
+    let (mut rest, mut messages) = (&body[..], Vec::new());
+    while let [kind, a, b, c, d, tail @ ..] = rest {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        match kind {
+            0 => messages.push(tail[..length].to_vec()),
+            _ => trailers += std::str::from_utf8(&tail[..length]).unwrap(),
+        }
+        rest = &tail[length..];
+    }
+    (messages, trailers)
+}
+
+#[tokio::test]
+async fn grpc_passes_through() {
+    for gateway in &both().await {
+        let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
+        let message = client.create_message(create("hello")).await.unwrap().into_inner();
+        let request = ViewMessageRequest { id: message.id, access_token: message.access_token };
+        assert_eq!(client.view_message(request.clone()).await.unwrap().into_inner().text, "hello");
+        let gone = client.view_message(request).await.unwrap_err();
+        assert_eq!((gone.code(), Situation::of(&gone).reason), (Code::NotFound, ErrorReason::MessageViewed));
+    }
+}
+
+#[tokio::test]
+async fn grpc_web_passes_through() {
+    for gateway in &both().await {
+        let path = "/mayfly.message.v1.MessageService/CreateMessage";
+        let (messages, trailers) = call_web(gateway, path, create("hello").encode_to_vec()).await;
+        let message = CreateMessageResponse::decode(&messages[0][..]).unwrap();
+        assert!(message.access_token.len() == 64 && trailers.contains("grpc-status:0"), "{trailers}");
+
+        let (messages, trailers) = call_web(gateway, path, create("").encode_to_vec()).await;
+        assert!(messages.is_empty() && trailers.contains("grpc-status:3"), "{trailers}");
+    }
+}
+
+#[tokio::test]
+async fn app_configs_are_for_callers_with_a_token() {
+    for gateway in &both().await {
+        let mut client = ConfigServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
+        let list = ListAppConfigsRequest::default;
+        let refused = client.list_app_configs(list()).await.unwrap_err();
+        assert_eq!(Situation::of(&refused).reason, ErrorReason::CredentialsInvalid);
+        let refused = client.list_app_configs(bearer("unknown", list())).await.unwrap_err();
+        assert_eq!(Situation::of(&refused).reason, ErrorReason::CredentialsInvalid);
+        assert!(client.list_app_configs(bearer(ADMIN_TOKEN, list())).await.is_ok());
+
+        let path = "/mayfly.config.v1.ConfigService/GetLastActiveAppConfig";
+        let (_, trailers) = call_web(gateway, path, Vec::new()).await;
+        assert!(trailers.contains("grpc-status:16"), "{trailers}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_a_status_to_both() {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gateway = Gateway::in_front_of(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
+    let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
+    let refused = client.create_message(create("x")).await.unwrap_err();
+    assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::Unavailable, ErrorReason::StoreUnavailable));
+    let path = "/mayfly.message.v1.MessageService/CreateMessage";
+    let (messages, trailers) = call_web(&gateway, path, create("x").encode_to_vec()).await;
+    assert!(messages.is_empty() && trailers.contains("grpc-status:14"), "{trailers}");
+}
+
+#[tokio::test]
+async fn what_is_neither_is_refused() {
+    let [gateway, _] = both().await;
+    let path = "/mayfly.message.v1.MessageService/CreateMessage";
+    assert_eq!(gateway.post(path, "application/json", "{}").await.status, 400);
+    let get = gateway.request(Method::GET, path).header("content-type", "application/grpc-web+proto");
+    assert_eq!(answer(get).await.status, 405);
+}

@@ -1,0 +1,100 @@
+//! A gateway in front of a store, and how it is asked.
+
+use mayfly_contracts::StoreChannel;
+use mayfly_testkit::{TestDatabase, TestStore};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap, redirect};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The longest text that the gateway is told of.
+pub(crate) const MAX_TEXT_BYTES: usize = 65_536;
+
+/// A gateway; stops when dropped.
+pub(crate) struct Gateway {
+    pub(crate) url: String,
+    pub(crate) store: Option<TestStore>,
+    client: reqwest::Client,
+    _stop: DropGuard,
+}
+
+/// An answer, read whole.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Gateway {
+    /// In front of a store of its own.
+    pub(crate) async fn start() -> Self {
+        let store = TestStore::open(TestDatabase::sqlite().unwrap()).await.unwrap();
+        let gateway = Self::in_front_of(store.channel()).await;
+        Self { store: Some(store), ..gateway }
+    }
+
+    /// In front of whatever is there.
+    pub(crate) async fn in_front_of(channel: StoreChannel) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let serving = mayfly_gateway_rest::run(vec![listener], channel, MAX_TEXT_BYTES, stop.clone());
+        tokio::spawn(serving);
+        let client = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
+        Self { url, store: None, client, _stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn store(&self) -> &TestStore {
+        self.store.as_ref().unwrap()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        answer(self.request(Method::POST, path).form(fields)).await
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        answer(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// A body as it is, with its content type.
+    pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
+        answer(self.request(Method::POST, path).header("content-type", content_type).body(body)).await
+    }
+
+    /// Stores a text; the path that reads it, without a slash at its end.
+    pub(crate) async fn create(&self, text: &str) -> String {
+        let message = self.store().create(text).await.unwrap();
+        format!("/api/v1/get_message/{}/{}", message.id, message.access_token)
+    }
+}
+
+/// Sends the request and reads the answer.
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let response: Response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, body: response.text().await.unwrap() }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The field that a problem names.
+    pub(crate) fn field(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        self.json()["errors"][0]["field"].as_str().unwrap_or_default().to_owned()
+    }
+}

@@ -1,0 +1,10 @@
+//! The gateway on a real socket, in front of a real store and of one that fails as it is told.
+
+mod app_config;
+mod bad_input;
+mod compat;
+mod grpc;
+mod harness;
+mod prefetch;
+mod siblings;
+mod troubles;
