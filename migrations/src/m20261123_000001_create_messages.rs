@@ -23,11 +23,8 @@ impl MigrationTrait for Migration {
         manager.create_table(table).await?;
 
         // The sweeper looks for the expired ones.
-        let index = Index::create()
-            .name("messages_expire_time")
-            .table(Messages::Table)
-            .col(Messages::ExpireTime)
-            .to_owned();
+        let index =
+            Index::create().name("messages_expire_time").table(Messages::Table).col(Messages::ExpireTime).to_owned();
         manager.create_index(index).await
     }
 

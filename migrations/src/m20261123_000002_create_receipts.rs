@@ -23,11 +23,8 @@ impl MigrationTrait for Migration {
         manager.create_table(table).await?;
 
         // The sweeper looks for the old ones.
-        let index = Index::create()
-            .name("receipts_purge_time")
-            .table(Receipts::Table)
-            .col(Receipts::PurgeTime)
-            .to_owned();
+        let index =
+            Index::create().name("receipts_purge_time").table(Receipts::Table).col(Receipts::PurgeTime).to_owned();
         manager.create_index(index).await
     }
 

@@ -11,6 +11,9 @@ use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _,
 /// Every crate of ours begins with this.
 const OUR_CRATES: &str = "mayfly";
 
+/// These even warn of what they were given: of parts of a database URL, say.
+const INDISCREET_CRATES: &str = "sqlx";
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -35,6 +38,7 @@ pub struct LogSettings {
 pub fn init(settings: &LogSettings) {
     let targets = Targets::new()
         .with_target(OUR_CRATES, settings.log)
+        .with_target(INDISCREET_CRATES, LevelFilter::ERROR)
         .with_default(LevelFilter::from_level(settings.log.min(Level::WARN)));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let lines = match settings.log_format {

@@ -1,5 +1,6 @@
 //! `mayfly up`: all roles in one process, with no network between them.
 
+use clap::CommandFactory as _;
 use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle};
 use mayfly_bot::BotSettings;
 use mayfly_contracts::{
@@ -34,15 +35,16 @@ pub(crate) async fn run(settings: UpSettings) -> Result<(), Failure> {
     let channel = StoreChannel::local(store.routes());
     let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Refuse);
     let token = token.map_err(Failure::failed)?;
-    let bot = describe_bot(channel.clone()).await?;
+    let client = client_command(&settings);
+    let bot = describe_bot(channel.clone(), &client).await?;
     gateway::start(&mut lifecycle, gateway_listeners, channel.clone(), &settings.open.limits);
     bot::start(&mut lifecycle, bot_listener, channel, token, settings.bot.clone());
-    print!("{}", greeting(&settings, &bot)?);
+    print!("{}", greeting(&settings, &client, &bot)?);
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
 
 /// Which bot there is, or how to get one.
-async fn describe_bot(store: StoreChannel) -> Result<String, Failure> {
+async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<String, Failure> {
     let asked = ConfigServiceClient::new(store).get_last_active_app_config(GetLastActiveAppConfigRequest {}).await;
     match asked {
         Ok(answer) => {
@@ -59,7 +61,32 @@ async fn describe_bot(store: StoreChannel) -> Result<String, Failure> {
     }
 }
 
-fn greeting(settings: &UpSettings, bot: &str) -> Result<String, Failure> {
+/// How a client of this very store is called from another terminal: the program as it was called here, and the flags that
+/// differ from the defaults.
+struct ClientCommand {
+    program: String,
+    store: String,
+    data: String,
+}
+
+fn client_command(settings: &UpSettings) -> ClientCommand {
+    let default = |command: &str, argument: &str| -> Option<String> {
+        let command = crate::cli::Cli::command().find_subcommand(command)?.clone();
+        let argument = command.get_arguments().find(|found| found.get_id() == argument)?.clone();
+        argument.get_default_values().first()?.to_str().map(str::to_owned)
+    };
+    let given = |flag: &str, value: String, default: Option<String>| {
+        if default.as_ref() == Some(&value) { String::new() } else { format!(" {flag} {value}") }
+    };
+    let OpenSettings { store, data, .. } = &settings.open;
+    ClientCommand {
+        program: std::env::args().next().unwrap_or_else(|| "mayfly".to_owned()),
+        store: given("--store-url", format!("http://{}", store.store_listen), default("new", "store_url")),
+        data: given("--data-dir", data.data_dir.display().to_string(), default("token", "data_dir")),
+    }
+}
+
+fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, Failure> {
     let UpSettings { open, gateway, bot: bot_settings } = settings;
     let database = open.database.database(&open.data).map_err(Failure::failed)?.describe();
     let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("http://{address}")).collect();
@@ -74,13 +101,15 @@ fn greeting(settings: &UpSettings, bot: &str) -> Result<String, Failure> {
          Keep a copy of the keyring, but not beside a copy of the database.\n\
          \n\
          Try it in another terminal:\n\
-         \x20 mayfly new hello          prints id:token\n\
-         \x20 mayfly view id:token      prints hello, once\n\
+         \x20 {program} new hello{store}\n\
+         \x20 {program} view ID:TOKEN{store}\n\
          \n\
          {bot}",
         gateways.join(", "),
         open.store.store_listen,
         bot_settings.bot_listen,
         data.display(),
+        program = client.program,
+        store = client.store,
     ))
 }
