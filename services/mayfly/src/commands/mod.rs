@@ -10,3 +10,5 @@ mod opener;
 mod print;
 pub(crate) mod token;
 pub(crate) mod view;
+
+pub(crate) use print::write_out;

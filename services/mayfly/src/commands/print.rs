@@ -32,7 +32,8 @@ impl PrintSettings {
     }
 }
 
-fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+/// Writes to standard output, which may be closed.
+pub(crate) fn write_out(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::failed)
 }

@@ -12,7 +12,7 @@ use mayfly_gateway_rest::GatewaySettings;
 use mayfly_store::{MissingToken, OpenSettings};
 
 use super::{bot, gateway, store};
-use crate::exit::Failure;
+use crate::{commands::write_out, exit::Failure};
 
 /// What `mayfly up` is started with.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<(), Failure> {
     let bot = describe_bot(channel.clone(), &client).await?;
     gateway::start(&mut lifecycle, gateway_listeners, channel.clone(), &settings.open.limits);
     bot::start(&mut lifecycle, bot_listener, channel, token, settings.bot.clone());
-    print!("{}", greeting(&settings, &client, &bot)?);
+    write_out(greeting(&settings, &client, &bot)?.as_bytes())?;
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
 
@@ -51,12 +51,12 @@ async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<Str
             let name = answer.into_inner().app_config.unwrap_or_default().session_name;
             Ok(format!("The bot uses the app config \"{name}\".\n"))
         }
-        Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => Ok(
+        Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => Ok(format!(
             "The bot waits for its configuration. Get api_id and api_hash from my.telegram.org/apps and a token from \
-                @BotFather, then run:\n\
-                \x20 mayfly config add --session-name NAME --api-id N --api-hash HASH --bot-token TOKEN\n"
-                .to_owned(),
-        ),
+             @BotFather, then run:\n\
+             \x20 {} config add --session-name NAME --api-id N --api-hash HASH --bot-token TOKEN{}{}\n",
+            client.program, client.store, client.data,
+        )),
         Err(status) => Err(status.into()),
     }
 }
