@@ -38,11 +38,11 @@ pub(crate) enum Command {
     /// Store a text; prints id:token.
     New(commands::new::NewSettings),
     /// Read a message, once; prints the text alone.
-    View(commands::view::ViewSettings),
+    View(commands::OneMessageSettings),
     /// Tell where a message stands. Changes nothing.
-    Lookup(commands::lookup::LookupSettings),
+    Lookup(commands::OneMessageSettings),
     /// Erase a message unread.
-    Burn(commands::burn::BurnSettings),
+    Burn(commands::OneMessageSettings),
     /// Print the admin token.
     Token(commands::token::TokenCommandSettings),
     /// Ask a running role whether it is ready; exit code 0 when it is.

@@ -3,27 +3,13 @@
 use mayfly_contracts::message::{LookupMessageRequest, MessageState, message_service_client::MessageServiceClient};
 use serde_json::json;
 
-use super::{
-    opener::OpenerSettings,
-    print::{self, PrintSettings},
-};
-use crate::{cli::StoreUrl, exit::Failure};
+use super::{one_message::OneMessageSettings, print};
+use crate::exit::Failure;
 
-/// What `mayfly lookup` is called with.
-#[derive(Debug, clap::Args)]
-pub(crate) struct LookupSettings {
-    #[command(flatten)]
-    opener: OpenerSettings,
-    #[command(flatten)]
-    print: PrintSettings,
-    #[command(flatten)]
-    store: StoreUrl,
-}
-
-pub(crate) async fn run(settings: LookupSettings) -> Result<(), Failure> {
-    let (id, access_token) = settings.opener.read()?;
+pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
+    let (id, access_token) = settings.opener()?;
     let request = LookupMessageRequest { id, access_token };
-    let found = MessageServiceClient::new(settings.store.channel()?).lookup_message(request).await?.into_inner();
+    let found = MessageServiceClient::new(settings.channel()?).lookup_message(request).await?.into_inner();
     let since = print::time_or_never(found.state_time.as_ref());
     let (state, text) = match found.state() {
         MessageState::Unread => {

@@ -6,9 +6,10 @@ pub(crate) mod healthcheck;
 pub(crate) mod lookup;
 pub(crate) mod migrate;
 pub(crate) mod new;
-mod opener;
+mod one_message;
 mod print;
 pub(crate) mod token;
 pub(crate) mod view;
 
+pub(crate) use one_message::OneMessageSettings;
 pub(crate) use print::write_out;

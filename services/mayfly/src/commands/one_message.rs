@@ -1,29 +1,37 @@
-//! What opens a message: `id:token`, from the command line or from standard input.
+//! What `mayfly view`, `lookup` and `burn` are called with: `id:token`, from the command line or from standard input.
 
-use std::{
-    fmt,
-    io::{self, Read as _},
-};
+use std::io::{self, Read as _};
 
 use mayfly_bootstrap::Secret;
+use mayfly_contracts::StoreChannel;
 
-use crate::exit::Failure;
+use super::print::PrintSettings;
+use crate::{cli::StoreUrl, exit::Failure};
 
 /// Longer than any `id:token`.
 const MAX_BYTES: u64 = 1024;
 
-/// Which message is meant.
-#[derive(Clone, clap::Args)]
-pub(super) struct OpenerSettings {
+/// One message of one store, and how the answer is printed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneMessageSettings {
     /// The id:token that `mayfly new` printed. Read from standard input when it is not given, which keeps it out of the
     /// shell's history.
     #[arg(value_name = "ID:TOKEN")]
     opener: Option<Secret>,
+    #[command(flatten)]
+    pub(super) print: PrintSettings,
+    #[command(flatten)]
+    store: StoreUrl,
 }
 
-impl OpenerSettings {
+impl OneMessageSettings {
+    /// The way to the store.
+    pub(super) fn channel(&self) -> Result<StoreChannel, Failure> {
+        self.store.channel()
+    }
+
     /// The id and the token.
-    pub(super) fn read(&self) -> Result<(i64, String), Failure> {
+    pub(super) fn opener(&self) -> Result<(i64, String), Failure> {
         let opener = match &self.opener {
             Some(opener) => opener.clone(),
             None => read_standard_input()?,
@@ -41,12 +49,6 @@ fn read_standard_input() -> Result<Secret, Failure> {
 fn parse(text: &str) -> Option<(i64, String)> {
     let (id, token) = text.trim().split_once(':')?;
     Some((id.trim().parse().ok()?, token.trim().to_owned()))
-}
-
-impl fmt::Debug for OpenerSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("OpenerSettings")
-    }
 }
 
 #[cfg(test)]
