@@ -35,7 +35,7 @@ clippy: need-cargo ## Check the code for common mistakes
 
 .PHONY: doc
 doc: need-cargo ## Build the documentation of the code
-	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --locked
+	RUSTDOCFLAGS="--deny warnings --allow rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: lint-proto
 lint-proto: ## Check the contracts

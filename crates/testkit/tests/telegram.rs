@@ -1,10 +1,6 @@
 //! The fake Bot API keeps Telegram's rules, seen through plain HTTP.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "the helpers of these tests may stop them, like the tests"
-)]
+#![cfg(test)]
 
 use mayfly_testkit::{FakeTelegram, telegram::Fault};
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! The gateway on a real socket, in front of a real store and of one that fails as it is told.
 
+#![cfg(test)]
+
 mod app_config;
 mod bad_input;
 mod compat;

@@ -14,7 +14,7 @@ const MAX_TEXT_BYTES_LIMIT: usize = 1 << 20;
 #[derive(Clone, Debug, clap::Args)]
 pub struct DataSettings {
     /// The folder for everything that is made on first start: the SQLite database, the keyring, the tokens.
-    #[arg(long, env = "MAYFLY_DATA_DIR", default_value = "data", value_name = "FOLDER")]
+    #[arg(long, env = "MAYFLY_DATA_DIR", default_value = "data", value_name = "DATA_DIR")]
     pub data_dir: PathBuf,
 }
 
@@ -22,7 +22,7 @@ pub struct DataSettings {
 #[derive(Clone, Debug, clap::Args)]
 pub struct DatabaseSettings {
     /// The database: `sqlite://path/to/file.db` or `postgres://user:password@host/name`.
-    /// [default: sqlite://<data-dir>/mayfly.db]
+    /// [default: sqlite://DATA_DIR/mayfly.db]
     #[arg(long, env = "MAYFLY_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<Secret>,
     /// A file that holds the database URL.
@@ -51,13 +51,13 @@ impl DatabaseSettings {
 /// The tokens by which the store knows its callers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TokenSettings {
-    /// The token that may manage app configs. [default: made on first start, in <data-dir>/admin.token]
+    /// The token that may manage app configs. [default: made on first start, in DATA_DIR/admin.token]
     #[arg(long, env = "MAYFLY_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub admin_token: Option<Secret>,
     /// A file that holds the admin token.
     #[arg(long, env = "MAYFLY_ADMIN_TOKEN_FILE", value_name = "FILE", conflicts_with = "admin_token")]
     pub admin_token_file: Option<PathBuf>,
-    /// The token by which the bot gets the active app config. [default: made on first start, in <data-dir>/service.token]
+    /// The token by which the bot gets the active app config. [default: made on first start, in DATA_DIR/service.token]
     #[arg(long, env = "MAYFLY_SERVICE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub service_token: Option<Secret>,
     /// A file that holds the service token.
@@ -147,7 +147,7 @@ pub struct StoreSettings {
     /// Where the store listens for gRPC.
     #[arg(long, env = "MAYFLY_STORE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     pub store_listen: SocketAddr,
-    /// The file with the keys that texts are sealed with. [default: made on first start, in <data-dir>/keyring.json]
+    /// The file with the keys that texts are sealed with. [default: made on first start, in DATA_DIR/keyring.json]
     #[arg(long, env = "MAYFLY_KEYRING", value_name = "FILE")]
     pub keyring: Option<PathBuf>,
     /// How long a message waits for its reader when its creator does not say: `30d`, `12h`, …, or `never`.

@@ -1,5 +1,7 @@
 //! App configs, on both databases.
 
+#![cfg(test)]
+
 use mayfly_contracts::{
     Situation,
     config::{

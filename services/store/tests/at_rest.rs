@@ -1,5 +1,7 @@
 //! What lies on the disk: never a text, never a token, in no encoding.
 
+#![cfg(test)]
+
 use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

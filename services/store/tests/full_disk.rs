@@ -1,6 +1,8 @@
 //! SQLite on a disk that fills up: no answer says stored when it is not, no text is handed out that was not deleted, and the
 //! service works again once there is room.
 
+#![cfg(test)]
+
 use mayfly_contracts::{Situation, error::ErrorReason, message::MessageState};
 use mayfly_testkit::{SmallDisk, TestDatabase, TestStore};
 use sea_orm::{ConnectionTrait as _, Database, Statement};

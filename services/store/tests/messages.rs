@@ -1,5 +1,7 @@
 //! The life of a message, on both databases.
 
+#![cfg(test)]
+
 use std::{collections::HashSet, time::Duration};
 
 use mayfly_contracts::{

@@ -1,5 +1,7 @@
 //! What has to fit before a store opens: schema, keyring, tokens, settings.
 
+#![cfg(test)]
+
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mayfly_testkit::{TestClock, TestDatabase, TestStore, on_each_database};

@@ -1,8 +1,10 @@
 //! One message and many readers: exactly one gets the text.
 
+#![cfg(test)]
+
 use mayfly_contracts::message::{BurnMessageRequest, ViewMessageRequest, message_service_client::MessageServiceClient};
 use mayfly_contracts::{Situation, StoreChannel, error::ErrorReason, message::CreateMessageResponse};
-use mayfly_testkit::{SelectThenDelete, TestDatabase, TestStore, on_each_database, race};
+use mayfly_testkit::{SelectThenDelete, TestStore, on_each_database, race};
 use tokio::net::TcpListener;
 
 const READERS: usize = 256;
