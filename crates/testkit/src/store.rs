@@ -30,14 +30,15 @@ struct Arguments {
 
 /// A store in this process, on a throw-away database. Stops when dropped.
 pub struct TestStore {
+    // Fields are dropped from first to last: the store stops before its database goes away.
+    _stop: DropGuard,
+    channel: StoreChannel,
+    /// The store itself.
+    pub store: Arc<Store>,
     /// Its time.
     pub clock: TestClock,
     /// Its database.
     pub database: TestDatabase,
-    /// The store itself.
-    pub store: Arc<Store>,
-    channel: StoreChannel,
-    _stop: DropGuard,
 }
 
 impl TestStore {
@@ -72,7 +73,7 @@ impl TestStore {
         let stop = CancellationToken::new();
         let store = Arc::new(Store::open(&open, Arc::new(clock.clone()), stop.clone()).await?);
         let channel = StoreChannel::local(store.routes());
-        Ok(Self { clock, database, store, channel, _stop: stop.drop_guard() })
+        Ok(Self { _stop: stop.drop_guard(), channel, store, clock, database })
     }
 
     /// The way to it.
