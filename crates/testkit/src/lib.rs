@@ -5,6 +5,8 @@
 mod clock;
 mod control;
 mod database;
+pub mod grpc_web;
+pub mod needle;
 mod race;
 mod small_disk;
 mod store;

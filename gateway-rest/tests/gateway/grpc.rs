@@ -2,14 +2,19 @@
 
 use mayfly_contracts::{
     Situation, StoreChannel,
-    config::{ListAppConfigsRequest, config_service_client::ConfigServiceClient},
+    config::{
+        GetLastActiveAppConfigRequest, GetLastActiveAppConfigResponse, ListAppConfigsRequest,
+        config_service_client::ConfigServiceClient,
+    },
     error::ErrorReason,
     message::{
         CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, message_service_client::MessageServiceClient,
     },
 };
-use mayfly_testkit::{ADMIN_TOKEN, bearer};
-use prost::Message as _;
+use mayfly_testkit::{
+    ADMIN_TOKEN, bearer,
+    grpc_web::{self, WebAnswer},
+};
 use reqwest::Method;
 use tokio::net::TcpListener;
 use tonic::Code;
@@ -31,29 +36,6 @@ fn create(text: &str) -> CreateMessageRequest {
     CreateMessageRequest { text: text.to_owned(), ..CreateMessageRequest::default() }
 }
 
-/// One gRPC-Web call by hand: the messages that came back, and the trailers.
-async fn call_web(gateway: &Gateway, path: &str, message: Vec<u8>) -> (Vec<Vec<u8>>, String) {
-    let mut frame = vec![0];
-    frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-    frame.extend(message);
-    let request = gateway.request(Method::POST, path).header("content-type", "application/grpc-web+proto").body(frame);
-    let response = request.send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    let mut trailers: String =
-        response.headers().iter().map(|(name, value)| format!("{name}:{}\r\n", value.to_str().unwrap())).collect();
-    let body = response.bytes().await.unwrap();
-    let (mut rest, mut messages) = (&body[..], Vec::new());
-    while let [kind, a, b, c, d, tail @ ..] = rest {
-        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        match kind {
-            0 => messages.push(tail[..length].to_vec()),
-            _ => trailers += std::str::from_utf8(&tail[..length]).unwrap(),
-        }
-        rest = &tail[length..];
-    }
-    (messages, trailers)
-}
-
 #[tokio::test]
 async fn grpc_passes_through() {
     for gateway in &both().await {
@@ -70,12 +52,13 @@ async fn grpc_passes_through() {
 async fn grpc_web_passes_through() {
     for gateway in &both().await {
         let path = "/mayfly.message.v1.MessageService/CreateMessage";
-        let (messages, trailers) = call_web(gateway, path, create("hello").encode_to_vec()).await;
-        let message = CreateMessageResponse::decode(&messages[0][..]).unwrap();
-        assert!(message.access_token.len() == 64 && trailers.contains("grpc-status:0"), "{trailers}");
+        let created: WebAnswer<CreateMessageResponse> =
+            grpc_web::call(&gateway.url, path, &create("hello")).await.unwrap();
+        assert_eq!(created.messages[0].access_token.len(), 64);
+        assert!(created.trailers.contains("grpc-status:0"), "{}", created.trailers);
 
-        let (messages, trailers) = call_web(gateway, path, create("").encode_to_vec()).await;
-        assert!(messages.is_empty() && trailers.contains("grpc-status:3"), "{trailers}");
+        let refused: WebAnswer<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("")).await.unwrap();
+        assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:3"), "{}", refused.trailers);
     }
 }
 
@@ -91,8 +74,10 @@ async fn app_configs_are_for_callers_with_a_token() {
         assert!(client.list_app_configs(bearer(ADMIN_TOKEN, list())).await.is_ok());
 
         let path = "/mayfly.config.v1.ConfigService/GetLastActiveAppConfig";
-        let (_, trailers) = call_web(gateway, path, Vec::new()).await;
-        assert!(trailers.contains("grpc-status:16"), "{trailers}");
+        let request = GetLastActiveAppConfigRequest {};
+        let refused: WebAnswer<GetLastActiveAppConfigResponse> =
+            grpc_web::call(&gateway.url, path, &request).await.unwrap();
+        assert!(refused.trailers.contains("grpc-status:16"), "{}", refused.trailers);
     }
 }
 
@@ -104,8 +89,8 @@ async fn a_store_that_is_away_is_a_status_to_both() {
     let refused = client.create_message(create("x")).await.unwrap_err();
     assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::Unavailable, ErrorReason::StoreUnavailable));
     let path = "/mayfly.message.v1.MessageService/CreateMessage";
-    let (messages, trailers) = call_web(&gateway, path, create("x").encode_to_vec()).await;
-    assert!(messages.is_empty() && trailers.contains("grpc-status:14"), "{trailers}");
+    let refused: WebAnswer<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("x")).await.unwrap();
+    assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:14"), "{}", refused.trailers);
 }
 
 #[tokio::test]

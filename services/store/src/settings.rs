@@ -186,7 +186,7 @@ impl StoreSettings {
         Ok(Limits { max_text_bytes: limits.max_text_bytes, default_ttl, max_ttl })
     }
 
-    /// The keyring; made on first start unless its place was given.
+    /// The keyring; made on first start.
     ///
     /// # Errors
     ///

@@ -1,0 +1,118 @@
+//! REST, gRPC, gRPC through the gateway, gRPC-Web and reflection, in every layout on every database.
+
+use mayfly_contracts::{
+    Situation, StoreChannel,
+    config::GetLastActiveAppConfigRequest,
+    error::ErrorReason,
+    message::{
+        BurnMessageRequest, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest, MessageState,
+        ViewMessageRequest, ViewMessageResponse, message_service_client::MessageServiceClient,
+    },
+};
+use mayfly_testkit::{TestDatabase, grpc_web, on_each_database};
+use serde_json::Value;
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+
+use crate::harness::{Layout, Options, System};
+
+const VIEW: &str = "/mayfly.message.v1.MessageService/ViewMessage";
+const CREATE: &str = "/mayfly.message.v1.MessageService/CreateMessage";
+
+fn create(text: &str) -> CreateMessageRequest {
+    CreateMessageRequest { text: text.to_owned(), ..CreateMessageRequest::default() }
+}
+
+fn view(message: &CreateMessageResponse) -> ViewMessageRequest {
+    ViewMessageRequest { id: message.id, access_token: message.access_token.clone() }
+}
+
+async fn rest(system: &System) {
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("{}/api/v1/{path}", system.gateway_url);
+    let created = client.post(url("create_message/")).form(&[("text", "hello")]).send().await.unwrap();
+    assert_eq!(created.status(), 201);
+    let created: Value = created.json().await.unwrap();
+    let path = format!("get_message/{}/{}/", created["id"], created["access_token"].as_str().unwrap());
+    let read = client.get(url(&path)).send().await.unwrap();
+    assert_eq!(read.status(), 200);
+    assert_eq!(read.json::<Value>().await.unwrap()["text"], "hello");
+    let again = client.get(url(&path)).send().await.unwrap();
+    assert_eq!((again.status().as_u16(), again.headers()["mayfly-message-state"].as_bytes()), (204, &b"viewed"[..]));
+
+    let other: Value =
+        client.post(url("create_message")).form(&[("text", "x")]).send().await.unwrap().json().await.unwrap();
+    let burned = client.post(url("burn_message")).json(&other).send().await.unwrap();
+    assert_eq!(burned.status(), 200);
+    let looked: Value = client.post(url("lookup_message")).json(&other).send().await.unwrap().json().await.unwrap();
+    assert_eq!(looked["state"], "burned");
+    assert_eq!(client.get(url("get_last_active_app_config/")).send().await.unwrap().status(), 204);
+}
+
+async fn grpc(url: &str) {
+    let mut client = MessageServiceClient::new(StoreChannel::remote(url).unwrap());
+    let message = client.create_message(create("hello")).await.unwrap().into_inner();
+    assert_eq!(client.view_message(view(&message)).await.unwrap().into_inner().text, "hello");
+    let gone = client.view_message(view(&message)).await.unwrap_err();
+    assert_eq!(Situation::of(&gone).reason, ErrorReason::MessageViewed);
+
+    let other = client.create_message(create("x")).await.unwrap().into_inner();
+    let burn = BurnMessageRequest { id: other.id, access_token: other.access_token.clone() };
+    client.burn_message(burn).await.unwrap();
+    let lookup = LookupMessageRequest { id: other.id, access_token: other.access_token };
+    assert_eq!(client.lookup_message(lookup).await.unwrap().into_inner().state(), MessageState::Burned);
+}
+
+async fn grpc_web_calls(url: &str) {
+    let created = grpc_web::call::<CreateMessageResponse>(url, CREATE, &create("hello")).await.unwrap();
+    let viewed = grpc_web::call::<ViewMessageResponse>(url, VIEW, &view(&created.messages[0])).await.unwrap();
+    assert_eq!(viewed.messages[0].text, "hello");
+    let gone = grpc_web::call::<ViewMessageResponse>(url, VIEW, &view(&created.messages[0])).await.unwrap();
+    assert!(gone.messages.is_empty() && gone.trailers.contains("grpc-status:5"), "{}", gone.trailers);
+}
+
+/// What a client without the contracts finds out, as grpcurl does.
+async fn reflection(url: &str) {
+    let mut client = ServerReflectionClient::new(StoreChannel::remote(url).unwrap());
+    let ask = |request| ServerReflectionRequest { host: String::new(), message_request: Some(request) };
+    let requests = [
+        ask(MessageRequest::ListServices(String::new())),
+        ask(MessageRequest::FileContainingSymbol("mayfly.message.v1.MessageService".to_owned())),
+    ];
+    let mut answers = client.server_reflection_info(tokio_stream::iter(requests)).await.unwrap().into_inner();
+    let Some(MessageResponse::ListServicesResponse(list)) = answers.message().await.unwrap().unwrap().message_response
+    else {
+        panic!("no list of services");
+    };
+    let services: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for service in ["mayfly.message.v1.MessageService", "mayfly.config.v1.ConfigService", "grpc.health.v1.Health"] {
+        assert!(services.contains(&service), "{services:?}");
+    }
+    let file = answers.message().await.unwrap().unwrap().message_response;
+    assert!(matches!(file, Some(MessageResponse::FileDescriptorResponse(_))), "{file:?}");
+}
+
+async fn all(layout: Layout, database: &TestDatabase) {
+    let mut system = System::start(layout, database, Options::default()).await;
+    rest(&system).await;
+    for url in [&system.store_url, &system.gateway_url] {
+        grpc(url).await;
+        reflection(url).await;
+    }
+    grpc_web_calls(&system.gateway_url).await;
+    let none = system.configs().get_last_active_app_config(GetLastActiveAppConfigRequest {}).await.unwrap_err();
+    assert_eq!(Situation::of(&none).reason, ErrorReason::AppConfigNotFound);
+    system.stop().await;
+}
+
+on_each_database! {
+    async fn every_way_in_leads_to_the_store_in_one_process(database: TestDatabase) {
+        all(Layout::One, &database).await;
+    }
+
+    async fn every_way_in_leads_to_the_store_in_three_processes(database: TestDatabase) {
+        all(Layout::Three, &database).await;
+    }
+}

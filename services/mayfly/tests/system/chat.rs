@@ -1,0 +1,74 @@
+//! A chat with the bot of a running system.
+
+use mayfly_testkit::{FakeTelegram, TestDatabase};
+
+use crate::harness::{Layout, Options, System};
+
+const TOKEN: &str = "1000000000:AAHfirst-bot-first-bot-first-bot-00";
+const OTHER_TOKEN: &str = "2000000000:AAHother-bot-other-bot-other-bot-0";
+const ANN: i64 = 7;
+const BOB: i64 = 8;
+const GROUP: i64 = -100;
+
+async fn add_config(system: &System, name: &str, token: &str) {
+    let hash = "0123456789abcdef0123456789abcdef";
+    let fields = ["add", "--session-name", name, "--api-id", "1", "--api-hash", hash, "--bot-token", token];
+    let added = system.config(&fields).await;
+    assert_eq!(added.code, 0, "{}", added.err);
+}
+
+async fn ask(telegram: &FakeTelegram, chat: i64, text: &str) -> String {
+    telegram.user_says(chat, text);
+    telegram.next_reply(chat).await.unwrap().text
+}
+
+async fn chat(layout: Layout) {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    let options = Options { telegram: Some(telegram.url()), more: &[] };
+    let database = TestDatabase::sqlite().unwrap();
+    let mut system = System::start(layout, &database, options).await;
+    // The bot runs already, and takes its config up when there is one.
+    add_config(&system, "first", TOKEN).await;
+
+    let opener = ask(&telegram, ANN, "new:hello").await;
+    let (id, token) = opener.split_once(':').unwrap();
+    assert!(id.parse::<i64>().unwrap() > 0 && token.len() == 64, "nothing but id:token");
+    assert_eq!(ask(&telegram, BOB, &opener).await, "hello");
+    assert!(ask(&telegram, BOB, &opener).await.contains("was read on"));
+    let opener = ask(&telegram, ANN, "new:a:b").await;
+    assert_eq!(ask(&telegram, ANN, &opener).await, "a:b");
+
+    let piece = "*a_ `b` [c](http://example.org) <d> & e\\ \u{1f3b2}\n";
+    let text: String = piece.chars().cycle().take(4095).chain(['.']).collect();
+    assert_eq!(text.chars().count(), 4096);
+    // Telegram takes no longer message than this with the keyword, so it is stored by another client.
+    let stored = system.client(&["new", &text]).await.out;
+    assert_eq!(ask(&telegram, ANN, stored.trim()).await, text);
+
+    let opener = ask(&telegram, ANN, "new:still here").await;
+    let before = telegram.replies(ANN).len();
+    telegram.group_says(GROUP, &opener);
+    telegram.user_edits(ANN, &opener);
+    assert_eq!(ask(&telegram, ANN, &opener).await, "still here", "neither the group nor the edit consumed it");
+    assert!(telegram.replies(GROUP).is_empty());
+    assert_eq!(telegram.replies(ANN).len(), before + 1, "an edit is not answered");
+
+    // Another config while the bot runs: the last active one counts.
+    let other = telegram.add_token(OTHER_TOKEN);
+    add_config(&system, "other", OTHER_TOKEN).await;
+    let opener = ask(&other, ANN, "new:through the other bot").await;
+    assert_eq!(ask(&other, ANN, &opener).await, "through the other bot");
+    assert_eq!(system.config(&["deactivate", "2"]).await.code, 0);
+    assert!(ask(&telegram, ANN, "/help").await.contains("new:"), "back to the first");
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_with_the_bot_in_one_process() {
+    chat(Layout::One).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_with_the_bot_in_a_process_of_its_own() {
+    chat(Layout::Three).await;
+}

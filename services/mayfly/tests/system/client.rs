@@ -1,0 +1,119 @@
+//! The client commands, as typed at a terminal, and what their exit codes say.
+
+use mayfly_testkit::TestDatabase;
+use serde_json::Value;
+
+use crate::harness::{Layout, Options, System, run};
+
+const GONE: i32 = 3;
+const REFUSED: i32 = 4;
+const UNREACHABLE: i32 = 5;
+const BOT_TOKEN: &str = "1000000000:AAHneedle-needle-needle-needle-0000";
+
+async fn system() -> System {
+    System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_stored_looked_at_read_and_gone() {
+    let system = system().await;
+    let new = system.client(&["new", "a:b *c*"]).await;
+    let opener = new.out.trim();
+    assert_eq!((new.code, new.out.lines().count()), (0, 1), "{}", new.err);
+    let lookup = system.client(&["lookup", opener, "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&lookup.out).unwrap()["state"], "unread");
+    let view = system.client(&["view", opener]).await;
+    assert_eq!((view.code, view.out.as_str(), view.err.as_str()), (0, "a:b *c*", ""));
+    let again = system.client(&["view", opener]).await;
+    assert_eq!((again.code, again.out.as_str()), (GONE, ""));
+    assert!(again.err.contains("was read at "), "{}", again.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_and_opener_come_from_standard_input_byte_for_byte() {
+    let system = system().await;
+    let new = system.client_with(&["new"], " two\nlines\n").await;
+    assert_eq!(new.code, 0, "{}", new.err);
+    let view = system.client_with(&["view"], &new.out).await;
+    assert_eq!(view.out, " two\nlines\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_burned_unread() {
+    let system = system().await;
+    let opener = system.client(&["new", "x", "--ttl", "1h"]).await.out;
+    assert_eq!(system.client(&["burn", opener.trim()]).await.code, 0);
+    assert_eq!(system.client(&["burn", opener.trim()]).await.code, 0, "burning may be said twice");
+    let view = system.client(&["view", opener.trim()]).await;
+    assert_eq!(view.code, GONE);
+    assert!(view.err.contains("burned unread"), "{}", view.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_named() {
+    let system = system().await;
+    let opener = system.client(&["new", "x"]).await.out;
+    let last = if opener.trim().ends_with('0') { "1" } else { "0" };
+    let mistyped = format!("{}{last}", &opener.trim()[..opener.trim().len() - 1]);
+    for (arguments, code, word) in [
+        (["view", &mistyped].as_slice(), REFUSED, "mistyped"),
+        (&["view", "1"], 2, "id:token"),
+        (&["view", "0:00"], REFUSED, "id"),
+        (&["new", "x", "--ttl", "0s"], REFUSED, "ttl"),
+        (&["new", "x", "--ttl", "91d"], REFUSED, "ttl"),
+        (&["new", "x", "--ttl", "soon"], 2, "--ttl"),
+        (&["new", ""], REFUSED, "text"),
+        (&["new", &"x".repeat(65_537)], REFUSED, "text"),
+    ] {
+        let said = system.client(arguments).await;
+        assert_eq!((said.code, said.out.as_str()), (code, ""), "{}", said.err);
+        assert!(said.err.contains(word), "{word}: {}", said.err);
+    }
+    assert_eq!(system.client(&["view", opener.trim()]).await.out, "x", "nothing was consumed");
+    let away = run(&["new", "x", "--store-url", "http://127.0.0.1:9"]).await;
+    assert_eq!(away.code, UNREACHABLE);
+    assert!(away.err.contains("--store-url"), "{}", away.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn app_configs_are_managed() {
+    let system = system().await;
+    let fields = ["--session-name", "first", "--api-id", "1234", "--api-hash", "0123456789abcdef0123456789abcdef"];
+    let add = system.config(&[&["add"], &fields[..], &["--bot-token", BOT_TOKEN, "--inactive"]].concat()).await;
+    assert_eq!((add.code, add.out.as_str()), (0, "1\n"), "{}", add.err);
+    assert_eq!(system.config(&["show"]).await.code, GONE, "none is active");
+    assert_eq!(system.config(&["activate", "1"]).await.code, 0);
+    let show = system.config(&["show", "--json"]).await;
+    let shown: Value = serde_json::from_str(&show.out).unwrap();
+    assert_eq!((&shown["session_name"], &shown["api_id"]), (&"first".into(), &1234.into()));
+    assert!(!show.out.contains("needle"), "secrets are masked");
+    assert_eq!(system.config(&["update", "1", "--session-name", "second"]).await.code, 0);
+    let list = system.config(&["list"]).await;
+    assert!(list.out.contains("second") && !list.out.contains("needle"), "{}", list.out);
+    assert_eq!(system.config(&["deactivate", "1"]).await.code, 0);
+    assert_eq!(system.config(&["show"]).await.code, GONE);
+    assert_eq!(system.config(&["delete", "1"]).await.code, 0);
+    assert_eq!(system.config(&["show", "1"]).await.code, GONE);
+
+    for (field, value) in [("--api-id", "0"), ("--api-hash", ""), ("--bot-token", "nonsense"), ("--session-name", "")] {
+        let mut arguments = [&["add"], &fields[..], &["--bot-token", BOT_TOKEN]].concat();
+        let position = arguments.iter().position(|argument| *argument == field).unwrap();
+        arguments[position + 1] = value;
+        let refused = system.config(&arguments).await;
+        assert_eq!(refused.code, REFUSED, "{field}: {}", refused.err);
+        let name = field.trim_start_matches("--").replace('-', "_");
+        assert!(refused.err.contains(&name), "{}", refused.err);
+    }
+    assert_eq!(system.config(&["list", "--json"]).await.out, "[]\n", "nothing was added");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_token_is_printed_and_asked_for() {
+    let system = system().await;
+    let data = system.data.display().to_string();
+    let token = run(&["token", "--data-dir", &data]).await;
+    assert_eq!(token.out.trim(), std::fs::read_to_string(system.data.join("admin.token")).unwrap().trim());
+    let refused = system.client(&["config", "list", "--admin-token", &"x".repeat(40)]).await;
+    assert_eq!(refused.code, REFUSED);
+    assert!(refused.err.contains("--admin-token"), "{}", refused.err);
+}

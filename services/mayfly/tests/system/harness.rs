@@ -1,0 +1,258 @@
+//! The program as processes of their own, on ports and in a folder of their own.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use mayfly_contracts::{
+    StoreChannel, config::config_service_client::ConfigServiceClient,
+    message::message_service_client::MessageServiceClient,
+};
+use mayfly_testkit::TestDatabase;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, Command},
+};
+
+/// How long anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a condition is looked at that nobody tells us of.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// What `mayfly` is called with beyond a test's arguments, so that nothing leaks in from whoever runs the tests.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
+    command.env_clear().args(arguments).kill_on_drop(true);
+    command
+}
+
+/// A port of 127.0.0.1 that is free, below those that the system gives to clients.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 8_000).unwrap();
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// What a command that ended said.
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs `mayfly` to its end, with `input` on standard input.
+pub(crate) async fn run_with(arguments: &[&str], input: &str) -> Said {
+    let mut command = command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
+}
+
+/// Runs `mayfly` to its end.
+pub(crate) async fn run(arguments: &[&str]) -> Said {
+    run_with(arguments, "").await
+}
+
+/// A role that runs. Killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    output: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Process {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = Arc::default();
+        tokio::spawn(collect(child.stdout.take().unwrap(), Arc::clone(&output)));
+        tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&output)));
+        Self { child, output }
+    }
+
+    /// All that it wrote so far.
+    pub(crate) fn output(&self) -> Vec<u8> {
+        self.output.lock().unwrap().clone()
+    }
+
+    pub(crate) fn says(&self, words: &str) -> bool {
+        String::from_utf8_lossy(&self.output()).contains(words)
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) async fn terminate(&self) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    }
+
+    /// Sends SIGKILL, and waits for the end.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the process ends").unwrap()
+    }
+}
+
+async fn collect(mut from: impl AsyncRead + Unpin, into: Arc<Mutex<Vec<u8>>>) {
+    let mut buffer = vec![0; 8192];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        into.lock().unwrap().extend_from_slice(&buffer[..length]);
+    }
+}
+
+/// Waits until `is_so`.
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}
+
+/// A whole system: a store, a gateway and a bot, in one process or in three.
+pub(crate) struct System {
+    pub(crate) processes: Vec<Process>,
+    pub(crate) data: PathBuf,
+    pub(crate) store_url: String,
+    pub(crate) gateway_url: String,
+    pub(crate) bot_url: String,
+    store_port: String,
+    gateway_port: String,
+    bot_port: String,
+    database: TestDatabase,
+}
+
+/// What a test wants differently.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options<'test> {
+    /// Where the Bot API is; unless given, nobody answers there.
+    pub(crate) telegram: Option<&'test str>,
+    /// Arguments for every process.
+    pub(crate) more: &'test [&'test str],
+}
+
+/// In how many processes a system runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Layout {
+    One,
+    Three,
+}
+
+impl System {
+    /// Starts it on `database` and waits until it is ready. Systems on one database share the keys.
+    pub(crate) async fn start(layout: Layout, database: &TestDatabase, options: Options<'_>) -> Self {
+        let address = || format!("127.0.0.1:{}", free_port());
+        let (store_port, gateway_port, bot_port) = (address(), address(), address());
+        let mut system = Self {
+            processes: Vec::new(),
+            data: database.folder().join("data"),
+            store_url: format!("http://{store_port}"),
+            gateway_url: format!("http://{gateway_port}"),
+            bot_url: format!("http://{bot_port}"),
+            store_port,
+            gateway_port,
+            bot_port,
+            database: database.clone(),
+        };
+        system.start_processes(layout, options).await;
+        system
+    }
+
+    /// Starts the processes, again after they ended.
+    pub(crate) async fn start_processes(&mut self, layout: Layout, options: Options<'_>) {
+        let data = self.data.display().to_string();
+        let database = ["--database-url", self.database.url(), "--data-dir", &data];
+        let store = ["--store-listen", &self.store_port];
+        let gateway = ["--gateway-listen", &self.gateway_port];
+        let bot = ["--bot-listen", &self.bot_port, "--telegram-api-url"];
+        let store_url = ["--store-url", &self.store_url];
+        let (telegram, more) = ([options.telegram.unwrap_or("http://127.0.0.1:9")], options.more);
+        let start = |parts: &[&[&str]]| Process::start(&parts.concat());
+        self.processes = match layout {
+            Layout::One => vec![start(&[&["up"], &database, &store, &gateway, &bot, &telegram, more])],
+            Layout::Three => {
+                let store = start(&[&["store"], &database, &store, more]);
+                // The bot needs the token that the store makes.
+                let token = self.data.join("service.token");
+                until("the store made its tokens", async || token.exists()).await;
+                let gateway = start(&[&["gateway"], &gateway, &store_url, more]);
+                let bot = start(&[&["bot", "--data-dir", &data], &bot, &telegram, &store_url, more]);
+                vec![store, gateway, bot]
+            }
+        };
+        self.ready().await;
+    }
+
+    pub(crate) async fn ready(&mut self) {
+        for role in ["store", "gateway", "bot"] {
+            let urls =
+                [["--store-url", &self.store_url], ["--gateway-url", &self.gateway_url], ["--bot-url", &self.bot_url]];
+            let check = [&["healthcheck", role], &urls.concat()[..]].concat();
+            until(&format!("the {role} is ready"), async || {
+                for process in &mut self.processes {
+                    if let Some(status) = process.child.try_wait().unwrap() {
+                        panic!("{status}: {}", String::from_utf8_lossy(&process.output()));
+                    }
+                }
+                run(&check).await.code == 0
+            })
+            .await;
+        }
+    }
+
+    pub(crate) fn messages(&self) -> MessageServiceClient<StoreChannel> {
+        MessageServiceClient::new(StoreChannel::remote(&self.store_url).unwrap())
+    }
+
+    pub(crate) fn configs(&self) -> ConfigServiceClient<StoreChannel> {
+        ConfigServiceClient::new(StoreChannel::remote(&self.store_url).unwrap())
+    }
+
+    /// Runs a client command against this store.
+    pub(crate) async fn client(&self, arguments: &[&str]) -> Said {
+        self.client_with(arguments, "").await
+    }
+
+    /// Runs a client command against this store, with `input` on standard input.
+    pub(crate) async fn client_with(&self, arguments: &[&str], input: &str) -> Said {
+        run_with(&[arguments, &["--store-url", &self.store_url]].concat(), input).await
+    }
+
+    /// Runs `mayfly config` against this store.
+    pub(crate) async fn config(&self, arguments: &[&str]) -> Said {
+        let data = self.data.display().to_string();
+        self.client(&[&["config"], arguments, &["--data-dir", &data]].concat()).await
+    }
+
+    /// Everything that all processes wrote so far.
+    pub(crate) fn output(&self) -> Vec<u8> {
+        self.processes.iter().flat_map(Process::output).collect()
+    }
+
+    /// Ends all processes in order, the last one first, as SIGTERM does; none may fail.
+    pub(crate) async fn stop(&mut self) {
+        for process in self.processes.iter_mut().rev() {
+            process.terminate().await;
+            let status = process.ended().await;
+            assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&process.output()));
+        }
+    }
+}

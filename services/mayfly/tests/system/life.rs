@@ -1,0 +1,66 @@
+//! Start, greeting, files, end, and what survives it.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use mayfly_contracts::message::{CreateMessageRequest, ViewMessageRequest};
+use mayfly_testkit::{TestDatabase, on_each_database};
+
+use crate::harness::{Layout, Options, System, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_greeting_says_where_everything_is_and_what_to_do_next() {
+    let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let (up, data) = (&system.processes[0], system.data.display().to_string());
+    let addresses =
+        [&system.store_url, &system.gateway_url, &system.bot_url].map(|url| url.trim_start_matches("http://"));
+    for words in addresses.into_iter().chain([data.as_str(), "config add", "new hello"]) {
+        assert!(up.says(words), "{words}: {}", String::from_utf8_lossy(&up.output()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_on_first_start_is_private_and_stays() {
+    let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&system.data), 0o700);
+    let files = ["keyring.json", "admin.token", "service.token"].map(|name| system.data.join(name));
+    let before: Vec<_> = files.iter().map(|file| (mode(file), fs::read(file).unwrap())).collect();
+    assert!(before.iter().all(|(mode, _)| *mode == 0o600));
+    system.stop().await;
+    system.start_processes(Layout::One, Options::default()).await;
+    let after: Vec<_> = files.iter().map(|file| (mode(file), fs::read(file).unwrap())).collect();
+    assert_eq!(before, after);
+}
+
+on_each_database! {
+    async fn what_was_acknowledged_survives_kill_9_and_what_was_read_does_not_come_back(database: TestDatabase) {
+        let mut system = System::start(Layout::One, &database, Options::default()).await;
+        let mut messages = Vec::new();
+        for number in 0..20 {
+            let request = CreateMessageRequest { text: format!("text {number}"), ..CreateMessageRequest::default() };
+            messages.push(system.messages().create_message(request).await.unwrap().into_inner());
+        }
+        let view = |message: &mayfly_contracts::message::CreateMessageResponse| {
+            ViewMessageRequest { id: message.id, access_token: message.access_token.clone() }
+        };
+        for message in &messages[..10] {
+            system.messages().view_message(view(message)).await.unwrap();
+        }
+        system.processes[0].kill().await;
+        system.start_processes(Layout::One, Options::default()).await;
+        for (number, message) in messages.iter().enumerate() {
+            let viewed = system.messages().view_message(view(message)).await;
+            let expected = (number >= 10).then(|| format!("text {number}"));
+            assert_eq!(viewed.ok().map(|answer| answer.into_inner().text), expected, "{number}");
+        }
+    }
+
+    async fn the_schema_is_brought_up_to_date_by_itself_and_by_command(database: TestDatabase) {
+        let folder = database.folder().join("data").display().to_string();
+        let migrate = ["migrate", "--database-url", database.url(), "--data-dir", &folder];
+        let (first, at_once) = tokio::join!(run(&migrate), run(&migrate));
+        assert_eq!((first.code, at_once.code), (0, 0), "{} {}", first.err, at_once.err);
+        assert_eq!(run(&migrate).await.code, 0);
+        System::start(Layout::One, &database, Options::default()).await.stop().await;
+    }
+}

@@ -1,0 +1,92 @@
+//! What the processes write, at the most talkative level: never a secret.
+
+use std::fs;
+
+use mayfly_testkit::{FakeTelegram, TestDatabase, needle::leaked};
+use reqwest::StatusCode;
+
+use crate::harness::{Layout, Options, System};
+
+const TEXT: &str = "needle-text-needle-text";
+const BOT_TOKEN: &str = "1000000000:AAHneedle-needle-needle-needle-0000";
+const API_HASH: &str = "0123456789abcdef0123456789abcdee";
+const ANN: i64 = 7;
+
+/// Uses everything, rightly and wrongly. Answers what must not be written anywhere.
+async fn use_everything(system: &System, telegram: &FakeTelegram) -> Vec<String> {
+    let fields = ["add", "--session-name", "s", "--api-id", "1", "--api-hash", API_HASH, "--bot-token", BOT_TOKEN];
+    assert_eq!(system.config(&fields).await.code, 0);
+    telegram.user_says(ANN, &format!("new:{TEXT}"));
+    let chatted = telegram.next_reply(ANN).await.unwrap().text;
+    telegram.user_says(ANN, &chatted);
+    assert_eq!(telegram.next_reply(ANN).await.unwrap().text, TEXT);
+    telegram.user_says(ANN, TEXT);
+    telegram.next_reply(ANN).await.unwrap();
+
+    let opener = system.client(&["new", TEXT]).await.out.trim().to_owned();
+    let (id, token) = opener.split_once(':').unwrap();
+    let http = reqwest::Client::new();
+    let url = |path: &str| format!("{}/api/v1/{path}", system.gateway_url);
+    let mut statuses = Vec::new();
+    for path in [
+        format!("get_message/{id}/{token}/"),
+        format!("get_message/{id}/{token}"),
+        format!("get_message/{id}/{token}0/"),
+        format!("get_message/{TEXT}/{token}/"),
+        format!("get_message/{id}/{token}/{TEXT}"),
+        format!("get_last_active_app_config/?{TEXT}"),
+        format!("{TEXT}/{token}"),
+    ] {
+        statuses.push(
+            http.get(url(&path)).header("authorization", format!("Bearer {TEXT}")).send().await.unwrap().status(),
+        );
+    }
+    assert_eq!(statuses[..3], [StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::UNAUTHORIZED]);
+    for body in [format!("{{\"text\":\"{TEXT}\""), format!("{{\"text\":\"{TEXT}\",\"ttl\":\"{TEXT}\"}}")] {
+        let refused = http.post(url("create_message/")).header("content-type", "application/json").body(body);
+        assert_eq!(refused.send().await.unwrap().status(), 400);
+    }
+    let refused = system.client(&["config", "list", "--admin-token", TEXT]).await;
+    assert_ne!(refused.code, 0);
+    assert_eq!(leaked(refused.err.as_bytes(), &[TEXT]), None);
+
+    let file = |name: &str| fs::read_to_string(system.data.join(name)).unwrap().trim().to_owned();
+    let keyring: serde_json::Value = serde_json::from_str(&file("keyring.json")).unwrap();
+    let key = keyring["keys"][0]["key"].as_str().unwrap().to_owned();
+    let chat_token = chatted.split_once(':').unwrap().1.to_owned();
+    let secrets = [TEXT, BOT_TOKEN, API_HASH, token, &chat_token, &key, &file("admin.token"), &file("service.token")];
+    secrets.map(str::to_owned).to_vec()
+}
+
+async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
+    let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
+    let more = ["--log", "trace", "--log-format", format];
+    let options = Options { telegram: Some(telegram.url()), more: &more };
+    let mut system = System::start(layout, &database, options).await;
+    let mut secrets = use_everything(&system, &telegram).await;
+    system.stop().await;
+    // The part of a URL that may hold a password.
+    secrets.push(database.url().trim_start_matches("sqlite://").to_owned());
+    let output = system.output();
+    if database.url().starts_with("sqlite") {
+        // The greeting says where the file lies; that is no secret.
+        secrets.pop();
+    }
+    let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+    assert_eq!(leaked(&output, &secrets), None, "{}", String::from_utf8_lossy(&output));
+
+    // Control: the search sees what was written.
+    assert!(system.processes.iter().any(|process| process.says("TRACE") || process.says("\"level\":\"TRACE\"")));
+    let spoiled = [&output, API_HASH.as_bytes()].concat();
+    assert_eq!(leaked(&spoiled, &secrets), Some(API_HASH));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_secret_is_logged_as_text_on_sqlite() {
+    nothing_secret_is_logged(Layout::One, TestDatabase::sqlite().unwrap(), "text").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_secret_is_logged_as_json_on_postgres() {
+    nothing_secret_is_logged(Layout::Three, TestDatabase::postgres().await.unwrap(), "json").await;
+}

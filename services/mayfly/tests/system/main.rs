@@ -1,0 +1,12 @@
+//! The program as its users have it: processes, sockets, files and signals, on SQLite and on PostgreSQL.
+
+#![cfg(test)]
+
+mod calls;
+mod chat;
+mod client;
+mod harness;
+mod life;
+mod logs;
+mod race;
+mod settings;
