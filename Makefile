@@ -44,8 +44,7 @@ lint-proto: ## Check the contracts
 
 .PHONY: compose-up
 compose-up: ## Build the image and run store, gateway, bot and PostgreSQL in containers
-	scripts/make-secrets secrets
-	scripts/compose up --build --detach --wait
+	scripts/compose-up
 
 .PHONY: compose-down
 compose-down: ## Stop the containers; their data stays

@@ -1,0 +1,18 @@
+# One image for every role: `docker run mayfly store`, `… gateway`, `… bot`, `… up`.
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --package mayfly
+
+# Nothing is installed here: the program carries SQLite and the certificates that it trusts Telegram by.
+FROM debian:bookworm-slim
+RUN useradd --system --uid 10001 --home-dir /var/lib/mayfly --shell /usr/sbin/nologin mayfly \
+    && install --directory --mode 0700 --owner 10001 --group mayfly /var/lib/mayfly
+COPY --from=build /src/target/release/mayfly /usr/local/bin/mayfly
+USER 10001
+ENV MAYFLY_DATA_DIR=/var/lib/mayfly
+VOLUME /var/lib/mayfly
+EXPOSE 8001
+ENTRYPOINT ["mayfly"]
+CMD ["--help"]
