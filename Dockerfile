@@ -13,6 +13,5 @@ COPY --from=build /src/target/release/mayfly /usr/local/bin/mayfly
 USER 10001
 ENV MAYFLY_DATA_DIR=/var/lib/mayfly
 VOLUME /var/lib/mayfly
-EXPOSE 8001
 ENTRYPOINT ["mayfly"]
 CMD ["--help"]
