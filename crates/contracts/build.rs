@@ -15,14 +15,16 @@ const FILES: [&str; 5] = [
 ];
 
 /// Messages that carry a secret in a field of their own; `src/redacted.rs` gives each a `Debug` that hides it.
-const SECRET_MESSAGES: [&str; 7] = [
+const SECRET_MESSAGES: [&str; 9] = [
     ".mayfly.config.v1.AppConfig",
+    ".mayfly.message.v1.AcknowledgeViewRequest",
     ".mayfly.message.v1.BurnMessageRequest",
     ".mayfly.message.v1.CreateMessageRequest",
     ".mayfly.message.v1.CreateMessageResponse",
     ".mayfly.message.v1.LookupMessageRequest",
     ".mayfly.message.v1.ViewMessageRequest",
     ".mayfly.message.v1.ViewMessageResponse",
+    ".mayfly.message.v1.WatchMessageRequest",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]

@@ -15,6 +15,8 @@ mod m20261123_000001_create_messages;
 mod m20261123_000002_create_receipts;
 mod m20261123_000003_create_app_configs;
 mod m20261123_000004_create_sealing_keys;
+mod m20261123_000005_create_claims;
+mod m20261123_000006_add_passphrases;
 
 /// The changes, oldest first.
 struct Migrator;
@@ -26,6 +28,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000002_create_receipts::Migration),
             Box::new(m20261123_000003_create_app_configs::Migration),
             Box::new(m20261123_000004_create_sealing_keys::Migration),
+            Box::new(m20261123_000005_create_claims::Migration),
+            Box::new(m20261123_000006_add_passphrases::Migration),
         ]
     }
 }

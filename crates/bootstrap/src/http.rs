@@ -1,8 +1,8 @@
 //! Serving HTTP/1 and HTTP/2 (with prior knowledge) on one listener, within limits.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::ConnectInfo};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -13,6 +13,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 /// Connections beyond this wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
@@ -25,7 +26,7 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::fro
 /// After `accept` failed (mostly: out of file descriptors), how long until the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `stop` is cancelled, then finishes the requests that have begun.
+/// Serves `router` on `listener`, with the peer's address as [`ConnectInfo`], until `stop` is cancelled, then finishes the requests that have begun.
 ///
 /// # Errors
 ///
@@ -43,8 +44,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             accepted = accept => accepted,
             () = stop.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -55,7 +56,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         let (builder, router) = (Arc::clone(&builder), router.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            serve_connection(&builder, stream, router, watcher).await;
+            serve_connection(&builder, stream, peer, router, watcher).await;
         });
     }
     drop(listener);
@@ -78,6 +79,7 @@ fn connection_builder() -> auto::Builder<TokioExecutor> {
 async fn serve_connection(
     builder: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
@@ -85,10 +87,11 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = TowerToHyperService::new(tower::ServiceExt::<hyper::Request<hyper::body::Incoming>>::map_err(
-        router,
-        |never: Infallible| never,
-    ));
+    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.map(axum::body::Body::new)
+    });
+    let service = TowerToHyperService::new(service);
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         // A client that went away or spoke nonsense: not our fault, and not worth more than this.

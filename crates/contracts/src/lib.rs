@@ -27,5 +27,9 @@ pub mod config {
     include!(concat!(env!("OUT_DIR"), "/mayfly.config.v1.rs"));
 }
 
+/// The gRPC metadata by which a front end tells the store who calls it: an address, or any other text of at most 64 characters
+/// that tells callers apart. Front ends set it themselves and never pass on what a caller sent.
+pub const CALLER_METADATA: &str = "mayfly-caller";
+
 /// All of `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mayfly.fds"));

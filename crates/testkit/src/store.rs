@@ -129,7 +129,11 @@ impl TestStore {
     ///
     /// What the store answers.
     pub async fn view(&self, message: &CreateMessageResponse) -> Result<ViewMessageResponse, Status> {
-        let request = ViewMessageRequest { id: message.id, access_token: message.access_token.clone() };
+        let request = ViewMessageRequest {
+            id: message.id,
+            access_token: message.access_token.clone(),
+            ..ViewMessageRequest::default()
+        };
         self.messages().view_message(request).await.map(Response::into_inner)
     }
 

@@ -1,5 +1,7 @@
 //! What can go wrong, as situations that a caller can act on.
 
+use std::time::Duration;
+
 use crate::domain::Receipt;
 
 /// Why the store refused or failed a call. `grpc/status.rs` says how each looks from outside.
@@ -30,6 +32,18 @@ pub enum StoreError {
     /// The token is right, but the text is gone.
     #[error("the message is gone")]
     MessageGone(Receipt),
+    /// The message has a passphrase and none was given. Nothing was consumed.
+    #[error("the message needs a passphrase")]
+    PassphraseRequired,
+    /// The passphrase does not fit. Nothing was consumed; the try counts.
+    #[error("the passphrase is wrong")]
+    PassphraseWrong,
+    /// Too many passphrases were tried. Nothing was consumed.
+    #[error("too many passphrases were tried")]
+    PassphraseLocked {
+        /// When the next try is possible.
+        retry_after: Duration,
+    },
     /// No app config has this id, or none is active.
     #[error("no such app config")]
     AppConfigNotFound,

@@ -9,6 +9,7 @@ mod grpc;
 mod settings;
 mod storage;
 mod store;
+mod stretcher;
 
 pub use domain::{Clock, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock, Timestamp};
 pub use error::StoreError;

@@ -10,6 +10,10 @@ use crate::storage::{Database, DatabaseError};
 /// The largest `--max-text-bytes`: a request must fit in what gRPC takes by default, which is 4 MiB.
 const MAX_TEXT_BYTES_LIMIT: usize = 1 << 20;
 
+/// What `--view-grace` may be. Longer would keep texts on the disk for readers who forgot them.
+const MIN_VIEW_GRACE: Duration = Duration::from_secs(1);
+const MAX_VIEW_GRACE: Duration = Duration::from_hours(24);
+
 /// Where everything lies that is made on first start. Client commands look there too.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DataSettings {
@@ -141,6 +145,14 @@ fn parse_max_text_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+fn parse_view_grace(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(grace) if (MIN_VIEW_GRACE..=MAX_VIEW_GRACE).contains(&grace) => Ok(grace),
+        Ok(_) => Err("must be between 1s and 1d".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// What a store is started with, beside its data, tokens and limits.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StoreSettings {
@@ -156,6 +168,9 @@ pub struct StoreSettings {
     /// The longest lifetime that a creator may ask for, or `never` for no limit.
     #[arg(long, env = "MAYFLY_MAX_TTL", default_value = "90d", value_name = "DURATION")]
     pub max_ttl: Lifetime,
+    /// How long a reader that made a view id may ask for its text again, if it does not say before that it has it: 1s to 1d.
+    #[arg(long, env = "MAYFLY_VIEW_GRACE", default_value = "10m", value_name = "DURATION", value_parser = parse_view_grace)]
+    pub view_grace: Duration,
     /// How long the store can tell what became of a message that is gone.
     #[arg(long, env = "MAYFLY_RECEIPT_RETENTION", default_value = "30d", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub receipt_retention: Duration,

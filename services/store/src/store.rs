@@ -18,7 +18,7 @@ use crate::{
     settings::{
         DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
     },
-    storage::{AppConfigs, DatabaseError, KeyringMismatch, Messages, claim_database},
+    storage::{AppConfigs, DatabaseError, KeyringMismatch, Messages, Retention, claim_database},
 };
 
 /// How often expired messages and old receipts are looked for. Expired messages cannot be read in the meantime.
@@ -107,7 +107,7 @@ impl Store {
             readers.clone(),
             Arc::clone(&keyring),
             Arc::clone(&clock),
-            settings.receipt_retention,
+            Retention { view_grace: settings.view_grace, receipts: settings.receipt_retention },
         );
         let configs = AppConfigs::open(&database, readers, keyring, Arc::clone(&clock));
         let (health, health_service) = tonic_health::server::health_reporter();

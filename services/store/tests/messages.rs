@@ -32,7 +32,7 @@ async fn count(database: &TestDatabase, table: &str) -> i64 {
 }
 
 fn repeatable(text: &str) -> CreateMessageRequest {
-    CreateMessageRequest { text: text.into(), ttl: None, request_id: REQUEST_ID.into() }
+    CreateMessageRequest { text: text.into(), request_id: REQUEST_ID.into(), ..CreateMessageRequest::default() }
 }
 
 on_each_database! {
@@ -250,7 +250,7 @@ on_each_database! {
     async fn a_fault_of_ours_is_a_constant_to_the_caller(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = store.create("hello").await.unwrap();
-        store.database.connect().await.unwrap().execute_unprepared("DROP TABLE messages").await.unwrap();
+        store.database.connect().await.unwrap().execute_unprepared("DROP TABLE passphrase_tries; DROP TABLE messages").await.unwrap();
         let failures = [
             store.view(&message).await.unwrap_err(),
             store.lookup(&message).await.unwrap_err(),

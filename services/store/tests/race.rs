@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 const READERS: usize = 256;
 
 async fn view(channel: StoreChannel, message: CreateMessageResponse) -> anyhow::Result<bool> {
-    let request = ViewMessageRequest { id: message.id, access_token: message.access_token };
+    let request =
+        ViewMessageRequest { id: message.id, access_token: message.access_token, ..ViewMessageRequest::default() };
     match MessageServiceClient::new(channel).view_message(request).await {
         Ok(answer) => Ok(answer.into_inner().text == "hello"),
         Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
@@ -59,7 +60,7 @@ on_each_database! {
                     let (id, access_token) = (message.id, message.access_token);
                     let mut client = MessageServiceClient::new(channel);
                     if reader % 2 == 0 {
-                        return Ok(client.view_message(ViewMessageRequest { id, access_token }).await.is_ok());
+                        return Ok(client.view_message(ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() }).await.is_ok());
                     }
                     let burned = client.burn_message(BurnMessageRequest { id, access_token }).await;
                     // All who burn a burned message succeed; the first of them counts.

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
-use super::{EntropyError, Key, RequestId, random};
+use super::{EntropyError, Key, Passphrase, RequestId, random};
 use crate::StoreError;
 
 const SECRET_BYTES: usize = 28;
@@ -26,11 +26,14 @@ impl AccessToken {
         Ok(Self(*random()?))
     }
 
-    /// The token of the message that `request` creates with `text`: always the same one, though nothing about the request is
-    /// stored, and unguessable without the key. HKDF-SHA256 (RFC 5869).
-    pub(crate) fn for_request(key: &Key, request: RequestId, text: &str) -> Self {
+    /// The token of the message that `request` creates with `text` and `passphrase`: always the same one, though nothing about
+    /// the request is stored, and unguessable without the key. HKDF-SHA256 (RFC 5869).
+    pub(crate) fn for_request(key: &Key, request: RequestId, text: &str, passphrase: Option<&Passphrase>) -> Self {
         let mut secret = [0; SECRET_BYTES];
-        let info = [REQUEST_DOMAIN, request.as_bytes(), text.as_bytes()];
+        // The length tells where the text ends and the passphrase begins.
+        let length = (text.len() as u64).to_be_bytes();
+        let passphrase = passphrase.map(Passphrase::as_bytes).unwrap_or_default();
+        let info = [REQUEST_DOMAIN, request.as_bytes(), &length, text.as_bytes(), passphrase];
         key.derive(&[], &info, &mut secret);
         Self(secret)
     }
@@ -124,13 +127,17 @@ mod tests {
     #[test]
     fn a_request_always_has_the_same_token() {
         let (key, other) = (Key::generate().unwrap(), Key::generate().unwrap());
-        let request = RequestId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11").unwrap();
-        let another = RequestId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12").unwrap();
-        let token = AccessToken::for_request(&key, request, "text");
-        assert_eq!(token, AccessToken::for_request(&key, request, "text"));
-        assert_ne!(token, AccessToken::for_request(&key, request, "another text"));
-        assert_ne!(token, AccessToken::for_request(&key, another, "text"));
-        assert_ne!(token, AccessToken::for_request(&other, request, "text"));
+        let request = |id| RequestId::parse(id).unwrap().unwrap();
+        let one = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11");
+        let another = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12");
+        let passphrase = |text: &str| Passphrase::parse(text.to_owned()).unwrap().unwrap();
+        let token = AccessToken::for_request(&key, one, "text", None);
+        assert_eq!(token, AccessToken::for_request(&key, one, "text", None));
+        assert_ne!(token, AccessToken::for_request(&key, one, "another text", None));
+        assert_ne!(token, AccessToken::for_request(&key, one, "text", Some(&passphrase("x"))));
+        assert_ne!(token, AccessToken::for_request(&key, one, "tex", Some(&passphrase("t"))));
+        assert_ne!(token, AccessToken::for_request(&key, another, "text", None));
+        assert_ne!(token, AccessToken::for_request(&other, one, "text", None));
     }
 
     #[test]

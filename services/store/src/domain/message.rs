@@ -71,15 +71,47 @@ impl fmt::Debug for MessageText {
 pub(crate) struct RequestId(Uuid);
 
 impl RequestId {
+    /// `None` when it is empty: the caller made none.
+    ///
     /// # Errors
     ///
     /// [`StoreError::FieldInvalid`] when it is no UUID.
-    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
-        Uuid::try_parse(text).map(Self).map_err(|_| StoreError::field("request_id", "must be a UUID"))
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, StoreError> {
+        Ok(parse_uuid("request_id", text)?.map(Self))
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+}
+
+/// A UUID that a reader made so that it can repeat a view. Only who knows it and the token gets the text again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ViewId(Uuid);
+
+impl ViewId {
+    /// `None` when it is empty: the reader made none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is no UUID.
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, StoreError> {
+        Ok(parse_uuid("view_id", text)?.map(Self))
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// The all-zero UUID is what a program sends that forgot to make one.
+fn parse_uuid(field: &'static str, text: &str) -> Result<Option<Uuid>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match Uuid::try_parse(text) {
+        Ok(id) if !id.is_nil() => Ok(Some(id)),
+        _ => Err(StoreError::field(field, "must be a UUID that is not all zero")),
     }
 }
 
@@ -146,7 +178,7 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
     /// It waits for its reader.
-    Unread { create_time: Timestamp, expire_time: Option<Timestamp> },
+    Unread { create_time: Timestamp, expire_time: Option<Timestamp>, needs_passphrase: bool },
     /// It is gone.
     Gone(Receipt),
 }
@@ -173,6 +205,15 @@ mod tests {
         assert_eq!(expire(Some(Duration::from_secs(60))), Ok(Some(Timestamp::from_micros(60_001_000))));
         assert!(expire(Some(Duration::from_micros(60_000_001))).is_err());
         assert!(expire(Some(Duration::from_micros(999_999))).is_err());
+    }
+
+    #[test]
+    fn ids_of_requests_and_views_are_uuids() {
+        assert!(RequestId::parse("").unwrap().is_none());
+        assert!(ViewId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11").unwrap().is_some());
+        for wrong in ["1", "00000000-0000-0000-0000-000000000000", "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e1g"] {
+            assert!(ViewId::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

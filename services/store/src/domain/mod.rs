@@ -7,6 +7,7 @@ mod app_config;
 mod entropy;
 mod keyring;
 mod message;
+mod passphrase;
 mod seal;
 mod time;
 
@@ -17,7 +18,10 @@ pub(crate) use app_config::{
 pub(crate) use entropy::{EntropyError, random};
 pub use keyring::InvalidKeyring;
 pub(crate) use keyring::{Key, KeyId, Keyring};
-pub(crate) use message::{Limits, Lookup, MessageId, MessageText, RequestId};
+pub(crate) use message::{Limits, Lookup, MessageId, MessageText, RequestId, ViewId};
 pub use message::{Outcome, Receipt};
-pub(crate) use seal::{MessageSeal, SealError, Unreadable, Verifier, open_config_secret, seal_config_secret};
+pub(crate) use passphrase::{CallerTag, Passphrase, PassphraseKey, PassphraseSalt, TryLimits};
+pub(crate) use seal::{
+    ClaimSeal, MessageSeal, SealError, Unreadable, Verifier, open_config_secret, seal_config_secret,
+};
 pub use time::{Clock, Lifetime, SystemClock, Timestamp};

@@ -5,6 +5,9 @@
 //! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) under a random nonce; version, key id, flags and expiry are authenticated
 //! with it. So the database alone opens nothing, and neither does the database with a token once the key is destroyed.
 //!
+//! A text whose reader may ask for it again is sealed anew, under a key that takes the reader's view id too: from then on the
+//! link opens it no longer.
+//!
 //! A sealed text is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`. App config secrets have the same form, under a key
 //! derived from the keyring alone, with the key id (8 bytes) after the version.
 
@@ -14,17 +17,21 @@ use chacha20poly1305::{
 };
 use zeroize::Zeroizing;
 
-use super::{AccessToken, EntropyError, Key, KeyId, Keyring, MessageText, Timestamp, random};
+use super::{AccessToken, EntropyError, Key, KeyId, Keyring, MessageText, PassphraseKey, Timestamp, ViewId, random};
 
 const VERSION: u8 = 1;
-/// Room for what is to come (a passphrase, content sealed by the reader); all zero so far.
-const FLAGS: u8 = 0;
+/// Whether a passphrase is in the message key. The other bits are room for what is to come.
+const FLAG_PASSPHRASE: u8 = 1;
 const NONCE_BYTES: usize = 24;
 const KEY_ID_BYTES: usize = 8;
 const LENGTH_BYTES: usize = 4;
 
 const VERIFIER_DOMAIN: &[u8] = b"mayfly message verifier v1";
 const MESSAGE_KEY_DOMAIN: &[u8] = b"mayfly message key v1";
+const PASSPHRASE_VERIFIER_DOMAIN: &[u8] = b"mayfly passphrase verifier v1";
+const CLAIM_VERIFIER_DOMAIN: &[u8] = b"mayfly claim verifier v1";
+const CLAIM_KEY_DOMAIN: &[u8] = b"mayfly claim key v1";
+const CLAIM_DOMAIN: &[u8] = b"mayfly claimed text";
 const TEXT_DOMAIN: &[u8] = b"mayfly sealed text";
 const CONFIG_KEY_DOMAIN: &[u8] = b"mayfly app config key v1";
 const CONFIG_DOMAIN: &[u8] = b"mayfly sealed app config secret";
@@ -46,13 +53,22 @@ pub(crate) enum SealError {
     /// More than the cipher takes, which is many gigabytes.
     #[error("too long to be sealed")]
     TooLong,
+    /// No memory for Argon2id.
+    #[error("the passphrase cannot be stretched")]
+    Stretch(#[source] argon2::Error),
 }
 
-/// Says whether a token fits a message, and opens nothing.
+/// Says whether a token, a passphrase or a view id fits a message, and opens nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Verifier([u8; 32]);
 
 impl Verifier {
+    fn derive(key: &Key, secret: &[u8], info: &[&[u8]]) -> Self {
+        let mut verifier = [0; 32];
+        key.derive(secret, info, &mut verifier);
+        Self(verifier)
+    }
+
     pub(crate) fn to_column(self) -> Vec<u8> {
         self.0.to_vec()
     }
@@ -72,17 +88,20 @@ impl Verifier {
 pub(crate) struct MessageSeal {
     key_id: KeyId,
     verifier: Verifier,
+    passphrase_verifier: Option<Verifier>,
     message_key: Zeroizing<[u8; 32]>,
 }
 
 impl MessageSeal {
-    /// The seal of a message with `token` under `key`.
-    pub(crate) fn new(key: &Key, token: &AccessToken) -> Self {
-        let mut verifier = [0; 32];
-        key.derive(token.secret(), &[VERIFIER_DOMAIN], &mut verifier);
+    /// The seal of a message with `token` and perhaps a passphrase under `key`.
+    pub(crate) fn new(key: &Key, token: &AccessToken, passphrase: Option<&PassphraseKey>) -> Self {
+        let verifier = Verifier::derive(key, token.secret(), &[VERIFIER_DOMAIN]);
+        let passphrase_bytes = passphrase.map(PassphraseKey::as_bytes).unwrap_or_default();
+        let secret = Zeroizing::new([token.secret(), passphrase_bytes].concat());
+        let passphrase_verifier = passphrase.map(|_| Verifier::derive(key, &secret, &[PASSPHRASE_VERIFIER_DOMAIN]));
         let mut message_key = Zeroizing::new([0; 32]);
-        key.derive(token.secret(), &[MESSAGE_KEY_DOMAIN], &mut message_key);
-        Self { key_id: key.id().clone(), verifier: Verifier(verifier), message_key }
+        key.derive(&secret, &[MESSAGE_KEY_DOMAIN], &mut message_key);
+        Self { key_id: key.id().clone(), verifier, passphrase_verifier, message_key }
     }
 
     pub(crate) fn key_id(&self) -> &KeyId {
@@ -93,24 +112,77 @@ impl MessageSeal {
         self.verifier
     }
 
+    /// What the passphrase must come to, if the message has one.
+    pub(crate) fn passphrase_verifier(&self) -> Option<Verifier> {
+        self.passphrase_verifier
+    }
+
     /// Seals `text` until `expire_time`.
     pub(crate) fn seal(&self, text: &MessageText, expire_time: Option<Timestamp>) -> Result<Vec<u8>, SealError> {
-        let nonce = random::<NONCE_BYTES>()?;
-        let ciphertext = encrypt(&self.message_key, &nonce, &pad(text.as_str()), &self.associated_data(expire_time))?;
-        Ok([&[VERSION], nonce.as_slice(), &ciphertext].concat())
+        seal_text(&self.message_key, text, &self.associated_data(expire_time))
     }
 
     /// Opens what [`seal`](Self::seal) made with the same expiry.
     pub(crate) fn open(&self, sealed: &[u8], expire_time: Option<Timestamp>) -> Result<MessageText, Unreadable> {
-        let sealed = sealed.strip_prefix(&[VERSION]).ok_or(Unreadable)?;
-        let padded = decrypt(&self.message_key, sealed, &self.associated_data(expire_time))?;
-        unpad(&padded).map(MessageText::unsealed)
+        open_text(&self.message_key, sealed, &self.associated_data(expire_time))
     }
 
     fn associated_data(&self, expire_time: Option<Timestamp>) -> Vec<u8> {
+        let flags = if self.passphrase_verifier.is_some() { FLAG_PASSPHRASE } else { 0 };
         let expire_time = expire_time.map_or(i64::MAX, Timestamp::micros).to_be_bytes();
-        [TEXT_DOMAIN, &[VERSION, FLAGS], self.key_id.as_str().as_bytes(), &expire_time].concat()
+        [TEXT_DOMAIN, &[VERSION, flags], self.key_id.as_str().as_bytes(), &expire_time].concat()
     }
+}
+
+/// What one token and one reader's view id make of one key: seals and opens a text for that reader.
+pub(crate) struct ClaimSeal {
+    key_id: KeyId,
+    verifier: Verifier,
+    claim_key: Zeroizing<[u8; 32]>,
+}
+
+impl ClaimSeal {
+    /// The seal of a message with `token` for the reader who made `view_id`, under `key`.
+    pub(crate) fn new(key: &Key, token: &AccessToken, view_id: ViewId) -> Self {
+        let verifier = Verifier::derive(key, token.secret(), &[CLAIM_VERIFIER_DOMAIN, view_id.as_bytes()]);
+        let mut claim_key = Zeroizing::new([0; 32]);
+        key.derive(token.secret(), &[CLAIM_KEY_DOMAIN, view_id.as_bytes()], &mut claim_key);
+        Self { key_id: key.id().clone(), verifier, claim_key }
+    }
+
+    pub(crate) fn key_id(&self) -> &KeyId {
+        &self.key_id
+    }
+
+    pub(crate) fn verifier(&self) -> Verifier {
+        self.verifier
+    }
+
+    /// Seals `text` until `forfeit_time`.
+    pub(crate) fn seal(&self, text: &MessageText, forfeit_time: Timestamp) -> Result<Vec<u8>, SealError> {
+        seal_text(&self.claim_key, text, &self.associated_data(forfeit_time))
+    }
+
+    /// Opens what [`seal`](Self::seal) made with the same end.
+    pub(crate) fn open(&self, sealed: &[u8], forfeit_time: Timestamp) -> Result<MessageText, Unreadable> {
+        open_text(&self.claim_key, sealed, &self.associated_data(forfeit_time))
+    }
+
+    fn associated_data(&self, forfeit_time: Timestamp) -> Vec<u8> {
+        let forfeit_time = forfeit_time.micros().to_be_bytes();
+        [CLAIM_DOMAIN, &[VERSION], self.key_id.as_str().as_bytes(), &forfeit_time].concat()
+    }
+}
+
+fn seal_text(key: &[u8; 32], text: &MessageText, associated_data: &[u8]) -> Result<Vec<u8>, SealError> {
+    let nonce = random::<NONCE_BYTES>()?;
+    let ciphertext = encrypt(key, &nonce, &pad(text.as_str()), associated_data)?;
+    Ok([&[VERSION], nonce.as_slice(), &ciphertext].concat())
+}
+
+fn open_text(key: &[u8; 32], sealed: &[u8], associated_data: &[u8]) -> Result<MessageText, Unreadable> {
+    let sealed = sealed.strip_prefix(&[VERSION]).ok_or(Unreadable)?;
+    unpad(&decrypt(key, sealed, associated_data)?).map(MessageText::unsealed)
 }
 
 /// Seals the app config secret called `name` with the newest key of the keyring.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Lifetime, Limits};
+use crate::domain::{Lifetime, Limits, Passphrase, PassphraseSalt};
 
 const EXPIRY: Option<Timestamp> = Some(Timestamp::from_micros(1_795_334_564_485_522));
 
@@ -14,7 +14,7 @@ fn text(text: &str) -> MessageText {
 }
 
 fn seal() -> MessageSeal {
-    MessageSeal::new(&Key::generate().unwrap(), &AccessToken::generate().unwrap())
+    MessageSeal::new(&Key::generate().unwrap(), &AccessToken::generate().unwrap(), None)
 }
 
 #[test]
@@ -29,12 +29,12 @@ fn a_text_comes_back_byte_for_byte() {
 #[test]
 fn another_token_or_another_key_opens_nothing() {
     let (key, token) = (Key::generate().unwrap(), AccessToken::generate().unwrap());
-    let sealed = MessageSeal::new(&key, &token).seal(&text("hello"), EXPIRY).unwrap();
-    let other_token = MessageSeal::new(&key, &AccessToken::generate().unwrap());
-    let other_key = MessageSeal::new(&Key::generate().unwrap(), &token);
+    let sealed = MessageSeal::new(&key, &token, None).seal(&text("hello"), EXPIRY).unwrap();
+    let other_token = MessageSeal::new(&key, &AccessToken::generate().unwrap(), None);
+    let other_key = MessageSeal::new(&Key::generate().unwrap(), &token, None);
     assert_eq!(other_token.open(&sealed, EXPIRY), Err(Unreadable));
     assert_eq!(other_key.open(&sealed, EXPIRY), Err(Unreadable));
-    assert!(other_key.verifier() != MessageSeal::new(&key, &token).verifier());
+    assert!(other_key.verifier() != MessageSeal::new(&key, &token, None).verifier());
 }
 
 #[test]
@@ -73,4 +73,37 @@ fn config_secrets_open_with_an_older_key_but_not_under_another_name() {
     assert_eq!(open_config_secret(&keyring, "bot_token", &sealed).unwrap().as_str(), "12:abc");
     assert_eq!(open_config_secret(&keyring, "api_hash", &sealed), Err(Unreadable));
     assert_eq!(open_config_secret(&Keyring::generate().unwrap(), "bot_token", &sealed), Err(Unreadable));
+}
+
+#[test]
+fn a_passphrase_is_part_of_the_seal() {
+    let (key, token) = (Key::generate().unwrap(), AccessToken::generate().unwrap());
+    let salt = PassphraseSalt::generate().unwrap();
+    let stretched =
+        |text: &str| PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), salt).unwrap();
+    let seal = MessageSeal::new(&key, &token, Some(&stretched("right")));
+    let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
+    assert_eq!(seal.open(&sealed, EXPIRY).unwrap().as_str(), "hello");
+    for other in [MessageSeal::new(&key, &token, Some(&stretched("wrong"))), MessageSeal::new(&key, &token, None)] {
+        assert_eq!(other.open(&sealed, EXPIRY), Err(Unreadable));
+        assert!(other.verifier() == seal.verifier(), "the token is found without the passphrase");
+        assert!(other.passphrase_verifier() != seal.passphrase_verifier());
+    }
+}
+
+#[test]
+fn a_claimed_text_opens_for_its_reader_alone() {
+    let (key, token) = (Key::generate().unwrap(), AccessToken::generate().unwrap());
+    let view_id = |id| ViewId::parse(id).unwrap().unwrap();
+    let mine = view_id("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11");
+    let other = view_id("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12");
+    let end = Timestamp::from_micros(7);
+    let claim = ClaimSeal::new(&key, &token, mine);
+    let sealed = claim.seal(&text("hello"), end).unwrap();
+    assert_eq!(claim.open(&sealed, end).unwrap().as_str(), "hello");
+    assert_eq!(claim.open(&sealed, Timestamp::from_micros(8)), Err(Unreadable), "the end is sealed in");
+    assert_eq!(ClaimSeal::new(&key, &token, other).open(&sealed, end), Err(Unreadable));
+    assert!(ClaimSeal::new(&key, &token, other).verifier() != claim.verifier());
+    let link = MessageSeal::new(&key, &token, None);
+    assert_eq!(link.open(&sealed, Some(end)), Err(Unreadable), "the link alone does not open it");
 }

@@ -1,26 +1,36 @@
 //! `MessageService`.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use mayfly_contracts::message::{
-    BurnMessageRequest, BurnMessageResponse, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest,
-    LookupMessageResponse, MessageState, ViewMessageRequest, ViewMessageResponse,
-    message_service_server::MessageService,
+    AcknowledgeViewRequest, AcknowledgeViewResponse, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest,
+    CreateMessageResponse, LookupMessageRequest, LookupMessageResponse, MessageState, ViewMessageRequest,
+    ViewMessageResponse, WatchMessageRequest, WatchMessageResponse, message_service_server::MessageService,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::wire;
+use super::{caller::caller, wire};
 use crate::{
     StoreError,
-    domain::{AccessToken, Clock, Limits, Lookup, MessageId, MessageText, Outcome, RequestId},
-    storage::{Messages, NewMessage, Stored},
+    domain::{AccessToken, Clock, Limits, Lookup, MessageId, MessageText, Outcome, Passphrase, RequestId, ViewId},
+    storage::{Messages, NewMessage, Stored, View, Viewed},
 };
+
+/// Watchers of messages that one store serves at a time.
+const MAX_WATCHERS: usize = 1000;
+/// How often a watcher looks for what another store did, and for the end of the lifetime.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Answers calls from the collection of messages.
 pub(super) struct MessageGrpc {
-    pub(super) messages: Messages,
-    pub(super) limits: Limits,
-    pub(super) clock: Arc<dyn Clock>,
+    messages: Messages,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    watchers: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -43,13 +53,28 @@ impl MessageService for MessageGrpc {
         &self,
         request: Request<ViewMessageRequest>,
     ) -> Result<Response<ViewMessageResponse>, Status> {
-        let ViewMessageRequest { id, access_token } = request.into_inner();
+        let caller = caller(&request);
+        let ViewMessageRequest { id, access_token, view_id, passphrase } = request.into_inner();
         let (id, token) = opener(id, &access_token)?;
-        let (text, create_time) = self.messages.take(id, &token).await?;
+        let (view_id, passphrase) = (ViewId::parse(&view_id)?, Passphrase::parse(passphrase)?);
+        let view = View { id, token, view_id, passphrase, caller: &caller };
+        let Viewed { text, create_time, repeat_until } = self.messages.view(view).await?;
         Ok(Response::new(ViewMessageResponse {
             text: text.as_str().to_owned(),
             create_time: Some(wire::timestamp(create_time)),
+            repeat_until: repeat_until.map(wire::timestamp),
         }))
+    }
+
+    async fn acknowledge_view(
+        &self,
+        request: Request<AcknowledgeViewRequest>,
+    ) -> Result<Response<AcknowledgeViewResponse>, Status> {
+        let AcknowledgeViewRequest { id, access_token, view_id } = request.into_inner();
+        let (id, token) = opener(id, &access_token)?;
+        let view_id = ViewId::parse(&view_id)?.ok_or(StoreError::field("view_id", "must not be empty"))?;
+        let view_time = self.messages.acknowledge(id, &token, view_id).await?;
+        Ok(Response::new(AcknowledgeViewResponse { view_time: Some(wire::timestamp(view_time)) }))
     }
 
     async fn lookup_message(
@@ -58,15 +83,10 @@ impl MessageService for MessageGrpc {
     ) -> Result<Response<LookupMessageResponse>, Status> {
         let LookupMessageRequest { id, access_token } = request.into_inner();
         let (id, token) = opener(id, &access_token)?;
-        let (state, state_time, expire_time) = match self.messages.lookup(id, &token).await? {
-            Lookup::Unread { create_time, expire_time } => (MessageState::Unread, create_time, expire_time),
-            Lookup::Gone(receipt) => (state_after(receipt.outcome), receipt.time, None),
-        };
-        Ok(Response::new(LookupMessageResponse {
-            state: state.into(),
-            state_time: Some(wire::timestamp(state_time)),
-            expire_time: expire_time.map(wire::timestamp),
-        }))
+        let lookup = self.messages.lookup(id, &token).await?;
+        let (state, state_time, expire_time) = standing(lookup);
+        let needs_passphrase = matches!(lookup, Lookup::Unread { needs_passphrase: true, .. });
+        Ok(Response::new(LookupMessageResponse { state: state.into(), state_time, expire_time, needs_passphrase }))
     }
 
     async fn burn_message(
@@ -78,22 +98,113 @@ impl MessageService for MessageGrpc {
         let time = self.messages.burn(id, &token).await?;
         Ok(Response::new(BurnMessageResponse { burn_time: Some(wire::timestamp(time)) }))
     }
+
+    type WatchMessageStream = Pin<Box<dyn Stream<Item = Result<WatchMessageResponse, Status>> + Send>>;
+
+    async fn watch_message(
+        &self,
+        request: Request<WatchMessageRequest>,
+    ) -> Result<Response<Self::WatchMessageStream>, Status> {
+        let WatchMessageRequest { id, access_token } = request.into_inner();
+        let (id, token) = opener(id, &access_token)?;
+        let place = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| StoreError::Overloaded)?;
+        // Listening begins before the first look, or what ends in between would go unheard.
+        let ended = self.messages.ended();
+        let first = self.messages.lookup(id, &token).await?;
+        let (answers, stream) = mpsc::channel(1);
+        let watch = Watch { messages: self.messages.clone(), id, token, ended, answers, _place: place };
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(watch.run(first)));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// One caller that wants to know when a message ends.
+struct Watch {
+    messages: Messages,
+    id: MessageId,
+    token: AccessToken,
+    ended: broadcast::Receiver<MessageId>,
+    answers: mpsc::Sender<Result<WatchMessageResponse, Status>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watch {
+    async fn run(mut self, first: Lookup) {
+        let mut known = first;
+        loop {
+            let (state, state_time, expire_time) = standing(known);
+            let answer = WatchMessageResponse { state: state.into(), state_time, expire_time };
+            if self.answers.send(Ok(answer)).await.is_err() || matches!(known, Lookup::Gone(_)) {
+                return;
+            }
+            match self.change(known).await {
+                Some(Ok(lookup)) => known = lookup,
+                Some(Err(error)) => {
+                    // The caller is told, unless it left meanwhile.
+                    drop(self.answers.send(Err(error.into())).await);
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Where the message stands as soon as that is not what is `known`; `None` when the caller left.
+    async fn change(&mut self, known: Lookup) -> Option<Result<Lookup, StoreError>> {
+        loop {
+            tokio::select! {
+                () = self.answers.closed() => return None,
+                () = end_is_heard(&mut self.ended, self.id) => {}
+                () = tokio::time::sleep(WATCH_INTERVAL) => {}
+            }
+            match self.messages.lookup(self.id, &self.token).await {
+                Ok(lookup) if lookup == known => {}
+                other => return Some(other),
+            }
+        }
+    }
+}
+
+/// Comes back when `id` may have ended.
+async fn end_is_heard(ended: &mut broadcast::Receiver<MessageId>, id: MessageId) {
+    loop {
+        match ended.recv().await {
+            Ok(other) if other != id => {}
+            // This one ended, or some went by unheard and it may be among them.
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            // The writer is gone; the interval still looks.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
 }
 
 impl MessageGrpc {
+    pub(super) fn new(messages: Messages, limits: Limits, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
+        Self { messages, limits, clock, watchers: Arc::new(Semaphore::new(MAX_WATCHERS)), stop }
+    }
+
     fn new_message(&self, request: CreateMessageRequest) -> Result<NewMessage, StoreError> {
-        let CreateMessageRequest { text, ttl, request_id } = request;
+        let CreateMessageRequest { text, ttl, request_id, passphrase } = request;
         let text = MessageText::parse(text, &self.limits)?;
         let ttl = ttl.map(|ttl| wire::duration("ttl", ttl)).transpose()?;
         let create_time = self.clock.now();
         let expire_time = self.limits.expire_time(create_time, ttl)?;
-        let request = if request_id.is_empty() { None } else { Some(RequestId::parse(&request_id)?) };
-        Ok(NewMessage { text, create_time, expire_time, request })
+        let (request, passphrase) = (RequestId::parse(&request_id)?, Passphrase::parse(passphrase)?);
+        Ok(NewMessage { text, create_time, expire_time, request, passphrase })
     }
 }
 
 fn opener(id: i64, access_token: &str) -> Result<(MessageId, AccessToken), StoreError> {
     Ok((MessageId::parse(id)?, AccessToken::parse(access_token)?))
+}
+
+/// The state, since when, and when it expires.
+fn standing(lookup: Lookup) -> (MessageState, Option<prost_types::Timestamp>, Option<prost_types::Timestamp>) {
+    let (state, since, expire_time) = match lookup {
+        Lookup::Unread { create_time, expire_time, .. } => (MessageState::Unread, create_time, expire_time),
+        Lookup::Gone(receipt) => (state_after(receipt.outcome), receipt.time, None),
+    };
+    (state, Some(wire::timestamp(since)), expire_time.map(wire::timestamp))
 }
 
 fn state_after(outcome: Outcome) -> MessageState {

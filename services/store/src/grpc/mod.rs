@@ -1,5 +1,6 @@
 //! The gRPC face of the store: calls in, domain values out, and back. Wire types stop here.
 
+mod caller;
 mod config_service;
 mod credentials;
 mod message_service;
@@ -32,7 +33,7 @@ pub(crate) fn routes(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Routes {
-    Routes::new(MessageServiceServer::new(MessageGrpc { messages, limits, clock }))
+    Routes::new(MessageServiceServer::new(MessageGrpc::new(messages, limits, clock, stop.clone())))
         .add_service(ConfigServiceServer::new(ConfigGrpc { configs, credentials, stop }))
 }
 

@@ -39,6 +39,17 @@ impl From<StoreError> for Status {
                 plain(ErrorReason::MessageNotFound, Code::NotFound, "no unread message has this id and access token")
             }
             StoreError::MessageGone(receipt) => gone(receipt),
+            StoreError::PassphraseRequired => {
+                plain(ErrorReason::PassphraseRequired, Code::FailedPrecondition, "the message needs a passphrase")
+            }
+            StoreError::PassphraseWrong => {
+                plain(ErrorReason::PassphraseWrong, Code::PermissionDenied, "the passphrase is wrong")
+            }
+            StoreError::PassphraseLocked { retry_after } => {
+                let situation =
+                    Situation { retry_after: Some(retry_after), ..Situation::new(ErrorReason::PassphraseLocked) };
+                situation.into_status(Code::ResourceExhausted, "too many passphrases were tried, try later")
+            }
             StoreError::AppConfigNotFound => {
                 plain(ErrorReason::AppConfigNotFound, Code::NotFound, "there is no such app config")
             }
@@ -92,6 +103,13 @@ mod tests {
             (gone(Outcome::Viewed), Code::NotFound, ErrorReason::MessageViewed),
             (gone(Outcome::Burned), Code::NotFound, ErrorReason::MessageBurned),
             (gone(Outcome::Expired), Code::NotFound, ErrorReason::MessageExpired),
+            (StoreError::PassphraseRequired, Code::FailedPrecondition, ErrorReason::PassphraseRequired),
+            (StoreError::PassphraseWrong, Code::PermissionDenied, ErrorReason::PassphraseWrong),
+            (
+                StoreError::PassphraseLocked { retry_after: RETRY_AFTER },
+                Code::ResourceExhausted,
+                ErrorReason::PassphraseLocked,
+            ),
             (StoreError::AppConfigNotFound, Code::NotFound, ErrorReason::AppConfigNotFound),
             (StoreError::CredentialsInvalid, Code::Unauthenticated, ErrorReason::CredentialsInvalid),
             (StoreError::PermissionDenied, Code::PermissionDenied, ErrorReason::PermissionDenied),

@@ -6,15 +6,21 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, QueryTrait as _,
-    sea_query::{ExprTrait as _, LockBehavior, LockType, OnConflict},
+    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    sea_query::{ExprTrait as _, LockBehavior, LockType, OnConflict, SimpleExpr},
 };
 
-use super::entities::{messages, receipts};
+use super::{
+    entities::{claims, messages, receipts},
+    passphrase_tries::{self, PassphraseTry},
+};
 use crate::{
     StoreError,
-    domain::{KeyId, MessageId, MessageSeal, MessageText, Outcome, Receipt, Timestamp, Verifier},
+    domain::{
+        ClaimSeal, KeyId, MessageId, MessageSeal, MessageText, Outcome, PassphraseSalt, Receipt, SealError, Timestamp,
+        Unreadable, Verifier,
+    },
 };
 
 /// One thing to do to the messages.
@@ -23,7 +29,11 @@ pub(super) enum Work {
     Create(Creation),
     /// Delete a message if it is unread and unexpired, and answer its text if it was viewed.
     Erase(Erasure),
-    /// Turn at most `limit` expired messages into receipts, and purge at most as many old receipts.
+    /// Erase a text that its reader has.
+    Acknowledge(Acknowledgement),
+    /// Count a try of a passphrase, if one more is allowed.
+    CountTry(PassphraseTry),
+    /// Turn at most `limit` expired messages into receipts, and purge at most as many old receipts and forfeited claims.
     Sweep { limit: u64, receipt_retention: Duration },
 }
 
@@ -34,6 +44,8 @@ pub(super) struct Creation {
     pub(super) sealed_text: Vec<u8>,
     pub(super) create_time: Timestamp,
     pub(super) expire_time: Option<Timestamp>,
+    /// The salt, and what the passphrase must come to.
+    pub(super) passphrase: Option<(PassphraseSalt, Verifier)>,
     /// Whether the same message may have been created before.
     pub(super) is_repeatable: bool,
 }
@@ -47,10 +59,22 @@ pub(super) struct Erasure {
     pub(super) receipt_retention: Duration,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErasureReason {
-    View,
+    /// The text is answered. With `claims`, what token and view id make of each key, the reader may ask for it again.
+    View {
+        claims: Vec<ClaimSeal>,
+        grace: Duration,
+    },
     Burn,
+}
+
+/// A text to be erased because its reader has it.
+pub(super) struct Acknowledgement {
+    pub(super) id: MessageId,
+    /// What the token makes of each key.
+    pub(super) verifiers: Vec<Verifier>,
+    /// What token and view id make of each key.
+    pub(super) claim_verifiers: Vec<Verifier>,
 }
 
 /// What a piece of work came to.
@@ -59,11 +83,24 @@ pub(super) enum Answer {
     /// The message is stored, now or by an earlier call.
     Stored { id: MessageId, create_time: Timestamp, expire_time: Option<Timestamp> },
     /// The message is deleted and this was its text.
-    Viewed { text: MessageText, create_time: Timestamp },
+    Viewed { text: MessageText, create_time: Timestamp, repeat_until: Option<Timestamp> },
     /// The message is deleted unread.
     Burned { time: Timestamp },
-    /// So many messages expired, and so many receipts were purged.
-    Swept { expired: u64, purged: u64 },
+    /// The text that was viewed at `view_time` is erased, or was before.
+    Acknowledged { view_time: Timestamp },
+    /// A passphrase may be tried.
+    TryCounted,
+    /// So many messages expired, claims were forfeited, and receipts were purged.
+    Swept { expired: u64, forfeited: u64, purged: u64 },
+}
+
+/// Why a winner cannot be given the text; the message stays as it is.
+#[derive(Debug, thiserror::Error)]
+enum CannotHandOver {
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 /// Why a batch was not done. Nothing of it was, unless COMMIT was under way.
@@ -88,6 +125,8 @@ impl Work {
         match self {
             Self::Create(creation) => creation.verifier.affinity(),
             Self::Erase(erasure) => erasure.id.get().unsigned_abs(),
+            Self::Acknowledge(acknowledgement) => acknowledgement.id.get().unsigned_abs(),
+            Self::CountTry(passphrase_try) => passphrase_try.id.get().unsigned_abs(),
             Self::Sweep { .. } => 0,
         }
     }
@@ -95,31 +134,47 @@ impl Work {
 
 type Answers = Vec<Option<Result<Answer, StoreError>>>;
 
-/// Does all of `work` but what is `unreadable`; an answer for each, in order.
+/// What a batch came to.
+pub(super) struct Done {
+    /// One for each piece of work, in order.
+    pub(super) answers: Vec<Result<Answer, StoreError>>,
+    /// The messages that are not unread any more.
+    pub(super) ended: Vec<MessageId>,
+}
+
+/// Does all of `work` but what is `unreadable`.
 pub(super) async fn perform(
     transaction: &DatabaseTransaction,
     work: &[Work],
     unreadable: &[usize],
     now: Timestamp,
-) -> Result<Vec<Result<Answer, StoreError>>, BatchError> {
+) -> Result<Done, BatchError> {
     let mut answers: Answers = vec![None; work.len()];
     for index in unreadable {
         set(&mut answers, *index, Err(StoreError::Internal));
     }
-    let (mut creations, mut erasures) = (Vec::new(), Vec::new());
+    let mut ended = Vec::new();
+    let (mut creations, mut erasures, mut acknowledgements) = (Vec::new(), Vec::new(), Vec::new());
     for (index, work) in work.iter().enumerate().filter(|(index, _)| !unreadable.contains(index)) {
         match work {
             Work::Create(creation) => creations.push((index, creation)),
             Work::Erase(erasure) => erasures.push((index, erasure)),
+            Work::Acknowledge(acknowledgement) => acknowledgements.push((index, acknowledgement)),
+            Work::CountTry(passphrase_try) => {
+                let counted = passphrase_tries::count(transaction, passphrase_try, now).await?;
+                set(&mut answers, index, counted.map(|()| Answer::TryCounted));
+            }
             Work::Sweep { limit, receipt_retention } => {
-                let swept = sweep(transaction, *limit, *receipt_retention, now).await?;
+                let swept = sweep(transaction, *limit, *receipt_retention, now, &mut ended).await?;
                 set(&mut answers, index, Ok(swept));
             }
         }
     }
     create(transaction, creations, &mut answers).await?;
-    erase(transaction, erasures, now, &mut answers).await?;
-    Ok(answers.into_iter().map(|answer| answer.unwrap_or(Err(StoreError::Internal))).collect())
+    erase(transaction, erasures, now, &mut answers, &mut ended).await?;
+    acknowledge(transaction, acknowledgements, &mut answers).await?;
+    let answers = answers.into_iter().map(|answer| answer.unwrap_or(Err(StoreError::Internal))).collect();
+    Ok(Done { answers, ended })
 }
 
 fn set(answers: &mut Answers, index: usize, answer: Result<Answer, StoreError>) {
@@ -145,6 +200,8 @@ async fn create(
         sealed_text: Set(creation.sealed_text.clone()),
         create_time: Set(creation.create_time.micros()),
         expire_time: Set(creation.expire_time.map(Timestamp::micros)),
+        passphrase_salt: Set(creation.passphrase.map(|(salt, _)| salt.to_column())),
+        passphrase_verifier: Set(creation.passphrase.map(|(_, verifier)| verifier.to_column())),
     });
     let once = OnConflict::column(messages::Column::Verifier).do_nothing().to_owned();
     let insert = messages::Entity::insert_many(rows).on_conflict(once);
@@ -231,34 +288,40 @@ async fn erase(
     erasures: Vec<(usize, &Erasure)>,
     now: Timestamp,
     answers: &mut Answers,
+    ended: &mut Vec<MessageId>,
 ) -> Result<(), BatchError> {
     if erasures.is_empty() {
         return Ok(());
     }
     let deleted = delete_unread(transaction, &erasures, now).await?;
-    let mut new_receipts = Vec::with_capacity(deleted.len());
+    let (mut new_receipts, mut new_claims) = (Vec::with_capacity(deleted.len()), Vec::new());
     let mut losers = Vec::new();
-    let mut claimed = Vec::with_capacity(deleted.len());
+    let mut taken = Vec::with_capacity(deleted.len());
     for (index, erasure) in erasures {
         // Of all who asked for one message in this batch, the first gets it.
         let row = deleted.iter().find_map(|row| Some((row, erasure.seal_of(row)?)));
-        match row.filter(|(row, _)| !claimed.contains(&row.id)) {
+        match row.filter(|(row, _)| !taken.contains(&row.id)) {
             None => losers.push((index, erasure)),
             Some((row, seal)) => {
-                claimed.push(row.id);
+                taken.push(row.id);
                 // Opened before the commit: what does not open is not consumed.
-                let answer = erasure.answer(row, seal, now).map_err(|_| BatchError::Unreadable(index))?;
-                set(answers, index, Ok(answer));
-                let outcome = match erasure.reason {
-                    ErasureReason::View => receipts::Outcome::Viewed,
-                    ErasureReason::Burn => receipts::Outcome::Burned,
-                };
-                new_receipts.push(new_receipt(row, outcome, now, erasure.receipt_retention, now));
+                let won = erasure.won(row, seal, now).map_err(|_| BatchError::Unreadable(index))?;
+                set(answers, index, Ok(won.answer));
+                let claim_verifier = won.claim.as_ref().map(|claim| claim.claim_verifier.clone());
+                new_claims.extend(won.claim.map(claims::Model::into_active_model));
+                let retention = erasure.receipt_retention;
+                let receipt = new_receipt(row, won.outcome, now, retention, now);
+                new_receipts.push(receipts::ActiveModel { claim_verifier: Set(claim_verifier), ..receipt });
             }
         }
     }
+    ended.extend(taken.into_iter().map(MessageId::from_column));
+    if !new_claims.is_empty() {
+        claims::Entity::insert_many(new_claims).exec_without_returning(transaction).await?;
+    }
     insert_receipts(transaction, new_receipts).await?;
-    explain(transaction, losers, answers).await?;
+    let losers = repeat_views(transaction, losers, now, answers).await?;
+    explain(transaction, losers, now, answers).await?;
     Ok(())
 }
 
@@ -269,7 +332,7 @@ async fn delete_unread(
     now: Timestamp,
 ) -> Result<Vec<messages::Model>, DbErr> {
     let wanted = erasures.iter().fold(Condition::any(), |any, (_, erasure)| {
-        any.add(messages::Column::Id.eq(erasure.id.get()).and(messages::Column::Verifier.is_in(erasure.verifiers())))
+        any.add(messages::Column::Id.eq(erasure.id.get()).and(erasure.fits()))
     });
     let unexpired = messages::Column::ExpireTime.is_null().or(messages::Column::ExpireTime.gt(now.micros()));
     // Rows are locked in the order of their ids, or two transactions could wait for each other. SQLite, which locks no rows,
@@ -289,9 +352,35 @@ async fn delete_unread(
         .await
 }
 
+/// What the winner of a message gets.
+struct Won {
+    answer: Answer,
+    outcome: receipts::Outcome,
+    claim: Option<claims::Model>,
+}
+
 impl Erasure {
     fn verifiers(&self) -> Vec<Vec<u8>> {
         self.seals.iter().map(|seal| seal.verifier().to_column()).collect()
+    }
+
+    /// That the token is right, and for a view the passphrase too. Who has the token may burn without.
+    fn fits(&self) -> SimpleExpr {
+        let token_fits = messages::Column::Verifier.is_in(self.verifiers());
+        match self.reason {
+            ErasureReason::Burn => token_fits,
+            ErasureReason::View { .. } => {
+                let passphrases = self.seals.iter().filter_map(MessageSeal::passphrase_verifier);
+                let passphrase_fits = messages::Column::PassphraseVerifier
+                    .is_null()
+                    .or(messages::Column::PassphraseVerifier.is_in(passphrases.map(Verifier::to_column)));
+                token_fits.and(passphrase_fits)
+            }
+        }
+    }
+
+    fn has_passphrase(&self) -> bool {
+        self.seals.iter().any(|seal| seal.passphrase_verifier().is_some())
     }
 
     fn seal_of(&self, row: &messages::Model) -> Option<&MessageSeal> {
@@ -299,20 +388,118 @@ impl Erasure {
         seal.filter(|_| row.id == self.id.get())
     }
 
-    fn answer(
-        &self,
-        row: &messages::Model,
-        seal: &MessageSeal,
-        now: Timestamp,
-    ) -> Result<Answer, crate::domain::Unreadable> {
-        match self.reason {
-            ErasureReason::Burn => Ok(Answer::Burned { time: now }),
-            ErasureReason::View => {
-                let text = seal.open(&row.sealed_text, row.expire_time.map(Timestamp::from_micros))?;
-                Ok(Answer::Viewed { text, create_time: Timestamp::from_micros(row.create_time) })
-            }
+    /// What token and view id make of each key; none when the reader gave no view id.
+    fn claims(&self) -> &[ClaimSeal] {
+        match &self.reason {
+            ErasureReason::View { claims, .. } => claims,
+            ErasureReason::Burn => &[],
         }
     }
+
+    fn won(&self, row: &messages::Model, seal: &MessageSeal, now: Timestamp) -> Result<Won, CannotHandOver> {
+        let (claims, grace) = match &self.reason {
+            ErasureReason::Burn => {
+                let answer = Answer::Burned { time: now };
+                return Ok(Won { answer, outcome: receipts::Outcome::Burned, claim: None });
+            }
+            ErasureReason::View { claims, grace } => (claims, *grace),
+        };
+        let text = seal.open(&row.sealed_text, row.expire_time.map(Timestamp::from_micros))?;
+        let claim = match claims.iter().find(|claim| claim.key_id() == seal.key_id()) {
+            None => None,
+            Some(claim) => {
+                let forfeit_time = now.after(grace);
+                Some(claims::Model {
+                    message_id: row.id,
+                    claim_verifier: claim.verifier().to_column(),
+                    key_id: claim.key_id().as_str().to_owned(),
+                    sealed_text: claim.seal(&text, forfeit_time)?,
+                    create_time: row.create_time,
+                    forfeit_time: forfeit_time.micros(),
+                })
+            }
+        };
+        let repeat_until = claim.as_ref().map(|claim| Timestamp::from_micros(claim.forfeit_time));
+        let create_time = Timestamp::from_micros(row.create_time);
+        let answer = Answer::Viewed { text, create_time, repeat_until };
+        Ok(Won { answer, outcome: receipts::Outcome::Viewed, claim })
+    }
+}
+
+/// Of those who got nothing, gives the text again to whoever it was handed to before; the others come back.
+async fn repeat_views<'work>(
+    transaction: &DatabaseTransaction,
+    losers: Vec<(usize, &'work Erasure)>,
+    now: Timestamp,
+    answers: &mut Answers,
+) -> Result<Vec<(usize, &'work Erasure)>, DbErr> {
+    let verifiers: Vec<_> =
+        losers.iter().flat_map(|(_, erasure)| erasure.claims()).map(|claim| claim.verifier().to_column()).collect();
+    if verifiers.is_empty() {
+        return Ok(losers);
+    }
+    let mine = claims::Entity::find()
+        .filter(claims::Column::ClaimVerifier.is_in(verifiers))
+        .filter(claims::Column::ForfeitTime.gt(now.micros()))
+        .all(transaction)
+        .await?;
+    let mut others = Vec::with_capacity(losers.len());
+    for (index, erasure) in losers {
+        let claimed = mine.iter().filter(|row| row.message_id == erasure.id.get()).find_map(|row| {
+            let claim = erasure.claims().iter().find(|claim| claim.verifier().matches_column(&row.claim_verifier))?;
+            Some((row, claim))
+        });
+        match claimed {
+            None => others.push((index, erasure)),
+            Some((row, claim)) => set(answers, index, repeated(row, claim)),
+        }
+    }
+    Ok(others)
+}
+
+fn repeated(row: &claims::Model, claim: &ClaimSeal) -> Result<Answer, StoreError> {
+    let forfeit_time = Timestamp::from_micros(row.forfeit_time);
+    let text = claim.open(&row.sealed_text, forfeit_time).map_err(|_| {
+        tracing::error!("a claimed text does not open");
+        StoreError::Internal
+    })?;
+    let create_time = Timestamp::from_micros(row.create_time);
+    Ok(Answer::Viewed { text, create_time, repeat_until: Some(forfeit_time) })
+}
+
+/// Erases texts that their readers have. A receipt knows its reader as long as it lives, so repeating is a success.
+async fn acknowledge(
+    transaction: &DatabaseTransaction,
+    acknowledgements: Vec<(usize, &Acknowledgement)>,
+    answers: &mut Answers,
+) -> Result<(), DbErr> {
+    if acknowledgements.is_empty() {
+        return Ok(());
+    }
+    let columns = |verifiers: &[Verifier]| verifiers.iter().map(|verifier| verifier.to_column()).collect::<Vec<_>>();
+    let claim_verifiers: Vec<_> =
+        acknowledgements.iter().flat_map(|(_, acknowledgement)| columns(&acknowledgement.claim_verifiers)).collect();
+    claims::Entity::delete_many()
+        .filter(claims::Column::ClaimVerifier.is_in(claim_verifiers))
+        .exec(transaction)
+        .await?;
+    let verifiers: Vec<_> =
+        acknowledgements.iter().flat_map(|(_, acknowledgement)| columns(&acknowledgement.verifiers)).collect();
+    let known = receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(transaction).await?;
+    for (index, Acknowledgement { id, verifiers, claim_verifiers }) in acknowledgements {
+        let fits =
+            |verifiers: &[Verifier], column: &[u8]| verifiers.iter().any(|verifier| verifier.matches_column(column));
+        let receipt = known.iter().find(|receipt| receipt.message_id == id.get() && fits(verifiers, &receipt.verifier));
+        let answer = match receipt {
+            None => Err(StoreError::MessageNotFound),
+            Some(receipt) if receipt.claim_verifier.as_ref().is_some_and(|claim| fits(claim_verifiers, claim)) => {
+                Ok(Answer::Acknowledged { view_time: Timestamp::from_micros(receipt.outcome_time) })
+            }
+            Some(receipt) => Err(StoreError::MessageGone(Receipt::from(receipt))),
+        };
+        set(answers, index, answer);
+    }
+    Ok(())
 }
 
 fn new_receipt(
@@ -329,6 +516,7 @@ fn new_receipt(
         create_time: Set(row.create_time),
         outcome_time: Set(outcome_time.micros()),
         purge_time: Set(now.after(retention).micros()),
+        claim_verifier: Set(None),
     }
 }
 
@@ -342,10 +530,12 @@ async fn insert_receipts(
     receipts::Entity::insert_many(new_receipts).exec_without_returning(transaction).await.map(drop)
 }
 
-/// Tells those who got nothing why, if their token is right: somebody was first, or the lifetime was over.
+/// Tells those who got nothing why, if their token is right: somebody was first, the lifetime was over, or a passphrase is
+/// asked for.
 async fn explain(
     transaction: &DatabaseTransaction,
     losers: Vec<(usize, &Erasure)>,
+    now: Timestamp,
     answers: &mut Answers,
 ) -> Result<(), DbErr> {
     if losers.is_empty() {
@@ -354,8 +544,8 @@ async fn explain(
     let verifiers: Vec<_> = losers.iter().flat_map(|(_, erasure)| erasure.verifiers()).collect();
     let known =
         receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers.clone())).all(transaction).await?;
-    // Still there, yet not deleted above: expired, and not swept so far.
-    let expired: Vec<(i64, Vec<u8>, Option<i64>)> = messages::Entity::find()
+    // Still there, yet not deleted above: expired and not swept so far, or behind a passphrase.
+    let left: Vec<(i64, Vec<u8>, Option<i64>)> = messages::Entity::find()
         .select_only()
         .columns([messages::Column::Id, messages::Column::Verifier, messages::Column::ExpireTime])
         .filter(messages::Column::Verifier.is_in(verifiers))
@@ -367,15 +557,16 @@ async fn explain(
             id == erasure.id.get() && erasure.seals.iter().any(|seal| seal.verifier().matches_column(verifier))
         };
         let receipt = known.iter().find(|receipt| fits(receipt.message_id, &receipt.verifier)).map(Receipt::from);
-        let receipt = receipt.or_else(|| {
-            let (.., expire_time) = expired.iter().find(|(id, verifier, _)| fits(*id, verifier))?;
-            Some(Receipt { outcome: Outcome::Expired, time: Timestamp::from_micros((*expire_time)?) })
-        });
-        let answer = match (receipt, erasure.reason) {
-            (None, _) => Err(StoreError::MessageNotFound),
+        let left = left.iter().find(|(id, verifier, _)| fits(*id, verifier));
+        let expired = left.and_then(|(.., time)| *time).filter(|time| *time <= now.micros());
+        let expired = expired.map(|time| Receipt { outcome: Outcome::Expired, time: Timestamp::from_micros(time) });
+        let answer = match (receipt.or(expired), &erasure.reason) {
             // Burning is done once, and may be said twice.
             (Some(Receipt { outcome: Outcome::Burned, time }), ErasureReason::Burn) => Ok(Answer::Burned { time }),
             (Some(receipt), _) => Err(StoreError::MessageGone(receipt)),
+            (None, _) if left.is_none() => Err(StoreError::MessageNotFound),
+            (None, _) if erasure.has_passphrase() => Err(StoreError::PassphraseWrong),
+            (None, _) => Err(StoreError::PassphraseRequired),
         };
         set(answers, index, answer);
     }
@@ -398,6 +589,7 @@ async fn sweep(
     limit: u64,
     receipt_retention: Duration,
     now: Timestamp,
+    ended: &mut Vec<MessageId>,
 ) -> Result<Answer, DbErr> {
     // Rows that somebody else holds are left for the next time: several stores may sweep at once.
     let due = messages::Entity::find()
@@ -417,6 +609,20 @@ async fn sweep(
         new_receipt(row, receipts::Outcome::Expired, expire_time, receipt_retention, now)
     });
     insert_receipts(transaction, new_receipts.collect()).await?;
+    ended.extend(expired.iter().map(|row| MessageId::from_column(row.id)));
+
+    let forfeited = claims::Entity::find()
+        .select_only()
+        .column(claims::Column::MessageId)
+        .filter(claims::Column::ForfeitTime.lte(now.micros()))
+        .order_by_asc(claims::Column::ForfeitTime)
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    let forfeited = claims::Entity::delete_many()
+        .filter(claims::Column::MessageId.in_subquery(forfeited))
+        .exec(transaction)
+        .await?;
 
     let old = receipts::Entity::find()
         .select_only()
@@ -428,5 +634,9 @@ async fn sweep(
         .into_query();
     let purged =
         receipts::Entity::delete_many().filter(receipts::Column::MessageId.in_subquery(old)).exec(transaction).await?;
-    Ok(Answer::Swept { expired: expired.len() as u64, purged: purged.rows_affected })
+    Ok(Answer::Swept {
+        expired: expired.len() as u64,
+        forfeited: forfeited.rows_affected,
+        purged: purged.rows_affected,
+    })
 }

@@ -2,24 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use tokio::sync::broadcast;
 
 use super::{
-    batch::{Answer, Creation, Erasure, ErasureReason, Work},
+    batch::{Acknowledgement, Answer, Creation, Erasure, ErasureReason, Work},
     database::Database,
     entities::{messages, receipts},
     failure::report,
+    passphrase_tries::PassphraseTry,
     writer::Writer,
 };
 use crate::{
     StoreError,
     domain::{
-        AccessToken, Clock, Keyring, Lookup, MessageId, MessageSeal, MessageText, Outcome, Receipt, RequestId,
-        SealError, Timestamp,
+        AccessToken, CallerTag, ClaimSeal, Clock, KeyId, Keyring, Lookup, MessageId, MessageSeal, MessageText, Outcome,
+        Passphrase, PassphraseSalt, Receipt, RequestId, SealError, Timestamp, TryLimits, ViewId,
     },
+    stretcher::Stretcher,
 };
 
-/// How many messages or receipts one transaction sweeps.
+/// How many messages, claims or receipts one transaction sweeps.
 const SWEEP_LIMIT: u64 = 500;
 
 /// All messages of a store.
@@ -29,7 +32,17 @@ pub(crate) struct Messages {
     writer: Writer,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
-    receipt_retention: Duration,
+    stretcher: Stretcher,
+    times: Retention,
+}
+
+/// How long what is left of a message is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retention {
+    /// A text that its reader may ask for again.
+    pub(crate) view_grace: Duration,
+    /// A receipt.
+    pub(crate) receipts: Duration,
 }
 
 /// A message to be stored.
@@ -40,6 +53,26 @@ pub(crate) struct NewMessage {
     pub(crate) expire_time: Option<Timestamp>,
     /// `None`: this creation is not repeated.
     pub(crate) request: Option<RequestId>,
+    pub(crate) passphrase: Option<Passphrase>,
+}
+
+/// Who wants to read which message.
+pub(crate) struct View<'call> {
+    pub(crate) id: MessageId,
+    pub(crate) token: AccessToken,
+    /// `None`: this view is not repeated.
+    pub(crate) view_id: Option<ViewId>,
+    pub(crate) passphrase: Option<Passphrase>,
+    /// What tells callers apart who try passphrases.
+    pub(crate) caller: &'call str,
+}
+
+/// A text that was handed over.
+pub(crate) struct Viewed {
+    pub(crate) text: MessageText,
+    pub(crate) create_time: Timestamp,
+    /// Until when the same view can be repeated; `None`: it cannot.
+    pub(crate) repeat_until: Option<Timestamp>,
 }
 
 /// A message that is stored.
@@ -57,10 +90,10 @@ impl Messages {
         readers: DatabaseConnection,
         keyring: Arc<Keyring>,
         clock: Arc<dyn Clock>,
-        receipt_retention: Duration,
+        times: Retention,
     ) -> Self {
         let writer = Writer::start(database, &clock);
-        Self { readers, writer, keyring, clock, receipt_retention }
+        Self { readers, writer, keyring, clock, stretcher: Stretcher::new(), times }
     }
 
     /// Seals and stores a message; a repeated request finds the message of the first.
@@ -68,18 +101,26 @@ impl Messages {
         let key = self.keyring.newest();
         let token = match message.request {
             None => AccessToken::generate().map_err(|error| cannot_seal(&error.into()))?,
-            Some(request) => AccessToken::for_request(key, request, message.text.as_str()),
+            Some(request) => AccessToken::for_request(key, request, message.text.as_str(), message.passphrase.as_ref()),
         };
         if let Some(earlier) = self.stored_under_older_key(&message).await? {
             return Ok(earlier);
         }
-        let seal = MessageSeal::new(key, &token);
+        let passphrase = match message.passphrase {
+            None => None,
+            Some(passphrase) => {
+                let salt = PassphraseSalt::generate().map_err(|error| cannot_seal(&error.into()))?;
+                Some((salt, self.stretcher.stretch(passphrase, salt).await?))
+            }
+        };
+        let seal = MessageSeal::new(key, &token, passphrase.as_ref().map(|(_, key)| key));
         let creation = Creation {
             verifier: seal.verifier(),
             key_id: seal.key_id().clone(),
             sealed_text: seal.seal(&message.text, message.expire_time).map_err(|error| cannot_seal(&error))?,
             create_time: message.create_time,
             expire_time: message.expire_time,
+            passphrase: passphrase.map(|(salt, _)| salt).zip(seal.passphrase_verifier()),
             is_repeatable: message.request.is_some(),
         };
         match self.writer.perform(Work::Create(creation)).await? {
@@ -88,21 +129,39 @@ impl Messages {
         }
     }
 
-    /// Erases an unread message and answers its text and the time it was stored.
-    pub(crate) async fn take(
+    /// Erases an unread message and answers its text; with a view id it keeps the text for this reader for a while.
+    pub(crate) async fn view(&self, view: View<'_>) -> Result<Viewed, StoreError> {
+        let seals = match self.seal_behind_passphrase(&view).await? {
+            Some(seal) => vec![seal],
+            None => self.seals(&view.token),
+        };
+        let claims = view.view_id.map(|view_id| self.claims(&view.token, view_id)).unwrap_or_default();
+        let reason = ErasureReason::View { claims, grace: self.times.view_grace };
+        match self.erase(view.id, seals, reason).await? {
+            Answer::Viewed { text, create_time, repeat_until } => Ok(Viewed { text, create_time, repeat_until }),
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// Erases a text that its reader has; answers when it was viewed.
+    pub(crate) async fn acknowledge(
         &self,
         id: MessageId,
         token: &AccessToken,
-    ) -> Result<(MessageText, Timestamp), StoreError> {
-        match self.erase(id, token, ErasureReason::View).await? {
-            Answer::Viewed { text, create_time } => Ok((text, create_time)),
+        view_id: ViewId,
+    ) -> Result<Timestamp, StoreError> {
+        let verifiers = self.seals(token).iter().map(MessageSeal::verifier).collect();
+        let claim_verifiers = self.claims(token, view_id).iter().map(ClaimSeal::verifier).collect();
+        let acknowledgement = Acknowledgement { id, verifiers, claim_verifiers };
+        match self.writer.perform(Work::Acknowledge(acknowledgement)).await? {
+            Answer::Acknowledged { view_time } => Ok(view_time),
             _ => Err(wrong_answer()),
         }
     }
 
     /// Erases an unread message; answers when that was done first.
     pub(crate) async fn burn(&self, id: MessageId, token: &AccessToken) -> Result<Timestamp, StoreError> {
-        match self.erase(id, token, ErasureReason::Burn).await? {
+        match self.erase(id, self.seals(token), ErasureReason::Burn).await? {
             Answer::Burned { time } => Ok(time),
             _ => Err(wrong_answer()),
         }
@@ -115,16 +174,22 @@ impl Messages {
         found.ok_or(StoreError::MessageNotFound)
     }
 
-    /// Turns expired messages into receipts and purges old receipts, in small transactions, until none is left.
+    /// The messages that end from now on, through this store.
+    pub(crate) fn ended(&self) -> broadcast::Receiver<MessageId> {
+        self.writer.ended()
+    }
+
+    /// Turns expired messages into receipts, and purges forfeited claims and old receipts, in small transactions, until none
+    /// is left.
     pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
         loop {
-            let work = Work::Sweep { limit: SWEEP_LIMIT, receipt_retention: self.receipt_retention };
+            let work = Work::Sweep { limit: SWEEP_LIMIT, receipt_retention: self.times.receipts };
             match self.writer.perform(work).await? {
-                Answer::Swept { expired, purged } => {
-                    if expired + purged > 0 {
-                        tracing::debug!(expired, purged, "swept");
+                Answer::Swept { expired, forfeited, purged } => {
+                    if expired + forfeited + purged > 0 {
+                        tracing::debug!(expired, forfeited, purged, "swept");
                     }
-                    if expired.max(purged) < SWEEP_LIMIT {
+                    if expired.max(forfeited).max(purged) < SWEEP_LIMIT {
                         return Ok(());
                     }
                 }
@@ -138,22 +203,64 @@ impl Messages {
         self.readers.ping().await.is_ok()
     }
 
-    async fn erase(&self, id: MessageId, token: &AccessToken, reason: ErasureReason) -> Result<Answer, StoreError> {
-        let receipt_retention = self.receipt_retention;
-        self.writer.perform(Work::Erase(Erasure { id, seals: self.seals(token), reason, receipt_retention })).await
+    async fn erase(&self, id: MessageId, seals: Vec<MessageSeal>, reason: ErasureReason) -> Result<Answer, StoreError> {
+        let receipt_retention = self.times.receipts;
+        self.writer.perform(Work::Erase(Erasure { id, seals, reason, receipt_retention })).await
     }
 
     /// What `token` makes of each key: the message says only after it was found which one it was sealed with.
     fn seals(&self, token: &AccessToken) -> Vec<MessageSeal> {
-        self.keyring.keys().map(|key| MessageSeal::new(key, token)).collect()
+        self.keyring.keys().map(|key| MessageSeal::new(key, token, None)).collect()
+    }
+
+    fn claims(&self, token: &AccessToken, view_id: ViewId) -> Vec<ClaimSeal> {
+        self.keyring.keys().map(|key| ClaimSeal::new(key, token, view_id)).collect()
+    }
+
+    /// The seal that the passphrase makes, if the message has one and one was given. The try is counted before it is made.
+    async fn seal_behind_passphrase(&self, view: &View<'_>) -> Result<Option<MessageSeal>, StoreError> {
+        let Some(passphrase) = &view.passphrase else { return Ok(None) };
+        let protected = self.find_salt(view.id, &view.token).await;
+        let Some((key_id, salt)) = protected.map_err(|error| report("looking for a passphrase", &error))? else {
+            return Ok(None);
+        };
+        let Some(key) = self.keyring.key(&key_id) else { return Ok(None) };
+        let passphrase_try = PassphraseTry {
+            id: view.id,
+            verifier: MessageSeal::new(key, &view.token, None).verifier(),
+            caller: CallerTag::new(key, &view.token, view.caller),
+            limits: TryLimits::DEFAULT,
+        };
+        match self.writer.perform(Work::CountTry(passphrase_try)).await? {
+            Answer::TryCounted => {}
+            _ => return Err(wrong_answer()),
+        }
+        let stretched = self.stretcher.stretch(passphrase.clone(), salt).await?;
+        Ok(Some(MessageSeal::new(key, &view.token, Some(&stretched))))
+    }
+
+    /// The key and the salt of an unread message that has a passphrase.
+    async fn find_salt(&self, id: MessageId, token: &AccessToken) -> Result<Option<(KeyId, PassphraseSalt)>, DbErr> {
+        let verifiers = self.seals(token).into_iter().map(|seal| seal.verifier().to_column());
+        let row: Option<(String, Option<Vec<u8>>)> = messages::Entity::find_by_id(id.get())
+            .select_only()
+            .columns([messages::Column::KeyId, messages::Column::PassphraseSalt])
+            .filter(messages::Column::Verifier.is_in(verifiers))
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        Ok(row.and_then(|(key_id, salt)| {
+            let salt = PassphraseSalt::from_column(salt?.as_slice())?;
+            Some((KeyId::from_column(key_id), salt))
+        }))
     }
 
     /// A request that was made first before the newest key was added has its token from an older one.
     async fn stored_under_older_key(&self, message: &NewMessage) -> Result<Option<Stored>, StoreError> {
         let Some(request) = message.request else { return Ok(None) };
         for key in self.keyring.keys().filter(|key| key.id() != self.keyring.newest().id()) {
-            let token = AccessToken::for_request(key, request, message.text.as_str());
-            let verifier = MessageSeal::new(key, &token).verifier().to_column();
+            let token = AccessToken::for_request(key, request, message.text.as_str(), message.passphrase.as_ref());
+            let verifier = MessageSeal::new(key, &token, None).verifier().to_column();
             let found = self.find_created(verifier).await.map_err(|error| report("looking for a request", &error))?;
             if let Some((id, create_time, expire_time)) = found {
                 return Ok(Some(Stored { id, token, create_time, expire_time }));
@@ -178,15 +285,21 @@ impl Messages {
 
     /// Messages first, then receipts: a message that ends in between has its receipt by then.
     async fn find(&self, id: MessageId, verifiers: Vec<Vec<u8>>) -> Result<Option<Lookup>, DbErr> {
-        let unread = messages::Entity::find_by_id(id.get())
+        let unread: Option<(i64, Option<i64>, bool)> = messages::Entity::find_by_id(id.get())
+            .select_only()
+            .columns([messages::Column::CreateTime, messages::Column::ExpireTime])
+            .expr(messages::Column::PassphraseSalt.is_not_null())
             .filter(messages::Column::Verifier.is_in(verifiers.clone()))
+            .into_tuple()
             .one(&self.readers)
             .await?;
-        if let Some(row) = unread {
-            let expire_time = row.expire_time.map(Timestamp::from_micros);
+        if let Some((create_time, expire_time, needs_passphrase)) = unread {
+            let expire_time = expire_time.map(Timestamp::from_micros);
             return Ok(Some(match expire_time.filter(|expire_time| *expire_time <= self.clock.now()) {
                 Some(time) => Lookup::Gone(Receipt { outcome: Outcome::Expired, time }),
-                None => Lookup::Unread { create_time: Timestamp::from_micros(row.create_time), expire_time },
+                None => {
+                    Lookup::Unread { create_time: Timestamp::from_micros(create_time), expire_time, needs_passphrase }
+                }
             }));
         }
         let gone = receipts::Entity::find_by_id(id.get())

@@ -9,11 +9,12 @@ mod database;
 mod entities;
 mod failure;
 mod messages;
+mod passphrase_tries;
 mod sealing_keys;
 mod writer;
 
 pub(crate) use app_configs::AppConfigs;
 pub use database::{Database, DatabaseError};
-pub(crate) use messages::{Messages, NewMessage, Stored};
+pub(crate) use messages::{Messages, NewMessage, Retention, Stored, View, Viewed};
 pub use sealing_keys::KeyringMismatch;
 pub(crate) use sealing_keys::claim_database;

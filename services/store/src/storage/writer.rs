@@ -10,14 +10,17 @@ use std::{
 };
 
 use mayfly_bootstrap::ErrorChain;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    batch::{self, Answer, BatchError, Work},
+    batch::{self, Answer, BatchError, Done, Work},
     database::{Database, WriteConnection},
     failure::Failure,
 };
-use crate::{StoreError, domain::Clock};
+use crate::{
+    StoreError,
+    domain::{Clock, MessageId},
+};
 
 /// Work that may wait for one lane before callers are turned away.
 const QUEUE_LENGTH: usize = 1024;
@@ -25,6 +28,8 @@ const QUEUE_LENGTH: usize = 1024;
 const BATCH_LENGTH: usize = 256;
 /// How often a batch is tried that the database undid, or whose connection was gone before COMMIT.
 const TRIES: u32 = 5;
+/// News of ended messages that a slow listener may be behind before it has to look for itself.
+const NEWS_LENGTH: usize = 1024;
 /// How long a batch may take, all tries together. Past it the connection is dropped and its outcome unknown.
 const BATCH_LIMIT: Duration = Duration::from_secs(15);
 
@@ -32,6 +37,7 @@ const BATCH_LIMIT: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(super) struct Writer {
     lanes: Arc<[mpsc::Sender<Job>]>,
+    ended: broadcast::Sender<MessageId>,
 }
 
 /// One piece of work and whoever waits for it.
@@ -43,13 +49,20 @@ struct Job {
 impl Writer {
     /// Starts the lanes of `database`.
     pub(super) fn start(database: &Database, clock: &Arc<dyn Clock>) -> Self {
+        let (ended, _) = broadcast::channel(NEWS_LENGTH);
         let lanes = (0..database.lanes()).map(|_| {
             let (sender, queue) = mpsc::channel(QUEUE_LENGTH);
-            let lane = Lane { connection: WriteConnection::new(database.clone()), clock: Arc::clone(clock) };
+            let connection = WriteConnection::new(database.clone());
+            let lane = Lane { connection, clock: Arc::clone(clock), ended: ended.clone() };
             tokio::spawn(lane.run(queue));
             sender
         });
-        Self { lanes: lanes.collect() }
+        Self { lanes: lanes.collect(), ended }
+    }
+
+    /// The messages that end from now on, through this writer.
+    pub(super) fn ended(&self) -> broadcast::Receiver<MessageId> {
+        self.ended.subscribe()
     }
 
     /// Has `work` done, together with other work, and answers when it is durable.
@@ -81,6 +94,7 @@ fn lane_is_gone() -> StoreError {
 struct Lane {
     connection: WriteConnection,
     clock: Arc<dyn Clock>,
+    ended: broadcast::Sender<MessageId>,
 }
 
 impl Lane {
@@ -120,7 +134,13 @@ impl Lane {
         let mut tries = 0;
         loop {
             match self.try_once(work, &unreadable).await {
-                Ok(answers) => return answers,
+                Ok(done) => {
+                    for id in done.ended {
+                        // Nobody may be listening.
+                        drop(self.ended.send(id));
+                    }
+                    return done.answers;
+                }
                 Err(BatchError::Unreadable(index)) => {
                     // Nothing was consumed: the rest of the batch is done again without it.
                     tracing::error!("a stored text does not open and was left where it is");
@@ -148,16 +168,12 @@ impl Lane {
         }
     }
 
-    async fn try_once(
-        &mut self,
-        work: &[Work],
-        unreadable: &[usize],
-    ) -> Result<Vec<Result<Answer, StoreError>>, BatchError> {
+    async fn try_once(&mut self, work: &[Work], unreadable: &[usize]) -> Result<Done, BatchError> {
         let attempt = async {
             let transaction = self.connection.begin().await?;
-            let answers = batch::perform(&transaction, work, unreadable, self.clock.now()).await?;
+            let done = batch::perform(&transaction, work, unreadable, self.clock.now()).await?;
             transaction.commit().await.map_err(|error| BatchError::Database { error, during_commit: true })?;
-            Ok(answers)
+            Ok(done)
         };
         let attempted = attempt.await;
         if attempted.is_err() {

@@ -18,6 +18,10 @@ pub struct Model {
     pub create_time: i64,
     /// Null: never.
     pub expire_time: Option<i64>,
+    /// Null, as the next one: the token suffices.
+    pub passphrase_salt: Option<Vec<u8>>,
+    /// Derived from token, key and passphrase; says whether a passphrase fits, and opens nothing.
+    pub passphrase_verifier: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

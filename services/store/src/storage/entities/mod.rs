@@ -3,6 +3,8 @@
 #![expect(unreachable_pub, reason = "SeaORM's derives make everything public")]
 
 pub(super) mod app_configs;
+pub(super) mod claims;
 pub(super) mod messages;
+pub(super) mod passphrase_tries;
 pub(super) mod receipts;
 pub(super) mod sealing_keys;

@@ -18,6 +18,8 @@ pub struct Model {
     pub outcome_time: i64,
     /// When this receipt is purged.
     pub purge_time: i64,
+    /// Derived from the access token, the key and the reader's view id; tells that reader from others. Null: it had none.
+    pub claim_verifier: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

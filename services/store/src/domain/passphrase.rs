@@ -1,0 +1,163 @@
+//! Passphrases: what a reader must know beside the access token, if the creator wants it so.
+//!
+//! A passphrase is stretched with Argon2id (RFC 9106) over a salt that lies beside the message, and what comes out goes into
+//! the message key. So whoever steals database, keyring and link still has to guess, at a price for every guess; whoever
+//! only has the link may guess a few times (see [`TryLimits`]).
+
+use std::{fmt, time::Duration};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use zeroize::Zeroizing;
+
+use super::{AccessToken, EntropyError, Key, SealError, random};
+use crate::StoreError;
+
+const MAX_BYTES: usize = 1024;
+const SALT_BYTES: usize = 16;
+/// 19 MiB, two passes, one lane: the first choice of the OWASP Password Storage Cheat Sheet.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+const CALLER_DOMAIN: &[u8] = b"mayfly passphrase caller v1";
+
+/// A passphrase as somebody typed it: 1 to 1,024 bytes. Wiped when dropped.
+#[derive(Clone)]
+pub(crate) struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// `None` when it is empty: there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is too long.
+    pub(crate) fn parse(text: String) -> Result<Option<Self>, StoreError> {
+        let text = Zeroizing::new(text);
+        match text.len() {
+            0 => Ok(None),
+            1..=MAX_BYTES => Ok(Some(Self(text))),
+            _ => Err(StoreError::field("passphrase", format!("must be at most {MAX_BYTES} bytes of UTF-8"))),
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Passphrase")
+    }
+}
+
+/// Makes the work of guessing one message's passphrase worthless for every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PassphraseSalt([u8; SALT_BYTES]);
+
+impl PassphraseSalt {
+    pub(crate) fn generate() -> Result<Self, EntropyError> {
+        Ok(Self(*random()?))
+    }
+
+    /// The salt that the database holds; `None` when it is none.
+    pub(crate) fn from_column(column: &[u8]) -> Option<Self> {
+        column.try_into().ok().map(Self)
+    }
+
+    pub(crate) fn to_column(self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+}
+
+/// A stretched passphrase.
+pub(crate) struct PassphraseKey(Zeroizing<[u8; 32]>);
+
+impl PassphraseKey {
+    /// Stretches `passphrase`. Takes tens of milliseconds of one core and 19 MiB: not for an async task.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::Stretch`] when there is no memory for it.
+    pub(crate) fn derive(passphrase: &Passphrase, salt: PassphraseSalt) -> Result<Self, SealError> {
+        let mut key = Zeroizing::new([0; 32]);
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(key.len())).map_err(SealError::Stretch)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into(passphrase.as_bytes(), &salt.0, key.as_mut_slice()).map_err(SealError::Stretch)?;
+        Ok(Self(key))
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+/// Tells the callers who try passphrases on one message apart, and says nothing else about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallerTag([u8; 16]);
+
+impl CallerTag {
+    /// The tag of `caller`, an address or whatever else the front end knows it by.
+    pub(crate) fn new(key: &Key, token: &AccessToken, caller: &str) -> Self {
+        let mut tag = [0; 16];
+        key.derive(token.secret(), &[CALLER_DOMAIN, caller.as_bytes()], &mut tag);
+        Self(tag)
+    }
+
+    pub(crate) fn to_column(self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+}
+
+/// How often passphrases may be tried on one message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TryLimits {
+    /// By one caller. Below [`in_all`](Self::in_all), so that one caller cannot lock all others out by mere mistake.
+    pub(crate) per_caller: i32,
+    /// By all callers together.
+    pub(crate) in_all: i32,
+    /// How long tries count, and so how long a message stays locked after the last one.
+    pub(crate) lock: Duration,
+}
+
+impl TryLimits {
+    pub(crate) const DEFAULT: Self = Self { per_caller: 5, in_all: 20, lock: Duration::from_secs(3600) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passphrase(text: &str) -> Passphrase {
+        Passphrase::parse(text.to_owned()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_passphrase_has_limits() {
+        assert!(Passphrase::parse(String::new()).unwrap().is_none());
+        assert!(Passphrase::parse("x".repeat(MAX_BYTES)).unwrap().is_some());
+        assert!(Passphrase::parse("x".repeat(MAX_BYTES + 1)).is_err());
+    }
+
+    #[test]
+    fn stretching_depends_on_passphrase_and_salt_alone() {
+        let salt = PassphraseSalt::generate().unwrap();
+        let key = |text: &str, salt| PassphraseKey::derive(&passphrase(text), salt).unwrap();
+        assert_eq!(key("a", salt).as_bytes(), key("a", salt).as_bytes());
+        assert_ne!(key("a", salt).as_bytes(), key("b", salt).as_bytes());
+        assert_ne!(key("a", salt).as_bytes(), key("a", PassphraseSalt::generate().unwrap()).as_bytes());
+    }
+
+    #[test]
+    fn a_caller_has_another_tag_for_every_message() {
+        let key = Key::generate().unwrap();
+        let (token, other) = (AccessToken::generate().unwrap(), AccessToken::generate().unwrap());
+        assert_eq!(CallerTag::new(&key, &token, "10.0.0.1"), CallerTag::new(&key, &token, "10.0.0.1"));
+        assert_ne!(CallerTag::new(&key, &token, "10.0.0.1"), CallerTag::new(&key, &token, "10.0.0.2"));
+        assert_ne!(CallerTag::new(&key, &token, "10.0.0.1"), CallerTag::new(&key, &other, "10.0.0.1"));
+    }
+
+    #[test]
+    fn debug_hides_the_passphrase() {
+        assert_eq!(format!("{:?}", passphrase("needle")), "Passphrase");
+    }
+}

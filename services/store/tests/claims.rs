@@ -1,0 +1,168 @@
+//! Views that their reader may repeat: one reader, as often as it needs, until it says so or the grace ends.
+
+#![cfg(test)]
+
+use std::time::Duration;
+
+use mayfly_contracts::{
+    Situation,
+    error::ErrorReason,
+    message::{AcknowledgeViewRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse},
+};
+use mayfly_store::Clock as _;
+use mayfly_testkit::{TestDatabase, TestStore, on_each_database, race};
+use sea_orm::{ConnectionTrait as _, Statement};
+use tonic::{Code, Status};
+
+const MINE: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
+const YOURS: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12";
+/// The default grace.
+const GRACE: Duration = Duration::from_secs(600);
+
+async fn view_as(
+    store: &TestStore,
+    message: &CreateMessageResponse,
+    view_id: &str,
+) -> Result<ViewMessageResponse, Status> {
+    let request = ViewMessageRequest {
+        id: message.id,
+        access_token: message.access_token.clone(),
+        view_id: view_id.to_owned(),
+        ..ViewMessageRequest::default()
+    };
+    store.messages().view_message(request).await.map(tonic::Response::into_inner)
+}
+
+async fn acknowledge(store: &TestStore, message: &CreateMessageResponse, view_id: &str) -> Result<i64, Status> {
+    let request = AcknowledgeViewRequest {
+        id: message.id,
+        access_token: message.access_token.clone(),
+        view_id: view_id.to_owned(),
+    };
+    let acknowledged = store.messages().acknowledge_view(request).await?;
+    Ok(acknowledged.into_inner().view_time.unwrap().seconds)
+}
+
+fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> ErrorReason {
+    Situation::of(&answer.unwrap_err()).reason
+}
+
+/// Rows that still hold a sealed text.
+async fn texts(database: &TestDatabase) -> i64 {
+    let connection = database.connect().await.unwrap();
+    let count = "SELECT (SELECT COUNT(*) FROM messages) + (SELECT COUNT(*) FROM claims)";
+    let count = Statement::from_string(connection.get_database_backend(), count);
+    connection.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+on_each_database! {
+    async fn a_reader_may_repeat_its_view_until_it_acknowledges(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let first = view_as(&store, &message, MINE).await.unwrap();
+        assert_eq!(first.text, "hello");
+        let now = store.clock.now().micros() / 1_000_000;
+        assert_eq!(first.repeat_until.unwrap().seconds, now + 600);
+        for _ in 0..3 {
+            store.clock.advance(Duration::from_secs(60));
+            assert_eq!(view_as(&store, &message, MINE).await.unwrap(), first, "the same text, until the same time");
+        }
+        assert_eq!(texts(&database).await, 1);
+        assert_eq!(acknowledge(&store, &message, MINE).await.unwrap(), now);
+        assert_eq!(texts(&database).await, 0);
+        assert_eq!(reason(view_as(&store, &message, MINE).await), ErrorReason::MessageViewed);
+        assert_eq!(acknowledge(&store, &message, MINE).await.unwrap(), now, "repeating is a success");
+    }
+
+    async fn nobody_else_gets_a_claimed_text(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        view_as(&store, &message, MINE).await.unwrap();
+        assert_eq!(reason(view_as(&store, &message, YOURS).await), ErrorReason::MessageViewed);
+        assert_eq!(reason(store.view(&message).await), ErrorReason::MessageViewed);
+        assert_eq!(reason(store.burn(&message).await), ErrorReason::MessageViewed);
+        assert_eq!(reason(acknowledge(&store, &message, YOURS).await), ErrorReason::MessageViewed);
+        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text, "hello", "and the reader lost nothing");
+        let lookup = store.lookup(&message).await.unwrap();
+        assert_eq!(lookup.state(), mayfly_contracts::message::MessageState::Viewed);
+    }
+
+    async fn an_abandoned_claim_is_forfeited_and_never_comes_back(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let viewed = store.clock.now().micros() / 1_000_000;
+        view_as(&store, &message, MINE).await.unwrap();
+        store.clock.advance(GRACE - Duration::from_micros(1));
+        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text, "hello", "up to the last moment");
+        store.clock.advance(Duration::from_micros(1));
+        for view_id in [MINE, YOURS] {
+            assert_eq!(reason(view_as(&store, &message, view_id).await), ErrorReason::MessageViewed, "not yet swept");
+        }
+        store.store.sweep().await.unwrap();
+        assert_eq!(texts(&database).await, 0);
+        assert_eq!(reason(view_as(&store, &message, MINE).await), ErrorReason::MessageViewed);
+        assert_eq!(acknowledge(&store, &message, MINE).await.unwrap(), viewed, "a late acknowledgement is no error");
+    }
+
+    async fn a_claim_survives_the_store(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let (message, clock) = (store.create("hello").await.unwrap(), store.clock.clone());
+        view_as(&store, &message, MINE).await.unwrap();
+        drop(store);
+        let store = TestStore::open_with(database, clock, &[]).await.unwrap();
+        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text, "hello");
+    }
+
+    async fn of_many_readers_with_ids_of_their_own_one_gets_the_text(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        // Each id comes four times: whoever wins, wins with all four.
+        let texts = race(128, |reader| {
+            let (mut client, message) = (store.messages(), message.clone());
+            let view_id = format!("00000000-0000-4000-8000-{:012x}", reader / 4 + 1);
+            async move {
+                let CreateMessageResponse { id, access_token, .. } = message;
+                let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
+                match client.view_message(request).await {
+                    Ok(answer) => Ok(answer.into_inner().text == "hello"),
+                    Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
+                    Err(status) => Err(status.into()),
+                }
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(texts, 4);
+    }
+
+    async fn what_is_no_view_of_ours_cannot_be_acknowledged(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        assert_eq!(reason(acknowledge(&store, &message, MINE).await), ErrorReason::MessageNotFound, "unread");
+        for view_id in ["", "1", "00000000-0000-0000-0000-000000000000"] {
+            let refused = acknowledge(&store, &message, view_id).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument);
+            assert_eq!(Situation::of(&refused).fields[0].field, "view_id");
+        }
+        let refused = view_as(&store, &message, "no uuid").await.unwrap_err();
+        assert_eq!(Situation::of(&refused).fields[0].field, "view_id");
+        assert_eq!(store.view(&message).await.unwrap().text, "hello", "nothing was consumed");
+        assert_eq!(reason(acknowledge(&store, &message, MINE).await), ErrorReason::MessageViewed, "by somebody else");
+    }
+
+    /// Who has the database, the keyring and the link still lacks the reader's own id.
+    async fn a_claimed_text_is_sealed_anew_for_its_reader(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let connection = database.connect().await.unwrap();
+        let sealed = async |table: &str| {
+            let sql = Statement::from_string(connection.get_database_backend(), format!("SELECT sealed_text FROM {table}"));
+            connection.query_one_raw(sql).await.unwrap().unwrap().try_get_by_index::<Vec<u8>>(0).unwrap()
+        };
+        let before = sealed("messages").await;
+        view_as(&store, &message, MINE).await.unwrap();
+        let after = sealed("claims").await;
+        assert_eq!(before.len(), after.len());
+        assert!(before.iter().zip(&after).filter(|(before, after)| before == after).count() < before.len() / 4);
+    }
+}

@@ -1,0 +1,94 @@
+//! Watching a message until it ends.
+
+#![cfg(test)]
+
+use std::time::Duration;
+
+use mayfly_contracts::{
+    Situation,
+    error::ErrorReason,
+    message::{CreateMessageResponse, MessageState, WatchMessageRequest, WatchMessageResponse},
+};
+use mayfly_testkit::{TestStore, on_each_database};
+use tonic::{Status, Streaming};
+
+async fn watch(store: &TestStore, message: &CreateMessageResponse) -> Result<Streaming<WatchMessageResponse>, Status> {
+    let request = WatchMessageRequest { id: message.id, access_token: message.access_token.clone() };
+    store.messages().watch_message(request).await.map(tonic::Response::into_inner)
+}
+
+async fn next(stream: &mut Streaming<WatchMessageResponse>) -> Option<MessageState> {
+    let patience = Duration::from_secs(10);
+    let next = tokio::time::timeout(patience, stream.message()).await.expect("waited in vain").unwrap();
+    next.map(|answer| answer.state())
+}
+
+on_each_database! {
+    async fn a_watcher_is_told_how_a_message_ends_and_then_no_more(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let messages = [
+            store.create("a").await.unwrap(),
+            store.create("b").await.unwrap(),
+            store.create_for("c", Duration::from_secs(60)).await.unwrap(),
+        ];
+        let mut streams = Vec::new();
+        for message in &messages {
+            let mut stream = watch(&store, message).await.unwrap();
+            assert_eq!(next(&mut stream).await, Some(MessageState::Unread));
+            streams.push(stream);
+        }
+        store.view(&messages[0]).await.unwrap();
+        store.burn(&messages[1]).await.unwrap();
+        store.clock.advance(Duration::from_secs(60));
+        store.store.sweep().await.unwrap();
+        for (stream, state) in streams.iter_mut().zip([MessageState::Viewed, MessageState::Burned, MessageState::Expired]) {
+            assert_eq!(next(stream).await, Some(state));
+            assert_eq!(next(stream).await, None);
+        }
+        let mut late = watch(&store, &messages[0]).await.unwrap();
+        assert_eq!((next(&mut late).await, next(&mut late).await), (Some(MessageState::Viewed), None));
+    }
+
+    async fn a_change_made_by_another_store_is_told_too(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let other = TestStore::open_with(database, store.clock.clone(), &[]).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let mut stream = watch(&store, &message).await.unwrap();
+        assert_eq!(next(&mut stream).await, Some(MessageState::Unread));
+        other.view(&message).await.unwrap();
+        assert_eq!(next(&mut stream).await, Some(MessageState::Viewed));
+    }
+
+    async fn a_stranger_is_told_nothing(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let (message, other) = (store.create("a").await.unwrap(), store.create("b").await.unwrap());
+        let wrong = CreateMessageResponse { access_token: other.access_token, ..message };
+        assert_eq!(Situation::of(&watch(&store, &wrong).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
+    }
+
+    async fn a_watch_ends_when_the_store_stops(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let mut stream = watch(&store, &message).await.unwrap();
+        assert_eq!(next(&mut stream).await, Some(MessageState::Unread));
+        drop(store);
+        assert_eq!(next(&mut stream).await, None);
+    }
+
+    async fn watchers_have_a_limit_and_make_room_when_they_leave(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let mut streams = Vec::new();
+        for _ in 0..1000 {
+            streams.push(watch(&store, &message).await.unwrap());
+        }
+        assert_eq!(Situation::of(&watch(&store, &message).await.unwrap_err()).reason, ErrorReason::Overloaded);
+        streams.truncate(900);
+        let room = async {
+            while watch(&store, &message).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), room).await.expect("there is room again");
+    }
+}
