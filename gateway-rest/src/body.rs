@@ -61,6 +61,11 @@ impl Fields {
         }
     }
 
+    /// A field that must be a string, or not there.
+    pub(crate) fn optional_string(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        if self.0.contains_key(name) { self.required_string(name).map(Some) } else { Ok(None) }
+    }
+
     /// A field that must be an integer of 64 bits: a number, or a string of digits.
     pub(crate) fn required_integer(&mut self, name: &str) -> Result<i64, Problem> {
         self.optional_integer(name)?.ok_or_else(|| Problem::field(name, "must be given"))

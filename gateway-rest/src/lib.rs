@@ -5,6 +5,7 @@
 //! its failure through the one table in `problem.rs`.
 
 mod body;
+mod caller;
 mod forward;
 mod headers;
 mod health;
@@ -23,11 +24,12 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::problem::Problem;
 pub use self::settings::GatewaySettings;
+use self::{caller::TrustedProxies, problem::Problem};
 
-/// Everything that the gateway serves, in front of `store`, for texts of at most `max_text_bytes` bytes.
-pub fn router(store: &StoreChannel, max_text_bytes: usize) -> Router {
+/// Everything that the gateway serves, in front of `store`, for texts of at most `max_text_bytes` bytes, behind
+/// `trusted_proxies` reverse proxies.
+pub fn router(store: &StoreChannel, max_text_bytes: usize, trusted_proxies: usize) -> Router {
     Router::new()
         .merge(page::routes())
         .merge(health::routes(store.clone()))
@@ -36,6 +38,7 @@ pub fn router(store: &StoreChannel, max_text_bytes: usize) -> Router {
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         // Bodies are measured where they are read, with a limit that follows from the longest text.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(TrustedProxies(trusted_proxies), caller::name_caller))
         .layer(CatchPanicLayer::custom(|_| problem::after_panic()))
         .layer(middleware::from_fn(headers::harden))
         .layer(middleware::from_fn(log::log_request))
@@ -50,9 +53,10 @@ pub async fn run(
     listeners: Vec<TcpListener>,
     store: StoreChannel,
     max_text_bytes: usize,
+    trusted_proxies: usize,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let router = router(&store, max_text_bytes);
+    let router = router(&store, max_text_bytes, trusted_proxies);
     let mut serving = JoinSet::new();
     for listener in listeners {
         serving.spawn(mayfly_bootstrap::http::serve(listener, router.clone(), stop.clone()));

@@ -88,7 +88,9 @@ fn status_of(reason: ErrorReason) -> StatusCode {
         | ErrorReason::MessageBurned
         | ErrorReason::MessageExpired
         | ErrorReason::AppConfigNotFound => StatusCode::NO_CONTENT,
-        ErrorReason::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        ErrorReason::PassphraseRequired => StatusCode::PRECONDITION_REQUIRED,
+        ErrorReason::PassphraseWrong => StatusCode::FORBIDDEN,
+        ErrorReason::PassphraseLocked | ErrorReason::Overloaded => StatusCode::TOO_MANY_REQUESTS,
         ErrorReason::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorReason::Internal | ErrorReason::Unspecified => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -122,7 +124,7 @@ impl From<Status> for Problem {
         if status == StatusCode::UNAUTHORIZED {
             problem = problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(reason, ErrorReason::Overloaded | ErrorReason::StoreUnavailable) {
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             let seconds = retry_after.unwrap_or(RETRY_AFTER).as_secs().max(1);
             problem = problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

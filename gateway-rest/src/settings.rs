@@ -14,4 +14,8 @@ pub struct GatewaySettings {
         value_name = "ADDRESS"
     )]
     pub gateway_listen: Vec<SocketAddr>,
+    /// How many reverse proxies stand in front of the gateway, each of which adds to X-Forwarded-For. Callers who try
+    /// passphrases are told apart by the address that the first of them saw.
+    #[arg(long, env = "MAYFLY_TRUSTED_PROXIES", default_value_t = 0, value_name = "N")]
+    pub trusted_proxies: usize,
 }

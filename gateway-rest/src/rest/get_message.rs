@@ -1,4 +1,4 @@
-//! `GET /api/v1/get_message/{id}/{token}`: reads a message, once.
+//! `GET /api/v1/get_message/{id}/{token}`: reads a message, once; with an `Idempotency-Key`, again and again for a while.
 //!
 //! The one GET that consumes, because the system that Mayfly replaces documents it so. HEAD is refused by the route, and
 //! browsers that only look ahead are refused here.
@@ -11,7 +11,7 @@ use axum::{
 use mayfly_contracts::message::ViewMessageRequest;
 use serde::Serialize;
 
-use super::Gateway;
+use super::{Gateway, idempotency_key, with_caller};
 use crate::problem::Problem;
 
 /// Headers by which browsers say that nobody asked for the page yet.
@@ -34,7 +34,9 @@ pub(super) async fn get_message(
     let no_id = || Problem::new(StatusCode::NOT_FOUND, "the id in the path must be an integer greater than zero");
     let Path((id, access_token)) = path.map_err(|_| no_id())?;
     let id = parse_id(&id).ok_or_else(no_id)?;
-    let viewed = gateway.messages().view_message(ViewMessageRequest { id, access_token }).await?;
+    let view_id = idempotency_key::read(&headers)?;
+    let request = ViewMessageRequest { id, access_token, view_id, passphrase: String::new() };
+    let viewed = gateway.messages().view_message(with_caller(&headers, request)).await?;
     Ok(Json(Message { text: viewed.into_inner().text }))
 }
 

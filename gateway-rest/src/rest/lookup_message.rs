@@ -15,6 +15,7 @@ pub(super) struct FoundMessage {
     state: &'static str,
     state_time: Option<String>,
     expires_at: Option<String>,
+    needs_passphrase: bool,
 }
 
 pub(super) async fn lookup_message(
@@ -34,5 +35,6 @@ pub(super) async fn lookup_message(
         state,
         state_time: time::rfc3339(found.state_time),
         expires_at: time::rfc3339(found.expire_time),
+        needs_passphrase: found.needs_passphrase,
     }))
 }

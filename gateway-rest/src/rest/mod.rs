@@ -1,17 +1,19 @@
 //! The REST paths, one file each. The three documented ones stay as they were; their siblings carry the token in the body.
 
+mod acknowledge_view;
 mod burn_message;
 mod create_message;
 mod get_last_active_app_config;
 mod get_message;
+mod idempotency_key;
 mod lookup_message;
 mod opener;
 mod time;
 mod view_message;
 
-use axum::{Router, routing::MethodRouter};
+use axum::{Router, http::HeaderMap, routing::MethodRouter};
 use mayfly_contracts::{
-    StoreChannel, config::config_service_client::ConfigServiceClient,
+    CALLER_METADATA, StoreChannel, config::config_service_client::ConfigServiceClient,
     message::message_service_client::MessageServiceClient,
 };
 
@@ -34,12 +36,23 @@ impl Gateway {
     }
 }
 
+/// Tells the store who calls, as the gateway wrote it into the headers.
+fn with_caller<T>(headers: &HeaderMap, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    let caller = headers.get(CALLER_METADATA).and_then(|caller| caller.to_str().ok()?.parse().ok());
+    if let Some(caller) = caller {
+        request.metadata_mut().insert(CALLER_METADATA, caller);
+    }
+    request
+}
+
 pub(crate) fn routes(store: StoreChannel, max_text_bytes: usize) -> Router {
-    let paths: [(&str, MethodRouter<Gateway>); 6] = [
+    let paths: [(&str, MethodRouter<Gateway>); 7] = [
         ("create_message", Only::Post.route(create_message::create_message)),
         ("get_message/{id}/{token}", Only::Get.route(get_message::get_message)),
         ("get_last_active_app_config", Only::Get.route(get_last_active_app_config::get_last_active_app_config)),
         ("view_message", Only::Post.route(view_message::view_message)),
+        ("acknowledge_view", Only::Post.route(acknowledge_view::acknowledge_view)),
         ("lookup_message", Only::Post.route(lookup_message::lookup_message)),
         ("burn_message", Only::Post.route(burn_message::burn_message)),
     ];

@@ -41,7 +41,8 @@ async fn grpc_passes_through() {
     for gateway in &both().await {
         let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
         let message = client.create_message(create("hello")).await.unwrap().into_inner();
-        let request = ViewMessageRequest { id: message.id, access_token: message.access_token };
+        let request =
+            ViewMessageRequest { id: message.id, access_token: message.access_token, ..ViewMessageRequest::default() };
         assert_eq!(client.view_message(request.clone()).await.unwrap().into_inner().text, "hello");
         let gone = client.view_message(request).await.unwrap_err();
         assert_eq!((gone.code(), Situation::of(&gone).reason), (Code::NotFound, ErrorReason::MessageViewed));

@@ -38,7 +38,7 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let serving = mayfly_gateway_rest::run(vec![listener], channel, MAX_TEXT_BYTES, stop.clone());
+        let serving = mayfly_gateway_rest::run(vec![listener], channel, MAX_TEXT_BYTES, 0, stop.clone());
         tokio::spawn(serving);
         let client = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
         Self { url, store: None, client, _stop: stop.drop_guard() }

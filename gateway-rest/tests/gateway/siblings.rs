@@ -36,6 +36,7 @@ async fn a_lookup_tells_the_state_and_changes_nothing() {
         "state": "unread",
         "state_time": "2026-01-01T00:00:00.000000Z",
         "expires_at": "2026-01-31T00:00:00.000000Z",
+        "needs_passphrase": false,
     });
     for _ in 0..2 {
         assert_eq!(gateway.post_json(LOOKUP, &opener).await.json(), unread);
