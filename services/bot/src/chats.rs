@@ -125,7 +125,12 @@ async fn serve(desk: Arc<Desk>, incoming: Incoming) -> Served {
 async fn answer(desk: &Desk, incoming: &Incoming) -> Result<&'static str, Stopping> {
     let answer = handlers::handle(&desk.tools, incoming.update_id, &incoming.content).await?;
     Ok(match desk.telegram.send(incoming.chat, &answer.text).await {
-        Ok(()) => answer.outcome,
+        Ok(()) => {
+            if let Some(acknowledgement) = answer.once_sent {
+                desk.tools.store.acknowledge_view(acknowledgement).await;
+            }
+            answer.outcome
+        }
         Err(fault) => {
             // Without the chat's id: who blocked us is nobody's business.
             tracing::info!(outcome = answer.outcome, ?fault, "gave up sending an answer");

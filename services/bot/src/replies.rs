@@ -34,23 +34,23 @@ pub(crate) fn mistyped() -> String {
     MISTYPED.to_owned()
 }
 
-/// What to say when the store refused. `in_doubt`: an earlier try may have taken effect without our seeing it.
-pub(crate) fn sentence(asked: Asked, situation: &Situation, in_doubt: bool) -> String {
+/// What to say when the store refused.
+pub(crate) fn sentence(asked: Asked, situation: &Situation) -> String {
     match situation.reason {
         ErrorReason::FieldInvalid => field_invalid(asked, &situation.fields),
         ErrorReason::TextTooLong => text_too_long(situation),
         ErrorReason::AccessTokenInvalid => mistyped(),
         ErrorReason::MessageNotFound => "There is no such message, or it is long gone.".to_owned(),
-        ErrorReason::MessageViewed if in_doubt => format!(
-            "This message was read{}, perhaps by my own first try, whose answer got lost. Treat it as exposed, and ask \
-             for it again.",
-            on(situation)
-        ),
         ErrorReason::MessageViewed => {
             format!("This message was read{}. If that was not you, treat it as exposed.", on(situation))
         }
         ErrorReason::MessageBurned => format!("This message was burned unread{}.", on(situation)),
         ErrorReason::MessageExpired => format!("This message expired unread{}.", on(situation)),
+        ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => {
+            "This message needs a passphrase. A chat is no place for that: read it with mayfly view, or over REST."
+                .to_owned()
+        }
+        ErrorReason::PassphraseLocked => "Too many passphrases were tried on this message. Try later.".to_owned(),
         ErrorReason::Overloaded => format!("Too many requests at the moment. {}", try_later(asked)),
         ErrorReason::StoreUnavailable => {
             format!("I cannot reach the place where messages are kept. {}", try_later(asked))

@@ -6,7 +6,7 @@ use mayfly_contracts::{
     Situation, StoreChannel,
     error::ErrorReason,
     message::{
-        CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse,
+        AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse,
         message_service_client::MessageServiceClient,
     },
 };
@@ -27,11 +27,7 @@ pub(crate) struct Store {
 /// Why a call did not succeed.
 pub(crate) enum Failure {
     /// The store said no, or nothing for too long.
-    Said {
-        situation: Situation,
-        /// Whether an earlier try of this call may have taken effect without our seeing the answer.
-        in_doubt: bool,
-    },
+    Said(Situation),
     /// The bot stops while the store is away. The update stays unconfirmed and comes again.
     Stopping,
 }
@@ -50,8 +46,7 @@ impl Store {
         .await
     }
 
-    /// Repeated while the store is away although a try whose answer got lost may have read the message: most of the
-    /// time it has not, and [`Failure::Said::in_doubt`] lets the sender know when it may have.
+    /// Safe to repeat, because the request carries a `view_id`.
     pub(crate) async fn view_message(&self, request: ViewMessageRequest) -> Result<ViewMessageResponse, Failure> {
         self.patiently(|mut client| {
             let request = request.clone();
@@ -60,27 +55,32 @@ impl Store {
         .await
     }
 
+    /// Told once, and not waited for: the store erases the text by itself after a while.
+    pub(crate) async fn acknowledge_view(&self, request: AcknowledgeViewRequest) {
+        if let Err(status) = self.client.clone().acknowledge_view(request).await {
+            let reason = Situation::of(&status).reason.name();
+            tracing::info!(reason, "a view could not be acknowledged; the store forgets its text later");
+        }
+    }
+
     async fn patiently<T, Call>(&self, call: impl Fn(MessageServiceClient<StoreChannel>) -> Call) -> Result<T, Failure>
     where
         Call: Future<Output = Result<Response<T>, Status>>,
     {
         let give_up = Instant::now() + self.timing.store_patience;
         let mut pauses = self.timing.store_pauses.start();
-        let mut in_doubt = false;
         loop {
             let situation = match call(self.client.clone()).await {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => Situation::of(&status),
             };
             if !is_passing(situation.reason) {
-                return Err(Failure::Said { situation, in_doubt });
+                return Err(Failure::Said(situation));
             }
             let pause = pauses.next().max(situation.retry_after.unwrap_or_default());
             if Instant::now() + pause > give_up {
-                return Err(Failure::Said { situation, in_doubt });
+                return Err(Failure::Said(situation));
             }
-            // A store that is overloaded says so before it does anything.
-            in_doubt |= situation.reason == ErrorReason::StoreUnavailable;
             let slept = self.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
             if slept.is_none() {
                 return Err(Failure::Stopping);

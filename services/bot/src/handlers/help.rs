@@ -4,5 +4,5 @@ use super::Answer;
 use crate::replies;
 
 pub(super) fn handle() -> Answer {
-    Answer { text: replies::help(), outcome: "explained" }
+    Answer::new(replies::help(), "explained")
 }

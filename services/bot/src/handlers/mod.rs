@@ -1,10 +1,12 @@
 //! One file per thing the bot does. Each has a `handle` that answers what to send; none of them sends.
 
 mod create;
+mod derived_id;
 mod help;
 mod view;
 
 use mayfly_bootstrap::Secret;
+use mayfly_contracts::message::AcknowledgeViewRequest;
 
 use crate::{
     incoming::Content,
@@ -24,6 +26,14 @@ pub(crate) struct Tools {
 pub(crate) struct Answer {
     pub text: String,
     pub outcome: &'static str,
+    /// What the store is told once Telegram has the text.
+    pub once_sent: Option<AcknowledgeViewRequest>,
+}
+
+impl Answer {
+    fn new(text: String, outcome: &'static str) -> Self {
+        Self { text, outcome, once_sent: None }
+    }
 }
 
 /// The bot stops before there was an answer: the update is not handled, and Telegram will bring it again.
@@ -41,12 +51,12 @@ pub(crate) fn intent_name(content: &Content) -> &'static str {
 /// Answers `content`, which came with the update `update_id`.
 pub(crate) async fn handle(tools: &Tools, update_id: u32, content: &Content) -> Result<Answer, Stopping> {
     let Content::Text(text) = content else {
-        return Ok(Answer { text: replies::ONLY_TEXT.to_owned(), outcome: "explained" });
+        return Ok(Answer::new(replies::ONLY_TEXT.to_owned(), "explained"));
     };
     match Intent::of(text) {
         Intent::Create { text } => create::handle(tools, update_id, text).await,
-        Intent::View { id, access_token } => view::handle(tools, id, access_token).await,
-        Intent::Mistyped => Ok(Answer { text: replies::mistyped(), outcome: "explained" }),
+        Intent::View { id, access_token } => view::handle(tools, update_id, id, access_token).await,
+        Intent::Mistyped => Ok(Answer::new(replies::mistyped(), "explained")),
         Intent::Help | Intent::Unknown => Ok(help::handle()),
     }
 }
@@ -54,9 +64,7 @@ pub(crate) async fn handle(tools: &Tools, update_id: u32, content: &Content) -> 
 /// The answer to a call that the store refused, or never answered.
 fn refused(asked: Asked, failure: &Failure) -> Result<Answer, Stopping> {
     match failure {
-        Failure::Said { situation, in_doubt } => {
-            Ok(Answer { text: replies::sentence(asked, situation, *in_doubt), outcome: situation.reason.name() })
-        }
+        Failure::Said(situation) => Ok(Answer::new(replies::sentence(asked, situation), situation.reason.name())),
         Failure::Stopping => Err(Stopping),
     }
 }

@@ -1,15 +1,29 @@
 //! `id:token`: shows a text, once.
 
-use mayfly_contracts::message::ViewMessageRequest;
+use mayfly_contracts::message::{AcknowledgeViewRequest, ViewMessageRequest};
 
-use super::{Answer, Stopping, Tools, refused};
+use super::{
+    Answer, Stopping, Tools,
+    derived_id::{self, Use},
+    refused,
+};
 use crate::replies::Asked;
 
-/// Answers exactly the text. From the store's answer on it exists in this process only, until Telegram has it.
-pub(super) async fn handle(tools: &Tools, id: i64, access_token: &str) -> Result<Answer, Stopping> {
-    let request = ViewMessageRequest { id, access_token: access_token.to_owned() };
+/// Answers exactly the text. The store keeps it for this update alone until it is acknowledged, which is done when Telegram has
+/// it; an answer that never got there can be asked for again by the same update.
+pub(super) async fn handle(tools: &Tools, update_id: u32, id: i64, access_token: &str) -> Result<Answer, Stopping> {
+    let view_id = derived_id::derive(Use::View, &tools.bot_token, update_id).to_string();
+    let request = ViewMessageRequest {
+        id,
+        access_token: access_token.to_owned(),
+        view_id: view_id.clone(),
+        ..ViewMessageRequest::default()
+    };
     match tools.store.view_message(request).await {
-        Ok(message) => Ok(Answer { text: message.text, outcome: "viewed" }),
+        Ok(message) => {
+            let acknowledgement = AcknowledgeViewRequest { id, access_token: access_token.to_owned(), view_id };
+            Ok(Answer { once_sent: Some(acknowledgement), ..Answer::new(message.text, "viewed") })
+        }
         Err(failure) => refused(Asked::View, &failure),
     }
 }

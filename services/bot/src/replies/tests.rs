@@ -2,7 +2,7 @@
 
 use super::*;
 
-const EVERY_REASON: [ErrorReason; 14] = [
+const EVERY_REASON: [ErrorReason; 17] = [
     ErrorReason::Unspecified,
     ErrorReason::FieldInvalid,
     ErrorReason::TextTooLong,
@@ -11,6 +11,9 @@ const EVERY_REASON: [ErrorReason; 14] = [
     ErrorReason::MessageViewed,
     ErrorReason::MessageBurned,
     ErrorReason::MessageExpired,
+    ErrorReason::PassphraseRequired,
+    ErrorReason::PassphraseWrong,
+    ErrorReason::PassphraseLocked,
     ErrorReason::AppConfigNotFound,
     ErrorReason::CredentialsInvalid,
     ErrorReason::PermissionDenied,
@@ -46,6 +49,10 @@ fn every_situation_has_its_sentence() {
         }
         (_, ErrorReason::MessageBurned) => "This message was burned unread on 2026-11-22 08:02 UTC.",
         (_, ErrorReason::MessageExpired) => "This message expired unread on 2026-11-22 08:02 UTC.",
+        (_, ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong) => {
+            "This message needs a passphrase. A chat is no place for that: read it with mayfly view, or over REST."
+        }
+        (_, ErrorReason::PassphraseLocked) => "Too many passphrases were tried on this message. Try later.",
         (Asked::Create, ErrorReason::Overloaded) => {
             "Too many requests at the moment. Nothing was stored; please try again later."
         }
@@ -62,7 +69,7 @@ fn every_situation_has_its_sentence() {
     };
     for reason in EVERY_REASON {
         for asked in [Asked::Create, Asked::View] {
-            assert_eq!(sentence(asked, &situation(reason), false), expected(asked, reason), "{asked:?} {reason:?}");
+            assert_eq!(sentence(asked, &situation(reason)), expected(asked, reason), "{asked:?} {reason:?}");
         }
     }
 }
@@ -74,16 +81,10 @@ fn the_table_above_knows_every_reason() {
 }
 
 #[test]
-fn a_view_that_may_have_read_the_message_itself_says_so() {
-    let said = sentence(Asked::View, &situation(ErrorReason::MessageViewed), true);
-    assert!(said.contains("on 2026-11-22 08:02 UTC, perhaps by my own first try"), "{said}");
-}
-
-#[test]
 fn a_time_that_is_missing_or_malformed_is_left_out() {
     let mut viewed = situation(ErrorReason::MessageViewed);
     viewed.metadata.insert("time".to_owned(), "yesterday".to_owned());
-    let said = sentence(Asked::View, &viewed, false);
+    let said = sentence(Asked::View, &viewed);
     assert_eq!(said, "This message was read. If that was not you, treat it as exposed.");
 }
 

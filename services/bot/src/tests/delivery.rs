@@ -4,7 +4,7 @@ use mayfly_testkit::telegram::Fault;
 
 use super::{
     fake_store::PANIC,
-    harness::{ANN, BOB, start, world},
+    harness::{ANN, BOB, VIEWED, start, world},
 };
 use crate::replies;
 
@@ -41,6 +41,35 @@ async fn an_update_that_was_answered_but_not_confirmed_gives_the_same_answer_aga
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, first.text);
     assert_eq!(world.store.messages(), 1);
     bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_text_that_was_read_but_never_sent_is_sent_after_a_crash() {
+    let world = world().await;
+    let key = world.store.put("hello");
+    world.telegram.fail_next("sendMessage", 1, Fault::Hang);
+    let update = world.telegram.user_says(ANN, &key);
+    world.telegram.called("sendMessage", 1).await.unwrap();
+    world.bot.kill().await;
+    assert_eq!(world.store.texts(), 1, "not acknowledged before Telegram has it");
+
+    let bot = start(&world.telegram, &world.store).await;
+    assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, "hello");
+    bot.stop().await;
+    assert_eq!((world.store.texts(), world.telegram.confirmed_up_to()), (0, Some(update)));
+}
+
+#[tokio::test]
+async fn a_text_that_cannot_be_sent_is_left_to_its_reader() {
+    let world = world().await;
+    let key = world.store.put("hello");
+    world.telegram.user_says(ANN, "/help");
+    world.reply(ANN).await;
+    world.telegram.user_blocks(ANN);
+    let update = world.telegram.user_says(ANN, &key);
+    world.telegram.confirmed(update).await.unwrap();
+    assert_eq!(world.store.texts(), 1);
+    assert_eq!(world.ask(BOB, &key).await, VIEWED, "nobody else gets it");
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use mayfly_contracts::{
     },
     error::ErrorReason,
     message::{
-        self, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse,
+        self, AcknowledgeViewRequest, AcknowledgeViewResponse, CreateMessageRequest, CreateMessageResponse,
+        ViewMessageRequest, ViewMessageResponse,
         message_service_server::{MessageService, MessageServiceServer},
     },
 };
@@ -52,7 +53,10 @@ pub(super) struct Data {
 
 struct Message {
     token: String,
+    /// Gone when its reader acknowledged it.
     text: Option<String>,
+    /// Whose it is.
+    view_id: Option<String>,
 }
 
 impl FakeStore {
@@ -105,6 +109,11 @@ impl FakeStore {
         self.change(|data| data.lose_next_view = true);
     }
 
+    /// How many texts are still there.
+    pub(super) fn texts(&self) -> usize {
+        self.data().messages.values().filter(|message| message.text.is_some()).count()
+    }
+
     /// How many messages were ever stored.
     pub(super) fn messages(&self) -> usize {
         self.data().messages.len()
@@ -150,7 +159,7 @@ impl Data {
     fn store(&mut self, text: &str) -> (i64, String) {
         let id = self.messages.len() as i64 + 1;
         let token = format!("{id:064x}");
-        self.messages.insert(id, Message { token: token.clone(), text: Some(text.to_owned()) });
+        self.messages.insert(id, Message { token: token.clone(), text: Some(text.to_owned()), view_id: None });
         (id, token)
     }
 }
@@ -192,7 +201,8 @@ impl MessageService for FakeStore {
         &self,
         request: Request<ViewMessageRequest>,
     ) -> Result<Response<ViewMessageResponse>, Status> {
-        let ViewMessageRequest { id, access_token } = request.into_inner();
+        let ViewMessageRequest { id, access_token, view_id, .. } = request.into_inner();
+        assert!(!view_id.is_empty(), "the bot makes its views repeatable");
         self.change(|data| data.view_calls += 1);
         self.refuse_when_away()?;
         if access_token.len() != 64 {
@@ -201,7 +211,9 @@ impl MessageService for FakeStore {
         let text = self.change(|data| {
             let message = data.messages.get_mut(&id).filter(|message| message.token == access_token);
             let not_found = || Situation::new(ErrorReason::MessageNotFound).into_status(Code::NotFound, "unknown");
-            message.ok_or_else(not_found)?.text.take().ok_or_else(|| {
+            let message = message.ok_or_else(not_found)?;
+            let is_mine = *message.view_id.get_or_insert_with(|| view_id.clone()) == view_id;
+            message.text.clone().filter(|_| is_mine).ok_or_else(|| {
                 let mut viewed = Situation::new(ErrorReason::MessageViewed);
                 viewed.metadata.insert("time".into(), "2026-11-22T08:02:44.485522Z".into());
                 viewed.into_status(Code::NotFound, "viewed")
@@ -210,7 +222,21 @@ impl MessageService for FakeStore {
         if self.change(|data| std::mem::take(&mut data.lose_next_view)) {
             return Err(unavailable());
         }
-        Ok(Response::new(ViewMessageResponse { text, create_time: None }))
+        Ok(Response::new(ViewMessageResponse { text, ..ViewMessageResponse::default() }))
+    }
+
+    async fn acknowledge_view(
+        &self,
+        request: Request<AcknowledgeViewRequest>,
+    ) -> Result<Response<AcknowledgeViewResponse>, Status> {
+        let AcknowledgeViewRequest { id, access_token, view_id } = request.into_inner();
+        self.refuse_when_away()?;
+        self.change(|data| {
+            let message = data.messages.get_mut(&id).unwrap();
+            assert_eq!((&message.token, &message.view_id), (&access_token, &Some(view_id)));
+            message.text = None;
+        });
+        Ok(Response::new(AcknowledgeViewResponse { view_time: None }))
     }
 
     async fn lookup_message(
@@ -225,6 +251,15 @@ impl MessageService for FakeStore {
         _: Request<message::BurnMessageRequest>,
     ) -> Result<Response<message::BurnMessageResponse>, Status> {
         Err(Status::unimplemented("burn"))
+    }
+
+    type WatchMessageStream = ReceiverStream<Result<message::WatchMessageResponse, Status>>;
+
+    async fn watch_message(
+        &self,
+        _: Request<message::WatchMessageRequest>,
+    ) -> Result<Response<Self::WatchMessageStream>, Status> {
+        Err(Status::unimplemented("watch"))
     }
 }
 
