@@ -38,7 +38,7 @@ pub(crate) enum Command {
     /// Store a text; prints id:token.
     New(commands::new::NewSettings),
     /// Read a message, once; prints the text alone.
-    View(commands::OneMessageSettings),
+    View(commands::view::ViewSettings),
     /// Tell where a message stands. Changes nothing.
     Lookup(commands::OneMessageSettings),
     /// Erase a message unread.

@@ -78,6 +78,15 @@ impl From<Status> for Failure {
             ErrorReason::MessageViewed => (Code::Gone, format!("the message was read{when}. {exposed}")),
             ErrorReason::MessageBurned => (Code::Gone, format!("the message was burned unread{when}")),
             ErrorReason::MessageExpired => (Code::Gone, format!("the message expired unread{when}")),
+            ErrorReason::PassphraseRequired => {
+                (Code::Refused, "the message needs a passphrase (--passphrase-file); nothing was consumed".to_owned())
+            }
+            ErrorReason::PassphraseWrong => (Code::Refused, "the passphrase is wrong; nothing was consumed".to_owned()),
+            ErrorReason::PassphraseLocked => {
+                let wait = situation.retry_after.unwrap_or_default();
+                let wait = humantime::format_duration(std::time::Duration::from_secs(wait.as_secs()));
+                (Code::Refused, format!("too many passphrases were tried: try again in {wait}"))
+            }
             ErrorReason::AppConfigNotFound => (Code::Gone, "there is no such app config".to_owned()),
             ErrorReason::CredentialsInvalid => {
                 (Code::Refused, "the store does not know this token (--admin-token)".to_owned())
@@ -118,6 +127,9 @@ mod tests {
             (ErrorReason::MessageViewed, Code::Gone),
             (ErrorReason::MessageBurned, Code::Gone),
             (ErrorReason::MessageExpired, Code::Gone),
+            (ErrorReason::PassphraseRequired, Code::Refused),
+            (ErrorReason::PassphraseWrong, Code::Refused),
+            (ErrorReason::PassphraseLocked, Code::Refused),
             (ErrorReason::AppConfigNotFound, Code::Gone),
             (ErrorReason::CredentialsInvalid, Code::Refused),
             (ErrorReason::PermissionDenied, Code::Refused),

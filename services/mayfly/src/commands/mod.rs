@@ -7,7 +7,9 @@ pub(crate) mod lookup;
 pub(crate) mod migrate;
 pub(crate) mod new;
 mod one_message;
+mod passphrase;
 mod print;
+mod retry;
 pub(crate) mod token;
 pub(crate) mod view;
 

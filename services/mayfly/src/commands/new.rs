@@ -9,7 +9,11 @@ use mayfly_bootstrap::Secret;
 use mayfly_contracts::message::{CreateMessageRequest, message_service_client::MessageServiceClient};
 use serde_json::json;
 
-use super::print::{self, PrintSettings};
+use super::{
+    passphrase::PassphraseSettings,
+    print::{self, PrintSettings},
+    retry::{RetrySettings, new_id},
+};
 use crate::{cli::StoreUrl, exit::Failure};
 
 /// More than any store takes; keeps an endless input from filling the memory.
@@ -24,6 +28,10 @@ pub(crate) struct NewSettings {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     ttl: Option<Duration>,
     #[command(flatten)]
+    passphrase: PassphraseSettings,
+    #[command(flatten)]
+    retry: RetrySettings,
+    #[command(flatten)]
     print: PrintSettings,
     #[command(flatten)]
     store: StoreUrl,
@@ -36,8 +44,9 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), Failure> {
     };
     let ttl = settings.ttl.map(prost_types::Duration::try_from).transpose();
     let ttl = ttl.map_err(|error| Failure::setting("--ttl", error))?;
-    let request = CreateMessageRequest { text, ttl, request_id: String::new() };
-    let created = MessageServiceClient::new(settings.store.channel()?).create_message(request).await?.into_inner();
+    let request = CreateMessageRequest { text, ttl, request_id: new_id(), passphrase: settings.passphrase.read()? };
+    let call = async |mut client: MessageServiceClient<_>, request| client.create_message(request).await;
+    let created = settings.retry.call(settings.store.channel()?, request, call).await?;
     let opener = format!("{}:{}", created.id, created.access_token);
     let answer = json!({
         "id": created.id,

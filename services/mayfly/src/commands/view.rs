@@ -1,15 +1,46 @@
 //! `mayfly view`.
 
-use mayfly_contracts::message::{ViewMessageRequest, message_service_client::MessageServiceClient};
+use mayfly_contracts::message::{AcknowledgeViewRequest, ViewMessageRequest};
 use serde_json::json;
 
-use super::{one_message::OneMessageSettings, print};
+use super::{
+    one_message::OneMessageSettings,
+    passphrase::PassphraseSettings,
+    print,
+    retry::{RetrySettings, new_id},
+};
 use crate::exit::Failure;
 
-pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
-    let (id, access_token) = settings.opener()?;
-    let request = ViewMessageRequest { id, access_token };
-    let viewed = MessageServiceClient::new(settings.channel()?).view_message(request).await?.into_inner();
-    let answer = json!({ "text": viewed.text, "create_time": print::time(viewed.create_time.as_ref()) });
-    settings.print.print_exactly(&answer, &viewed.text)
+/// What `mayfly view` is called with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ViewSettings {
+    #[command(flatten)]
+    message: OneMessageSettings,
+    #[command(flatten)]
+    passphrase: PassphraseSettings,
+    #[command(flatten)]
+    retry: RetrySettings,
 }
+
+pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
+    let ViewSettings { message, passphrase, retry } = settings;
+    let (id, access_token) = message.opener()?;
+    let (view_id, passphrase) = (new_id(), passphrase.read()?);
+    let channel = message.channel()?;
+    let view = ViewMessageRequest { id, access_token: access_token.clone(), view_id: view_id.clone(), passphrase };
+    let call = async |mut client: Client, view| client.view_message(view).await;
+    let viewed = retry.call(channel.clone(), view, call).await?;
+
+    let answer = json!({ "text": viewed.text, "create_time": print::time(viewed.create_time.as_ref()) });
+    message.print.print_exactly(&answer, &viewed.text)?;
+
+    // It is on the screen; all that is left is to have it erased at once rather than after the grace.
+    let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id };
+    let call = async |mut client: Client, acknowledgement| client.acknowledge_view(acknowledgement).await;
+    if retry.call(channel, acknowledgement, call).await.is_err() {
+        eprintln!("mayfly: the store did not hear that the text has arrived; it erases it by itself in a while");
+    }
+    Ok(())
+}
+
+type Client = mayfly_contracts::message::message_service_client::MessageServiceClient<mayfly_contracts::StoreChannel>;

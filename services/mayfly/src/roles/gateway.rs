@@ -23,7 +23,7 @@ pub(crate) async fn run(settings: GatewayRoleSettings) -> Result<(), Failure> {
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
     let store = settings.store.channel()?;
     let listeners = listen(&settings.gateway).await?;
-    start(&mut lifecycle, listeners, store, &settings.limits);
+    start(&mut lifecycle, listeners, store, &settings.gateway, &settings.limits);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
@@ -42,8 +42,10 @@ pub(super) fn start(
     lifecycle: &mut Lifecycle,
     listeners: Vec<TcpListener>,
     store: StoreChannel,
+    settings: &GatewaySettings,
     limits: &LimitSettings,
 ) {
-    let serving = mayfly_gateway_rest::run(listeners, store, limits.max_text_bytes, lifecycle.stop());
+    let proxies = settings.trusted_proxies;
+    let serving = mayfly_gateway_rest::run(listeners, store, limits.max_text_bytes, proxies, lifecycle.stop());
     lifecycle.spawn("gateway", async move { Ok(serving.await?) });
 }

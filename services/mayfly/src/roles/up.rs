@@ -37,7 +37,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<(), Failure> {
     let token = token.map_err(Failure::failed)?;
     let client = client_command(&settings);
     let bot = describe_bot(channel.clone(), &client).await?;
-    gateway::start(&mut lifecycle, gateway_listeners, channel.clone(), &settings.open.limits);
+    gateway::start(&mut lifecycle, gateway_listeners, channel.clone(), &settings.gateway, &settings.open.limits);
     bot::start(&mut lifecycle, bot_listener, channel, token, settings.bot.clone());
     write_out(greeting(&settings, &client, &bot)?.as_bytes())?;
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)

@@ -26,7 +26,7 @@ fn create(text: &str) -> CreateMessageRequest {
 }
 
 fn view(message: &CreateMessageResponse) -> ViewMessageRequest {
-    ViewMessageRequest { id: message.id, access_token: message.access_token.clone() }
+    ViewMessageRequest { id: message.id, access_token: message.access_token.clone(), ..ViewMessageRequest::default() }
 }
 
 async fn rest(system: &System) {

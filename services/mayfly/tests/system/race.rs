@@ -32,7 +32,7 @@ async fn view(
     }
     let url = if way == 1 { gateway_url } else { store_url };
     let mut client = MessageServiceClient::new(StoreChannel::remote(&url)?);
-    match client.view_message(ViewMessageRequest { id, access_token }).await {
+    match client.view_message(ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() }).await {
         Ok(answer) => Ok(answer.into_inner().text == "hello"),
         Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
         Err(status) => Err(status.into()),

@@ -1,0 +1,29 @@
+//! The passphrase of `mayfly new` and `mayfly view`.
+
+use std::path::PathBuf;
+
+use mayfly_bootstrap::{Secret, read};
+
+use crate::exit::Failure;
+
+/// What a reader must know beside `id:token`, if anything.
+#[derive(Debug, clap::Args)]
+pub(super) struct PassphraseSettings {
+    /// What a reader must know beside id:token.
+    #[arg(long, env = "MAYFLY_PASSPHRASE", hide_env_values = true, value_name = "PASSPHRASE")]
+    passphrase: Option<Secret>,
+    /// A file that holds the passphrase, which keeps it out of the shell's history.
+    #[arg(long, env = "MAYFLY_PASSPHRASE_FILE", value_name = "FILE", conflicts_with = "passphrase")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl PassphraseSettings {
+    /// The passphrase; empty when there is none.
+    pub(super) fn read(&self) -> Result<String, Failure> {
+        let secret = match &self.passphrase_file {
+            Some(file) => Some(read(file).map_err(|error| Failure::setting("--passphrase-file", error))?),
+            None => self.passphrase.clone(),
+        };
+        Ok(secret.map(|secret| secret.expose().to_owned()).unwrap_or_default())
+    }
+}
