@@ -7,6 +7,8 @@ mod bad_input;
 mod compat;
 mod grpc;
 mod harness;
+mod idempotency;
+mod passphrases;
 mod prefetch;
 mod siblings;
 mod troubles;
