@@ -86,9 +86,7 @@ pub fn create_or_read(
 fn create(path: &Path, make: impl FnOnce() -> Result<Secret, io::Error>) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_private_dir(folder)?;
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}.new", std::process::id()));
-    let draft = PathBuf::from(draft);
+    let draft = draft_of(path);
     let written = write_new(&draft, &make()?).and_then(|()| match fs::hard_link(&draft, path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -96,6 +94,34 @@ fn create(path: &Path, make: impl FnOnce() -> Result<Secret, io::Error>) -> io::
     fs::remove_file(&draft)?;
     written?;
     File::open(folder)?.sync_all()
+}
+
+/// Puts `secret` into the file at `path` instead of what is there, in one step, and overwrites what was there.
+///
+/// # Errors
+///
+/// [`SecretFileError`]; what was in the file is still there then.
+pub fn replace(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
+    replace_file(path, secret).map_err(|source| SecretFileError::Write { path: path.to_owned(), source })
+}
+
+fn replace_file(path: &Path, secret: &Secret) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut before = OpenOptions::new().write(true).open(path)?;
+    let draft = draft_of(path);
+    write_new(&draft, secret)?;
+    fs::rename(&draft, path)?;
+    File::open(folder)?.sync_all()?;
+    // The best that can be done from here: what lies under a journal or in a flash cell is out of reach.
+    let length = before.metadata()?.len();
+    io::copy(&mut io::repeat(0).take(length), &mut before)?;
+    before.sync_all()
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}.new", std::process::id()));
+    PathBuf::from(draft)
 }
 
 fn create_private_dir(folder: &Path) -> io::Result<()> {
@@ -139,6 +165,21 @@ mod tests {
         assert_eq!(create_or_read(&path, make("second")).unwrap().expose(), "first");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the draft is gone");
+    }
+
+    #[test]
+    fn a_secret_is_replaced_in_one_step_and_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        assert!(replace(&path, &Secret::new("none".to_owned())).is_err(), "there is nothing to replace");
+        create_or_read(&path, make("first")).unwrap();
+        let mut before = File::open(&path).unwrap();
+        replace(&path, &Secret::new("second".to_owned())).unwrap();
+        assert_eq!(create_or_read(&path, make("third")).unwrap().expose(), "second");
+        let mut left = String::new();
+        before.read_to_string(&mut left).unwrap();
+        assert_eq!(left, "\0".repeat("first\n".len()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the draft is gone");
     }
 
     #[test]

@@ -35,10 +35,15 @@ impl Gateway {
 
     /// In front of whatever is there.
     pub(crate) async fn in_front_of(channel: StoreChannel) -> Self {
+        Self::behind_proxies(channel, 0).await
+    }
+
+    /// In front of whatever is there, and behind so many reverse proxies.
+    pub(crate) async fn behind_proxies(channel: StoreChannel, proxies: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let serving = mayfly_gateway_rest::run(vec![listener], channel, MAX_TEXT_BYTES, 0, stop.clone());
+        let serving = mayfly_gateway_rest::run(vec![listener], channel, MAX_TEXT_BYTES, proxies, stop.clone());
         tokio::spawn(serving);
         let client = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
         Self { url, store: None, client, _stop: stop.drop_guard() }

@@ -52,6 +52,22 @@ async fn a_caller_cannot_pass_for_others() {
 }
 
 #[tokio::test]
+async fn callers_behind_a_trusted_proxy_are_told_apart() {
+    let direct = Gateway::start().await;
+    let opener = create(&direct).await;
+    let gateway = Gateway::behind_proxies(direct.store().channel(), 1).await;
+    let view = async |caller: &str, passphrase| {
+        let request = gateway.request(Method::POST, VIEW).json(&with(&opener, passphrase));
+        answer(request.header("x-forwarded-for", format!("6.6.6.6, {caller}"))).await.status.as_u16()
+    };
+    for _ in 0..5 {
+        assert_eq!(view("10.0.0.1", "wrong").await, 403);
+    }
+    assert_eq!(view("10.0.0.1", "right").await, 429);
+    assert_eq!(view("10.0.0.2", "right").await, 200);
+}
+
+#[tokio::test]
 async fn a_passphrase_must_be_a_string() {
     let gateway = Gateway::start().await;
     for path in ["/api/v1/create_message", VIEW] {

@@ -29,6 +29,16 @@ impl Failure {
         Self { code: Code::Failed, sentence: ErrorChain(&error).to_string() }
     }
 
+    /// What was asked for is not there.
+    pub(crate) fn gone(error: impl Error + 'static) -> Self {
+        Self { code: Code::Gone, sentence: ErrorChain(&error).to_string() }
+    }
+
+    /// What was asked for is not done.
+    pub(crate) fn refused(error: impl Error + 'static) -> Self {
+        Self { code: Code::Refused, sentence: ErrorChain(&error).to_string() }
+    }
+
     /// What was asked for cannot be understood.
     pub(crate) fn usage(sentence: impl Into<String>) -> Self {
         Self { code: Code::Usage, sentence: sentence.into() }

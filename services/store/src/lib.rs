@@ -6,6 +6,7 @@
 mod domain;
 mod error;
 mod grpc;
+mod keys;
 mod settings;
 mod storage;
 mod store;
@@ -13,8 +14,10 @@ mod stretcher;
 
 pub use domain::{Clock, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock, Timestamp};
 pub use error::StoreError;
+pub use keys::{KeyInfo, KeyringFile, KeysError};
 pub use settings::{
-    DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
+    DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, SettingsError,
+    StoreSettings, TokenSettings,
 };
 pub use storage::{Database, DatabaseError, KeyringMismatch};
 pub use store::{OpenError, OpenSettings, Store};

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use mayfly_bootstrap::{Secret, SecretFileError, create_or_read, read};
 
 use crate::domain::{InvalidKeyring, Keyring, Lifetime, Limits, random};
+use crate::keys::KeyringFile;
 use crate::storage::{Database, DatabaseError};
 
 /// The largest `--max-text-bytes`: a request must fit in what gRPC takes by default, which is 4 MiB.
@@ -153,21 +154,60 @@ fn parse_view_grace(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// What a store is started with, beside its data, tokens and limits.
+/// Where the keyring is.
 #[derive(Clone, Debug, clap::Args)]
-pub struct StoreSettings {
-    /// Where the store listens for gRPC.
-    #[arg(long, env = "MAYFLY_STORE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
-    pub store_listen: SocketAddr,
+pub struct KeyringSettings {
     /// The file with the keys that texts are sealed with. [default: made on first start, in DATA_DIR/keyring.json]
     #[arg(long, env = "MAYFLY_KEYRING", value_name = "FILE")]
     pub keyring: Option<PathBuf>,
+}
+
+impl KeyringSettings {
+    /// The file, to be looked at or changed beside a running store.
+    #[must_use]
+    pub fn file(&self, data: &DataSettings) -> KeyringFile {
+        KeyringFile::at(self.path(data))
+    }
+
+    pub(crate) fn path(&self, data: &DataSettings) -> PathBuf {
+        self.keyring.clone().unwrap_or_else(|| data.data_dir.join("keyring.json"))
+    }
+}
+
+/// How long messages may wait for their readers.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct LifetimeSettings {
     /// How long a message waits for its reader when its creator does not say: `30d`, `12h`, …, or `never`.
     #[arg(long, env = "MAYFLY_DEFAULT_TTL", default_value = "30d", value_name = "DURATION")]
     pub default_ttl: Lifetime,
     /// The longest lifetime that a creator may ask for, or `never` for no limit.
     #[arg(long, env = "MAYFLY_MAX_TTL", default_value = "90d", value_name = "DURATION")]
     pub max_ttl: Lifetime,
+}
+
+impl LifetimeSettings {
+    /// The longest time for which a message may need its key.
+    #[must_use]
+    pub fn longest(&self) -> Lifetime {
+        match (self.default_ttl, self.max_ttl) {
+            (Lifetime::Limited(default), Lifetime::Limited(max)) => Lifetime::Limited(default.max(max)),
+            _ => Lifetime::Never,
+        }
+    }
+}
+
+/// What a store is started with, beside its data, tokens and limits.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StoreSettings {
+    /// Where the store listens for gRPC.
+    #[arg(long, env = "MAYFLY_STORE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
+    pub store_listen: SocketAddr,
+    /// What it seals with.
+    #[command(flatten)]
+    pub keyring: KeyringSettings,
+    /// How long messages live.
+    #[command(flatten)]
+    pub lifetimes: LifetimeSettings,
     /// How long a reader that made a view id may ask for its text again, if it does not say before that it has it: 1s to 1d.
     #[arg(long, env = "MAYFLY_VIEW_GRACE", default_value = "10m", value_name = "DURATION", value_parser = parse_view_grace)]
     pub view_grace: Duration,
@@ -187,17 +227,17 @@ impl StoreSettings {
     /// [`SettingsError`] when they contradict each other.
     pub(crate) fn limits(&self, limits: &LimitSettings) -> Result<Limits, SettingsError> {
         let second = Duration::from_secs(1);
-        for (setting, lifetime) in [("--default-ttl", self.default_ttl), ("--max-ttl", self.max_ttl)] {
+        let LifetimeSettings { default_ttl, max_ttl } = self.lifetimes;
+        for (setting, lifetime) in [("--default-ttl", default_ttl), ("--max-ttl", max_ttl)] {
             if matches!(lifetime, Lifetime::Limited(lifetime) if lifetime < second) {
                 return Err(SettingsError::TooShort { setting });
             }
         }
-        if let (Lifetime::Limited(default), Lifetime::Limited(max)) = (self.default_ttl, self.max_ttl)
+        if let (Lifetime::Limited(default), Lifetime::Limited(max)) = (default_ttl, max_ttl)
             && default > max
         {
             return Err(SettingsError::DefaultAboveMax);
         }
-        let (default_ttl, max_ttl) = (self.default_ttl, self.max_ttl);
         Ok(Limits { max_text_bytes: limits.max_text_bytes, default_ttl, max_ttl })
     }
 
@@ -207,7 +247,7 @@ impl StoreSettings {
     ///
     /// [`SettingsError`] when it cannot be read or made, or is none.
     pub(crate) fn keyring(&self, data: &DataSettings) -> Result<Keyring, SettingsError> {
-        let file = self.keyring.clone().unwrap_or_else(|| data.data_dir.join("keyring.json"));
+        let file = self.keyring.path(data);
         let json = create_or_read(&file, || Ok(Keyring::generate().map_err(std::io::Error::other)?.to_json()))
             .map_err(|error| SettingsError::file("--keyring", error))?;
         Keyring::from_json(&json).map_err(|source| SettingsError::Keyring { file, source })

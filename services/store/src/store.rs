@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mayfly_bootstrap::TaskError;
+use mayfly_bootstrap::{ErrorChain, TaskError};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -15,14 +15,17 @@ use crate::{
     StoreError,
     domain::Clock,
     grpc::{self, Credentials},
+    keys::{KeysError, SharedKeyring, WatchedKeyring},
     settings::{
         DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
     },
-    storage::{AppConfigs, DatabaseError, KeyringMismatch, Messages, Retention, claim_database},
+    storage::{AppConfigs, Database, DatabaseError, KeyringMismatch, Messages, Retention, claim_database},
 };
 
 /// How often expired messages and old receipts are looked for. Expired messages cannot be read in the meantime.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the keyring file is looked at.
+const KEYRING_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the database is asked whether it is there, for the health service.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long it may take to answer that.
@@ -37,6 +40,9 @@ pub struct Store {
     messages: Messages,
     routes: Routes,
     health: HealthReporter,
+    keyring: WatchedKeyring,
+    database: Database,
+    clock: Arc<dyn Clock>,
     stop: CancellationToken,
 }
 
@@ -91,7 +97,7 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let OpenSettings { store: settings, data, database, tokens, limits } = settings;
         let limits = settings.limits(limits)?;
-        let keyring = Arc::new(settings.keyring(data)?);
+        let keyring = settings.keyring(data)?;
         let admin_token = tokens.admin_token(data, MissingToken::Make)?;
         let credentials = Credentials::new(&admin_token, &tokens.service_token(data, MissingToken::Make)?);
         let database = database.database(data)?;
@@ -101,23 +107,25 @@ impl Store {
         }
         claim_database(&database, &keyring, clock.now()).await.map_err(OpenError::Store)??;
 
+        let keyring = SharedKeyring::new(keyring);
         let readers = database.connect_readers().await?;
         let messages = Messages::open(
             &database,
             readers.clone(),
-            Arc::clone(&keyring),
+            keyring.clone(),
             Arc::clone(&clock),
             Retention { view_grace: settings.view_grace, receipts: settings.receipt_retention },
         );
-        let configs = AppConfigs::open(&database, readers, keyring, Arc::clone(&clock));
+        let configs = AppConfigs::open(&database, readers, keyring.clone(), Arc::clone(&clock));
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut routes = grpc::routes(messages.clone(), configs, credentials, limits, clock, stop.clone());
+        let mut routes = grpc::routes(messages.clone(), configs, credentials, limits, Arc::clone(&clock), stop.clone());
         routes = routes.add_service(health_service);
         if !settings.no_reflection {
             routes = grpc::add_reflection(routes);
         }
         grpc::set_serving(&health, true).await;
-        Ok(Self { messages, routes, health, stop })
+        let keyring = WatchedKeyring { path: settings.keyring.path(data), shared: keyring };
+        Ok(Self { messages, routes, health, keyring, database, clock, stop })
     }
 
     /// The services, for a [`StoreChannel`](mayfly_contracts::StoreChannel) in the same process.
@@ -149,7 +157,7 @@ impl Store {
     ///
     /// None: what fails is logged and tried again.
     pub async fn maintain(&self) -> Result<(), TaskError> {
-        tokio::join!(self.sweep_regularly(), self.watch_health());
+        tokio::join!(self.sweep_regularly(), self.watch_health(), self.watch_keyring());
         Ok(())
     }
 
@@ -160,6 +168,34 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         self.messages.sweep().await
+    }
+
+    /// Takes up the keyring as its file holds it now; answers whether it differs from before.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`] when the file is no keyring or does not fit the database; the store goes on with the keys that it has.
+    pub async fn reload_keyring(&self) -> Result<bool, KeysError> {
+        self.keyring.reload(&self.database, self.clock.now()).await
+    }
+
+    async fn watch_keyring(&self) {
+        let mut ticks = tokio::time::interval(KEYRING_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_usable = true;
+        while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let reloaded = self.reload_keyring().await;
+            match &reloaded {
+                Ok(true) => tracing::info!("the keyring has changed and was taken up"),
+                Ok(false) => {}
+                // Once, not every few seconds.
+                Err(error) if was_usable => {
+                    tracing::error!(error = %ErrorChain(error), "the keyring file cannot be used; going on with the keys from before");
+                }
+                Err(_) => {}
+            }
+            was_usable = reloaded.is_ok();
+        }
     }
 
     async fn sweep_regularly(&self) {

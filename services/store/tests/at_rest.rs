@@ -4,7 +4,10 @@
 
 use std::{fs, path::Path};
 
-use mayfly_contracts::config::{AppConfig, CreateAppConfigRequest};
+use mayfly_contracts::{
+    config::{AppConfig, CreateAppConfigRequest},
+    message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest},
+};
 use mayfly_testkit::{
     ADMIN_TOKEN, TestDatabase, TestStore, bearer,
     needle::{holds, leaked},
@@ -13,6 +16,8 @@ use mayfly_testkit::{
 use sea_orm::ConnectionTrait as _;
 
 const NEEDLE: &str = "needle-in-the-haystack-0123456789";
+const PASSPHRASE: &str = "passphrase-in-the-haystack";
+const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
 /// Everything that the database holds: the files of SQLite, the rows of PostgreSQL.
 async fn contents(database: &TestDatabase) -> Vec<u8> {
@@ -24,7 +29,7 @@ async fn contents(database: &TestDatabase) -> Vec<u8> {
         assert!(Path::new(&database.folder().join("mayfly.db")).exists());
     } else {
         let connection = database.connect().await.unwrap();
-        for table in ["messages", "receipts", "app_configs", "sealing_keys"] {
+        for table in ["messages", "claims", "passphrase_tries", "receipts", "app_configs", "sealing_keys"] {
             let rows = format!("SELECT encode(convert_to(t::text, 'UTF8'), 'escape') FROM {table} t");
             let rows = sea_orm::Statement::from_string(connection.get_database_backend(), rows);
             for row in connection.query_all_raw(rows).await.unwrap() {
@@ -39,6 +44,15 @@ on_each_database! {
     async fn neither_text_nor_token_lies_in_the_database(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let (read, unread) = (store.create(NEEDLE).await.unwrap(), store.create(NEEDLE).await.unwrap());
+        let behind_passphrase = CreateMessageRequest { text: NEEDLE.into(), passphrase: PASSPHRASE.into(), ..Default::default() };
+        let guarded = store.create_with(behind_passphrase).await.unwrap();
+        let view = |message: &CreateMessageResponse, passphrase: &str| ViewMessageRequest {
+            id: message.id,
+            access_token: message.access_token.clone(),
+            view_id: VIEW_ID.into(),
+            passphrase: passphrase.into(),
+        };
+        store.messages().view_message(view(&guarded, "not the passphrase")).await.unwrap_err();
         let app_config = AppConfig {
             session_name: "marker-of-the-search".into(),
             api_id: 1,
@@ -49,14 +63,20 @@ on_each_database! {
         let request = CreateAppConfigRequest { app_config: Some(app_config) };
         store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
 
-        let secrets = [NEEDLE, &read.access_token, &unread.access_token, ADMIN_TOKEN];
-        for moment in ["before viewing", "after viewing"] {
+        let tokens = [&read.access_token, &unread.access_token, &guarded.access_token].map(String::as_str);
+        let view_id_bytes = VIEW_ID.replace('-', "");
+        let secrets = [&[NEEDLE, ADMIN_TOKEN, PASSPHRASE, VIEW_ID, &view_id_bytes], &tokens[..]].concat();
+        for moment in ["before viewing", "while it is claimed", "after viewing"] {
             let contents = contents(&database).await;
             // What is no secret is found, so the search looks where the data is.
             assert!(holds(&contents, b"marker-of-the-search"), "{moment}");
             assert_eq!(leaked(&contents, &secrets), None, "{moment}");
-            if moment == "before viewing" {
-                store.view(&read).await.unwrap();
+            match moment {
+                "before viewing" => {
+                    store.messages().view_message(view(&read, "")).await.unwrap();
+                    store.messages().view_message(view(&guarded, PASSPHRASE)).await.unwrap();
+                }
+                _ => drop(store.view(&unread).await),
             }
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod burn;
 pub(crate) mod config;
 pub(crate) mod healthcheck;
+pub(crate) mod keys;
 pub(crate) mod lookup;
 pub(crate) mod migrate;
 pub(crate) mod new;

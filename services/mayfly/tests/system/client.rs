@@ -3,7 +3,7 @@
 use mayfly_testkit::TestDatabase;
 use serde_json::Value;
 
-use crate::harness::{Layout, Options, System, run};
+use crate::harness::{Layout, Options, System, run, until};
 
 const GONE: i32 = 3;
 const REFUSED: i32 = 4;
@@ -116,4 +116,47 @@ async fn the_admin_token_is_printed_and_asked_for() {
     let refused = system.client(&["config", "list", "--admin-token", &"x".repeat(40)]).await;
     assert_eq!(refused.code, REFUSED);
     assert!(refused.err.contains("--admin-token"), "{}", refused.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_rotated_while_the_store_runs_and_retired() {
+    let system = system().await;
+    let data = system.data.display().to_string();
+    let keys = async |arguments: &[&str]| run(&[&["keys"], arguments, &["--data-dir", &data]].concat()).await;
+    let before = system.client(&["new", "before"]).await.out;
+    let first = keys(&["list", "--json"]).await.out;
+    let first = serde_json::from_str::<Value>(&first).unwrap()[0]["id"].as_str().unwrap().to_owned();
+    let rotate = keys(&["rotate", "--activate-in", "0s"]).await;
+    assert_eq!((rotate.code, rotate.out.trim().len()), (0, 16), "{}", rotate.err);
+    until("the store has the new key", async || system.processes[0].says("the keyring has changed")).await;
+    let list = keys(&["list"]).await.out;
+    assert!(list.lines().last().unwrap().contains(rotate.out.trim()) && list.contains("seals and opens"), "{list}");
+    let after = system.client(&["new", "after"]).await.out;
+    for (opener, text) in [(before, "before"), (after, "after")] {
+        assert_eq!(system.client(&["view", opener.trim()]).await.out, text);
+    }
+    let young = keys(&["retire", &first, "--database-url", system.database.url()]).await;
+    assert_eq!(young.code, REFUSED);
+    assert!(young.err.contains(&first) && young.err.contains("--force"), "{}", young.err);
+    let none = keys(&["retire", "--database-url", system.database.url(), "--json"]).await;
+    assert_eq!(none.out, "{\"retired\":[]}\n");
+    let forced = keys(&["retire", &first, "--force", "--database-url", system.database.url()]).await;
+    assert_eq!(forced.code, 0, "{}", forced.err);
+    assert_eq!(keys(&["retire", &first, "--database-url", system.database.url()]).await.code, GONE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passphrase_is_asked_for() {
+    let system = system().await;
+    let opener = system.client(&["new", "hello", "--passphrase", "right"]).await.out;
+    let (missing, wrong) = (
+        system.client(&["view", opener.trim()]).await,
+        system.client(&["view", opener.trim(), "--passphrase", "wrong"]).await,
+    );
+    assert_eq!((missing.code, wrong.code), (REFUSED, REFUSED));
+    assert!(missing.err.contains("--passphrase-file") && wrong.err.contains("nothing was consumed"));
+    let file = system.data.join("passphrase");
+    std::fs::write(&file, "right\n").unwrap();
+    let view = system.client(&["view", opener.trim(), "--passphrase-file", &file.display().to_string()]).await;
+    assert_eq!(view.out, "hello", "{}", view.err);
 }

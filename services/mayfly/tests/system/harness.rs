@@ -137,7 +137,7 @@ pub(crate) struct System {
     store_port: String,
     gateway_port: String,
     bot_port: String,
-    database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 /// What a test wants differently.

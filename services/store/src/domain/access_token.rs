@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_request_always_has_the_same_token() {
-        let (key, other) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let (key, other) = (Key::generate(None).unwrap(), Key::generate(None).unwrap());
         let request = |id| RequestId::parse(id).unwrap().unwrap();
         let one = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11");
         let another = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12");

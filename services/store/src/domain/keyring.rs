@@ -1,7 +1,8 @@
 //! The keyring: the store's own share of every seal, kept in a file outside the database and its backups.
 //!
-//! The file is JSON: `{"keys":[{"id":"…","key":"…"}]}`, oldest first. A key is 32 random bytes, written as 64 hexadecimal
-//! digits; its id is derived from it, so a wrong or damaged key shows at once.
+//! The file is JSON: `{"keys":[{"id":"…","key":"…","active_from":"…"}]}`, oldest first. A key is 32 random bytes, written as 64
+//! hexadecimal digits; its id is derived from it, so a wrong or damaged key shows at once. A key seals only from `active_from` on
+//! (always, when there is none), so that every store that shares the file has it by then; it opens from the start.
 
 use hkdf::Hkdf;
 use mayfly_bootstrap::Secret;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{EntropyError, random};
+use super::{EntropyError, Timestamp, random};
 
 const KEY_ID_DOMAIN: &[u8] = b"mayfly key id v1";
 
@@ -33,18 +34,19 @@ impl KeyId {
 pub(crate) struct Key {
     id: KeyId,
     bytes: KeyBytes,
+    active_from: Option<Timestamp>,
 }
 
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 struct KeyBytes([u8; 32]);
 
 impl Key {
-    pub(crate) fn generate() -> Result<Self, EntropyError> {
-        Ok(Self::new(&*random()?))
+    pub(crate) fn generate(active_from: Option<Timestamp>) -> Result<Self, EntropyError> {
+        Ok(Self::new(&*random()?, active_from))
     }
 
-    fn new(bytes: &[u8; 32]) -> Self {
-        let mut key = Self { id: KeyId(String::new()), bytes: KeyBytes(*bytes) };
+    fn new(bytes: &[u8; 32], active_from: Option<Timestamp>) -> Self {
+        let mut key = Self { id: KeyId(String::new()), bytes: KeyBytes(*bytes), active_from };
         let mut id = [0; 8];
         key.derive(&[], &[KEY_ID_DOMAIN], &mut id);
         key.id = KeyId(hex::encode(id));
@@ -53,6 +55,11 @@ impl Key {
 
     pub(crate) fn id(&self) -> &KeyId {
         &self.id
+    }
+
+    /// Since when it seals; `None`: always.
+    pub(crate) fn active_from(&self) -> Option<Timestamp> {
+        self.active_from
     }
 
     /// Fills `output` from this key, `secret` and the parts of `info`: HKDF-SHA256 (RFC 5869) with the key as salt.
@@ -72,7 +79,7 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// The keys of a store, oldest first and never empty. The newest seals; all open.
+/// The keys of a store, oldest first and never empty. The newest active one seals; all open.
 #[derive(Clone, Debug)]
 pub(crate) struct Keyring {
     older: Vec<Key>,
@@ -100,7 +107,7 @@ impl Keyring {
     ///
     /// When the operating system gives no randomness.
     pub(crate) fn generate() -> Result<Self, EntropyError> {
-        Ok(Self { older: Vec::new(), newest: Key::generate()? })
+        Ok(Self { older: Vec::new(), newest: Key::generate(None)? })
     }
 
     /// Reads what a keyring file holds.
@@ -122,9 +129,26 @@ impl Keyring {
         Secret::new(serde_json::to_string_pretty(&KeyringFile { keys }).unwrap_or_default())
     }
 
-    /// The key that seals.
-    pub(crate) fn newest(&self) -> &Key {
-        &self.newest
+    /// The key that seals at the time `now`; the oldest when none is active yet.
+    pub(crate) fn sealing(&self, now: Timestamp) -> &Key {
+        let is_active = |key: &&Key| key.active_from.is_none_or(|active_from| active_from <= now);
+        let newest_active = std::iter::once(&self.newest).chain(self.older.iter().rev()).find(is_active);
+        newest_active.or(self.older.first()).unwrap_or(&self.newest)
+    }
+
+    /// This keyring and a newer key.
+    pub(crate) fn with(mut self, key: Key) -> Self {
+        self.older.push(std::mem::replace(&mut self.newest, key));
+        self
+    }
+
+    /// This keyring without the key named `id`; `None` when nothing would be left.
+    pub(crate) fn without(mut self, id: &KeyId) -> Option<Self> {
+        self.older.retain(|key| key.id() != id);
+        if self.newest.id() == id {
+            self.newest = self.older.pop()?;
+        }
+        Some(self)
     }
 
     /// All keys, oldest first.
@@ -147,17 +171,21 @@ struct KeyringFile {
 struct KeyEntry {
     id: String,
     key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active_from: Option<String>,
 }
 
 impl KeyEntry {
     fn of(key: &Key) -> Self {
-        Self { id: key.id.0.clone(), key: hex::encode(key.bytes.0) }
+        let active_from = key.active_from.map(|time| time.to_string());
+        Self { id: key.id.0.clone(), key: hex::encode(key.bytes.0), active_from }
     }
 
     fn parse(&self) -> Result<Key, InvalidKeyring> {
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(&self.key, bytes.as_mut_slice()).map_err(|_| InvalidKeyring::Malformed)?;
-        let key = Key::new(&bytes);
+        let active_from = self.active_from.as_deref().map(str::parse).transpose();
+        let key = Key::new(&bytes, active_from.map_err(|_| InvalidKeyring::Malformed)?);
         if key.id.0 == self.id { Ok(key) } else { Err(InvalidKeyring::Damaged) }
     }
 }
@@ -170,8 +198,25 @@ mod tests {
     fn a_keyring_survives_its_file() {
         let keyring = Keyring::generate().unwrap();
         let read = Keyring::from_json(&keyring.to_json()).unwrap();
-        assert_eq!(read.newest().id(), keyring.newest().id());
-        assert_eq!(read.newest().bytes.0, keyring.newest().bytes.0);
+        assert_eq!(read.newest.id(), keyring.newest.id());
+        assert_eq!(read.newest.bytes.0, keyring.newest.bytes.0);
+    }
+
+    #[test]
+    fn the_newest_active_key_seals() {
+        let at = Timestamp::from_micros;
+        let first = Keyring::generate().unwrap();
+        let keyring =
+            first.clone().with(Key::generate(Some(at(10))).unwrap()).with(Key::generate(Some(at(20))).unwrap());
+        let keyring = Keyring::from_json(&keyring.to_json()).unwrap();
+        let ids: Vec<_> = keyring.keys().map(Key::id).cloned().collect();
+        for (now, sealing) in [(0, 0), (9, 0), (10, 1), (19, 1), (20, 2)] {
+            assert_eq!(keyring.sealing(at(now)).id(), &ids[sealing], "{now}");
+        }
+        let left = keyring.clone().without(&ids[0]).unwrap();
+        assert_eq!(left.sealing(at(0)).id(), &ids[1], "something has to");
+        assert_eq!(left.keys().count(), 2);
+        assert!(first.without(&ids[0]).is_none(), "a keyring is never empty");
     }
 
     #[test]

@@ -22,6 +22,6 @@ pub(crate) use message::{Limits, Lookup, MessageId, MessageText, RequestId, View
 pub use message::{Outcome, Receipt};
 pub(crate) use passphrase::{CallerTag, Passphrase, PassphraseKey, PassphraseSalt, TryLimits};
 pub(crate) use seal::{
-    ClaimSeal, MessageSeal, SealError, Unreadable, Verifier, open_config_secret, seal_config_secret,
+    ClaimSeal, MessageSeal, SealError, Unreadable, Verifier, config_secret_key, open_config_secret, seal_config_secret,
 };
 pub use time::{Clock, Lifetime, SystemClock, Timestamp};

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_caller_has_another_tag_for_every_message() {
-        let key = Key::generate().unwrap();
+        let key = Key::generate(None).unwrap();
         let (token, other) = (AccessToken::generate().unwrap(), AccessToken::generate().unwrap());
         assert_eq!(CallerTag::new(&key, &token, "10.0.0.1"), CallerTag::new(&key, &token, "10.0.0.1"));
         assert_ne!(CallerTag::new(&key, &token, "10.0.0.1"), CallerTag::new(&key, &token, "10.0.0.2"));

@@ -185,13 +185,18 @@ fn open_text(key: &[u8; 32], sealed: &[u8], associated_data: &[u8]) -> Result<Me
     unpad(&decrypt(key, sealed, associated_data)?).map(MessageText::unsealed)
 }
 
-/// Seals the app config secret called `name` with the newest key of the keyring.
-pub(crate) fn seal_config_secret(keyring: &Keyring, name: &str, secret: &str) -> Result<Vec<u8>, SealError> {
-    let key = keyring.newest();
+/// Seals the app config secret called `name` with `key`.
+pub(crate) fn seal_config_secret(key: &Key, name: &str, secret: &str) -> Result<Vec<u8>, SealError> {
     let nonce = random::<NONCE_BYTES>()?;
     let ciphertext = encrypt(&config_key(key), &nonce, &pad(secret), &config_associated_data(name, key.id()))?;
     let key_id = hex::decode(key.id().as_str()).unwrap_or_default();
     Ok([&[VERSION], key_id.as_slice(), nonce.as_slice(), &ciphertext].concat())
+}
+
+/// The name of the key that an app config secret is sealed with.
+pub(crate) fn config_secret_key(sealed: &[u8]) -> Option<KeyId> {
+    let (key_id, _) = sealed.strip_prefix(&[VERSION])?.split_at_checked(KEY_ID_BYTES)?;
+    Some(KeyId::from_column(hex::encode(key_id)))
 }
 
 /// Opens what [`seal_config_secret`] made under the same name, with whichever key made it.

@@ -14,7 +14,7 @@ fn text(text: &str) -> MessageText {
 }
 
 fn seal() -> MessageSeal {
-    MessageSeal::new(&Key::generate().unwrap(), &AccessToken::generate().unwrap(), None)
+    MessageSeal::new(&Key::generate(None).unwrap(), &AccessToken::generate().unwrap(), None)
 }
 
 #[test]
@@ -28,10 +28,10 @@ fn a_text_comes_back_byte_for_byte() {
 
 #[test]
 fn another_token_or_another_key_opens_nothing() {
-    let (key, token) = (Key::generate().unwrap(), AccessToken::generate().unwrap());
+    let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
     let sealed = MessageSeal::new(&key, &token, None).seal(&text("hello"), EXPIRY).unwrap();
     let other_token = MessageSeal::new(&key, &AccessToken::generate().unwrap(), None);
-    let other_key = MessageSeal::new(&Key::generate().unwrap(), &token, None);
+    let other_key = MessageSeal::new(&Key::generate(None).unwrap(), &token, None);
     assert_eq!(other_token.open(&sealed, EXPIRY), Err(Unreadable));
     assert_eq!(other_key.open(&sealed, EXPIRY), Err(Unreadable));
     assert!(other_key.verifier() != MessageSeal::new(&key, &token, None).verifier());
@@ -69,7 +69,7 @@ fn short_texts_all_have_one_size_and_long_ones_grow_little() {
 #[test]
 fn config_secrets_open_with_an_older_key_but_not_under_another_name() {
     let keyring = Keyring::generate().unwrap();
-    let sealed = seal_config_secret(&keyring, "bot_token", "12:abc").unwrap();
+    let sealed = seal_config_secret(keyring.sealing(Timestamp::from_micros(0)), "bot_token", "12:abc").unwrap();
     assert_eq!(open_config_secret(&keyring, "bot_token", &sealed).unwrap().as_str(), "12:abc");
     assert_eq!(open_config_secret(&keyring, "api_hash", &sealed), Err(Unreadable));
     assert_eq!(open_config_secret(&Keyring::generate().unwrap(), "bot_token", &sealed), Err(Unreadable));
@@ -77,7 +77,7 @@ fn config_secrets_open_with_an_older_key_but_not_under_another_name() {
 
 #[test]
 fn a_passphrase_is_part_of_the_seal() {
-    let (key, token) = (Key::generate().unwrap(), AccessToken::generate().unwrap());
+    let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
     let salt = PassphraseSalt::generate().unwrap();
     let stretched =
         |text: &str| PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), salt).unwrap();
@@ -93,7 +93,7 @@ fn a_passphrase_is_part_of_the_seal() {
 
 #[test]
 fn a_claimed_text_opens_for_its_reader_alone() {
-    let (key, token) = (Key::generate().unwrap(), AccessToken::generate().unwrap());
+    let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
     let view_id = |id| ViewId::parse(id).unwrap().unwrap();
     let mine = view_id("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11");
     let other = view_id("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12");

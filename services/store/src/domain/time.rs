@@ -40,6 +40,15 @@ impl Timestamp {
     }
 }
 
+/// RFC 3339.
+impl FromStr for Timestamp {
+    type Err = chrono::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        DateTime::parse_from_rfc3339(text).map(|time| Self(time.timestamp_micros()))
+    }
+}
+
 /// RFC 3339 in UTC with microseconds.
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

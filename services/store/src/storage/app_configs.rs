@@ -19,9 +19,10 @@ use super::{
 use crate::{
     StoreError,
     domain::{
-        ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, Clock, Keyring, NewAppConfig, SealError,
-        SessionName, Timestamp, Unreadable, open_config_secret, seal_config_secret,
+        ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, Clock, Key, KeyId, Keyring, NewAppConfig,
+        SealError, SessionName, Timestamp, Unreadable, config_secret_key, open_config_secret, seal_config_secret,
     },
+    keys::SharedKeyring,
 };
 
 const API_HASH: &str = "api_hash";
@@ -32,7 +33,7 @@ const BOT_TOKEN: &str = "bot_token";
 pub(crate) struct AppConfigs {
     readers: DatabaseConnection,
     writer: Arc<Mutex<WriteConnection>>,
-    keyring: Arc<Keyring>,
+    keyring: SharedKeyring,
     clock: Arc<dyn Clock>,
     changes: watch::Sender<()>,
 }
@@ -68,7 +69,7 @@ impl AppConfigs {
     pub(crate) fn open(
         database: &Database,
         readers: DatabaseConnection,
-        keyring: Arc<Keyring>,
+        keyring: SharedKeyring,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let writer = Arc::new(Mutex::new(WriteConnection::new(database.clone())));
@@ -211,7 +212,7 @@ impl AppConfigs {
     }
 
     fn seal(&self, name: &str, secret: &str) -> Result<Vec<u8>, SealError> {
-        seal_config_secret(&self.keyring, name, secret)
+        seal_config_secret(self.keyring.load().sealing(self.clock.now()), name, secret)
     }
 
     fn unseal(&self, row: app_configs::Model) -> Result<AppConfig, Refusal> {
@@ -225,7 +226,8 @@ impl AppConfigs {
             sealed_bot_token,
             update_time,
         } = row;
-        let open = |name, sealed: &[u8]| open_config_secret(&self.keyring, name, sealed);
+        let keyring = self.keyring.load();
+        let open = |name, sealed: &[u8]| open_config_secret(&keyring, name, sealed);
         Ok(AppConfig {
             id: AppConfigId::from_column(id),
             settings: NewAppConfig {
@@ -254,4 +256,34 @@ fn refuse(refusal: Refusal) -> StoreError {
             StoreError::Internal
         }
     }
+}
+
+/// Seals all secrets that were sealed with the key named `id` with `successor` instead.
+pub(super) async fn seal_anew(
+    transaction: &DatabaseTransaction,
+    keyring: &Keyring,
+    id: &KeyId,
+    successor: &Key,
+) -> Result<(), DbErr> {
+    let seal_anew = |name, sealed: &[u8]| {
+        let secret = open_config_secret(keyring, name, sealed).map_err(|error| DbErr::Custom(error.to_string()))?;
+        seal_config_secret(successor, name, &secret).map_err(|error| DbErr::Custom(error.to_string()))
+    };
+    for row in app_configs::Entity::find().all(transaction).await? {
+        let [sealed_api_hash, sealed_bot_token] =
+            [(API_HASH, &row.sealed_api_hash), (BOT_TOKEN, &row.sealed_bot_token)].map(|(name, sealed)| {
+                (config_secret_key(sealed).as_ref() == Some(id)).then(|| seal_anew(name, sealed))
+            });
+        let mut row: app_configs::ActiveModel = row.into();
+        if let Some(sealed) = sealed_api_hash {
+            row.sealed_api_hash = Set(sealed?);
+        }
+        if let Some(sealed) = sealed_bot_token {
+            row.sealed_bot_token = Set(sealed?);
+        }
+        if row.is_changed() {
+            row.update(transaction).await?;
+        }
+    }
+    Ok(())
 }

@@ -16,9 +16,10 @@ use super::{
 use crate::{
     StoreError,
     domain::{
-        AccessToken, CallerTag, ClaimSeal, Clock, KeyId, Keyring, Lookup, MessageId, MessageSeal, MessageText, Outcome,
-        Passphrase, PassphraseSalt, Receipt, RequestId, SealError, Timestamp, TryLimits, ViewId,
+        AccessToken, CallerTag, ClaimSeal, Clock, Key, KeyId, Keyring, Lookup, MessageId, MessageSeal, MessageText,
+        Outcome, Passphrase, PassphraseSalt, Receipt, RequestId, SealError, Timestamp, TryLimits, ViewId,
     },
+    keys::SharedKeyring,
     stretcher::Stretcher,
 };
 
@@ -30,7 +31,7 @@ const SWEEP_LIMIT: u64 = 500;
 pub(crate) struct Messages {
     readers: DatabaseConnection,
     writer: Writer,
-    keyring: Arc<Keyring>,
+    keyring: SharedKeyring,
     clock: Arc<dyn Clock>,
     stretcher: Stretcher,
     times: Retention,
@@ -88,7 +89,7 @@ impl Messages {
     pub(crate) fn open(
         database: &Database,
         readers: DatabaseConnection,
-        keyring: Arc<Keyring>,
+        keyring: SharedKeyring,
         clock: Arc<dyn Clock>,
         times: Retention,
     ) -> Self {
@@ -98,12 +99,13 @@ impl Messages {
 
     /// Seals and stores a message; a repeated request finds the message of the first.
     pub(crate) async fn insert(&self, message: NewMessage) -> Result<Stored, StoreError> {
-        let key = self.keyring.newest();
+        let keyring = self.keyring.load();
+        let key = keyring.sealing(message.create_time);
         let token = match message.request {
             None => AccessToken::generate().map_err(|error| cannot_seal(&error.into()))?,
             Some(request) => AccessToken::for_request(key, request, message.text.as_str(), message.passphrase.as_ref()),
         };
-        if let Some(earlier) = self.stored_under_older_key(&message).await? {
+        if let Some(earlier) = self.stored_under_another_key(&keyring, key, &message).await? {
             return Ok(earlier);
         }
         let passphrase = match message.passphrase {
@@ -210,11 +212,11 @@ impl Messages {
 
     /// What `token` makes of each key: the message says only after it was found which one it was sealed with.
     fn seals(&self, token: &AccessToken) -> Vec<MessageSeal> {
-        self.keyring.keys().map(|key| MessageSeal::new(key, token, None)).collect()
+        self.keyring.load().keys().map(|key| MessageSeal::new(key, token, None)).collect()
     }
 
     fn claims(&self, token: &AccessToken, view_id: ViewId) -> Vec<ClaimSeal> {
-        self.keyring.keys().map(|key| ClaimSeal::new(key, token, view_id)).collect()
+        self.keyring.load().keys().map(|key| ClaimSeal::new(key, token, view_id)).collect()
     }
 
     /// The seal that the passphrase makes, if the message has one and one was given. The try is counted before it is made.
@@ -224,7 +226,8 @@ impl Messages {
         let Some((key_id, salt)) = protected.map_err(|error| report("looking for a passphrase", &error))? else {
             return Ok(None);
         };
-        let Some(key) = self.keyring.key(&key_id) else { return Ok(None) };
+        let keyring = self.keyring.load();
+        let Some(key) = keyring.key(&key_id) else { return Ok(None) };
         let passphrase_try = PassphraseTry {
             id: view.id,
             verifier: MessageSeal::new(key, &view.token, None).verifier(),
@@ -255,10 +258,15 @@ impl Messages {
         }))
     }
 
-    /// A request that was made first before the newest key was added has its token from an older one.
-    async fn stored_under_older_key(&self, message: &NewMessage) -> Result<Option<Stored>, StoreError> {
+    /// A request that was made first before `sealing` became the key to seal with has its token from another one.
+    async fn stored_under_another_key(
+        &self,
+        keyring: &Keyring,
+        sealing: &Key,
+        message: &NewMessage,
+    ) -> Result<Option<Stored>, StoreError> {
         let Some(request) = message.request else { return Ok(None) };
-        for key in self.keyring.keys().filter(|key| key.id() != self.keyring.newest().id()) {
+        for key in keyring.keys().filter(|key| key.id() != sealing.id()) {
             let token = AccessToken::for_request(key, request, message.text.as_str(), message.passphrase.as_ref());
             let verifier = MessageSeal::new(key, &token, None).verifier().to_column();
             let found = self.find_created(verifier).await.map_err(|error| report("looking for a request", &error))?;

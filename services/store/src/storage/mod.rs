@@ -17,4 +17,4 @@ pub(crate) use app_configs::AppConfigs;
 pub use database::{Database, DatabaseError};
 pub(crate) use messages::{Messages, NewMessage, Retention, Stored, View, Viewed};
 pub use sealing_keys::KeyringMismatch;
-pub(crate) use sealing_keys::claim_database;
+pub(crate) use sealing_keys::{KeyRetirement, claim_database};

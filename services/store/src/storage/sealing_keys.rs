@@ -1,17 +1,20 @@
-//! Whether a keyring fits a database: a database remembers the names of the keys it was sealed with.
+//! The keys of a database: it remembers the names of those it was sealed with, so a keyring either fits or does not.
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait as _, DbBackend, EntityTrait as _, sea_query::OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, sea_query::OnConflict,
+};
 
 use super::{
     database::{Database, WriteConnection},
-    entities::sealing_keys,
+    entities::{claims, messages, sealing_keys},
     failure::report,
 };
 use crate::{
     StoreError,
-    domain::{Keyring, Timestamp},
+    domain::{Key, KeyId, Keyring, Timestamp},
 };
 
 /// The keyring lacks keys that this database was sealed with.
@@ -65,4 +68,64 @@ pub(crate) async fn claim_database(
     .map_err(|error| report("checking the keyring", &error));
     connection.discard();
     claimed
+}
+
+/// The end of one key, as far as the database is concerned.
+pub(crate) struct KeyRetirement<'call> {
+    database: &'call Database,
+    id: &'call KeyId,
+}
+
+impl<'call> KeyRetirement<'call> {
+    pub(crate) fn new(database: &'call Database, id: &'call KeyId) -> Self {
+        Self { database, id }
+    }
+
+    /// Seals app configs anew that need the key, with `successor`. Messages that need it are in the way, `Ok(Err(how many))`,
+    /// or with `force` erased.
+    pub(crate) async fn prepare(
+        &self,
+        keyring: &Keyring,
+        successor: &Key,
+        force: bool,
+    ) -> Result<Result<(), u64>, StoreError> {
+        let prepared = self.transact(async |transaction| {
+            let id = self.id.as_str();
+            let messages = messages::Entity::find().filter(messages::Column::KeyId.eq(id)).count(transaction).await?
+                + claims::Entity::find().filter(claims::Column::KeyId.eq(id)).count(transaction).await?;
+            if messages > 0 && !force {
+                return Ok(Err(messages));
+            }
+            messages::Entity::delete_many().filter(messages::Column::KeyId.eq(id)).exec(transaction).await?;
+            claims::Entity::delete_many().filter(claims::Column::KeyId.eq(id)).exec(transaction).await?;
+            super::app_configs::seal_anew(transaction, keyring, self.id, successor).await?;
+            Ok(Ok(()))
+        });
+        prepared.await
+    }
+
+    /// Forgets that the database was sealed with the key; answers whether it knew.
+    pub(crate) async fn forget(&self) -> Result<bool, StoreError> {
+        let forgotten = self.transact(async |transaction| {
+            let forget = sealing_keys::Entity::delete_many().filter(sealing_keys::Column::KeyId.eq(self.id.as_str()));
+            Ok(forget.exec(transaction).await?.rows_affected > 0)
+        });
+        forgotten.await
+    }
+
+    async fn transact<T>(
+        &self,
+        work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, DbErr>,
+    ) -> Result<T, StoreError> {
+        let mut connection = WriteConnection::new(self.database.clone());
+        let done = async {
+            let transaction = connection.begin().await?;
+            let done = work(&transaction).await?;
+            transaction.commit().await?;
+            Ok(done)
+        };
+        let done = done.await.map_err(|error| report("retiring a key", &error));
+        connection.discard();
+        done
+    }
 }

@@ -1,0 +1,124 @@
+//! `mayfly keys`: the keys that texts are sealed with. Works on the keyring's file, beside running stores.
+
+use std::time::Duration;
+
+use mayfly_store::{
+    DataSettings, DatabaseSettings, KeyInfo, KeyringFile, KeyringSettings, KeysError, LifetimeSettings, SystemClock,
+};
+use serde_json::{Value, json};
+
+use super::print::PrintSettings;
+use crate::exit::Failure;
+
+/// What `mayfly keys` is called with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeysSettings {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// List the keys, oldest first.
+    List(Keyring),
+    /// Add a key for new messages; prints its id. Old links go on working.
+    Rotate(RotateSettings),
+    /// Destroy keys that are no longer needed: no old backup opens with them any more, link or not.
+    Retire(RetireSettings),
+}
+
+#[derive(Debug, clap::Args)]
+struct Keyring {
+    #[command(flatten)]
+    data: DataSettings,
+    #[command(flatten)]
+    keyring: KeyringSettings,
+    #[command(flatten)]
+    print: PrintSettings,
+}
+
+#[derive(Debug, clap::Args)]
+struct RotateSettings {
+    /// When the new key begins to seal. By then every store must have the file; stores look at theirs every five seconds.
+    #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    activate_in: Duration,
+    #[command(flatten)]
+    keyring: Keyring,
+}
+
+#[derive(Debug, clap::Args)]
+struct RetireSettings {
+    /// Which key. [default: all that were replaced longer ago than the longest lifetime, --max-ttl]
+    id: Option<String>,
+    /// Retire it although messages need it, which are erased, or backups may be of use.
+    #[arg(long, requires = "id")]
+    force: bool,
+    #[command(flatten)]
+    database: DatabaseSettings,
+    #[command(flatten)]
+    lifetimes: LifetimeSettings,
+    #[command(flatten)]
+    keyring: Keyring,
+}
+
+impl Keyring {
+    fn file(&self) -> KeyringFile {
+        self.keyring.file(&self.data)
+    }
+}
+
+pub(crate) async fn run(settings: KeysSettings) -> Result<(), Failure> {
+    match settings.action {
+        Action::List(keyring) => list(&keyring),
+        Action::Rotate(settings) => rotate(&settings),
+        Action::Retire(settings) => retire(settings).await,
+    }
+}
+
+fn list(keyring: &Keyring) -> Result<(), Failure> {
+    let keys = keyring.file().list(&SystemClock)?;
+    let lines: Vec<_> = keys.iter().map(to_text).collect();
+    keyring.print.print(&keys.iter().map(to_json).collect(), &lines.join("\n"))
+}
+
+fn rotate(settings: &RotateSettings) -> Result<(), Failure> {
+    let key = settings.keyring.file().rotate(&SystemClock, settings.activate_in)?;
+    settings.keyring.print.print(&to_json(&key), &key.id)
+}
+
+async fn retire(settings: RetireSettings) -> Result<(), Failure> {
+    let RetireSettings { id, force, database, lifetimes, keyring } = settings;
+    let database = database.database(&keyring.data).map_err(Failure::failed)?;
+    let (file, longest) = (keyring.file(), lifetimes.longest());
+    let ids = match id {
+        Some(id) => vec![id],
+        None => file.old_enough(longest, &SystemClock)?,
+    };
+    for id in &ids {
+        file.retire(&database, id, longest, &SystemClock, force).await?;
+    }
+    let text = if ids.is_empty() { "no key is old enough to be retired".to_owned() } else { ids.join("\n") };
+    keyring.print.print(&json!({ "retired": ids }), &text)
+}
+
+fn to_json(key: &KeyInfo) -> Value {
+    json!({ "id": key.id, "active_from": key.active_from.map(|time| time.to_string()), "is_sealing": key.is_sealing })
+}
+
+fn to_text(key: &KeyInfo) -> String {
+    let since = key.active_from.map_or_else(|| "the beginning".to_owned(), |time| time.to_string());
+    let what = if key.is_sealing { "seals and opens" } else { "opens" };
+    format!("{}  active from {since}  {what}", key.id)
+}
+
+impl From<KeysError> for Failure {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Unknown { .. } => Self::gone(error),
+            KeysError::InUse { .. } | KeysError::TooYoung { .. } | KeysError::StillNeeded { .. } => {
+                Self::refused(error)
+            }
+            _ => Self::failed(error),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Keys over their life: rotated while stores run, retired when nothing needs them, and then out of every backup's reach.
+
+#![cfg(test)]
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use clap::Parser as _;
+use mayfly_bootstrap::Secret;
+use mayfly_contracts::{
+    Situation,
+    config::{AppConfig, CreateAppConfigRequest, GetLastActiveAppConfigRequest},
+    error::ErrorReason,
+    message::CreateMessageRequest,
+};
+use mayfly_store::{Database, KeyringFile, KeysError, Lifetime, OpenSettings};
+use mayfly_testkit::{ADMIN_TOKEN, TestDatabase, TestStore, bearer, on_each_database};
+use sea_orm::{ConnectionTrait as _, Statement};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+const LONGEST: Lifetime = Lifetime::Limited(Duration::from_secs(90 * 86_400));
+const REQUEST_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
+
+#[derive(clap::Parser)]
+struct Arguments {
+    #[command(flatten)]
+    open: OpenSettings,
+}
+
+fn path(database: &TestDatabase) -> PathBuf {
+    database.folder().join("data/keyring.json")
+}
+
+fn file(database: &TestDatabase) -> KeyringFile {
+    let data = database.folder().join("data").display().to_string();
+    let Arguments { open } = Arguments::parse_from(["store", "--data-dir", &data]);
+    open.store.keyring.file(&open.data)
+}
+
+fn database_of(database: &TestDatabase) -> Database {
+    Database::at(Secret::new(database.url().to_owned())).unwrap()
+}
+
+async fn retire(store: &TestStore, id: &str, force: bool) -> Result<(), KeysError> {
+    let database = database_of(&store.database);
+    file(&store.database).retire(&database, id, LONGEST, &store.clock, force).await
+}
+
+/// A store with a second key that seals by now. Answers the ids of both.
+async fn rotated(store: &TestStore) -> [String; 2] {
+    let first = file(&store.database).list(&store.clock).unwrap().remove(0).id;
+    let second = file(&store.database).rotate(&store.clock, MINUTE).unwrap().id;
+    assert!(store.store.reload_keyring().await.unwrap());
+    store.clock.advance(MINUTE);
+    [first, second]
+}
+
+async fn key_of_newest_message(database: &TestDatabase) -> String {
+    let connection = database.connect().await.unwrap();
+    let newest = "SELECT key_id FROM messages ORDER BY id DESC LIMIT 1";
+    let newest = Statement::from_string(connection.get_database_backend(), newest);
+    connection.query_one_raw(newest).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+on_each_database! {
+    async fn a_new_key_seals_when_its_time_comes_and_old_links_go_on_working(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let before = store.create("before").await.unwrap();
+        let [first, second] = {
+            let first = file(&database).list(&store.clock).unwrap().remove(0).id;
+            [first, file(&database).rotate(&store.clock, MINUTE).unwrap().id]
+        };
+        assert!(store.store.reload_keyring().await.unwrap());
+        assert!(!store.store.reload_keyring().await.unwrap(), "nothing new");
+        let meanwhile = store.create("meanwhile").await.unwrap();
+        assert_eq!(key_of_newest_message(&database).await, first, "not yet: another store may not have it");
+        store.clock.advance(MINUTE);
+        let after = store.create("after").await.unwrap();
+        assert_eq!(key_of_newest_message(&database).await, second);
+        let other = TestStore::open_with(database.clone(), store.clock.clone(), &[]).await.unwrap();
+        for (message, text) in [(before, "before"), (meanwhile, "meanwhile"), (after, "after")] {
+            assert_eq!(other.view(&message).await.unwrap().text, text);
+        }
+        let listed: Vec<_> = file(&database).list(&store.clock).unwrap().into_iter().map(|key| (key.id, key.is_sealing)).collect();
+        assert_eq!(listed, [(first, false), (second, true)]);
+    }
+
+    async fn a_creation_repeated_after_a_rotation_finds_its_message(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let request = || CreateMessageRequest { text: "hello".into(), request_id: REQUEST_ID.into(), ..Default::default() };
+        let message = store.create_with(request()).await.unwrap();
+        rotated(&store).await;
+        assert_eq!(store.create_with(request()).await.unwrap(), message);
+        store.view(&message).await.unwrap();
+        assert_eq!(store.create_with(request()).await.unwrap().id, message.id, "also from its receipt");
+    }
+
+    async fn a_key_is_retired_when_nothing_needs_it(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let [first, second] = rotated(&store).await;
+        assert!(matches!(retire(&store, &second, true).await, Err(KeysError::InUse { .. })));
+        assert!(matches!(retire(&store, "0000000000000000", false).await, Err(KeysError::Unknown { .. })));
+        assert!(matches!(retire(&store, &first, false).await, Err(KeysError::TooYoung { .. })));
+        assert!(file(&database).old_enough(LONGEST, &store.clock).unwrap().is_empty());
+        store.clock.advance(90 * DAY);
+        assert_eq!(file(&database).old_enough(LONGEST, &store.clock).unwrap(), std::slice::from_ref(&first));
+        assert!(matches!(retire(&store, &first, false).await, Err(KeysError::StillNeeded { messages: 1, .. })));
+        store.store.sweep().await.unwrap();
+        retire(&store, &first, false).await.unwrap();
+        assert!(store.store.reload_keyring().await.unwrap());
+        assert_eq!(Situation::of(&store.view(&message).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
+        let clock = store.clock.clone();
+        drop(store);
+        let store = TestStore::open_with(database, clock, &[]).await.unwrap();
+        let message = store.create("goes on").await.unwrap();
+        assert_eq!(store.view(&message).await.unwrap().text, "goes on");
+    }
+
+    async fn force_erases_what_needs_the_key(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let [first, _] = rotated(&store).await;
+        let kept = store.create("kept").await.unwrap();
+        retire(&store, &first, true).await.unwrap();
+        store.store.reload_keyring().await.unwrap();
+        assert_eq!(Situation::of(&store.view(&message).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
+        assert_eq!(store.view(&kept).await.unwrap().text, "kept");
+    }
+
+    async fn app_configs_outlive_the_key_they_were_sealed_with(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let app_config = AppConfig {
+            session_name: "bot".into(),
+            api_id: 1,
+            api_hash: "hash".into(),
+            bot_token: "1:AAH".into(),
+            ..AppConfig::default()
+        };
+        let request = CreateAppConfigRequest { app_config: Some(app_config) };
+        store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
+        let [first, _] = rotated(&store).await;
+        retire(&store, &first, true).await.unwrap();
+        store.store.reload_keyring().await.unwrap();
+        let request = bearer(ADMIN_TOKEN, GetLastActiveAppConfigRequest {});
+        let last = store.configs().get_last_active_app_config(request).await.unwrap();
+        let config = last.into_inner().app_config.unwrap();
+        assert_eq!((config.api_hash.as_str(), config.bot_token.as_str()), ("hash", "1:AAH"));
+    }
+
+    async fn a_retirement_that_was_cut_short_can_be_finished(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let [first, _] = rotated(&store).await;
+        let with_both = fs::read(path(&database)).unwrap();
+        retire(&store, &first, true).await.unwrap();
+        let with_one = fs::read(path(&database)).unwrap();
+        // As if the database had not forgotten the key yet.
+        fs::write(path(&database), with_both).unwrap();
+        assert!(!store.store.reload_keyring().await.unwrap());
+        let clock = store.clock.clone();
+        drop(store);
+        drop(TestStore::open_with(database.clone(), clock.clone(), &[]).await.unwrap());
+        fs::write(path(&database), with_one).unwrap();
+        assert!(TestStore::open_with(database.clone(), clock.clone(), &[]).await.is_err(), "the database asks for the key");
+        file(&database).retire(&database_of(&database), &first, LONGEST, &clock, false).await.unwrap();
+        TestStore::open_with(database, clock, &[]).await.unwrap();
+    }
+
+    async fn a_store_goes_on_with_its_keys_when_the_file_is_spoiled(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let keyring = fs::read(path(&database)).unwrap();
+        for content in [&b"{}"[..], b"", &keyring[..keyring.len() / 2]] {
+            fs::write(path(&database), content).unwrap();
+            assert!(store.store.reload_keyring().await.is_err());
+        }
+        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+    }
+}
+
+/// The point of it all: a backup from before, the link, and all of today's files open nothing.
+#[tokio::test]
+async fn an_old_backup_with_an_old_link_opens_nothing_after_its_key_was_retired() {
+    let database = TestDatabase::sqlite().unwrap();
+    let store = TestStore::open(database.clone()).await.unwrap();
+    let message = store.create("hello").await.unwrap();
+    let backup = TestDatabase::sqlite().unwrap();
+    let copy = |from: &TestDatabase, to: &TestDatabase| {
+        for name in ["mayfly.db", "mayfly.db-wal"] {
+            fs::copy(from.folder().join(name), to.folder().join(name)).unwrap();
+        }
+    };
+    copy(&database, &backup);
+    let keyring = ["--keyring", &path(&database).display().to_string()].map(str::to_owned);
+    let keyring = keyring.each_ref().map(String::as_str);
+
+    // Control: while the key is there, the backup and the link open the message.
+    let control = TestDatabase::sqlite().unwrap();
+    copy(&backup, &control);
+    let restored = TestStore::open_with(control, store.clock.clone(), &keyring).await.unwrap();
+    assert_eq!(restored.view(&message).await.unwrap().text, "hello");
+
+    assert_eq!(store.view(&message).await.unwrap().text, "hello");
+    let [first, _] = rotated(&store).await;
+    store.clock.advance(90 * DAY);
+    store.store.sweep().await.unwrap();
+    retire(&store, &first, false).await.unwrap();
+    let refused = TestStore::open_with(backup.clone(), store.clock.clone(), &keyring).await.err().unwrap();
+    assert!(refused.to_string().contains("does not fit this database"), "{refused}");
+    let forget = "DELETE FROM sealing_keys; UPDATE messages SET expire_time = NULL";
+    backup.connect().await.unwrap().execute_unprepared(forget).await.unwrap();
+    let forced = TestStore::open_with(backup, store.clock.clone(), &keyring).await.unwrap();
+    assert_eq!(Situation::of(&forced.view(&message).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
+}
