@@ -20,7 +20,20 @@ build: need-cargo ## Build the program: target/release/mayfly
 
 .PHONY: test
 test: need-cargo ## Run all tests, on SQLite and on a throw-away PostgreSQL
+	scripts/need-test-tools
 	scripts/with-postgres cargo test --workspace --locked
+
+# How often each fault strikes.
+ROUNDS := 200
+HISTORIES := $(CURDIR)/target/faults
+
+.PHONY: faults
+faults: need-cargo ## Break everything, ROUNDS=200 times each, and judge whether messages were lost or read twice
+	scripts/need-test-tools
+	rm -rf $(HISTORIES) && mkdir -p $(HISTORIES)
+	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) \
+		scripts/with-postgres cargo test --locked --package mayfly --test system faults -- --test-threads 2
+	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl
 
 .PHONY: check
 check: fmt-check clippy doc lint-proto ## Check format, lints, documentation and contracts

@@ -53,14 +53,15 @@ pub struct Load<T> {
     next_message: AtomicU64,
     next_target: AtomicU64,
     answered: AtomicU64,
+    unanswered: AtomicU64,
 }
 
 impl<T: Target> Load<T> {
     /// Users who reach the system through all of `targets` in turn. The same seed makes the same texts and keys, so it must
     /// be another one for each run on the same system.
     pub fn new(targets: Vec<T>, history: History, habits: Habits, seed: u64) -> Arc<Self> {
-        let (next_message, next_target, answered) = Default::default();
-        Arc::new(Self { targets, history, habits, seed, next_message, next_target, answered })
+        let (next_message, next_target, answered, unanswered) = Default::default();
+        Arc::new(Self { targets, history, habits, seed, next_message, next_target, answered, unanswered })
     }
 
     /// Where it is written down.
@@ -71,6 +72,11 @@ impl<T: Target> Load<T> {
     /// How many calls had a certain answer so far.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
+    }
+
+    /// How many tries had none so far.
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.load(Ordering::Relaxed)
     }
 
     /// Keeps so many messages going at a time until `stop`, then brings these to their end.
@@ -190,9 +196,8 @@ impl<T: Target> Load<T> {
         let reply = target.ask(question).await;
         let answer = self.answer_of(&reply);
         self.history.answered(call_id, answer)?;
-        if answer != Answer::Unknown {
-            self.answered.fetch_add(1, Ordering::Relaxed);
-        }
+        let count = if answer == Answer::Unknown { &self.unanswered } else { &self.answered };
+        count.fetch_add(1, Ordering::Relaxed);
         Ok(reply)
     }
 

@@ -10,6 +10,7 @@ pub mod needle;
 mod race;
 mod small_disk;
 mod store;
+mod tcp_proxy;
 pub mod telegram;
 
 pub use clock::TestClock;
@@ -18,4 +19,5 @@ pub use database::TestDatabase;
 pub use race::race;
 pub use small_disk::SmallDisk;
 pub use store::{ADMIN_TOKEN, SERVICE_TOKEN, TestStore, bearer};
+pub use tcp_proxy::{TcpProxy, Weather};
 pub use telegram::FakeTelegram;

@@ -24,7 +24,7 @@ async fn ask(telegram: &FakeTelegram, chat: i64, text: &str) -> String {
 
 async fn chat(layout: Layout) {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
-    let options = Options { telegram: Some(telegram.url()), more: &[] };
+    let options = Options { telegram: Some(telegram.url()), ..Options::default() };
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(layout, &database, options).await;
     // The bot runs already, and takes its config up when there is one.

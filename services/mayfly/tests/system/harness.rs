@@ -1,6 +1,7 @@
 //! The program as processes of their own, on ports and in a folder of their own.
 
 use std::{
+    ffi::OsStr,
     net::TcpListener,
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// What `mayfly` is called with beyond a test's arguments, so that nothing leaks in from whoever runs the tests.
-fn command(arguments: &[&str]) -> Command {
+fn command(arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
     command.env_clear().args(arguments).kill_on_drop(true);
     command
@@ -70,19 +71,32 @@ pub(crate) async fn run(arguments: &[&str]) -> Said {
 
 /// A role that runs. Killed when dropped.
 pub(crate) struct Process {
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     child: Child,
     output: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        let mut command = command(arguments);
+    fn start(arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
+        let mut command = command(&arguments);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = Arc::default();
         tokio::spawn(collect(child.stdout.take().unwrap(), Arc::clone(&output)));
         tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&output)));
-        Self { child, output }
+        Self { arguments, environment, child, output }
+    }
+
+    /// Starts it once more, after it ended.
+    pub(crate) fn start_again(&mut self) {
+        *self = Self::start(self.arguments.clone(), self.environment.clone());
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> String {
+        self.child.id().unwrap().to_string()
     }
 
     /// All that it wrote so far.
@@ -96,13 +110,21 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        self.signal("-TERM").await;
+    }
+
+    /// Sends a signal, in the words of `kill`.
+    pub(crate) async fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.id()]).status().await.unwrap().success());
     }
 
     /// Sends SIGKILL, and waits for the end.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub(crate) async fn ended(&mut self) -> ExitStatus {
@@ -147,6 +169,10 @@ pub(crate) struct Options<'test> {
     pub(crate) telegram: Option<&'test str>,
     /// Arguments for every process.
     pub(crate) more: &'test [&'test str],
+    /// Environment variables for the process that is the store.
+    pub(crate) store_environment: &'test [(&'test str, &'test str)],
+    /// What the store connects to instead of its database itself.
+    pub(crate) database_url: Option<&'test str>,
 }
 
 /// In how many processes a system runs.
@@ -179,17 +205,26 @@ impl System {
     /// Starts the processes, again after they ended.
     pub(crate) async fn start_processes(&mut self, layout: Layout, options: Options<'_>) {
         let data = self.data.display().to_string();
-        let database = ["--database-url", self.database.url(), "--data-dir", &data];
+        let database_url = options.database_url.unwrap_or(self.database.url());
+        let database = ["--database-url", database_url, "--data-dir", &data];
         let store = ["--store-listen", &self.store_port];
         let gateway = ["--gateway-listen", &self.gateway_port];
         let bot = ["--bot-listen", &self.bot_port, "--telegram-api-url"];
         let store_url = ["--store-url", &self.store_url];
         let (telegram, more) = ([options.telegram.unwrap_or("http://127.0.0.1:9")], options.more);
-        let start = |parts: &[&[&str]]| Process::start(&parts.concat());
+        let start_in = |environment: &[(&str, &str)], parts: &[&[&str]]| {
+            let arguments = parts.concat().into_iter().map(str::to_owned).collect();
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            Process::start(arguments, environment.iter().map(owned).collect())
+        };
+        let start = |parts: &[&[&str]]| start_in(&[], parts);
         self.processes = match layout {
-            Layout::One => vec![start(&[&["up"], &database, &store, &gateway, &bot, &telegram, more])],
+            Layout::One => {
+                let parts: &[&[&str]] = &[&["up"], &database, &store, &gateway, &bot, &telegram, more];
+                vec![start_in(options.store_environment, parts)]
+            }
             Layout::Three => {
-                let store = start(&[&["store"], &database, &store, more]);
+                let store = start_in(options.store_environment, &[&["store"], &database, &store, more]);
                 // The bot needs the token that the store makes.
                 let token = self.data.join("service.token");
                 until("the store made its tokens", async || token.exists()).await;

@@ -61,7 +61,7 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> Vec<String>
 async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let more = ["--log", "trace", "--log-format", format];
-    let options = Options { telegram: Some(telegram.url()), more: &more };
+    let options = Options { telegram: Some(telegram.url()), more: &more, ..Options::default() };
     let mut system = System::start(layout, &database, options).await;
     let mut secrets = use_everything(&system, &telegram).await;
     system.stop().await;

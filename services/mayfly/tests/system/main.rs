@@ -5,6 +5,7 @@
 mod calls;
 mod chat;
 mod client;
+mod faults;
 mod harness;
 mod life;
 mod logs;

@@ -1,0 +1,72 @@
+//! Databases that freeze, and links to them that break.
+
+use std::time::Duration;
+
+use mayfly_check::Habits;
+use mayfly_testkit::{TcpProxy, TestDatabase, Weather};
+use sea_orm::ConnectionTrait as _;
+
+use super::trial::{Trial, all_doors, assert_kept, rounds};
+use crate::harness::{Layout, Options, System, until};
+
+/// How long a freeze lasts.
+const FREEZE: Duration = Duration::from_secs(1);
+
+/// PostgreSQL behind a proxy that falls silent, and that resets connections in the middle of an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_to_postgres_freezes_and_breaks() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let server = database.url().split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let proxy = TcpProxy::start(&server).await.unwrap();
+    let through_proxy = database.url().replace(&server, &proxy.address().to_string());
+    let options = Options { database_url: Some(&through_proxy), ..Options::default() };
+    let mut system = System::start(Layout::Three, &database, options).await;
+    let trial = Trial::begin("postgres-link", all_doors(&system), Habits::default());
+    for round in 0..rounds() {
+        trial.progress(50).await;
+        trial.fault("the link to PostgreSQL is silent");
+        proxy.set(Weather::Still);
+        tokio::time::sleep(FREEZE).await;
+        // Each connection dies in the middle of some answer: while it is set up, in a statement, in COMMIT.
+        trial.fault("the link to PostgreSQL breaks in its answers");
+        let cuts = proxy.cuts();
+        proxy.set(Weather::CutReply(1 + usize::try_from(round).unwrap() * 37 % 1500));
+        until("connections were reset", async || proxy.cuts() > cuts + 3).await;
+        proxy.set(Weather::Fair);
+    }
+    system.ready().await;
+    assert_kept(trial.verdict().await, 2 * rounds());
+}
+
+/// Somebody else holds the lock that every writer of SQLite needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_else_writes_to_sqlite() {
+    let database = TestDatabase::sqlite().unwrap();
+    let mut system = System::start(Layout::Three, &database, Options::default()).await;
+    let other = database.connect().await.unwrap();
+    let trial = Trial::begin("sqlite-locked", all_doors(&system), Habits::default());
+    for _ in 0..rounds() {
+        trial.progress(50).await;
+        trial.fault("another writer");
+        other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+        tokio::time::sleep(FREEZE).await;
+        other.execute_unprepared("ROLLBACK").await.unwrap();
+    }
+    system.ready().await;
+    assert_kept(trial.verdict().await, rounds());
+}
+
+/// The store is stopped in the middle of whatever it does, and goes on later as if nothing had been.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_freezes() {
+    let system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let trial = Trial::begin("store-frozen", all_doors(&system), Habits::default());
+    for _ in 0..rounds() {
+        trial.progress(50).await;
+        trial.fault("SIGSTOP of the store");
+        system.processes[0].signal("-STOP").await;
+        tokio::time::sleep(FREEZE).await;
+        system.processes[0].signal("-CONT").await;
+    }
+    assert_kept(trial.verdict().await, rounds());
+}

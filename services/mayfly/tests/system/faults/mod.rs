@@ -1,0 +1,12 @@
+//! The whole system under load while its parts die, hang and run out of room: nothing is lost, nothing is read twice.
+//!
+//! `MAYFLY_FAULT_ROUNDS` says how often each fault strikes. The histories go to the folder `MAYFLY_FAULT_HISTORIES`, if that
+//! is set, for `mayfly-check judge`. Controls are systems built wrongly on purpose; they must be found out.
+
+mod clients;
+mod clocks;
+mod crashes;
+mod databases;
+mod disks;
+mod rolling;
+mod trial;

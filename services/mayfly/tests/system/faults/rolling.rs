@@ -1,0 +1,59 @@
+//! Stops, starts and key rotations under load: what an upgrade is made of.
+
+use mayfly_check::{Door, Habits};
+use mayfly_testkit::TestDatabase;
+
+use super::trial::{Trial, all_doors, assert_kept, rounds};
+use crate::harness::{Layout, Options, System, run};
+
+async fn stop_and_start(system: &mut System, part: usize) {
+    let process = &mut system.processes[part];
+    process.terminate().await;
+    let status = process.ended().await;
+    assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&process.output()));
+    process.start_again();
+    system.ready().await;
+}
+
+async fn rotate(system: &System, activate_in: &str) {
+    let data = system.data.display().to_string();
+    let rotated = run(&["keys", "rotate", "--activate-in", activate_in, "--data-dir", &data]).await;
+    assert_eq!(rotated.code, 0, "{}", rotated.err);
+}
+
+/// Every part ends by SIGTERM with success and comes back, in turn, while keys are rotated.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_part_is_restarted_in_turn() {
+    let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let trial = Trial::begin("rolling-sqlite", all_doors(&system), Habits::default());
+    for round in 0..rounds() {
+        trial.progress(30).await;
+        trial.fault("SIGTERM and restart of one part");
+        stop_and_start(&mut system, usize::try_from(round % 3).unwrap()).await;
+        if round % 3 == 0 {
+            rotate(&system, "0s").await;
+        }
+    }
+    assert_kept(trial.verdict().await, rounds());
+}
+
+/// Two stores on one PostgreSQL that migrate it at once, and of which one is always there.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_stores_start_at_once_and_are_restarted_in_turn() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let start = || System::start(Layout::Three, &database, Options::default());
+    let (first, second) = tokio::join!(start(), start());
+    let mut systems = [first, second];
+    let doors: Vec<Door> = systems.iter().flat_map(all_doors).collect();
+    let trial = Trial::begin("rolling-postgres", doors, Habits::default());
+    for round in 0..rounds() {
+        trial.progress(30).await;
+        trial.fault("SIGTERM and restart of one of two stores");
+        stop_and_start(&mut systems[usize::try_from(round % 2).unwrap()], 0).await;
+        if round % 3 == 0 {
+            // Both stores have the key by then: each looks for new ones every five seconds.
+            rotate(&systems[0], "8s").await;
+        }
+    }
+    assert_kept(trial.verdict().await, rounds());
+}
