@@ -3,10 +3,11 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::Secret;
@@ -84,15 +85,12 @@ pub fn create_or_read(
 
 /// Written beside its place and linked into it, so that nobody ever sees half a secret and nobody's is overwritten.
 fn create(path: &Path, make: impl FnOnce() -> Result<Secret, io::Error>) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     create_private_dir(folder)?;
-    let draft = draft_of(path);
-    let written = write_new(&draft, &make()?).and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    });
-    fs::remove_file(&draft)?;
-    written?;
+    match draft(folder, &make()?)?.persist_noclobber(path) {
+        Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => return Err(failed.error),
+        _ => {}
+    }
     File::open(folder)?.sync_all()
 }
 
@@ -106,11 +104,9 @@ pub fn replace(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
 }
 
 fn replace_file(path: &Path, secret: &Secret) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut before = OpenOptions::new().write(true).open(path)?;
-    let draft = draft_of(path);
-    write_new(&draft, secret)?;
-    fs::rename(&draft, path)?;
+    draft(folder, secret)?.persist(path).map_err(|failed| failed.error)?;
     File::open(folder)?.sync_all()?;
     // The best that can be done from here: what lies under a journal or in a flash cell is out of reach.
     let length = before.metadata()?.len();
@@ -118,22 +114,22 @@ fn replace_file(path: &Path, secret: &Secret) -> io::Result<()> {
     before.sync_all()
 }
 
-fn draft_of(path: &Path) -> PathBuf {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}.new", std::process::id()));
-    PathBuf::from(draft)
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A file with the secret, under a name that nobody else has, with mode 0600. Removed unless it is given a place.
+fn draft(folder: &Path, secret: &Secret) -> io::Result<NamedTempFile> {
+    let mut draft = NamedTempFile::new_in(folder)?;
+    draft.write_all(secret.expose().as_bytes())?;
+    draft.write_all(b"\n")?;
+    draft.as_file().sync_all()?;
+    Ok(draft)
 }
 
 fn create_private_dir(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-fn write_new(path: &Path, secret: &Secret) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(secret.expose().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
 }
 
 fn read_open(file: File, path: &Path) -> Result<Secret, SecretFileError> {
