@@ -30,8 +30,13 @@ const BATCH_LENGTH: usize = 256;
 const TRIES: u32 = 5;
 /// News of ended messages that a slow listener may be behind before it has to look for itself.
 const NEWS_LENGTH: usize = 1024;
-/// How long a batch may take, all tries together. Past it the connection is dropped and its outcome unknown.
+/// How long work may wait for its turn. Whoever waited longer is about to give up, and a view without a `view_id` would be lost on it.
+const QUEUE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a batch may take, all tries together. Past it the connection is dropped and its outcome unknown. Together with
+/// [`QUEUE_LIMIT`] less than clients wait for an answer (30 seconds, see `StoreChannel`).
 const BATCH_LIMIT: Duration = Duration::from_secs(15);
+/// How long emptying the write-ahead log may keep a lane from its work.
+const CHECKPOINT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The way to the lanes. Cheap to clone; the lanes end when the last clone is gone and their work is done.
 #[derive(Clone)]
@@ -40,10 +45,13 @@ pub(super) struct Writer {
     ended: broadcast::Sender<MessageId>,
 }
 
+type Caller = oneshot::Sender<Result<Answer, StoreError>>;
+
 /// One piece of work and whoever waits for it.
 struct Job {
     work: Work,
-    caller: oneshot::Sender<Result<Answer, StoreError>>,
+    caller: Caller,
+    since: Instant,
 }
 
 impl Writer {
@@ -78,7 +86,7 @@ impl Writer {
         // The same message always goes to the same lane, so its work does not wait on row locks of other lanes.
         let lane = usize::try_from(work.affinity()).unwrap_or_default().checked_rem(self.lanes.len());
         let lane = lane.and_then(|lane| self.lanes.get(lane)).ok_or(StoreError::Internal)?;
-        lane.try_send(Job { work, caller }).map_err(|refused| match refused {
+        lane.try_send(Job { work, caller, since: Instant::now() }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => lane_is_gone(),
         })?;
@@ -103,15 +111,22 @@ impl Lane {
         while queue.recv_many(&mut jobs, BATCH_LENGTH).await > 0 {
             // Whoever went away while waiting gets nothing, and so loses nothing.
             jobs.retain(|job| !job.caller.is_closed());
-            let (work, callers): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.work, job.caller)).unzip();
-            if work.is_empty() {
+            for late in jobs.extract_if(.., |job| job.since.elapsed() > QUEUE_LIMIT) {
+                tell(late.caller, Err(StoreError::Unavailable));
+            }
+            if jobs.is_empty() {
                 continue;
             }
+            let (work, callers): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.work, job.caller)).unzip();
             let answers = self.perform_all(&work).await;
-            for (caller, answer) in callers.into_iter().zip(answers) {
-                // A caller that left meanwhile is not there to be told; its work is done all the same.
-                drop(caller.send(answer));
+            let answered = work.iter().zip(callers.into_iter().zip(answers));
+            // What was swept is swept when it is gone from the disk as well; nobody else waits for that.
+            let (sweeps, others): (Vec<_>, Vec<_>) = answered.partition(|(work, _)| matches!(work, Work::Sweep { .. }));
+            others.into_iter().for_each(|(_, (caller, answer))| tell(caller, answer));
+            if !sweeps.is_empty() {
+                self.checkpoint().await;
             }
+            sweeps.into_iter().for_each(|(_, (caller, answer))| tell(caller, answer));
         }
     }
 
@@ -125,7 +140,6 @@ impl Lane {
             vec![Err(StoreError::Unavailable); work.len()]
         });
         tracing::trace!(work = work.len(), duration_us = began.elapsed().as_micros(), "transaction");
-        self.checkpoint_after(work).await;
         answers
     }
 
@@ -182,18 +196,59 @@ impl Lane {
         attempted
     }
 
-    /// After a sweep the write-ahead log of SQLite is emptied, so that what was deleted is gone from the disk as well.
-    async fn checkpoint_after(&mut self, work: &[Work]) {
-        if work.iter().any(|work| matches!(work, Work::Sweep { .. }))
-            && let Err(error) = self.connection.checkpoint().await
-        {
-            tracing::warn!(error = %ErrorChain(&error), "the write-ahead log was not emptied");
-            self.connection.discard();
+    /// Empties the write-ahead log of SQLite, so that what was deleted is gone from the disk as well.
+    async fn checkpoint(&mut self) {
+        match tokio::time::timeout(CHECKPOINT_LIMIT, self.connection.checkpoint()).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => {
+                tracing::debug!("the write-ahead log was in use and waits for the next sweep to be emptied")
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = %ErrorChain(&error), "the write-ahead log was not emptied");
+                self.connection.discard();
+            }
+            Err(_) => {
+                tracing::warn!("the write-ahead log was not emptied in time");
+                self.connection.discard();
+            }
         }
     }
+}
+
+/// A caller that left meanwhile is not there to be told; its work is done all the same.
+fn tell(caller: Caller, answer: Result<Answer, StoreError>) {
+    drop(caller.send(answer));
 }
 
 /// 10, 20, 40, 80 milliseconds.
 fn pause_before(tries: u32) -> Duration {
     Duration::from_millis(5) * 2_u32.saturating_pow(tries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SystemClock;
+
+    #[tokio::test]
+    async fn work_that_waited_too_long_is_not_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::sqlite_file(&folder.path().join("mayfly.db"));
+        database.migrate().await.unwrap();
+        let (ended, _) = broadcast::channel(1);
+        let lane = Lane { connection: WriteConnection::new(database), clock: Arc::new(SystemClock), ended };
+        let (sender, queue) = mpsc::channel(2);
+        let job = |since| {
+            let (caller, answer) = oneshot::channel();
+            let work = Work::Sweep { limit: 1, receipt_retention: Duration::ZERO };
+            assert!(sender.try_send(Job { work, caller, since }).is_ok());
+            answer
+        };
+        let late = job(Instant::now() - QUEUE_LIMIT - Duration::from_secs(1));
+        let in_time = job(Instant::now());
+        drop(sender);
+        lane.run(queue).await;
+        assert!(matches!(late.await.unwrap(), Err(StoreError::Unavailable)));
+        assert!(matches!(in_time.await.unwrap(), Ok(Answer::Swept { .. })));
+    }
 }
