@@ -8,8 +8,8 @@ use std::{
 
 use mayfly_bootstrap::Secret;
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
     sqlx::{
         self,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -28,6 +28,8 @@ const POSTGRES_READERS: u32 = 8;
 /// Write lanes on PostgreSQL. Two keep a second batch under way while the first waits for its disk; more than a few only
 /// make batches smaller.
 const POSTGRES_LANES: usize = 4;
+/// How long a checkpoint waits for readers of the write-ahead log. The writer waits with it.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What every PostgreSQL session is told, whatever the server's defaults are.
 const POSTGRES_SESSION: [(&str, &str); 6] = [
@@ -287,7 +289,8 @@ impl WriteConnection {
         let postgres = self.database.backend() == DbBackend::Postgres;
         let options = TransactionOptions {
             isolation_level: postgres.then_some(IsolationLevel::ReadCommitted),
-            access_mode: postgres.then_some(AccessMode::ReadWrite),
+            // Said at BEGIN, "read write" is refused by a server that was demoted in words that look like a fault of ours.
+            access_mode: None,
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         };
         connection.begin_with_options(options).await
@@ -300,13 +303,20 @@ impl WriteConnection {
         }
     }
 
-    /// Empties SQLite's write-ahead log, which still holds what was deleted. Nothing to do on PostgreSQL.
-    pub(super) async fn checkpoint(&mut self) -> Result<(), DbErr> {
+    /// Empties SQLite's write-ahead log, which still holds what was deleted; whether that worked. False when somebody reads
+    /// from it for longer than [`CHECKPOINT_PATIENCE`]. Nothing to do on PostgreSQL.
+    pub(super) async fn checkpoint(&mut self) -> Result<bool, DbErr> {
         match &self.connection {
             Some(connection) if self.database.backend() == DbBackend::Sqlite => {
-                connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map(drop)
+                let pragma = |text: &str| sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {text}"));
+                let set_patience = |patience: Duration| pragma(&format!("busy_timeout = {}", patience.as_millis()));
+                connection.query_one_raw(set_patience(CHECKPOINT_PATIENCE)).await?;
+                let row = connection.query_one_raw(pragma("wal_checkpoint(TRUNCATE)")).await?;
+                let is_busy = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+                connection.query_one_raw(set_patience(BUSY_TIMEOUT)).await?;
+                Ok(is_busy == Some(0))
             }
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 }
