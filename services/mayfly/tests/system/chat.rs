@@ -4,13 +4,13 @@ use mayfly_testkit::{FakeTelegram, TestDatabase};
 
 use crate::harness::{Layout, Options, System};
 
-const TOKEN: &str = "1000000000:AAHfirst-bot-first-bot-first-bot-00";
+pub(crate) const BOT_TOKEN: &str = "1000000000:AAHfirst-bot-first-bot-first-bot-00";
 const OTHER_TOKEN: &str = "2000000000:AAHother-bot-other-bot-other-bot-0";
 const ANN: i64 = 7;
 const BOB: i64 = 8;
 const GROUP: i64 = -100;
 
-async fn add_config(system: &System, name: &str, token: &str) {
+pub(crate) async fn add_config(system: &System, name: &str, token: &str) {
     let hash = "0123456789abcdef0123456789abcdef";
     let fields = ["add", "--session-name", name, "--api-id", "1", "--api-hash", hash, "--bot-token", token];
     let added = system.config(&fields).await;
@@ -23,12 +23,12 @@ async fn ask(telegram: &FakeTelegram, chat: i64, text: &str) -> String {
 }
 
 async fn chat(layout: Layout) {
-    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let options = Options { telegram: Some(telegram.url()), ..Options::default() };
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(layout, &database, options).await;
     // The bot runs already, and takes its config up when there is one.
-    add_config(&system, "first", TOKEN).await;
+    add_config(&system, "first", BOT_TOKEN).await;
 
     let opener = ask(&telegram, ANN, "new:hello").await;
     let (id, token) = opener.split_once(':').unwrap();

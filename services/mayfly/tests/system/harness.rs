@@ -123,10 +123,6 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the process ends").unwrap()
     }

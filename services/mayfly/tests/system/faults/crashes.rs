@@ -7,12 +7,16 @@ use mayfly_testkit::{FakeTelegram, TestDatabase};
 use tokio::{process::Command, task::JoinSet};
 
 use super::trial::{Diary, Trial, all_doors, assert_kept, rounds};
-use crate::harness::{Layout, Options, System, until};
+use crate::{
+    chat::{BOT_TOKEN, add_config},
+    harness::{Layout, Options, System, until},
+};
 
 const STORE: usize = 0;
 const GATEWAY: usize = 1;
 const BOT: usize = 2;
-const BOT_TOKEN: &str = "1000000000:AAHfirst-bot-first-bot-first-bot-00";
+/// Conversations with the bot at a time.
+const CHATS: usize = 10;
 
 /// Lets the load run a little further each time, so that death comes at ever other moments.
 async fn some_progress(trial: &Trial, round: u64) {
@@ -103,7 +107,7 @@ async fn converse(telegram: FakeTelegram, diary: Arc<Diary>, chat: i64) {
     let message = diary.new_message();
     let text = format!("text {message} {chat}");
     let create = diary.history().intend(message, Call::Create).unwrap();
-    let opener = ask(&telegram, chat, &format!("new:{text}"), |reply| is_opener(reply)).await;
+    let opener = ask(&telegram, chat, &format!("new:{text}"), is_opener).await;
     diary.history().answered(create, Answer::Created(message)).unwrap();
     let reader = u64::try_from(chat).unwrap();
     let view = diary.history().intend(message, Call::View { reader: Some(reader) }).unwrap();
@@ -145,21 +149,22 @@ async fn the_bot_is_killed() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let options = Options { telegram: Some(telegram.url()), ..Options::default() };
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), options).await;
-    let hash = "0123456789abcdef0123456789abcdef";
-    let fields = ["add", "--session-name", "s", "--api-id", "1", "--api-hash", hash, "--bot-token", BOT_TOKEN];
-    assert_eq!(system.config(&fields).await.code, 0);
+    add_config(&system, "first", BOT_TOKEN).await;
 
     let diary = Diary::begin("kill-bot");
     let mut chats = JoinSet::new();
     let mut next_chat = 1;
-    for _ in 0..rounds() {
-        for _ in 0..10 {
+    for round in 0..rounds() {
+        while let Some(ended) = chats.try_join_next() {
+            ended.unwrap();
+        }
+        while chats.len() < CHATS {
             chats.spawn(converse(telegram.clone(), Arc::clone(&diary), next_chat));
             next_chat += 1;
         }
         // Dies when some of these have been answered, and others not.
-        let answered = telegram.calls("sendMessage").len();
-        until("the bot has sent something", async || telegram.calls("sendMessage").len() > answered + 3).await;
+        let goal = telegram.calls("sendMessage").len() + 4 + usize::try_from(round % 8).unwrap();
+        until("the bot has sent something", async || telegram.calls("sendMessage").len() >= goal).await;
         diary.history().fault("kill -9 of the bot").unwrap();
         system.processes[BOT].kill().await;
         system.processes[BOT].start_again();
@@ -169,5 +174,5 @@ async fn the_bot_is_killed() {
     }
     let verdict = diary.verdict();
     assert_kept(verdict, rounds());
-    assert_eq!(verdict.read_once, 10 * rounds());
+    assert_eq!(verdict.read_once, u64::try_from(next_chat - 1).unwrap());
 }

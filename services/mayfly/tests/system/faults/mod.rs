@@ -8,5 +8,8 @@ mod clocks;
 mod crashes;
 mod databases;
 mod disks;
+mod guesses;
 mod rolling;
 mod trial;
+
+pub(crate) use self::trial::rounds;

@@ -17,7 +17,7 @@ const WORKERS: usize = 8;
 
 /// How often each fault strikes.
 #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
-pub(super) fn rounds() -> u64 {
+pub(crate) fn rounds() -> u64 {
     std::env::var("MAYFLY_FAULT_ROUNDS").map_or(3, |rounds| rounds.parse().expect("MAYFLY_FAULT_ROUNDS is a number"))
 }
 
