@@ -23,16 +23,16 @@ test: need-cargo ## Run all tests, on SQLite and on a throw-away PostgreSQL
 	scripts/need-test-tools
 	scripts/with-postgres cargo test --workspace --locked
 
-# How often each fault strikes.
+# How often each fault strikes; those that take seconds, a quarter of it.
 ROUNDS := 200
 HISTORIES := $(CURDIR)/target/faults
 
 .PHONY: faults
-faults: need-cargo ## Break everything, ROUNDS=200 times each, and judge whether messages were lost or read twice
+faults: need-cargo ## Break everything, ROUNDS=200 times, and judge whether messages were lost or read twice
 	scripts/need-test-tools
 	rm -rf $(HISTORIES) && mkdir -p $(HISTORIES)
 	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) \
-		scripts/with-postgres cargo test --locked --package mayfly --test system faults -- --test-threads 2
+		scripts/with-postgres cargo test --locked --package mayfly --test system -- faults race --test-threads 2
 	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl
 
 .PHONY: check

@@ -6,7 +6,7 @@ use mayfly_check::Habits;
 use mayfly_testkit::{TcpProxy, TestDatabase, Weather};
 use sea_orm::ConnectionTrait as _;
 
-use super::trial::{Trial, all_doors, assert_kept, rounds};
+use super::trial::{Trial, all_doors, assert_kept, slow_rounds};
 use crate::harness::{Layout, Options, System, until};
 
 /// How long a freeze lasts.
@@ -22,7 +22,7 @@ async fn the_link_to_postgres_freezes_and_breaks() {
     let options = Options { database_url: Some(&through_proxy), ..Options::default() };
     let mut system = System::start(Layout::Three, &database, options).await;
     let trial = Trial::begin("postgres-link", all_doors(&system), Habits::default());
-    for round in 0..rounds() {
+    for round in 0..slow_rounds() {
         trial.progress(50).await;
         trial.fault("the link to PostgreSQL is silent");
         proxy.set(Weather::Still);
@@ -35,7 +35,7 @@ async fn the_link_to_postgres_freezes_and_breaks() {
         proxy.set(Weather::Fair);
     }
     system.ready().await;
-    assert_kept(trial.verdict().await, 2 * rounds());
+    assert_kept(trial.verdict().await, 2 * slow_rounds());
 }
 
 /// Somebody else holds the lock that every writer of SQLite needs.
@@ -45,7 +45,7 @@ async fn somebody_else_writes_to_sqlite() {
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
     let other = database.connect().await.unwrap();
     let trial = Trial::begin("sqlite-locked", all_doors(&system), Habits::default());
-    for _ in 0..rounds() {
+    for _ in 0..slow_rounds() {
         trial.progress(50).await;
         trial.fault("another writer");
         other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
@@ -53,7 +53,7 @@ async fn somebody_else_writes_to_sqlite() {
         other.execute_unprepared("ROLLBACK").await.unwrap();
     }
     system.ready().await;
-    assert_kept(trial.verdict().await, rounds());
+    assert_kept(trial.verdict().await, slow_rounds());
 }
 
 /// The store is stopped in the middle of whatever it does, and goes on later as if nothing had been.
@@ -61,12 +61,12 @@ async fn somebody_else_writes_to_sqlite() {
 async fn the_store_freezes() {
     let system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let trial = Trial::begin("store-frozen", all_doors(&system), Habits::default());
-    for _ in 0..rounds() {
+    for _ in 0..slow_rounds() {
         trial.progress(50).await;
         trial.fault("SIGSTOP of the store");
         system.processes[0].signal("-STOP").await;
         tokio::time::sleep(FREEZE).await;
         system.processes[0].signal("-CONT").await;
     }
-    assert_kept(trial.verdict().await, rounds());
+    assert_kept(trial.verdict().await, slow_rounds());
 }

@@ -21,6 +21,11 @@ pub(crate) fn rounds() -> u64 {
     std::env::var("MAYFLY_FAULT_ROUNDS").map_or(3, |rounds| rounds.parse().expect("MAYFLY_FAULT_ROUNDS is a number"))
 }
 
+/// How often a fault strikes that takes seconds.
+pub(super) fn slow_rounds() -> u64 {
+    rounds().div_ceil(4)
+}
+
 /// Where the history of this name goes. In a scratch folder of its own unless somebody wants to keep it.
 #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
 pub(super) fn history_file(name: &str) -> PathBuf {
