@@ -15,18 +15,24 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::DRAIN_LIMIT;
+
 /// Connections beyond this wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
-/// How long a client may take to send a request's headers. `axum::serve` knows no such limit.
+/// How long a client may take to send a request's headers; a new connection, to send any request. `axum::serve` knows no such
+/// limits.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
 /// How often an idle HTTP/2 connection is probed, and how long the probe may take.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+/// How long connections may take to end; less than the process has.
+const CONNECTION_DRAIN_LIMIT: Duration = DRAIN_LIMIT.saturating_sub(Duration::from_secs(2));
 /// After `accept` failed (mostly: out of file descriptors), how long until the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener`, with the peer's address as [`ConnectInfo`], until `stop` is cancelled, then finishes the requests that have begun.
+/// Serves `router` on `listener`, with the peer's address as [`ConnectInfo`], until `stop` is cancelled, then finishes the requests that have begun, as far as
+/// they end soon.
 ///
 /// # Errors
 ///
@@ -60,8 +66,17 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         });
     }
     drop(listener);
-    graceful.shutdown().await;
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = connections_drained(&stop) => tracing::info!("connections were cut that did not end"),
+    }
     Ok(())
+}
+
+/// Comes back when connections had their time to end after `stop`. No client can keep a process from its end.
+pub async fn connections_drained(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(CONNECTION_DRAIN_LIMIT).await;
 }
 
 fn connection_builder() -> auto::Builder<TokioExecutor> {
@@ -87,14 +102,68 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let began = CancellationToken::new();
+    let begins = began.clone();
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        begins.cancel();
         request.extensions_mut().insert(ConnectInfo(peer));
         request.map(axum::body::Body::new)
     });
     let service = TowerToHyperService::new(service);
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        // A client that went away or spoke nonsense: not our fault, and not worth more than this.
-        tracing::debug!(error = %crate::ErrorChain(&*error), "a connection ended early");
+    let is_silent = async {
+        if tokio::time::timeout(HEADER_TIMEOUT, began.cancelled()).await.is_ok() {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(error) = ended {
+            // A client that went away or spoke nonsense: not our fault, and not worth more than this.
+            tracing::debug!(error = %crate::ErrorChain(&*error), "a connection ended early");
+        },
+        () = is_silent => tracing::debug!("a connection without a request was closed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn start() -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<io::Result<()>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let router =
+            Router::new().route("/", get(|| async { "hello" })).route("/never", get(std::future::pending::<()>));
+        (address, stop.clone(), tokio::spawn(serve(listener, router, stop)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_is_closed() {
+        let (address, _stop, _serving) = start().await;
+        // The second one begins like HTTP/2, and stops there.
+        for beginning in ["", "PRI * HT"] {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            connection.write_all(beginning.as_bytes()).await.unwrap();
+            assert_eq!(connection.read(&mut [0; 64]).await.unwrap_or(0), 0);
+        }
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_client_keeps_a_process_from_its_end() {
+        let (address, stop, serving) = start().await;
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let began = tokio::time::Instant::now();
+        stop.cancel();
+        serving.await.unwrap().unwrap();
+        assert!(began.elapsed() < DRAIN_LIMIT);
     }
 }
