@@ -1,6 +1,6 @@
 //! The app configs, their secrets sealed.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use mayfly_bootstrap::ErrorChain;
 use sea_orm::{
@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, watch};
 use super::{
     database::{Database, WriteConnection},
     entities::app_configs,
-    failure::report,
+    failure::{read, report},
 };
 use crate::{
     StoreError,
@@ -25,6 +25,8 @@ use crate::{
     keys::SharedKeyring,
 };
 
+/// How long a change may take. Past it the connection is dropped and the outcome unknown.
+const CHANGE_LIMIT: Duration = Duration::from_secs(15);
 const API_HASH: &str = "api_hash";
 const BOT_TOKEN: &str = "bot_token";
 
@@ -44,6 +46,8 @@ enum Refusal {
     Seal(SealError),
     Open(Unreadable),
     Database(DbErr),
+    /// The database did not answer in time.
+    TimedOut,
 }
 
 impl From<DbErr> for Refusal {
@@ -147,8 +151,8 @@ impl AppConfigs {
 
     /// One app config.
     pub(crate) async fn find(&self, id: AppConfigId) -> Result<AppConfig, StoreError> {
-        let found = app_configs::Entity::find_by_id(id.get()).one(&self.readers).await;
-        self.only(found)?.ok_or(StoreError::AppConfigNotFound)
+        let found = app_configs::Entity::find_by_id(id.get()).one(&self.readers);
+        self.only(found).await?.ok_or(StoreError::AppConfigNotFound)
     }
 
     /// At most `limit` app configs with ids above `after`, in the order of their ids.
@@ -157,9 +161,8 @@ impl AppConfigs {
             .filter(app_configs::Column::Id.gt(after.map_or(0, AppConfigId::get)))
             .order_by_asc(app_configs::Column::Id)
             .limit(limit)
-            .all(&self.readers)
-            .await
-            .map_err(|error| report("listing app configs", &error))?;
+            .all(&self.readers);
+        let found = read("listing app configs", found).await?;
         found.into_iter().map(|row| self.unseal(row).map_err(refuse)).collect()
     }
 
@@ -168,13 +171,15 @@ impl AppConfigs {
         let found = app_configs::Entity::find()
             .filter(app_configs::Column::IsActive.eq(true))
             .order_by_desc(app_configs::Column::Id)
-            .one(&self.readers)
-            .await;
-        self.only(found)
+            .one(&self.readers);
+        self.only(found).await
     }
 
-    fn only(&self, found: Result<Option<app_configs::Model>, DbErr>) -> Result<Option<AppConfig>, StoreError> {
-        let row = found.map_err(|error| report("reading an app config", &error))?;
+    async fn only(
+        &self,
+        found: impl Future<Output = Result<Option<app_configs::Model>, DbErr>>,
+    ) -> Result<Option<AppConfig>, StoreError> {
+        let row = read("reading an app config", found).await?;
         row.map(|row| self.unseal(row)).transpose().map_err(refuse)
     }
 
@@ -192,14 +197,15 @@ impl AppConfigs {
         let configs = self.clone();
         let task = tokio::spawn(async move {
             let mut writer = configs.writer.lock().await;
-            let changed = async {
+            let changing = async {
                 let transaction = writer.begin().await?;
                 let answer = work(&configs, &transaction).await?;
                 transaction.commit().await?;
                 Ok(answer)
-            }
-            .await;
-            if matches!(changed, Err(Refusal::Database(_))) {
+            };
+            let changed = tokio::time::timeout(CHANGE_LIMIT, changing).await;
+            let changed = changed.unwrap_or(Err(Refusal::TimedOut));
+            if matches!(changed, Err(Refusal::Database(_) | Refusal::TimedOut)) {
                 writer.discard();
             }
             if changed.is_ok() {
@@ -247,6 +253,10 @@ fn refuse(refusal: Refusal) -> StoreError {
     match refusal {
         Refusal::NotFound => StoreError::AppConfigNotFound,
         Refusal::Database(error) => report("changing an app config", &error),
+        Refusal::TimedOut => {
+            tracing::error!("changing an app config took too long and was given up; its outcome is unknown");
+            StoreError::Unavailable
+        }
         Refusal::Seal(error) => {
             tracing::error!(error = %ErrorChain(&error), "an app config's secret cannot be sealed");
             StoreError::Internal

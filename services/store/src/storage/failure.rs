@@ -1,9 +1,14 @@
 //! What a failed statement means: try again, not available, or a fault of ours.
 
+use std::{future::Future, time::Duration};
+
 use mayfly_bootstrap::ErrorChain;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use crate::StoreError;
+
+/// How long a read may take; as long as PostgreSQL is told that a statement may.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a database error means for whoever met it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +84,20 @@ impl Failure {
     }
 }
 
+/// Waits for a read, for at most [`READ_LIMIT`]: a server that is frozen, or behind a link that fell silent, never answers.
+pub(super) async fn read<T>(
+    doing: &'static str,
+    reading: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(READ_LIMIT, reading).await {
+        Ok(found) => found.map_err(|error| report(doing, &error)),
+        Err(_) => {
+            tracing::error!(doing, "the database did not answer in time");
+            Err(StoreError::Unavailable)
+        }
+    }
+}
+
 /// Logs `error` with its causes, once and here, and says what the caller gets to know.
 pub(super) fn report(doing: &'static str, error: &DbErr) -> StoreError {
     let failure = Failure::of(error);
@@ -89,6 +108,12 @@ pub(super) fn report(doing: &'static str, error: &DbErr) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_never_ends_is_given_up() {
+        let never = std::future::pending::<Result<(), DbErr>>();
+        assert!(matches!(read("waiting", never).await, Err(StoreError::Unavailable)));
+    }
 
     #[test]
     fn codes_are_known() {

@@ -9,7 +9,7 @@ use super::{
     batch::{Acknowledgement, Answer, Creation, Erasure, ErasureReason, Work},
     database::Database,
     entities::{messages, receipts},
-    failure::report,
+    failure::read,
     passphrase_tries::PassphraseTry,
     writer::Writer,
 };
@@ -172,7 +172,7 @@ impl Messages {
     /// Where a message stands.
     pub(crate) async fn lookup(&self, id: MessageId, token: &AccessToken) -> Result<Lookup, StoreError> {
         let verifiers = self.seals(token).iter().map(|seal| seal.verifier().to_column()).collect();
-        let found = self.find(id, verifiers).await.map_err(|error| report("looking a message up", &error))?;
+        let found = read("looking a message up", self.find(id, verifiers)).await?;
         found.ok_or(StoreError::MessageNotFound)
     }
 
@@ -200,6 +200,11 @@ impl Messages {
         }
     }
 
+    /// Ends when a write lane has, which none does by itself.
+    pub(crate) async fn lane_ended(&self) {
+        self.writer.lane_ended().await;
+    }
+
     /// Whether the database answers.
     pub(crate) async fn ping(&self) -> bool {
         self.readers.ping().await.is_ok()
@@ -222,10 +227,8 @@ impl Messages {
     /// The seal that the passphrase makes, if the message has one and one was given. The try is counted before it is made.
     async fn seal_behind_passphrase(&self, view: &View<'_>) -> Result<Option<MessageSeal>, StoreError> {
         let Some(passphrase) = &view.passphrase else { return Ok(None) };
-        let protected = self.find_salt(view.id, &view.token).await;
-        let Some((key_id, salt)) = protected.map_err(|error| report("looking for a passphrase", &error))? else {
-            return Ok(None);
-        };
+        let protected = read("looking for a passphrase", self.find_salt(view.id, &view.token)).await?;
+        let Some((key_id, salt)) = protected else { return Ok(None) };
         let keyring = self.keyring.load();
         let Some(key) = keyring.key(&key_id) else { return Ok(None) };
         let passphrase_try = PassphraseTry {
@@ -269,7 +272,7 @@ impl Messages {
         for key in keyring.keys().filter(|key| key.id() != sealing.id()) {
             let token = AccessToken::for_request(key, request, message.text.as_str(), message.passphrase.as_ref());
             let verifier = MessageSeal::new(key, &token, None).verifier().to_column();
-            let found = self.find_created(verifier).await.map_err(|error| report("looking for a request", &error))?;
+            let found = read("looking for a request", self.find_created(verifier)).await?;
             if let Some((id, create_time, expire_time)) = found {
                 return Ok(Some(Stored { id, token, create_time, expire_time }));
             }
