@@ -141,13 +141,17 @@ impl Store {
     /// When the listener fails.
     pub async fn serve(&self, listener: TcpListener) -> Result<(), TaskError> {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        Server::builder()
+        let serving = Server::builder()
             .max_concurrent_streams(MAX_STREAMS)
             .http2_keepalive_interval(Some(KEEP_ALIVE.0))
             .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
             .add_routes(self.routes())
-            .serve_with_incoming_shutdown(incoming, self.stop.clone().cancelled_owned())
-            .await?;
+            .serve_with_incoming_shutdown(incoming, self.stop.clone().cancelled_owned());
+        tokio::select! {
+            served = serving => served?,
+            // Health watches and the like end only when their clients let go of them.
+            () = mayfly_bootstrap::http::connections_drained(&self.stop) => tracing::info!("connections were cut that did not end"),
+        }
         Ok(())
     }
 
@@ -155,10 +159,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// None: what fails is logged and tried again.
+    /// When a part of the store has ended that must not. What fails for a time is logged and tried again.
     pub async fn maintain(&self) -> Result<(), TaskError> {
-        tokio::join!(self.sweep_regularly(), self.watch_health(), self.watch_keyring());
-        Ok(())
+        let work = async { tokio::join!(self.sweep_regularly(), self.watch_health(), self.watch_keyring()) };
+        tokio::select! {
+            _ = work => Ok(()),
+            () = self.messages.lane_ended() => Err("a write lane has ended".into()),
+        }
     }
 
     /// Turns expired messages into receipts and purges old receipts, now.
@@ -202,7 +209,8 @@ impl Store {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            if let Err(error) = self.sweep().await {
+            // What has begun is finished by the writer; nobody need wait for it.
+            if let Some(Err(error)) = self.stop.run_until_cancelled(self.sweep()).await {
                 tracing::warn!(%error, "sweeping is put off");
             }
         }

@@ -11,6 +11,7 @@ use std::{
 
 use mayfly_bootstrap::ErrorChain;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::{self, Answer, BatchError, Done, Work},
@@ -43,6 +44,7 @@ const CHECKPOINT_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Writer {
     lanes: Arc<[mpsc::Sender<Job>]>,
     ended: broadcast::Sender<MessageId>,
+    lane_ended: CancellationToken,
 }
 
 type Caller = oneshot::Sender<Result<Answer, StoreError>>;
@@ -58,19 +60,30 @@ impl Writer {
     /// Starts the lanes of `database`.
     pub(super) fn start(database: &Database, clock: &Arc<dyn Clock>) -> Self {
         let (ended, _) = broadcast::channel(NEWS_LENGTH);
+        let lane_ended = CancellationToken::new();
         let lanes = (0..database.lanes()).map(|_| {
             let (sender, queue) = mpsc::channel(QUEUE_LENGTH);
             let connection = WriteConnection::new(database.clone());
             let lane = Lane { connection, clock: Arc::clone(clock), ended: ended.clone() };
-            tokio::spawn(lane.run(queue));
+            // Dropped with the lane, however it ends: a panic must not leave a store behind that looks alive.
+            let guard = lane_ended.clone().drop_guard();
+            tokio::spawn(async move {
+                lane.run(queue).await;
+                drop(guard);
+            });
             sender
         });
-        Self { lanes: lanes.collect(), ended }
+        Self { lanes: lanes.collect(), ended, lane_ended }
     }
 
     /// The messages that end from now on, through this writer.
     pub(super) fn ended(&self) -> broadcast::Receiver<MessageId> {
         self.ended.subscribe()
+    }
+
+    /// Comes back when a lane has ended, which none does before the last clone of this is gone.
+    pub(super) async fn lane_ended(&self) {
+        self.lane_ended.cancelled().await;
     }
 
     /// Has `work` done, together with other work, and answers when it is durable.
