@@ -150,6 +150,15 @@ on_each_database! {
         assert_eq!(reason(acknowledge(&store, &message, MINE).await), ErrorReason::MessageViewed, "by somebody else");
     }
 
+    async fn an_acknowledgement_under_another_id_erases_nothing(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        view_as(&store, &message, MINE).await.unwrap();
+        let other = CreateMessageResponse { id: message.id + 1, ..message.clone() };
+        assert_eq!(reason(acknowledge(&store, &other, MINE).await), ErrorReason::MessageNotFound);
+        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text, "hello");
+    }
+
     /// Who has the database, the keyring and the link still lacks the reader's own id.
     async fn a_claimed_text_is_sealed_anew_for_its_reader(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();

@@ -477,12 +477,11 @@ async fn acknowledge(
         return Ok(());
     }
     let columns = |verifiers: &[Verifier]| verifiers.iter().map(|verifier| verifier.to_column()).collect::<Vec<_>>();
-    let claim_verifiers: Vec<_> =
-        acknowledgements.iter().flat_map(|(_, acknowledgement)| columns(&acknowledgement.claim_verifiers)).collect();
-    claims::Entity::delete_many()
-        .filter(claims::Column::ClaimVerifier.is_in(claim_verifiers))
-        .exec(transaction)
-        .await?;
+    let claimed = acknowledgements.iter().fold(Condition::any(), |any, (_, acknowledgement)| {
+        let reader_fits = claims::Column::ClaimVerifier.is_in(columns(&acknowledgement.claim_verifiers));
+        any.add(claims::Column::MessageId.eq(acknowledgement.id.get()).and(reader_fits))
+    });
+    claims::Entity::delete_many().filter(claimed).exec(transaction).await?;
     let verifiers: Vec<_> =
         acknowledgements.iter().flat_map(|(_, acknowledgement)| columns(&acknowledgement.verifiers)).collect();
     let known = receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(transaction).await?;
