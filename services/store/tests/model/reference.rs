@@ -134,10 +134,11 @@ impl Reference {
         self.messages.len()
     }
 
-    /// The unread messages with a passphrase, counted back.
-    pub(crate) fn protected(&self) -> Vec<(usize, Passphrase)> {
-        let unread = self.messages.iter().rev().enumerate().filter(|(_, message)| message.is_unread(self.now));
-        unread.filter_map(|(index, message)| Some((index, message.creation.passphrase?))).collect()
+    /// The oldest unread message with a passphrase, counted back, and its passphrase.
+    pub(crate) fn protected(&self) -> Option<(usize, Passphrase)> {
+        let mut unread =
+            self.messages.iter().rev().enumerate().rev().filter(|(_, message)| message.is_unread(self.now));
+        unread.find_map(|(index, message)| Some((index, message.creation.passphrase?)))
     }
 
     /// How long it takes until anything ends, the soonest first.

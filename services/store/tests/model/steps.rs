@@ -97,13 +97,13 @@ impl ReferenceStateMachine for Machine {
         let messages = reference.messages();
         let about_a_message = |weight| if messages == 0 { 0 } else { weight };
         let protected = reference.protected();
-        let guess_weight = if protected.is_empty() { 0 } else { 3 };
+        let guess_weight = if protected.is_some() { 12 } else { 0 };
         prop_oneof![
             6 => creation().prop_map(Step::Create),
             // What is done to old messages is mostly in vain.
             about_a_message(24) => call(0..messages.clamp(1, 4)),
             about_a_message(4) => call(0..messages.max(1)),
-            guess_weight => guess(if guess_weight == 0 { vec![(0, Passphrase::One)] } else { protected }),
+            guess_weight => guess(protected.unwrap_or((0, Passphrase::One))),
             6 => wait(reference.deadlines()).prop_map(Step::Wait),
             3 => Just(Step::Sweep),
             1 => Just(Step::Restart),
@@ -166,23 +166,19 @@ fn call(messages: std::ops::Range<usize>) -> impl Strategy<Value = Step> {
 
 fn view(passphrase: impl Strategy<Value = Option<Passphrase>>) -> impl Strategy<Value = Verb> {
     let reader = prop_oneof![1 => Just(None), 4 => reader().prop_map(Some)];
-    (reader, passphrase, select(vec![Caller::A, Caller::A, Caller::A, Caller::B]))
-        .prop_map(|(reader, passphrase, caller)| Verb::View { reader, passphrase, caller })
+    let caller = prop_oneof![7 => Just(Caller::A), 1 => Just(Caller::B)];
+    (reader, passphrase, caller).prop_map(|(reader, passphrase, caller)| Verb::View { reader, passphrase, caller })
 }
 
 fn reader() -> impl Strategy<Value = Reader> {
     prop_oneof![3 => Just(Reader::A), 1 => Just(Reader::B)]
 }
 
-/// Mostly wrong, for the reader who knows it ends the guessing.
-fn guess(protected: Vec<(usize, Passphrase)>) -> impl Strategy<Value = Step> {
-    (select(protected), prop::bool::weighted(0.1)).prop_flat_map(|((message, right), knows)| {
-        let passphrase = match (right, knows) {
-            (Passphrase::One, true) | (Passphrase::Two, false) => Passphrase::One,
-            (Passphrase::Two, true) | (Passphrase::One, false) => Passphrase::Two,
-        };
-        view(Just(Some(passphrase))).prop_map(move |verb| Step::Call(Call { message, opener: Opener::Right, verb }))
-    })
+/// Mostly wrong, for the reader who knows the passphrase ends the guessing.
+fn guess((message, right): (usize, Passphrase)) -> impl Strategy<Value = Step> {
+    let wrong = if right == Passphrase::One { Passphrase::Two } else { Passphrase::One };
+    let passphrase = prop_oneof![15 => Just(wrong), 1 => Just(right)].prop_map(Some);
+    view(passphrase).prop_map(move |verb| Step::Call(Call { message, opener: Opener::Right, verb }))
 }
 
 /// To the moment at which something ends, or to the last before it, or anywhere.
