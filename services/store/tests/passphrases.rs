@@ -120,8 +120,13 @@ on_each_database! {
         assert_eq!(reason(try_as(&store, &burned, "a", "wrong").await), ErrorReason::PassphraseWrong);
         store.burn(&burned).await.unwrap();
         assert_eq!(reason(try_as(&store, &burned, "a", RIGHT).await), ErrorReason::MessageBurned);
-        store.clock.advance(Duration::from_secs(30 * 86_400));
-        assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired);
+        store.clock.advance(Duration::from_secs(30 * 86_400 - 1));
+        for _ in 0..5 {
+            assert_eq!(reason(try_as(&store, &expired, "a", "wrong").await), ErrorReason::PassphraseWrong);
+        }
+        assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::PassphraseLocked);
+        store.clock.advance(Duration::from_secs(1));
+        assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired, "and locked no more");
         store.store.sweep().await.unwrap();
         assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired);
     }

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sea_orm::{ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait as _, Condition, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+};
 use tokio::sync::broadcast;
 
 use super::{
@@ -245,13 +247,17 @@ impl Messages {
         Ok(Some(MessageSeal::new(key, &view.token, Some(&stretched))))
     }
 
-    /// The key and the salt of an unread message that has a passphrase.
+    /// The key and the salt of an unread message that has a passphrase. What expired asks for none: it is said to be gone.
     async fn find_salt(&self, id: MessageId, token: &AccessToken) -> Result<Option<(KeyId, PassphraseSalt)>, DbErr> {
         let verifiers = self.seals(token).into_iter().map(|seal| seal.verifier().to_column());
+        let unexpired = Condition::any()
+            .add(messages::Column::ExpireTime.is_null())
+            .add(messages::Column::ExpireTime.gt(self.clock.now().micros()));
         let row: Option<(String, Option<Vec<u8>>)> = messages::Entity::find_by_id(id.get())
             .select_only()
             .columns([messages::Column::KeyId, messages::Column::PassphraseSalt])
             .filter(messages::Column::Verifier.is_in(verifiers))
+            .filter(unexpired)
             .into_tuple()
             .one(&self.readers)
             .await?;

@@ -1,0 +1,194 @@
+//! What may be done to a store, and how often each of it is.
+
+use std::time::Duration;
+
+use proptest::{prelude::*, sample::select};
+use proptest_state_machine::ReferenceStateMachine;
+
+use crate::reference::Reference;
+
+/// What is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Create(Creation),
+    Call(Call),
+    /// Time passes.
+    Wait(Duration),
+    Sweep,
+    /// The store goes away, and another is opened on its database.
+    Restart,
+}
+
+/// A message to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Creation {
+    pub(crate) text: String,
+    pub(crate) request: Option<Request>,
+    pub(crate) passphrase: Option<Passphrase>,
+    /// `None`: the default.
+    pub(crate) ttl: Option<Duration>,
+}
+
+/// One that creators made, so that they can repeat a creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    One,
+    Two,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passphrase {
+    One,
+    Two,
+}
+
+/// A call about a message.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Counted back from the last that was created, so that a case can be made shorter from its beginning.
+    pub(crate) message: usize,
+    pub(crate) opener: Opener,
+    pub(crate) verb: Verb,
+}
+
+/// Whether id and access token are those of the message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Opener {
+    Right,
+    MistypedToken,
+    TokenOfAnother,
+    IdOfAnother,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verb {
+    Lookup,
+    View { reader: Option<Reader>, passphrase: Option<Passphrase>, caller: Caller },
+    Acknowledge(Reader),
+    Burn,
+}
+
+/// A reader who made a view id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    A,
+    B,
+}
+
+/// Whose tries of passphrases are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Caller {
+    A,
+    B,
+}
+
+/// Makes steps that suit what was done before.
+pub(crate) struct Machine;
+
+impl ReferenceStateMachine for Machine {
+    type State = Reference;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Reference> {
+        Just(Reference::default()).boxed()
+    }
+
+    fn transitions(reference: &Reference) -> BoxedStrategy<Step> {
+        let messages = reference.messages();
+        let about_a_message = |weight| if messages == 0 { 0 } else { weight };
+        let protected = reference.protected();
+        let guess_weight = if protected.is_some() { 12 } else { 0 };
+        prop_oneof![
+            6 => creation().prop_map(Step::Create),
+            // What is done to old messages is mostly in vain.
+            about_a_message(24) => call(0..messages.clamp(1, 4)),
+            about_a_message(4) => call(0..messages.max(1)),
+            guess_weight => guess(protected.unwrap_or((0, Passphrase::One))),
+            6 => wait(reference.deadlines()).prop_map(Step::Wait),
+            3 => Just(Step::Sweep),
+            1 => Just(Step::Restart),
+        ]
+        .boxed()
+    }
+
+    fn apply(mut reference: Reference, step: &Step) -> Reference {
+        reference.answer(step);
+        reference
+    }
+
+    /// When a creation is left out to make a case shorter, the calls about its message go too.
+    fn preconditions(reference: &Reference, step: &Step) -> bool {
+        match step {
+            Step::Call(call) => call.message < reference.messages(),
+            _ => true,
+        }
+    }
+}
+
+fn creation() -> impl Strategy<Value = Creation> {
+    // Few requests and few texts, so that many are the same.
+    let repeatable = (select(vec!["one", "two"]), select(vec![Request::One, Request::Two]))
+        .prop_map(|(text, request)| (text.to_owned(), Some(request)));
+    let single = "\\PC{1,20}".prop_map(|text| (text, None));
+    let ttl = prop_oneof![
+        2 => Just(None),
+        1 => select(vec![1, 60, 3_600]).prop_map(|seconds| Some(Duration::from_secs(seconds))),
+    ];
+    // Each takes tens of milliseconds to stretch.
+    let passphrase = prop_oneof![12 => Just(None), 1 => passphrase().prop_map(Some)];
+    (prop_oneof![repeatable, single], passphrase, ttl).prop_map(|((text, request), passphrase, ttl)| Creation {
+        text,
+        request,
+        passphrase,
+        ttl,
+    })
+}
+
+fn passphrase() -> impl Strategy<Value = Passphrase> {
+    select(vec![Passphrase::One, Passphrase::Two])
+}
+
+fn call(messages: std::ops::Range<usize>) -> impl Strategy<Value = Step> {
+    let opener = prop_oneof![
+        20 => Just(Opener::Right),
+        1 => Just(Opener::MistypedToken),
+        1 => Just(Opener::TokenOfAnother),
+        1 => Just(Opener::IdOfAnother),
+    ];
+    let verb = prop_oneof![
+        3 => Just(Verb::Lookup),
+        6 => view(prop_oneof![9 => Just(None), 1 => passphrase().prop_map(Some)]),
+        3 => reader().prop_map(Verb::Acknowledge),
+        1 => Just(Verb::Burn),
+    ];
+    (messages, opener, verb).prop_map(|(message, opener, verb)| Step::Call(Call { message, opener, verb }))
+}
+
+fn view(passphrase: impl Strategy<Value = Option<Passphrase>>) -> impl Strategy<Value = Verb> {
+    let reader = prop_oneof![1 => Just(None), 4 => reader().prop_map(Some)];
+    let caller = prop_oneof![7 => Just(Caller::A), 1 => Just(Caller::B)];
+    (reader, passphrase, caller).prop_map(|(reader, passphrase, caller)| Verb::View { reader, passphrase, caller })
+}
+
+fn reader() -> impl Strategy<Value = Reader> {
+    prop_oneof![3 => Just(Reader::A), 1 => Just(Reader::B)]
+}
+
+/// Mostly wrong, for the reader who knows the passphrase ends the guessing.
+fn guess((message, right): (usize, Passphrase)) -> impl Strategy<Value = Step> {
+    let wrong = if right == Passphrase::One { Passphrase::Two } else { Passphrase::One };
+    let passphrase = prop_oneof![15 => Just(wrong), 1 => Just(right)].prop_map(Some);
+    view(passphrase).prop_map(move |verb| Step::Call(Call { message, opener: Opener::Right, verb }))
+}
+
+/// To the moment at which something ends, or to the last before it, or anywhere.
+fn wait(deadlines: Vec<Duration>) -> impl Strategy<Value = Duration> {
+    let micro = Duration::from_micros(1);
+    let somewhere = (1..600_000_000_u64).prop_map(Duration::from_micros);
+    let nearest = deadlines.first().copied().unwrap_or(micro);
+    let any = if deadlines.is_empty() { vec![micro] } else { deadlines };
+    let deadline = prop_oneof![3 => Just(nearest), 1 => select(any)];
+    let before_or_at = (deadline, select(vec![micro, Duration::ZERO]))
+        .prop_map(move |(deadline, early)| deadline.saturating_sub(early).max(micro));
+    prop_oneof![2 => somewhere, 3 => before_or_at]
+}
