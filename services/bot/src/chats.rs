@@ -16,6 +16,7 @@ use crate::{
     handlers::{self, Stopping, Tools},
     incoming::Incoming,
     replies,
+    status::StatusBoard,
     telegram::{Fault, Telegram},
 };
 
@@ -36,6 +37,7 @@ pub(crate) struct Chats {
 pub(crate) struct Desk {
     pub tools: Tools,
     pub telegram: Telegram,
+    pub board: StatusBoard,
 }
 
 struct Served {
@@ -114,6 +116,7 @@ async fn serve(desk: Arc<Desk>, incoming: Incoming) -> Served {
         Ok(Ok(outcome)) => (outcome, true),
         Ok(Err(Stopping)) => ("left for later", false),
         Err(_) => {
+            desk.board.update_failed("a handler panicked");
             let told = desk.telegram.send(chat, replies::WENT_WRONG).await;
             (if told.is_ok() { "panicked" } else { "panicked, not told" }, true)
         }
@@ -136,7 +139,10 @@ async fn answer(desk: &Desk, incoming: &Incoming) -> Result<&'static str, Stoppi
             tracing::info!(outcome = answer.outcome, ?fault, "gave up sending an answer");
             match fault {
                 Fault::ChatGone => "chat gone",
-                _ => "not sent",
+                _ => {
+                    desk.board.update_failed("Telegram did not take an answer");
+                    "not sent"
+                }
             }
         }
     })

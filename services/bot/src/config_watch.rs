@@ -15,7 +15,7 @@ use tonic::{
 
 use crate::{
     BotError,
-    status_page::StatusBoard,
+    status::StatusBoard,
     timing::{Backoff, Pauses},
 };
 
@@ -51,6 +51,7 @@ impl ConfigWatch {
             // Ends when the store stops, so that is no success either.
             let status = self.follow(&mut backoff, &mut is_reported).await.err();
             self.board.set_connected(false);
+            self.board.note_error("the store cannot be reached");
             if !is_reported {
                 is_reported = true;
                 let reason = status.map_or("SHUTTING_DOWN", |status| Situation::of(&status).reason.name());
@@ -74,6 +75,8 @@ impl ConfigWatch {
     }
 
     fn publish(&self, config: Option<AppConfig>, is_first: bool) {
+        let usable = config.as_ref().filter(|config| config.is_bot());
+        self.board.set_app_config(usable.map(|config| config.id));
         let token = match config {
             None => {
                 if is_first || self.latest.borrow().is_some() {

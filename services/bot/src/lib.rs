@@ -28,6 +28,7 @@ mod replies;
 mod store;
 mod telegram;
 
+mod status;
 mod status_page;
 mod timing;
 
@@ -43,9 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use settings::BotSettings;
 
-use crate::{
-    config_watch::ConfigWatch, session::Sessions, status_page::StatusBoard, telegram::TelegramApi, timing::Timing,
-};
+use crate::{config_watch::ConfigWatch, session::Sessions, status::StatusBoard, telegram::TelegramApi, timing::Timing};
 
 /// Why the bot cannot run. A store or a Telegram that is away, or a token that Telegram refuses, is not among these:
 /// the bot waits for them.

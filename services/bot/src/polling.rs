@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     chats::Chats,
     incoming::{Incoming, Update},
-    status_page::{State, StatusBoard},
+    status::{Mode, State, StatusBoard},
     telegram::{Fault, Telegram},
     timing::{Backoff, Timing},
     window::Window,
@@ -43,12 +43,15 @@ const AT_ONCE: Next = Next { pause: Duration::ZERO, sooner_when_served: true };
 impl Polling {
     pub(crate) fn new(telegram: Telegram, chats: Chats, timing: Timing, board: StatusBoard) -> Self {
         let backoff = timing.telegram_pauses.start();
+        board.set_mode(Mode::Polling);
         Self { telegram, chats, timing, board, window: Window::default(), backoff, reported: HashSet::new() }
     }
 
     /// Polls until `leave` is cancelled, then finishes what is in hand, and confirms it. When `stop` is cancelled too the
     /// process is ending, and there is less time for that.
     pub(crate) async fn run(mut self, leave: &CancellationToken, stop: &CancellationToken) {
+        // The first poll may be held for long, and that is what it should be.
+        self.board.set_state(State::Serving);
         leave.run_until_cancelled(self.poll()).await;
         self.drain(stop).await;
         self.confirm().await;
@@ -83,7 +86,7 @@ impl Polling {
             tokio::select! {
                 () = &mut pause => return,
                 served = self.chats.next_served() => {
-                    self.window.finish(served);
+                    self.finish(served);
                     if next.sooner_when_served {
                         return;
                     }
@@ -99,7 +102,7 @@ impl Polling {
         loop {
             tokio::select! {
                 polled = &mut answer => return polled,
-                served = self.chats.next_served() => self.window.finish(served),
+                served = self.chats.next_served() => self.finish(served),
             }
         }
     }
@@ -114,14 +117,16 @@ impl Polling {
                 continue;
             }
             is_any_new = true;
+            self.board.update_came();
             match Incoming::of(update) {
                 Some(incoming) => self.chats.accept(incoming),
                 None => {
                     tracing::debug!("left an update alone");
-                    self.window.finish(Some(id));
+                    self.finish(Some(id));
                 }
             }
         }
+        self.board.set_queued_updates(self.window.unfinished());
         // Telegram does not answer a held poll early with nothing. Some stand-ins for it do, and would keep us spinning.
         let has_no_patience = nothing_came && answered_early;
         let only_known = !is_any_new && !self.window.is_idle();
@@ -131,9 +136,15 @@ impl Polling {
         AT_ONCE
     }
 
+    /// Notes that an update was handled, or left for later.
+    fn finish(&mut self, served: Option<u32>) {
+        self.window.finish(served);
+        self.board.set_queued_updates(self.window.unfinished());
+    }
+
     fn all_is_well(&mut self) {
         self.backoff.reset();
-        self.board.set_state(State::Polling);
+        self.board.set_state(State::Serving);
         if !self.reported.is_empty() {
             self.reported.clear();
             tracing::info!("polling works again");
@@ -144,7 +155,7 @@ impl Polling {
     async fn endure(&mut self, fault: Fault) -> Next {
         let pause = match fault {
             Fault::Flood(pause) => {
-                self.report(State::Polling, "Telegram asks the bot to poll less often");
+                self.report(State::Serving, "Telegram asks the bot to poll less often");
                 pause
             }
             Fault::AnotherPoller => {
@@ -175,22 +186,24 @@ impl Polling {
 
     fn report(&mut self, state: State, what: &'static str) {
         self.board.set_state(state);
+        self.board.note_error(what);
         if self.reported.insert(what) {
             tracing::warn!("{what}");
         }
     }
 
     async fn drain(&mut self, stop: &CancellationToken) {
+        let Timing { replaced_limit, stop_limit, .. } = self.timing;
         let limit = async {
             tokio::select! {
-                () = sleep(self.timing.replaced_limit) => {}
-                () = async { stop.cancelled().await; sleep(self.timing.stop_limit).await } => {}
+                () = sleep(replaced_limit) => {}
+                () = async { stop.cancelled().await; sleep(stop_limit).await } => {}
             }
         };
         tokio::pin!(limit);
         while !self.chats.is_idle() {
             tokio::select! {
-                served = self.chats.next_served() => self.window.finish(served),
+                served = self.chats.next_served() => self.finish(served),
                 () = &mut limit => {
                     tracing::warn!("updates are left unfinished; Telegram will deliver them again");
                     return;

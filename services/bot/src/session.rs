@@ -9,7 +9,7 @@ use crate::{
     chats::{Chats, Desk},
     handlers::Tools,
     polling::Polling,
-    status_page::{State, StatusBoard},
+    status::{State, StatusBoard},
     store::Store,
     telegram::{Fault, Telegram, TelegramApi},
     timing::Timing,
@@ -37,6 +37,7 @@ impl Sessions {
                 }
             }
             self.board.set_bot(None);
+            self.board.set_queued_updates(0);
         }
     }
 
@@ -66,7 +67,11 @@ impl Sessions {
             return;
         }
         let store = Store::new(self.store.clone(), self.timing.clone(), self.stop.clone());
-        let desk = Desk { tools: Tools { store, bot_token: token.clone() }, telegram: telegram.clone() };
+        let desk = Desk {
+            tools: Tools { store, bot_token: token.clone() },
+            telegram: telegram.clone(),
+            board: self.board.clone(),
+        };
         let polling = Polling::new(telegram, Chats::new(desk), self.timing.clone(), self.board.clone());
         polling.run(leave, &self.stop).await;
     }
@@ -85,15 +90,18 @@ impl Sessions {
                 }
                 Err(fault) => fault,
             };
-            let (state, pause) = match fault {
-                Fault::TokenRefused => (State::TokenRefused, self.timing.refused_pause),
-                Fault::Flood(pause) => (State::SigningIn, pause),
-                _ => (State::TelegramUnreachable, pauses.next()),
+            let (state, pause, what) = match fault {
+                Fault::TokenRefused => {
+                    (State::TokenRefused, self.timing.refused_pause, "Telegram refuses the bot token")
+                }
+                Fault::Flood(pause) => (State::SigningIn, pause, "Telegram asks the bot to sign in less often"),
+                _ => (State::TelegramUnreachable, pauses.next(), "Telegram cannot be reached or is in trouble"),
             };
             if last.replace(fault) != Some(fault) {
                 tracing::warn!(?fault, "cannot sign in to Telegram; trying again");
             }
             self.board.set_state(state);
+            self.board.note_error(what);
             sleep(pause).await;
         }
     }

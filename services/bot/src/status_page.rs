@@ -1,96 +1,34 @@
-//! The bot's page: what it is doing, for people and for health checks. Shows no secrets.
+//! The bot's page: how it is doing, for people and for health checks. Shows no secrets.
 
-use std::sync::Arc;
+use std::time::SystemTime;
 
-use axum::{Json, Router, extract, http::StatusCode, routing::get};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use tokio::sync::watch;
 
-/// What the bot is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    WaitingForStore,
-    WaitingForConfig,
-    SigningIn,
-    TokenRefused,
-    TelegramUnreachable,
-    Conflict,
-    Polling,
-}
+use crate::status::{Status, StatusBoard};
 
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::WaitingForStore => "waiting for the store",
-            Self::WaitingForConfig => "waiting for a config",
-            Self::SigningIn => "signing in",
-            Self::TokenRefused => "the bot token is refused",
-            Self::TelegramUnreachable => "Telegram is unreachable",
-            Self::Conflict => "another program receives this bot's updates",
-            Self::Polling => "polling",
-        }
-    }
-}
-
-/// Where the bot's parts note what they are doing. Clones share one board.
-#[derive(Clone)]
-pub(crate) struct StatusBoard(Arc<watch::Sender<Status>>);
-
-struct Status {
-    /// The bot's user name, once Telegram has told.
-    bot: Option<String>,
-    state: State,
-    /// Whether the store tells us of changes of the app config.
-    is_connected: bool,
-    was_ever_connected: bool,
-}
-
-impl Default for StatusBoard {
-    fn default() -> Self {
-        let status =
-            Status { bot: None, state: State::WaitingForStore, is_connected: false, was_ever_connected: false };
-        Self(Arc::new(watch::Sender::new(status)))
-    }
-}
-
-impl StatusBoard {
-    pub(crate) fn set_state(&self, state: State) {
-        self.0.send_modify(|status| status.state = state);
-    }
-
-    pub(crate) fn set_bot(&self, bot: Option<String>) {
-        self.0.send_modify(|status| status.bot = bot);
-    }
-
-    /// Answers whether it was connected before.
-    pub(crate) fn set_connected(&self, is_connected: bool) -> bool {
-        let mut was_connected = false;
-        self.0.send_modify(|status| {
-            was_connected = status.is_connected;
-            status.is_connected = is_connected;
-            status.was_ever_connected |= is_connected;
-        });
-        was_connected
-    }
-
-    fn page(&self) -> Page {
-        let status = self.0.borrow();
-        // Without a config ever heard of, waiting for one would be a guess.
-        let state = if status.was_ever_connected { status.state } else { State::WaitingForStore };
-        Page { status: StatusCode::OK.as_u16(), bot: status.bot.clone(), state: state.name() }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.0.borrow().is_connected
-    }
-}
-
-/// `status` comes first and is what the replaced system answered.
+/// What the page says, for programs. `status` comes first and is what the replaced system answered.
 #[derive(Serialize)]
 struct Page {
     status: u16,
     bot: Option<String>,
     state: &'static str,
+    mode: &'static str,
+    app_config_id: Option<i64>,
+    is_store_connected: bool,
+    last_update_time: Option<String>,
+    queued_updates: usize,
+    failed_updates: u64,
+    errors: Vec<PageError>,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct PageError {
+    time: String,
+    what: &'static str,
+    count: u64,
 }
 
 /// `/` for people, `/healthz` as long as the process lives, `/readyz` while the store tells us its app config.
@@ -105,14 +43,41 @@ pub(crate) fn router(board: StatusBoard) -> Router {
         .with_state(board)
 }
 
-async fn page(extract::State(board): extract::State<StatusBoard>) -> Json<Page> {
-    Json(board.page())
+async fn page(State(board): State<StatusBoard>) -> Json<Page> {
+    Json(Page::of(board.status()))
 }
 
-async fn is_ready(extract::State(board): extract::State<StatusBoard>) -> (StatusCode, &'static str) {
-    if board.is_ready() {
+async fn is_ready(State(board): State<StatusBoard>) -> (StatusCode, &'static str) {
+    if board.status().is_connected {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be reached\n")
     }
+}
+
+impl Page {
+    fn of(status: Status) -> Self {
+        let error = |error: &crate::status::Trouble| PageError {
+            time: rfc3339(error.time),
+            what: error.what,
+            count: error.count,
+        };
+        Self {
+            status: StatusCode::OK.as_u16(),
+            state: status.state.name(),
+            mode: status.mode.name(),
+            app_config_id: status.app_config_id,
+            is_store_connected: status.is_connected,
+            last_update_time: status.last_update.map(rfc3339),
+            queued_updates: status.queued_updates,
+            failed_updates: status.failed_updates,
+            errors: status.errors.iter().map(error).collect(),
+            version: env!("CARGO_PKG_VERSION"),
+            bot: status.bot,
+        }
+    }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -9,5 +9,6 @@ mod chat;
 mod configs;
 mod delivery;
 mod logs;
+mod page;
 mod store_troubles;
 mod telegram_troubles;

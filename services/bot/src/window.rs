@@ -29,6 +29,11 @@ impl Window {
         self.unfinished.is_empty()
     }
 
+    /// How many are not finished.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unfinished.len()
+    }
+
     /// Takes an update in hand. `false` when it is known already and must not be handled again.
     ///
     /// An id below all we know is new: after a week without updates Telegram goes on with any number.

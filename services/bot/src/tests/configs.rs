@@ -1,7 +1,6 @@
-//! App configs that come, change and go while the bot runs; the status page.
+//! App configs that come, change and go while the bot runs.
 
 use mayfly_contracts::config::AppConfig;
-use serde_json::json;
 
 use super::harness::{ANN, BOB, BOT_TOKEN, OTHER_BOT_TOKEN, fakes, start, world};
 
@@ -111,16 +110,4 @@ async fn a_token_that_telegram_refuses_is_tried_again_and_can_be_replaced() {
     other.user_says(BOB, "hello");
     other.next_reply(BOB).await.unwrap();
     bot.stop().await;
-}
-
-#[tokio::test]
-async fn the_page_begins_with_the_status_and_shows_the_bot() {
-    let world = world().await;
-    world.ask(ANN, "hello").await;
-    world.bot.shows("polling").await;
-    let (code, body) = world.bot.page("/").await;
-    assert_eq!(code, 200);
-    assert!(body.starts_with(r#"{"status":200,"#), "{body}");
-    let expected = json!({ "status": 200, "bot": "fake_1000000000_bot", "state": "polling" });
-    assert_eq!(world.bot.status().await, expected);
 }

@@ -76,7 +76,8 @@ impl FakeStore {
 
     /// Makes a bot with this token the last active app config.
     pub(super) fn set_bot(&self, token: &str) {
-        self.set_config(AppConfig { bot_token: token.to_owned(), is_bot: Some(true), ..AppConfig::default() });
+        let config = AppConfig { id: 1, bot_token: token.to_owned(), is_bot: Some(true), ..AppConfig::default() };
+        self.set_config(config);
     }
 
     pub(super) fn set_config(&self, config: AppConfig) {

@@ -125,14 +125,19 @@ impl RunningBot {
         serde_json::from_str(&self.page("/").await.1).unwrap()
     }
 
-    /// Waits until the status page shows `state`, by asking again and again, for a bounded time.
+    /// Waits until the status page shows `state`, for a bounded time.
     pub(super) async fn shows(&self, state: &str) {
+        self.shows_that(|status| status["state"] == state).await;
+    }
+
+    /// Waits until the status page is as wanted, by asking again and again, for a bounded time.
+    pub(super) async fn shows_that(&self, is_so: impl Fn(&Value) -> bool) {
         let shown = async {
-            while self.status().await["state"] != state {
+            while !is_so(&self.status().await) {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, shown).await.expect("the state never showed");
+        tokio::time::timeout(PATIENCE, shown).await.expect("the page never showed it");
     }
 
     pub(super) async fn is_ready(&self) -> bool {
