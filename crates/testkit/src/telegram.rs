@@ -150,6 +150,11 @@ impl FakeTelegram {
         self.change(|account| account.blocked.insert(chat_id));
     }
 
+    /// Takes [`user_blocks`](Self::user_blocks) back.
+    pub fn user_unblocks(&self, chat_id: i64) {
+        self.change(|account| account.blocked.remove(&chat_id));
+    }
+
     /// The first reply in `chat_id` that no `next_reply` has answered yet; waits for it.
     ///
     /// # Errors

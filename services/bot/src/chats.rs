@@ -126,7 +126,7 @@ async fn serve(desk: Arc<Desk>, incoming: Incoming) -> Served {
 }
 
 async fn answer(desk: &Desk, incoming: &Incoming) -> Result<&'static str, Stopping> {
-    let answer = handlers::handle(&desk.tools, incoming.update_id, &incoming.content).await?;
+    let answer = handlers::handle(&desk.tools, incoming).await?;
     Ok(match desk.telegram.send(incoming.chat, &answer.text).await {
         Ok(()) => {
             if let Some(acknowledgement) = answer.once_sent {

@@ -2,18 +2,14 @@
 
 use mayfly_contracts::message::CreateMessageRequest;
 
-use super::{
-    Answer, Stopping, Tools,
-    derived_id::{self, Use},
-    refused,
-};
+use super::{Answer, Stopping, Tools, derived_id, refused};
 use crate::replies::Asked;
 
 /// Answers exactly `id:token`, so that the whole message can be forwarded or copied.
 pub(super) async fn handle(tools: &Tools, update_id: u32, text: &str) -> Result<Answer, Stopping> {
     let request = CreateMessageRequest {
         text: text.to_owned(),
-        request_id: derived_id::derive(Use::CreateRequest, &tools.bot_token, update_id).to_string(),
+        request_id: derived_id::create_request(&tools.bot_token, update_id).to_string(),
         ..CreateMessageRequest::default()
     };
     match tools.store.create_message(request).await {

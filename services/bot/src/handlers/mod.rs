@@ -9,7 +9,7 @@ use mayfly_bootstrap::Secret;
 use mayfly_contracts::message::AcknowledgeViewRequest;
 
 use crate::{
-    incoming::Content,
+    incoming::{Content, Incoming},
     intent::Intent,
     replies::{self, Asked},
     store::{Failure, Store},
@@ -48,14 +48,15 @@ pub(crate) fn intent_name(content: &Content) -> &'static str {
     }
 }
 
-/// Answers `content`, which came with the update `update_id`.
-pub(crate) async fn handle(tools: &Tools, update_id: u32, content: &Content) -> Result<Answer, Stopping> {
+/// Answers what came in.
+pub(crate) async fn handle(tools: &Tools, incoming: &Incoming) -> Result<Answer, Stopping> {
+    let Incoming { update_id, chat, content } = incoming;
     let Content::Text(text) = content else {
         return Ok(Answer::new(replies::ONLY_TEXT.to_owned(), "explained"));
     };
     match Intent::of(text) {
-        Intent::Create { text } => create::handle(tools, update_id, text).await,
-        Intent::View { id, access_token } => view::handle(tools, update_id, id, access_token).await,
+        Intent::Create { text } => create::handle(tools, *update_id, text).await,
+        Intent::View { id, access_token } => view::handle(tools, *chat, id, access_token).await,
         Intent::Mistyped => Ok(Answer::new(replies::mistyped(), "explained")),
         Intent::Help | Intent::Unknown => Ok(help::handle()),
     }

@@ -2,17 +2,15 @@
 
 use mayfly_contracts::message::{AcknowledgeViewRequest, ViewMessageRequest};
 
-use super::{
-    Answer, Stopping, Tools,
-    derived_id::{self, Use},
-    refused,
-};
+use teloxide::types::ChatId;
+
+use super::{Answer, Stopping, Tools, derived_id, refused};
 use crate::replies::Asked;
 
-/// Answers exactly the text. The store keeps it for this update alone until it is acknowledged, which is done when Telegram has
-/// it; an answer that never got there can be asked for again by the same update.
-pub(super) async fn handle(tools: &Tools, update_id: u32, id: i64, access_token: &str) -> Result<Answer, Stopping> {
-    let view_id = derived_id::derive(Use::View, &tools.bot_token, update_id).to_string();
+/// Answers exactly the text. The store keeps it for this chat alone until it is acknowledged, which is done when Telegram has
+/// it; an answer that never got there can be asked for again, by the same update or by another one.
+pub(super) async fn handle(tools: &Tools, chat: ChatId, id: i64, access_token: &str) -> Result<Answer, Stopping> {
+    let view_id = derived_id::view(&tools.bot_token, chat, id, access_token).to_string();
     let request = ViewMessageRequest {
         id,
         access_token: access_token.to_owned(),

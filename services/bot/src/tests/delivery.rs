@@ -70,6 +70,9 @@ async fn a_text_that_cannot_be_sent_is_left_to_its_reader() {
     world.telegram.confirmed(update).await.unwrap();
     assert_eq!(world.store.texts(), 1);
     assert_eq!(world.ask(BOB, &key).await, VIEWED, "nobody else gets it");
+    world.telegram.user_unblocks(ANN);
+    assert_eq!(world.ask(ANN, &key).await, "hello", "asked for with another update");
+    assert_eq!(world.ask(ANN, &key).await, VIEWED);
 }
 
 #[tokio::test]

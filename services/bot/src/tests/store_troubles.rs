@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::harness::{ANN, PATIENCE, quick, start, world, world_with};
+use super::harness::{ANN, BOB, PATIENCE, VIEWED, quick, start, world, world_with};
 use crate::{replies, timing::Timing};
 
 #[tokio::test]
@@ -39,6 +39,17 @@ async fn a_view_whose_answer_got_lost_is_repeated() {
     world.store.lose_next_view();
     assert_eq!(world.ask(ANN, &key).await, "hello");
     world.store.until(|data| data.view_calls == 2).await;
+}
+
+#[tokio::test]
+async fn a_text_that_was_claimed_for_a_reader_who_was_told_to_try_again_is_still_theirs() {
+    let world = world_with(Timing { store_patience: Duration::ZERO, ..quick() }).await;
+    let key = world.store.put("hello");
+    world.store.lose_next_view();
+    let said = world.ask(ANN, &key).await;
+    assert!(said.contains("I have nothing to show you; please try again later."), "{said}");
+    assert_eq!(world.ask(BOB, &key).await, VIEWED);
+    assert_eq!(world.ask(ANN, &key).await, "hello");
 }
 
 #[tokio::test]
