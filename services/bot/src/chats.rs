@@ -13,11 +13,11 @@ use teloxide::types::ChatId;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
+    delivery,
     handlers::{self, Stopping, Tools},
     incoming::Incoming,
-    replies,
     status::StatusBoard,
-    telegram::{Fault, Telegram},
+    telegram::Telegram,
 };
 
 /// So many chats are served at the same time; the others wait their turn.
@@ -117,7 +117,7 @@ async fn serve(desk: Arc<Desk>, incoming: Incoming) -> Served {
         Ok(Err(Stopping)) => ("left for later", false),
         Err(_) => {
             desk.board.update_failed("a handler panicked");
-            let told = desk.telegram.send(chat, replies::WENT_WRONG).await;
+            let told = delivery::apologize(&desk, &incoming).await;
             (if told.is_ok() { "panicked" } else { "panicked, not told" }, true)
         }
     };
@@ -127,23 +127,5 @@ async fn serve(desk: Arc<Desk>, incoming: Incoming) -> Served {
 
 async fn answer(desk: &Desk, incoming: &Incoming) -> Result<&'static str, Stopping> {
     let answer = handlers::handle(&desk.tools, incoming).await?;
-    Ok(match desk.telegram.send(incoming.chat, &answer.text).await {
-        Ok(()) => {
-            if let Some(acknowledgement) = answer.once_sent {
-                desk.tools.store.acknowledge_view(acknowledgement).await;
-            }
-            answer.outcome
-        }
-        Err(fault) => {
-            // Without the chat's id: who blocked us is nobody's business.
-            tracing::info!(outcome = answer.outcome, ?fault, "gave up sending an answer");
-            match fault {
-                Fault::ChatGone => "chat gone",
-                _ => {
-                    desk.board.update_failed("Telegram did not take an answer");
-                    "not sent"
-                }
-            }
-        }
-    })
+    Ok(delivery::deliver(desk, incoming, answer).await)
 }

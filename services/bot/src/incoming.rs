@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
-use teloxide::types::ChatId;
+use teloxide::types::{ChatId, MessageId};
+
+use crate::language::Language;
 
 /// What somebody can send instead of a text: the fields of a Bot API message that hold it. Other messages without a
 /// text are Telegram's own notices.
@@ -31,36 +33,72 @@ const CONTENT_THAT_IS_NO_TEXT: [&str; 17] = [
     "voice",
 ];
 
-/// An update as it comes from Telegram. No `Debug`: its message may hold a secret.
+/// The kinds of updates that the bot acts on, as Telegram is asked for them.
+pub(crate) const KINDS_OF_UPDATES: [&str; 2] = ["message", "callback_query"];
+
+/// An update as it comes from Telegram. No `Debug`: it may hold a secret.
 #[derive(Deserialize)]
 pub(crate) struct Update {
     #[serde(rename = "update_id")]
     pub id: u32,
-    /// A new message. Unset: any other kind of update, an edited message for example.
+    /// A new message.
     message: Option<Value>,
+    /// The press of a button under one of our messages.
+    callback_query: Option<Value>,
 }
 
-/// A message that somebody wrote to the bot in a private chat. No `Debug`: its text may be a secret.
+/// What somebody did in a private chat with the bot. No `Debug`: it may hold a secret.
 pub(crate) struct Incoming {
     pub update_id: u32,
     pub chat: ChatId,
+    /// What the sender's app is set to.
+    pub language: Language,
     pub content: Content,
 }
 
-/// What the message consists of.
+/// What was done.
 pub(crate) enum Content {
-    Text(String),
-    /// A photo, a sticker, a voice message, …
+    /// A text was written.
+    Text { message_id: MessageId, text: String },
+    /// A photo, a sticker, a voice message, … was sent.
     NotText,
+    /// A button was pressed.
+    Press(Press),
+}
+
+/// The press of a button. Its sender waits until it is answered.
+pub(crate) struct Press {
+    /// By which Telegram knows the press.
+    pub query_id: String,
+    /// The message that the button is under. Unset when Telegram does not know it any more.
+    pub message_id: Option<MessageId>,
+    /// What we put into the button.
+    pub data: String,
 }
 
 #[derive(Deserialize)]
 struct Message {
+    message_id: i32,
     chat: Chat,
     from: Option<User>,
     text: Option<String>,
     #[serde(flatten)]
     others: HashMap<String, IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct CallbackQuery {
+    id: String,
+    from: User,
+    message: Option<PressedMessage>,
+    #[serde(default)]
+    data: String,
+}
+
+#[derive(Deserialize)]
+struct PressedMessage {
+    message_id: i32,
+    chat: Chat,
 }
 
 #[derive(Deserialize)]
@@ -71,23 +109,51 @@ struct Chat {
 
 #[derive(Deserialize)]
 struct User {
+    id: ChatId,
     is_bot: bool,
+    language_code: Option<String>,
+}
+
+impl User {
+    fn language(&self) -> Language {
+        Language::of_code(self.language_code.as_deref().unwrap_or_default())
+    }
 }
 
 impl Incoming {
-    /// `None` for everything the bot leaves alone: groups and channels, edited messages, messages from bots or from
-    /// nobody, and Telegram's own notices.
+    /// `None` for everything the bot leaves alone: groups and channels, edited messages, messages from bots, and Telegram's
+    /// own notices.
     pub(crate) fn of(update: Update) -> Option<Self> {
-        let Message { chat, from, text, others } = serde_json::from_value(update.message?).ok()?;
-        if chat.r#type != "private" || from?.is_bot {
+        let Update { id, message, callback_query } = update;
+        let press = || Self::of_press(id, callback_query?);
+        message.map_or_else(press, |message| Self::of_message(id, message))
+    }
+
+    fn of_message(update_id: u32, message: Value) -> Option<Self> {
+        let Message { message_id, chat, from, text, others } = serde_json::from_value(message).ok()?;
+        if chat.r#type != "private" || from.as_ref().is_some_and(|from| from.is_bot) {
             return None;
         }
         let content = match text {
-            Some(text) => Content::Text(text),
+            Some(text) => Content::Text { message_id: MessageId(message_id), text },
             None if CONTENT_THAT_IS_NO_TEXT.iter().any(|kind| others.contains_key(*kind)) => Content::NotText,
             None => return None,
         };
-        Some(Self { update_id: update.id, chat: chat.id, content })
+        // A private chat has one person in it, named or not.
+        let language = from.map(|from| from.language()).unwrap_or_default();
+        Some(Self { update_id, chat: chat.id, language, content })
+    }
+
+    fn of_press(update_id: u32, callback_query: Value) -> Option<Self> {
+        let CallbackQuery { id, from, message, data } = serde_json::from_value(callback_query).ok()?;
+        let language = from.language();
+        // A person's id is also that of the chat with them.
+        let chat = message.as_ref().map_or(from.id, |message| message.chat.id);
+        if message.as_ref().is_some_and(|message| message.chat.r#type != "private") {
+            return None;
+        }
+        let message_id = message.map(|message| MessageId(message.message_id));
+        Some(Self { update_id, chat, language, content: Content::Press(Press { query_id: id, message_id, data }) })
     }
 }
 
@@ -115,8 +181,9 @@ mod tests {
 
     fn text_of(update: Update) -> Option<String> {
         match Incoming::of(update)?.content {
-            Content::Text(text) => Some(text),
+            Content::Text { text, .. } => Some(text),
             Content::NotText => Some("(not text)".to_owned()),
+            Content::Press(press) => Some(format!("(pressed {})", press.data)),
         }
     }
 
@@ -135,20 +202,56 @@ mod tests {
     fn groups_edits_bots_and_notices_are_left_alone() {
         let group = json!({ "text": "hi", "chat": { "id": -7, "type": "group", "title": "g" } });
         let bot = json!({ "text": "hi", "from": { "id": 8, "is_bot": true, "first_name": "b" } });
-        let nobody = json!({ "text": "hi", "from": null });
         let notice = json!({ "message_auto_delete_timer_changed": { "message_auto_delete_time": 5 } });
-        for ignored in [group, bot, nobody, notice] {
+        for ignored in [group, bot, notice] {
             assert_eq!(text_of(update("message", message(ignored.clone()))), None, "{ignored}");
         }
         assert_eq!(text_of(update("edited_message", message(json!({ "text": "hi" })))), None);
     }
 
     #[test]
+    fn a_private_text_from_nobody_is_taken() {
+        assert_eq!(text_of(update("message", message(json!({ "text": "hi", "from": null })))).as_deref(), Some("hi"));
+    }
+
+    fn press(extra: Value) -> Update {
+        let mut query = json!({
+            "id": "q", "chat_instance": "c", "data": "look",
+            "from": { "id": 7, "is_bot": false, "first_name": "Ann", "language_code": "ko" },
+        });
+        for (key, value) in extra.as_object().unwrap() {
+            query[key] = value.clone();
+        }
+        update("callback_query", query)
+    }
+
+    #[test]
+    fn a_press_is_taken_with_its_message_or_without() {
+        let message = message(json!({}));
+        let pressed = Incoming::of(press(json!({ "message": message }))).unwrap();
+        assert_eq!((pressed.chat, pressed.language), (ChatId(7), Language::Korean));
+        let Content::Press(taken) = pressed.content else { panic!("not a press") };
+        assert_eq!((taken.query_id.as_str(), taken.message_id, taken.data.as_str()), ("q", Some(MessageId(1)), "look"));
+
+        let forgotten = Incoming::of(press(json!({}))).unwrap();
+        assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
+        assert!(matches!(forgotten.content, Content::Press(Press { message_id: None, .. })));
+    }
+
+    #[test]
+    fn a_press_in_a_group_is_left_alone() {
+        let message = json!({ "message_id": 1, "chat": { "id": -7, "type": "group", "title": "g" } });
+        assert!(Incoming::of(press(json!({ "message": message }))).is_none());
+    }
+
+    #[test]
     fn an_update_of_an_unknown_shape_still_has_its_id() {
         for odd in [json!({}), json!([]), json!(7)] {
-            let odd = update("message", odd);
-            assert_eq!(odd.id, 5);
-            assert!(Incoming::of(odd).is_none());
+            for kind in KINDS_OF_UPDATES {
+                let odd = update(kind, odd.clone());
+                assert_eq!(odd.id, 5);
+                assert!(Incoming::of(odd).is_none());
+            }
         }
     }
 }

@@ -3,21 +3,29 @@
 //! Nothing of teloxide's errors is ever logged or shown: a broken connection prints the address, which holds the bot
 //! token, and an answer that cannot be parsed prints the answer, which holds texts. [`Fault`] is what is left of them.
 
+mod payloads;
+
 use std::time::Duration;
 
 use mayfly_bootstrap::Secret;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use teloxide::{
     ApiError, Bot, RequestError,
-    payloads::{DeleteWebhookSetters as _, SendMessageSetters as _},
+    payloads::DeleteWebhookSetters as _,
     requests::{JsonRequest, Payload, Requester as _},
-    types::{ChatId, InputFile, LinkPreviewOptions},
+    types::{ChatId, InputFile, MessageId},
 };
 use tokio::time::Instant;
 use url::Url;
 
-use crate::{BotError, incoming::Update, timing::Timing};
+use self::payloads::{AnswerCallbackQuery, EditMessageReplyMarkup, EditMessageText, GetUpdates, Keyboard, SendMessage};
+use crate::{
+    BotError,
+    answer::{Change, Notice, Outgoing},
+    incoming::{KINDS_OF_UPDATES, Update},
+    timing::Timing,
+};
 
 /// Telegram's limit for a message's text, in UTF-16 code units.
 const LONGEST_MESSAGE: usize = 4096;
@@ -62,22 +70,6 @@ pub(crate) struct Telegram {
     polls: Bot,
     calls: Bot,
     timing: Timing,
-}
-
-/// getUpdates with our own form of an update; see `incoming.rs` for the reason.
-#[derive(Clone, Serialize)]
-struct GetUpdates {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offset: Option<i64>,
-    limit: u8,
-    /// Seconds.
-    timeout: u64,
-    allowed_updates: [&'static str; 1],
-}
-
-impl Payload for GetUpdates {
-    type Output = Vec<Update>;
-    const NAME: &'static str = "GetUpdates";
 }
 
 /// What a call to Telegram came to instead of an answer.
@@ -125,7 +117,7 @@ impl Telegram {
     }
 
     async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, Fault> {
-        let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: ["message"] };
+        let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: KINDS_OF_UPDATES };
         JsonRequest::new(self.polls.clone(), poll).await.map_err(|error| fault(&error))
     }
 
@@ -135,20 +127,87 @@ impl Telegram {
         deleted.map(drop).map_err(|error| fault(&error))
     }
 
-    /// Sends exactly `text`, with no parse mode, no preview and no keyboard; as a document when it is no message for
-    /// Telegram. Telegram itself drops blanks around the text of a message.
+    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when it is no message for
+    /// Telegram. Telegram itself drops blanks around the text of a message. Answers the id of what was sent, unless Telegram
+    /// answers it in a form that we do not know.
     ///
     /// Waits for flood control and repeats after server errors and broken connections, within limits. When the connection
     /// broke after Telegram took the text, it arrives twice: better than never.
-    pub(crate) async fn send(&self, chat: ChatId, text: &str) -> Result<(), Fault> {
-        let mut as_document = text.encode_utf16().count() > LONGEST_MESSAGE || text.trim().is_empty();
+    pub(crate) async fn send(&self, chat: ChatId, message: &Outgoing) -> Result<Option<MessageId>, Fault> {
+        let text = &message.text;
+        if text.encode_utf16().count() <= LONGEST_MESSAGE && !text.trim().is_empty() {
+            let keyboard = Keyboard::of(&message.buttons);
+            let mut sent = self.send_message(chat, text, keyboard.clone()).await;
+            // A text without its buttons is better than none.
+            if keyboard.is_some() && sent == Err(Fault::Refused) {
+                sent = self.send_message(chat, text, None).await;
+            }
+            // Telegram counts and trims by rules of its own. A text that was read is nowhere else any more.
+            if sent != Err(Fault::TextUnfit) {
+                return sent;
+            }
+        }
+        self.send_document(chat, message).await
+    }
+
+    async fn send_message(
+        &self,
+        chat: ChatId,
+        text: &str,
+        reply_markup: Option<Keyboard>,
+    ) -> Result<Option<MessageId>, Fault> {
+        let message = SendMessage::new(chat, text, reply_markup);
+        let sent: Value = self.patiently(|| self.call(message.clone())).await?;
+        Ok(message_id(&sent))
+    }
+
+    async fn send_document(&self, chat: ChatId, message: &Outgoing) -> Result<Option<MessageId>, Fault> {
+        self.patiently(|| async move {
+            let file = InputFile::memory(message.text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
+            match self.calls.send_document(chat, file).await {
+                Ok(message) => Ok(Some(message.id)),
+                Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
+            }
+        })
+        .await
+    }
+
+    /// Lets whoever pressed a button wait no longer. Telegram forgets a press after some minutes.
+    pub(crate) async fn answer_press(&self, query_id: &str, notice: Option<&Notice>) -> Result<(), Fault> {
+        let answer = AnswerCallbackQuery::new(query_id, notice);
+        self.patiently(|| self.call(answer.clone())).await.map(|_: Value| ())
+    }
+
+    /// Changes a message that we sent.
+    pub(crate) async fn change(&self, chat: ChatId, message: MessageId, change: &Change) -> Result<(), Fault> {
+        self.patiently(|| async move {
+            match change {
+                Change::Buttons(buttons) => self.call(EditMessageReplyMarkup::new(chat, message, buttons)).await,
+                Change::Text(text) => self.call(EditMessageText::new(chat, message, text)).await,
+            }
+        })
+        .await
+        .map(|_: Value| ())
+    }
+
+    async fn call<P>(&self, payload: P) -> Result<P::Output, Fault>
+    where
+        P: Payload + Serialize + Send + Sync + 'static,
+        P::Output: DeserializeOwned + Send,
+    {
+        JsonRequest::new(self.calls.clone(), payload).await.map_err(|error| fault(&error))
+    }
+
+    /// Waits for flood control and repeats after server errors and broken connections, within limits.
+    async fn patiently<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, Fault>
+    where
+        Call: Future<Output = Result<T, Fault>>,
+    {
         let mut pauses = self.timing.telegram_pauses.start();
         let give_up = Instant::now() + self.timing.send_patience;
         let mut flood_patience = self.timing.flood_patience;
         loop {
-            let sent =
-                if as_document { self.send_document(chat, text).await } else { self.send_message(chat, text).await };
-            let pause = match sent {
+            let pause = match call().await {
                 Err(Fault::Flood(pause)) if pause <= flood_patience => {
                     flood_patience -= pause;
                     pause
@@ -160,41 +219,24 @@ impl Telegram {
                     }
                     pause
                 }
-                // Telegram counts and trims by rules of its own. A text that was read is nowhere else any more.
-                Err(Fault::TextUnfit) if !as_document => {
-                    as_document = true;
-                    continue;
-                }
                 done => return done,
             };
             tokio::time::sleep(pause).await;
         }
     }
-
-    async fn send_message(&self, chat: ChatId, text: &str) -> Result<(), Fault> {
-        let no_preview = LinkPreviewOptions {
-            is_disabled: true,
-            url: None,
-            prefer_small_media: false,
-            prefer_large_media: false,
-            show_above_text: false,
-        };
-        sent(self.calls.send_message(chat, text).link_preview_options(no_preview).await)
-    }
-
-    async fn send_document(&self, chat: ChatId, text: &str) -> Result<(), Fault> {
-        let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
-        sent(self.calls.send_document(chat, file).await)
-    }
 }
 
 /// An answer of `"ok": true` means sent, even if the message in it has something that teloxide does not know.
-fn sent<T>(answer: Result<T, RequestError>) -> Result<(), Fault> {
-    match answer {
-        Ok(_) => Ok(()),
-        Err(RequestError::InvalidJson { raw, .. }) if positive_result(&raw).is_some() => Ok(()),
-        Err(error) => Err(fault(&error)),
+fn sent_anyway(error: &RequestError) -> Result<Value, Fault> {
+    match error {
+        RequestError::InvalidJson { raw, .. } => positive_result(raw).ok_or(Fault::Unreachable),
+        error => Err(fault(error)),
     }
+}
+
+fn message_id(message: &Value) -> Option<MessageId> {
+    let id = message.get("message_id")?.as_i64()?;
+    i32::try_from(id).ok().map(MessageId)
 }
 
 fn positive_result(raw: &str) -> Option<Value> {
@@ -291,7 +333,9 @@ mod tests {
             source: std::sync::Arc::new(serde_json::from_str::<u8>("x").unwrap_err()),
             raw: raw.into(),
         };
-        assert_eq!(sent::<()>(Err(answer(r#"{"ok":true,"result":{"new":1}}"#))), Ok(()));
-        assert_eq!(sent::<()>(Err(answer("<html>Bad Gateway</html>"))), Err(Fault::Unreachable));
+        let sent = |raw| sent_anyway(&answer(raw)).map(|message| message_id(&message));
+        assert_eq!(sent(r#"{"ok":true,"result":{"message_id":5,"new":1}}"#), Ok(Some(MessageId(5))));
+        assert_eq!(sent(r#"{"ok":true,"result":{"new":1}}"#), Ok(None));
+        assert_eq!(sent("<html>Bad Gateway</html>"), Err(Fault::Unreachable));
     }
 }

@@ -2,8 +2,8 @@
 
 use mayfly_contracts::message::CreateMessageRequest;
 
-use super::{Answer, Stopping, Tools, derived_id, refused};
-use crate::replies::Asked;
+use super::{Stopping, Tools, derived_id, refused};
+use crate::{answer::Answer, replies::Asked};
 
 /// Answers exactly `id:token`, so that the whole message can be forwarded or copied.
 pub(super) async fn handle(tools: &Tools, update_id: u32, text: &str) -> Result<Answer, Stopping> {
@@ -13,7 +13,10 @@ pub(super) async fn handle(tools: &Tools, update_id: u32, text: &str) -> Result<
         ..CreateMessageRequest::default()
     };
     match tools.store.create_message(request).await {
-        Ok(created) => Ok(Answer::new(format!("{}:{}", created.id, created.access_token), "created")),
+        Ok(created) => {
+            let opener = format!("{}:{}", created.id, created.access_token);
+            Ok(Answer { is_request_kept: true, ..Answer::saying(opener, "created") })
+        }
         Err(failure) => refused(Asked::Create, &failure),
     }
 }

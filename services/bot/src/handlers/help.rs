@@ -1,8 +1,7 @@
 //! `/start`, `/help`, and everything that is not understood: how to use the bot.
 
-use super::Answer;
-use crate::replies;
+use crate::{answer::Answer, replies};
 
 pub(super) fn handle() -> Answer {
-    Answer::new(replies::help(), "explained")
+    Answer::saying(replies::help(), "explained")
 }

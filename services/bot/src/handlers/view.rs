@@ -1,11 +1,13 @@
 //! `id:token`: shows a text, once.
 
 use mayfly_contracts::message::{AcknowledgeViewRequest, ViewMessageRequest};
-
 use teloxide::types::ChatId;
 
-use super::{Answer, Stopping, Tools, derived_id, refused};
-use crate::replies::Asked;
+use super::{Stopping, Tools, derived_id, refused};
+use crate::{
+    answer::{Answer, Outgoing},
+    replies::Asked,
+};
 
 /// Answers exactly the text. The store keeps it for this chat alone until it is acknowledged, which is done when Telegram has
 /// it; an answer that never got there can be asked for again, by the same update or by another one.
@@ -20,7 +22,8 @@ pub(super) async fn handle(tools: &Tools, chat: ChatId, id: i64, access_token: &
     match tools.store.view_message(request).await {
         Ok(message) => {
             let acknowledgement = AcknowledgeViewRequest { id, access_token: access_token.to_owned(), view_id };
-            Ok(Answer { once_sent: Some(acknowledgement), ..Answer::new(message.text, "viewed") })
+            let message = Outgoing { is_revealed: true, ..Outgoing::new(message.text) };
+            Ok(Answer { message: Some(message), once_sent: Some(acknowledgement), ..Answer::new("viewed") })
         }
         Err(failure) => refused(Asked::View, &failure),
     }

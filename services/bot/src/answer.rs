@@ -1,0 +1,90 @@
+//! What a handler answers, said in facts. `delivery.rs` turns it into calls to Telegram, the simulator into its page.
+
+use mayfly_contracts::message::AcknowledgeViewRequest;
+
+/// What comes of something that somebody did. Whatever is there is done, in the order of the fields.
+///
+/// No `Debug`: the texts may be secrets.
+pub(crate) struct Answer {
+    /// A new message in the chat.
+    pub message: Option<Outgoing>,
+    /// What the store is told once Telegram has the message.
+    pub once_sent: Option<AcknowledgeViewRequest>,
+    /// What whoever pressed a button is shown above the chat, at most 200 characters. A press is answered in any case.
+    pub notice: Option<Notice>,
+    /// What becomes of the message whose button was pressed.
+    pub change: Option<Change>,
+    /// Whether the message that asked held a secret that is kept in the store now.
+    pub is_request_kept: bool,
+    /// The word for the log about how it went.
+    pub outcome: &'static str,
+}
+
+/// A message to send.
+pub(crate) struct Outgoing {
+    /// Sent exactly as it is.
+    pub text: String,
+    /// Rows of buttons under it.
+    pub buttons: Buttons,
+    /// Whether it is somebody's secret, shown to its reader.
+    pub is_revealed: bool,
+}
+
+/// Rows of buttons.
+pub(crate) type Buttons = Vec<Vec<Button>>;
+
+/// A button under a message.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Button {
+    pub label: String,
+    pub action: Action,
+}
+
+/// What a button does.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Comes back as a press with this, 1 to 64 bytes.
+    Press(String),
+    /// Puts this on the clipboard, 1 to 256 characters.
+    Copy(String),
+    /// Opens this address.
+    Open(String),
+}
+
+/// A sentence that is shown for a moment, or until it is closed.
+pub(crate) struct Notice {
+    pub text: String,
+    pub stays_until_closed: bool,
+}
+
+/// A change of a message that we sent.
+pub(crate) enum Change {
+    /// Other buttons, or none; the text stays.
+    Buttons(Buttons),
+    /// Another text, without buttons.
+    Text(String),
+}
+
+impl Answer {
+    /// Nothing yet.
+    pub(crate) fn new(outcome: &'static str) -> Self {
+        Self { message: None, once_sent: None, notice: None, change: None, is_request_kept: false, outcome }
+    }
+
+    /// A message that only says something.
+    pub(crate) fn saying(text: String, outcome: &'static str) -> Self {
+        Self { message: Some(Outgoing::new(text)), ..Self::new(outcome) }
+    }
+
+    /// A sentence above the chat.
+    pub(crate) fn noting(text: String, stays_until_closed: bool, outcome: &'static str) -> Self {
+        Self { notice: Some(Notice { text, stays_until_closed }), ..Self::new(outcome) }
+    }
+}
+
+impl Outgoing {
+    /// A text without buttons.
+    pub(crate) fn new(text: String) -> Self {
+        Self { text, buttons: Buttons::new(), is_revealed: false }
+    }
+}

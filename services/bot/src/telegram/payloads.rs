@@ -1,0 +1,147 @@
+//! The methods of the Bot API in our own words, where teloxide's would say too little or read too much.
+//!
+//! Their answers are read as plain JSON: teloxide would take a whole message apart, and one with something that it does
+//! not know yet would come out as an error although it was sent.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use teloxide::{
+    requests::Payload,
+    types::{ChatId, MessageId},
+};
+
+use crate::{
+    answer::{Action, Button, Buttons, Notice},
+    incoming::{KINDS_OF_UPDATES, Update},
+};
+
+/// getUpdates with our own form of an update; see `incoming.rs` for the reason.
+#[derive(Clone, Serialize)]
+pub(super) struct GetUpdates {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<i64>,
+    pub limit: u8,
+    /// Seconds.
+    pub timeout: u64,
+    pub allowed_updates: [&'static str; KINDS_OF_UPDATES.len()],
+}
+
+impl Payload for GetUpdates {
+    type Output = Vec<Update>;
+    const NAME: &'static str = "GetUpdates";
+}
+
+/// A text, with no parse mode and no preview.
+#[derive(Clone, Serialize)]
+pub(super) struct SendMessage {
+    chat_id: ChatId,
+    text: String,
+    link_preview_options: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<Keyboard>,
+}
+
+impl SendMessage {
+    pub(super) fn new(chat_id: ChatId, text: &str, reply_markup: Option<Keyboard>) -> Self {
+        Self { chat_id, text: text.to_owned(), link_preview_options: json!({ "is_disabled": true }), reply_markup }
+    }
+}
+
+impl Payload for SendMessage {
+    type Output = Value;
+    const NAME: &'static str = "SendMessage";
+}
+
+/// The answer to the press of a button.
+#[derive(Clone, Serialize)]
+pub(super) struct AnswerCallbackQuery {
+    callback_query_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    show_alert: bool,
+}
+
+impl AnswerCallbackQuery {
+    pub(super) fn new(query_id: &str, notice: Option<&Notice>) -> Self {
+        Self {
+            callback_query_id: query_id.to_owned(),
+            text: notice.map(|notice| notice.text.clone()),
+            show_alert: notice.is_some_and(|notice| notice.stays_until_closed),
+        }
+    }
+}
+
+impl Payload for AnswerCallbackQuery {
+    type Output = Value;
+    const NAME: &'static str = "AnswerCallbackQuery";
+}
+
+/// Other buttons under a message.
+#[derive(Clone, Serialize)]
+pub(super) struct EditMessageReplyMarkup {
+    chat_id: ChatId,
+    message_id: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<Keyboard>,
+}
+
+impl EditMessageReplyMarkup {
+    pub(super) fn new(chat_id: ChatId, message: MessageId, buttons: &Buttons) -> Self {
+        Self { chat_id, message_id: message.0, reply_markup: Keyboard::of(buttons) }
+    }
+}
+
+impl Payload for EditMessageReplyMarkup {
+    type Output = Value;
+    const NAME: &'static str = "EditMessageReplyMarkup";
+}
+
+/// Another text for a message, which loses its buttons.
+#[derive(Clone, Serialize)]
+pub(super) struct EditMessageText {
+    chat_id: ChatId,
+    message_id: i32,
+    text: String,
+    link_preview_options: Value,
+}
+
+impl EditMessageText {
+    pub(super) fn new(chat_id: ChatId, message: MessageId, text: &str) -> Self {
+        let link_preview_options = json!({ "is_disabled": true });
+        Self { chat_id, message_id: message.0, text: text.to_owned(), link_preview_options }
+    }
+}
+
+impl Payload for EditMessageText {
+    type Output = Value;
+    const NAME: &'static str = "EditMessageText";
+}
+
+/// The buttons under a message, as Telegram wants them.
+#[derive(Clone, Serialize)]
+pub(super) struct Keyboard {
+    inline_keyboard: Vec<Vec<Key>>,
+}
+
+impl Keyboard {
+    /// `None` for no buttons.
+    pub(super) fn of(buttons: &Buttons) -> Option<Self> {
+        let rows = buttons.iter().map(|row| row.iter().cloned().map(Key).collect());
+        (!buttons.is_empty()).then(|| Self { inline_keyboard: rows.collect() })
+    }
+}
+
+#[derive(Clone)]
+struct Key(Button);
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Button { label, action } = &self.0;
+        let key = match action {
+            Action::Press(data) => json!({ "text": label, "callback_data": data }),
+            Action::Copy(text) => json!({ "text": label, "copy_text": { "text": text } }),
+            Action::Open(url) => json!({ "text": label, "url": url }),
+        };
+        key.serialize(serializer)
+    }
+}
