@@ -33,8 +33,8 @@ mod delivery;
 mod store;
 mod telegram;
 
+mod page;
 mod status;
-mod status_page;
 mod timing;
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ async fn run_with(
     let sessions = Sessions { telegram, store, timing, board: board.clone(), stop: stop.clone() };
 
     let page = async {
-        let served = mayfly_bootstrap::http::serve(listener, status_page::router(board), stop.clone()).await;
+        let served = mayfly_bootstrap::http::serve(listener, page::router(board), stop.clone()).await;
         served.map_err(BotError::Serve)
     };
     let watching = async {

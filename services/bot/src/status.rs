@@ -23,6 +23,7 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// For people.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::WaitingForStore => "waiting for the store",
@@ -32,6 +33,33 @@ impl State {
             Self::TelegramUnreachable => "Telegram is unreachable",
             Self::Conflict => "another program receives this bot's updates",
             Self::Serving => "serving",
+        }
+    }
+
+    /// Whether somebody has to do something.
+    pub(crate) fn health(self) -> Health {
+        match self {
+            Self::Serving => Health::Good,
+            Self::WaitingForStore | Self::WaitingForConfig | Self::SigningIn => Health::Waiting,
+            Self::TokenRefused | Self::TelegramUnreachable | Self::Conflict => Health::Trouble,
+        }
+    }
+}
+
+/// A state in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Good,
+    Waiting,
+    Trouble,
+}
+
+impl Health {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Waiting => "waiting",
+            Self::Trouble => "trouble",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use mayfly_bootstrap::Secret;
 use mayfly_testkit::FakeTelegram;
 use serde_json::Value;
@@ -34,6 +35,20 @@ pub(super) struct RunningBot {
     url: String,
     stop: CancellationToken,
     task: JoinHandle<Result<(), BotError>>,
+}
+
+/// An answer of the bot's listener, read whole.
+pub(super) struct Answer {
+    pub status: u16,
+    headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    /// Empty when there is none.
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
 }
 
 /// A bot that is about to poll.
@@ -116,9 +131,25 @@ impl RunningBot {
 
     /// The code and the body of a page of the bot's.
     pub(super) async fn page(&self, path: &str) -> (u16, String) {
+        let answer = self.get(path, &[]).await;
+        (answer.status, answer.body)
+    }
+
+    /// What the bot's listener answers to a GET with these headers.
+    pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", path, headers, String::new()).await
+    }
+
+    /// What the bot's listener answers to any request.
+    pub(super) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
         let client = teloxide::net::default_reqwest_settings().build().unwrap();
-        let page = client.get(format!("{}{path}", self.url)).send().await.unwrap();
-        (page.status().as_u16(), page.text().await.unwrap())
+        let mut request = client.request(method.parse().unwrap(), format!("{}{path}", self.url)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Answer { status, headers, body: answer.text().await.unwrap() }
     }
 
     pub(super) async fn status(&self) -> Value {

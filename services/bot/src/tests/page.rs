@@ -18,7 +18,7 @@ async fn the_page_begins_with_the_status_and_shows_the_bot() {
     assert_eq!(code, 200);
     assert!(body.starts_with(r#"{"status":200,"#), "{body}");
     let expected = json!({
-        "status": 200, "bot": "fake_1000000000_bot", "state": "serving", "mode": "polling", "app_config_id": 1,
+        "status": 200, "bot": "fake_1000000000_bot", "state": "serving", "health": "good", "mode": "polling", "app_config_id": 1,
         "is_store_connected": true, "last_update_time": null, "queued_updates": 0, "failed_updates": 0, "errors": [],
         "version": env!("CARGO_PKG_VERSION"),
     });
@@ -51,8 +51,39 @@ async fn updates_that_failed_are_counted_with_their_reason() {
 #[tokio::test]
 async fn what_went_wrong_stays_on_the_page_after_it_has_passed() {
     let world = world().await;
-    world.telegram.fail_next("getUpdates", 2, Fault::BadGateway);
+    world.telegram.fail_next("getUpdates", 2, Fault::CutBefore);
     world.ask(ANN, "hello").await;
     world.bot.shows("serving").await;
     world.bot.shows_that(|status| status["errors"][0]["count"] == 2).await;
+}
+
+#[tokio::test]
+async fn a_browser_gets_html_and_everybody_else_json() {
+    let world = world().await;
+    world.bot.shows("serving").await;
+    let browser = world.bot.get("/", &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")]).await;
+    assert_eq!(browser.header("content-type"), "text/html; charset=utf-8");
+    assert!(browser.body.contains("@fake_1000000000_bot"), "{}", browser.body);
+    for accept in ["*/*", "application/json"] {
+        let program = world.bot.get("/", &[("accept", accept)]).await;
+        assert_eq!((program.status, program.header("content-type")), (200, "application/json"));
+        assert_eq!(program.header("vary"), "Accept");
+        assert!(program.body.starts_with(r#"{"status":200,"#), "{}", program.body);
+    }
+}
+
+#[tokio::test]
+async fn everything_on_the_page_is_there_and_nothing_of_it_is_kept_or_inline() {
+    let world = world().await;
+    let html = world.bot.get("/", &[("accept", "text/html")]).await.body;
+    let own: Vec<_> = html.split('"').filter(|part| part.starts_with("/page/")).collect();
+    assert!(own.len() >= 3, "{html}");
+    for path in own.into_iter().chain(["/", "/healthz"]) {
+        let answer = world.bot.get(path, &[]).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{path}: {policy}");
+    }
 }

@@ -1,0 +1,62 @@
+//! The bot's page: how it is doing, for people, programs and health checks. Shows no texts, no tokens, no names of users.
+//!
+//! Everything it consists of is in the program and comes from here: no request goes anywhere else.
+
+mod accept;
+mod headers;
+mod html;
+mod report;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    middleware,
+    response::{Html, IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+
+use self::report::Report;
+use crate::status::StatusBoard;
+
+const STYLE: &str = include_str!("assets/page.css");
+const SCRIPT: &str = include_str!("assets/page.js");
+const ICON: &str = include_str!("assets/icon.svg");
+
+/// `/` for people and programs, `/healthz` as long as the process lives, `/readyz` while the store tells us its app config.
+///
+/// A bot that waits for its config is ready: it is doing what it should, and whoever waits for it to be ready before they
+/// add the config would wait for ever. Telegram's troubles do not make it unready either; a restart would not help.
+pub(crate) fn router(board: StatusBoard) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/page/page.css", asset("text/css; charset=utf-8", STYLE))
+        .route("/page/page.js", asset("text/javascript; charset=utf-8", SCRIPT))
+        .route("/page/icon.svg", asset("image/svg+xml", ICON))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(is_ready))
+        .with_state(board)
+        .layer(middleware::map_response(headers::harden))
+}
+
+async fn page(State(board): State<StatusBoard>, headers: HeaderMap) -> Response {
+    let report = Report::of(board.status());
+    let answer = if accept::prefers_html(&headers) {
+        Html(html::page(&report)).into_response()
+    } else {
+        Json(report).into_response()
+    };
+    ([(header::VARY, "Accept")], answer).into_response()
+}
+
+async fn is_ready(State(board): State<StatusBoard>) -> (StatusCode, &'static str) {
+    if board.status().is_connected {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be reached\n")
+    }
+}
+
+fn asset<S: Clone + Send + Sync + 'static>(media_type: &'static str, content: &'static str) -> MethodRouter<S> {
+    get(async move || ([(header::CONTENT_TYPE, media_type)], content))
+}
