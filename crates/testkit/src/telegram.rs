@@ -220,6 +220,11 @@ impl FakeTelegram {
         });
     }
 
+    /// Takes back what is left of [`fail_next`](Self::fail_next).
+    pub fn no_more_faults(&self, method: &str) {
+        self.change(|account| account.faults.remove(&method.to_lowercase()));
+    }
+
     /// Sets a webhook, as another program would. Updates are not delivered to it.
     pub fn set_webhook(&self, url: &str) {
         self.change(|account| account.webhook = Some(url.to_owned()));

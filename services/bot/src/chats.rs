@@ -1,6 +1,7 @@
 //! Serves many chats at once, and within one chat one message after the other.
 //!
-//! All bookkeeping is owned by the polling loop; the tasks know nothing of each other.
+//! All bookkeeping is owned by whoever brings the updates; the tasks know nothing of each other. How much is in hand is bounded
+//! there, how much asks the store at the same time is bounded in `store.rs`: a chat that only waits keeps nobody from anything.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,7 +11,10 @@ use std::{
 
 use futures_util::FutureExt as _;
 use teloxide::types::ChatId;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::{self, JoinSet},
+    time::Instant,
+};
 
 use crate::{
     delivery,
@@ -20,17 +24,15 @@ use crate::{
     telegram::Telegram,
 };
 
-/// So many chats are served at the same time; the others wait their turn.
-const CHATS_AT_ONCE: usize = 32;
-
 /// The chats with something to do.
 pub(crate) struct Chats {
     desk: Arc<Desk>,
-    /// What waits in each chat. A chat that is served or waits its turn has an entry, possibly empty.
+    /// What waits in each chat that is being served, possibly nothing.
     waiting: HashMap<ChatId, VecDeque<Incoming>>,
-    /// Chats that wait their turn.
-    ready: VecDeque<ChatId>,
-    running: JoinSet<Served>,
+    /// Each answers whether the update is handled.
+    running: JoinSet<bool>,
+    /// Which update each of these is about.
+    in_service: HashMap<task::Id, (ChatId, u32)>,
 }
 
 /// What serving a message needs. Shared by all tasks.
@@ -40,77 +42,78 @@ pub(crate) struct Desk {
     pub board: StatusBoard,
 }
 
-struct Served {
-    chat: ChatId,
-    update_id: u32,
-    is_handled: bool,
+/// What became of an update.
+#[derive(Debug)]
+pub(crate) enum Served {
+    /// It is done with.
+    Handled(u32),
+    /// It is not, and neither are those that wait behind it in its chat, so that their order is kept when all come again.
+    LeftForLater(Vec<u32>),
 }
 
 impl Chats {
     pub(crate) fn new(desk: Desk) -> Self {
-        Self { desk: Arc::new(desk), waiting: HashMap::new(), ready: VecDeque::new(), running: JoinSet::new() }
+        Self { desk: Arc::new(desk), waiting: HashMap::new(), running: JoinSet::new(), in_service: HashMap::new() }
     }
 
     /// Whether everything was served.
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.ready.is_empty()
+        self.running.is_empty()
     }
 
-    /// Takes a message, to be served when its chat's turn comes.
+    /// Takes a message, to be served after those that came before it in its chat.
     pub(crate) fn accept(&mut self, incoming: Incoming) {
-        let chat = incoming.chat;
-        let queue = self.waiting.entry(chat).or_insert_with(|| {
-            self.ready.push_back(chat);
-            VecDeque::new()
-        });
-        queue.push_back(incoming);
-        self.start_ready();
-    }
-
-    /// Waits for the next update to come to its end, and answers its id, or `None` when it was left for later. Never ends
-    /// while nothing is running. Safe to drop and call again.
-    pub(crate) async fn next_served(&mut self) -> Option<u32> {
-        match self.running.join_next().await {
-            None => std::future::pending().await,
-            Some(Ok(Served { chat, update_id, is_handled })) => {
-                self.give_turn(chat, is_handled);
-                is_handled.then_some(update_id)
-            }
-            // `serve` catches panics, and nobody else ends its task.
-            Some(Err(_)) => {
-                tracing::error!("a chat's task died");
-                None
+        match self.waiting.get_mut(&incoming.chat) {
+            Some(queue) => queue.push_back(incoming),
+            None => {
+                self.waiting.insert(incoming.chat, VecDeque::new());
+                self.begin(incoming);
             }
         }
     }
 
-    /// After one message the chat queues up again behind the others.
-    fn give_turn(&mut self, chat: ChatId, is_handled: bool) {
-        let has_more = self.waiting.get(&chat).is_some_and(|queue| !queue.is_empty());
-        if has_more && is_handled {
-            self.ready.push_back(chat);
-        } else {
-            // What follows an unhandled message stays unhandled too, so that the order is kept when both come again.
-            self.waiting.remove(&chat);
-        }
-        self.start_ready();
-    }
-
-    fn start_ready(&mut self) {
-        while self.running.len() < CHATS_AT_ONCE {
-            let Some(chat) = self.ready.pop_front() else { return };
-            if let Some(incoming) = self.waiting.get_mut(&chat).and_then(VecDeque::pop_front) {
-                self.running.spawn(serve(Arc::clone(&self.desk), incoming));
+    /// Waits until something became of an update. Never ends while nothing is running. Safe to drop and call again.
+    pub(crate) async fn next_served(&mut self) -> Served {
+        loop {
+            let (task, is_handled) = match self.running.join_next_with_id().await {
+                None => std::future::pending().await,
+                Some(Ok(ended)) => ended,
+                // `serve` catches panics of handlers. Whatever else this is, it would be the same again.
+                Some(Err(died)) => {
+                    tracing::error!("a chat's task died");
+                    (died.id(), true)
+                }
+            };
+            if let Some((chat, update_id)) = self.in_service.remove(&task) {
+                return self.end(chat, update_id, is_handled);
             }
         }
+    }
+
+    fn end(&mut self, chat: ChatId, update_id: u32, is_handled: bool) -> Served {
+        if !is_handled {
+            let behind = self.waiting.remove(&chat).unwrap_or_default();
+            let ids = std::iter::once(update_id).chain(behind.iter().map(|incoming| incoming.update_id));
+            return Served::LeftForLater(ids.collect());
+        }
+        match self.waiting.get_mut(&chat).and_then(VecDeque::pop_front) {
+            Some(next) => self.begin(next),
+            None => drop(self.waiting.remove(&chat)),
+        }
+        Served::Handled(update_id)
+    }
+
+    fn begin(&mut self, incoming: Incoming) {
+        let served = (incoming.chat, incoming.update_id);
+        let task = self.running.spawn(serve(Arc::clone(&self.desk), incoming));
+        self.in_service.insert(task.id(), served);
     }
 }
 
 /// Handles one message and logs how it went, in one line that says nothing about who wrote what.
-async fn serve(desk: Arc<Desk>, incoming: Incoming) -> Served {
+async fn serve(desk: Arc<Desk>, incoming: Incoming) -> bool {
     let started = Instant::now();
     let intent = handlers::intent_name(&incoming.content);
-    let Incoming { update_id, chat, .. } = incoming;
     // The state behind the handlers is the store's and Telegram's; a handler leaves nothing half-done in this process.
     let (outcome, is_handled) = match AssertUnwindSafe(answer(&desk, &incoming)).catch_unwind().await {
         Ok(Ok(outcome)) => (outcome, true),
@@ -122,10 +125,10 @@ async fn serve(desk: Arc<Desk>, incoming: Incoming) -> Served {
         }
     };
     tracing::info!(intent, outcome, duration_ms = started.elapsed().as_millis(), "served an update");
-    Served { chat, update_id, is_handled }
+    is_handled
 }
 
 async fn answer(desk: &Desk, incoming: &Incoming) -> Result<&'static str, Stopping> {
     let answer = handlers::handle(&desk.tools, incoming).await?;
-    Ok(delivery::deliver(desk, incoming, answer).await)
+    delivery::deliver(desk, incoming, answer).await
 }

@@ -16,6 +16,7 @@ use tonic::{
 use crate::{
     BotError,
     status::StatusBoard,
+    store::Outage,
     timing::{Backoff, Pauses},
 };
 
@@ -28,6 +29,7 @@ pub(crate) struct ConfigWatch {
     authorization: MetadataValue<Ascii>,
     latest: watch::Sender<Option<Secret>>,
     board: StatusBoard,
+    outage: Outage,
 }
 
 impl ConfigWatch {
@@ -36,11 +38,12 @@ impl ConfigWatch {
         service_token: &Secret,
         latest: watch::Sender<Option<Secret>>,
         board: StatusBoard,
+        outage: Outage,
     ) -> Result<Self, BotError> {
         let bearer = Secret::new(format!("Bearer {}", service_token.expose()));
         let mut authorization: MetadataValue<Ascii> = bearer.expose().parse().map_err(|_| BotError::ServiceToken)?;
         authorization.set_sensitive(true);
-        Ok(Self { store: ConfigServiceClient::new(store), authorization, latest, board })
+        Ok(Self { store: ConfigServiceClient::new(store), authorization, latest, board, outage })
     }
 
     /// Watches without end. While the store is away the last known config stays in use.
@@ -67,6 +70,7 @@ impl ConfigWatch {
         let mut changes = self.store.watch_last_active_app_config(request).await?.into_inner();
         while let Some(change) = changes.message().await? {
             let is_first = !self.board.set_connected(true);
+            self.outage.is_over();
             backoff.reset();
             *is_reported = false;
             self.publish(change.app_config, is_first);

@@ -3,6 +3,7 @@
 use crate::{
     answer::{Answer, Notice, Outgoing},
     chats::Desk,
+    handlers::Stopping,
     incoming::{Content, Incoming},
     replies,
     telegram::Fault,
@@ -11,7 +12,7 @@ use crate::{
 /// Delivers `answer` and says how it went, in a word for the log.
 ///
 /// The message goes first, then the store learns that it arrived; what follows is comfort and may fail.
-pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) -> &'static str {
+pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) -> Result<&'static str, Stopping> {
     let Answer { message, once_sent, notice, change, is_request_kept: _, outcome } = answer;
     let sent = match &message {
         Some(message) => desk.telegram.send(incoming.chat, message).await.map(drop),
@@ -27,17 +28,19 @@ pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) ->
         }
     }
     match sent {
-        Ok(()) => outcome,
+        Ok(()) => Ok(outcome),
+        // Whoever comes next with a token that works delivers this.
+        Err(Fault::TokenRefused) => Err(Stopping),
         Err(fault) => {
             // Without the chat's id: who blocked us is nobody's business.
             tracing::info!(outcome, ?fault, "gave up sending an answer");
-            match fault {
+            Ok(match fault {
                 Fault::ChatGone => "chat gone",
                 _ => {
                     desk.board.update_failed("Telegram did not take an answer");
                     "not sent"
                 }
-            }
+            })
         }
     }
 }

@@ -33,9 +33,12 @@ mod delivery;
 mod store;
 mod telegram;
 
+mod pacing;
+mod rate;
+mod timing;
+
 mod page;
 mod status;
-mod timing;
 
 #[cfg(test)]
 mod tests;
@@ -49,7 +52,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use settings::BotSettings;
 
-use crate::{config_watch::ConfigWatch, session::Sessions, status::StatusBoard, telegram::TelegramApi, timing::Timing};
+use crate::{
+    config_watch::ConfigWatch, rate::Rate, session::Sessions, status::StatusBoard, store::Outage,
+    telegram::TelegramApi, timing::Timing,
+};
 
 /// Why the bot cannot run. A store or a Telegram that is away, or a token that Telegram refuses, is not among these:
 /// the bot waits for them.
@@ -80,7 +86,12 @@ pub async fn run(
     settings: BotSettings,
     stop: CancellationToken,
 ) -> Result<(), BotError> {
-    run_with(listener, store, service_token, settings, Timing::default(), stop).await
+    let timing = Timing {
+        store_patience: settings.retry_for,
+        overall_rate: Rate::per_second(settings.messages_per_second),
+        ..Timing::default()
+    };
+    run_with(listener, store, service_token, settings, timing, stop).await
 }
 
 async fn run_with(
@@ -94,8 +105,9 @@ async fn run_with(
     let telegram = TelegramApi::new(&settings.telegram_api_url, &timing)?;
     let board = StatusBoard::default();
     let (configs, latest_config) = watch::channel(None);
-    let watch = ConfigWatch::new(store.clone(), &service_token, configs, board.clone())?;
-    let sessions = Sessions { telegram, store, timing, board: board.clone(), stop: stop.clone() };
+    let outage = Outage::default();
+    let watch = ConfigWatch::new(store.clone(), &service_token, configs, board.clone(), outage.clone())?;
+    let sessions = Sessions { telegram, store, outage, timing, board: board.clone(), stop: stop.clone() };
 
     let page = async {
         let served = mayfly_bootstrap::http::serve(listener, page::router(board), stop.clone()).await;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    chats::Chats,
+    chats::{Chats, Served},
     incoming::{Incoming, Update},
     status::{Mode, State, StatusBoard},
     telegram::{Fault, Telegram},
@@ -122,7 +122,7 @@ impl Polling {
                 Some(incoming) => self.chats.accept(incoming),
                 None => {
                     tracing::debug!("left an update alone");
-                    self.finish(Some(id));
+                    self.finish(Served::Handled(id));
                 }
             }
         }
@@ -137,8 +137,11 @@ impl Polling {
     }
 
     /// Notes that an update was handled, or left for later.
-    fn finish(&mut self, served: Option<u32>) {
-        self.window.finish(served);
+    fn finish(&mut self, served: Served) {
+        match served {
+            Served::Handled(id) => self.window.finish(id),
+            Served::LeftForLater(ids) => ids.into_iter().for_each(|id| self.window.leave(id)),
+        }
         self.board.set_queued_updates(self.window.unfinished());
     }
 

@@ -10,7 +10,7 @@ use crate::{
     handlers::Tools,
     polling::Polling,
     status::{State, StatusBoard},
-    store::Store,
+    store::{Outage, Store},
     telegram::{Fault, Telegram, TelegramApi},
     timing::Timing,
 };
@@ -19,6 +19,7 @@ use crate::{
 pub(crate) struct Sessions {
     pub telegram: TelegramApi,
     pub store: StoreChannel,
+    pub outage: Outage,
     pub timing: Timing,
     pub board: StatusBoard,
     pub stop: CancellationToken,
@@ -66,7 +67,7 @@ impl Sessions {
         if leave.run_until_cancelled(self.sign_in(&telegram)).await.is_none() {
             return;
         }
-        let store = Store::new(self.store.clone(), self.timing.clone(), self.stop.clone());
+        let store = Store::new(self.store.clone(), self.outage.clone(), self.timing.clone(), self.stop.clone());
         let desk = Desk {
             tools: Tools { store, bot_token: token.clone() },
             telegram: telegram.clone(),

@@ -1,6 +1,6 @@
 //! What the bot is started with.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use url::Url;
 
@@ -19,6 +19,12 @@ pub struct BotSettings {
         value_parser = parse_api_url
     )]
     pub telegram_api_url: Url,
+    /// How long an update waits for a store that is away before its sender is told that nothing was stored or read.
+    #[arg(long, env = "MAYFLY_RETRY_FOR", default_value = "10m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub retry_for: Duration,
+    /// How many messages the bot sends in a second, to all chats together. Telegram allows 30.
+    #[arg(long, env = "MAYFLY_MESSAGES_PER_SECOND", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub messages_per_second: u32,
 }
 
 fn parse_api_url(url: &str) -> Result<Url, String> {
@@ -44,9 +50,10 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_documented_ones() {
-        let BotSettings { bot_listen, telegram_api_url } = Cli::parse_from(["bot"]).bot;
+        let BotSettings { bot_listen, telegram_api_url, retry_for, messages_per_second } = Cli::parse_from(["bot"]).bot;
         assert_eq!(bot_listen, "127.0.0.1:5555".parse().unwrap());
         assert_eq!(telegram_api_url.as_str(), "https://api.telegram.org/");
+        assert_eq!((retry_for, messages_per_second), (Duration::from_secs(600), 30));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The store as the bot calls it: with patience while it is away, and without waiting for it when the bot stops.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use mayfly_contracts::{
     Situation, StoreChannel,
@@ -10,18 +14,43 @@ use mayfly_contracts::{
         message_service_client::MessageServiceClient,
     },
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
 use crate::timing::Timing;
 
+/// So many calls are on their way at the same time; the others wait their turn. Chats that wait for the store to come back
+/// are not on their way.
+const CALLS_AT_ONCE: usize = 32;
+
 /// The store.
 #[derive(Clone)]
 pub(crate) struct Store {
     client: MessageServiceClient<StoreChannel>,
+    turns: Arc<Semaphore>,
+    outage: Outage,
     timing: Timing,
     stop: CancellationToken,
+}
+
+/// Since when the store has been away. Clones share it.
+///
+/// When it has been away for long enough that the first senders were told, those who write now are told at once. Without that,
+/// a thousand people would be told hundred by hundred, each hundred after the whole time.
+#[derive(Clone, Default)]
+pub(crate) struct Outage(Arc<Mutex<Option<Instant>>>);
+
+impl Outage {
+    /// Notes that the store is away, and answers since when.
+    fn began(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now)
+    }
+
+    /// Notes that the store is there.
+    pub(crate) fn is_over(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// Why a call did not succeed.
@@ -33,8 +62,9 @@ pub(crate) enum Failure {
 }
 
 impl Store {
-    pub(crate) fn new(channel: StoreChannel, timing: Timing, stop: CancellationToken) -> Self {
-        Self { client: MessageServiceClient::new(channel), timing, stop }
+    pub(crate) fn new(channel: StoreChannel, outage: Outage, timing: Timing, stop: CancellationToken) -> Self {
+        let turns = Arc::new(Semaphore::new(CALLS_AT_ONCE));
+        Self { client: MessageServiceClient::new(channel), turns, outage, timing, stop }
     }
 
     /// Safe to repeat, because the request carries a `request_id`.
@@ -67,28 +97,35 @@ impl Store {
     where
         Call: Future<Output = Result<Response<T>, Status>>,
     {
-        let give_up = Instant::now() + self.timing.store_patience;
+        let mut since = Instant::now();
         let mut pauses = self.timing.store_pauses.start();
         loop {
-            let situation = match call(self.client.clone()).await {
-                Ok(response) => return Ok(response.into_inner()),
+            let called = {
+                let _turn = self.turns.acquire().await;
+                call(self.client.clone()).await
+            };
+            let situation = match called {
+                Ok(response) => {
+                    self.outage.is_over();
+                    return Ok(response.into_inner());
+                }
                 Err(status) => Situation::of(&status),
             };
-            if !is_passing(situation.reason) {
+            match situation.reason {
+                ErrorReason::StoreUnavailable => since = since.min(self.outage.began()),
+                ErrorReason::Overloaded => self.outage.is_over(),
+                _ => {
+                    self.outage.is_over();
+                    return Err(Failure::Said(situation));
+                }
+            }
+            let pause = pauses.next().max(situation.retry_after.unwrap_or(Duration::ZERO));
+            if since.elapsed() + pause > self.timing.store_patience {
                 return Err(Failure::Said(situation));
             }
-            let pause = pauses.next().max(situation.retry_after.unwrap_or_default());
-            if Instant::now() + pause > give_up {
-                return Err(Failure::Said(situation));
-            }
-            let slept = self.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-            if slept.is_none() {
+            if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return Err(Failure::Stopping);
             }
         }
     }
-}
-
-fn is_passing(reason: ErrorReason) -> bool {
-    matches!(reason, ErrorReason::StoreUnavailable | ErrorReason::Overloaded)
 }

@@ -5,7 +5,10 @@
 
 mod payloads;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use mayfly_bootstrap::Secret;
 use serde::{Serialize, de::DeserializeOwned};
@@ -24,6 +27,7 @@ use crate::{
     BotError,
     answer::{Change, Notice, Outgoing},
     incoming::{KINDS_OF_UPDATES, Update},
+    pacing::Pacing,
     timing::Timing,
 };
 
@@ -41,6 +45,8 @@ pub(crate) struct TelegramApi {
     /// Clients with an empty token, for their connections.
     polls: Bot,
     calls: Bot,
+    pacing: Pacing,
+    pulse: Pulse,
     timing: Timing,
 }
 
@@ -53,13 +59,21 @@ impl TelegramApi {
         Ok(Self {
             polls: Bot::with_client("", polls).set_api_url(api_url.clone()),
             calls: Bot::with_client("", calls).set_api_url(api_url.clone()),
+            pacing: Pacing::new(timing.chat_rate, timing.overall_rate),
+            pulse: Pulse::default(),
             timing: timing.clone(),
         })
     }
 
     pub(crate) fn with_token(&self, token: &Secret) -> Telegram {
         let with_token = |bot: &Bot| Bot::with_client(token.expose(), bot.client().clone()).set_api_url(bot.api_url());
-        Telegram { polls: with_token(&self.polls), calls: with_token(&self.calls), timing: self.timing.clone() }
+        Telegram {
+            polls: with_token(&self.polls),
+            calls: with_token(&self.calls),
+            pacing: self.pacing.clone(),
+            pulse: self.pulse.clone(),
+            timing: self.timing.clone(),
+        }
     }
 }
 
@@ -69,7 +83,23 @@ pub(crate) struct Telegram {
     /// With a longer time limit than `calls`, since Telegram holds a poll until there is something.
     polls: Bot,
     calls: Bot,
+    pacing: Pacing,
+    pulse: Pulse,
     timing: Timing,
+}
+
+/// When Telegram last did what it was asked to. Clones share it.
+#[derive(Clone, Default)]
+struct Pulse(Arc<Mutex<Option<Instant>>>);
+
+impl Pulse {
+    fn feel(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn felt_after(&self, moment: Instant) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) > Some(moment)
+    }
 }
 
 /// What a call to Telegram came to instead of an answer.
@@ -118,7 +148,9 @@ impl Telegram {
 
     async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, Fault> {
         let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: KINDS_OF_UPDATES };
-        JsonRequest::new(self.polls.clone(), poll).await.map_err(|error| fault(&error))
+        let updates = JsonRequest::new(self.polls.clone(), poll).await.map_err(|error| fault(&error))?;
+        self.pulse.feel();
+        Ok(updates)
     }
 
     /// Takes back a webhook, so that polling is possible. Waiting updates are kept.
@@ -131,8 +163,7 @@ impl Telegram {
     /// Telegram. Telegram itself drops blanks around the text of a message. Answers the id of what was sent, unless Telegram
     /// answers it in a form that we do not know.
     ///
-    /// Waits for flood control and repeats after server errors and broken connections, within limits. When the connection
-    /// broke after Telegram took the text, it arrives twice: better than never.
+    /// When the connection broke after Telegram took the text, it arrives twice: better than never.
     pub(crate) async fn send(&self, chat: ChatId, message: &Outgoing) -> Result<Option<MessageId>, Fault> {
         let text = &message.text;
         if text.encode_utf16().count() <= LONGEST_MESSAGE && !text.trim().is_empty() {
@@ -157,19 +188,25 @@ impl Telegram {
         reply_markup: Option<Keyboard>,
     ) -> Result<Option<MessageId>, Fault> {
         let message = SendMessage::new(chat, text, reply_markup);
-        let sent: Value = self.patiently(|| self.call(message.clone())).await?;
+        let sent: Value = self.patiently(|| self.in_turn(chat, self.call(message.clone()))).await?;
         Ok(message_id(&sent))
     }
 
     async fn send_document(&self, chat: ChatId, message: &Outgoing) -> Result<Option<MessageId>, Fault> {
-        self.patiently(|| async move {
+        let send = async || {
             let file = InputFile::memory(message.text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
             match self.calls.send_document(chat, file).await {
                 Ok(message) => Ok(Some(message.id)),
                 Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
             }
-        })
-        .await
+        };
+        self.patiently(|| self.in_turn(chat, send())).await
+    }
+
+    /// Sends when the chat may be written to again, by Telegram's limits.
+    async fn in_turn<T>(&self, chat: ChatId, send: impl Future<Output = T>) -> T {
+        self.pacing.turn(chat).await;
+        send.await
     }
 
     /// Lets whoever pressed a button wait no longer. Telegram forgets a press after some minutes.
@@ -198,14 +235,15 @@ impl Telegram {
         JsonRequest::new(self.calls.clone(), payload).await.map_err(|error| fault(&error))
     }
 
-    /// Waits for flood control and repeats after server errors and broken connections, within limits.
+    /// Waits for flood control, and repeats after server errors and broken connections: without end while Telegram is away
+    /// altogether, and within limits when nothing but this call fails.
     async fn patiently<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, Fault>
     where
         Call: Future<Output = Result<T, Fault>>,
     {
         let mut pauses = self.timing.telegram_pauses.start();
-        let give_up = Instant::now() + self.timing.send_patience;
         let mut flood_patience = self.timing.flood_patience;
+        let (mut last_failure, mut alone_since) = (None, None);
         loop {
             let pause = match call().await {
                 Err(Fault::Flood(pause)) if pause <= flood_patience => {
@@ -213,13 +251,20 @@ impl Telegram {
                     pause
                 }
                 Err(Fault::Unreachable) => {
-                    let pause = pauses.next();
-                    if Instant::now() + pause > give_up + (self.timing.flood_patience - flood_patience) {
+                    let now = Instant::now();
+                    let is_alone = last_failure.replace(now).is_some_and(|last| self.pulse.felt_after(last));
+                    alone_since = alone_since.or(Some(now)).filter(|_| is_alone);
+                    if alone_since.is_some_and(|since| now - since > self.timing.send_patience) {
                         return Err(Fault::Unreachable);
                     }
-                    pause
+                    pauses.next()
                 }
-                done => return done,
+                done => {
+                    if done.is_ok() {
+                        self.pulse.feel();
+                    }
+                    return done;
+                }
             };
             tokio::time::sleep(pause).await;
         }

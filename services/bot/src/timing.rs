@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rate::Rate;
+
 /// The bot's patience.
 #[derive(Clone, Debug)]
 pub(crate) struct Timing {
@@ -15,13 +17,18 @@ pub(crate) struct Timing {
     pub refused_pause: Duration,
     /// Between tries while another program polls with the same token, or a webhook keeps coming back.
     pub conflict_pause: Duration,
-    /// How long an answer is offered to Telegram while it fails with server errors or broken connections.
+    /// How often the bot writes to one chat.
+    pub chat_rate: Rate,
+    /// How often the bot writes to all chats together.
+    pub overall_rate: Rate,
+    /// How long an answer is offered to Telegram while it fails with server errors or broken connections, and Telegram does
+    /// other things for us meanwhile. While it does nothing, there is no limit.
     pub send_patience: Duration,
     /// How long an answer may altogether be held up by Telegram's flood control.
     pub flood_patience: Duration,
     /// Pauses between tries while the store is away.
     pub store_pauses: Pauses,
-    /// How long an update waits for the store before its sender is told.
+    /// How long the store may be away before senders are told.
     pub store_patience: Duration,
     /// How long the updates in hand may take when the process stops. With `confirm_limit` shorter than the time that
     /// the process has for its end.
@@ -40,10 +47,12 @@ impl Default for Timing {
             telegram_pauses: Pauses { first: Duration::from_millis(500), longest: Duration::from_secs(30) },
             refused_pause: Duration::from_secs(60),
             conflict_pause: Duration::from_secs(10),
-            send_patience: Duration::from_secs(120),
+            chat_rate: Rate { burst: 3, interval: Duration::from_secs(1) },
+            overall_rate: Rate::per_second(30),
+            send_patience: Duration::from_secs(600),
             flood_patience: Duration::from_secs(600),
             store_pauses: Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(5) },
-            store_patience: Duration::from_secs(60),
+            store_patience: Duration::from_secs(600),
             stop_limit: Duration::from_secs(5),
             replaced_limit: Duration::from_secs(30),
             confirm_limit: Duration::from_secs(2),

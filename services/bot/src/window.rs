@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     unfinished: BTreeSet<u32>,
+    /// Left for later. Not confirmed, so that Telegram brings them again.
+    left: BTreeSet<u32>,
     /// Finished, and as far as we know not confirmed.
     finished: BTreeSet<u32>,
     /// The offset of the last poll that was answered.
@@ -19,7 +21,8 @@ pub(crate) struct Window {
 impl Window {
     /// What to ask Telegram for, and so what to confirm. `None` before the first update: whatever there is.
     pub(crate) fn offset(&self) -> Option<i64> {
-        let lowest_unfinished = self.unfinished.first().map(|id| i64::from(*id));
+        let lowest_unfinished = self.unfinished.first().into_iter().chain(self.left.first()).min();
+        let lowest_unfinished = lowest_unfinished.map(|id| i64::from(*id));
         let after_the_finished = || self.finished.last().map(|id| i64::from(*id) + 1);
         lowest_unfinished.or_else(after_the_finished).or(self.confirmed_below)
     }
@@ -38,14 +41,20 @@ impl Window {
     ///
     /// An id below all we know is new: after a week without updates Telegram goes on with any number.
     pub(crate) fn admit(&mut self, id: u32) -> bool {
+        self.left.remove(&id);
         !self.finished.contains(&id) && self.unfinished.insert(id)
     }
 
-    /// Notes that an update was handled. `None`, one that was left for later, changes nothing.
-    pub(crate) fn finish(&mut self, id: Option<u32>) {
-        if let Some(id) = id {
-            self.unfinished.remove(&id);
-            self.finished.insert(id);
+    /// Notes that an update was handled.
+    pub(crate) fn finish(&mut self, id: u32) {
+        self.unfinished.remove(&id);
+        self.finished.insert(id);
+    }
+
+    /// Notes that an update was not handled. It is new when Telegram brings it again, which it does since it stays unconfirmed.
+    pub(crate) fn leave(&mut self, id: u32) {
+        if self.unfinished.remove(&id) {
+            self.left.insert(id);
         }
     }
 
@@ -76,11 +85,11 @@ mod tests {
     #[test]
     fn the_offset_stays_at_the_lowest_unfinished_update() {
         let mut window = admitted(&[7, 8, 9]);
-        window.finish(Some(8));
+        window.finish(8);
         assert_eq!(window.offset(), Some(7));
-        window.finish(Some(7));
+        window.finish(7);
         assert_eq!(window.offset(), Some(9));
-        window.finish(Some(9));
+        window.finish(9);
         assert_eq!(window.offset(), Some(10));
         assert!(window.is_idle());
     }
@@ -88,7 +97,7 @@ mod tests {
     #[test]
     fn a_known_update_is_not_admitted_again() {
         let mut window = admitted(&[7, 8]);
-        window.finish(Some(8));
+        window.finish(8);
         window.confirmed(7);
         assert!(!window.admit(7), "in hand");
         assert!(!window.admit(8), "finished, but not confirmed");
@@ -97,20 +106,33 @@ mod tests {
     #[test]
     fn a_finished_update_is_remembered_until_a_poll_has_confirmed_it() {
         let mut window = admitted(&[7]);
-        window.finish(Some(7));
+        window.finish(7);
         assert!(!window.admit(7), "the poll that confirms it may have failed");
         window.confirmed(8);
         assert_eq!(window.offset(), Some(8));
     }
 
     #[test]
+    fn an_update_that_was_left_is_not_confirmed_and_is_new_when_it_comes_again() {
+        let mut window = admitted(&[7, 8, 9]);
+        window.finish(9);
+        window.leave(7);
+        window.finish(8);
+        assert_eq!(window.offset(), Some(7));
+        assert!(!window.admit(8));
+        assert!(window.admit(7));
+        window.finish(7);
+        assert_eq!(window.offset(), Some(10));
+    }
+
+    #[test]
     fn numbers_that_begin_anew_are_followed() {
         let mut window = admitted(&[1_000]);
-        window.finish(Some(1_000));
+        window.finish(1_000);
         window.confirmed(1_001);
         assert!(window.admit(5));
         assert_eq!(window.offset(), Some(5));
-        window.finish(Some(5));
+        window.finish(5);
         assert_eq!(window.offset(), Some(6));
     }
 }

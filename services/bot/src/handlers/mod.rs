@@ -22,7 +22,8 @@ pub(crate) struct Tools {
     pub bot_token: Secret,
 }
 
-/// The bot stops before there was an answer: the update is not handled, and Telegram will bring it again.
+/// The bot stops before there was an answer, or cannot give it any more: the update is not handled, and Telegram will bring it
+/// again.
 #[derive(Debug)]
 pub(crate) struct Stopping;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
+use clap::Parser as _;
 use mayfly_bootstrap::Secret;
 use mayfly_testkit::FakeTelegram;
 use serde_json::Value;
@@ -11,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake_store::FakeStore;
 use crate::{
-    BotError, BotSettings, run_with,
+    BotError, BotSettings,
+    rate::Rate,
+    run_with,
     timing::{Pauses, Timing},
 };
 
@@ -75,11 +78,20 @@ pub(super) async fn start(telegram: &FakeTelegram, store: &FakeStore) -> Running
 pub(super) async fn start_with(telegram: &FakeTelegram, store: &FakeStore, timing: Timing) -> RunningBot {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let settings = BotSettings { bot_listen: address, telegram_api_url: telegram.url().parse().unwrap() };
+    let settings = settings(&["--bot-listen", &address.to_string(), "--telegram-api-url", telegram.url()]);
     let stop = CancellationToken::new();
     let service_token = Secret::new(SERVICE_TOKEN.to_owned());
     let bot = run_with(listener, store.channel(), service_token, settings, timing, stop.clone());
     RunningBot { url: format!("http://{address}"), stop, task: tokio::spawn(bot) }
+}
+
+fn settings(arguments: &[&str]) -> BotSettings {
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        bot: BotSettings,
+    }
+    Cli::try_parse_from([&["bot"], arguments].concat()).unwrap().bot
 }
 
 /// Pauses that a test can wait for; limits as in real life.
@@ -87,6 +99,8 @@ pub(super) fn quick() -> Timing {
     let pauses = Pauses { first: Duration::from_millis(5), longest: Duration::from_millis(100) };
     Timing {
         known_pause: Duration::from_millis(20),
+        chat_rate: Rate::per_second(10_000),
+        overall_rate: Rate::per_second(10_000),
         telegram_pauses: pauses,
         refused_pause: Duration::from_millis(20),
         conflict_pause: Duration::from_millis(20),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::harness::{ANN, BOB, PATIENCE, VIEWED, quick, start, world, world_with};
-use crate::{replies, timing::Timing};
+use crate::{
+    replies,
+    timing::{Pauses, Timing},
+};
 
 #[tokio::test]
 async fn a_text_waits_for_a_store_that_comes_back() {
@@ -39,6 +42,43 @@ async fn a_view_whose_answer_got_lost_is_repeated() {
     world.store.lose_next_view();
     assert_eq!(world.ask(ANN, &key).await, "hello");
     world.store.until(|data| data.view_calls == 2).await;
+}
+
+#[tokio::test]
+async fn who_writes_when_the_store_has_been_away_for_long_is_told_at_once() {
+    let patience = Duration::from_millis(500);
+    let pauses = Pauses { first: Duration::from_millis(200), longest: Duration::from_millis(200) };
+    let world = world_with(Timing { store_patience: patience, store_pauses: pauses, ..quick() }).await;
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.store.set_away(true);
+    assert!(world.ask(ANN, "new:first").await.contains("Nothing was stored"));
+    world.store.until(|data| data.create_calls.len() >= 2).await;
+    assert!(world.ask(BOB, "new:second").await.contains("Nothing was stored"));
+    world.store.until(|data| data.create_calls.iter().filter(|text| *text == "second").count() == 1).await;
+
+    // It comes back and goes away again: then it has its whole time again.
+    world.store.set_away(false);
+    world.ask(ANN, "new:third").await;
+    world.store.set_away(true);
+    assert!(world.ask(BOB, "new:fourth").await.contains("Nothing was stored"));
+    world.store.until(|data| data.create_calls.iter().filter(|text| *text == "fourth").count() >= 2).await;
+}
+
+#[tokio::test]
+async fn chats_that_wait_for_the_store_keep_nobody_from_an_answer_that_needs_none() {
+    let world = world().await;
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.store.set_away(true);
+    for chat in 1..=60 {
+        world.telegram.user_says(chat, "new:waits");
+    }
+    world.store.until(|data| data.create_calls.len() >= 60).await;
+    assert_eq!(world.ask(ANN, "/help").await, replies::help());
+    world.store.set_away(false);
+    for chat in 1..=60 {
+        world.reply(chat).await;
+    }
+    assert_eq!(world.store.messages(), 60);
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 //!
 //! The tests with server errors take 10 seconds each: teloxide waits that long by itself.
 
+use std::time::Duration;
+
 use mayfly_testkit::telegram::Fault;
 use teloxide::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters as _, requests::Requester as _};
 
-use super::harness::{ANN, BOB, BOT_TOKEN, fakes, start, world};
+use super::harness::{ANN, BOB, BOT_TOKEN, fakes, quick, start, world, world_with};
+use crate::timing::Timing;
 
 const FLOOD: Fault = Fault::TooManyRequests { retry_after: 1 };
 
@@ -35,6 +38,45 @@ async fn an_answer_is_sent_again_after_a_server_error() {
     world.telegram.fail_next("sendMessage", 1, Fault::ServerError);
     let key = world.store.put("hello");
     assert_eq!(world.ask(ANN, &key).await, "hello");
+}
+
+#[tokio::test]
+async fn an_answer_outlives_any_outage_of_telegram() {
+    let world = world_with(Timing { send_patience: Duration::ZERO, ..quick() }).await;
+    let key = world.store.put("hello");
+    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.fail_next("sendMessage", 10, Fault::CutBefore);
+    world.telegram.fail_next("getUpdates", 50, Fault::CutBefore);
+    assert_eq!(world.ask(ANN, &key).await, "hello");
+}
+
+#[tokio::test]
+async fn an_answer_that_telegram_takes_from_nobody_but_this_chat_is_given_up_and_can_be_asked_for_again() {
+    let world = world_with(Timing { send_patience: Duration::ZERO, ..quick() }).await;
+    let key = world.store.put("hello");
+    world.telegram.fail_next("sendMessage", 20, Fault::CutBefore);
+    let update = world.telegram.user_says(ANN, &key);
+    world.telegram.confirmed(update).await.unwrap();
+    assert!(world.telegram.calls("sendMessage").len() < 20);
+    world.telegram.no_more_faults("sendMessage");
+    assert_eq!(world.ask(ANN, &key).await, "hello");
+}
+
+#[tokio::test]
+async fn an_answer_that_a_revoked_token_prevents_is_given_when_the_token_works_again() {
+    let world = world().await;
+    let key = world.store.put("hello");
+    world.store.hold("slow");
+    world.telegram.user_says(ANN, "new:slow");
+    world.telegram.user_says(ANN, &key);
+    world.store.until(|data| data.create_calls == ["slow"]).await;
+    world.telegram.revoke_token();
+    world.store.release("slow");
+    world.bot.shows("the bot token is refused").await;
+    world.telegram.restore_token();
+    assert!(world.reply(ANN).await.starts_with("2:"));
+    assert_eq!(world.reply(ANN).await, "hello");
+    assert_eq!(world.store.messages(), 2);
 }
 
 #[tokio::test]

@@ -1,0 +1,118 @@
+//! Rates: so many at once, then one more at a time. Pure; `pacing.rs` keeps to them, `flood.rs` holds others to them.
+//!
+//! The generic cell rate algorithm (ITU-T I.371): a meter is one moment, the one at which all is given back.
+
+use std::{collections::HashMap, time::Duration};
+
+use teloxide::types::ChatId;
+use tokio::time::Instant;
+
+/// As many meters as are kept without a look at which of them can be forgotten.
+const METERS_KEPT: usize = 1024;
+
+/// `burst` at once, and one more each `interval`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    pub burst: u32,
+    pub interval: Duration,
+}
+
+impl Rate {
+    /// So many a second, one after the other.
+    pub(crate) fn per_second(count: u32) -> Self {
+        Self { burst: 1, interval: Duration::from_secs(1) / count.max(1) }
+    }
+}
+
+/// How much of a rate is used up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Meter {
+    /// When nothing is used up any more. `None`: nothing ever was.
+    fresh_at: Option<Instant>,
+}
+
+impl Meter {
+    /// How long from `now` until one more keeps to `rate`.
+    pub(crate) fn wait(&self, rate: Rate, now: Instant) -> Duration {
+        (self.used(now) + rate.interval).saturating_sub(rate.interval * rate.burst)
+    }
+
+    /// Uses one up at `at`.
+    pub(crate) fn take(&mut self, rate: Rate, at: Instant) {
+        self.fresh_at = Some(at + self.used(at) + rate.interval);
+    }
+
+    fn used(&self, now: Instant) -> Duration {
+        self.fresh_at.map_or(Duration::ZERO, |fresh_at| fresh_at.saturating_duration_since(now))
+    }
+}
+
+/// A meter for each chat, for as long as anything of it is used up.
+#[derive(Debug, Default)]
+pub(crate) struct ChatMeters {
+    meters: HashMap<ChatId, Meter>,
+    /// How many there may be before the fresh ones are forgotten.
+    limit: usize,
+}
+
+impl ChatMeters {
+    /// The meter of this chat.
+    pub(crate) fn of(&mut self, chat: ChatId, now: Instant) -> &mut Meter {
+        if self.meters.len() >= self.limit.max(METERS_KEPT) {
+            self.meters.retain(|_, meter| meter.used(now) > Duration::ZERO);
+            self.limit = self.meters.len() * 2;
+        }
+        self.meters.entry(chat).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { burst: 3, interval: Duration::from_secs(10) };
+
+    fn waits(meter: &Meter, now: Instant) -> u64 {
+        meter.wait(RATE, now).as_secs()
+    }
+
+    #[test]
+    fn a_burst_is_free_and_then_each_waits_for_its_turn() {
+        let (mut meter, start) = (Meter::default(), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(waits(&meter, start), 0);
+            meter.take(RATE, start);
+        }
+        assert_eq!(waits(&meter, start), 10);
+        let later = start + Duration::from_secs(10);
+        assert_eq!(waits(&meter, later), 0);
+        meter.take(RATE, later);
+        assert_eq!(waits(&meter, later), 10);
+    }
+
+    #[test]
+    fn what_is_not_used_does_not_add_up() {
+        let (mut meter, start) = (Meter::default(), Instant::now());
+        meter.take(RATE, start);
+        let much_later = start + Duration::from_secs(1_000);
+        for _ in 0..3 {
+            assert_eq!(waits(&meter, much_later), 0);
+            meter.take(RATE, much_later);
+        }
+        assert_eq!(waits(&meter, much_later), 10);
+    }
+
+    #[test]
+    fn chats_that_are_quiet_again_are_forgotten() {
+        let (mut meters, start) = (ChatMeters::default(), Instant::now());
+        for chat in 0..2_000 {
+            meters.of(ChatId(chat), start).take(RATE, start);
+        }
+        assert_eq!(meters.meters.len(), 2_000, "none is fresh");
+        let later = start + Duration::from_secs(11);
+        for chat in 2_000..5_000 {
+            meters.of(ChatId(chat), later).take(RATE, later);
+        }
+        assert!(meters.meters.len() < 4_000, "{}", meters.meters.len());
+    }
+}
