@@ -30,6 +30,7 @@ use self::{caller::TrustedProxies, problem::Problem};
 /// Everything that the gateway serves, in front of `store`, for texts of at most `max_text_bytes` bytes, behind
 /// `trusted_proxies` reverse proxies.
 pub fn router(store: &StoreChannel, max_text_bytes: usize, trusted_proxies: usize) -> Router {
+    let proxies = TrustedProxies(trusted_proxies);
     Router::new()
         .merge(page::routes())
         .merge(health::routes(store.clone()))
@@ -38,9 +39,9 @@ pub fn router(store: &StoreChannel, max_text_bytes: usize, trusted_proxies: usiz
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         // Bodies are measured where they are read, with a limit that follows from the longest text.
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(TrustedProxies(trusted_proxies), caller::name_caller))
+        .layer(middleware::from_fn_with_state(proxies, caller::name_caller))
         .layer(CatchPanicLayer::custom(|_| problem::after_panic()))
-        .layer(middleware::from_fn(headers::harden))
+        .layer(middleware::from_fn_with_state(proxies, headers::harden))
         .layer(middleware::from_fn(log::log_request))
 }
 

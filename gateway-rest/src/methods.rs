@@ -1,13 +1,14 @@
 //! Routes with exactly one method.
 //!
-//! axum answers HEAD through the handler for GET unless it is told otherwise, and that handler may consume.
+//! axum answers HEAD through the handler for GET unless it is told otherwise, and that handler may consume. So HEAD works only
+//! where it is asked for.
 
 use axum::{
     Router,
     handler::Handler,
     http::{HeaderValue, StatusCode, header},
     response::IntoResponse,
-    routing::{MethodFilter, MethodRouter},
+    routing::MethodRouter,
 };
 
 use crate::problem::Problem;
@@ -15,6 +16,8 @@ use crate::problem::Problem;
 /// What a path allows, beside OPTIONS.
 #[derive(Clone, Copy)]
 pub(crate) enum Only {
+    /// GET, and HEAD for the same without its body: only looks.
+    Look,
     Get,
     Post,
 }
@@ -22,6 +25,7 @@ pub(crate) enum Only {
 impl Only {
     fn allow(self) -> HeaderValue {
         HeaderValue::from_static(match self {
+            Self::Look => "GET, HEAD, OPTIONS",
             Self::Get => "GET, OPTIONS",
             Self::Post => "POST, OPTIONS",
         })
@@ -39,11 +43,12 @@ impl Only {
                 .with_header(header::ALLOW, self.allow())
         };
         let options = move || async move { (StatusCode::NO_CONTENT, [(header::ALLOW, self.allow())]).into_response() };
-        let method = match self {
-            Self::Get => MethodFilter::GET,
-            Self::Post => MethodFilter::POST,
-        };
-        MethodRouter::new().on(method, handler).head(refuse).options(options).fallback(refuse)
+        let route = MethodRouter::new().options(options).fallback(refuse);
+        match self {
+            Self::Look => route.get(handler),
+            Self::Get => route.get(handler).head(refuse),
+            Self::Post => route.post(handler).head(refuse),
+        }
     }
 }
 

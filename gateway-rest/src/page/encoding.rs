@@ -1,0 +1,69 @@
+//! Which of the encodings that a file is kept in a client gets (RFC 9110, section 12.5.3).
+
+use axum::http::{HeaderMap, header};
+
+/// An encoding in which `make web` keeps files beside the plain ones, as `<file>.<suffix>`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Encoding {
+    Brotli,
+    Gzip,
+}
+
+impl Encoding {
+    /// The best one first.
+    pub(super) const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
+
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Gzip => "gz",
+        }
+    }
+
+    /// Its name in HTTP.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+
+    /// Whether the client takes it: named, or meant by `*`, with a weight above zero.
+    pub(super) fn is_accepted(self, headers: &HeaderMap) -> bool {
+        let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+        let codings: Vec<_> = lines.flat_map(|line| line.split(',')).map(coding_and_weight).collect();
+        let weight_of = |wanted: &str| {
+            let (_, weight) = codings.iter().find(|(coding, _)| coding.eq_ignore_ascii_case(wanted))?;
+            Some(*weight)
+        };
+        weight_of(self.name()).or_else(|| weight_of("*")).is_some_and(|weight| weight > 0.0)
+    }
+}
+
+fn coding_and_weight(item: &str) -> (&str, f32) {
+    let (coding, parameters) = item.split_once(';').unwrap_or((item, ""));
+    let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0));
+    (coding.trim(), weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_gets_what_it_takes_and_the_best_of_that() {
+        let best = |accepted: &str| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, accepted.parse().unwrap())]);
+            Encoding::ALL.into_iter().find(|encoding| encoding.is_accepted(&headers))
+        };
+        assert_eq!(best("gzip, deflate, br, zstd"), Some(Encoding::Brotli));
+        assert_eq!(best("GZIP;q=0.5"), Some(Encoding::Gzip));
+        assert_eq!(best("br;q=0, *"), Some(Encoding::Gzip));
+        assert_eq!(best("br; q=0.000, gzip;q=0"), None);
+        assert_eq!(best("*;q=0"), None);
+        for nothing in ["", "identity", "deflate", "brx", "br;q=x"] {
+            assert_eq!(best(nothing), None, "{nothing}");
+        }
+        assert!(!Encoding::Gzip.is_accepted(&HeaderMap::new()));
+    }
+}
