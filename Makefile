@@ -22,6 +22,15 @@ build: need-cargo ## Build the program: target/release/mayfly
 test: need-cargo ## Run all tests, on SQLite and on a throw-away PostgreSQL
 	scripts/need-test-tools
 	scripts/with-postgres cargo test --workspace --locked
+	scripts/api-test
+
+# How many requests to each call.
+EXAMPLES := 200
+
+.PHONY: api-test
+api-test: need-cargo ## Ask a gateway for everything that its documentation says, EXAMPLES=200 times each, and compare
+	cargo build --locked --package mayfly
+	scripts/api-test $(EXAMPLES)
 
 # How often each fault strikes; those that take seconds, a quarter of it.
 ROUNDS := 200

@@ -6,19 +6,35 @@ use axum::{Router, extract::State, http::StatusCode};
 use mayfly_contracts::StoreChannel;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use crate::{methods::Only, problem::Problem};
+use crate::{
+    methods::Only,
+    problem::{Body, Problem},
+};
 
 /// How long the store may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
 pub(crate) fn routes(store: StoreChannel) -> Router {
-    Router::new()
-        .route("/healthz", Only::Get.route(|| async { "ok\n" }))
-        .route("/readyz", Only::Get.route(ready))
-        .with_state(store)
+    Router::new().route("/healthz", Only::Get.route(alive)).route("/readyz", Only::Get.route(ready)).with_state(store)
 }
 
-async fn ready(State(store): State<StoreChannel>) -> Result<&'static str, Problem> {
+/// This process is up
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "It is.", body = str)))]
+pub(crate) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The store behind this process is ready too
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses(
+        (status = 200, description = "It is.", body = str),
+        (status = 503, description = "It is not, or cannot be reached.", body = Body<'static>, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn ready(State(store): State<StoreChannel>) -> Result<&'static str, Problem> {
     let request = HealthCheckRequest { service: String::new() };
     let asked = tokio::time::timeout(LIMIT, async { HealthClient::new(store).check(request).await }).await;
     match asked {

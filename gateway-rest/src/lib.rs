@@ -11,6 +11,7 @@ mod headers;
 mod health;
 mod log;
 mod methods;
+mod openapi;
 mod page;
 mod problem;
 mod rest;
@@ -33,6 +34,7 @@ pub fn router(store: &StoreChannel, max_text_bytes: usize, trusted_proxies: usiz
     let proxies = TrustedProxies(trusted_proxies);
     Router::new()
         .merge(page::routes())
+        .merge(openapi::routes())
         .merge(health::routes(store.clone()))
         .merge(rest::routes(store.clone(), max_text_bytes))
         .merge(forward::routes(store))

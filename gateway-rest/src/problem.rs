@@ -9,6 +9,7 @@ use axum::{
 use mayfly_contracts::{FieldFault, Situation, error::ErrorReason};
 use serde::Serialize;
 use tonic::Status;
+use utoipa::ToSchema;
 
 /// How long a client had better wait when the store does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -28,22 +29,39 @@ pub(crate) struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The body, as RFC 9457 has it.
-#[derive(Serialize)]
-struct Body<'a> {
+/// Problem details, as RFC 9457 has them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Body<'a> {
+    /// Always `about:blank`.
+    #[schema(example = "about:blank")]
     r#type: &'static str,
+    /// The status in words.
+    #[schema(example = "Bad Request")]
     title: &'static str,
+    /// The status.
+    #[schema(example = 400)]
     status: u16,
+    /// What is wrong, for people.
+    #[schema(example = "text must be given")]
     detail: &'a str,
+    /// What is wrong, for programs: a reason of `mayfly.error.v1.ErrorReason`. Missing when HTTP alone is concerned.
+    #[schema(nullable = false, example = "FIELD_INVALID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Which fields are at fault. Missing when none is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault<'a>>,
 }
 
-#[derive(Serialize)]
+/// A field that is at fault.
+#[derive(Serialize, ToSchema)]
 struct Fault<'a> {
+    /// Its name.
+    #[schema(example = "text")]
     field: &'a str,
+    /// What is wrong with it.
+    #[schema(example = "must be given")]
     detail: &'a str,
 }
 

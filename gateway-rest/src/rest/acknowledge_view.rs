@@ -6,15 +6,36 @@ use axum::{
 };
 use mayfly_contracts::message::AcknowledgeViewRequest;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Gateway, idempotency_key, opener, time};
+use super::{
+    Gateway,
+    answers::{BadFields, NoMessage, Troubles},
+    idempotency_key::{self, RequiredIdempotencyKey},
+    opener::{self, Opener},
+    time,
+};
 use crate::problem::Problem;
 
-#[derive(Serialize)]
+/// It is erased.
+#[derive(Serialize, ToSchema)]
 pub(super) struct AcknowledgedView {
+    /// When it was viewed.
+    #[schema(format = DateTime, example = "2026-11-23T20:05:40.100000Z")]
     viewed_at: Option<String>,
 }
 
+/// Says that a text has arrived
+///
+/// Ends a view with an `Idempotency-Key`, whose text is then erased. Repeating it is a success.
+#[utoipa::path(
+    post,
+    path = "/api/v1/acknowledge_view",
+    tag = "messages",
+    params(RequiredIdempotencyKey),
+    request_body = Opener,
+    responses((status = 200, description = "The text is erased.", body = AcknowledgedView), BadFields, NoMessage, Troubles)
+)]
 pub(super) async fn acknowledge_view(
     State(gateway): State<Gateway>,
     request: Request,

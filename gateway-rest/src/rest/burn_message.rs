@@ -6,15 +6,34 @@ use axum::{
 };
 use mayfly_contracts::message::BurnMessageRequest;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Gateway, opener, time};
+use super::{
+    Gateway,
+    answers::{BadFields, NoMessage, Troubles},
+    opener::{self, Opener},
+    time,
+};
 use crate::problem::Problem;
 
-#[derive(Serialize)]
+/// It is erased.
+#[derive(Serialize, ToSchema)]
 pub(super) struct BurnedMessage {
+    /// When it was burned.
+    #[schema(format = DateTime, example = "2026-11-23T20:05:40.100000Z")]
     burned_at: Option<String>,
 }
 
+/// Erases a message unread
+///
+/// Repeating it is a success.
+#[utoipa::path(
+    post,
+    path = "/api/v1/burn_message",
+    tag = "messages",
+    request_body = Opener,
+    responses((status = 200, description = "It is erased.", body = BurnedMessage), BadFields, NoMessage, Troubles)
+)]
 pub(super) async fn burn_message(
     State(gateway): State<Gateway>,
     request: Request,

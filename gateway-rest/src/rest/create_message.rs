@@ -7,21 +7,64 @@ use axum::{
 };
 use mayfly_contracts::message::CreateMessageRequest;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Gateway, idempotency_key, time};
+use super::{
+    Gateway,
+    answers::{BadFields, Troubles},
+    idempotency_key::{self, IdempotencyKey},
+    time,
+};
 use crate::{body::Fields, problem::Problem};
 
-/// The keys of the system that Mayfly replaces, in its order; then ours.
-#[derive(Serialize)]
-pub(super) struct CreatedMessage {
-    id: i64,
+/// What to store.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the documentation shows it")]
+struct NewMessage {
+    /// The text, kept byte for byte: 1 byte to the store's limit, 65536 unless set otherwise.
+    #[schema(min_length = 1, example = "your text here")]
     text: String,
+    /// The lifetime in seconds, up to the store's longest. 30 days unless given or set otherwise.
+    #[schema(required = false, minimum = 1, maximum = 7_776_000, example = 3600)]
+    ttl: i64,
+    /// What the reader must know beside the token: 1 to 1024 bytes. Not stored.
+    #[schema(required = false, min_length = 1, max_length = 256)]
+    passphrase: String,
+}
+
+/// The keys of the system that Mayfly replaces, in its order; then ours.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedMessage {
+    /// Together with the token this opens the message.
+    #[schema(example = 4)]
+    id: i64,
+    /// The text as it was stored.
+    #[schema(example = "your text here")]
+    text: String,
+    /// 64 hexadecimal digits. It is in no other answer and nowhere in the store.
+    #[schema(example = "0b5e…")]
     access_token: String,
+    /// Always false.
     is_viewed: bool,
+    /// When it was stored.
+    #[schema(format = DateTime, example = "2026-11-23T20:01:12.218417Z")]
     timestamp: Option<String>,
+    /// Until when it can be read. Null: for ever.
+    #[schema(format = DateTime, example = "2026-12-23T20:01:12.218417Z")]
     expires_at: Option<String>,
 }
 
+/// Stores a text
+///
+/// With an `Idempotency-Key`, one message however often the call is sent.
+#[utoipa::path(
+    post,
+    path = "/api/v1/create_message",
+    tag = "messages",
+    params(IdempotencyKey),
+    request_body = NewMessage,
+    responses((status = 201, description = "It is stored.", body = CreatedMessage), BadFields, Troubles)
+)]
 pub(super) async fn create_message(
     State(gateway): State<Gateway>,
     request: Request,

@@ -8,23 +8,59 @@ use axum::{
 use mayfly_contracts::config::GetLastActiveAppConfigRequest;
 use serde::Serialize;
 use tonic::metadata::AsciiMetadataValue;
+use utoipa::ToSchema;
 
-use super::{Gateway, time};
-use crate::problem::Problem;
+use super::{Gateway, answers::Troubles, time};
+use crate::problem::{Body, Problem};
 
 /// The keys of the system that Mayfly replaces, in its order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct AppConfig {
+    /// Its id.
+    #[schema(example = 1)]
     id: i64,
+    /// A name for people.
+    #[schema(example = "default_bot_session")]
     session_name: String,
+    /// The application's id from my.telegram.org.
+    #[schema(example = 7_278_174)]
     api_id: i64,
+    /// The application's hash from my.telegram.org; masked for callers without a token.
+    #[schema(example = "b1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")]
     api_hash: String,
+    /// Always true.
     is_active: bool,
+    /// Whether it describes a bot, not a person's account.
     is_bot: bool,
+    /// The bot's token from @BotFather; masked for callers without a token.
+    #[schema(example = "1000000000:AAHxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")]
     bot_token: String,
+    /// When it was last changed.
+    #[schema(format = DateTime, example = "2026-11-23T20:00:06.849604Z")]
     timestamp: Option<String>,
 }
 
+/// The bot's configuration
+///
+/// The active app config with the highest id. Secrets are in clear for callers with a token, and masked for those without.
+#[utoipa::path(
+    get,
+    path = "/api/v1/get_last_active_app_config",
+    tag = "app configs",
+    security((), ("token" = [])),
+    responses(
+        (status = 200, description = "The last active app config.", body = AppConfig),
+        (status = 204, description = "None is active."),
+        (
+            status = 401,
+            description = "The bearer token is not known.",
+            body = Body<'static>,
+            content_type = "application/problem+json",
+            headers(("WWW-Authenticate" = String, description = "`Bearer`."))
+        ),
+        Troubles
+    )
+)]
 pub(super) async fn get_last_active_app_config(
     State(gateway): State<Gateway>,
     headers: HeaderMap,

@@ -10,19 +10,51 @@ use axum::{
 };
 use mayfly_contracts::message::ViewMessageRequest;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Gateway, idempotency_key, with_caller};
-use crate::problem::Problem;
+use super::{
+    Gateway,
+    answers::{NoMessage, NotOpened, Troubles},
+    idempotency_key::{self, IdempotencyKey},
+    with_caller,
+};
+use crate::problem::{Body, Problem};
 
 /// Headers by which browsers say that nobody asked for the page yet.
 const LOOKING_AHEAD: [&str; 4] = ["sec-purpose", "purpose", "x-moz", "x-purpose"];
 const WAYS_TO_LOOK_AHEAD: [&str; 3] = ["prefetch", "prerender", "preview"];
 
-#[derive(Serialize)]
+/// The text, which nobody else gets from now on.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Message {
+    /// The text, byte for byte.
+    #[schema(example = "your text here")]
     text: String,
 }
 
+/// Reads a message, once, by its address
+///
+/// The address holds the token, as the system that Mayfly replaces documents it. New programs had better use
+/// `view_message`: addresses end up in logs.
+/// HEAD and prefetches are refused and read nothing.
+#[utoipa::path(
+    get,
+    path = "/api/v1/get_message/{id}/{token}",
+    tag = "messages",
+    params(
+        ("id" = i64, Path, description = "The message's id.", minimum = 1, example = 4),
+        ("token" = String, Path, description = "The message's access token.", pattern = "^[0-9a-f]{64}$", example = "0b5e…"),
+        IdempotencyKey
+    ),
+    responses(
+        (status = 200, description = "The one read.", body = Message),
+        (status = 400, description = "The `Idempotency-Key` is no UUID.", body = Body<'static>, content_type = "application/problem+json"),
+        (status = 404, description = "The id is no integer above zero.", body = Body<'static>, content_type = "application/problem+json"),
+        NoMessage,
+        NotOpened,
+        Troubles
+    )
+)]
 pub(super) async fn get_message(
     State(gateway): State<Gateway>,
     path: Result<Path<(String, String)>, PathRejection>,

@@ -1,11 +1,37 @@
 //! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): what makes a call safe to repeat.
 
 use axum::http::{HeaderMap, HeaderName};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::problem::Problem;
 
 const NAME: &str = "Idempotency-Key";
+
+/// The header, as the documentation has it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the documentation shows it")]
+pub(super) struct IdempotencyKey {
+    /// A UUID that the caller makes for this call, and sends again when it repeats the call because the answer got lost.
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        format = "uuid",
+        example = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11"
+    )]
+    key: String,
+}
+
+/// As [`IdempotencyKey`], where there must be one.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the documentation shows it")]
+pub(super) struct RequiredIdempotencyKey {
+    /// The UUID under which the message was viewed.
+    #[param(rename = "Idempotency-Key", format = "uuid", example = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11")]
+    key: String,
+}
 
 /// The UUID in the header, in the draft's quotes or without; empty when there is no such header.
 ///

@@ -6,18 +6,42 @@ use axum::{
 };
 use mayfly_contracts::message::{LookupMessageRequest, MessageState};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Gateway, opener, time};
+use super::{
+    Gateway,
+    answers::{BadFields, NoMessage, Troubles},
+    opener::{self, Opener},
+    time,
+};
 use crate::problem::Problem;
 
-#[derive(Serialize)]
+/// Where a message stands.
+#[derive(Serialize, ToSchema)]
 pub(super) struct FoundMessage {
+    /// `unread`, `viewed`, `burned` or `expired`.
+    #[schema(example = "unread")]
     state: &'static str,
+    /// Since when.
+    #[schema(format = DateTime, example = "2026-11-23T20:01:12.218417Z")]
     state_time: Option<String>,
+    /// Until when it can be read. Null: for ever, or it is gone.
+    #[schema(format = DateTime, example = "2026-12-23T20:01:12.218417Z")]
     expires_at: Option<String>,
+    /// Whether its reader is asked for a passphrase.
     needs_passphrase: bool,
 }
 
+/// Tells where a message stands
+///
+/// Changes nothing.
+#[utoipa::path(
+    post,
+    path = "/api/v1/lookup_message",
+    tag = "messages",
+    request_body = Opener,
+    responses((status = 200, description = "The token is right.", body = FoundMessage), BadFields, NoMessage, Troubles)
+)]
 pub(super) async fn lookup_message(
     State(gateway): State<Gateway>,
     request: Request,

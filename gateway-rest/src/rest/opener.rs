@@ -1,9 +1,22 @@
 //! What opens a message, in a body: `id` and `access_token`.
 
 use axum::extract::Request;
+use utoipa::ToSchema;
 
 use super::Gateway;
 use crate::{body::Fields, problem::Problem};
+
+/// What opens a message.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the documentation shows it")]
+pub(super) struct Opener {
+    /// The message's id.
+    #[schema(minimum = 1, example = 4)]
+    id: i64,
+    /// The message's access token.
+    #[schema(pattern = "^[0-9a-f]{64}$", example = "0b5e…")]
+    access_token: String,
+}
 
 /// Reads both from the body of `request`.
 pub(super) async fn read(gateway: &Gateway, request: Request) -> Result<(i64, String), Problem> {

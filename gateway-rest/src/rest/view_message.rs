@@ -6,17 +6,56 @@ use axum::{
 };
 use mayfly_contracts::message::ViewMessageRequest;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Gateway, idempotency_key, opener, time, with_caller};
+use super::{
+    Gateway,
+    answers::{BadFields, NoMessage, NotOpened, Troubles},
+    idempotency_key::{self, IdempotencyKey},
+    opener, time, with_caller,
+};
 use crate::{body::Fields, problem::Problem};
 
-#[derive(Serialize)]
+/// What opens a message for its reader.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the documentation shows it")]
+struct ReadersOpener {
+    /// The message's id.
+    #[schema(minimum = 1, example = 4)]
+    id: i64,
+    /// The message's access token.
+    #[schema(pattern = "^[0-9a-f]{64}$", example = "0b5e…")]
+    access_token: String,
+    /// What the creator asked for beside the token, if anything.
+    #[schema(required = false)]
+    passphrase: String,
+}
+
+/// The text, which nobody else gets from now on.
+#[derive(Serialize, ToSchema)]
 pub(super) struct ViewedMessage {
+    /// The text, byte for byte.
+    #[schema(example = "your text here")]
     text: String,
+    /// When it was stored.
+    #[schema(format = DateTime, example = "2026-11-23T20:01:12.218417Z")]
     timestamp: Option<String>,
+    /// Until when the call can be repeated. Null without an `Idempotency-Key`.
+    #[schema(format = DateTime, example = "2026-11-23T20:15:40.100000Z")]
     repeat_until: Option<String>,
 }
 
+/// Reads a message, once
+///
+/// With an `Idempotency-Key`, again and again for whoever has the key, until `acknowledge_view` or for ten minutes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/view_message",
+    tag = "messages",
+    params(IdempotencyKey),
+    request_body = ReadersOpener,
+    responses((status = 200, description = "The one read.", body = ViewedMessage), BadFields, NoMessage, NotOpened, Troubles)
+)]
 pub(super) async fn view_message(
     State(gateway): State<Gateway>,
     request: Request,

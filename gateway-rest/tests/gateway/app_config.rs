@@ -9,7 +9,7 @@ use crate::harness::{Answer, Gateway, answer};
 
 const PATH: &str = "/api/v1/get_last_active_app_config";
 
-async fn with_config() -> Gateway {
+pub(crate) async fn with_config() -> Gateway {
     let gateway = Gateway::start().await;
     let app_config = AppConfig {
         session_name: "default_bot_session".into(),

@@ -7,6 +7,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::documented::hold_against_the_document;
+
 /// The longest text that the gateway is told of.
 pub(crate) const MAX_TEXT_BYTES: usize = 65_536;
 
@@ -81,11 +83,16 @@ impl Gateway {
     }
 }
 
-/// Sends the request and reads the answer.
+/// Sends the request, reads the answer, and holds it against the documentation.
 pub(crate) async fn answer(request: RequestBuilder) -> Answer {
-    let response: Response = request.send().await.unwrap();
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let response: Response = client.execute(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
-    Answer { status, headers, body: response.text().await.unwrap() }
+    let answer = Answer { status, headers, body: response.text().await.unwrap() };
+    hold_against_the_document(&url.origin().ascii_serialization(), &method, url.path(), &answer).await;
+    answer
 }
 
 impl Answer {

@@ -5,8 +5,10 @@
 mod app_config;
 mod bad_input;
 mod compat;
+mod documented;
 mod grpc;
 mod harness;
+mod headers;
 mod idempotency;
 mod passphrases;
 mod prefetch;
