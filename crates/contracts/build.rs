@@ -6,7 +6,8 @@ use prost::Message as _;
 
 const PROTO_DIR: &str = "../../proto";
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
+    "mayfly/bot/v1/bot_service.proto",
     "mayfly/config/v1/app_config.proto",
     "mayfly/config/v1/config_service.proto",
     "mayfly/error/v1/error_reason.proto",

@@ -27,6 +27,12 @@ pub mod config {
     include!(concat!(env!("OUT_DIR"), "/mayfly.config.v1.rs"));
 }
 
+/// `mayfly.bot.v1`: how the bot is doing.
+#[expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code")]
+pub mod bot {
+    include!(concat!(env!("OUT_DIR"), "/mayfly.bot.v1.rs"));
+}
+
 /// The gRPC metadata by which a front end tells the store who calls it: an address, or any other text of at most 64 characters
 /// that tells callers apart. Front ends set it themselves and never pass on what a caller sent.
 pub const CALLER_METADATA: &str = "mayfly-caller";
