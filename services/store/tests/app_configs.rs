@@ -6,7 +6,7 @@ use mayfly_contracts::{
     Situation,
     config::{
         AppConfig, CreateAppConfigRequest, DeleteAppConfigRequest, GetAppConfigRequest, GetLastActiveAppConfigRequest,
-        ListAppConfigsRequest, UpdateAppConfigRequest, WatchLastActiveAppConfigRequest,
+        ListAppConfigsRequest, RevealAppConfigRequest, UpdateAppConfigRequest, WatchLastActiveAppConfigRequest,
         WatchLastActiveAppConfigResponse,
     },
     error::ErrorReason,
@@ -117,6 +117,29 @@ on_each_database! {
         let watch = store.configs().watch_last_active_app_config(WatchLastActiveAppConfigRequest {}).await;
         assert_eq!(watch.unwrap_err().code(), Code::Unauthenticated);
         assert_eq!(last_active(&store, None).await.unwrap().session_name, "bot");
+    }
+
+    async fn secrets_of_any_app_config_are_revealed_to_the_service_token_alone(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let inactive = add(&store, AppConfig { is_active: Some(false), ..config("inactive") }).await.unwrap();
+        add(&store, AppConfig { bot_token: "2:other".into(), ..config("active") }).await.unwrap();
+        let reveal = async |request| store.configs().reveal_app_config(request).await.map(tonic::Response::into_inner);
+        let request = RevealAppConfigRequest { id: inactive.id };
+        let revealed = reveal(bearer(SERVICE_TOKEN, request)).await.unwrap().app_config.unwrap();
+        assert_eq!((revealed.api_hash.as_str(), revealed.bot_token.as_str()), (API_HASH, BOT_TOKEN));
+        assert_eq!((revealed.id, revealed.is_active), (inactive.id, Some(false)));
+
+        let refusals = [
+            (Code::PermissionDenied, ErrorReason::PermissionDenied, bearer(ADMIN_TOKEN, request)),
+            (Code::Unauthenticated, ErrorReason::CredentialsInvalid, bearer("unknown", request)),
+            (Code::Unauthenticated, ErrorReason::CredentialsInvalid, tonic::Request::new(request)),
+            (Code::NotFound, ErrorReason::AppConfigNotFound, bearer(SERVICE_TOKEN, RevealAppConfigRequest { id: 1_000 })),
+            (Code::InvalidArgument, ErrorReason::FieldInvalid, bearer(SERVICE_TOKEN, RevealAppConfigRequest { id: 0 })),
+        ];
+        for (code, reason, request) in refusals {
+            let refused = reveal(request).await.unwrap_err();
+            assert_eq!((refused.code(), Situation::of(&refused).reason), (code, reason));
+        }
     }
 
     async fn an_update_changes_what_its_mask_names(database: TestDatabase) {

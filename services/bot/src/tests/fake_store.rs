@@ -333,6 +333,13 @@ impl ConfigService for FakeStore {
         Err(Status::unimplemented("delete"))
     }
 
+    async fn reveal_app_config(
+        &self,
+        _: Request<config::RevealAppConfigRequest>,
+    ) -> Result<Response<config::RevealAppConfigResponse>, Status> {
+        Err(Status::unimplemented("reveal"))
+    }
+
     async fn get_last_active_app_config(
         &self,
         _: Request<config::GetLastActiveAppConfigRequest>,

@@ -5,9 +5,9 @@ use std::{pin::Pin, time::Duration};
 use mayfly_contracts::config::{
     self as wire_config, CreateAppConfigRequest, CreateAppConfigResponse, DeleteAppConfigRequest,
     DeleteAppConfigResponse, GetAppConfigRequest, GetAppConfigResponse, GetLastActiveAppConfigRequest,
-    GetLastActiveAppConfigResponse, ListAppConfigsRequest, ListAppConfigsResponse, UpdateAppConfigRequest,
-    UpdateAppConfigResponse, WatchLastActiveAppConfigRequest, WatchLastActiveAppConfigResponse,
-    config_service_server::ConfigService,
+    GetLastActiveAppConfigResponse, ListAppConfigsRequest, ListAppConfigsResponse, RevealAppConfigRequest,
+    RevealAppConfigResponse, UpdateAppConfigRequest, UpdateAppConfigResponse, WatchLastActiveAppConfigRequest,
+    WatchLastActiveAppConfigResponse, config_service_server::ConfigService,
 };
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -130,6 +130,16 @@ impl ConfigService for ConfigGrpc {
         let watching = watch(self.configs.clone(), answers);
         tokio::spawn(self.stop.clone().run_until_cancelled_owned(watching));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn reveal_app_config(
+        &self,
+        request: Request<RevealAppConfigRequest>,
+    ) -> Result<Response<RevealAppConfigResponse>, Status> {
+        self.credentials.require_service(request.metadata())?;
+        let id = AppConfigId::parse("id", request.into_inner().id)?;
+        let config = self.configs.find(id).await?;
+        Ok(Response::new(RevealAppConfigResponse { app_config: Some(to_wire(config, Secrets::Clear)) }))
     }
 }
 

@@ -62,6 +62,19 @@ impl Credentials {
             Caller::Service | Caller::Admin => Err(StoreError::PermissionDenied),
         }
     }
+
+    /// Refuses all callers but other services of ours, the admin too.
+    ///
+    /// # Errors
+    ///
+    /// As [`require`](Self::require).
+    pub(super) fn require_service(&self, metadata: &MetadataMap) -> Result<(), StoreError> {
+        match self.caller(metadata)? {
+            Caller::Service => Ok(()),
+            Caller::Anonymous => Err(StoreError::CredentialsInvalid),
+            Caller::Admin => Err(StoreError::PermissionDenied),
+        }
+    }
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -99,5 +112,12 @@ mod tests {
         let refused = credentials().require(Caller::Service, &MetadataMap::new());
         assert_eq!(refused, Err(StoreError::CredentialsInvalid));
         assert_eq!(credentials().require(Caller::Service, &with("Bearer admin")), Ok(()));
+    }
+
+    #[test]
+    fn the_admin_token_is_no_service_token() {
+        assert_eq!(credentials().require_service(&with("Bearer service")), Ok(()));
+        assert_eq!(credentials().require_service(&with("Bearer admin")), Err(StoreError::PermissionDenied));
+        assert_eq!(credentials().require_service(&MetadataMap::new()), Err(StoreError::CredentialsInvalid));
     }
 }
