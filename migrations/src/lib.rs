@@ -17,6 +17,7 @@ mod m20261123_000003_create_app_configs;
 mod m20261123_000004_create_sealing_keys;
 mod m20261123_000005_create_claims;
 mod m20261123_000006_add_passphrases;
+mod m20261125_000007_add_content_kinds;
 
 /// The changes, oldest first.
 struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000004_create_sealing_keys::Migration),
             Box::new(m20261123_000005_create_claims::Migration),
             Box::new(m20261123_000006_add_passphrases::Migration),
+            Box::new(m20261125_000007_add_content_kinds::Migration),
         ]
     }
 }

@@ -165,14 +165,14 @@ impl GrpcDoor {
         match question {
             Question::Create { text, request_id } => {
                 let request =
-                    CreateMessageRequest { text: text.clone(), request_id: key(*request_id), ..Default::default() };
+                    CreateMessageRequest { request_id: key(*request_id), ..CreateMessageRequest::of_text(text) };
                 let created = client.create_message(self.in_time(request)).await?.into_inner();
                 Ok(Reply::Created(Opener { id: created.id, access_token: created.access_token }))
             }
             Question::View { opener, view_id } => {
                 let (id, access_token) = (opener.id, opener.access_token.clone());
                 let request = ViewMessageRequest { id, access_token, view_id: key(*view_id), ..Default::default() };
-                Ok(Reply::Text(client.view_message(self.in_time(request)).await?.into_inner().text))
+                Ok(Reply::Text(client.view_message(self.in_time(request)).await?.into_inner().into_text()?))
             }
             Question::Acknowledge { opener, view_id } => {
                 let (id, access_token) = (opener.id, opener.access_token.clone());

@@ -4,6 +4,7 @@
 //! What a call means stands in the `.proto` files and nowhere else.
 
 mod channel;
+mod content;
 mod reason;
 mod redacted;
 

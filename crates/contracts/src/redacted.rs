@@ -9,7 +9,7 @@ use crate::{
     config::AppConfig,
     message::{
         AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest,
-        ViewMessageRequest, ViewMessageResponse, WatchMessageRequest,
+        ViewMessageRequest, ViewMessageResponse, WatchMessageRequest, create_message_request, view_message_response,
     },
 };
 
@@ -27,12 +27,30 @@ macro_rules! redact {
 redact!(AcknowledgeViewRequest { id } hiding { access_token, view_id });
 redact!(AppConfig { id, session_name, api_id, is_active, is_bot, update_time } hiding { api_hash, bot_token });
 redact!(BurnMessageRequest { id } hiding { access_token });
-redact!(CreateMessageRequest { ttl } hiding { text, request_id, passphrase });
+redact!(CreateMessageRequest { ttl } hiding { content, request_id, passphrase });
 redact!(CreateMessageResponse { id, create_time, expire_time } hiding { access_token });
 redact!(LookupMessageRequest { id } hiding { access_token });
-redact!(ViewMessageRequest { id } hiding { access_token, view_id, passphrase });
-redact!(ViewMessageResponse { create_time, repeat_until } hiding { text });
+redact!(ViewMessageRequest { id, accepts_sealed } hiding { access_token, view_id, passphrase });
+redact!(ViewMessageResponse { create_time, repeat_until } hiding { content });
 redact!(WatchMessageRequest { id } hiding { access_token });
+
+impl fmt::Debug for create_message_request::Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::Sealed(_) => "Sealed",
+        })
+    }
+}
+
+impl fmt::Debug for view_message_response::Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::Sealed(_) => "Sealed",
+        })
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -44,15 +62,27 @@ mod tests {
     fn secrets_do_not_show_in_debug_output() {
         let secret = || SECRET.to_owned();
         let shown = format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             AcknowledgeViewRequest { id: 1, access_token: secret(), view_id: secret() },
             AppConfig { api_hash: secret(), bot_token: secret(), ..AppConfig::default() },
             BurnMessageRequest { id: 1, access_token: secret() },
-            CreateMessageRequest { text: secret(), request_id: secret(), passphrase: secret(), ttl: None },
+            CreateMessageRequest {
+                request_id: secret(),
+                passphrase: secret(),
+                ..CreateMessageRequest::of_text(SECRET)
+            },
+            CreateMessageRequest::of_text(SECRET).content,
+            CreateMessageRequest::of_sealed(SECRET).content,
             CreateMessageResponse { access_token: secret(), ..CreateMessageResponse::default() },
             LookupMessageRequest { id: 1, access_token: secret() },
-            ViewMessageRequest { id: 1, access_token: secret(), view_id: secret(), passphrase: secret() },
-            ViewMessageResponse { text: secret(), ..ViewMessageResponse::default() },
+            ViewMessageRequest {
+                access_token: secret(),
+                view_id: secret(),
+                passphrase: secret(),
+                ..ViewMessageRequest::default()
+            },
+            ViewMessageResponse::of_text(SECRET),
+            ViewMessageResponse::of_text(SECRET).content,
             WatchMessageRequest { id: 1, access_token: secret() },
         );
         assert!(!shown.contains(SECRET), "{shown}");

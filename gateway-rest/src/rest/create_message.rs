@@ -74,7 +74,7 @@ pub(super) async fn create_message(
     let text = fields.required_string("text")?;
     let ttl = fields.optional_integer("ttl")?.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
-    let request = CreateMessageRequest { text: text.clone(), ttl, request_id, passphrase };
+    let request = CreateMessageRequest { ttl, request_id, passphrase, ..CreateMessageRequest::of_text(text.as_str()) };
     let created = gateway.messages().create_message(request).await?.into_inner();
     let message = CreatedMessage {
         id: created.id,

@@ -67,9 +67,9 @@ pub(super) async fn get_message(
     let Path((id, access_token)) = path.map_err(|_| no_id())?;
     let id = parse_id(&id).ok_or_else(no_id)?;
     let view_id = idempotency_key::read(&headers)?;
-    let request = ViewMessageRequest { id, access_token, view_id, passphrase: String::new() };
+    let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
     let viewed = gateway.messages().view_message(with_caller(&headers, request)).await?;
-    Ok(Json(Message { text: viewed.into_inner().text }))
+    Ok(Json(Message { text: viewed.into_inner().into_text()? }))
 }
 
 fn parse_id(digits: &str) -> Option<i64> {

@@ -30,6 +30,7 @@ pub(super) struct FoundMessage {
     expires_at: Option<String>,
     /// Whether its reader is asked for a passphrase.
     needs_passphrase: bool,
+    is_sealed: bool,
 }
 
 /// Tells where a message stands
@@ -60,5 +61,6 @@ pub(super) async fn lookup_message(
         state_time: time::rfc3339(found.state_time),
         expires_at: time::rfc3339(found.expire_time),
         needs_passphrase: found.needs_passphrase,
+        is_sealed: found.is_sealed,
     }))
 }

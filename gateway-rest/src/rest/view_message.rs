@@ -65,11 +65,12 @@ pub(super) async fn view_message(
     let mut fields = Fields::read(request, gateway.max_text_bytes).await?;
     let (id, access_token) = opener::of(&mut fields)?;
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
-    let request = ViewMessageRequest { id, access_token, view_id, passphrase };
+    // REST has texts alone: the store refuses what else there is, and keeps it.
+    let request = ViewMessageRequest { id, access_token, view_id, passphrase, accepts_sealed: false };
     let viewed = gateway.messages().view_message(with_caller(&headers, request)).await?.into_inner();
     Ok(Json(ViewedMessage {
-        text: viewed.text,
         timestamp: time::rfc3339(viewed.create_time),
         repeat_until: time::rfc3339(viewed.repeat_until),
+        text: viewed.into_text()?,
     }))
 }

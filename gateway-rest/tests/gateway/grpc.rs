@@ -33,7 +33,7 @@ async fn both() -> [Gateway; 2] {
 }
 
 fn create(text: &str) -> CreateMessageRequest {
-    CreateMessageRequest { text: text.to_owned(), ..CreateMessageRequest::default() }
+    CreateMessageRequest::of_text(text)
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn grpc_passes_through() {
         let message = client.create_message(create("hello")).await.unwrap().into_inner();
         let request =
             ViewMessageRequest { id: message.id, access_token: message.access_token, ..ViewMessageRequest::default() };
-        assert_eq!(client.view_message(request.clone()).await.unwrap().into_inner().text, "hello");
+        assert_eq!(client.view_message(request.clone()).await.unwrap().into_inner().text(), Some("hello"));
         let gone = client.view_message(request).await.unwrap_err();
         assert_eq!((gone.code(), Situation::of(&gone).reason), (Code::NotFound, ErrorReason::MessageViewed));
     }

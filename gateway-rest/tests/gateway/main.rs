@@ -12,5 +12,6 @@ mod headers;
 mod idempotency;
 mod passphrases;
 mod prefetch;
+mod sealed;
 mod siblings;
 mod troubles;

@@ -37,6 +37,7 @@ async fn a_lookup_tells_the_state_and_changes_nothing() {
         "state_time": "2026-01-01T00:00:00.000000Z",
         "expires_at": "2026-01-31T00:00:00.000000Z",
         "needs_passphrase": false,
+        "is_sealed": false,
     });
     for _ in 0..2 {
         assert_eq!(gateway.post_json(LOOKUP, &opener).await.json(), unread);
@@ -84,5 +85,5 @@ async fn wrong_openers_name_their_field_or_say_nothing() {
         let unknown = gateway.post_json(path, &json!({ "id": 99, "access_token": token })).await;
         assert_eq!((unknown.status.as_u16(), unknown.body.as_str()), (204, ""));
     }
-    assert_eq!(gateway.store().view(&message).await.unwrap().text, "hello");
+    assert_eq!(gateway.store().view(&message).await.unwrap().text(), Some("hello"));
 }

@@ -50,6 +50,10 @@ pub(crate) fn sentence(asked: Asked, situation: &Situation) -> String {
             "This message needs a passphrase. A chat is no place for that: read it with mayfly view, or over REST."
                 .to_owned()
         }
+        ErrorReason::MessageSealed => {
+            "This message was encrypted by its sender. Open it in a browser, by its link. It is still unread."
+                .to_owned()
+        }
         ErrorReason::PassphraseLocked => "Too many passphrases were tried on this message. Try later.".to_owned(),
         ErrorReason::Overloaded => format!("Too many requests at the moment. {}", try_later(asked)),
         ErrorReason::StoreUnavailable => {

@@ -10,7 +10,7 @@ use mayfly_contracts::{
     Situation, StoreChannel,
     error::ErrorReason,
     message::{
-        AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse,
+        AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest,
         message_service_client::MessageServiceClient,
     },
 };
@@ -76,13 +76,15 @@ impl Store {
         .await
     }
 
-    /// Safe to repeat, because the request carries a `view_id`.
-    pub(crate) async fn view_message(&self, request: ViewMessageRequest) -> Result<ViewMessageResponse, Failure> {
+    /// Safe to repeat, because the request carries a `view_id`. A chat shows texts alone.
+    pub(crate) async fn view_message(&self, request: ViewMessageRequest) -> Result<String, Failure> {
         self.patiently(|mut client| {
             let request = request.clone();
             async move { client.view_message(request).await }
         })
-        .await
+        .await?
+        .into_text()
+        .map_err(|status| Failure::Said(Situation::of(&status)))
     }
 
     /// Told once, and not waited for: the store erases the text by itself after a while.

@@ -97,6 +97,11 @@ impl From<Status> for Failure {
                 let wait = humantime::format_duration(std::time::Duration::from_secs(wait.as_secs()));
                 (Code::Refused, format!("too many passphrases were tried: try again in {wait}"))
             }
+            ErrorReason::MessageSealed => (
+                Code::Refused,
+                "the message was encrypted by its creator: open it in a browser, by its link; nothing was consumed"
+                    .to_owned(),
+            ),
             ErrorReason::AppConfigNotFound => (Code::Gone, "there is no such app config".to_owned()),
             ErrorReason::CredentialsInvalid => {
                 (Code::Refused, "the store does not know this token (--admin-token)".to_owned())
@@ -140,6 +145,7 @@ mod tests {
             (ErrorReason::PassphraseRequired, Code::Refused),
             (ErrorReason::PassphraseWrong, Code::Refused),
             (ErrorReason::PassphraseLocked, Code::Refused),
+            (ErrorReason::MessageSealed, Code::Refused),
             (ErrorReason::AppConfigNotFound, Code::Gone),
             (ErrorReason::CredentialsInvalid, Code::Refused),
             (ErrorReason::PermissionDenied, Code::Refused),

@@ -23,6 +23,12 @@ pub enum StoreError {
         /// The limit.
         max_bytes: usize,
     },
+    /// What a creator has encrypted is longer than this store accepts.
+    #[error("sealed must be at most {max_bytes} bytes")]
+    SealedTooLong {
+        /// The limit.
+        max_bytes: usize,
+    },
     /// The access token is malformed or mistyped.
     #[error("access_token is malformed or mistyped")]
     AccessTokenInvalid,
@@ -44,6 +50,9 @@ pub enum StoreError {
         /// When the next try is possible.
         retry_after: Duration,
     },
+    /// The content was encrypted by its creator, and the reader cannot open such content. Nothing was consumed.
+    #[error("the message is sealed")]
+    MessageSealed,
     /// No app config has this id, or none is active.
     #[error("no such app config")]
     AppConfigNotFound,

@@ -44,13 +44,14 @@ on_each_database! {
     async fn neither_text_nor_token_lies_in_the_database(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let (read, unread) = (store.create(NEEDLE).await.unwrap(), store.create(NEEDLE).await.unwrap());
-        let behind_passphrase = CreateMessageRequest { text: NEEDLE.into(), passphrase: PASSPHRASE.into(), ..Default::default() };
+        let behind_passphrase = CreateMessageRequest { passphrase: PASSPHRASE.into(), ..CreateMessageRequest::of_text(NEEDLE) };
         let guarded = store.create_with(behind_passphrase).await.unwrap();
         let view = |message: &CreateMessageResponse, passphrase: &str| ViewMessageRequest {
             id: message.id,
             access_token: message.access_token.clone(),
             view_id: VIEW_ID.into(),
             passphrase: passphrase.into(),
+            ..ViewMessageRequest::default()
         };
         store.messages().view_message(view(&guarded, "not the passphrase")).await.unwrap_err();
         let app_config = AppConfig {

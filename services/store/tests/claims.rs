@@ -60,7 +60,7 @@ on_each_database! {
         let store = TestStore::open(database.clone()).await.unwrap();
         let message = store.create("hello").await.unwrap();
         let first = view_as(&store, &message, MINE).await.unwrap();
-        assert_eq!(first.text, "hello");
+        assert_eq!(first.text(), Some("hello"));
         let now = store.clock.now().micros() / 1_000_000;
         assert_eq!(first.repeat_until.unwrap().seconds, now + 600);
         for _ in 0..3 {
@@ -82,7 +82,7 @@ on_each_database! {
         assert_eq!(reason(store.view(&message).await), ErrorReason::MessageViewed);
         assert_eq!(reason(store.burn(&message).await), ErrorReason::MessageViewed);
         assert_eq!(reason(acknowledge(&store, &message, YOURS).await), ErrorReason::MessageViewed);
-        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text, "hello", "and the reader lost nothing");
+        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text(), Some("hello"), "and the reader lost nothing");
         let lookup = store.lookup(&message).await.unwrap();
         assert_eq!(lookup.state(), mayfly_contracts::message::MessageState::Viewed);
     }
@@ -93,7 +93,7 @@ on_each_database! {
         let viewed = store.clock.now().micros() / 1_000_000;
         view_as(&store, &message, MINE).await.unwrap();
         store.clock.advance(GRACE - Duration::from_micros(1));
-        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text, "hello", "up to the last moment");
+        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text(), Some("hello"), "up to the last moment");
         store.clock.advance(Duration::from_micros(1));
         for view_id in [MINE, YOURS] {
             assert_eq!(reason(view_as(&store, &message, view_id).await), ErrorReason::MessageViewed, "not yet swept");
@@ -110,7 +110,7 @@ on_each_database! {
         view_as(&store, &message, MINE).await.unwrap();
         drop(store);
         let store = TestStore::open_with(database, clock, &[]).await.unwrap();
-        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text, "hello");
+        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text(), Some("hello"));
     }
 
     async fn of_many_readers_with_ids_of_their_own_one_gets_the_text(database: TestDatabase) {
@@ -124,7 +124,7 @@ on_each_database! {
                 let CreateMessageResponse { id, access_token, .. } = message;
                 let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
                 match client.view_message(request).await {
-                    Ok(answer) => Ok(answer.into_inner().text == "hello"),
+                    Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
                     Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
                     Err(status) => Err(status.into()),
                 }
@@ -146,7 +146,7 @@ on_each_database! {
         }
         let refused = view_as(&store, &message, "no uuid").await.unwrap_err();
         assert_eq!(Situation::of(&refused).fields[0].field, "view_id");
-        assert_eq!(store.view(&message).await.unwrap().text, "hello", "nothing was consumed");
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"), "nothing was consumed");
         assert_eq!(reason(acknowledge(&store, &message, MINE).await), ErrorReason::MessageViewed, "by somebody else");
     }
 
@@ -156,7 +156,7 @@ on_each_database! {
         view_as(&store, &message, MINE).await.unwrap();
         let other = CreateMessageResponse { id: message.id + 1, ..message.clone() };
         assert_eq!(reason(acknowledge(&store, &other, MINE).await), ErrorReason::MessageNotFound);
-        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text, "hello");
+        assert_eq!(view_as(&store, &message, MINE).await.unwrap().text(), Some("hello"));
     }
 
     /// Who has the database, the keyring and the link still lacks the reader's own id.

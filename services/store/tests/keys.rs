@@ -79,7 +79,7 @@ on_each_database! {
         assert_eq!(key_of_newest_message(&database).await, second);
         let other = TestStore::open_with(database.clone(), store.clock.clone(), &[]).await.unwrap();
         for (message, text) in [(before, "before"), (meanwhile, "meanwhile"), (after, "after")] {
-            assert_eq!(other.view(&message).await.unwrap().text, text);
+            assert_eq!(other.view(&message).await.unwrap().text(), Some(text));
         }
         let listed: Vec<_> = file(&database).list(&store.clock).unwrap().into_iter().map(|key| (key.id, key.is_sealing)).collect();
         assert_eq!(listed, [(first, false), (second, true)]);
@@ -87,7 +87,7 @@ on_each_database! {
 
     async fn a_creation_repeated_after_a_rotation_finds_its_message(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
-        let request = || CreateMessageRequest { text: "hello".into(), request_id: REQUEST_ID.into(), ..Default::default() };
+        let request = || CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::of_text("hello") };
         let message = store.create_with(request()).await.unwrap();
         rotated(&store).await;
         assert_eq!(store.create_with(request()).await.unwrap(), message);
@@ -114,7 +114,7 @@ on_each_database! {
         drop(store);
         let store = TestStore::open_with(database, clock, &[]).await.unwrap();
         let message = store.create("goes on").await.unwrap();
-        assert_eq!(store.view(&message).await.unwrap().text, "goes on");
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("goes on"));
     }
 
     async fn force_erases_what_needs_the_key(database: TestDatabase) {
@@ -125,7 +125,7 @@ on_each_database! {
         retire(&store, &first, true).await.unwrap();
         store.store.reload_keyring().await.unwrap();
         assert_eq!(Situation::of(&store.view(&message).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
-        assert_eq!(store.view(&kept).await.unwrap().text, "kept");
+        assert_eq!(store.view(&kept).await.unwrap().text(), Some("kept"));
     }
 
     async fn app_configs_outlive_the_key_they_were_sealed_with(database: TestDatabase) {
@@ -174,7 +174,7 @@ on_each_database! {
             fs::write(path(&database), content).unwrap();
             assert!(store.store.reload_keyring().await.is_err());
         }
-        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     }
 }
 
@@ -198,9 +198,9 @@ async fn an_old_backup_with_an_old_link_opens_nothing_after_its_key_was_retired(
     let control = TestDatabase::sqlite().unwrap();
     copy(&backup, &control);
     let restored = TestStore::open_with(control, store.clock.clone(), &keyring).await.unwrap();
-    assert_eq!(restored.view(&message).await.unwrap().text, "hello");
+    assert_eq!(restored.view(&message).await.unwrap().text(), Some("hello"));
 
-    assert_eq!(store.view(&message).await.unwrap().text, "hello");
+    assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     let [first, _] = rotated(&store).await;
     store.clock.advance(90 * DAY);
     store.store.sweep().await.unwrap();

@@ -32,7 +32,7 @@ async fn count(database: &TestDatabase, table: &str) -> i64 {
 }
 
 fn repeatable(text: &str) -> CreateMessageRequest {
-    CreateMessageRequest { text: text.into(), request_id: REQUEST_ID.into(), ..CreateMessageRequest::default() }
+    CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::of_text(text) }
 }
 
 on_each_database! {
@@ -40,7 +40,7 @@ on_each_database! {
         let store = TestStore::open(database).await.unwrap();
         for text in ["hello", " a:b\r\n\t", "*_`[\u{1f511}\u{202e}", &"x".repeat(65_536)] {
             let message = store.create(text).await.unwrap();
-            assert_eq!(store.view(&message).await.unwrap().text, text);
+            assert_eq!(store.view(&message).await.unwrap().text(), Some(text));
             let again = store.view(&message).await.unwrap_err();
             assert_eq!((again.code(), reason(&again)), (Code::NotFound, ErrorReason::MessageViewed));
         }
@@ -107,7 +107,7 @@ on_each_database! {
         let message = store.create_for("hello", Duration::from_secs(60)).await.unwrap();
         store.clock.advance(Duration::from_micros(59_999_999));
         store.store.sweep().await.unwrap();
-        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     }
 
     async fn receipts_are_purged_after_their_retention(database: TestDatabase) {
@@ -140,7 +140,7 @@ on_each_database! {
         assert_eq!(message.expire_time, None);
         store.clock.advance(10_000 * DAY);
         store.store.sweep().await.unwrap();
-        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     }
 
     async fn another_token_learns_nothing_and_changes_nothing(database: TestDatabase) {
@@ -159,8 +159,8 @@ on_each_database! {
                 assert_eq!((refusal.code(), reason(&refusal)), (Code::NotFound, ErrorReason::MessageNotFound));
             }
         }
-        assert_eq!(store.view(&message).await.unwrap().text, "hello");
-        assert_eq!(store.view(&other).await.unwrap().text, "other");
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
+        assert_eq!(store.view(&other).await.unwrap().text(), Some("other"));
     }
 
     async fn two_swapped_tokens_in_one_batch_open_nothing(database: TestDatabase) {
@@ -172,8 +172,8 @@ on_each_database! {
             assert_eq!(reason(&first.unwrap_err()), ErrorReason::MessageNotFound);
             assert_eq!(reason(&second.unwrap_err()), ErrorReason::MessageNotFound);
         }
-        assert_eq!(store.view(&one).await.unwrap().text, "one");
-        assert_eq!(store.view(&two).await.unwrap().text, "two");
+        assert_eq!(store.view(&one).await.unwrap().text(), Some("one"));
+        assert_eq!(store.view(&two).await.unwrap().text(), Some("two"));
     }
 
     async fn a_repeated_request_makes_one_message(database: TestDatabase) {
@@ -188,7 +188,7 @@ on_each_database! {
 
         let other = store.create_with(repeatable("another text")).await.unwrap();
         assert_ne!((other.id, &other.access_token), (first.id, &first.access_token));
-        assert_eq!(store.view(&first).await.unwrap().text, "hello");
+        assert_eq!(store.view(&first).await.unwrap().text(), Some("hello"));
     }
 
     async fn a_request_repeated_after_the_message_was_read_brings_nothing_back(database: TestDatabase) {
@@ -216,7 +216,7 @@ on_each_database! {
 
     async fn bad_input_names_the_field_and_changes_nothing(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
-        let request = |text: &str| CreateMessageRequest { text: text.to_owned(), ..CreateMessageRequest::default() };
+        let request = |text: &str| CreateMessageRequest::of_text(text);
         let ttl = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
         let creations = [
             ("text", request("")),
@@ -244,7 +244,7 @@ on_each_database! {
             let refused = store.view(&CreateMessageResponse { access_token, ..message.clone() }).await.unwrap_err();
             assert_eq!((refused.code(), reason(&refused)), (Code::Unauthenticated, ErrorReason::AccessTokenInvalid));
         }
-        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     }
 
     async fn a_fault_of_ours_is_a_constant_to_the_caller(database: TestDatabase) {
@@ -268,7 +268,7 @@ on_each_database! {
         store.database.connect().await.unwrap().execute_unprepared(&damage).await.unwrap();
         let (first, second) = tokio::join!(store.view(&damaged), store.view(&intact));
         assert_eq!(first.unwrap_err().code(), Code::Internal);
-        assert_eq!(second.unwrap().text, "intact");
+        assert_eq!(second.unwrap().text(), Some("intact"));
         assert_eq!(store.lookup(&damaged).await.unwrap().state(), MessageState::Unread);
     }
 }

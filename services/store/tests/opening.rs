@@ -24,16 +24,32 @@ on_each_database! {
         let starts = (0..4).map(|_| TestStore::open_with(database.clone(), clock.clone(), arguments));
         let stores = futures_util::future::try_join_all(starts).await.unwrap();
         let message = stores[0].create("hello").await.unwrap();
-        assert_eq!(stores[3].view(&message).await.unwrap().text, "hello");
+        assert_eq!(stores[3].view(&message).await.unwrap().text(), Some("hello"));
     }
 
     async fn the_schema_goes_up_and_down_and_up_again(database: TestDatabase) {
         let connection = database.connect().await.unwrap();
         for _ in 0..2 {
-            assert_eq!(mayfly_migrations::apply(&connection).await.unwrap(), 6);
+            assert_eq!(mayfly_migrations::apply(&connection).await.unwrap(), 7);
             assert_eq!(mayfly_migrations::apply(&connection).await.unwrap(), 0);
             mayfly_migrations::revert_all(&connection).await.unwrap();
         }
+    }
+
+    async fn what_an_older_store_writes_on_this_schema_is_a_text(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        let columns = "id, verifier, key_id, sealed_text, create_time, expire_time";
+        let connection = database.connect().await.unwrap();
+        for statement in [
+            format!("CREATE TABLE older AS SELECT {columns} FROM messages"),
+            "DELETE FROM messages".to_owned(),
+            format!("INSERT INTO messages ({columns}) SELECT {columns} FROM older"),
+        ] {
+            connection.execute_unprepared(&statement).await.unwrap();
+        }
+        assert!(!store.lookup(&message).await.unwrap().is_sealed);
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     }
 
     async fn a_schema_from_the_future_is_left_alone(database: TestDatabase) {
@@ -51,7 +67,7 @@ on_each_database! {
         assert!(refused.contains("--keyring") && refused.contains("does not fit this database"), "{refused}");
         // Nothing was changed: the right keyring still opens everything.
         let store = TestStore::open(database).await.unwrap();
-        assert_eq!(store.view(&message).await.unwrap().text, "hello");
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     }
 
     async fn an_unusable_keyring_is_named(database: TestDatabase) {

@@ -20,7 +20,7 @@ const RIGHT: &str = "correct horse battery staple";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
 async fn create(store: &TestStore) -> CreateMessageResponse {
-    let request = CreateMessageRequest { text: "hello".into(), passphrase: RIGHT.into(), ..Default::default() };
+    let request = CreateMessageRequest { passphrase: RIGHT.into(), ..CreateMessageRequest::of_text("hello") };
     store.create_with(request).await.unwrap()
 }
 
@@ -42,7 +42,7 @@ async fn try_as(
     passphrase: &str,
 ) -> Result<String, Status> {
     let viewed = store.messages().view_message(request(message, caller, passphrase)).await?;
-    Ok(viewed.into_inner().text)
+    viewed.into_inner().into_text()
 }
 
 fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> ErrorReason {
@@ -69,11 +69,11 @@ on_each_database! {
         let message = create(&store).await;
         let mut view = request(&message, "a", RIGHT);
         view.get_mut().view_id = VIEW_ID.to_owned();
-        assert_eq!(store.messages().view_message(view).await.unwrap().into_inner().text, "hello");
+        assert_eq!(store.messages().view_message(view).await.unwrap().into_inner().text(), Some("hello"));
         for passphrase in [RIGHT, "", "wrong"] {
             let mut again = request(&message, "a", passphrase);
             again.get_mut().view_id = VIEW_ID.to_owned();
-            assert_eq!(store.messages().view_message(again).await.unwrap().into_inner().text, "hello", "{passphrase}");
+            assert_eq!(store.messages().view_message(again).await.unwrap().into_inner().text(), Some("hello"), "{passphrase}");
         }
     }
 
@@ -134,10 +134,9 @@ on_each_database! {
     async fn a_repeated_creation_finds_its_message_and_another_passphrase_makes_another(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let request = |passphrase: &str| CreateMessageRequest {
-            text: "hello".into(),
             passphrase: passphrase.into(),
             request_id: VIEW_ID.into(),
-            ..Default::default()
+            ..CreateMessageRequest::of_text("hello")
         };
         let first = store.create_with(request(RIGHT)).await.unwrap();
         assert_eq!(store.create_with(request(RIGHT)).await.unwrap(), first);

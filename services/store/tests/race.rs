@@ -13,7 +13,7 @@ async fn view(channel: StoreChannel, message: CreateMessageResponse) -> anyhow::
     let request =
         ViewMessageRequest { id: message.id, access_token: message.access_token, ..ViewMessageRequest::default() };
     match MessageServiceClient::new(channel).view_message(request).await {
-        Ok(answer) => Ok(answer.into_inner().text == "hello"),
+        Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
         Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
         Err(status) => Err(status.into()),
     }

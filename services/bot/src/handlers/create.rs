@@ -8,9 +8,8 @@ use crate::{answer::Answer, replies::Asked};
 /// Answers exactly `id:token`, so that the whole message can be forwarded or copied.
 pub(super) async fn handle(tools: &Tools, update_id: u32, text: &str) -> Result<Answer, Stopping> {
     let request = CreateMessageRequest {
-        text: text.to_owned(),
         request_id: derived_id::create_request(&tools.bot_token, update_id).to_string(),
-        ..CreateMessageRequest::default()
+        ..CreateMessageRequest::of_text(text)
     };
     match tools.store.create_message(request).await {
         Ok(created) => {

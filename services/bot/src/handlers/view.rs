@@ -20,9 +20,9 @@ pub(super) async fn handle(tools: &Tools, chat: ChatId, id: i64, access_token: &
         ..ViewMessageRequest::default()
     };
     match tools.store.view_message(request).await {
-        Ok(message) => {
+        Ok(text) => {
             let acknowledgement = AcknowledgeViewRequest { id, access_token: access_token.to_owned(), view_id };
-            let message = Outgoing { is_revealed: true, ..Outgoing::new(message.text) };
+            let message = Outgoing { is_revealed: true, ..Outgoing::new(text) };
             Ok(Answer { message: Some(message), once_sent: Some(acknowledgement), ..Answer::new("viewed") })
         }
         Err(failure) => refused(Asked::View, &failure),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const EVERY_REASON: [ErrorReason; 17] = [
+const EVERY_REASON: [ErrorReason; 18] = [
     ErrorReason::Unspecified,
     ErrorReason::FieldInvalid,
     ErrorReason::TextTooLong,
@@ -14,6 +14,7 @@ const EVERY_REASON: [ErrorReason; 17] = [
     ErrorReason::PassphraseRequired,
     ErrorReason::PassphraseWrong,
     ErrorReason::PassphraseLocked,
+    ErrorReason::MessageSealed,
     ErrorReason::AppConfigNotFound,
     ErrorReason::CredentialsInvalid,
     ErrorReason::PermissionDenied,
@@ -53,6 +54,9 @@ fn every_situation_has_its_sentence() {
             "This message needs a passphrase. A chat is no place for that: read it with mayfly view, or over REST."
         }
         (_, ErrorReason::PassphraseLocked) => "Too many passphrases were tried on this message. Try later.",
+        (_, ErrorReason::MessageSealed) => {
+            "This message was encrypted by its sender. Open it in a browser, by its link. It is still unread."
+        }
         (Asked::Create, ErrorReason::Overloaded) => {
             "Too many requests at the moment. Nothing was stored; please try again later."
         }

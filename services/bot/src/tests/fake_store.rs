@@ -14,7 +14,7 @@ use mayfly_contracts::{
     error::ErrorReason,
     message::{
         self, AcknowledgeViewRequest, AcknowledgeViewResponse, CreateMessageRequest, CreateMessageResponse,
-        ViewMessageRequest, ViewMessageResponse,
+        ViewMessageRequest, ViewMessageResponse, create_message_request,
         message_service_server::{MessageService, MessageServiceServer},
     },
 };
@@ -175,7 +175,8 @@ impl MessageService for FakeStore {
         &self,
         request: Request<CreateMessageRequest>,
     ) -> Result<Response<CreateMessageResponse>, Status> {
-        let CreateMessageRequest { text, request_id, .. } = request.into_inner();
+        let CreateMessageRequest { content, request_id, .. } = request.into_inner();
+        let Some(create_message_request::Content::Text(text)) = content else { panic!("the bot stores texts alone") };
         self.change(|data| data.create_calls.push(text.clone()));
         self.refuse_when_away()?;
         assert_ne!(text, PANIC);
@@ -202,7 +203,8 @@ impl MessageService for FakeStore {
         &self,
         request: Request<ViewMessageRequest>,
     ) -> Result<Response<ViewMessageResponse>, Status> {
-        let ViewMessageRequest { id, access_token, view_id, .. } = request.into_inner();
+        let ViewMessageRequest { id, access_token, view_id, accepts_sealed, .. } = request.into_inner();
+        assert!(!accepts_sealed, "a chat shows texts alone");
         assert!(!view_id.is_empty(), "the bot makes its views repeatable");
         self.change(|data| data.view_calls += 1);
         self.refuse_when_away()?;
@@ -223,7 +225,7 @@ impl MessageService for FakeStore {
         if self.change(|data| std::mem::take(&mut data.lose_next_view)) {
             return Err(unavailable());
         }
-        Ok(Response::new(ViewMessageResponse { text, ..ViewMessageResponse::default() }))
+        Ok(Response::new(ViewMessageResponse::of_text(text)))
     }
 
     async fn acknowledge_view(

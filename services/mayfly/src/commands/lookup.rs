@@ -1,6 +1,8 @@
 //! `mayfly lookup`.
 
-use mayfly_contracts::message::{LookupMessageRequest, MessageState, message_service_client::MessageServiceClient};
+use mayfly_contracts::message::{
+    LookupMessageRequest, LookupMessageResponse, MessageState, message_service_client::MessageServiceClient,
+};
 use serde_json::json;
 
 use super::{one_message::OneMessageSettings, print};
@@ -14,7 +16,8 @@ pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
     let (state, text) = match found.state() {
         MessageState::Unread => {
             let expiry = print::time_or_never(found.expire_time.as_ref());
-            ("unread", format!("unread since {since}, expires {expiry}"))
+            let needs = needs(&found);
+            ("unread", format!("unread since {since}, expires {expiry}{needs}"))
         }
         MessageState::Viewed => ("viewed", format!("viewed at {since}")),
         MessageState::Burned => ("burned", format!("burned at {since}")),
@@ -25,6 +28,18 @@ pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
         "state": state,
         "state_time": print::time(found.state_time.as_ref()),
         "expire_time": print::time(found.expire_time.as_ref()),
+        "needs_passphrase": found.needs_passphrase,
+        "is_sealed": found.is_sealed,
     });
     settings.print.print(&answer, &text)
+}
+
+/// What it takes to read the message beside the access token.
+fn needs(found: &LookupMessageResponse) -> &'static str {
+    match (found.is_sealed, found.needs_passphrase) {
+        (false, false) => "",
+        (false, true) => ", needs a passphrase",
+        (true, false) => ", opens in a browser, by its link",
+        (true, true) => ", opens in a browser, by its link, and needs a passphrase",
+    }
 }

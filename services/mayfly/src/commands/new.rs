@@ -44,7 +44,12 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), Failure> {
     };
     let ttl = settings.ttl.map(prost_types::Duration::try_from).transpose();
     let ttl = ttl.map_err(|error| Failure::setting("--ttl", error))?;
-    let request = CreateMessageRequest { text, ttl, request_id: new_id(), passphrase: settings.passphrase.read()? };
+    let request = CreateMessageRequest {
+        ttl,
+        request_id: new_id(),
+        passphrase: settings.passphrase.read()?,
+        ..CreateMessageRequest::of_text(text)
+    };
     let call = async |mut client: MessageServiceClient<_>, request| client.create_message(request).await;
     let created = settings.retry.call(settings.store.channel()?, request, call).await?;
     let opener = format!("{}:{}", created.id, created.access_token);

@@ -27,12 +27,19 @@ pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
     let (id, access_token) = message.opener()?;
     let (view_id, passphrase) = (new_id(), passphrase.read()?);
     let channel = message.channel()?;
-    let view = ViewMessageRequest { id, access_token: access_token.clone(), view_id: view_id.clone(), passphrase };
+    let view = ViewMessageRequest {
+        id,
+        access_token: access_token.clone(),
+        view_id: view_id.clone(),
+        passphrase,
+        accepts_sealed: false,
+    };
     let call = async |mut client: Client, view| client.view_message(view).await;
     let viewed = retry.call(channel.clone(), view, call).await?;
 
-    let answer = json!({ "text": viewed.text, "create_time": print::time(viewed.create_time.as_ref()) });
-    message.print.print_exactly(&answer, &viewed.text)?;
+    let create_time = print::time(viewed.create_time.as_ref());
+    let text = viewed.into_text()?;
+    message.print.print_exactly(&json!({ "text": text, "create_time": create_time }), &text)?;
 
     // It is on the screen; all that is left is to have it erased at once rather than after the grace.
     let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id };

@@ -22,7 +22,7 @@ const VIEW: &str = "/mayfly.message.v1.MessageService/ViewMessage";
 const CREATE: &str = "/mayfly.message.v1.MessageService/CreateMessage";
 
 fn create(text: &str) -> CreateMessageRequest {
-    CreateMessageRequest { text: text.to_owned(), ..CreateMessageRequest::default() }
+    CreateMessageRequest::of_text(text)
 }
 
 fn view(message: &CreateMessageResponse) -> ViewMessageRequest {
@@ -54,7 +54,7 @@ async fn rest(system: &System) {
 async fn grpc(url: &str) {
     let mut client = MessageServiceClient::new(StoreChannel::remote(url).unwrap());
     let message = client.create_message(create("hello")).await.unwrap().into_inner();
-    assert_eq!(client.view_message(view(&message)).await.unwrap().into_inner().text, "hello");
+    assert_eq!(client.view_message(view(&message)).await.unwrap().into_inner().text(), Some("hello"));
     let gone = client.view_message(view(&message)).await.unwrap_err();
     assert_eq!(Situation::of(&gone).reason, ErrorReason::MessageViewed);
 
@@ -68,7 +68,7 @@ async fn grpc(url: &str) {
 async fn grpc_web_calls(url: &str) {
     let created = grpc_web::call::<CreateMessageResponse>(url, CREATE, &create("hello")).await.unwrap();
     let viewed = grpc_web::call::<ViewMessageResponse>(url, VIEW, &view(&created.messages[0])).await.unwrap();
-    assert_eq!(viewed.messages[0].text, "hello");
+    assert_eq!(viewed.messages[0].text(), Some("hello"));
     let gone = grpc_web::call::<ViewMessageResponse>(url, VIEW, &view(&created.messages[0])).await.unwrap();
     assert!(gone.messages.is_empty() && gone.trailers.contains("grpc-status:5"), "{}", gone.trailers);
 }

@@ -1,5 +1,6 @@
 //! The client commands, as typed at a terminal, and what their exit codes say.
 
+use mayfly_contracts::message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest};
 use mayfly_testkit::TestDatabase;
 use serde_json::Value;
 
@@ -159,4 +160,24 @@ async fn a_passphrase_is_asked_for() {
     std::fs::write(&file, "right\n").unwrap();
     let view = system.client(&["view", opener.trim(), "--passphrase-file", &file.display().to_string()]).await;
     assert_eq!(view.out, "hello", "{}", view.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_opens_in_a_browser_alone_is_refused_and_stays_unread() {
+    let system = system().await;
+    let created =
+        system.messages().create_message(CreateMessageRequest::of_sealed(*b"\xff")).await.unwrap().into_inner();
+    let opener = format!("{}:{}", created.id, created.access_token);
+    let lookup = system.client(&["lookup", &opener]).await.out;
+    assert!(lookup.contains("opens in a browser"), "{lookup}");
+    let lookup: Value = serde_json::from_str(&system.client(&["lookup", &opener, "--json"]).await.out).unwrap();
+    assert_eq!((&lookup["is_sealed"], &lookup["needs_passphrase"]), (&true.into(), &false.into()));
+    let view = system.client(&["view", &opener]).await;
+    assert_eq!((view.code, view.out.as_str()), (REFUSED, ""));
+    assert!(view.err.contains("open it in a browser"), "{}", view.err);
+
+    let CreateMessageResponse { id, access_token, .. } = created;
+    let request = ViewMessageRequest { id, access_token, accepts_sealed: true, ..ViewMessageRequest::default() };
+    let viewed = system.messages().view_message(request).await.unwrap().into_inner();
+    assert_eq!(viewed.sealed(), Some(&b"\xff"[..]), "and nothing was consumed");
 }

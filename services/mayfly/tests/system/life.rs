@@ -37,7 +37,7 @@ on_each_database! {
         let mut system = System::start(Layout::One, &database, Options::default()).await;
         let mut messages = Vec::new();
         for number in 0..20 {
-            let request = CreateMessageRequest { text: format!("text {number}"), ..CreateMessageRequest::default() };
+            let request = CreateMessageRequest::of_text(format!("text {number}"));
             messages.push(system.messages().create_message(request).await.unwrap().into_inner());
         }
         let view = |message: &mayfly_contracts::message::CreateMessageResponse| {
@@ -51,7 +51,7 @@ on_each_database! {
         for (number, message) in messages.iter().enumerate() {
             let viewed = system.messages().view_message(view(message)).await;
             let expected = (number >= 10).then(|| format!("text {number}"));
-            assert_eq!(viewed.ok().map(|answer| answer.into_inner().text), expected, "{number}");
+            assert_eq!(viewed.ok().map(|answer| answer.into_inner().into_text().unwrap()), expected, "{number}");
         }
     }
 

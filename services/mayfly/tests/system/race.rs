@@ -63,7 +63,7 @@ impl Reader {
         let path = "/mayfly.message.v1.MessageService/ViewMessage";
         let answer = grpc_web::call::<ViewMessageResponse>(&self.gateway_url, path, &view_request(message)).await?;
         match answer.messages.first() {
-            Some(viewed) => Ok(viewed.text == "hello"),
+            Some(viewed) => Ok(viewed.text() == Some("hello")),
             None if answer.trailers.contains("grpc-status:5") => Ok(false),
             None => anyhow::bail!("{}", answer.trailers),
         }
@@ -85,7 +85,7 @@ fn view_request(message: CreateMessageResponse) -> ViewMessageRequest {
 async fn view_over_grpc(url: &str, message: CreateMessageResponse) -> anyhow::Result<bool> {
     let mut client = MessageServiceClient::new(StoreChannel::remote(url)?);
     match client.view_message(view_request(message)).await {
-        Ok(answer) => Ok(answer.into_inner().text == "hello"),
+        Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
         Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
         Err(status) => Err(status.into()),
     }
@@ -97,7 +97,7 @@ async fn one_of_each_crowd_gets_the_text(systems: &[System], telegram: &FakeTele
     let http = reqwest::Client::new();
     for round in 0..rounds() {
         for crowd in CROWDS {
-            let request = CreateMessageRequest { text: "hello".to_owned(), ..CreateMessageRequest::default() };
+            let request = CreateMessageRequest::of_text("hello");
             let message = systems[0].messages().create_message(request).await.unwrap().into_inner();
             let reader = |number: usize| {
                 let system = &systems[number / WAYS % systems.len()];

@@ -8,13 +8,14 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
-use super::{EntropyError, Key, Passphrase, RequestId, random};
+use super::{ContentKind, EntropyError, Key, MessageContent, Passphrase, RequestId, random};
 use crate::StoreError;
 
 const SECRET_BYTES: usize = 28;
 const CHECKSUM_BYTES: usize = 4;
 const CHECKSUM_DOMAIN: &[u8] = b"mayfly access token checksum v1";
 const REQUEST_DOMAIN: &[u8] = b"mayfly access token from request v1";
+const SEALED_REQUEST_DOMAIN: &[u8] = b"mayfly access token from request for sealed content v1";
 
 /// The secret half of an access token; the checksum follows from it.
 #[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
@@ -26,14 +27,24 @@ impl AccessToken {
         Ok(Self(*random()?))
     }
 
-    /// The token of the message that `request` creates with `text` and `passphrase`: always the same one, though nothing about
-    /// the request is stored, and unguessable without the key. HKDF-SHA256 (RFC 5869).
-    pub(crate) fn for_request(key: &Key, request: RequestId, text: &str, passphrase: Option<&Passphrase>) -> Self {
+    /// The token of the message that `request` creates with `content` and `passphrase`: always the same one, though nothing
+    /// about the request is stored, and unguessable without the key. HKDF-SHA256 (RFC 5869).
+    pub(crate) fn for_request(
+        key: &Key,
+        request: RequestId,
+        content: &MessageContent,
+        passphrase: Option<&Passphrase>,
+    ) -> Self {
         let mut secret = [0; SECRET_BYTES];
-        // The length tells where the text ends and the passphrase begins.
-        let length = (text.len() as u64).to_be_bytes();
+        let domain = match content.kind() {
+            ContentKind::Text => REQUEST_DOMAIN,
+            ContentKind::Sealed => SEALED_REQUEST_DOMAIN,
+        };
+        let bytes = content.as_bytes();
+        // The length tells where the content ends and the passphrase begins.
+        let length = (bytes.len() as u64).to_be_bytes();
         let passphrase = passphrase.map(Passphrase::as_bytes).unwrap_or_default();
-        let info = [REQUEST_DOMAIN, request.as_bytes(), &length, text.as_bytes(), passphrase];
+        let info = [domain, request.as_bytes(), &length, bytes, passphrase];
         key.derive(&[], &info, &mut secret);
         Self(secret)
     }
@@ -131,13 +142,16 @@ mod tests {
         let one = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11");
         let another = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12");
         let passphrase = |text: &str| Passphrase::parse(text.to_owned()).unwrap().unwrap();
-        let token = AccessToken::for_request(&key, one, "text", None);
-        assert_eq!(token, AccessToken::for_request(&key, one, "text", None));
-        assert_ne!(token, AccessToken::for_request(&key, one, "another text", None));
-        assert_ne!(token, AccessToken::for_request(&key, one, "text", Some(&passphrase("x"))));
-        assert_ne!(token, AccessToken::for_request(&key, one, "tex", Some(&passphrase("t"))));
-        assert_ne!(token, AccessToken::for_request(&key, another, "text", None));
-        assert_ne!(token, AccessToken::for_request(&other, one, "text", None));
+        let content = |kind, bytes: &str| MessageContent::unsealed(kind, bytes.as_bytes()).unwrap();
+        let (text, sealed) = (|text| content(ContentKind::Text, text), content(ContentKind::Sealed, "text"));
+        let token = AccessToken::for_request(&key, one, &text("text"), None);
+        assert_eq!(token, AccessToken::for_request(&key, one, &text("text"), None));
+        assert_ne!(token, AccessToken::for_request(&key, one, &text("another text"), None));
+        assert_ne!(token, AccessToken::for_request(&key, one, &sealed, None));
+        assert_ne!(token, AccessToken::for_request(&key, one, &text("text"), Some(&passphrase("x"))));
+        assert_ne!(token, AccessToken::for_request(&key, one, &text("tex"), Some(&passphrase("t"))));
+        assert_ne!(token, AccessToken::for_request(&key, another, &text("text"), None));
+        assert_ne!(token, AccessToken::for_request(&other, one, &text("text"), None));
     }
 
     #[test]

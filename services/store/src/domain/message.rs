@@ -1,4 +1,4 @@
-//! One message: its id, its text, how long it lives, and what became of it.
+//! One message: its id, its content, how long it lives, and what became of it.
 
 use std::{fmt, time::Duration};
 
@@ -30,7 +30,50 @@ impl MessageId {
     }
 }
 
-/// A text that somebody wants to read: not empty, within the store's limit. Wiped when dropped.
+/// What somebody wants to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MessageContent {
+    Text(MessageText),
+    Sealed(SealedContent),
+}
+
+/// What can be done with a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContentKind {
+    /// Every client can show it.
+    Text,
+    /// Its creator has encrypted it, and only who has the key from elsewhere can read it.
+    Sealed,
+}
+
+impl MessageContent {
+    pub(crate) fn kind(&self) -> ContentKind {
+        match self {
+            Self::Text(_) => ContentKind::Text,
+            Self::Sealed(_) => ContentKind::Sealed,
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_str().as_bytes(),
+            Self::Sealed(sealed) => sealed.as_bytes(),
+        }
+    }
+
+    /// A content that was checked before the store sealed it; `None` when it cannot be one of this kind.
+    pub(super) fn unsealed(kind: ContentKind, bytes: &[u8]) -> Option<Self> {
+        match kind {
+            ContentKind::Text => {
+                let text = std::str::from_utf8(bytes).ok()?;
+                Some(Self::Text(MessageText(Zeroizing::new(text.to_owned()))))
+            }
+            ContentKind::Sealed => Some(Self::Sealed(SealedContent(bytes.to_vec()))),
+        }
+    }
+}
+
+/// A text: not empty, within the store's limit. Wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct MessageText(Zeroizing<String>);
 
@@ -49,11 +92,6 @@ impl MessageText {
         Ok(Self(text))
     }
 
-    /// A text that was checked before it was sealed.
-    pub(super) fn unsealed(text: Zeroizing<String>) -> Self {
-        Self(text)
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -65,8 +103,41 @@ impl fmt::Debug for MessageText {
     }
 }
 
-/// A UUID that a caller made so that it can repeat a creation. Whoever guesses it and the text gets the token, which is no
-/// loss: they have the text.
+/// What encryption by its creator may add to a text.
+const SEALED_OVERHEAD: usize = 256;
+
+/// A text that its creator has encrypted: bytes that mean nothing to the store; not empty, within its limit.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SealedContent(Vec<u8>);
+
+impl SealedContent {
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when it is empty, [`StoreError::SealedTooLong`] when it is too long.
+    pub(crate) fn parse(sealed: Vec<u8>, limits: &Limits) -> Result<Self, StoreError> {
+        let max_bytes = limits.max_text_bytes.saturating_add(SEALED_OVERHEAD);
+        if sealed.is_empty() {
+            return Err(StoreError::field("sealed", "must not be empty"));
+        }
+        if sealed.len() > max_bytes {
+            return Err(StoreError::SealedTooLong { max_bytes });
+        }
+        Ok(Self(sealed))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SealedContent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SealedContent")
+    }
+}
+
+/// A UUID that a caller made so that it can repeat a creation. Whoever guesses it and the content gets the token, which is no
+/// loss: they have the content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestId(Uuid);
 
@@ -178,7 +249,7 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
     /// It waits for its reader.
-    Unread { create_time: Timestamp, expire_time: Option<Timestamp>, needs_passphrase: bool },
+    Unread { create_time: Timestamp, expire_time: Option<Timestamp>, needs_passphrase: bool, content_kind: ContentKind },
     /// It is gone.
     Gone(Receipt),
 }
@@ -217,8 +288,18 @@ mod tests {
     }
 
     #[test]
-    fn debug_hides_the_text() {
-        let text = MessageText::parse("text".into(), &LIMITS).unwrap();
-        assert_eq!(format!("{text:?}"), "MessageText");
+    fn what_is_encrypted_may_be_longer_than_a_text() {
+        let sealed = |length| SealedContent::parse(vec![7; length], &LIMITS);
+        assert!(sealed(4 + 256).is_ok());
+        assert_eq!(sealed(4 + 257), Err(StoreError::SealedTooLong { max_bytes: 4 + 256 }));
+        assert_eq!(sealed(0), Err(StoreError::field("sealed", "must not be empty")));
+    }
+
+    #[test]
+    fn debug_hides_the_content() {
+        let text = MessageContent::Text(MessageText::parse("text".into(), &LIMITS).unwrap());
+        assert_eq!(format!("{text:?}"), "Text(MessageText)");
+        let sealed = MessageContent::Sealed(SealedContent::parse(vec![7], &LIMITS).unwrap());
+        assert_eq!(format!("{sealed:?}"), "Sealed(SealedContent)");
     }
 }

@@ -18,7 +18,9 @@ pub(crate) use app_config::{
 pub(crate) use entropy::{EntropyError, random};
 pub use keyring::InvalidKeyring;
 pub(crate) use keyring::{Key, KeyId, Keyring};
-pub(crate) use message::{Limits, Lookup, MessageId, MessageText, RequestId, ViewId};
+pub(crate) use message::{
+    ContentKind, Limits, Lookup, MessageContent, MessageId, MessageText, RequestId, SealedContent, ViewId,
+};
 pub use message::{Outcome, Receipt};
 pub(crate) use passphrase::{CallerTag, Passphrase, PassphraseKey, PassphraseSalt, TryLimits};
 pub(crate) use seal::{

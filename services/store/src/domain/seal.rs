@@ -17,11 +17,16 @@ use chacha20poly1305::{
 };
 use zeroize::Zeroizing;
 
-use super::{AccessToken, EntropyError, Key, KeyId, Keyring, MessageText, PassphraseKey, Timestamp, ViewId, random};
+use super::{
+    AccessToken, ContentKind, EntropyError, Key, KeyId, Keyring, MessageContent, PassphraseKey, Timestamp, ViewId,
+    random,
+};
 
 const VERSION: u8 = 1;
-/// Whether a passphrase is in the message key. The other bits are room for what is to come.
+/// Whether a passphrase is in the message key.
 const FLAG_PASSPHRASE: u8 = 1;
+/// Whether the content was encrypted by its creator. The other bits are room for what is to come.
+const FLAG_SEALED: u8 = 2;
 const NONCE_BYTES: usize = 24;
 const KEY_ID_BYTES: usize = 8;
 const LENGTH_BYTES: usize = 4;
@@ -32,6 +37,7 @@ const PASSPHRASE_VERIFIER_DOMAIN: &[u8] = b"mayfly passphrase verifier v1";
 const CLAIM_VERIFIER_DOMAIN: &[u8] = b"mayfly claim verifier v1";
 const CLAIM_KEY_DOMAIN: &[u8] = b"mayfly claim key v1";
 const CLAIM_DOMAIN: &[u8] = b"mayfly claimed text";
+const SEALED_CLAIM_DOMAIN: &[u8] = b"mayfly claimed sealed content";
 const TEXT_DOMAIN: &[u8] = b"mayfly sealed text";
 const CONFIG_KEY_DOMAIN: &[u8] = b"mayfly app config key v1";
 const CONFIG_DOMAIN: &[u8] = b"mayfly sealed app config secret";
@@ -117,24 +123,34 @@ impl MessageSeal {
         self.passphrase_verifier
     }
 
-    /// Seals `text` until `expire_time`.
-    pub(crate) fn seal(&self, text: &MessageText, expire_time: Option<Timestamp>) -> Result<Vec<u8>, SealError> {
-        seal_text(&self.message_key, text, &self.associated_data(expire_time))
+    /// Seals `content` until `expire_time`.
+    pub(crate) fn seal(&self, content: &MessageContent, expire_time: Option<Timestamp>) -> Result<Vec<u8>, SealError> {
+        seal_content(&self.message_key, content, &self.associated_data(content.kind(), expire_time))
     }
 
-    /// Opens what [`seal`](Self::seal) made with the same expiry.
-    pub(crate) fn open(&self, sealed: &[u8], expire_time: Option<Timestamp>) -> Result<MessageText, Unreadable> {
-        open_text(&self.message_key, sealed, &self.associated_data(expire_time))
+    /// Opens what [`seal`](Self::seal) made of a content of the same kind with the same expiry.
+    pub(crate) fn open(
+        &self,
+        sealed: &[u8],
+        kind: ContentKind,
+        expire_time: Option<Timestamp>,
+    ) -> Result<MessageContent, Unreadable> {
+        open_content(&self.message_key, sealed, kind, &self.associated_data(kind, expire_time))
     }
 
-    fn associated_data(&self, expire_time: Option<Timestamp>) -> Vec<u8> {
-        let flags = if self.passphrase_verifier.is_some() { FLAG_PASSPHRASE } else { 0 };
+    fn associated_data(&self, kind: ContentKind, expire_time: Option<Timestamp>) -> Vec<u8> {
+        let passphrase_flag = if self.passphrase_verifier.is_some() { FLAG_PASSPHRASE } else { 0 };
+        let kind_flag = match kind {
+            ContentKind::Text => 0,
+            ContentKind::Sealed => FLAG_SEALED,
+        };
+        let flags = passphrase_flag | kind_flag;
         let expire_time = expire_time.map_or(i64::MAX, Timestamp::micros).to_be_bytes();
         [TEXT_DOMAIN, &[VERSION, flags], self.key_id.as_str().as_bytes(), &expire_time].concat()
     }
 }
 
-/// What one token and one reader's view id make of one key: seals and opens a text for that reader.
+/// What one token and one reader's view id make of one key: seals and opens a content for that reader.
 pub(crate) struct ClaimSeal {
     key_id: KeyId,
     verifier: Verifier,
@@ -158,37 +174,53 @@ impl ClaimSeal {
         self.verifier
     }
 
-    /// Seals `text` until `forfeit_time`.
-    pub(crate) fn seal(&self, text: &MessageText, forfeit_time: Timestamp) -> Result<Vec<u8>, SealError> {
-        seal_text(&self.claim_key, text, &self.associated_data(forfeit_time))
+    /// Seals `content` until `forfeit_time`.
+    pub(crate) fn seal(&self, content: &MessageContent, forfeit_time: Timestamp) -> Result<Vec<u8>, SealError> {
+        seal_content(&self.claim_key, content, &self.associated_data(content.kind(), forfeit_time))
     }
 
-    /// Opens what [`seal`](Self::seal) made with the same end.
-    pub(crate) fn open(&self, sealed: &[u8], forfeit_time: Timestamp) -> Result<MessageText, Unreadable> {
-        open_text(&self.claim_key, sealed, &self.associated_data(forfeit_time))
+    /// Opens what [`seal`](Self::seal) made of a content of the same kind with the same end.
+    pub(crate) fn open(
+        &self,
+        sealed: &[u8],
+        kind: ContentKind,
+        forfeit_time: Timestamp,
+    ) -> Result<MessageContent, Unreadable> {
+        open_content(&self.claim_key, sealed, kind, &self.associated_data(kind, forfeit_time))
     }
 
-    fn associated_data(&self, forfeit_time: Timestamp) -> Vec<u8> {
+    fn associated_data(&self, kind: ContentKind, forfeit_time: Timestamp) -> Vec<u8> {
+        let domain = match kind {
+            ContentKind::Text => CLAIM_DOMAIN,
+            ContentKind::Sealed => SEALED_CLAIM_DOMAIN,
+        };
         let forfeit_time = forfeit_time.micros().to_be_bytes();
-        [CLAIM_DOMAIN, &[VERSION], self.key_id.as_str().as_bytes(), &forfeit_time].concat()
+        [domain, &[VERSION], self.key_id.as_str().as_bytes(), &forfeit_time].concat()
     }
 }
 
-fn seal_text(key: &[u8; 32], text: &MessageText, associated_data: &[u8]) -> Result<Vec<u8>, SealError> {
+fn seal_content(key: &[u8; 32], content: &MessageContent, associated_data: &[u8]) -> Result<Vec<u8>, SealError> {
     let nonce = random::<NONCE_BYTES>()?;
-    let ciphertext = encrypt(key, &nonce, &pad(text.as_str()), associated_data)?;
+    let ciphertext = encrypt(key, &nonce, &pad(content.as_bytes()), associated_data)?;
     Ok([&[VERSION], nonce.as_slice(), &ciphertext].concat())
 }
 
-fn open_text(key: &[u8; 32], sealed: &[u8], associated_data: &[u8]) -> Result<MessageText, Unreadable> {
+fn open_content(
+    key: &[u8; 32],
+    sealed: &[u8],
+    kind: ContentKind,
+    associated_data: &[u8],
+) -> Result<MessageContent, Unreadable> {
     let sealed = sealed.strip_prefix(&[VERSION]).ok_or(Unreadable)?;
-    unpad(&decrypt(key, sealed, associated_data)?).map(MessageText::unsealed)
+    let padded = decrypt(key, sealed, associated_data)?;
+    MessageContent::unsealed(kind, unpad(&padded)?).ok_or(Unreadable)
 }
 
 /// Seals the app config secret called `name` with `key`.
 pub(crate) fn seal_config_secret(key: &Key, name: &str, secret: &str) -> Result<Vec<u8>, SealError> {
     let nonce = random::<NONCE_BYTES>()?;
-    let ciphertext = encrypt(&config_key(key), &nonce, &pad(secret), &config_associated_data(name, key.id()))?;
+    let ciphertext =
+        encrypt(&config_key(key), &nonce, &pad(secret.as_bytes()), &config_associated_data(name, key.id()))?;
     let key_id = hex::decode(key.id().as_str()).unwrap_or_default();
     Ok([&[VERSION], key_id.as_slice(), nonce.as_slice(), &ciphertext].concat())
 }
@@ -208,7 +240,9 @@ pub(crate) fn open_config_secret(
     let sealed = sealed.strip_prefix(&[VERSION]).ok_or(Unreadable)?;
     let (key_id, sealed) = sealed.split_at_checked(KEY_ID_BYTES).ok_or(Unreadable)?;
     let key = keyring.key(&KeyId::from_column(hex::encode(key_id))).ok_or(Unreadable)?;
-    unpad(&decrypt(&config_key(key), sealed, &config_associated_data(name, key.id()))?)
+    let padded = decrypt(&config_key(key), sealed, &config_associated_data(name, key.id()))?;
+    let secret = std::str::from_utf8(unpad(&padded)?).map_err(|_| Unreadable)?;
+    Ok(Zeroizing::new(secret.to_owned()))
 }
 
 fn config_key(key: &Key) -> Zeroizing<[u8; 32]> {
@@ -239,24 +273,22 @@ fn decrypt(key: &[u8; 32], sealed: &[u8], associated_data: &[u8]) -> Result<Zero
     plaintext.map(Zeroizing::new).map_err(|_| Unreadable)
 }
 
-/// `length (4 bytes, big-endian) ‖ text ‖ zeros`, as long as its size class.
-fn pad(text: &str) -> Zeroizing<Vec<u8>> {
-    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    let class = size_class(LENGTH_BYTES + text.len());
+/// `length (4 bytes, big-endian) ‖ content ‖ zeros`, as long as its size class.
+fn pad(content: &[u8]) -> Zeroizing<Vec<u8>> {
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
+    let class = size_class(LENGTH_BYTES + content.len());
     // The full size at once, so that no half-filled buffer is left behind unwiped.
     let mut padded = Zeroizing::new(Vec::with_capacity(class));
     padded.extend_from_slice(&length.to_be_bytes());
-    padded.extend_from_slice(text.as_bytes());
+    padded.extend_from_slice(content);
     padded.resize(class, 0);
     padded
 }
 
-fn unpad(padded: &[u8]) -> Result<Zeroizing<String>, Unreadable> {
+fn unpad(padded: &[u8]) -> Result<&[u8], Unreadable> {
     let (length, rest) = padded.split_first_chunk::<LENGTH_BYTES>().ok_or(Unreadable)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Unreadable)?;
-    let text = rest.get(..length).ok_or(Unreadable)?;
-    let text = std::str::from_utf8(text).map_err(|_| Unreadable)?;
-    Ok(Zeroizing::new(text.to_owned()))
+    rest.get(..length).ok_or(Unreadable)
 }
 
 /// The next size class: 256 bytes, then the Padmé classes (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files

@@ -1,16 +1,20 @@
 //! Tests of sealing.
 
-use std::time::Duration;
-
 use super::*;
-use crate::domain::{Lifetime, Limits, Passphrase, PassphraseSalt};
+use crate::domain::{Passphrase, PassphraseSalt};
 
 const EXPIRY: Option<Timestamp> = Some(Timestamp::from_micros(1_795_334_564_485_522));
 
-fn text(text: &str) -> MessageText {
-    let forever = Lifetime::Limited(Duration::MAX);
-    let limits = Limits { max_text_bytes: usize::MAX, default_ttl: forever, max_ttl: forever };
-    MessageText::parse(text.to_owned(), &limits).unwrap()
+fn text(text: &str) -> MessageContent {
+    MessageContent::unsealed(ContentKind::Text, text.as_bytes()).unwrap()
+}
+
+fn open(seal: &MessageSeal, sealed: &[u8], expire_time: Option<Timestamp>) -> Result<MessageContent, Unreadable> {
+    seal.open(sealed, ContentKind::Text, expire_time)
+}
+
+fn open_claim(claim: &ClaimSeal, sealed: &[u8], forfeit_time: Timestamp) -> Result<MessageContent, Unreadable> {
+    claim.open(sealed, ContentKind::Text, forfeit_time)
 }
 
 fn seal() -> MessageSeal {
@@ -22,7 +26,7 @@ fn a_text_comes_back_byte_for_byte() {
     let seal = seal();
     for original in ["x", " a:b \n", "\u{1f511}*_[", &"long ".repeat(13_000)] {
         let sealed = seal.seal(&text(original), EXPIRY).unwrap();
-        assert_eq!(seal.open(&sealed, EXPIRY).unwrap().as_str(), original);
+        assert_eq!(open(&seal, &sealed, EXPIRY), Ok(text(original)));
     }
 }
 
@@ -32,8 +36,8 @@ fn another_token_or_another_key_opens_nothing() {
     let sealed = MessageSeal::new(&key, &token, None).seal(&text("hello"), EXPIRY).unwrap();
     let other_token = MessageSeal::new(&key, &AccessToken::generate().unwrap(), None);
     let other_key = MessageSeal::new(&Key::generate(None).unwrap(), &token, None);
-    assert_eq!(other_token.open(&sealed, EXPIRY), Err(Unreadable));
-    assert_eq!(other_key.open(&sealed, EXPIRY), Err(Unreadable));
+    assert_eq!(open(&other_token, &sealed, EXPIRY), Err(Unreadable));
+    assert_eq!(open(&other_key, &sealed, EXPIRY), Err(Unreadable));
     assert!(other_key.verifier() != MessageSeal::new(&key, &token, None).verifier());
 }
 
@@ -41,12 +45,12 @@ fn another_token_or_another_key_opens_nothing() {
 fn a_changed_byte_or_expiry_is_noticed() {
     let seal = seal();
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
-    assert_eq!(seal.open(&sealed, None), Err(Unreadable));
+    assert_eq!(open(&seal, &sealed, None), Err(Unreadable));
     for position in 0..sealed.len() {
         let mut changed = sealed.clone();
         changed[position] ^= 1;
-        assert_eq!(seal.open(&changed, EXPIRY), Err(Unreadable), "{position}");
-        assert_eq!(seal.open(&sealed[..position], EXPIRY), Err(Unreadable), "cut at {position}");
+        assert_eq!(open(&seal, &changed, EXPIRY), Err(Unreadable), "{position}");
+        assert_eq!(open(&seal, &sealed[..position], EXPIRY), Err(Unreadable), "cut at {position}");
     }
 }
 
@@ -83,9 +87,9 @@ fn a_passphrase_is_part_of_the_seal() {
         |text: &str| PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), salt).unwrap();
     let seal = MessageSeal::new(&key, &token, Some(&stretched("right")));
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
-    assert_eq!(seal.open(&sealed, EXPIRY).unwrap().as_str(), "hello");
+    assert_eq!(open(&seal, &sealed, EXPIRY), Ok(text("hello")));
     for other in [MessageSeal::new(&key, &token, Some(&stretched("wrong"))), MessageSeal::new(&key, &token, None)] {
-        assert_eq!(other.open(&sealed, EXPIRY), Err(Unreadable));
+        assert_eq!(open(&other, &sealed, EXPIRY), Err(Unreadable));
         assert!(other.verifier() == seal.verifier(), "the token is found without the passphrase");
         assert!(other.passphrase_verifier() != seal.passphrase_verifier());
     }
@@ -100,10 +104,31 @@ fn a_claimed_text_opens_for_its_reader_alone() {
     let end = Timestamp::from_micros(7);
     let claim = ClaimSeal::new(&key, &token, mine);
     let sealed = claim.seal(&text("hello"), end).unwrap();
-    assert_eq!(claim.open(&sealed, end).unwrap().as_str(), "hello");
-    assert_eq!(claim.open(&sealed, Timestamp::from_micros(8)), Err(Unreadable), "the end is sealed in");
-    assert_eq!(ClaimSeal::new(&key, &token, other).open(&sealed, end), Err(Unreadable));
+    assert_eq!(open_claim(&claim, &sealed, end), Ok(text("hello")));
+    assert_eq!(open_claim(&claim, &sealed, Timestamp::from_micros(8)), Err(Unreadable), "the end is sealed in");
+    assert_eq!(open_claim(&ClaimSeal::new(&key, &token, other), &sealed, end), Err(Unreadable));
     assert!(ClaimSeal::new(&key, &token, other).verifier() != claim.verifier());
     let link = MessageSeal::new(&key, &token, None);
-    assert_eq!(link.open(&sealed, Some(end)), Err(Unreadable), "the link alone does not open it");
+    assert_eq!(open(&link, &sealed, Some(end)), Err(Unreadable), "the link alone does not open it");
+}
+
+#[test]
+fn the_kind_is_sealed_in() {
+    let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
+    let bytes = b"\xff encrypted by its creator";
+    let content = MessageContent::unsealed(ContentKind::Sealed, bytes).unwrap();
+    let seal = MessageSeal::new(&key, &token, None);
+    let sealed = seal.seal(&content, EXPIRY).unwrap();
+    assert_eq!(seal.open(&sealed, ContentKind::Sealed, EXPIRY).unwrap().as_bytes(), bytes);
+    assert_eq!(seal.open(&sealed, ContentKind::Text, EXPIRY), Err(Unreadable));
+    let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
+    assert_eq!(seal.open(&sealed, ContentKind::Sealed, EXPIRY), Err(Unreadable));
+
+    let end = Timestamp::from_micros(7);
+    let claim = ClaimSeal::new(&key, &token, ViewId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11").unwrap().unwrap());
+    let sealed = claim.seal(&content, end).unwrap();
+    assert_eq!(claim.open(&sealed, ContentKind::Sealed, end).unwrap().as_bytes(), bytes);
+    assert_eq!(claim.open(&sealed, ContentKind::Text, end), Err(Unreadable));
+    let sealed = claim.seal(&text("hello"), end).unwrap();
+    assert_eq!(claim.open(&sealed, ContentKind::Sealed, end), Err(Unreadable));
 }

@@ -5,7 +5,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use mayfly_contracts::message::{
     AcknowledgeViewRequest, AcknowledgeViewResponse, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest,
     CreateMessageResponse, LookupMessageRequest, LookupMessageResponse, MessageState, ViewMessageRequest,
-    ViewMessageResponse, WatchMessageRequest, WatchMessageResponse, message_service_server::MessageService,
+    ViewMessageResponse, WatchMessageRequest, WatchMessageResponse, create_message_request,
+    message_service_server::MessageService, view_message_response,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -15,7 +16,10 @@ use tonic::{Request, Response, Status};
 use super::{caller::caller, wire};
 use crate::{
     StoreError,
-    domain::{AccessToken, Clock, Limits, Lookup, MessageId, MessageText, Outcome, Passphrase, RequestId, ViewId},
+    domain::{
+        AccessToken, Clock, ContentKind, Limits, Lookup, MessageContent, MessageId, MessageText, Outcome, Passphrase,
+        RequestId, SealedContent, ViewId,
+    },
     storage::{Messages, NewMessage, Stored, View, Viewed},
 };
 
@@ -54,13 +58,13 @@ impl MessageService for MessageGrpc {
         request: Request<ViewMessageRequest>,
     ) -> Result<Response<ViewMessageResponse>, Status> {
         let caller = caller(&request);
-        let ViewMessageRequest { id, access_token, view_id, passphrase } = request.into_inner();
+        let ViewMessageRequest { id, access_token, view_id, passphrase, accepts_sealed } = request.into_inner();
         let (id, token) = opener(id, &access_token)?;
         let (view_id, passphrase) = (ViewId::parse(&view_id)?, Passphrase::parse(passphrase)?);
-        let view = View { id, token, view_id, passphrase, caller: &caller };
-        let Viewed { text, create_time, repeat_until } = self.messages.view(view).await?;
+        let view = View { id, token, view_id, passphrase, accepts_sealed, caller: &caller };
+        let Viewed { content, create_time, repeat_until } = self.messages.view(view).await?;
         Ok(Response::new(ViewMessageResponse {
-            text: text.as_str().to_owned(),
+            content: Some(content_to_wire(&content)),
             create_time: Some(wire::timestamp(create_time)),
             repeat_until: repeat_until.map(wire::timestamp),
         }))
@@ -85,8 +89,19 @@ impl MessageService for MessageGrpc {
         let (id, token) = opener(id, &access_token)?;
         let lookup = self.messages.lookup(id, &token).await?;
         let (state, state_time, expire_time) = standing(lookup);
-        let needs_passphrase = matches!(lookup, Lookup::Unread { needs_passphrase: true, .. });
-        Ok(Response::new(LookupMessageResponse { state: state.into(), state_time, expire_time, needs_passphrase }))
+        let (needs_passphrase, is_sealed) = match lookup {
+            Lookup::Unread { needs_passphrase, content_kind, .. } => {
+                (needs_passphrase, content_kind == ContentKind::Sealed)
+            }
+            Lookup::Gone(_) => (false, false),
+        };
+        Ok(Response::new(LookupMessageResponse {
+            state: state.into(),
+            state_time,
+            expire_time,
+            needs_passphrase,
+            is_sealed,
+        }))
     }
 
     async fn burn_message(
@@ -184,13 +199,33 @@ impl MessageGrpc {
     }
 
     fn new_message(&self, request: CreateMessageRequest) -> Result<NewMessage, StoreError> {
-        let CreateMessageRequest { text, ttl, request_id, passphrase } = request;
-        let text = MessageText::parse(text, &self.limits)?;
+        let CreateMessageRequest { content, ttl, request_id, passphrase } = request;
+        let content = self.content(content)?;
         let ttl = ttl.map(|ttl| wire::duration("ttl", ttl)).transpose()?;
         let create_time = self.clock.now();
         let expire_time = self.limits.expire_time(create_time, ttl)?;
         let (request, passphrase) = (RequestId::parse(&request_id)?, Passphrase::parse(passphrase)?);
-        Ok(NewMessage { text, create_time, expire_time, request, passphrase })
+        Ok(NewMessage { content, create_time, expire_time, request, passphrase })
+    }
+
+    fn content(&self, content: Option<create_message_request::Content>) -> Result<MessageContent, StoreError> {
+        match content {
+            Some(create_message_request::Content::Text(text)) => {
+                MessageText::parse(text, &self.limits).map(MessageContent::Text)
+            }
+            Some(create_message_request::Content::Sealed(sealed)) => {
+                SealedContent::parse(sealed, &self.limits).map(MessageContent::Sealed)
+            }
+            // What most callers have forgotten; and what an empty text looks like when it comes from an older client.
+            None => Err(StoreError::field("text", "must not be empty")),
+        }
+    }
+}
+
+fn content_to_wire(content: &MessageContent) -> view_message_response::Content {
+    match content {
+        MessageContent::Text(text) => view_message_response::Content::Text(text.as_str().to_owned()),
+        MessageContent::Sealed(sealed) => view_message_response::Content::Sealed(sealed.as_bytes().to_vec()),
     }
 }
 

@@ -23,14 +23,10 @@ impl From<StoreError> for Status {
                 situation.into_status(Code::InvalidArgument, &message)
             }
             StoreError::TextTooLong { max_bytes } => {
-                let fault = format!("must be at most {max_bytes} bytes of UTF-8");
-                let message = format!("text {fault}");
-                let situation = Situation {
-                    metadata: HashMap::from([("max_bytes".to_owned(), max_bytes.to_string())]),
-                    fields: vec![FieldFault { field: "text".to_owned(), fault }],
-                    ..Situation::new(ErrorReason::TextTooLong)
-                };
-                situation.into_status(Code::InvalidArgument, &message)
+                too_long("text", max_bytes, format!("must be at most {max_bytes} bytes of UTF-8"))
+            }
+            StoreError::SealedTooLong { max_bytes } => {
+                too_long("sealed", max_bytes, format!("must be at most {max_bytes} bytes"))
             }
             StoreError::AccessTokenInvalid => {
                 plain(ErrorReason::AccessTokenInvalid, Code::Unauthenticated, "access_token is malformed or mistyped")
@@ -50,6 +46,11 @@ impl From<StoreError> for Status {
                     Situation { retry_after: Some(retry_after), ..Situation::new(ErrorReason::PassphraseLocked) };
                 situation.into_status(Code::ResourceExhausted, "too many passphrases were tried, try later")
             }
+            StoreError::MessageSealed => plain(
+                ErrorReason::MessageSealed,
+                Code::FailedPrecondition,
+                "the message was encrypted by its creator: it opens in a browser, by its link",
+            ),
             StoreError::AppConfigNotFound => {
                 plain(ErrorReason::AppConfigNotFound, Code::NotFound, "there is no such app config")
             }
@@ -77,6 +78,16 @@ fn plain(reason: ErrorReason, code: Code, message: &str) -> Status {
     Situation::new(reason).into_status(code, message)
 }
 
+fn too_long(field: &str, max_bytes: usize, fault: String) -> Status {
+    let message = format!("{field} {fault}");
+    let situation = Situation {
+        metadata: HashMap::from([("max_bytes".to_owned(), max_bytes.to_string())]),
+        fields: vec![FieldFault { field: field.to_owned(), fault }],
+        ..Situation::new(ErrorReason::TextTooLong)
+    };
+    situation.into_status(Code::InvalidArgument, &message)
+}
+
 fn gone(receipt: Receipt) -> Status {
     let (reason, message) = match receipt.outcome {
         Outcome::Viewed => (ErrorReason::MessageViewed, "the message was viewed before"),
@@ -98,6 +109,7 @@ mod tests {
         let table = [
             (StoreError::field("id", "must be"), Code::InvalidArgument, ErrorReason::FieldInvalid),
             (StoreError::TextTooLong { max_bytes: 1 }, Code::InvalidArgument, ErrorReason::TextTooLong),
+            (StoreError::SealedTooLong { max_bytes: 1 }, Code::InvalidArgument, ErrorReason::TextTooLong),
             (StoreError::AccessTokenInvalid, Code::Unauthenticated, ErrorReason::AccessTokenInvalid),
             (StoreError::MessageNotFound, Code::NotFound, ErrorReason::MessageNotFound),
             (gone(Outcome::Viewed), Code::NotFound, ErrorReason::MessageViewed),
@@ -110,6 +122,7 @@ mod tests {
                 Code::ResourceExhausted,
                 ErrorReason::PassphraseLocked,
             ),
+            (StoreError::MessageSealed, Code::FailedPrecondition, ErrorReason::MessageSealed),
             (StoreError::AppConfigNotFound, Code::NotFound, ErrorReason::AppConfigNotFound),
             (StoreError::CredentialsInvalid, Code::Unauthenticated, ErrorReason::CredentialsInvalid),
             (StoreError::PermissionDenied, Code::PermissionDenied, ErrorReason::PermissionDenied),

@@ -12,14 +12,14 @@ use sea_orm::{
 };
 
 use super::{
-    entities::{claims, messages, receipts},
+    entities::{claims, content_kind, messages, receipts},
     passphrase_tries::{self, PassphraseTry},
 };
 use crate::{
     StoreError,
     domain::{
-        ClaimSeal, KeyId, MessageId, MessageSeal, MessageText, Outcome, PassphraseSalt, Receipt, SealError, Timestamp,
-        Unreadable, Verifier,
+        ClaimSeal, ContentKind, KeyId, MessageContent, MessageId, MessageSeal, Outcome, PassphraseSalt, Receipt,
+        SealError, Timestamp, Unreadable, Verifier,
     },
 };
 
@@ -27,7 +27,7 @@ use crate::{
 pub(super) enum Work {
     /// Store a message.
     Create(Creation),
-    /// Delete a message if it is unread and unexpired, and answer its text if it was viewed.
+    /// Delete a message if it is unread and unexpired, and answer its content if it was viewed.
     Erase(Erasure),
     /// Erase a text that its reader has.
     Acknowledge(Acknowledgement),
@@ -41,6 +41,7 @@ pub(super) enum Work {
 pub(super) struct Creation {
     pub(super) verifier: Verifier,
     pub(super) key_id: KeyId,
+    pub(super) content_kind: ContentKind,
     pub(super) sealed_text: Vec<u8>,
     pub(super) create_time: Timestamp,
     pub(super) expire_time: Option<Timestamp>,
@@ -60,10 +61,12 @@ pub(super) struct Erasure {
 }
 
 pub(super) enum ErasureReason {
-    /// The text is answered. With `claims`, what token and view id make of each key, the reader may ask for it again.
+    /// The content is answered. With `claims`, what token and view id make of each key, the reader may ask for it again.
     View {
         claims: Vec<ClaimSeal>,
         grace: Duration,
+        /// Whether the reader can open what its creator has encrypted.
+        accepts_sealed: bool,
     },
     Burn,
 }
@@ -82,8 +85,8 @@ pub(super) struct Acknowledgement {
 pub(super) enum Answer {
     /// The message is stored, now or by an earlier call.
     Stored { id: MessageId, create_time: Timestamp, expire_time: Option<Timestamp> },
-    /// The message is deleted and this was its text.
-    Viewed { text: MessageText, create_time: Timestamp, repeat_until: Option<Timestamp> },
+    /// The message is deleted and this was its content.
+    Viewed { content: MessageContent, create_time: Timestamp, repeat_until: Option<Timestamp> },
     /// The message is deleted unread.
     Burned { time: Timestamp },
     /// The text that was viewed at `view_time` is erased, or was before.
@@ -202,6 +205,7 @@ async fn create(
         expire_time: Set(creation.expire_time.map(Timestamp::micros)),
         passphrase_salt: Set(creation.passphrase.map(|(salt, _)| salt.to_column())),
         passphrase_verifier: Set(creation.passphrase.map(|(_, verifier)| verifier.to_column())),
+        content_kind: Set(creation.content_kind.into()),
     });
     let once = OnConflict::column(messages::Column::Verifier).do_nothing().to_owned();
     let insert = messages::Entity::insert_many(rows).on_conflict(once);
@@ -364,7 +368,8 @@ impl Erasure {
         self.seals.iter().map(|seal| seal.verifier().to_column()).collect()
     }
 
-    /// That the token is right, and for a view the passphrase too. Who has the token may burn without.
+    /// That the token is right, and for a view that the passphrase is too and the reader can open the content. Who has the
+    /// token may burn without.
     fn fits(&self) -> SimpleExpr {
         let token_fits = messages::Column::Verifier.is_in(self.verifiers());
         match self.reason {
@@ -374,8 +379,18 @@ impl Erasure {
                 let passphrase_fits = messages::Column::PassphraseVerifier
                     .is_null()
                     .or(messages::Column::PassphraseVerifier.is_in(passphrases.map(Verifier::to_column)));
-                token_fits.and(passphrase_fits)
+                let fits = token_fits.and(passphrase_fits);
+                let text = messages::Column::ContentKind.eq(content_kind::ContentKind::Text);
+                if self.refuses(ContentKind::Sealed) { fits.and(text) } else { fits }
             }
+        }
+    }
+
+    /// Whether its reader cannot open such content.
+    fn refuses(&self, kind: ContentKind) -> bool {
+        match (&self.reason, kind) {
+            (ErasureReason::View { accepts_sealed, .. }, ContentKind::Sealed) => !accepts_sealed,
+            (ErasureReason::View { .. }, ContentKind::Text) | (ErasureReason::Burn, _) => false,
         }
     }
 
@@ -402,9 +417,10 @@ impl Erasure {
                 let answer = Answer::Burned { time: now };
                 return Ok(Won { answer, outcome: receipts::Outcome::Burned, claim: None });
             }
-            ErasureReason::View { claims, grace } => (claims, *grace),
+            ErasureReason::View { claims, grace, accepts_sealed: _ } => (claims, *grace),
         };
-        let text = seal.open(&row.sealed_text, row.expire_time.map(Timestamp::from_micros))?;
+        let kind = row.content_kind.into();
+        let content = seal.open(&row.sealed_text, kind, row.expire_time.map(Timestamp::from_micros))?;
         let claim = match claims.iter().find(|claim| claim.key_id() == seal.key_id()) {
             None => None,
             Some(claim) => {
@@ -413,15 +429,16 @@ impl Erasure {
                     message_id: row.id,
                     claim_verifier: claim.verifier().to_column(),
                     key_id: claim.key_id().as_str().to_owned(),
-                    sealed_text: claim.seal(&text, forfeit_time)?,
+                    sealed_text: claim.seal(&content, forfeit_time)?,
                     create_time: row.create_time,
                     forfeit_time: forfeit_time.micros(),
+                    content_kind: row.content_kind,
                 })
             }
         };
         let repeat_until = claim.as_ref().map(|claim| Timestamp::from_micros(claim.forfeit_time));
         let create_time = Timestamp::from_micros(row.create_time);
-        let answer = Answer::Viewed { text, create_time, repeat_until };
+        let answer = Answer::Viewed { content, create_time, repeat_until };
         Ok(Won { answer, outcome: receipts::Outcome::Viewed, claim })
     }
 }
@@ -451,6 +468,9 @@ async fn repeat_views<'work>(
         });
         match claimed {
             None => others.push((index, erasure)),
+            Some((row, _)) if erasure.refuses(row.content_kind.into()) => {
+                set(answers, index, Err(StoreError::MessageSealed));
+            }
             Some((row, claim)) => set(answers, index, repeated(row, claim)),
         }
     }
@@ -459,12 +479,12 @@ async fn repeat_views<'work>(
 
 fn repeated(row: &claims::Model, claim: &ClaimSeal) -> Result<Answer, StoreError> {
     let forfeit_time = Timestamp::from_micros(row.forfeit_time);
-    let text = claim.open(&row.sealed_text, forfeit_time).map_err(|_| {
+    let content = claim.open(&row.sealed_text, row.content_kind.into(), forfeit_time).map_err(|_| {
         tracing::error!("a claimed text does not open");
         StoreError::Internal
     })?;
     let create_time = Timestamp::from_micros(row.create_time);
-    Ok(Answer::Viewed { text, create_time, repeat_until: Some(forfeit_time) })
+    Ok(Answer::Viewed { content, create_time, repeat_until: Some(forfeit_time) })
 }
 
 /// Erases texts that their readers have. A receipt knows its reader as long as it lives, so repeating is a success.
@@ -529,8 +549,8 @@ async fn insert_receipts(
     receipts::Entity::insert_many(new_receipts).exec_without_returning(transaction).await.map(drop)
 }
 
-/// Tells those who got nothing why, if their token is right: somebody was first, the lifetime was over, or a passphrase is
-/// asked for.
+/// Tells those who got nothing why, if their token is right: somebody was first, the lifetime was over, they cannot open the
+/// content, or a passphrase is asked for.
 async fn explain(
     transaction: &DatabaseTransaction,
     losers: Vec<(usize, &Erasure)>,
@@ -543,10 +563,15 @@ async fn explain(
     let verifiers: Vec<_> = losers.iter().flat_map(|(_, erasure)| erasure.verifiers()).collect();
     let known =
         receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers.clone())).all(transaction).await?;
-    // Still there, yet not deleted above: expired and not swept so far, or behind a passphrase.
-    let left: Vec<(i64, Vec<u8>, Option<i64>)> = messages::Entity::find()
+    // Still there, yet not deleted above: expired and not swept so far, sealed, or behind a passphrase.
+    let left: Vec<(i64, Vec<u8>, Option<i64>, content_kind::ContentKind)> = messages::Entity::find()
         .select_only()
-        .columns([messages::Column::Id, messages::Column::Verifier, messages::Column::ExpireTime])
+        .columns([
+            messages::Column::Id,
+            messages::Column::Verifier,
+            messages::Column::ExpireTime,
+            messages::Column::ContentKind,
+        ])
         .filter(messages::Column::Verifier.is_in(verifiers))
         .into_tuple()
         .all(transaction)
@@ -556,14 +581,16 @@ async fn explain(
             id == erasure.id.get() && erasure.seals.iter().any(|seal| seal.verifier().matches_column(verifier))
         };
         let receipt = known.iter().find(|receipt| fits(receipt.message_id, &receipt.verifier)).map(Receipt::from);
-        let left = left.iter().find(|(id, verifier, _)| fits(*id, verifier));
-        let expired = left.and_then(|(.., time)| *time).filter(|time| *time <= now.micros());
+        let left = left.iter().find(|(id, verifier, ..)| fits(*id, verifier));
+        let kind = left.map(|(.., kind)| ContentKind::from(*kind));
+        let expired = left.and_then(|(.., time, _)| *time).filter(|time| *time <= now.micros());
         let expired = expired.map(|time| Receipt { outcome: Outcome::Expired, time: Timestamp::from_micros(time) });
         let answer = match (receipt.or(expired), &erasure.reason) {
             // Burning is done once, and may be said twice.
             (Some(Receipt { outcome: Outcome::Burned, time }), ErasureReason::Burn) => Ok(Answer::Burned { time }),
             (Some(receipt), _) => Err(StoreError::MessageGone(receipt)),
             (None, _) if left.is_none() => Err(StoreError::MessageNotFound),
+            (None, _) if kind.is_some_and(|kind| erasure.refuses(kind)) => Err(StoreError::MessageSealed),
             (None, _) if erasure.has_passphrase() => Err(StoreError::PassphraseWrong),
             (None, _) => Err(StoreError::PassphraseRequired),
         };

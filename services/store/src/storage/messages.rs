@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use super::{
     batch::{Acknowledgement, Answer, Creation, Erasure, ErasureReason, Work},
     database::Database,
-    entities::{messages, receipts},
+    entities::{content_kind, messages, receipts},
     failure::read,
     passphrase_tries::PassphraseTry,
     writer::Writer,
@@ -18,8 +18,8 @@ use super::{
 use crate::{
     StoreError,
     domain::{
-        AccessToken, CallerTag, ClaimSeal, Clock, Key, KeyId, Keyring, Lookup, MessageId, MessageSeal, MessageText,
-        Outcome, Passphrase, PassphraseSalt, Receipt, RequestId, SealError, Timestamp, TryLimits, ViewId,
+        AccessToken, CallerTag, ClaimSeal, Clock, ContentKind, Key, KeyId, Keyring, Lookup, MessageContent, MessageId,
+        MessageSeal, Outcome, Passphrase, PassphraseSalt, Receipt, RequestId, SealError, Timestamp, TryLimits, ViewId,
     },
     keys::SharedKeyring,
     stretcher::Stretcher,
@@ -50,7 +50,7 @@ pub(crate) struct Retention {
 
 /// A message to be stored.
 pub(crate) struct NewMessage {
-    pub(crate) text: MessageText,
+    pub(crate) content: MessageContent,
     pub(crate) create_time: Timestamp,
     /// `None`: never.
     pub(crate) expire_time: Option<Timestamp>,
@@ -66,16 +66,25 @@ pub(crate) struct View<'call> {
     /// `None`: this view is not repeated.
     pub(crate) view_id: Option<ViewId>,
     pub(crate) passphrase: Option<Passphrase>,
+    /// Whether the reader can open what its creator has encrypted.
+    pub(crate) accepts_sealed: bool,
     /// What tells callers apart who try passphrases.
     pub(crate) caller: &'call str,
 }
 
-/// A text that was handed over.
+/// A content that was handed over.
 pub(crate) struct Viewed {
-    pub(crate) text: MessageText,
+    pub(crate) content: MessageContent,
     pub(crate) create_time: Timestamp,
     /// Until when the same view can be repeated; `None`: it cannot.
     pub(crate) repeat_until: Option<Timestamp>,
+}
+
+/// A message that has a passphrase.
+struct Protected {
+    key_id: KeyId,
+    salt: PassphraseSalt,
+    content_kind: ContentKind,
 }
 
 /// A message that is stored.
@@ -105,7 +114,7 @@ impl Messages {
         let key = keyring.sealing(message.create_time);
         let token = match message.request {
             None => AccessToken::generate().map_err(|error| cannot_seal(&error.into()))?,
-            Some(request) => AccessToken::for_request(key, request, message.text.as_str(), message.passphrase.as_ref()),
+            Some(request) => AccessToken::for_request(key, request, &message.content, message.passphrase.as_ref()),
         };
         if let Some(earlier) = self.stored_under_another_key(&keyring, key, &message).await? {
             return Ok(earlier);
@@ -121,7 +130,8 @@ impl Messages {
         let creation = Creation {
             verifier: seal.verifier(),
             key_id: seal.key_id().clone(),
-            sealed_text: seal.seal(&message.text, message.expire_time).map_err(|error| cannot_seal(&error))?,
+            content_kind: message.content.kind(),
+            sealed_text: seal.seal(&message.content, message.expire_time).map_err(|error| cannot_seal(&error))?,
             create_time: message.create_time,
             expire_time: message.expire_time,
             passphrase: passphrase.map(|(salt, _)| salt).zip(seal.passphrase_verifier()),
@@ -133,16 +143,16 @@ impl Messages {
         }
     }
 
-    /// Erases an unread message and answers its text; with a view id it keeps the text for this reader for a while.
+    /// Erases an unread message and answers its content; with a view id it keeps that for this reader for a while.
     pub(crate) async fn view(&self, view: View<'_>) -> Result<Viewed, StoreError> {
         let seals = match self.seal_behind_passphrase(&view).await? {
             Some(seal) => vec![seal],
             None => self.seals(&view.token),
         };
         let claims = view.view_id.map(|view_id| self.claims(&view.token, view_id)).unwrap_or_default();
-        let reason = ErasureReason::View { claims, grace: self.times.view_grace };
+        let reason = ErasureReason::View { claims, grace: self.times.view_grace, accepts_sealed: view.accepts_sealed };
         match self.erase(view.id, seals, reason).await? {
-            Answer::Viewed { text, create_time, repeat_until } => Ok(Viewed { text, create_time, repeat_until }),
+            Answer::Viewed { content, create_time, repeat_until } => Ok(Viewed { content, create_time, repeat_until }),
             _ => Err(wrong_answer()),
         }
     }
@@ -230,7 +240,11 @@ impl Messages {
     async fn seal_behind_passphrase(&self, view: &View<'_>) -> Result<Option<MessageSeal>, StoreError> {
         let Some(passphrase) = &view.passphrase else { return Ok(None) };
         let protected = read("looking for a passphrase", self.find_salt(view.id, &view.token)).await?;
-        let Some((key_id, salt)) = protected else { return Ok(None) };
+        let Some(Protected { key_id, salt, content_kind }) = protected else { return Ok(None) };
+        // Whoever cannot open the content is told so, and has tried nothing.
+        if content_kind == ContentKind::Sealed && !view.accepts_sealed {
+            return Ok(None);
+        }
         let keyring = self.keyring.load();
         let Some(key) = keyring.key(&key_id) else { return Ok(None) };
         let passphrase_try = PassphraseTry {
@@ -247,23 +261,23 @@ impl Messages {
         Ok(Some(MessageSeal::new(key, &view.token, Some(&stretched))))
     }
 
-    /// The key and the salt of an unread message that has a passphrase. What expired asks for none: it is said to be gone.
-    async fn find_salt(&self, id: MessageId, token: &AccessToken) -> Result<Option<(KeyId, PassphraseSalt)>, DbErr> {
+    /// What is known of an unread message that has a passphrase. What expired asks for none: it is said to be gone.
+    async fn find_salt(&self, id: MessageId, token: &AccessToken) -> Result<Option<Protected>, DbErr> {
         let verifiers = self.seals(token).into_iter().map(|seal| seal.verifier().to_column());
         let unexpired = Condition::any()
             .add(messages::Column::ExpireTime.is_null())
             .add(messages::Column::ExpireTime.gt(self.clock.now().micros()));
-        let row: Option<(String, Option<Vec<u8>>)> = messages::Entity::find_by_id(id.get())
+        let row: Option<(String, Option<Vec<u8>>, content_kind::ContentKind)> = messages::Entity::find_by_id(id.get())
             .select_only()
-            .columns([messages::Column::KeyId, messages::Column::PassphraseSalt])
+            .columns([messages::Column::KeyId, messages::Column::PassphraseSalt, messages::Column::ContentKind])
             .filter(messages::Column::Verifier.is_in(verifiers))
             .filter(unexpired)
             .into_tuple()
             .one(&self.readers)
             .await?;
-        Ok(row.and_then(|(key_id, salt)| {
+        Ok(row.and_then(|(key_id, salt, content_kind)| {
             let salt = PassphraseSalt::from_column(salt?.as_slice())?;
-            Some((KeyId::from_column(key_id), salt))
+            Some(Protected { key_id: KeyId::from_column(key_id), salt, content_kind: content_kind.into() })
         }))
     }
 
@@ -276,7 +290,7 @@ impl Messages {
     ) -> Result<Option<Stored>, StoreError> {
         let Some(request) = message.request else { return Ok(None) };
         for key in keyring.keys().filter(|key| key.id() != sealing.id()) {
-            let token = AccessToken::for_request(key, request, message.text.as_str(), message.passphrase.as_ref());
+            let token = AccessToken::for_request(key, request, &message.content, message.passphrase.as_ref());
             let verifier = MessageSeal::new(key, &token, None).verifier().to_column();
             let found = read("looking for a request", self.find_created(verifier)).await?;
             if let Some((id, create_time, expire_time)) = found {
@@ -302,21 +316,25 @@ impl Messages {
 
     /// Messages first, then receipts: a message that ends in between has its receipt by then.
     async fn find(&self, id: MessageId, verifiers: Vec<Vec<u8>>) -> Result<Option<Lookup>, DbErr> {
-        let unread: Option<(i64, Option<i64>, bool)> = messages::Entity::find_by_id(id.get())
-            .select_only()
-            .columns([messages::Column::CreateTime, messages::Column::ExpireTime])
-            .expr(messages::Column::PassphraseSalt.is_not_null())
-            .filter(messages::Column::Verifier.is_in(verifiers.clone()))
-            .into_tuple()
-            .one(&self.readers)
-            .await?;
-        if let Some((create_time, expire_time, needs_passphrase)) = unread {
+        let unread: Option<(i64, Option<i64>, content_kind::ContentKind, bool)> =
+            messages::Entity::find_by_id(id.get())
+                .select_only()
+                .columns([messages::Column::CreateTime, messages::Column::ExpireTime, messages::Column::ContentKind])
+                .expr(messages::Column::PassphraseSalt.is_not_null())
+                .filter(messages::Column::Verifier.is_in(verifiers.clone()))
+                .into_tuple()
+                .one(&self.readers)
+                .await?;
+        if let Some((create_time, expire_time, content_kind, needs_passphrase)) = unread {
             let expire_time = expire_time.map(Timestamp::from_micros);
             return Ok(Some(match expire_time.filter(|expire_time| *expire_time <= self.clock.now()) {
                 Some(time) => Lookup::Gone(Receipt { outcome: Outcome::Expired, time }),
-                None => {
-                    Lookup::Unread { create_time: Timestamp::from_micros(create_time), expire_time, needs_passphrase }
-                }
+                None => Lookup::Unread {
+                    create_time: Timestamp::from_micros(create_time),
+                    expire_time,
+                    needs_passphrase,
+                    content_kind: content_kind.into(),
+                },
             }));
         }
         let gone = receipts::Entity::find_by_id(id.get())

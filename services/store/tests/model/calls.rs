@@ -8,7 +8,9 @@ use std::{
 use anyhow::{Context as _, ensure};
 use mayfly_contracts::{
     CALLER_METADATA, Situation,
-    message::{AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest},
+    message::{
+        AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, view_message_response,
+    },
 };
 use mayfly_store::{Clock as _, Timestamp};
 use mayfly_testkit::{TestClock, TestDatabase, TestStore};
@@ -59,14 +61,14 @@ impl<'world> Calls<'world> {
     pub(crate) async fn begin(world: &'world World, store: &TestStore) -> anyhow::Result<Self> {
         let number = world.cases.fetch_add(1, Ordering::Relaxed);
         let ttl = prost_types::Duration { seconds: 90 * 24 * 3600, nanos: 0 };
-        let untouched = CreateMessageRequest { text: UNTOUCHED.into(), ttl: Some(ttl), ..Default::default() };
+        let untouched = CreateMessageRequest { ttl: Some(ttl), ..CreateMessageRequest::of_text(UNTOUCHED) };
         let untouched = store.create_with(untouched).await?;
         Ok(Self { world, number, begin: world.clock.now(), untouched, messages: Vec::new() })
     }
 
     pub(crate) async fn end(self, store: &TestStore) -> anyhow::Result<()> {
         let viewed = store.view(&self.untouched).await?;
-        ensure!(viewed.text == UNTOUCHED, "a message that nobody asked for is not as it was");
+        ensure!(viewed.text() == Some(UNTOUCHED), "a message that nobody asked for is not as it was");
         Ok(())
     }
 
@@ -101,13 +103,18 @@ impl<'world> Calls<'world> {
     }
 
     async fn create(&mut self, store: &TestStore, creation: &Creation) -> anyhow::Result<Answer> {
-        let Creation { text, request, passphrase, ttl } = creation;
+        let Creation { text, is_sealed, request, passphrase, ttl } = creation;
+        let content = if *is_sealed {
+            CreateMessageRequest::of_sealed(text.as_bytes())
+        } else {
+            CreateMessageRequest::of_text(text)
+        };
         let request = CreateMessageRequest {
-            text: text.clone(),
             ttl: ttl.map(TryInto::try_into).transpose()?,
             // Other cases have other requests.
             request_id: request.map(|request| uuid(self.number, request as u32)).unwrap_or_default(),
             passphrase: passphrase.map(in_words).unwrap_or_default().to_owned(),
+            ..content
         };
         let created = store.create_with(request).await?;
         let (create_time, expire_time) = (self.moment(created.create_time), self.maybe_moment(created.expire_time));
@@ -137,19 +144,27 @@ impl<'world> Calls<'world> {
                     state_time: self.moment(found.state_time),
                     expire_time: self.maybe_moment(found.expire_time),
                     needs_passphrase: found.needs_passphrase,
+                    is_sealed: found.is_sealed,
                 })
             }
-            Verb::View { reader, passphrase, caller } => {
+            Verb::View { reader, passphrase, caller, accepts_sealed } => {
                 let mut request = Request::new(ViewMessageRequest {
                     id: message.id,
                     access_token: message.access_token,
                     view_id: reader.map(view_id).unwrap_or_default(),
                     passphrase: passphrase.map(in_words).unwrap_or_default().to_owned(),
+                    accepts_sealed: *accepts_sealed,
                 });
                 request.metadata_mut().insert(CALLER_METADATA, MetadataValue::from_static(address(*caller)));
                 let viewed = store.messages().view_message(request).await?.into_inner();
+                let (text, is_sealed) = match viewed.content {
+                    Some(view_message_response::Content::Text(text)) => (text, false),
+                    Some(view_message_response::Content::Sealed(sealed)) => (String::from_utf8(sealed).unwrap(), true),
+                    None => return Err(Status::internal("a message without content")),
+                };
                 Ok(Answer::Viewed {
-                    text: viewed.text,
+                    text,
+                    is_sealed,
                     create_time: self.moment(viewed.create_time),
                     repeat_until: self.maybe_moment(viewed.repeat_until),
                 })

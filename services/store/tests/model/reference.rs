@@ -30,6 +30,7 @@ pub(crate) enum Answer {
     },
     Viewed {
         text: String,
+        is_sealed: bool,
         create_time: Moment,
         repeat_until: Option<Moment>,
     },
@@ -44,6 +45,7 @@ pub(crate) enum Answer {
         state_time: Moment,
         expire_time: Option<Moment>,
         needs_passphrase: bool,
+        is_sealed: bool,
     },
     Refused {
         reason: ErrorReason,
@@ -166,8 +168,8 @@ impl Reference {
             (Opener::MistypedToken, _) => refused(ErrorReason::AccessTokenInvalid),
             (Opener::TokenOfAnother | Opener::IdOfAnother, _) => refused(ErrorReason::MessageNotFound),
             (Opener::Right, Verb::Lookup) => message.lookup(now),
-            (Opener::Right, Verb::View { reader, passphrase, caller }) => {
-                message.view(*reader, *passphrase, *caller, now)
+            (Opener::Right, Verb::View { reader, passphrase, caller, accepts_sealed }) => {
+                message.view(*reader, *passphrase, *caller, *accepts_sealed, now)
             }
             (Opener::Right, Verb::Acknowledge(reader)) => message.acknowledge(*reader),
             (Opener::Right, Verb::Burn) => message.burn(now),
@@ -193,9 +195,11 @@ impl Message {
     }
 
     /// Another lifetime makes no other message.
-    fn is_repeated_by(&self, Creation { text, request, passphrase, ttl: _ }: &Creation) -> bool {
+    fn is_repeated_by(&self, Creation { text, is_sealed, request, passphrase, ttl: _ }: &Creation) -> bool {
         let creation = &self.creation;
-        request.is_some() && (&creation.request, &creation.text, &creation.passphrase) == (request, text, passphrase)
+        request.is_some()
+            && (&creation.request, &creation.text, &creation.passphrase) == (request, text, passphrase)
+            && creation.is_sealed == *is_sealed
     }
 
     fn is_unread(&self, now: Moment) -> bool {
@@ -211,13 +215,20 @@ impl Message {
     }
 
     fn lookup(&self, now: Moment) -> Answer {
-        let found = |state, state_time| Answer::Found { state, state_time, expire_time: None, needs_passphrase: false };
+        let found = |state, state_time| Answer::Found {
+            state,
+            state_time,
+            expire_time: None,
+            needs_passphrase: false,
+            is_sealed: false,
+        };
         match self.receipt {
             _ if self.is_unread(now) => Answer::Found {
                 state: MessageState::Unread,
                 state_time: self.create_time,
                 expire_time: Some(self.expire_time),
                 needs_passphrase: self.creation.passphrase.is_some(),
+                is_sealed: self.creation.is_sealed,
             },
             Some(receipt) => found(receipt.state, receipt.time),
             None if self.is_stored => found(MessageState::Expired, self.expire_time),
@@ -225,15 +236,31 @@ impl Message {
         }
     }
 
-    fn view(&mut self, reader: Option<Reader>, passphrase: Option<Passphrase>, caller: Caller, now: Moment) -> Answer {
+    fn view(
+        &mut self,
+        reader: Option<Reader>,
+        passphrase: Option<Passphrase>,
+        caller: Caller,
+        accepts_sealed: bool,
+        now: Moment,
+    ) -> Answer {
         let viewed = |repeat_until| Answer::Viewed {
             text: self.creation.text.clone(),
+            is_sealed: self.creation.is_sealed,
             create_time: self.create_time,
             repeat_until,
         };
+        let can_open = accepts_sealed || !self.creation.is_sealed;
         if !self.is_unread(now) {
             let mine = self.claim.filter(|claim| Some(claim.reader) == reader && now < claim.forfeit_time);
-            return mine.map_or_else(|| self.gone(), |claim| viewed(Some(claim.forfeit_time)));
+            return match mine {
+                None => self.gone(),
+                Some(_) if !can_open => refused(ErrorReason::MessageSealed),
+                Some(claim) => viewed(Some(claim.forfeit_time)),
+            };
+        }
+        if !can_open {
+            return refused(ErrorReason::MessageSealed);
         }
         let claim = reader.map(|reader| Claim { reader, forfeit_time: now + GRACE });
         let viewed = viewed(claim.map(|claim| claim.forfeit_time));

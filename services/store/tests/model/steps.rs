@@ -23,6 +23,8 @@ pub(crate) enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Creation {
     pub(crate) text: String,
+    /// Whether its creator has encrypted it; the model does not mind that the bytes are the same.
+    pub(crate) is_sealed: bool,
     pub(crate) request: Option<Request>,
     pub(crate) passphrase: Option<Passphrase>,
     /// `None`: the default.
@@ -63,7 +65,7 @@ pub(crate) enum Opener {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verb {
     Lookup,
-    View { reader: Option<Reader>, passphrase: Option<Passphrase>, caller: Caller },
+    View { reader: Option<Reader>, passphrase: Option<Passphrase>, caller: Caller, accepts_sealed: bool },
     Acknowledge(Reader),
     Burn,
 }
@@ -136,12 +138,10 @@ fn creation() -> impl Strategy<Value = Creation> {
     ];
     // Each takes tens of milliseconds to stretch.
     let passphrase = prop_oneof![12 => Just(None), 1 => passphrase().prop_map(Some)];
-    (prop_oneof![repeatable, single], passphrase, ttl).prop_map(|((text, request), passphrase, ttl)| Creation {
-        text,
-        request,
-        passphrase,
-        ttl,
-    })
+    let is_sealed = prop_oneof![3 => Just(false), 1 => Just(true)];
+    (prop_oneof![repeatable, single], is_sealed, passphrase, ttl).prop_map(
+        |((text, request), is_sealed, passphrase, ttl)| Creation { text, is_sealed, request, passphrase, ttl },
+    )
 }
 
 fn passphrase() -> impl Strategy<Value = Passphrase> {
@@ -167,7 +167,13 @@ fn call(messages: std::ops::Range<usize>) -> impl Strategy<Value = Step> {
 fn view(passphrase: impl Strategy<Value = Option<Passphrase>>) -> impl Strategy<Value = Verb> {
     let reader = prop_oneof![1 => Just(None), 4 => reader().prop_map(Some)];
     let caller = prop_oneof![7 => Just(Caller::A), 1 => Just(Caller::B)];
-    (reader, passphrase, caller).prop_map(|(reader, passphrase, caller)| Verb::View { reader, passphrase, caller })
+    let accepts_sealed = prop_oneof![2 => Just(true), 1 => Just(false)];
+    (reader, passphrase, caller, accepts_sealed).prop_map(|(reader, passphrase, caller, accepts_sealed)| Verb::View {
+        reader,
+        passphrase,
+        caller,
+        accepts_sealed,
+    })
 }
 
 fn reader() -> impl Strategy<Value = Reader> {

@@ -70,7 +70,7 @@ async fn the_clock_jumps_back_and_forth() {
 async fn what_expired_stays_expired_when_the_clock_goes_back() {
     let mut faked = Faked::start().await;
     let ttl = Some(prost_types::Duration { seconds: 3600, nanos: 0 });
-    let request = CreateMessageRequest { text: "hello".into(), ttl, ..CreateMessageRequest::default() };
+    let request = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("hello") };
     let message = faked.system.messages().create_message(request).await.unwrap().into_inner();
     let lookup = LookupMessageRequest { id: message.id, access_token: message.access_token.clone() };
     let view = ViewMessageRequest { id: message.id, access_token: message.access_token, ..Default::default() };

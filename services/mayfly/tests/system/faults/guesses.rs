@@ -44,7 +44,7 @@ async fn ask_everything(system: &System, id: i64, access_token: String) -> BTree
 on_each_database! {
     async fn a_stranger_finds_nothing_and_sees_no_difference(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let create = || CreateMessageRequest { text: "hello".to_owned(), ..CreateMessageRequest::default() };
+        let create = || CreateMessageRequest::of_text("hello");
         let mut messages = system.messages();
         let mut created: Vec<CreateMessageResponse> = Vec::new();
         for _ in 0..3 {

@@ -3,6 +3,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::content_kind::ContentKind;
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "claims")]
 pub struct Model {
@@ -20,6 +22,8 @@ pub struct Model {
     pub create_time: i64,
     /// When the reader's time to ask again is over.
     pub forfeit_time: i64,
+    /// The kind that the message had.
+    pub content_kind: ContentKind,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::content_kind::ContentKind;
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "messages")]
 pub struct Model {
@@ -22,6 +24,8 @@ pub struct Model {
     pub passphrase_salt: Option<Vec<u8>>,
     /// Derived from token, key and passphrase; says whether a passphrase fits, and opens nothing.
     pub passphrase_verifier: Option<Vec<u8>>,
+    /// What comes out when `sealed_text` is opened.
+    pub content_kind: ContentKind,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -4,6 +4,7 @@
 
 pub(super) mod app_configs;
 pub(super) mod claims;
+pub(super) mod content_kind;
 pub(super) mod messages;
 pub(super) mod passphrase_tries;
 pub(super) mod receipts;

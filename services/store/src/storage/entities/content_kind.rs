@@ -1,0 +1,31 @@
+//! What a text was to the store: the column that messages and claims have in common.
+
+use sea_orm::entity::prelude::*;
+
+use crate::domain;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))", rename_all = "snake_case")]
+pub enum ContentKind {
+    Text,
+    /// Encrypted by its creator, before the store sealed it.
+    Sealed,
+}
+
+impl From<domain::ContentKind> for ContentKind {
+    fn from(kind: domain::ContentKind) -> Self {
+        match kind {
+            domain::ContentKind::Text => Self::Text,
+            domain::ContentKind::Sealed => Self::Sealed,
+        }
+    }
+}
+
+impl From<ContentKind> for domain::ContentKind {
+    fn from(kind: ContentKind) -> Self {
+        match kind {
+            ContentKind::Text => Self::Text,
+            ContentKind::Sealed => Self::Sealed,
+        }
+    }
+}
