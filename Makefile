@@ -6,6 +6,8 @@ SHELL := bash
 
 BUF := npm exec --yes --package=@bufbuild/buf@1.75.0 -- buf
 
+WEB_SOURCES = $(shell find proto web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/src/gen/*' -not -path 'web/tests/*')
+
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -18,11 +20,21 @@ up: build ## Build, and run everything in one process on SQLite; ARGS="…" pass
 build: need-cargo ## Build the program: target/release/mayfly
 	cargo build --release --locked --package mayfly
 
+.PHONY: web
+web: web/dist/index.html ## Build the web page: web/dist
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run build
+
+web/node_modules/.package-lock.json: web/package-lock.json | need-node
+	cd web && npm ci
+
 .PHONY: test
-test: need-cargo ## Run all tests, on SQLite and on a throw-away PostgreSQL
+test: need-cargo ## Run all tests, on SQLite and on a throw-away PostgreSQL, and in a browser
 	scripts/need-test-tools
 	scripts/with-postgres cargo test --workspace --locked
 	scripts/api-test
+	$(MAKE) web-test
 
 # How many requests to each call.
 EXAMPLES := 200
@@ -31,6 +43,12 @@ EXAMPLES := 200
 api-test: need-cargo ## Ask a gateway for everything that its documentation says, EXAMPLES=200 times each, and compare
 	cargo build --locked --package mayfly
 	scripts/api-test $(EXAMPLES)
+
+.PHONY: web-test
+web-test: need-cargo web ## Run the tests of the web page, in a browser in front of the program
+	scripts/need-test-tools
+	cargo build --locked --package mayfly
+	cd web && npm test
 
 # How often each fault strikes; those that take seconds, a quarter of it.
 ROUNDS := 200
@@ -45,7 +63,7 @@ faults: need-cargo ## Break everything, ROUNDS=200 times, and judge whether mess
 	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl
 
 .PHONY: check
-check: fmt-check clippy doc lint-proto ## Check format, lints, documentation and contracts
+check: fmt-check clippy doc lint-proto web-check ## Check format, lints, types, documentation and contracts
 
 .PHONY: fmt-check
 fmt-check: need-cargo ## Check the format of the code
@@ -60,9 +78,12 @@ doc: need-cargo ## Build the documentation of the code
 	RUSTDOCFLAGS="--deny warnings --allow rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: lint-proto
-lint-proto: ## Check the contracts
-	@command -v npm >/dev/null || { echo "make lint-proto needs npm, which brings buf: install Node.js 18 or later" >&2; exit 1; }
+lint-proto: need-node ## Check the contracts
 	$(BUF) lint proto
+
+.PHONY: web-check
+web-check: web/node_modules/.package-lock.json ## Check the types and the format of the web page
+	cd web && npm run check
 
 .PHONY: compose-up
 compose-up: ## Build the image and run store, gateway, bot and PostgreSQL in containers
@@ -75,8 +96,14 @@ compose-down: ## Stop the containers; their data stays
 .PHONY: clean
 clean: ## Remove what was built
 	cargo clean
+	rm -rf web/dist web/node_modules web/src/gen
 
 .PHONY: need-cargo
 need-cargo:
 	@command -v cargo >/dev/null || { echo "Mayfly is built with Rust 1.95 or later: install it from https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "Mayfly needs a C compiler, for SQLite: apt-get install gcc" >&2; exit 1; }
+
+.PHONY: need-node
+need-node:
+	@node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null \
+		&& command -v npm >/dev/null || { echo "The web page and the check of the contracts need Node.js 20.19 or later with npm: install it from https://nodejs.org" >&2; exit 1; }

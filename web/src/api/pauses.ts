@@ -1,0 +1,26 @@
+// Pauses between tries: growing, and different in every browser, so that a server that comes back is not stormed.
+
+const FIRST = 500;
+const LONGEST = 15_000;
+
+/** How long to wait after so many failed tries in a row, in milliseconds. */
+export function pauseAfter(failures: number): number {
+    const longest = Math.min(LONGEST, FIRST * 2 ** Math.min(failures - 1, 10));
+    return longest * (0.5 + Math.random() / 2);
+}
+
+/** Waits; ends early, and throws, when `signal` says so. */
+export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+        const stop = () => {
+            clearTimeout(timer);
+            reject(signal.reason as Error);
+        };
+        if (signal.aborted) return stop();
+        const timer = setTimeout(() => {
+            signal.removeEventListener("abort", stop);
+            resolve();
+        }, milliseconds);
+        signal.addEventListener("abort", stop, { once: true });
+    });
+}

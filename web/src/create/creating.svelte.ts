@@ -1,0 +1,141 @@
+// Writing a message: what stands in the form, and how it becomes a link.
+
+import { createMessage, type Draft, type Opener } from "../api/messages.ts";
+import { failureOf } from "../api/failure.ts";
+import { linkTo } from "../link.ts";
+import { canSeal, keyToText, newKey, seal, type Key } from "../sealed.ts";
+import { randomUuid } from "../uuid.ts";
+
+/** The longest text that a store takes unless it was told otherwise, in bytes. A store that takes less says so when asked. */
+const USUAL_LIMIT = 65_536;
+const LONGEST_PASSPHRASE = 1_024;
+
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+
+/** The lifetimes to choose from, in seconds. */
+export const LIFETIMES = [
+    { seconds: HOUR, amount: 1, unit: "hour" },
+    { seconds: DAY, amount: 1, unit: "day" },
+    { seconds: 7 * DAY, amount: 7, unit: "day" },
+    { seconds: 30 * DAY, amount: 30, unit: "day" },
+    { seconds: 90 * DAY, amount: 90, unit: "day" },
+] as const;
+
+/** What is wrong, in words of `texts.create`. */
+export type Trouble = "empty" | "tooLong" | "passphraseTooLong" | "lifetimeRefused" | "away" | "busy" | "failed";
+
+/** A message that is stored. */
+export interface Created {
+    opener: Opener;
+    link: string;
+    isSealed: boolean;
+    hasPassphrase: boolean;
+    expireTime?: Date;
+}
+
+/** What was sent, to be sent again unchanged if nobody answered: then nothing is stored twice. */
+interface Attempt {
+    of: string;
+    draft: Draft;
+    key: Key | undefined;
+}
+
+/** The form. */
+export class Creating {
+    text = $state("");
+    ttl = $state<number>(7 * DAY);
+    passphrase = $state("");
+    isPlain = $state(!canSeal());
+    limit = $state(USUAL_LIMIT);
+    step = $state<"writing" | "storing" | "asking-again">("writing");
+    trouble = $state<Trouble>();
+    created = $state.raw<Created>();
+
+    readonly bytes = $derived(utf8Length(this.text));
+    readonly isTooLong = $derived(this.bytes > this.limit);
+
+    #attempt: Attempt | undefined;
+
+    /** Stores what is written. On failure everything stays as it is, and calling this again is safe. */
+    async submit(): Promise<void> {
+        if (this.step !== "writing") return;
+        this.trouble = this.#fault();
+        if (this.trouble !== undefined) return;
+        this.step = "storing";
+        try {
+            await this.#store();
+        } catch (error) {
+            const failure = failureOf(error);
+            if (failure.kind === "too-long" && failure.maxBytes < this.limit) {
+                // This store takes less than usual. What was refused may have been the padding: then it fits now.
+                this.limit = failure.maxBytes;
+                this.step = "writing";
+                return this.submit();
+            }
+            this.trouble =
+                failure.kind === "too-long"
+                    ? "tooLong"
+                    : failure.kind === "field" && failure.field === "ttl"
+                      ? "lifetimeRefused"
+                      : failure.kind === "away" || failure.kind === "busy"
+                        ? failure.kind
+                        : "failed";
+        }
+        this.step = "writing";
+    }
+
+    /** Forgets everything, for another message or because the page is left. */
+    clear(): void {
+        this.#forget();
+        this.created = undefined;
+        this.trouble = undefined;
+    }
+
+    #fault(): Trouble | undefined {
+        if (this.text === "") return "empty";
+        if (this.isTooLong) return "tooLong";
+        if (utf8Length(this.passphrase) > LONGEST_PASSPHRASE) return "passphraseTooLong";
+        return undefined;
+    }
+
+    async #store(): Promise<void> {
+        const { draft, key } = await this.#prepare();
+        const { id, accessToken, expireTime } = await createMessage(draft, () => (this.step = "asking-again"));
+        const keyText = key === undefined ? "" : await keyToText(key, id, accessToken);
+        this.created = {
+            opener: { id, accessToken },
+            link: linkTo({ id, accessToken }, keyText),
+            isSealed: key !== undefined,
+            hasPassphrase: draft.passphrase !== "",
+            ...(expireTime && { expireTime }),
+        };
+        this.#forget();
+    }
+
+    /** The same attempt as before if nothing was changed since, with the same request id, key and nonce. */
+    async #prepare(): Promise<Attempt> {
+        const of = JSON.stringify([this.text, this.ttl, this.passphrase, this.isPlain, this.limit]);
+        if (this.#attempt?.of !== of) {
+            const key = this.isPlain ? undefined : newKey();
+            const content: Draft["content"] =
+                key === undefined
+                    ? { case: "text", value: this.text }
+                    : { case: "sealed", value: await seal(this.text, key, this.limit) };
+            const draft = { content, ttl: this.ttl, passphrase: this.passphrase, requestId: randomUuid() };
+            this.#attempt = { of, draft, key };
+        }
+        return this.#attempt;
+    }
+
+    #forget(): void {
+        this.#attempt?.key?.fill(0);
+        this.#attempt = undefined;
+        this.text = "";
+        this.passphrase = "";
+    }
+}
+
+function utf8Length(text: string): number {
+    return new TextEncoder().encode(text).length;
+}

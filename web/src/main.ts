@@ -1,0 +1,12 @@
+// Where the page starts: texts and page are loaded side by side, then shown at once.
+
+import { mount } from "svelte";
+import App from "./App.svelte";
+import { language } from "./i18n/language.svelte.ts";
+import { page } from "./i18n/texts.ts";
+import { pageAt } from "./route.ts";
+import "./style.css";
+
+const [{ default: Page }] = await Promise.all([pageAt(location.pathname)(), page.load()]);
+language.announce();
+mount(App, { target: document.body, props: { Page } });

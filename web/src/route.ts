@@ -1,0 +1,13 @@
+// Which page belongs to a path. Pages are documents of their own: whoever goes to another one leaves nothing behind in memory.
+
+import type { Component } from "svelte";
+
+/** A page, loaded when it is needed. */
+export type Page = () => Promise<{ default: Component }>;
+
+/** The page at a path of this site. */
+export function pageAt(path: string): Page {
+    if (path === "/") return () => import("./create/Create.svelte");
+    if (/^\/m\/[^/]+\/?$/.test(path)) return () => import("./read/Read.svelte");
+    return () => import("./Missing.svelte");
+}
