@@ -45,7 +45,6 @@ export default {
         link: "Link",
         pair: "For Telegram and the terminal",
         pairHint: "Send it to the bot, or give it to “mayfly view”.",
-        qr: "QR code",
         showQr: "Show QR code",
         hideQr: "Hide QR code",
         qrAlt: "QR code of the link",
