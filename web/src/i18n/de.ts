@@ -25,8 +25,8 @@ export default {
         passphraseHint: "Der Leser wird danach gefragt. Teilen Sie es ihm auf einem anderen Weg mit.",
         showPassphrase: "Zeigen",
         plain: "Auch in Telegram und über REST lesbar",
-        plainHint:
-            "Aus: Ihr Browser verschlüsselt die Nachricht, der Schlüssel steht nur im Link. Ein: Der Server verschlüsselt sie und sieht sie, wenn sie ankommt und wenn sie gelesen wird.",
+        sealedHint: "Ihr Browser verschlüsselt die Nachricht. Der Schlüssel steht nur im Link.",
+        plainHint: "Der Server verschlüsselt die Nachricht und sieht sie, wenn sie ankommt und wenn sie gelesen wird.",
         insecure:
             "Diese Seite wurde ohne HTTPS geöffnet, darum verschlüsselt Ihr Browser nicht. Die Nachricht wird nur auf dem Server verschlüsselt.",
         submit: "Link erzeugen",

@@ -23,8 +23,8 @@ export default {
         passphraseHint: "The reader is asked for it. Tell it to them another way.",
         showPassphrase: "Show",
         plain: "Also readable in Telegram and over REST",
-        plainHint:
-            "Off: your browser encrypts the message, and the key is only in the link. On: the server encrypts it, and sees it when it arrives and when it is read.",
+        sealedHint: "Your browser encrypts the message. The key is only in the link.",
+        plainHint: "The server encrypts the message, and sees it when it arrives and when it is read.",
         insecure:
             "This page was opened without HTTPS, so your browser will not encrypt. The message is encrypted on the server only.",
         submit: "Create link",

@@ -25,8 +25,8 @@ export default {
         passphraseHint: "Se le pedirá a quien lo lea. Comunícasela por otro medio.",
         showPassphrase: "Mostrar",
         plain: "También legible en Telegram y por REST",
-        plainHint:
-            "Desactivado: tu navegador cifra el mensaje y la clave está solo en el enlace. Activado: lo cifra el servidor, que lo ve cuando llega y cuando se lee.",
+        sealedHint: "Tu navegador cifra el mensaje. La clave está solo en el enlace.",
+        plainHint: "El servidor cifra el mensaje, y lo ve cuando llega y cuando se lee.",
         insecure:
             "Esta página se abrió sin HTTPS, por eso tu navegador no cifra. El mensaje se cifra solo en el servidor.",
         submit: "Crear enlace",

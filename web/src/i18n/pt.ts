@@ -25,8 +25,8 @@ export default {
         passphraseHint: "Será pedida a quem for ler. Informe-a por outro meio.",
         showPassphrase: "Mostrar",
         plain: "Legível também no Telegram e por REST",
-        plainHint:
-            "Desligado: seu navegador criptografa a mensagem e a chave está só no link. Ligado: quem criptografa é o servidor, que a vê quando chega e quando é lida.",
+        sealedHint: "Seu navegador criptografa a mensagem. A chave está só no link.",
+        plainHint: "O servidor criptografa a mensagem, e a vê quando chega e quando é lida.",
         insecure:
             "Esta página foi aberta sem HTTPS, por isso seu navegador não criptografa. A mensagem é criptografada apenas no servidor.",
         submit: "Criar link",

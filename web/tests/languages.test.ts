@@ -1,0 +1,77 @@
+// The texts in all languages: each says everything, in its own words, with the same facts in it.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { choose, LANGUAGES } from "../src/i18n/languages.ts";
+
+type Tree = { [key: string]: string | ((...facts: string[]) => string) | Tree };
+
+/** Names, which are the same in every language, and a word that some languages share with English. */
+const SHARED = new Set(["Link", "Terminal"]);
+
+const FACTS = ["<first>", "<second>"];
+
+function flatten(tree: Tree, prefix = ""): Map<string, string> {
+    return new Map(
+        Object.entries(tree).flatMap(([key, value]) => {
+            const path = `${prefix}${key}`;
+            if (typeof value === "object") return [...flatten(value, `${path}.`)];
+            return [[path, typeof value === "string" ? value : value(...FACTS.slice(0, value.length))] as const];
+        }),
+    );
+}
+
+/** All folders with texts, which have one file for each language. */
+const folders = readdirSync(new URL("../src/", import.meta.url), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith("i18n/en.ts"))
+    .map((path) => new URL(`../src/${path.slice(0, -"en.ts".length)}`, import.meta.url));
+
+async function load(folder: URL, language: string): Promise<Map<string, string>> {
+    const { default: texts } = (await import(new URL(`${language}.ts`, folder).href)) as { default: Tree };
+    return flatten(texts);
+}
+
+test("every language says everything, with the same facts, in its own words", async () => {
+    assert.ok(folders.length > 0);
+    for (const folder of folders) {
+        const english = await load(folder, "en");
+        for (const language of Object.keys(LANGUAGES).filter((language) => language !== "en")) {
+            const texts = await load(folder, language);
+            assert.deepEqual([...texts.keys()].sort(), [...english.keys()].sort(), language);
+            for (const [key, text] of texts) {
+                const original = english.get(key) ?? "";
+                assert.notEqual(text.trim(), "", `${language} ${key}`);
+                if (!SHARED.has(text)) assert.notEqual(text, original, `${language} ${key} is in English`);
+                for (const fact of FACTS) {
+                    assert.equal(text.includes(fact), original.includes(fact), `${language} ${key}: ${fact}`);
+                }
+            }
+        }
+    }
+});
+
+test("no text is there that no page says", () => {
+    const sources = readdirSync(new URL("../src/", import.meta.url), { recursive: true, encoding: "utf8" })
+        .filter((path) => /\.(svelte|ts)$/.test(path) && !path.includes("i18n/") && !path.startsWith("gen/"))
+        .map((path) => readFileSync(new URL(`../src/${path}`, import.meta.url), "utf8"))
+        .join("\n");
+    const said = (key: string) => {
+        const name = key.split(".").at(-1) ?? "";
+        // Some names are put together: the step or the outcome, and "Title".
+        return [name, name.replace(/Title$/, "")].some((word) => new RegExp(`\\b${word}\\b`).test(sources));
+    };
+    return Promise.all(
+        folders.map(async (folder) => {
+            for (const key of (await load(folder, "en")).keys()) assert.ok(said(key), key);
+        }),
+    );
+});
+
+test("a browser gets the first of its languages that is spoken", () => {
+    assert.equal(choose(["ko-KR", "en"]), "ko");
+    assert.equal(choose(["xx", "pt-BR"]), "pt");
+    assert.equal(choose(["DE"]), "de");
+    assert.equal(choose(["xx", "constructor"]), "en");
+    assert.equal(choose([]), "en");
+});

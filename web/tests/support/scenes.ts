@@ -1,0 +1,167 @@
+// Every page, in every state that somebody may see: for axe and for the eye.
+
+import type { Page } from "playwright-core";
+import type { Visitor } from "./browser.ts";
+import type { Stage } from "./stage.ts";
+
+/** Brings a page into a state. */
+export type Scene = (stage: Stage, visitor: Visitor) => Promise<Page>;
+
+const TEXT = "db.example.org\nuser      app\npassword  Tr0ub4dor&3-correct-horse\n";
+
+const open = (stage: Stage, visitor: Visitor, path: string) => visitor.open(stage.url + path);
+
+async function create(stage: Stage, visitor: Visitor, text = TEXT): Promise<Page> {
+    const page = await open(stage, visitor, "/");
+    await page.locator("textarea").fill(text);
+    return page;
+}
+
+async function created(stage: Stage, visitor: Visitor, isPlain = false): Promise<Page> {
+    const page = await create(stage, visitor);
+    if (isPlain) await page.getByRole("switch").check();
+    await page.getByRole("button", { name: "Create link" }).click();
+    await page.getByText("Not read yet").waitFor();
+    return page;
+}
+
+/** Lets a call fail as gRPC-Web does, with a reason of the contract. */
+async function failing(visitor: Visitor, call: string, reason: string): Promise<void> {
+    // google.rpc.Status { details: [google.rpc.ErrorInfo { reason, domain: "mayfly" }] }, written out.
+    const field = (number: number, content: Buffer) =>
+        Buffer.concat([Buffer.of((number << 3) | 2, content.length), content]);
+    const info = Buffer.concat([field(1, Buffer.from(reason)), field(2, Buffer.from("mayfly"))]);
+    const any = Buffer.concat([field(1, Buffer.from("type.googleapis.com/google.rpc.ErrorInfo")), field(2, info)]);
+    const headers = {
+        "content-type": "application/grpc-web+proto",
+        "grpc-status": "13",
+        "grpc-status-details-bin": field(3, any).toString("base64"),
+    };
+    await visitor.context.route(`**/mayfly.message.v1.MessageService/${call}`, (route) =>
+        route.fulfill({ status: 200, headers }),
+    );
+}
+
+export const SCENES: Record<string, Scene> = {
+    create: (stage, visitor) => open(stage, visitor, "/"),
+    "create-written": async (stage, visitor) => {
+        const page = await create(stage, visitor);
+        await page.getByLabel("Passphrase (optional)").fill("blue whale");
+        return page;
+    },
+    "create-too-long": async (stage, visitor) => {
+        const page = await create(stage, visitor, "x".repeat(70_000));
+        await page.getByRole("button", { name: "Create link" }).click();
+        await page.getByRole("alert").waitFor();
+        return page;
+    },
+    created: (stage, visitor) => created(stage, visitor),
+    "created-plain-qr": async (stage, visitor) => {
+        const page = await created(stage, visitor, true);
+        await page.getByRole("button", { name: "Show QR code" }).click();
+        await page.getByRole("img", { name: "QR code" }).waitFor();
+        return page;
+    },
+    "created-burn": async (stage, visitor) => {
+        const page = await created(stage, visitor);
+        await page.getByRole("button", { name: "Burn it" }).click();
+        return page;
+    },
+    "created-burned": async (stage, visitor) => {
+        const page = await created(stage, visitor);
+        await page.getByRole("button", { name: "Burn it" }).click();
+        await page.getByRole("button", { name: "Yes, erase it" }).click();
+        await page.getByText(/^Burned unread on/).waitFor();
+        return page;
+    },
+    "created-read": async (stage, visitor) => {
+        const page = await created(stage, visitor, true);
+        const pair = (await page.getByRole("group", { name: "For Telegram" }).locator("code").textContent()) ?? "";
+        const [id, access_token] = pair.split(":");
+        await stage.system.rest("view_message", { id: Number(id), access_token });
+        await page.getByText(/^Read on/).waitFor();
+        return page;
+    },
+    unread: async (stage, visitor) => open(stage, visitor, (await stage.sealed({ text: TEXT })).path),
+    "unread-passphrase-wrong": async (stage, visitor) => {
+        const page = await open(stage, visitor, (await stage.text({ passphrase: "blue whale" })).path);
+        await page.getByLabel("Passphrase").fill("red whale");
+        await page.getByRole("button", { name: "Read the message" }).click();
+        await page.getByRole("alert").waitFor();
+        return page;
+    },
+    locked: async (stage, visitor) => {
+        const page = await open(stage, visitor, (await stage.text({ passphrase: "blue whale" })).path);
+        const locked = page.getByRole("heading", { name: "Too many wrong passphrases" });
+        const input = page.getByLabel("Passphrase");
+        for (let tries = 0; tries < 30 && !(await locked.isVisible()); tries += 1) {
+            await input.fill(`${tries}`);
+            await page.getByRole("button", { name: "Read the message" }).click();
+            await page.getByRole("alert").or(locked).first().waitFor();
+        }
+        return page;
+    },
+    shown: async (stage, visitor) => {
+        const page = await open(stage, visitor, (await stage.sealed({ text: TEXT })).path);
+        await page.getByRole("button", { name: "Read the message" }).click();
+        await page.getByRole("region", { name: "Message" }).waitFor();
+        return page;
+    },
+    finished: async (stage, visitor) => {
+        const page = await open(stage, visitor, (await stage.text()).path);
+        await page.getByRole("button", { name: "Read the message" }).click();
+        await page.getByRole("button", { name: "Hide and erase" }).click();
+        await page.getByRole("heading", { name: "You have read" }).waitFor();
+        return page;
+    },
+    viewed: async (stage, visitor) => {
+        const message = await stage.text();
+        await stage.view(message);
+        return open(stage, visitor, message.path);
+    },
+    burned: async (stage, visitor) => {
+        const message = await stage.text();
+        await stage.burn(message);
+        return open(stage, visitor, message.path);
+    },
+    expired: async (stage, visitor) => {
+        const message = await stage.text({ ttl: 1 });
+        await stage.untilState(message, "EXPIRED");
+        return open(stage, visitor, message.path);
+    },
+    unknown: async (stage, visitor) => {
+        const { accessToken } = await stage.text();
+        return open(stage, visitor, `/m/999999#${accessToken}`);
+    },
+    incomplete: (stage, visitor) => open(stage, visitor, "/m/1"),
+    mistyped: (stage, visitor) => open(stage, visitor, `/m/1#${"0".repeat(64)}`),
+    "key-missing": async (stage, visitor) => {
+        const { id, accessToken } = await stage.sealed();
+        return open(stage, visitor, `/m/${id}#${accessToken}`);
+    },
+    "key-mistyped": async (stage, visitor) => {
+        const { path } = await stage.sealed();
+        return open(stage, visitor, path.slice(0, -1) + (path.endsWith("A") ? "B" : "A"));
+    },
+    unreadable: async (stage, visitor) => {
+        const page = await open(stage, visitor, (await stage.damaged()).path);
+        await page.getByRole("button", { name: "Read the message" }).click();
+        await page.getByRole("heading", { name: "cannot be decrypted" }).waitFor();
+        return page;
+    },
+    away: async (stage, visitor) => {
+        await failing(visitor, "LookupMessage", "STORE_UNAVAILABLE");
+        return open(stage, visitor, (await stage.text()).path);
+    },
+    busy: async (stage, visitor) => {
+        await failing(visitor, "LookupMessage", "OVERLOADED");
+        return open(stage, visitor, (await stage.text()).path);
+    },
+    failed: async (stage, visitor) => {
+        await failing(visitor, "LookupMessage", "INTERNAL");
+        return open(stage, visitor, (await stage.text()).path);
+    },
+    missing: (stage, visitor) => open(stage, visitor, "/m/1/2"),
+    insecure: async (stage, visitor) => visitor.open(stage.insecureUrl + (await stage.sealed()).path),
+    "create-insecure": (stage, visitor) => visitor.open(`${stage.insecureUrl}/`),
+};
