@@ -15,12 +15,13 @@ export function linkTo({ id, accessToken }: Opener, keyText: string): string {
     return `${location.origin}/m/${id}#${accessToken}${keyText && `.${keyText}`}`;
 }
 
-/** What an address says, or `undefined` when it is no complete link. Blanks, which chats like to add, are ignored. */
-export function parseLink(address: { pathname: string; hash: string }): Link | undefined {
+/** What an address says, or what is wrong with it. Blanks, which chats like to add, are ignored. */
+export function parseLink(address: { pathname: string; hash: string }): Link | "incomplete" | "mistyped" {
     const id = /^\/m\/([1-9][0-9]{0,18})\/?$/.exec(address.pathname)?.[1];
+    if (id === undefined || BigInt(id) >= 2n ** 63n) return "mistyped";
     const fragment = decode(address.hash.slice(1)).replaceAll(/\s/g, "");
     const [, accessToken, keyText = ""] = /^([0-9a-f]{64})(?:\.([^.]*))?\.?$/.exec(fragment) ?? [];
-    if (id === undefined || accessToken === undefined || BigInt(id) >= 2n ** 63n) return undefined;
+    if (accessToken === undefined) return fragment.length < 64 ? "incomplete" : "mistyped";
     return { opener: { id: BigInt(id), accessToken }, keyText };
 }
 

@@ -5,9 +5,8 @@ import type { Component } from "svelte";
 /** A page, loaded when it is needed. */
 export type Page = () => Promise<{ default: Component }>;
 
-/** The page at a path of this site. */
+/** The page at a path of this site. Whatever is no other page is taken for a link to a message, and so says what is wrong with it. */
 export function pageAt(path: string): Page {
     if (path === "/") return () => import("./create/Create.svelte");
-    if (/^\/m\/[^/]+\/?$/.test(path)) return () => import("./read/Read.svelte");
-    return () => import("./Missing.svelte");
+    return () => import("./read/Read.svelte");
 }

@@ -131,9 +131,4 @@ export default {
         failedTitle: "Etwas ist schiefgegangen",
         failed: "Der Fehler liegt beim Server, und die Nachricht ist nicht verloren. Versuchen Sie es noch einmal, oder sagen Sie dem Betreiber Bescheid.",
     },
-
-    missing: {
-        title: "Hier ist nichts",
-        text: "Die Adresse ist falsch geschrieben, oder die Seite ist umgezogen.",
-    },
 } satisfies Texts;

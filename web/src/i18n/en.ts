@@ -126,9 +126,4 @@ export default {
         failedTitle: "Something went wrong",
         failed: "The fault is the server's, and the message is not lost. Try again, or tell whoever runs this server.",
     },
-
-    missing: {
-        title: "There is nothing here",
-        text: "The address is mistyped, or the page has moved.",
-    },
 };

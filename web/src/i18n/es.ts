@@ -128,9 +128,4 @@ export default {
         failedTitle: "Algo salió mal",
         failed: "El fallo es del servidor y el mensaje no se ha perdido. Reinténtalo, o avisa a quien administra el servidor.",
     },
-
-    missing: {
-        title: "Aquí no hay nada",
-        text: "La dirección está mal escrita, o la página se ha mudado.",
-    },
 } satisfies Texts;

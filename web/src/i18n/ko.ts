@@ -126,9 +126,4 @@ export default {
         failedTitle: "문제가 생겼습니다",
         failed: "서버의 잘못이며 메시지는 사라지지 않았습니다. 다시 시도하거나 서버 운영자에게 알리세요.",
     },
-
-    missing: {
-        title: "여기에는 아무것도 없습니다",
-        text: "주소가 잘못되었거나 페이지가 옮겨졌습니다.",
-    },
 } satisfies Texts;

@@ -83,17 +83,23 @@ function preferred(): Language {
     return choose(asked === null ? navigator.languages : [asked, ...navigator.languages]);
 }
 
-/** A moment, as people of this language write it: date, time and zone. */
+/** A moment, as people of this language write it. */
 export function formatTime(time: Date): string {
-    return new Intl.DateTimeFormat(language.current, { dateStyle: "medium", timeStyle: "short" }).format(time);
+    return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(time);
 }
 
 /** A number, as people of this language write it. */
 export function formatNumber(number: number): string {
-    return new Intl.NumberFormat(language.current).format(number);
+    return new Intl.NumberFormat(locale()).format(number);
 }
 
 /** So many days or hours, as people of this language say it. */
 export function formatDuration(amount: number, unit: "day" | "hour" | "minute"): string {
-    return new Intl.NumberFormat(language.current, { style: "unit", unit, unitDisplay: "long" }).format(amount);
+    return new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "long" }).format(amount);
+}
+
+/** The language with the region that the browser gives it, if it does: 25/11 in London, 11/25 in New York. */
+function locale(): string {
+    const { current } = language;
+    return navigator.languages.find((tag) => choose([tag]) === current && tag.startsWith(current)) ?? current;
 }

@@ -128,9 +128,4 @@ export default {
         failedTitle: "Algo deu errado",
         failed: "A falha é do servidor, e a mensagem não se perdeu. Tente de novo, ou avise quem administra o servidor.",
     },
-
-    missing: {
-        title: "Não há nada aqui",
-        text: "O endereço está errado, ou a página mudou de lugar.",
-    },
 } satisfies Texts;

@@ -60,10 +60,11 @@ export class Reading {
         this.current = { step: "looking" };
         this.#key = undefined;
         if (tabState().finishedAt !== undefined) return this.#show({ step: "finished" }, run);
-        this.#link = parseLink(location);
-        if (this.#link === undefined) return this.#show({ step: "incomplete" }, run);
+        const link = parseLink(location);
+        if (typeof link === "string") return this.#show({ step: link }, run);
+        this.#link = link;
         try {
-            this.#show(await this.#look(this.#link), run);
+            this.#show(await this.#look(link), run);
         } catch (error) {
             this.#show(this.#stepFor(failureOf(error)), run);
         }

@@ -161,7 +161,6 @@ export const SCENES: Record<string, Scene> = {
         await failing(visitor, "LookupMessage", "INTERNAL");
         return open(stage, visitor, (await stage.text()).path);
     },
-    missing: (stage, visitor) => open(stage, visitor, "/m/1/2"),
     insecure: async (stage, visitor) => visitor.open(stage.insecureUrl + (await stage.sealed()).path),
     "create-insecure": (stage, visitor) => visitor.open(`${stage.insecureUrl}/`),
 };
