@@ -94,6 +94,9 @@ export default {
         text: "Nachricht",
         finishedTitle: "Sie haben diese Nachricht gelesen",
         finished: "Sie ist gelöscht. Der Link öffnet nichts mehr.",
+        erasing: "Wird gelöscht …",
+        eraseFailed:
+            "Der Server antwortet nicht. Er löscht die Nachricht von selbst, sobald die Zeit zum Neuladen um ist; oder versuchen Sie es noch einmal.",
         viewedTitle: "Diese Nachricht wurde gelesen",
         viewed: (time) => `Gelesen wurde sie am ${time}, und sie ist weg.`,
         viewedWarning:

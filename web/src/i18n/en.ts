@@ -90,6 +90,9 @@ export default {
         text: "Message",
         finishedTitle: "You have read this message",
         finished: "It is erased. The link opens nothing any more.",
+        erasing: "Erasing it…",
+        eraseFailed:
+            "The server does not answer. It erases the message by itself when your time to reload it is over; or try again.",
         viewedTitle: "This message was read",
         viewed: (time: string) => `It was read on ${time} and is gone.`,
         viewedWarning:

@@ -92,6 +92,9 @@ export default {
         text: "Mensaje",
         finishedTitle: "Has leído este mensaje",
         finished: "Está borrado. El enlace ya no abre nada.",
+        erasing: "Borrando…",
+        eraseFailed:
+            "El servidor no responde. Borra el mensaje por sí mismo cuando acabe el plazo para recargarlo; o reinténtalo.",
         viewedTitle: "Este mensaje ya se leyó",
         viewed: (time) => `Se leyó el ${time} y ya no existe.`,
         viewedWarning:

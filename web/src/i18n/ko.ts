@@ -91,6 +91,9 @@ export default {
         text: "메시지",
         finishedTitle: "이 메시지를 읽었습니다",
         finished: "지워졌습니다. 링크는 더 이상 아무것도 열지 않습니다.",
+        erasing: "지우는 중…",
+        eraseFailed:
+            "서버가 응답하지 않습니다. 새로 고칠 수 있는 시간이 지나면 서버가 스스로 지웁니다. 또는 다시 시도하세요.",
         viewedTitle: "이미 읽힌 메시지입니다",
         viewed: (time) => `${time}에 읽혔으며 이제 없습니다.`,
         viewedWarning:

@@ -92,6 +92,9 @@ export default {
         text: "Mensagem",
         finishedTitle: "Você leu esta mensagem",
         finished: "Ela foi apagada. O link não abre mais nada.",
+        erasing: "Apagando…",
+        eraseFailed:
+            "O servidor não responde. Ele apaga a mensagem sozinho quando acabar o prazo para recarregá-la; ou tente de novo.",
         viewedTitle: "Esta mensagem já foi lida",
         viewed: (time) => `Foi lida em ${time} e não existe mais.`,
         viewedWarning:

@@ -29,8 +29,8 @@ export type Step =
     /** The read was asked for; `isSlow` when nobody has answered yet. */
     | { step: "opening"; isSlow: boolean }
     | { step: "shown"; text: string; repeatUntil?: Date }
-    /** This reader had the text, and hid it. */
-    | { step: "finished" }
+    /** This reader had the text, and hid it; until the erasure is done, a reload shows it again. */
+    | { step: "finished"; erasure: "under-way" | "done" | "failed" }
     | { step: "gone"; outcome: Outcome; time: Date }
     | { step: "unknown" }
     /** What is wrong with the link. */
@@ -59,7 +59,7 @@ export class Reading {
         const run = ++this.#run;
         this.current = { step: "looking" };
         this.#key = undefined;
-        if (tabState().finishedAt !== undefined) return this.#show({ step: "finished" }, run);
+        if (tabState().finishedAt !== undefined) return this.#show({ step: "finished", erasure: "done" }, run);
         const link = parseLink(location);
         if (typeof link === "string") return this.#show({ step: link }, run);
         this.#link = link;
@@ -93,11 +93,22 @@ export class Reading {
     async finish(): Promise<void> {
         const { viewId } = tabState();
         const link = this.#link;
-        this.current = { step: "finished" };
+        if (link === undefined || viewId === undefined) return;
+        const run = this.#run;
+        this.current = { step: "finished", erasure: "under-way" };
+        try {
+            await acknowledgeView(link.opener, viewId);
+        } catch (error) {
+            const { kind } = failureOf(error);
+            // Whatever else the store says, it has no text for this view any more.
+            if (kind === "away" || kind === "busy" || kind === "failed") {
+                return this.#show({ step: "finished", erasure: "failed" }, run);
+            }
+        }
+        if (run !== this.#run) return;
         // The link opens nothing any more, so nothing of it need stand in the address bar or in the history.
         noteTabState({ finishedAt: Date.now() }, location.pathname + location.search);
-        // If nobody hears this, the store erases the text when the grace ends.
-        if (link && viewId) await acknowledgeView(link.opener, viewId).catch(() => undefined);
+        this.current = { step: "finished", erasure: "done" };
     }
 
     /** Forgets everything that is shown. */
