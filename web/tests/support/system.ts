@@ -84,6 +84,10 @@ export class System {
         return this.#output;
     }
 
+    get processId(): number {
+        return this.#process?.pid ?? 0;
+    }
+
     /** Starts it, again after it was halted, on the same ports and data. */
     async resume(): Promise<void> {
         // Nothing leaks in from whoever runs the tests.
