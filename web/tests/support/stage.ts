@@ -8,7 +8,6 @@ import { MessageService } from "../../src/gen/mayfly/message/v1/message_service_
 import { MessageState } from "../../src/gen/mayfly/message/v1/message_state_pb.ts";
 import { keyToText, newKey, seal } from "../../src/sealed.ts";
 import { launch, Visitor } from "./browser.ts";
-import { Front } from "./front.ts";
 import { System, until } from "./system.ts";
 
 /** A message that waits for its reader. */
@@ -29,30 +28,25 @@ export interface Making {
 
 export class Stage {
     readonly messages: Client<typeof MessageService>;
-    readonly #front: Front;
-
     private constructor(
         readonly browser: Browser,
         readonly system: System,
-        front: Front,
     ) {
-        this.#front = front;
         this.messages = createClient(MessageService, createGrpcWebTransport({ baseUrl: system.gatewayUrl }));
     }
 
     static async set(...more: string[]): Promise<Stage> {
         const [browser, system] = await Promise.all([launch(), System.start(...more)]);
-        return new Stage(browser, system, await Front.start(system.gatewayUrl));
+        return new Stage(browser, system);
     }
 
     async clear(): Promise<void> {
-        this.#front.stop();
         await Promise.all([this.browser.close(), this.system.stop()]);
     }
 
     /** Where the page is. */
     get url(): string {
-        return this.#front.url;
+        return this.system.gatewayUrl;
     }
 
     /** Where the page is under a name that no browser takes for this machine, so that it counts as opened without HTTPS. */
