@@ -77,6 +77,9 @@ pub(super) enum NotOpened {
     /// The passphrase is wrong, or nobody asked for the message yet: prefetches read nothing. The message stays unread.
     #[response(status = 403, content_type = "application/problem+json")]
     Refused(Body<'static>),
+    /// The message was encrypted by its creator: it opens in a browser, by its link. It stays unread.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Sealed(Body<'static>),
     /// The message asks for a passphrase. It stays unread.
     #[response(status = 428, content_type = "application/problem+json")]
     PassphraseRequired(Body<'static>),

@@ -30,6 +30,7 @@ pub(super) struct FoundMessage {
     expires_at: Option<String>,
     /// Whether its reader is asked for a passphrase.
     needs_passphrase: bool,
+    /// Whether its creator encrypted it, so that it opens in a browser alone.
     is_sealed: bool,
 }
 

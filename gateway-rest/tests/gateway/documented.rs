@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::Router;
-use mayfly_contracts::{Situation, StoreChannel, error::ErrorReason};
+use mayfly_contracts::{Situation, StoreChannel, error::ErrorReason, message::CreateMessageRequest};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
@@ -188,6 +188,11 @@ async fn every_documented_status_is_reached() {
     see(view, gateway.post_json(view, &opener).await);
     opener["passphrase"] = json!("wrong");
     see(view, gateway.post_json(view, &opener).await);
+
+    let sealed = gateway.store().create_with(CreateMessageRequest::of_sealed(*b"sealed")).await.unwrap();
+    let (id, token) = (sealed.id, sealed.access_token);
+    see(view, gateway.post_json(view, &json!({ "id": id, "access_token": token })).await);
+    see(get, gateway.get(&format!("/api/v1/get_message/{id}/{token}")).await);
 
     let config = "/api/v1/get_last_active_app_config";
     see(config, answer(gateway.request(Method::GET, config).header("authorization", "Bearer unknown")).await);

@@ -123,7 +123,12 @@ impl ApiHash {
 
     /// The first two characters, then `x`: `b1xxxx…`, as long as a hash is.
     pub(crate) fn masked(&self) -> String {
-        mask(&self.0, 2, 30)
+        mask(&self.0, 2, 30, 0)
+    }
+
+    /// The same, but for the last four characters, by which who entered it knows it again: `b1xxxx…1184`.
+    pub(crate) fn recognizable(&self) -> String {
+        mask(&self.0, 2, 30, RECOGNIZABLE)
     }
 }
 
@@ -163,18 +168,33 @@ impl BotToken {
 
     /// The bot's public id, the first three characters of the secret, then `x`: `1000000000:AAHxxxx…`.
     pub(crate) fn masked(&self) -> String {
+        self.mask(0)
+    }
+
+    /// The same, but for the last four characters, by which who entered it knows it again: `1000000000:AAHxxxx…Dsaw`.
+    pub(crate) fn recognizable(&self) -> String {
+        self.mask(RECOGNIZABLE)
+    }
+
+    fn mask(&self, end: usize) -> String {
         match self.0.split_once(':') {
-            Some((id, secret)) => format!("{id}:{}", mask(secret, 3, 32)),
-            None => mask(&self.0, 0, 32),
+            Some((id, secret)) => format!("{id}:{}", mask(secret, 3, 32, end)),
+            None => mask(&self.0, 0, 32, 0),
         }
     }
 }
 
-/// The first `shown` characters and `hidden` times `x`. A secret so short that this would give away a quarter of it shows
-/// nothing; its length never shows.
-fn mask(secret: &str, shown: usize, hidden: usize) -> String {
-    let shown = if secret.len() < 4 * shown { 0 } else { shown };
-    secret.chars().take(shown).chain(std::iter::repeat_n('x', hidden)).collect()
+/// How many characters at its end are enough to know a secret again.
+const RECOGNIZABLE: usize = 4;
+
+/// The first `start` characters and `hidden` times `x`, of which the last `end` characters of the secret take the place of the last
+/// ones. What would give away more than a quarter of the secret is not shown; its length never shows.
+fn mask(secret: &str, start: usize, hidden: usize, end: usize) -> String {
+    let is_long_enough = |shown: usize| secret.len() >= 4 * shown;
+    let end = if is_long_enough(start + end) { end } else { 0 };
+    let start = if is_long_enough(start) { start } else { 0 };
+    let last = secret.chars().skip(secret.chars().count() - end);
+    secret.chars().take(start).chain(std::iter::repeat_n('x', hidden - end)).chain(last).collect()
 }
 
 macro_rules! hide_in_debug {
@@ -230,6 +250,20 @@ mod tests {
         let token = BotToken::parse("1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw".into()).unwrap();
         assert_eq!(token.masked(), format!("1000000000:AAH{}", "x".repeat(32)));
         assert_eq!(BotToken::parse("1:short".into()).unwrap().masked(), format!("1:{}", "x".repeat(32)));
+    }
+
+    #[test]
+    fn who_entered_a_secret_knows_it_again_by_its_end_unless_it_is_short() {
+        let hash = ApiHash::parse("b1946ac92492d2347c6235b4d2611184".into()).unwrap();
+        assert_eq!(hash.recognizable(), format!("b1{}1184", "x".repeat(26)));
+        let token = BotToken::parse("1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw".into()).unwrap();
+        assert_eq!(token.recognizable(), format!("1000000000:AAH{}Dsaw", "x".repeat(28)));
+        for short in ["short", "twenty-seven-characters-abc"] {
+            let token = BotToken::parse(format!("1:{short}")).unwrap();
+            assert_eq!(token.recognizable(), token.masked());
+        }
+        let hash = ApiHash::parse("twenty-three-characters".into()).unwrap();
+        assert_eq!(hash.recognizable(), hash.masked());
     }
 
     #[test]

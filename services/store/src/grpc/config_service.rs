@@ -36,10 +36,14 @@ pub(super) struct ConfigGrpc {
     pub(super) stop: CancellationToken,
 }
 
-/// Whether a caller gets to see secrets.
+/// How much of secrets a caller gets to see.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Secrets {
+    /// All.
     Clear,
+    /// As much as whoever entered them needs to know them again.
+    Recognizable,
+    /// As much as anybody may.
     Masked,
 }
 
@@ -52,7 +56,7 @@ impl ConfigService for ConfigGrpc {
         self.credentials.require(Caller::Admin, request.metadata())?;
         let new = new_app_config(required(request.into_inner().app_config)?)?;
         let config = self.configs.insert(new).await?;
-        Ok(Response::new(CreateAppConfigResponse { app_config: Some(to_wire(config, Secrets::Masked)) }))
+        Ok(Response::new(CreateAppConfigResponse { app_config: Some(to_wire(config, Secrets::Recognizable)) }))
     }
 
     async fn get_app_config(
@@ -62,7 +66,7 @@ impl ConfigService for ConfigGrpc {
         self.credentials.require(Caller::Admin, request.metadata())?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
         let config = self.configs.find(id).await?;
-        Ok(Response::new(GetAppConfigResponse { app_config: Some(to_wire(config, Secrets::Masked)) }))
+        Ok(Response::new(GetAppConfigResponse { app_config: Some(to_wire(config, Secrets::Recognizable)) }))
     }
 
     async fn list_app_configs(
@@ -78,7 +82,7 @@ impl ConfigService for ConfigGrpc {
         configs.truncate(usize::try_from(page_size).unwrap_or(usize::MAX));
         let last = configs.last().filter(|_| has_more).map(|config| config.id.get().to_string());
         Ok(Response::new(ListAppConfigsResponse {
-            app_configs: configs.into_iter().map(|config| to_wire(config, Secrets::Masked)).collect(),
+            app_configs: configs.into_iter().map(|config| to_wire(config, Secrets::Recognizable)).collect(),
             next_page_token: last.unwrap_or_default(),
         }))
     }
@@ -93,7 +97,7 @@ impl ConfigService for ConfigGrpc {
         let id = AppConfigId::parse("app_config.id", app_config.id)?;
         let change = change(app_config, update_mask)?;
         let config = self.configs.update(id, change).await?;
-        Ok(Response::new(UpdateAppConfigResponse { app_config: Some(to_wire(config, Secrets::Masked)) }))
+        Ok(Response::new(UpdateAppConfigResponse { app_config: Some(to_wire(config, Secrets::Recognizable)) }))
     }
 
     async fn delete_app_config(
@@ -238,6 +242,7 @@ fn to_wire(config: AppConfig, secrets: Secrets) -> wire_config::AppConfig {
     let NewAppConfig { session_name, api_id, api_hash, is_active, is_bot, bot_token } = settings;
     let (api_hash, bot_token) = match secrets {
         Secrets::Clear => (api_hash.expose().to_owned(), bot_token.expose().to_owned()),
+        Secrets::Recognizable => (api_hash.recognizable(), bot_token.recognizable()),
         Secrets::Masked => (api_hash.masked(), bot_token.masked()),
     };
     wire_config::AppConfig {
