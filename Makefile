@@ -13,8 +13,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 .PHONY: up
-up: build ## Build, and run everything in one process on SQLite; ARGS="…" passes flags on
-	exec target/release/mayfly up $(ARGS)
+up: build ## Build, and run everything in one process on SQLite, with the chat simulator; ARGS="…" passes flags on
+	MAYFLY_SIMULATOR=$${MAYFLY_SIMULATOR:-true} exec target/release/mayfly up $(ARGS)
 
 .PHONY: build
 build: need-cargo ## Build the program: target/release/mayfly

@@ -38,6 +38,7 @@ mod rate;
 mod timing;
 
 mod page;
+mod simulator;
 mod status;
 
 #[cfg(test)]
@@ -53,7 +54,7 @@ use tokio_util::sync::CancellationToken;
 pub use settings::BotSettings;
 
 use crate::{
-    config_watch::ConfigWatch, rate::Rate, session::Sessions, status::StatusBoard, store::Outage,
+    config_watch::ConfigWatch, rate::Rate, session::Sessions, simulator::Simulator, status::StatusBoard, store::Outage,
     telegram::TelegramApi, timing::Timing,
 };
 
@@ -67,6 +68,9 @@ pub enum BotError {
     /// The client for Telegram cannot be made, mostly for want of TLS roots.
     #[error("cannot make an HTTP client for Telegram")]
     HttpClient(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes")]
+    Randomness,
     /// The status page cannot be served.
     #[error("cannot serve the status page")]
     Serve(#[source] io::Error),
@@ -107,10 +111,12 @@ async fn run_with(
     let (configs, latest_config) = watch::channel(None);
     let outage = Outage::default();
     let watch = ConfigWatch::new(store.clone(), &service_token, configs, board.clone(), outage.clone())?;
+    let simulator =
+        settings.simulator.then(|| Simulator::new(store.clone(), outage.clone(), &timing, stop.clone())).transpose()?;
     let sessions = Sessions { telegram, store, outage, timing, board: board.clone(), stop: stop.clone() };
 
     let page = async {
-        let served = mayfly_bootstrap::http::serve(listener, page::router(board), stop.clone()).await;
+        let served = mayfly_bootstrap::http::serve(listener, page::router(board, simulator), stop.clone()).await;
         served.map_err(BotError::Serve)
     };
     let watching = async {

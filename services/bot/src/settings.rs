@@ -25,6 +25,9 @@ pub struct BotSettings {
     /// How many messages the bot sends in a second, to all chats together. Telegram allows 30.
     #[arg(long, env = "MAYFLY_MESSAGES_PER_SECOND", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages_per_second: u32,
+    /// Adds a chat with the bot to its page, for people on this machine, without Telegram.
+    #[arg(long, env = "MAYFLY_SIMULATOR")]
+    pub simulator: bool,
 }
 
 fn parse_api_url(url: &str) -> Result<Url, String> {
@@ -50,10 +53,12 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_documented_ones() {
-        let BotSettings { bot_listen, telegram_api_url, retry_for, messages_per_second } = Cli::parse_from(["bot"]).bot;
+        let BotSettings { bot_listen, telegram_api_url, retry_for, messages_per_second, simulator } =
+            Cli::parse_from(["bot"]).bot;
         assert_eq!(bot_listen, "127.0.0.1:5555".parse().unwrap());
         assert_eq!(telegram_api_url.as_str(), "https://api.telegram.org/");
         assert_eq!((retry_for, messages_per_second), (Duration::from_secs(600), 30));
+        assert!(!simulator);
     }
 
     #[test]

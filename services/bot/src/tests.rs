@@ -10,5 +10,6 @@ mod configs;
 mod delivery;
 mod logs;
 mod page;
+mod simulator;
 mod store_troubles;
 mod telegram_troubles;

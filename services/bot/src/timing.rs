@@ -30,6 +30,8 @@ pub(crate) struct Timing {
     pub store_pauses: Pauses,
     /// How long the store may be away before senders are told.
     pub store_patience: Duration,
+    /// How long whoever tries the bot in the simulator waits for the store.
+    pub simulator_patience: Duration,
     /// How long the updates in hand may take when the process stops. With `confirm_limit` shorter than the time that
     /// the process has for its end.
     pub stop_limit: Duration,
@@ -53,6 +55,7 @@ impl Default for Timing {
             flood_patience: Duration::from_secs(600),
             store_pauses: Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(5) },
             store_patience: Duration::from_secs(600),
+            simulator_patience: Duration::from_secs(5),
             stop_limit: Duration::from_secs(5),
             replaced_limit: Duration::from_secs(30),
             confirm_limit: Duration::from_secs(2),

@@ -4,6 +4,8 @@ use super::report::{Report, ReportedError};
 
 const PAGE: &str = include_str!("assets/page.html");
 const ERROR: &str = include_str!("assets/error.html");
+const SIMULATOR: &str = include_str!("assets/simulator.html");
+const SIMULATOR_HEAD: &str = include_str!("assets/simulator_head.html");
 
 /// What a placeholder becomes.
 enum Value {
@@ -13,7 +15,8 @@ enum Value {
     Html(String),
 }
 
-pub(super) fn page(report: &Report) -> String {
+pub(super) fn page(report: &Report, with_simulator: bool) -> String {
+    let simulator = |html: &str| Value::Html(if with_simulator { html.to_owned() } else { String::new() });
     let text = |text: &str| Value::Text(text.to_owned());
     let number = |number: u64| Value::Text(number.to_string());
     fill(PAGE, |name| {
@@ -32,6 +35,8 @@ pub(super) fn page(report: &Report) -> String {
             "failed_updates" => number(report.failed_updates),
             "errors" => Value::Html(report.errors.iter().map(error).collect()),
             "version" => text(report.version),
+            "simulator_head" => simulator(SIMULATOR_HEAD),
+            "simulator" => simulator(SIMULATOR),
             _ => return None,
         })
     })
@@ -95,7 +100,7 @@ mod tests {
     fn every_placeholder_is_filled() {
         let board = StatusBoard::default();
         board.note_error("something");
-        let page = page(&Report::of(board.status()));
+        let page = page(&Report::of(board.status()), true);
         assert!(!page.contains("{{"), "{page}");
         assert!(page.contains("something"), "{page}");
     }
@@ -104,7 +109,7 @@ mod tests {
     fn what_others_chose_is_shown_as_text() {
         let board = StatusBoard::default();
         board.set_bot(Some(r#"<b title="'&">{{version}}"#.to_owned()));
-        let page = page(&Report::of(board.status()));
+        let page = page(&Report::of(board.status()), true);
         assert!(page.contains("@&lt;b title=&quot;&#39;&amp;&quot;&gt;{{version}}"), "{page}");
         assert!(!page.contains("<b "), "{page}");
     }
@@ -112,7 +117,9 @@ mod tests {
     #[test]
     fn nothing_on_the_page_is_inline_or_from_elsewhere() {
         for forbidden in ["style=", "<style", " onclick", "://", "<script>"] {
-            assert!(!PAGE.contains(forbidden), "{forbidden}");
+            for html in [PAGE, ERROR, SIMULATOR, SIMULATOR_HEAD] {
+                assert!(!html.contains(forbidden), "{forbidden}");
+            }
         }
     }
 }

@@ -17,40 +17,59 @@ use axum::{
 };
 
 use self::report::Report;
-use crate::status::StatusBoard;
+use crate::{
+    simulator::{self, Simulator, Visitor},
+    status::StatusBoard,
+};
 
 const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
 const ICON: &str = include_str!("assets/icon.svg");
+const SIMULATOR_STYLE: &str = include_str!("assets/simulator.css");
+const SIMULATOR_SCRIPT: &str = include_str!("assets/simulator.js");
+
+/// What the page shows.
+#[derive(Clone)]
+struct Page {
+    board: StatusBoard,
+    has_simulator: bool,
+}
 
 /// `/` for people and programs, `/healthz` as long as the process lives, `/readyz` while the store tells us its app config.
 ///
 /// A bot that waits for its config is ready: it is doing what it should, and whoever waits for it to be ready before they
 /// add the config would wait for ever. Telegram's troubles do not make it unready either; a restart would not help.
-pub(crate) fn router(board: StatusBoard) -> Router {
-    Router::new()
+pub(crate) fn router(board: StatusBoard, simulator: Option<Simulator>) -> Router {
+    let has_simulator = simulator.is_some();
+    let mut router = Router::new()
         .route("/", get(page))
         .route("/page/page.css", asset("text/css; charset=utf-8", STYLE))
         .route("/page/page.js", asset("text/javascript; charset=utf-8", SCRIPT))
         .route("/page/icon.svg", asset("image/svg+xml", ICON))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(is_ready))
-        .with_state(board)
-        .layer(middleware::map_response(headers::harden))
+        .with_state(Page { board, has_simulator });
+    if let Some(simulator) = simulator {
+        router = router
+            .route("/page/simulator.css", asset("text/css; charset=utf-8", SIMULATOR_STYLE))
+            .route("/page/simulator.js", asset("text/javascript; charset=utf-8", SIMULATOR_SCRIPT))
+            .merge(simulator::router(simulator));
+    }
+    router.layer(middleware::map_response(headers::harden))
 }
 
-async fn page(State(board): State<StatusBoard>, headers: HeaderMap) -> Response {
-    let report = Report::of(board.status());
+async fn page(State(page): State<Page>, visitor: Visitor, headers: HeaderMap) -> Response {
+    let report = Report::of(page.board.status());
     let answer = if accept::prefers_html(&headers) {
-        Html(html::page(&report)).into_response()
+        Html(html::page(&report, page.has_simulator && visitor == Visitor::Local)).into_response()
     } else {
         Json(report).into_response()
     };
     ([(header::VARY, "Accept")], answer).into_response()
 }
 
-async fn is_ready(State(board): State<StatusBoard>) -> (StatusCode, &'static str) {
-    if board.status().is_connected {
+async fn is_ready(State(page): State<Page>) -> (StatusCode, &'static str) {
+    if page.board.status().is_connected {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be reached\n")

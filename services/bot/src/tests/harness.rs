@@ -76,9 +76,19 @@ pub(super) async fn start(telegram: &FakeTelegram, store: &FakeStore) -> Running
 }
 
 pub(super) async fn start_with(telegram: &FakeTelegram, store: &FakeStore, timing: Timing) -> RunningBot {
+    start_with_flags(telegram, store, timing, &[]).await
+}
+
+pub(super) async fn start_with_flags(
+    telegram: &FakeTelegram,
+    store: &FakeStore,
+    timing: Timing,
+    flags: &[&str],
+) -> RunningBot {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let settings = settings(&["--bot-listen", &address.to_string(), "--telegram-api-url", telegram.url()]);
+    let listen = address.to_string();
+    let settings = settings(&[&["--bot-listen", &listen, "--telegram-api-url", telegram.url()], flags].concat());
     let stop = CancellationToken::new();
     let service_token = Secret::new(SERVICE_TOKEN.to_owned());
     let bot = run_with(listener, store.channel(), service_token, settings, timing, stop.clone());

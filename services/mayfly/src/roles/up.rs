@@ -1,5 +1,7 @@
 //! `mayfly up`: all roles in one process, with no network between them.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use clap::CommandFactory as _;
 use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle};
 use mayfly_bot::BotSettings;
@@ -61,6 +63,27 @@ async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<Str
     }
 }
 
+/// Where the bot can be tried without Telegram.
+fn describe_simulator(settings: &BotSettings) -> String {
+    if !settings.simulator {
+        return String::new();
+    }
+    // It refuses whoever does not come from the loopback interface.
+    let address = match settings.bot_listen {
+        address if address.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        address if address.ip().to_canonical().is_loopback() => address,
+        _ => {
+            return "The chat simulator is for this machine alone, and --bot-listen is no address for that.\n\n"
+                .to_owned();
+        }
+    };
+    format!(
+        "Or chat with the bot in a browser on this machine, without Telegram: write new:hello at\n\
+         \x20 http://{address}\n\
+         \n"
+    )
+}
+
 /// How a client of this very store is called from another terminal: the program as it was called here, and the flags that
 /// differ from the defaults.
 struct ClientCommand {
@@ -104,6 +127,7 @@ fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<
          \x20 {program} new hello{store}\n\
          \x20 {program} view ID:TOKEN{store}\n\
          \n\
+         {simulator}\
          {bot}",
         gateways.join(", "),
         open.store.store_listen,
@@ -111,5 +135,6 @@ fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<
         data.display(),
         program = client.program,
         store = client.store,
+        simulator = describe_simulator(bot_settings),
     ))
 }

@@ -1,0 +1,204 @@
+// The simulated chat. Says what somebody does in the documented form of a message, and shows what the bot does about it.
+//
+// Texts are shown as text, whatever is in them, and are kept nowhere but on the page.
+
+const byId = (id) => document.getElementById(id);
+const [log, composer, field, suggestions, exchange, notice] =
+    ["log", "composer", "text", "suggestions", "exchange", "notice"].map(byId);
+
+/** Strangers to each other: whoever opens the page again is somebody else to the bot. */
+const PERSON = 1 + (crypto.getRandomValues(new Uint32Array(1))[0] >>> 1);
+const FLAGS = ["is_verified", "is_restricted", "is_scam", "is_fake", "is_support"];
+const RELATIONS = ["is_self", "is_contact", "is_mutual_contact", "is_deleted", "is_bot"];
+
+const no = (names) => Object.fromEntries(names.map((name) => [name, false]));
+
+let lastMessageId = 0;
+
+// What goes out
+
+const user = () => ({
+    _: "User", id: PERSON, ...no(RELATIONS), ...no(FLAGS),
+    first_name: "You", status: "online", language_code: navigator.language,
+});
+
+const chat = () => ({ _: "Chat", id: PERSON, type: "private", ...no(FLAGS), first_name: "You" });
+
+const message = (text) => ({
+    _: "Message", message_id: ++lastMessageId, from_user: user(),
+    date: new Date().toISOString().slice(0, 19).replace("T", " "),
+    chat: chat(), mentioned: false, scheduled: false, from_scheduled: false, text, outgoing: false,
+});
+
+const press = (pressed, data) => ({
+    _: "CallbackQuery", id: String(Date.now()), from_user: user(), message: pressed, chat_instance: String(PERSON), data,
+});
+
+/** What the bot does about it, or a sentence in its place. */
+async function post(object) {
+    try {
+        const answer = await fetch("/simulator", {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify(object),
+        });
+        if (!answer.ok) {
+            throw new Error((await answer.text()).trim());
+        }
+        const done = await answer.json();
+        exchange.textContent = `POST /simulator\n${JSON.stringify(object, null, 2)}\n\n${answer.status}\n${JSON.stringify(done, null, 2)}`;
+        return done;
+    } catch (error) {
+        return [{ _: "Trouble", text: error instanceof TypeError ? "The bot does not answer." : `Not answered: ${error.message}.` }];
+    }
+}
+
+// One thing after the other, as Telegram brings them.
+
+let last = Promise.resolve();
+
+function inTurn(work) {
+    last = last.then(work);
+    return last;
+}
+
+function say(text) {
+    const sent = message(text);
+    add(sent, "mine");
+    suggest([]);
+    return inTurn(async () => {
+        for (const done of await post(sent)) {
+            take(done);
+        }
+    });
+}
+
+function pressed(item, button) {
+    if (button.getAttribute("aria-disabled") === "true") {
+        return undefined;
+    }
+    button.setAttribute("aria-disabled", "true");
+    return inTurn(async () => {
+        for (const done of await post(press(item.message, button.data))) {
+            take(done, item);
+        }
+        button.removeAttribute("aria-disabled");
+    });
+}
+
+// What comes back
+
+function take(done, item) {
+    if (done._ === "Message" && done.edit_date !== undefined && item !== undefined) {
+        fill(item, done);
+    } else if (done._ === "Message") {
+        lastMessageId = Math.max(lastMessageId, done.message_id);
+        add(done, "theirs");
+        suggest(/^\d+:[0-9a-f]{64}$/.test(done.text) ? [["Send it back to read it", done.text]] : FIRST);
+    } else if (done._ === "BotCallbackAnswer") {
+        byId("notice-text").textContent = done.message;
+        notice.showModal();
+    } else {
+        add(done, "trouble");
+    }
+}
+
+function add(object, from) {
+    const item = document.createElement("li");
+    item.className = from;
+    fill(item, object);
+    log.append(item);
+    log.scrollTop = log.scrollHeight;
+}
+
+function fill(item, object) {
+    item.message = object;
+    const who = document.createElement("span");
+    who.className = "unseen";
+    who.textContent = item.className === "mine" ? "You: " : "Bot: ";
+    const bubble = document.createElement("p");
+    bubble.className = "bubble";
+    bubble.append(who, object.text);
+    bubble.dir = "auto";
+    const rows = object.reply_markup?.inline_keyboard ?? [];
+    item.replaceChildren(bubble, ...rows.map((row) => {
+        const line = document.createElement("div");
+        line.className = "row";
+        line.append(...row.map((button) => control(item, button)));
+        return line;
+    }));
+}
+
+/** A button under a message: what it does is what it would do in Telegram, as far as a page can. */
+function control(item, { text, callback_data: data, copy_text: copy, url }) {
+    const payload = url === undefined ? null : deepLink(url);
+    const element = document.createElement(url !== undefined && payload === null ? "a" : "button");
+    element.className = "button";
+    element.textContent = text;
+    if (data !== undefined) {
+        element.data = data;
+        element.addEventListener("click", () => pressed(item, element));
+    } else if (copy !== undefined) {
+        element.addEventListener("click", () => copied(element, text, copy));
+    } else if (payload !== null) {
+        element.addEventListener("click", () => say(`/start ${payload}`));
+    } else {
+        element.href = /^https?:/.test(url) ? url : "about:blank";
+        element.target = "_blank";
+        element.rel = "noopener noreferrer";
+    }
+    return element;
+}
+
+/** What a link into a chat with a bot starts it with; whoever opens it here stays here. */
+function deepLink(url) {
+    const link = URL.canParse(url) ? new URL(url) : null;
+    return link?.hostname === "t.me" ? link.searchParams.get("start") : null;
+}
+
+async function copied(element, label, text) {
+    try {
+        await navigator.clipboard.writeText(text);
+        element.textContent = "Copied";
+    } catch {
+        element.textContent = "Not copied";
+    }
+    setTimeout(() => { element.textContent = label; }, 1500);
+}
+
+// What to write
+
+const FIRST = [["new:hello"], ["/help"]];
+
+function suggest(texts) {
+    suggestions.replaceChildren(...texts.map(([label, text = label]) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "button";
+        button.textContent = label;
+        button.addEventListener("click", () => {
+            say(text);
+            field.focus();
+        });
+        return button;
+    }));
+}
+
+composer.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = field.value.trim();
+    if (text !== "") {
+        field.value = "";
+        say(text);
+    }
+    field.focus();
+});
+
+field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        composer.requestSubmit();
+    }
+});
+
+suggest(FIRST);

@@ -1,0 +1,111 @@
+//! A chat with the bot's own handlers, without Telegram: for people who want to try it before they have a bot.
+//!
+//! `POST /simulator` takes what somebody does, a `Message` or a `CallbackQuery` in the form of `wire.rs`, and answers the list
+//! of what the bot does about it. Off unless `--simulator` is given, and then for this machine only (`guard.rs`): whoever gets
+//! here reads and writes messages without any limit of Telegram's.
+
+mod guard;
+mod wire;
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::post,
+};
+use futures_util::FutureExt as _;
+use mayfly_bootstrap::Secret;
+use mayfly_contracts::StoreChannel;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::guard::Visitor;
+use self::wire::Asked;
+use crate::{
+    BotError,
+    answer::Answer,
+    handlers::{self, Stopping, Tools},
+    incoming::Incoming,
+    replies,
+    store::{Outage, Store},
+    timing::Timing,
+};
+
+/// Where what somebody does is posted to.
+const PATH: &str = "/simulator";
+
+/// The bot behind the simulated chat.
+pub(crate) struct Simulator {
+    tools: Tools,
+    /// The last update's id. Each call is an update of its own.
+    updates: AtomicU32,
+}
+
+impl Simulator {
+    /// A bot that no other process is, under a token that nobody knows: what it asks of the store has ids of its own.
+    pub(crate) fn new(
+        store: StoreChannel,
+        outage: Outage,
+        timing: &Timing,
+        stop: CancellationToken,
+    ) -> Result<Self, BotError> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|_| BotError::Randomness)?;
+        let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        // Whoever tries the bot sits in front of it.
+        let timing = Timing { store_patience: timing.simulator_patience, ..timing.clone() };
+        let store = Store::new(store, outage, timing, stop);
+        Ok(Self { tools: Tools { store, bot_token: Secret::new(token) }, updates: AtomicU32::new(0) })
+    }
+
+    async fn answer(&self, incoming: &Incoming) -> Result<Answer, Stopping> {
+        let answer = match AssertUnwindSafe(handlers::handle(&self.tools, incoming)).catch_unwind().await {
+            Ok(answer) => answer?,
+            Err(_) => Answer::saying(replies::WENT_WRONG.to_owned(), "panicked"),
+        };
+        // Before the text goes out, other than towards Telegram: who tries whether a text can be read twice must see that it
+        // cannot.
+        if let Some(acknowledgement) = answer.once_sent.clone() {
+            self.tools.store.acknowledge_view(acknowledgement).await;
+        }
+        let intent = handlers::intent_name(&incoming.content);
+        tracing::info!(intent, outcome = answer.outcome, "served a simulated update");
+        Ok(answer)
+    }
+}
+
+/// The simulator's one route, behind its guard.
+pub(crate) fn router(simulator: Simulator) -> Router {
+    Router::new()
+        .route(PATH, post(simulate))
+        .route_layer(middleware::from_fn(guard::refuse_others))
+        .with_state(Arc::new(simulator))
+}
+
+async fn simulate(State(simulator): State<Arc<Simulator>>, Json(asked): Json<Value>) -> Response {
+    let Some(asked) = Asked::of(asked) else {
+        return (StatusCode::BAD_REQUEST, "this is neither a Message nor a CallbackQuery in the documented form\n")
+            .into_response();
+    };
+    let update_id = simulator.updates.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+    let Some(incoming) = asked.update(update_id).and_then(Incoming::of) else {
+        // Groups, other bots and so on: the bot leaves them alone.
+        return Json(Vec::<Value>::new()).into_response();
+    };
+    // In a task of its own, so that a browser that goes away leaves nothing half done.
+    let answered = tokio::spawn(async move { simulator.answer(&incoming).await }).await;
+    match answered {
+        Ok(Ok(answer)) => Json(asked.answered(answer)).into_response(),
+        Ok(Err(Stopping)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the bot is stopping\n").into_response(),
+    }
+}

@@ -1,0 +1,243 @@
+//! The simulator's wire form: messages as the system that Mayfly replaces documents them, which are Pyrogram's objects as
+//! JSON. In comes a `Message` or, for a pressed button, a `CallbackQuery`; out go `Message`s, the pressed one with an
+//! `edit_date` if it changed, and a `BotCallbackAnswer` for a notice.
+
+use std::time::SystemTime;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::{Action, Answer, Button, Buttons, Change, Notice},
+    incoming::Update,
+};
+
+/// The documented form of a time, in UTC.
+const DATE: &str = "%Y-%m-%d %H:%M:%S";
+/// Who the bot is in its own chat: no bot of Telegram's has this id.
+const BOT_ID: i64 = 0;
+
+/// What somebody did. No `Debug`: it may hold a secret.
+pub(super) struct Asked {
+    /// As it came.
+    object: Value,
+    kind: Kind,
+    /// The message that was sent, or whose button was pressed.
+    message: AskedMessage,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Message,
+    CallbackQuery,
+}
+
+#[derive(Deserialize)]
+struct AskedMessage {
+    message_id: i32,
+    chat: Chat,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+struct Chat {
+    #[serde(rename = "_", default = "chat_name")]
+    name: String,
+    id: i64,
+    r#type: String,
+    #[serde(default)]
+    is_verified: bool,
+    #[serde(default)]
+    is_restricted: bool,
+    #[serde(default)]
+    is_scam: bool,
+    #[serde(default)]
+    is_fake: bool,
+    #[serde(default)]
+    is_support: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_name: Option<String>,
+}
+
+fn chat_name() -> String {
+    "Chat".to_owned()
+}
+
+/// One of the things that the bot does.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Done {
+    Message(Box<Message>),
+    CallbackAnswer(CallbackAnswer),
+}
+
+/// A message of the bot's. The keys have the documented order.
+#[derive(Serialize)]
+pub(super) struct Message {
+    #[serde(rename = "_")]
+    name: &'static str,
+    message_id: i32,
+    from_user: User,
+    date: String,
+    chat: Chat,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edit_date: Option<String>,
+    mentioned: bool,
+    scheduled: bool,
+    from_scheduled: bool,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<Keyboard>,
+    outgoing: bool,
+}
+
+#[derive(Serialize)]
+struct User {
+    #[serde(rename = "_")]
+    name: &'static str,
+    id: i64,
+    is_self: bool,
+    is_contact: bool,
+    is_mutual_contact: bool,
+    is_deleted: bool,
+    is_bot: bool,
+    is_verified: bool,
+    is_restricted: bool,
+    is_scam: bool,
+    is_fake: bool,
+    is_support: bool,
+    first_name: &'static str,
+}
+
+const BOT: User = User {
+    name: "User",
+    id: BOT_ID,
+    is_self: true,
+    is_contact: false,
+    is_mutual_contact: false,
+    is_deleted: false,
+    is_bot: true,
+    is_verified: false,
+    is_restricted: false,
+    is_scam: false,
+    is_fake: false,
+    is_support: false,
+    first_name: "Mayfly",
+};
+
+#[derive(Serialize)]
+struct Keyboard {
+    #[serde(rename = "_")]
+    name: &'static str,
+    inline_keyboard: Vec<Vec<Value>>,
+}
+
+/// A sentence above the chat.
+#[derive(Serialize)]
+pub(super) struct CallbackAnswer {
+    #[serde(rename = "_")]
+    name: &'static str,
+    message: String,
+    /// Whether it stays until it is closed.
+    alert: bool,
+}
+
+impl Asked {
+    /// `None` for what has not the documented form.
+    pub(super) fn of(object: Value) -> Option<Self> {
+        let (kind, message) = match object.get("_")?.as_str()? {
+            "Message" => (Kind::Message, &object),
+            "CallbackQuery" => (Kind::CallbackQuery, object.get("message")?),
+            _ => return None,
+        };
+        let message = AskedMessage::deserialize(message).ok()?;
+        Some(Self { kind, message, object })
+    }
+
+    /// The same as Telegram would bring it, so that from here on it goes the way of all updates.
+    pub(super) fn update(&self, id: u32) -> Option<Update> {
+        let kind = match self.kind {
+            Kind::Message => "message",
+            Kind::CallbackQuery => "callback_query",
+        };
+        serde_json::from_value(json!({ "update_id": id, kind: in_words_of_the_bot_api(self.object.clone()) })).ok()
+    }
+
+    /// What the bot does about it, in the order in which it happens.
+    pub(super) fn answered(self, answer: Answer) -> Vec<Done> {
+        let Answer { message, notice, change, .. } = answer;
+        let now = DateTime::<Utc>::from(SystemTime::now()).format(DATE).to_string();
+        let sent = message.map(|message| {
+            let id = self.message.message_id.saturating_add(1);
+            self.message(id, message.text, &message.buttons, now.clone())
+        });
+        let noticed = notice.map(|Notice { text, stays_until_closed }| {
+            Done::CallbackAnswer(CallbackAnswer { name: "BotCallbackAnswer", message: text, alert: stays_until_closed })
+        });
+        let changed = change.map(|change| {
+            let (text, buttons) = match change {
+                Change::Buttons(buttons) => (self.message.text.clone(), buttons),
+                Change::Text(text) => (text, Buttons::new()),
+            };
+            Message {
+                edit_date: Some(now.clone()),
+                ..self.message(self.message.message_id, text, &buttons, now.clone())
+            }
+        });
+        let message = |message| Done::Message(Box::new(message));
+        [sent.map(message), noticed, changed.map(message)].into_iter().flatten().collect()
+    }
+
+    fn message(&self, message_id: i32, text: String, buttons: &Buttons, date: String) -> Message {
+        let reply_markup = (!buttons.is_empty()).then(|| Keyboard {
+            name: "InlineKeyboardMarkup",
+            inline_keyboard: buttons.iter().map(|row| row.iter().map(button).collect()).collect(),
+        });
+        Message {
+            name: "Message",
+            message_id,
+            from_user: BOT,
+            date,
+            chat: self.message.chat.clone(),
+            edit_date: None,
+            mentioned: false,
+            scheduled: false,
+            from_scheduled: false,
+            text,
+            reply_markup,
+            outgoing: true,
+        }
+    }
+}
+
+fn button(button: &Button) -> Value {
+    let (does, with) = match &button.action {
+        Action::Press(data) => ("callback_data", data),
+        Action::Copy(text) => ("copy_text", text),
+        Action::Open(url) => ("url", url),
+    };
+    json!({ "_": "InlineKeyboardButton", "text": button.label, does: with })
+}
+
+/// Pyrogram names a few things otherwise, and writes times out.
+fn in_words_of_the_bot_api(value: Value) -> Value {
+    match value {
+        Value::Object(object) => Value::Object(object.into_iter().filter_map(entry).collect::<Map<_, _>>()),
+        Value::Array(values) => Value::Array(values.into_iter().map(in_words_of_the_bot_api).collect()),
+        other => other,
+    }
+}
+
+fn entry((key, value): (String, Value)) -> Option<(String, Value)> {
+    match key.as_str() {
+        "_" => None,
+        "from_user" => Some(("from".to_owned(), in_words_of_the_bot_api(value))),
+        "date" => {
+            let date = value.as_str().and_then(|date| NaiveDateTime::parse_from_str(date, DATE).ok());
+            Some((key, date.map_or(value, |date| date.and_utc().timestamp().into())))
+        }
+        _ => Some((key, in_words_of_the_bot_api(value))),
+    }
+}

@@ -1,0 +1,161 @@
+//! The simulated chat on the bot's page, over its listener.
+
+use serde_json::{Value, json};
+
+use super::{
+    fake_store::{FakeStore, PANIC},
+    harness::{Answer, RunningBot, VIEWED, fakes, quick, start, start_with_flags},
+};
+
+/// A bot with a simulator and no app config.
+async fn bot() -> (RunningBot, FakeStore) {
+    let (telegram, store) = fakes().await;
+    let bot = start_with_flags(&telegram, &store, quick(), &["--simulator"]).await;
+    bot.shows("waiting for a config").await;
+    (bot, store)
+}
+
+/// The example in the documentation of the replaced system, with another text.
+fn message(text: &str) -> Value {
+    json!({
+        "_": "Message", "message_id": 6,
+        "from_user": {
+            "_": "User", "id": 1_948_897_779, "is_self": false, "is_contact": false, "is_mutual_contact": false,
+            "is_deleted": false, "is_bot": false, "is_verified": false, "is_restricted": false, "is_scam": false,
+            "is_fake": false, "is_support": false, "first_name": "han", "status": "recently", "language_code": "en",
+        },
+        "date": "2021-08-01 08:23:28",
+        "chat": {
+            "_": "Chat", "id": 1_948_897_779, "type": "private", "is_verified": false, "is_restricted": false,
+            "is_scam": false, "is_fake": false, "is_support": false, "first_name": "han",
+        },
+        "mentioned": false, "scheduled": false, "from_scheduled": false, "text": text, "outgoing": false,
+    })
+}
+
+async fn post(bot: &RunningBot, body: &Value, headers: &[(&str, &str)]) -> Answer {
+    let mut all = vec![("content-type", "application/json")];
+    all.extend_from_slice(headers);
+    bot.send("POST", "/simulator", &all, body.to_string()).await
+}
+
+async fn done(bot: &RunningBot, body: &Value) -> Vec<Value> {
+    let answer = post(bot, body, &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+async fn ask(bot: &RunningBot, text: &str) -> String {
+    done(bot, &message(text)).await[0]["text"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_bot_that_waits_for_its_config_keeps_and_shows_texts_in_the_simulator() {
+    let (bot, store) = bot().await;
+    let key = ask(&bot, "new:hello").await;
+    assert!(key.starts_with("1:"), "{key}");
+    assert_eq!(ask(&bot, &key).await, "hello");
+    assert_eq!(store.texts(), 0, "acknowledged");
+    assert_eq!(ask(&bot, &key).await, VIEWED);
+}
+
+#[tokio::test]
+async fn every_message_is_an_update_of_its_own() {
+    let (bot, store) = bot().await;
+    assert_ne!(ask(&bot, "new:same").await, ask(&bot, "new:same").await);
+    assert_eq!(store.messages(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_has_the_documented_form() {
+    let (bot, _) = bot().await;
+    let answer = post(&bot, &message("new:hello"), &[]).await.body;
+    let keys = ["_", "message_id", "from_user", "date", "chat", "mentioned", "scheduled", "from_scheduled", "text"];
+    let places: Vec<_> = keys.map(|key| answer.find(&format!("\"{key}\":")).expect(key)).into();
+    assert!(places.is_sorted(), "{answer}");
+    let answer: Vec<Value> = serde_json::from_str(&answer).unwrap();
+    let answer = &answer[0];
+    assert_eq!(
+        (&answer["_"], &answer["message_id"], &answer["outgoing"]),
+        (&json!("Message"), &json!(7), &json!(true))
+    );
+    assert_eq!(answer["chat"], message("")["chat"]);
+    assert_eq!(answer["from_user"]["is_bot"], true);
+    let date = answer["date"].as_str().unwrap();
+    assert!(chrono::NaiveDateTime::parse_from_str(date, "%Y-%m-%d %H:%M:%S").is_ok(), "{date}");
+}
+
+#[tokio::test]
+async fn what_the_bot_leaves_alone_in_telegram_it_leaves_alone_here() {
+    let (bot, store) = bot().await;
+    let mut group = message("new:hello");
+    group["chat"]["type"] = json!("group");
+    let mut robot = message("new:hello");
+    robot["from_user"]["is_bot"] = json!(true);
+    for ignored in [group, robot] {
+        assert_eq!(done(&bot, &ignored).await, Vec::<Value>::new());
+    }
+    assert_eq!(store.messages(), 0);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_apologized_for() {
+    let (bot, _) = bot().await;
+    assert!(ask(&bot, &format!("new:{PANIC}")).await.starts_with("Something went wrong"));
+    assert!(ask(&bot, "new:hello").await.starts_with("1:"));
+}
+
+#[tokio::test]
+async fn what_has_not_the_documented_form_is_refused() {
+    let (bot, _) = bot().await;
+    for odd in [json!({}), json!([]), json!({ "_": "Message", "text": "new:x" }), json!({ "_": "Poll" }), json!(7)] {
+        assert_eq!(post(&bot, &odd, &[]).await.status, 400, "{odd}");
+    }
+    let plain = bot.send("POST", "/simulator", &[("content-type", "text/plain")], message("new:x").to_string()).await;
+    assert_eq!(plain.status, 415, "a form of another site could send it");
+}
+
+#[tokio::test]
+async fn other_sites_and_names_are_refused_before_anything_is_done() {
+    let (bot, store) = bot().await;
+    for header in [
+        ("host", "evil.example"),
+        ("origin", "https://evil.example"),
+        ("sec-fetch-site", "cross-site"),
+        ("x-forwarded-for", "203.0.113.9"),
+    ] {
+        assert_eq!(post(&bot, &message("new:hello"), &[header]).await.status, 403, "{header:?}");
+    }
+    assert_eq!(store.messages(), 0);
+}
+
+#[tokio::test]
+async fn only_local_visitors_see_the_chat() {
+    let (bot, _) = bot().await;
+    let html = ("accept", "text/html");
+    assert!(bot.get("/", &[html]).await.body.contains("/page/simulator.js"));
+    for header in [("host", "evil.example"), ("x-forwarded-for", "203.0.113.9")] {
+        let page = bot.get("/", &[html, header]).await;
+        assert_eq!(page.status, 200);
+        assert!(!page.body.contains("simulator"), "{header:?}: {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn there_is_no_simulator_unless_it_is_asked_for() {
+    let (telegram, store) = fakes().await;
+    let bot = start(&telegram, &store).await;
+    assert_eq!(post(&bot, &message("new:hello"), &[]).await.status, 404);
+    assert_eq!(bot.get("/page/simulator.js", &[]).await.status, 404);
+    assert!(!bot.get("/", &[("accept", "text/html")]).await.body.contains("simulator"));
+}
+
+#[tokio::test]
+async fn whoever_tries_the_bot_is_soon_told_that_the_store_is_away() {
+    let (telegram, store) = fakes().await;
+    let timing = crate::timing::Timing { simulator_patience: std::time::Duration::ZERO, ..quick() };
+    let bot = start_with_flags(&telegram, &store, timing, &["--simulator"]).await;
+    bot.shows("waiting for a config").await;
+    store.set_away(true);
+    assert!(ask(&bot, "new:hello").await.contains("Nothing was stored"));
+}
