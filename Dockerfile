@@ -1,8 +1,17 @@
 # One image for every role: `docker run mayfly store`, `… gateway`, `… bot`, `… up`.
 
+FROM node:22-bookworm-slim AS web
+WORKDIR /src/web
+COPY web/package.json web/package-lock.json ./
+RUN npm ci
+COPY proto ../proto
+COPY web .
+RUN npm run build
+
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=web /src/web/dist web/dist
 RUN cargo build --release --locked --package mayfly
 
 # Nothing is installed here: the program carries SQLite and the certificates that it trusts Telegram by.

@@ -17,11 +17,17 @@ up: build ## Build, and run everything in one process on SQLite, with the chat s
 	MAYFLY_SIMULATOR=$${MAYFLY_SIMULATOR:-true} exec target/release/mayfly up $(ARGS)
 
 .PHONY: build
-build: need-cargo ## Build the program: target/release/mayfly
+build: need-cargo web-if-node ## Build the program with its web page: target/release/mayfly
 	cargo build --release --locked --package mayfly
 
 .PHONY: web
 web: web/dist/index.html ## Build the web page: web/dist
+
+# The program is whole but for its page without it.
+.PHONY: web-if-node
+web-if-node:
+	@if $(MAKE) --silent need-node 2>/dev/null; then $(MAKE) --no-print-directory web; \
+		else echo "The program is built without its web page, which needs Node.js 20.19 or later with npm: https://nodejs.org" >&2; fi
 
 web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	cd web && npm run build
@@ -30,7 +36,7 @@ web/node_modules/.package-lock.json: web/package-lock.json | need-node
 	cd web && npm ci
 
 .PHONY: test
-test: need-cargo ## Run all tests, on SQLite and on a throw-away PostgreSQL, and in a browser
+test: need-cargo web ## Run all tests, on SQLite and on a throw-away PostgreSQL, and in a browser
 	scripts/need-test-tools
 	scripts/with-postgres cargo test --workspace --locked
 	scripts/api-test

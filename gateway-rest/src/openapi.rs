@@ -106,7 +106,8 @@ static PAGE: LazyLock<String> = LazyLock::new(|| page::render(&document()));
 pub(crate) fn routes() -> Router {
     let router = Router::new()
         .route("/api/openapi.json", Only::Look.route(json))
-        .route("/api/docs/style.css", Only::Look.route(style));
+        .route("/api/docs/style.css", Only::Look.route(style))
+        .route("/api/docs/icon.svg", Only::Look.route(icon));
     both_forms(router, "/api/docs", Only::Look.route(docs))
 }
 
@@ -120,6 +121,10 @@ async fn docs() -> impl IntoResponse {
 
 async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("openapi/style.css"))
+}
+
+async fn icon() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml; charset=utf-8")], include_str!("../../web/src/icon.svg"))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(super) fn render(document: &OpenApi) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Mayfly: REST</title>\n\
-         <link rel=\"stylesheet\" href=\"/api/docs/style.css\">\n</head>\n<body>\n\
+         <link rel=\"stylesheet\" href=\"/api/docs/style.css\">\n<link rel=\"icon\" href=\"/api/docs/icon.svg\" type=\"image/svg+xml\">\n</head>\n<body>\n\
          <header>\n<h1>Mayfly over REST</h1>\n",
     );
     for paragraph in document.info.description.as_deref().unwrap_or_default().split("\n\n") {

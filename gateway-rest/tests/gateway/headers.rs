@@ -41,6 +41,7 @@ async fn every_route_is_hardened_as_its_kind_needs() {
         (&get, "/api/docs/", 200, &document),
         (&head, "/api/docs", 200, &document),
         (&get, "/api/docs/style.css", 200, &data),
+        (&get, "/api/docs/icon.svg", 200, &data),
         (&head, &message, 405, &data),
         (&get, &message, 200, &data),
         (&get, &message, 204, &data),
