@@ -18,6 +18,8 @@
 //!
 //! - An update is kept until getUpdates is called with an offset above its id, so redelivery can be tested.
 //! - Of two polls at once the older one ends with 409; while a webhook is set every poll does.
+//! - An update is brought to the webhook, with the secret in its header, until it is answered with 2xx; those of one chat
+//!   one after the other, others at the same time. Plain http is taken, as by a Bot API server of one's own.
 //! - A text is trimmed, has 1 to 4096 UTF-16 code units, and must be well-formed for the `parse_mode`, if one is given.
 //! - A bot can write only to chats that wrote to it, and not to those that blocked it.
 //!
@@ -29,6 +31,7 @@ mod methods;
 mod params;
 mod polls;
 mod server;
+mod webhook;
 
 use std::{
     sync::{Arc, MutexGuard},
@@ -38,7 +41,7 @@ use std::{
 use anyhow::Context as _;
 use serde_json::Value;
 
-use self::{account::Account, server::Server};
+use self::{account::Account, server::Server, webhook::Webhook};
 
 /// How long a test waits for something before it fails. Longer than the 10 seconds that teloxide waits by itself after
 /// a server error.
@@ -82,6 +85,17 @@ pub enum Fault {
     CutAfter,
     /// No answer ever comes; nothing was done.
     Hang,
+}
+
+/// What goes wrong with bringing an update to the webhook. It is brought again after all of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryFault {
+    /// It is brought twice at the same time, and again only if one of these fails.
+    Twice,
+    /// The bot's answer gets lost.
+    LoseAnswer,
+    /// Telegram hangs up as soon as it has sent the request.
+    Cut,
 }
 
 impl FakeTelegram {
@@ -197,6 +211,15 @@ impl FakeTelegram {
         self.wait("a confirmation", |account| account.confirmed_up_to >= Some(id)).await
     }
 
+    /// Waits until no update waits for its confirmation.
+    ///
+    /// # Errors
+    ///
+    /// When some still do after 30 seconds.
+    pub async fn all_confirmed(&self) -> anyhow::Result<()> {
+        self.wait("all confirmations", |account| account.updates.is_empty()).await
+    }
+
     /// The parameters of the calls of `method` (in any case) so far, oldest first, failed ones included.
     #[must_use]
     pub fn calls(&self, method: &str) -> Vec<Value> {
@@ -227,13 +250,49 @@ impl FakeTelegram {
 
     /// Sets a webhook, as another program would. Updates are not delivered to it.
     pub fn set_webhook(&self, url: &str) {
-        self.change(|account| account.webhook = Some(url.to_owned()));
+        self.change(|account| account.webhook = Some(Webhook::elsewhere(url)));
     }
 
     /// The webhook's address, if one is set.
     #[must_use]
     pub fn webhook(&self) -> Option<String> {
-        self.read(|account| account.webhook.clone())
+        self.read(|account| account.webhook.as_ref().map(|webhook| webhook.url.clone()))
+    }
+
+    /// The secret of the webhook, if it has one.
+    #[must_use]
+    pub fn webhook_secret(&self) -> Option<String> {
+        self.read(|account| account.webhook.as_ref()?.secret.clone())
+    }
+
+    /// From now on setWebhook fails with 400, whatever it asks for, or not any more.
+    pub fn refuse_webhooks(&self, is_refused: bool) {
+        self.change(|account| account.refuses_webhooks = is_refused);
+    }
+
+    /// Lets something go wrong with the next `times` times that an update is brought to the webhook.
+    pub fn fail_next_deliveries(&self, times: usize, fault: DeliveryFault) {
+        self.change(|account| account.delivery_faults.extend(std::iter::repeat_n(fault, times)));
+    }
+
+    /// The updates that were brought to the webhook so far, each as often as it was tried.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<i64> {
+        self.read(|account| account.deliveries.clone())
+    }
+
+    /// Waits until updates were brought to the webhook so many `times`, with success or without.
+    ///
+    /// # Errors
+    ///
+    /// When they were not within 30 seconds.
+    pub async fn delivered(&self, times: usize) -> anyhow::Result<()> {
+        self.wait("a delivery", |account| account.deliveries.len() >= times).await
+    }
+
+    /// From now on updates come newest first, and those of one chat to a webhook at the same time.
+    pub fn set_disorder(&self) {
+        self.change(|account| account.in_disorder = true);
     }
 
     fn read<T>(&self, read: impl FnOnce(&Account) -> T) -> T {

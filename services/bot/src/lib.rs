@@ -1,8 +1,8 @@
 //! Telegram in front of the store: whoever writes `new:a text` to the bot gets `id:token`, and whoever writes `id:token`
 //! gets the text, once.
 //!
-//! An update travels in one direction: `polling` fetches it and keeps it unconfirmed in its `window`, `incoming` takes out
-//! what matters, `chats` keeps the order within its chat, `intent` says what is wanted, `handlers` ask the `store` and
+//! An update travels in one direction: `polling` fetches it and keeps it unconfirmed in its `window`, or Telegram brings it to the
+//! `webhook`; `incoming` takes out what matters, `chats` keeps the order within its chat, `intent` says what is wanted, `handlers` ask the `store` and
 //! word the answer with `replies`, `delivery` sends it through `telegram`. Only then is the update confirmed to Telegram, so that a crash in
 //! between brings it again instead of losing it. What an update causes can therefore happen twice and is made for that.
 //!
@@ -15,6 +15,8 @@ mod session;
 
 mod polling;
 mod window;
+
+mod webhook;
 
 mod chats;
 #[expect(dead_code, reason = "no handler answers with buttons yet")]
@@ -36,6 +38,7 @@ mod telegram;
 mod pacing;
 mod rate;
 mod timing;
+mod troubles;
 
 mod page;
 mod simulator;
@@ -55,7 +58,7 @@ pub use settings::BotSettings;
 
 use crate::{
     config_watch::ConfigWatch, rate::Rate, session::Sessions, simulator::Simulator, status::StatusBoard, store::Outage,
-    telegram::TelegramApi, timing::Timing,
+    telegram::TelegramApi, timing::Timing, webhook::Door,
 };
 
 /// Why the bot cannot run. A store or a Telegram that is away, or a token that Telegram refuses, is not among these:
@@ -113,10 +116,17 @@ async fn run_with(
     let watch = ConfigWatch::new(store.clone(), &service_token, configs, board.clone(), outage.clone())?;
     let simulator =
         settings.simulator.then(|| Simulator::new(store.clone(), outage.clone(), &timing, stop.clone())).transpose()?;
-    let sessions = Sessions { telegram, store, outage, timing, board: board.clone(), stop: stop.clone() };
+    let mut routes = page::router(board.clone(), simulator);
+    let webhook = settings.webhook().map(|webhook| {
+        let door = Door::new(usize::from(webhook.connections), timing.webhook_hold);
+        // In front of the page, so that it can be at any path.
+        routes = door.router(&webhook.path).fallback_service(std::mem::take(&mut routes));
+        (webhook, door)
+    });
+    let sessions = Sessions { telegram, store, outage, timing, webhook, board, stop: stop.clone() };
 
     let page = async {
-        let served = mayfly_bootstrap::http::serve(listener, page::router(board, simulator), stop.clone()).await;
+        let served = mayfly_bootstrap::http::serve(listener, routes, stop.clone()).await;
         served.map_err(BotError::Serve)
     };
     let watching = async {

@@ -5,7 +5,7 @@
 //! what we know already; then the loop waits for one to be finished, or for a moment, before it asks again.
 //! Since a poll brings at most 100 updates, that many can be in hand.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use crate::{
     status::{Mode, State, StatusBoard},
     telegram::{Fault, Telegram},
     timing::{Backoff, Timing},
+    troubles::Troubles,
     window::Window,
 };
 
@@ -27,8 +28,7 @@ pub(crate) struct Polling {
     board: StatusBoard,
     window: Window,
     backoff: Backoff,
-    /// What polling fails with at present; each kind is reported once until polling succeeds.
-    reported: HashSet<&'static str>,
+    troubles: Troubles,
 }
 
 /// When to poll again.
@@ -44,7 +44,8 @@ impl Polling {
     pub(crate) fn new(telegram: Telegram, chats: Chats, timing: Timing, board: StatusBoard) -> Self {
         let backoff = timing.telegram_pauses.start();
         board.set_mode(Mode::Polling);
-        Self { telegram, chats, timing, board, window: Window::default(), backoff, reported: HashSet::new() }
+        let troubles = Troubles::new(board.clone());
+        Self { telegram, chats, timing, board, window: Window::default(), backoff, troubles }
     }
 
     /// Polls until `leave` is cancelled, then finishes what is in hand, and confirms it. When `stop` is cancelled too the
@@ -147,62 +148,47 @@ impl Polling {
 
     fn all_is_well(&mut self) {
         self.backoff.reset();
-        self.board.set_state(State::Serving);
-        if !self.reported.is_empty() {
-            self.reported.clear();
-            tracing::info!("polling works again");
-        }
+        self.troubles.are_over(State::Serving, "polling works again");
     }
 
     /// Reports why a poll failed, and says when to try again.
     async fn endure(&mut self, fault: Fault) -> Next {
         let pause = match fault {
             Fault::Flood(pause) => {
-                self.report(State::Serving, "Telegram asks the bot to poll less often");
+                self.troubles.report(State::Serving, "Telegram asks the bot to poll less often");
                 pause
             }
             Fault::AnotherPoller => {
-                self.report(
+                self.troubles.report(
                     State::Conflict,
                     "another program polls with the same bot token: stop one of the two, or neither will work",
                 );
                 self.timing.conflict_pause
             }
             Fault::WebhookIsSet => {
-                self.report(State::Conflict, "a webhook was set for this bot: deleting it, waiting updates are kept");
+                self.troubles
+                    .report(State::Conflict, "a webhook was set for this bot: deleting it, waiting updates are kept");
                 match self.telegram.delete_webhook().await {
                     Ok(()) => self.backoff.next(),
                     Err(_) => self.timing.conflict_pause,
                 }
             }
             Fault::TokenRefused => {
-                self.report(State::TokenRefused, "Telegram refuses the bot token of the last active app config");
+                self.troubles
+                    .report(State::TokenRefused, "Telegram refuses the bot token of the last active app config");
                 self.timing.refused_pause
             }
             Fault::Unreachable | Fault::ChatGone | Fault::TextUnfit | Fault::Refused => {
-                self.report(State::TelegramUnreachable, "cannot poll: Telegram cannot be reached or is in trouble");
+                self.troubles
+                    .report(State::TelegramUnreachable, "cannot poll: Telegram cannot be reached or is in trouble");
                 self.backoff.next()
             }
         };
         Next { pause, sooner_when_served: false }
     }
 
-    fn report(&mut self, state: State, what: &'static str) {
-        self.board.set_state(state);
-        self.board.note_error(what);
-        if self.reported.insert(what) {
-            tracing::warn!("{what}");
-        }
-    }
-
     async fn drain(&mut self, stop: &CancellationToken) {
-        let Timing { replaced_limit, stop_limit, .. } = self.timing;
-        let limit = async {
-            tokio::select! {
-                () = sleep(replaced_limit) => {}
-                () = async { stop.cancelled().await; sleep(stop_limit).await } => {}
-            }
-        };
+        let limit = self.timing.drain_limit(stop);
         tokio::pin!(limit);
         while !self.chats.is_idle() {
             tokio::select! {

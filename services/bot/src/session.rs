@@ -1,4 +1,4 @@
-//! The time from taking up an app config to leaving it: signs in, polls, finishes. One session after the other.
+//! The time from taking up an app config to leaving it: signs in, polls or receives, finishes. One session after the other.
 
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
@@ -9,10 +9,12 @@ use crate::{
     chats::{Chats, Desk},
     handlers::Tools,
     polling::Polling,
+    settings::Webhook,
     status::{State, StatusBoard},
     store::{Outage, Store},
     telegram::{Fault, Telegram, TelegramApi},
     timing::Timing,
+    webhook::{Door, Reception},
 };
 
 /// What every session needs.
@@ -21,6 +23,8 @@ pub(crate) struct Sessions {
     pub store: StoreChannel,
     pub outage: Outage,
     pub timing: Timing,
+    /// The webhook and its door, if updates come that way.
+    pub webhook: Option<(Webhook, Door)>,
     pub board: StatusBoard,
     pub stop: CancellationToken,
 }
@@ -73,8 +77,14 @@ impl Sessions {
             telegram: telegram.clone(),
             board: self.board.clone(),
         };
-        let polling = Polling::new(telegram, Chats::new(desk), self.timing.clone(), self.board.clone());
-        polling.run(leave, &self.stop).await;
+        let (chats, timing, board) = (Chats::new(desk), self.timing.clone(), self.board.clone());
+        match &self.webhook {
+            None => Polling::new(telegram, chats, timing, board).run(leave, &self.stop).await,
+            Some((webhook, door)) => {
+                let reception = Reception::new(chats, timing, board);
+                reception.run(telegram, token, webhook, door, leave, &self.stop).await;
+            }
+        }
     }
 
     /// Makes sure that Telegram knows the token, for as long as that takes.

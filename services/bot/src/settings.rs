@@ -28,6 +28,35 @@ pub struct BotSettings {
     /// Adds a chat with the bot to its page, for people on this machine, without Telegram.
     #[arg(long, env = "MAYFLY_SIMULATOR")]
     pub simulator: bool,
+    /// Where Telegram is to bring updates: an address of https that leads to the bot's listener, through a proxy that
+    /// speaks TLS. Unset: the bot asks Telegram for them.
+    #[arg(long, env = "MAYFLY_WEBHOOK_URL", value_name = "URL", value_parser = parse_webhook_url)]
+    pub webhook_url: Option<Url>,
+    /// The path of the webhook on the bot's listener, if the proxy changes it. Unless given, that of --webhook-url.
+    #[arg(long, env = "MAYFLY_WEBHOOK_PATH", value_name = "PATH", value_parser = parse_webhook_path, requires = "webhook_url")]
+    pub webhook_path: Option<String>,
+    /// How many updates Telegram may bring at a time, from 1 to 100.
+    #[arg(long, env = "MAYFLY_WEBHOOK_CONNECTIONS", default_value = "40", value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub webhook_connections: u8,
+}
+
+/// A webhook as it was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Webhook {
+    /// Where Telegram brings updates to.
+    pub url: Url,
+    /// Where they arrive on our listener.
+    pub path: String,
+    pub connections: u8,
+}
+
+impl BotSettings {
+    /// The webhook, if there is to be one.
+    pub(crate) fn webhook(&self) -> Option<Webhook> {
+        let url = self.webhook_url.clone()?;
+        let path = self.webhook_path.clone().unwrap_or_else(|| url.path().to_owned());
+        Some(Webhook { url, path, connections: self.webhook_connections })
+    }
 }
 
 fn parse_api_url(url: &str) -> Result<Url, String> {
@@ -37,6 +66,31 @@ fn parse_api_url(url: &str) -> Result<Url, String> {
         return Err("must begin with http:// or https://".to_owned());
     }
     Ok(url)
+}
+
+fn parse_webhook_url(url: &str) -> Result<Url, String> {
+    let url = Url::parse(url).map_err(|error| error.to_string())?;
+    // A Bot API server of one's own takes http too.
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("must begin with https://".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("must have no user, no query and no fragment".to_owned());
+    }
+    parse_webhook_path(url.path())?;
+    Ok(url)
+}
+
+/// What the route can be without meaning anything to the router, and without hiding the bot's page and its health.
+fn parse_webhook_path(path: &str) -> Result<String, String> {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "/-._~".contains(char);
+    if !path.starts_with('/') || !path.chars().all(is_plain) {
+        return Err("the path must begin with / and consist of letters, digits and -._~ between its slashes".to_owned());
+    }
+    if matches!(path, "/" | "/healthz" | "/readyz") {
+        return Err("the webhook needs a path of its own, /telegram for example".to_owned());
+    }
+    Ok(path.to_owned())
 }
 
 #[cfg(test)]
@@ -53,8 +107,9 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_documented_ones() {
-        let BotSettings { bot_listen, telegram_api_url, retry_for, messages_per_second, simulator } =
-            Cli::parse_from(["bot"]).bot;
+        let settings = Cli::parse_from(["bot"]).bot;
+        assert!(settings.webhook().is_none());
+        let BotSettings { bot_listen, telegram_api_url, retry_for, messages_per_second, simulator, .. } = settings;
         assert_eq!(bot_listen, "127.0.0.1:5555".parse().unwrap());
         assert_eq!(telegram_api_url.as_str(), "https://api.telegram.org/");
         assert_eq!((retry_for, messages_per_second), (Duration::from_secs(600), 30));
@@ -67,5 +122,29 @@ mod tests {
         assert_eq!(parse_api_url("http://127.0.0.1:8081/prefix/").unwrap().path(), "/prefix");
         assert!(parse_api_url("mailto:someone@example.org").is_err());
         assert!(parse_api_url("api.telegram.org").is_err());
+    }
+
+    #[test]
+    fn a_webhook_needs_an_address_that_the_route_can_have() {
+        let webhook = |arguments: &[&str]| {
+            let cli = Cli::try_parse_from([&["bot"], arguments].concat()).ok()?;
+            cli.bot.webhook().map(|webhook| (webhook.url.to_string(), webhook.path, webhook.connections))
+        };
+        let url = "https://bot.example.org/telegram/hook";
+        assert_eq!(webhook(&["--webhook-url", url]), Some((url.to_owned(), "/telegram/hook".to_owned(), 40)));
+        let behind_a_proxy = ["--webhook-url", url, "--webhook-path", "/hook", "--webhook-connections", "100"];
+        assert_eq!(webhook(&behind_a_proxy), Some((url.to_owned(), "/hook".to_owned(), 100)));
+        for refused in [
+            &["--webhook-url", "https://bot.example.org"][..],
+            &["--webhook-url", "https://bot.example.org/healthz"],
+            &["--webhook-url", "https://bot.example.org/{token}"],
+            &["--webhook-url", "https://user:password@bot.example.org/telegram"],
+            &["--webhook-url", "https://bot.example.org/telegram?secret"],
+            &["--webhook-url", "bot.example.org/telegram"],
+            &["--webhook-path", "/telegram"],
+            &["--webhook-url", url, "--webhook-connections", "101"],
+        ] {
+            assert!(webhook(refused).is_none(), "{refused:?}");
+        }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) enum State {
     TokenRefused,
     TelegramUnreachable,
     Conflict,
+    WebhookRefused,
     Serving,
 }
 
@@ -32,6 +33,7 @@ impl State {
             Self::TokenRefused => "the bot token is refused",
             Self::TelegramUnreachable => "Telegram is unreachable",
             Self::Conflict => "another program receives this bot's updates",
+            Self::WebhookRefused => "Telegram refuses the webhook",
             Self::Serving => "serving",
         }
     }
@@ -41,7 +43,7 @@ impl State {
         match self {
             Self::Serving => Health::Good,
             Self::WaitingForStore | Self::WaitingForConfig | Self::SigningIn => Health::Waiting,
-            Self::TokenRefused | Self::TelegramUnreachable | Self::Conflict => Health::Trouble,
+            Self::TokenRefused | Self::TelegramUnreachable | Self::Conflict | Self::WebhookRefused => Health::Trouble,
         }
     }
 }
@@ -70,7 +72,6 @@ pub(crate) enum Mode {
     /// The bot asks for them.
     Polling,
     /// Telegram brings them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing brings updates yet"))]
     Webhook,
 }
 

@@ -22,12 +22,17 @@ use teloxide::{
 use tokio::time::Instant;
 use url::Url;
 
-use self::payloads::{AnswerCallbackQuery, EditMessageReplyMarkup, EditMessageText, GetUpdates, Keyboard, SendMessage};
+pub(crate) use self::payloads::WebhookInfo;
+use self::payloads::{
+    AnswerCallbackQuery, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo, Keyboard, SendMessage,
+    SetWebhook,
+};
 use crate::{
     BotError,
     answer::{Change, Notice, Outgoing},
     incoming::{KINDS_OF_UPDATES, Update},
     pacing::Pacing,
+    settings::Webhook,
     timing::Timing,
 };
 
@@ -151,6 +156,25 @@ impl Telegram {
         let updates = JsonRequest::new(self.polls.clone(), poll).await.map_err(|error| fault(&error))?;
         self.pulse.feel();
         Ok(updates)
+    }
+
+    /// Where updates go at present.
+    pub(crate) async fn webhook_info(&self) -> Result<WebhookInfo, Fault> {
+        let info = self.call(GetWebhookInfo {}).await?;
+        self.pulse.feel();
+        Ok(info)
+    }
+
+    /// Has updates brought to `webhook`, with `secret` in each request. Waiting updates are kept.
+    pub(crate) async fn set_webhook(&self, webhook: &Webhook, secret: &Secret) -> Result<(), Fault> {
+        let set = SetWebhook {
+            url: webhook.url.clone(),
+            max_connections: webhook.connections,
+            allowed_updates: KINDS_OF_UPDATES,
+            drop_pending_updates: false,
+            secret_token: secret.expose().to_owned(),
+        };
+        self.call(set).await.map(|_: Value| ())
     }
 
     /// Takes back a webhook, so that polling is possible. Waiting updates are kept.

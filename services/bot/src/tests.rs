@@ -13,3 +13,4 @@ mod page;
 mod simulator;
 mod store_troubles;
 mod telegram_troubles;
+mod webhook;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
 use crate::rate::Rate;
 
 /// The bot's patience.
@@ -21,6 +24,10 @@ pub(crate) struct Timing {
     pub chat_rate: Rate,
     /// How often the bot writes to all chats together.
     pub overall_rate: Rate,
+    /// How often to make sure that the webhook is still ours.
+    pub webhook_check: Duration,
+    /// How long a request of the webhook is held while its update is not handled. Telegram's own limit is about a minute.
+    pub webhook_hold: Duration,
     /// How long an answer is offered to Telegram while it fails with server errors or broken connections, and Telegram does
     /// other things for us meanwhile. While it does nothing, there is no limit.
     pub send_patience: Duration,
@@ -51,6 +58,8 @@ impl Default for Timing {
             conflict_pause: Duration::from_secs(10),
             chat_rate: Rate { burst: 3, interval: Duration::from_secs(1) },
             overall_rate: Rate::per_second(30),
+            webhook_check: Duration::from_secs(60),
+            webhook_hold: Duration::from_secs(20),
             send_patience: Duration::from_secs(600),
             flood_patience: Duration::from_secs(600),
             store_pauses: Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(5) },
@@ -59,6 +68,20 @@ impl Default for Timing {
             stop_limit: Duration::from_secs(5),
             replaced_limit: Duration::from_secs(30),
             confirm_limit: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Timing {
+    /// Comes back when the updates in hand had their time to be finished: less of it when `stop` is cancelled.
+    pub(crate) fn drain_limit(&self, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
+        let Self { replaced_limit, stop_limit, .. } = *self;
+        let stop = stop.clone();
+        async move {
+            tokio::select! {
+                () = sleep(replaced_limit) => {}
+                () = async { stop.cancelled().await; sleep(stop_limit).await } => {}
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Fault, Reply};
+use super::{DeliveryFault, Fault, Reply, params::Params, webhook::Webhook};
 
 /// Real update ids begin somewhere, not at 1.
 const FIRST_UPDATE_ID: i64 = 100_000_001;
@@ -26,7 +26,15 @@ pub(super) struct Account {
     pub(super) allowed_updates: Option<HashSet<String>>,
     /// Counts the polls; the newest is the only one to go on.
     pub(super) newest_poll: u64,
-    pub(super) webhook: Option<String>,
+    pub(super) webhook: Option<Webhook>,
+    pub(super) refuses_webhooks: bool,
+    /// How often a webhook was set.
+    pub(super) webhooks_set: u64,
+    /// The updates that were brought to a webhook, in this order, each as often as it was tried.
+    pub(super) deliveries: Vec<i64>,
+    pub(super) delivery_faults: VecDeque<DeliveryFault>,
+    /// Whether updates come newest first, and those of one chat at the same time.
+    pub(super) in_disorder: bool,
     /// Chats that wrote to the bot, or that it is in.
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
@@ -52,6 +60,11 @@ impl Account {
             allowed_updates: None,
             newest_poll: 0,
             webhook: None,
+            refuses_webhooks: false,
+            webhooks_set: 0,
+            deliveries: Vec::new(),
+            delivery_faults: VecDeque::new(),
+            in_disorder: false,
             chats: HashSet::new(),
             blocked: HashSet::new(),
             replies: Vec::new(),
@@ -94,6 +107,20 @@ impl Account {
         self.next_update_id = id + 1;
         self.updates.insert(id, joined(update, json!({ "update_id": id })));
         id
+    }
+
+    /// Notes which kinds of updates the bot wants from now on, if it says so.
+    pub(super) fn allow_updates(&mut self, params: &Params) {
+        if let Some(kinds) = params.texts("allowed_updates") {
+            self.allowed_updates = (!kinds.is_empty()).then(|| kinds.into_iter().collect());
+        }
+    }
+
+    /// Notes that an update was delivered.
+    pub(super) fn forget(&mut self, id: i64) {
+        self.updates.remove(&id);
+        let all_below = self.updates.keys().next().copied().unwrap_or(self.next_update_id) - 1;
+        self.confirmed_up_to = self.confirmed_up_to.max(Some(all_below));
     }
 
     /// Notes what the bot sent, and answers the message as Telegram would.
@@ -169,6 +196,6 @@ fn chat(chat_id: i64) -> Value {
     json!({ "id": chat_id, "type": "private", "first_name": "Ann" })
 }
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -16,6 +16,7 @@ use super::{
     params::Params,
     polls,
     server::World,
+    webhook,
 };
 
 const LONGEST_TEXT: usize = 4096;
@@ -89,11 +90,8 @@ async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outc
             "getme" => Ok(account.me()),
             "sendmessage" => send_message(account, params),
             "senddocument" => send_document(account, params),
-            "getwebhookinfo" => Ok(webhook_info(account)),
-            "setwebhook" => {
-                account.webhook = params.text("url").filter(|url| !url.is_empty()).map(str::to_owned);
-                Ok(json!(true))
-            }
+            "getwebhookinfo" => Ok(webhook::info(account)),
+            "setwebhook" => webhook::set(world, token, account, params),
             "deletewebhook" => {
                 account.webhook = None;
                 if params.flag("drop_pending_updates") {
@@ -149,14 +147,6 @@ fn writable_chat(account: &Account, params: &Params) -> Result<i64, Refusal> {
         return Err(Refusal::new(403, "Forbidden: bot was blocked by the user"));
     }
     Ok(chat_id)
-}
-
-fn webhook_info(account: &Account) -> Value {
-    json!({
-        "url": account.webhook.as_deref().unwrap_or_default(),
-        "has_custom_certificate": false,
-        "pending_update_count": account.updates.len(),
-    })
 }
 
 fn answer(outcome: Outcome) -> Response {

@@ -39,9 +39,7 @@ pub(super) async fn get_updates(world: &World, token: &str, params: &Params) -> 
 /// Confirms what the offset says. Answers the number of this poll.
 fn begin(account: &mut Account, params: &Params) -> Result<u64, Refusal> {
     refuse_beside_webhook(account)?;
-    if let Some(kinds) = params.texts("allowed_updates") {
-        account.allowed_updates = (!kinds.is_empty()).then(|| kinds.into_iter().collect());
-    }
+    account.allow_updates(params);
     let offset = params.number("offset").unwrap_or(0);
     let first_kept = if offset < 0 {
         // The last so many; all before them are forgotten.
@@ -65,7 +63,12 @@ fn collect(account: &mut Account, this_poll: u64, limit: i64) -> Result<Vec<Valu
             "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
         ));
     }
-    Ok(account.updates.values().take(usize::try_from(limit).unwrap_or_default()).cloned().collect())
+    let mut updates: Vec<_> =
+        account.updates.values().take(usize::try_from(limit).unwrap_or_default()).cloned().collect();
+    if account.in_disorder {
+        updates.reverse();
+    }
+    Ok(updates)
 }
 
 fn refuse_beside_webhook(account: &Account) -> Result<(), Refusal> {

@@ -3,16 +3,18 @@
 //! Their answers are read as plain JSON: teloxide would take a whole message apart, and one with something that it does
 //! not know yet would come out as an error although it was sent.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use teloxide::{
     requests::Payload,
     types::{ChatId, MessageId},
 };
+use url::Url;
 
 use crate::{
     answer::{Action, Button, Buttons, Notice},
     incoming::{KINDS_OF_UPDATES, Update},
+    settings::Webhook,
 };
 
 /// getUpdates with our own form of an update; see `incoming.rs` for the reason.
@@ -29,6 +31,53 @@ pub(super) struct GetUpdates {
 impl Payload for GetUpdates {
     type Output = Vec<Update>;
     const NAME: &'static str = "GetUpdates";
+}
+
+/// setWebhook with our own list of kinds of updates.
+#[derive(Clone, Serialize)]
+pub(super) struct SetWebhook {
+    pub url: Url,
+    pub max_connections: u8,
+    pub allowed_updates: [&'static str; KINDS_OF_UPDATES.len()],
+    pub drop_pending_updates: bool,
+    pub secret_token: String,
+}
+
+impl Payload for SetWebhook {
+    type Output = Value;
+    const NAME: &'static str = "SetWebhook";
+}
+
+/// Where updates go at present.
+#[derive(Clone, Serialize)]
+pub(super) struct GetWebhookInfo {}
+
+impl Payload for GetWebhookInfo {
+    type Output = WebhookInfo;
+    const NAME: &'static str = "GetWebhookInfo";
+}
+
+/// What Telegram tells of the webhook that is set.
+#[derive(Deserialize)]
+pub(crate) struct WebhookInfo {
+    /// Empty: none is set.
+    url: String,
+    max_connections: Option<u8>,
+    allowed_updates: Option<Vec<String>>,
+    /// When an update could not be delivered, in seconds since 1970.
+    pub last_error_date: Option<i64>,
+}
+
+impl WebhookInfo {
+    /// Whether updates come to us, as we want them.
+    pub(crate) fn leads_to(&self, webhook: &Webhook) -> bool {
+        self.url == webhook.url.as_str()
+            && self.max_connections == Some(webhook.connections)
+            && self.allowed_updates.as_ref().is_some_and(|kinds| {
+                kinds.len() == KINDS_OF_UPDATES.len()
+                    && kinds.iter().all(|kind| KINDS_OF_UPDATES.contains(&kind.as_str()))
+            })
+    }
 }
 
 /// A text, with no parse mode and no preview.

@@ -4,13 +4,26 @@ use mayfly_testkit::telegram::Fault;
 
 use super::{
     fake_store::PANIC,
-    harness::{ANN, BOB, VIEWED, start, world},
+    harness::{ANN, BOB, BOT_TOKEN, Mode, VIEWED, fakes, in_both_modes, start, start_in, world, world_in},
 };
 use crate::replies;
 
-#[tokio::test]
-async fn an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_same_message() {
-    let world = world().await;
+in_both_modes! {
+    an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_same_message,
+    a_text_that_was_read_but_never_sent_is_sent_after_a_crash,
+    a_text_that_cannot_be_sent_is_left_to_its_reader,
+    one_slow_chat_does_not_hold_up_another,
+    messages_of_one_chat_are_handled_in_their_order,
+    a_thousand_chats_at_once_are_served_each_in_its_order,
+    updates_out_of_order_are_all_answered_once,
+    a_panic_concerns_only_its_update,
+    a_stopping_bot_answers_and_confirms_what_it_has_in_hand,
+    a_stopping_bot_leaves_what_arrives_for_its_successor,
+    a_stopping_bot_finishes_many_chats,
+}
+
+async fn an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_same_message(mode: Mode) {
+    let world = world_in(mode).await;
     world.store.hold("hello");
     let update = world.telegram.user_says(ANN, "new:hello");
     world.store.until(|data| data.create_calls.len() == 1).await;
@@ -19,11 +32,11 @@ async fn an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_sa
     assert!(world.telegram.replies(ANN).is_empty());
 
     world.store.release("hello");
-    let bot = start(&world.telegram, &world.store).await;
+    let bot = start_in(mode, &world.telegram, &world.store).await;
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, format!("1:{:064x}", 1));
     assert_eq!(world.store.messages(), 1);
     bot.stop().await;
-    assert_eq!(world.telegram.confirmed_up_to(), Some(update));
+    world.telegram.confirmed(update).await.unwrap();
 }
 
 #[tokio::test]
@@ -43,9 +56,8 @@ async fn an_update_that_was_answered_but_not_confirmed_gives_the_same_answer_aga
     bot.stop().await;
 }
 
-#[tokio::test]
-async fn a_text_that_was_read_but_never_sent_is_sent_after_a_crash() {
-    let world = world().await;
+async fn a_text_that_was_read_but_never_sent_is_sent_after_a_crash(mode: Mode) {
+    let world = world_in(mode).await;
     let key = world.store.put("hello");
     world.telegram.fail_next("sendMessage", 1, Fault::Hang);
     let update = world.telegram.user_says(ANN, &key);
@@ -53,15 +65,15 @@ async fn a_text_that_was_read_but_never_sent_is_sent_after_a_crash() {
     world.bot.kill().await;
     assert_eq!(world.store.texts(), 1, "not acknowledged before Telegram has it");
 
-    let bot = start(&world.telegram, &world.store).await;
+    let bot = start_in(mode, &world.telegram, &world.store).await;
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, "hello");
     bot.stop().await;
-    assert_eq!((world.store.texts(), world.telegram.confirmed_up_to()), (0, Some(update)));
+    assert_eq!(world.store.texts(), 0);
+    world.telegram.confirmed(update).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_text_that_cannot_be_sent_is_left_to_its_reader() {
-    let world = world().await;
+async fn a_text_that_cannot_be_sent_is_left_to_its_reader(mode: Mode) {
+    let world = world_in(mode).await;
     let key = world.store.put("hello");
     world.telegram.user_says(ANN, "/help");
     world.reply(ANN).await;
@@ -75,16 +87,15 @@ async fn a_text_that_cannot_be_sent_is_left_to_its_reader() {
     assert_eq!(world.ask(ANN, &key).await, VIEWED);
 }
 
-#[tokio::test]
-async fn one_slow_chat_does_not_hold_up_another() {
-    let world = world().await;
+async fn one_slow_chat_does_not_hold_up_another(mode: Mode) {
+    let world = world_in(mode).await;
     world.store.hold("slow");
     let slow = world.telegram.user_says(ANN, "new:slow");
     world.store.until(|data| data.create_calls == ["slow"]).await;
     for _ in 0..3 {
         world.ask(BOB, "new:quick").await;
     }
-    assert_eq!(world.telegram.confirmed_up_to(), None);
+    assert!(world.telegram.confirmed_up_to() < Some(slow));
     assert_eq!(world.telegram.pending_updates()[0], slow, "nothing above it is confirmed either");
     world.store.release("slow");
     world.telegram.confirmed(slow + 3).await.unwrap();
@@ -104,9 +115,8 @@ async fn updates_in_hand_are_not_handled_again_when_telegram_repeats_them() {
     world.store.until(|data| data.create_calls == ["slow", "quick"]).await;
 }
 
-#[tokio::test]
-async fn messages_of_one_chat_are_handled_in_their_order() {
-    let world = world().await;
+async fn messages_of_one_chat_are_handled_in_their_order(mode: Mode) {
+    let world = world_in(mode).await;
     world.store.hold("0");
     for number in 0..10 {
         world.telegram.user_says(ANN, &format!("new:{number}"));
@@ -120,33 +130,62 @@ async fn messages_of_one_chat_are_handled_in_their_order() {
     world.store.until(|data| data.create_calls == in_order).await;
 }
 
-#[tokio::test]
-async fn many_chats_are_all_served() {
-    let world = world().await;
-    let chats = 1..=250;
-    for chat in chats.clone() {
-        world.telegram.user_says(chat, "new:one");
-        world.telegram.user_says(chat, "new:two");
+async fn a_thousand_chats_at_once_are_served_each_in_its_order(mode: Mode) {
+    let world = world_in(mode).await;
+    let chats = 1..=1_000;
+    let texts = |chat: i64| ["first", "second", "third"].map(|word| format!("{word} of {chat}"));
+    for word in 0..3 {
+        for chat in chats.clone() {
+            world.telegram.user_says(chat, &format!("new:{}", texts(chat)[word]));
+        }
     }
     for chat in chats {
-        assert_ne!(world.reply(chat).await, world.reply(chat).await);
+        for text in texts(chat) {
+            let key = world.reply(chat).await;
+            let id = key.split_once(':').unwrap().0.parse().unwrap();
+            assert_eq!(world.store.text(id), Some(text));
+        }
     }
-    assert_eq!(world.store.messages(), 500);
+    assert_eq!(world.store.messages(), 3_000);
+    world.bot.stop().await;
+    world.telegram.all_confirmed().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_panic_concerns_only_its_update() {
-    let world = world().await;
+async fn updates_out_of_order_are_all_answered_once(mode: Mode) {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    telegram.set_disorder();
+    let chats = 1..=60;
+    for chat in chats.clone() {
+        for text in ["one", "two", "three"] {
+            telegram.user_says(chat, &format!("new:{text} of {chat}"));
+        }
+    }
+    let bot = start_in(mode, &telegram, &store).await;
+    for chat in chats.clone() {
+        for _ in 0..3 {
+            assert!(telegram.next_reply(chat).await.unwrap().text.contains(':'));
+        }
+    }
+    bot.stop().await;
+    telegram.all_confirmed().await.unwrap();
+    assert_eq!(store.messages(), 180);
+    for chat in chats {
+        assert_eq!(telegram.replies(chat).len(), 3);
+    }
+}
+
+async fn a_panic_concerns_only_its_update(mode: Mode) {
+    let world = world_in(mode).await;
     assert_eq!(world.ask(ANN, &format!("new:{PANIC}")).await, replies::WENT_WRONG);
     assert!(world.ask(ANN, "new:hello").await.starts_with("1:"));
     assert!(world.ask(BOB, "new:hello").await.starts_with("2:"));
     world.bot.stop().await;
-    assert!(world.telegram.pending_updates().is_empty());
+    world.telegram.all_confirmed().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_stopping_bot_answers_and_confirms_what_it_has_in_hand() {
-    let world = world().await;
+async fn a_stopping_bot_answers_and_confirms_what_it_has_in_hand(mode: Mode) {
+    let world = world_in(mode).await;
     world.store.hold("slow");
     let update = world.telegram.user_says(ANN, "new:slow");
     world.store.until(|data| data.create_calls == ["slow"]).await;
@@ -155,18 +194,37 @@ async fn a_stopping_bot_answers_and_confirms_what_it_has_in_hand() {
     world.bot.ended().await;
 
     assert_eq!(world.telegram.replies(ANN).len(), 1);
-    assert_eq!(world.telegram.confirmed_up_to(), Some(update));
-    let last_poll = world.telegram.calls("getUpdates").pop().unwrap();
-    assert_eq!((last_poll["limit"].as_u64(), last_poll["timeout"].as_u64()), (Some(1), Some(0)));
+    world.telegram.confirmed(update).await.unwrap();
+    if mode == Mode::Polling {
+        let last_poll = world.telegram.calls("getUpdates").pop().unwrap();
+        assert_eq!((last_poll["limit"].as_u64(), last_poll["timeout"].as_u64()), (Some(1), Some(0)));
+    }
 }
 
-#[tokio::test]
-async fn a_stopping_bot_leaves_what_arrives_for_its_successor() {
-    let world = world().await;
+async fn a_stopping_bot_finishes_many_chats(mode: Mode) {
+    let world = world_in(mode).await;
+    world.store.hold("slow");
+    let chats = 1..=20;
+    for chat in chats.clone() {
+        world.telegram.user_says(chat, "new:slow");
+    }
+    world.store.until(|data| data.create_calls.len() == 20).await;
+    world.bot.begin_stop();
+    world.store.release("slow");
+    world.bot.ended().await;
+    for chat in chats {
+        assert_eq!(world.telegram.replies(chat).len(), 1);
+    }
+    world.telegram.all_confirmed().await.unwrap();
+}
+
+async fn a_stopping_bot_leaves_what_arrives_for_its_successor(mode: Mode) {
+    let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     world.bot.stop().await;
+    world.telegram.all_confirmed().await.unwrap();
     let update = world.telegram.user_says(ANN, "new:late");
     assert_eq!(world.telegram.pending_updates(), [update]);
-    let _bot = start(&world.telegram, &world.store).await;
+    let _bot = start_in(mode, &world.telegram, &world.store).await;
     assert!(world.telegram.next_reply(ANN).await.unwrap().text.starts_with("1:"));
 }

@@ -120,6 +120,11 @@ impl FakeStore {
         self.data().messages.len()
     }
 
+    /// The text that was stored first under this id, if it is still there.
+    pub(super) fn text(&self, id: i64) -> Option<String> {
+        self.data().messages.get(&id)?.text.clone()
+    }
+
     /// Puts a text into the store past the bot, and answers `id:token`.
     pub(super) fn put(&self, text: &str) -> String {
         let (id, token) = self.change(|data| data.store(text));

@@ -23,9 +23,31 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const SERVICE_TOKEN: &str = "service-token";
 pub(super) const BOT_TOKEN: &str = "1000000000:AAH-first";
 pub(super) const OTHER_BOT_TOKEN: &str = "2000000000:AAH-second";
+/// Where a bot in a test has its webhook.
+pub(super) const WEBHOOK_PATH: &str = "/telegram";
 /// Two people.
 pub(super) const ANN: i64 = 700_000_001;
 pub(super) const BOB: i64 = 700_000_002;
+
+/// How a bot gets its updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Polling,
+    Webhook,
+}
+
+/// Defines tests that hold however the bot gets its updates, each as one by polling and one by webhook.
+macro_rules! in_both_modes {
+    ($($name:ident,)*) => {
+        mod by_polling {
+            $(#[tokio::test] async fn $name() { super::$name(super::Mode::Polling).await; })*
+        }
+        mod by_webhook {
+            $(#[tokio::test] async fn $name() { super::$name(super::Mode::Webhook).await; })*
+        }
+    };
+}
+pub(super) use in_both_modes;
 
 /// A Bot API, a store, and a bot between them.
 pub(super) struct World {
@@ -35,7 +57,7 @@ pub(super) struct World {
 }
 
 pub(super) struct RunningBot {
-    url: String,
+    pub url: String,
     stop: CancellationToken,
     task: JoinHandle<Result<(), BotError>>,
 }
@@ -56,13 +78,22 @@ impl Answer {
 
 /// A bot that is about to poll.
 pub(super) async fn world() -> World {
-    world_with(quick()).await
+    world_in(Mode::Polling).await
+}
+
+/// A bot that polls, or whose webhook is set.
+pub(super) async fn world_in(mode: Mode) -> World {
+    world_of(mode, quick()).await
 }
 
 pub(super) async fn world_with(timing: Timing) -> World {
+    world_of(Mode::Polling, timing).await
+}
+
+pub(super) async fn world_of(mode: Mode, timing: Timing) -> World {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
-    let bot = start_with(&telegram, &store, timing).await;
+    let bot = start_of(mode, &telegram, &store, timing).await;
     World { telegram, store, bot }
 }
 
@@ -72,11 +103,7 @@ pub(super) async fn fakes() -> (FakeTelegram, FakeStore) {
 }
 
 pub(super) async fn start(telegram: &FakeTelegram, store: &FakeStore) -> RunningBot {
-    start_with(telegram, store, quick()).await
-}
-
-pub(super) async fn start_with(telegram: &FakeTelegram, store: &FakeStore, timing: Timing) -> RunningBot {
-    start_with_flags(telegram, store, timing, &[]).await
+    start_in(Mode::Polling, telegram, store).await
 }
 
 pub(super) async fn start_with_flags(
@@ -85,14 +112,35 @@ pub(super) async fn start_with_flags(
     timing: Timing,
     flags: &[&str],
 ) -> RunningBot {
+    start_wholly(Mode::Polling, telegram, store, timing, flags).await
+}
+
+pub(super) async fn start_in(mode: Mode, telegram: &FakeTelegram, store: &FakeStore) -> RunningBot {
+    start_of(mode, telegram, store, quick()).await
+}
+
+pub(super) async fn start_of(mode: Mode, telegram: &FakeTelegram, store: &FakeStore, timing: Timing) -> RunningBot {
+    start_wholly(mode, telegram, store, timing, &[]).await
+}
+
+async fn start_wholly(
+    mode: Mode,
+    telegram: &FakeTelegram,
+    store: &FakeStore,
+    timing: Timing,
+    flags: &[&str],
+) -> RunningBot {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let listen = address.to_string();
-    let settings = settings(&[&["--bot-listen", &listen, "--telegram-api-url", telegram.url()], flags].concat());
+    let (url, webhook_url) = (format!("http://{address}"), format!("http://{address}{WEBHOOK_PATH}"));
+    let mut arguments = [&["--telegram-api-url", telegram.url()], flags].concat();
+    if mode == Mode::Webhook {
+        arguments.extend(["--webhook-url", &webhook_url]);
+    }
     let stop = CancellationToken::new();
     let service_token = Secret::new(SERVICE_TOKEN.to_owned());
-    let bot = run_with(listener, store.channel(), service_token, settings, timing, stop.clone());
-    RunningBot { url: format!("http://{address}"), stop, task: tokio::spawn(bot) }
+    let bot = run_with(listener, store.channel(), service_token, settings(&arguments), timing, stop.clone());
+    RunningBot { url, stop, task: tokio::spawn(bot) }
 }
 
 fn settings(arguments: &[&str]) -> BotSettings {

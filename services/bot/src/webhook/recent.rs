@@ -1,0 +1,50 @@
+//! The updates that were handled lately, so that one that Telegram brings again, because our 200 got lost, is not answered twice.
+//!
+//! A comfort, not a promise: another replica does not know of them, nor does this process after a restart, and there an answer can come twice.
+
+use std::collections::{HashSet, VecDeque};
+
+/// So many are remembered. Telegram brings an update again within minutes.
+const REMEMBERED: usize = 10_000;
+
+/// The ids of the last updates that were handled.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    ids: HashSet<u32>,
+    oldest_first: VecDeque<u32>,
+}
+
+impl Recent {
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.ids.contains(&id)
+    }
+
+    pub(super) fn add(&mut self, id: u32) {
+        if self.ids.insert(id) {
+            self.oldest_first.push_back(id);
+        }
+        while self.oldest_first.len() > REMEMBERED {
+            if let Some(oldest) = self.oldest_first.pop_front() {
+                self.ids.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_are_remembered_and_the_others_are_not() {
+        let mut recent = Recent::default();
+        let count = u32::try_from(REMEMBERED).unwrap();
+        for id in 0..=count {
+            recent.add(id);
+            recent.add(id);
+        }
+        assert!(!recent.has(0));
+        assert!(recent.has(1) && recent.has(count));
+        assert_eq!(recent.ids.len(), REMEMBERED);
+    }
+}

@@ -1,0 +1,143 @@
+//! Serves the updates that come through the door, for one bot.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use mayfly_bootstrap::Secret;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    door::{Delivery, Door},
+    recent::Recent,
+    registration::Registration,
+    secret,
+};
+use crate::{
+    chats::{Chats, Served},
+    incoming::Incoming,
+    settings::Webhook,
+    status::{Mode, StatusBoard},
+    telegram::Telegram,
+    timing::Timing,
+};
+
+/// So many updates may be in hand. Requests are held for a while only, so these are more than there are connections.
+const IN_HAND: usize = 1_000;
+/// So many may stand between the door and the desk.
+const IN_THE_HALL: usize = 100;
+
+/// Receives for one bot.
+pub(crate) struct Reception {
+    chats: Chats,
+    timing: Timing,
+    board: StatusBoard,
+    /// Who waits for what is in hand: the request that brought it, and those that brought it again.
+    in_hand: HashMap<u32, Vec<oneshot::Sender<()>>>,
+    recent: Recent,
+}
+
+impl Reception {
+    pub(crate) fn new(chats: Chats, timing: Timing, board: StatusBoard) -> Self {
+        board.set_mode(Mode::Webhook);
+        Self { chats, timing, board, in_hand: HashMap::new(), recent: Recent::default() }
+    }
+
+    /// Receives until `leave` is cancelled, then finishes what is in hand. When `stop` is cancelled too the process is ending, and
+    /// there is less time for that. The webhook stays set.
+    pub(crate) async fn run(
+        mut self,
+        telegram: Telegram,
+        bot_token: &Secret,
+        webhook: &Webhook,
+        door: &Door,
+        leave: &CancellationToken,
+        stop: &CancellationToken,
+    ) {
+        let secret = secret::derive(bot_token);
+        let (deliveries, mut delivered) = mpsc::channel(IN_THE_HALL);
+        // Opened first: as soon as Telegram knows the way, it comes.
+        door.open(secret.clone(), deliveries);
+        let registration = Registration::new(telegram, webhook, secret, self.timing.clone(), self.board.clone());
+        tokio::select! {
+            () = leave.cancelled() => {}
+            () = registration.run() => {}
+            () = self.receive(&mut delivered) => {}
+        }
+        door.close();
+        drop(delivered);
+        self.drain(stop).await;
+    }
+
+    async fn receive(&mut self, delivered: &mut mpsc::Receiver<Delivery>) {
+        loop {
+            tokio::select! {
+                served = self.chats.next_served() => self.finish(served),
+                delivery = delivered.recv() => match delivery {
+                    Some(delivery) => self.take(delivery),
+                    // Nobody else opens the door meanwhile.
+                    None => return,
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, Delivery { update, handled }: Delivery) {
+        let id = update.id;
+        self.board.update_came();
+        if self.recent.has(id) {
+            tell(handled);
+            return;
+        }
+        let is_full = self.in_hand.len() >= IN_HAND;
+        match self.in_hand.entry(id) {
+            Entry::Occupied(mut known) => {
+                known.get_mut().retain(|waiting| !waiting.is_closed());
+                known.get_mut().push(handled);
+            }
+            // Not taken: the request is told to try again.
+            Entry::Vacant(_) if is_full => {}
+            Entry::Vacant(new) => {
+                new.insert(vec![handled]);
+                match Incoming::of(update) {
+                    Some(incoming) => self.chats.accept(incoming),
+                    None => {
+                        tracing::debug!("left an update alone");
+                        self.finish(Served::Handled(id));
+                    }
+                }
+                self.board.set_queued_updates(self.in_hand.len());
+            }
+        }
+    }
+
+    fn finish(&mut self, served: Served) {
+        match served {
+            Served::Handled(id) => {
+                self.recent.add(id);
+                self.in_hand.remove(&id).into_iter().flatten().for_each(tell);
+            }
+            // Who waits for these is told to try again, by dropping what would have told them otherwise.
+            Served::LeftForLater(ids) => ids.iter().for_each(|id| drop(self.in_hand.remove(id))),
+        }
+        self.board.set_queued_updates(self.in_hand.len());
+    }
+
+    async fn drain(mut self, stop: &CancellationToken) {
+        let limit = self.timing.drain_limit(stop);
+        tokio::pin!(limit);
+        while !self.chats.is_idle() {
+            tokio::select! {
+                served = self.chats.next_served() => self.finish(served),
+                () = &mut limit => {
+                    tracing::warn!("updates are left unfinished; Telegram will bring them again");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The request may have gone away, and with it who would hear.
+fn tell(handled: oneshot::Sender<()>) {
+    let _ = handled.send(());
+}

@@ -1,0 +1,39 @@
+//! The secret by which Telegram's requests are known, derived from the bot token, so that all replicas agree on it and nobody has to
+//! keep it.
+
+use std::fmt::Write as _;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use mayfly_bootstrap::Secret;
+use sha2::Sha256;
+
+/// The label separates this use of the bot token from others.
+const LABEL: &[u8] = b"mayfly bot webhook secret_token v1\0";
+
+/// 64 hexadecimal digits: within what Telegram takes, and always of the same length.
+pub(super) fn derive(bot_token: &Secret) -> Secret {
+    let mut mac = <Hmac<Sha256>>::new_from_slice(bot_token.expose().as_bytes())
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+    mac.update(LABEL);
+    let mut secret = String::with_capacity(64);
+    for byte in mac.finalize().into_bytes() {
+        write!(secret, "{byte:02x}").unwrap_or_else(|_| unreachable!("a string takes everything"));
+    }
+    Secret::new(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_replicas_derive_the_same_secret_and_other_bots_do_not() {
+        let secret = |token: &str| derive(&Secret::new(token.to_owned()));
+        // From Python: hmac.new(token, label, "sha256").hexdigest().
+        assert_eq!(
+            secret("1000000000:AAH").expose(),
+            "edf226b80d7fee6edaba2eb427a9353d1e0df614ee07ee49133a05d6ff9e18e4"
+        );
+        assert_ne!(secret("1000000000:AAH"), secret("1000000000:AAI"));
+    }
+}
