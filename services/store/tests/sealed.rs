@@ -175,6 +175,7 @@ on_each_database! {
                 let mut client = store.messages();
                 async move {
                     match client.view_message(request).await {
+                        Ok(_) if reader % 2 == 1 => Err(anyhow::anyhow!("who cannot open it has it")),
                         Ok(answer) => Ok(answer.into_inner().sealed() == Some(SEALED)),
                         Err(status) => match Situation::of(&status).reason {
                             ErrorReason::MessageViewed | ErrorReason::MessageSealed => Ok(false),

@@ -302,8 +302,8 @@ async fn erase(
     let mut losers = Vec::new();
     let mut taken = Vec::with_capacity(deleted.len());
     for (index, erasure) in erasures {
-        // Of all who asked for one message in this batch, the first gets it.
-        let row = deleted.iter().find_map(|row| Some((row, erasure.seal_of(row)?)));
+        // Of all in this batch for whom the message may be deleted, the first gets it.
+        let row = deleted.iter().find_map(|row| Some((row, erasure.seal_that_takes(row)?)));
         match row.filter(|(row, _)| !taken.contains(&row.id)) {
             None => losers.push((index, erasure)),
             Some((row, seal)) => {
@@ -369,7 +369,7 @@ impl Erasure {
     }
 
     /// That the token is right, and for a view that the passphrase is too and the reader can open the content. Who has the
-    /// token may burn without.
+    /// token may burn without. [`seal_that_takes`](Self::seal_that_takes) says the same of a row.
     fn fits(&self) -> SimpleExpr {
         let token_fits = messages::Column::Verifier.is_in(self.verifiers());
         match self.reason {
@@ -398,9 +398,21 @@ impl Erasure {
         self.seals.iter().any(|seal| seal.passphrase_verifier().is_some())
     }
 
-    fn seal_of(&self, row: &messages::Model) -> Option<&MessageSeal> {
-        let seal = self.seals.iter().find(|seal| seal.verifier().matches_column(&row.verifier));
-        seal.filter(|_| row.id == self.id.get())
+    /// The seal that opens `row`, if [`fits`](Self::fits) is true of it: a row that came back was deleted for *somebody* in the
+    /// batch, who need not be this one.
+    fn seal_that_takes(&self, row: &messages::Model) -> Option<&MessageSeal> {
+        let mut seals = self.seals.iter().filter(|_| row.id == self.id.get());
+        let seal = seals.find(|seal| seal.verifier().matches_column(&row.verifier))?;
+        let fits = match (&self.reason, &row.passphrase_verifier) {
+            (ErasureReason::Burn, _) => true,
+            (ErasureReason::View { .. }, passphrase) => {
+                let passphrase_fits = passphrase.as_ref().is_none_or(|column| {
+                    seal.passphrase_verifier().is_some_and(|verifier| verifier.matches_column(column))
+                });
+                passphrase_fits && !self.refuses(row.content_kind.into())
+            }
+        };
+        fits.then_some(seal)
     }
 
     /// What token and view id make of each key; none when the reader gave no view id.
@@ -666,3 +678,7 @@ async fn sweep(
         purged: purged.rows_affected,
     })
 }
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;
