@@ -54,6 +54,7 @@ api-test: need-cargo ## Ask a gateway for everything that its documentation says
 web-test: need-cargo web ## Run the tests of the web page, in a browser in front of the program
 	scripts/need-test-tools
 	cargo build --locked --package mayfly
+	cargo build --locked --package mayfly-testkit --example fake_telegram
 	cd web && npm test
 
 # How often each fault strikes; those that take seconds, a quarter of it.

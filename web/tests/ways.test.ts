@@ -4,10 +4,24 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { handedOn, openerOf, read, shown, write } from "./support/acts.ts";
 import { Stage } from "./support/stage.ts";
+import { Telegram } from "./support/telegram.ts";
+
+const BOT_TOKEN = "1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
+const CHAT = 7;
 
 let stage: Stage;
-before(async () => void (stage = await Stage.set()));
-after(() => stage?.clear());
+let telegram: Telegram;
+before(async () => {
+    telegram = await Telegram.start(BOT_TOKEN);
+    stage = await Stage.set("--telegram-api-url", telegram.url);
+    const config = ["--session-name", "bot", "--api-id", "1", "--api-hash", "b1", "--bot-token", BOT_TOKEN];
+    const said = await stage.system.run("config", "add", ...config, "--data-dir", stage.system.dataDir);
+    assert.equal(said.code, 0, said.err);
+});
+after(async () => {
+    await stage?.clear();
+    await telegram?.stop();
+});
 
 const TEXT = "over all the ways: ü 한 😀\n";
 
@@ -44,6 +58,11 @@ test("a message from the page that is readable everywhere is read over REST", as
     assert.deepEqual([answer.status, await answer.json()], [200, { text: TEXT }]);
 });
 
+test("a message from the page that is readable everywhere is read in Telegram", async () => {
+    // Telegram itself takes blanks off the ends of what a bot sends.
+    assert.equal(await telegram.say(CHAT, await writePair(TEXT, true)), TEXT.trim());
+});
+
 test("a message that was encrypted in a browser stays unread everywhere else", async () => {
     const pair = await writePair(TEXT, false);
     const { id, access_token } = openerOf(pair);
@@ -53,6 +72,7 @@ test("a message that was encrypted in a browser stays unread everywhere else", a
     const answer = await stage.system.rest("view_message", { id, access_token });
     assert.ok(answer.status >= 400 && answer.status < 500, `${answer.status}`);
     assert.match(await answer.text(), /browser/);
+    assert.match(await telegram.say(CHAT, pair), /browser/);
     const lookup = await stage.messages.lookupMessage({ id: BigInt(id), accessToken: access_token });
     assert.deepEqual([lookup.state, lookup.isSealed], [1, true]);
 });
@@ -67,4 +87,9 @@ test("a message from REST is read on the page", async () => {
     const answer = await stage.system.rest("create_message", { text: TEXT });
     const { id, access_token } = (await answer.json()) as { id: number; access_token: string };
     assert.equal(await readOnThePage(`/m/${id}#${access_token}`), TEXT);
+});
+
+test("a message from Telegram is read on the page", async () => {
+    const { id, access_token } = openerOf(await telegram.say(CHAT, `new:${TEXT.trim()}`));
+    assert.equal(await readOnThePage(`/m/${id}#${access_token}`), TEXT.trim());
 });

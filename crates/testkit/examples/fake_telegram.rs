@@ -1,0 +1,33 @@
+//! The fake Bot API as a process of its own, for tests that are not written in Rust.
+//!
+//! Called with the token of a bot, it writes the address of the Bot API on a line. From then on it reads lines like
+//! `{"chat_id": 7, "text": "new:hello"}`, which a person says to the bot, and writes the reply to each as a line like
+//! `{"chat_id": 7, "text": "1:2a…"}`. It ends with its input.
+
+use anyhow::Context as _;
+use mayfly_testkit::FakeTelegram;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines, Stdin};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let token = std::env::args().nth(1).context("call it with the token of a bot")?;
+    let telegram = FakeTelegram::start(&token).await?;
+    write_line(telegram.url()).await?;
+    let mut lines: Lines<BufReader<Stdin>> = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        let said: Value = serde_json::from_str(&line)?;
+        let chat_id = said["chat_id"].as_i64().context("a chat_id is missing")?;
+        telegram.user_says(chat_id, said["text"].as_str().context("a text is missing")?);
+        let reply = telegram.next_reply(chat_id).await?;
+        write_line(&json!({"chat_id": reply.chat_id, "text": reply.text}).to_string()).await?;
+    }
+    Ok(())
+}
+
+async fn write_line(line: &str) -> std::io::Result<()> {
+    let mut output = tokio::io::stdout();
+    output.write_all(line.as_bytes()).await?;
+    output.write_all(b"\n").await?;
+    output.flush().await
+}
