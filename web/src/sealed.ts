@@ -19,8 +19,8 @@ const LENGTH_BYTES = 4;
 
 /** What a sealed text is longer than its padded text. */
 const OVERHEAD = 1 + NONCE_BYTES + TAG_BYTES;
-/** By how much the store lets sealed content exceed its limit for texts. */
-const ALLOWANCE = 256;
+/** By how many bytes the store lets sealed content exceed its limit for texts. */
+export const ALLOWANCE = 256;
 /** The smallest size class: no password and no key tells its length. */
 const MIN_CLASS = 256;
 

@@ -22,7 +22,8 @@ export type Failure =
     | { kind: "passphrase-locked"; until: Date }
     /** The content is sealed, and the caller did not say that it opens such content. */
     | { kind: "sealed" }
-    | { kind: "too-long"; maxBytes: number }
+    /** What is stored in this field is longer than the store takes. */
+    | { kind: "too-long"; field: string; maxBytes: number }
     /** A field of the request is not as the store wants it. */
     | { kind: "field"; field: string }
     /** Who calls is not known, or may not do this. */
@@ -41,7 +42,11 @@ type Details = { metadata: Record<string, string>; delay: number; field: string 
 const FAILURES: Record<ErrorReason, (details: Details) => Failure> = {
     [ErrorReason.UNSPECIFIED]: () => ({ kind: "failed" }),
     [ErrorReason.FIELD_INVALID]: ({ field }) => ({ kind: "field", field }),
-    [ErrorReason.TEXT_TOO_LONG]: ({ metadata }) => ({ kind: "too-long", maxBytes: Number(metadata["max_bytes"]) }),
+    [ErrorReason.TEXT_TOO_LONG]: ({ field, metadata }) => ({
+        kind: "too-long",
+        field,
+        maxBytes: Number(metadata["max_bytes"]),
+    }),
     [ErrorReason.ACCESS_TOKEN_INVALID]: () => ({ kind: "mistyped" }),
     [ErrorReason.MESSAGE_NOT_FOUND]: () => ({ kind: "unknown" }),
     [ErrorReason.MESSAGE_VIEWED]: (details) => gone("viewed", details),

@@ -3,7 +3,7 @@
 import { createMessage, type Draft, type Opener } from "../api/messages.ts";
 import { failureOf } from "../api/failure.ts";
 import { linkTo } from "../link.ts";
-import { canSeal, keyToText, newKey, seal, type Key } from "../sealed.ts";
+import { ALLOWANCE, canSeal, keyToText, newKey, seal, type Key } from "../sealed.ts";
 import { randomUuid } from "../uuid.ts";
 
 /** The longest text that a store takes unless it was told otherwise, in bytes. A store that takes less says so when asked. */
@@ -67,9 +67,10 @@ export class Creating {
             await this.#store();
         } catch (error) {
             const failure = failureOf(error);
-            if (failure.kind === "too-long" && failure.maxBytes < this.limit) {
+            const limit = failure.kind === "too-long" ? textLimit(failure.field, failure.maxBytes) : this.limit;
+            if (limit < this.limit) {
                 // This store takes less than usual. What was refused may have been the padding: then it fits now.
-                this.limit = failure.maxBytes;
+                this.limit = limit;
                 this.step = "writing";
                 return this.submit();
             }
@@ -134,6 +135,11 @@ export class Creating {
         this.text = "";
         this.passphrase = "";
     }
+}
+
+/** The limit for texts that follows from what a store said of a field. */
+function textLimit(field: string, maxBytes: number): number {
+    return field === "sealed" ? maxBytes - ALLOWANCE : maxBytes;
 }
 
 function utf8Length(text: string): number {

@@ -27,7 +27,8 @@ async function created(stage: Stage, visitor: Visitor, isPlain = false): Promise
 
 /** Lets a call fail as gRPC-Web does, with a reason of the contract. */
 async function failing(visitor: Visitor, call: string, reason: string): Promise<void> {
-    // google.rpc.Status { details: [google.rpc.ErrorInfo { reason, domain: "mayfly" }] }, written out.
+    // google.rpc.Status { code: INTERNAL, details: [google.rpc.ErrorInfo { reason, domain: "mayfly" }] }, written out.
+    const code = Buffer.of(1 << 3, 13);
     const field = (number: number, content: Buffer) =>
         Buffer.concat([Buffer.of((number << 3) | 2, content.length), content]);
     const info = Buffer.concat([field(1, Buffer.from(reason)), field(2, Buffer.from("mayfly"))]);
@@ -35,7 +36,7 @@ async function failing(visitor: Visitor, call: string, reason: string): Promise<
     const headers = {
         "content-type": "application/grpc-web+proto",
         "grpc-status": "13",
-        "grpc-status-details-bin": field(3, any).toString("base64"),
+        "grpc-status-details-bin": Buffer.concat([code, field(3, any)]).toString("base64"),
     };
     await visitor.context.route(`**/mayfly.message.v1.MessageService/${call}`, (route) =>
         route.fulfill({ status: 200, headers }),

@@ -55,9 +55,12 @@ export class Stage {
     }
 
     /** Somebody with a browser of their own. */
-    visitor(options: BrowserContextOptions & { origin?: string } = {}): Promise<Visitor> {
+    async visitor(options: BrowserContextOptions & { origin?: string } = {}): Promise<Visitor> {
         const { origin = this.url, ...rest } = options;
-        return Visitor.arrive(this.browser, origin, rest);
+        const visitor = await Visitor.arrive(this.browser, origin, rest);
+        // Chromium says of a page without HTTPS that this protection does not work there.
+        if (origin === this.insecureUrl) visitor.expect(/Cross-Origin-Opener-Policy header has been ignored/);
+        return visitor;
     }
 
     /** A text that the store has sealed. */
