@@ -50,7 +50,7 @@ async function readOnThePage(path: string): Promise<string | null> {
 
 test("a message from the page that is readable everywhere is read from a terminal", async () => {
     const said = await stage.system.run("view", await writePair(TEXT, true));
-    assert.deepEqual([said.code, said.out], [0, `${TEXT}\n`]);
+    assert.deepEqual([said.code, said.out], [0, TEXT]);
 });
 
 test("a message from the page that is readable everywhere is read over REST", async () => {
