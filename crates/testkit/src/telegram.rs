@@ -232,7 +232,7 @@ impl FakeTelegram {
     ///
     /// When it was not within 30 seconds.
     pub async fn called(&self, method: &str, times: usize) -> anyhow::Result<()> {
-        self.wait("a call", |account| account.calls_of(method).len() >= times).await
+        self.wait("a call", |account| account.count_calls_of(method) >= times).await
     }
 
     /// Lets the next `times` calls of `method` fail. Faults of one method queue up.

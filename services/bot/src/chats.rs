@@ -18,8 +18,10 @@ use tokio::{
 
 use crate::{
     delivery,
+    flood::{Flood, Verdict},
     handlers::{self, Stopping, Tools},
     incoming::Incoming,
+    rate::Rate,
     status::StatusBoard,
     telegram::Telegram,
 };
@@ -28,11 +30,27 @@ use crate::{
 pub(crate) struct Chats {
     desk: Arc<Desk>,
     /// What waits in each chat that is being served, possibly nothing.
-    waiting: HashMap<ChatId, VecDeque<Incoming>>,
+    waiting: HashMap<ChatId, VecDeque<Work>>,
     /// Each answers whether the update is handled.
     running: JoinSet<bool>,
     /// Which update each of these is about.
     in_service: HashMap<task::Id, (ChatId, u32)>,
+    flood: Flood,
+}
+
+/// What is to be done about something that came in.
+enum Work {
+    Answer(Incoming),
+    /// Say that its sender writes too fast.
+    SlowDown(Incoming),
+}
+
+impl Work {
+    fn incoming(&self) -> &Incoming {
+        match self {
+            Self::Answer(incoming) | Self::SlowDown(incoming) => incoming,
+        }
+    }
 }
 
 /// What serving a message needs. Shared by all tasks.
@@ -52,8 +70,14 @@ pub(crate) enum Served {
 }
 
 impl Chats {
-    pub(crate) fn new(desk: Desk) -> Self {
-        Self { desk: Arc::new(desk), waiting: HashMap::new(), running: JoinSet::new(), in_service: HashMap::new() }
+    pub(crate) fn new(desk: Desk, rate: Rate) -> Self {
+        Self {
+            desk: Arc::new(desk),
+            waiting: HashMap::new(),
+            running: JoinSet::new(),
+            in_service: HashMap::new(),
+            flood: Flood::new(rate),
+        }
     }
 
     /// Whether everything was served.
@@ -61,15 +85,26 @@ impl Chats {
         self.running.is_empty()
     }
 
-    /// Takes a message, to be served after those that came before it in its chat.
-    pub(crate) fn accept(&mut self, incoming: Incoming) {
-        match self.waiting.get_mut(&incoming.chat) {
-            Some(queue) => queue.push_back(incoming),
+    /// Takes a message, to be served after those that came before it in its chat. Answers what became of it, if that is
+    /// clear at once.
+    pub(crate) fn accept(&mut self, incoming: Incoming) -> Option<Served> {
+        let chat = incoming.chat;
+        let work = match self.flood.judge(chat, Instant::now()) {
+            Verdict::Serve => Work::Answer(incoming),
+            Verdict::SlowDown => {
+                self.desk.board.note_error("a chat writes faster than it may");
+                Work::SlowDown(incoming)
+            }
+            Verdict::Ignore => return Some(Served::Handled(incoming.update_id)),
+        };
+        match self.waiting.get_mut(&chat) {
+            Some(queue) => queue.push_back(work),
             None => {
-                self.waiting.insert(incoming.chat, VecDeque::new());
-                self.begin(incoming);
+                self.waiting.insert(chat, VecDeque::new());
+                self.begin(work);
             }
         }
+        None
     }
 
     /// Waits until something became of an update. Never ends while nothing is running. Safe to drop and call again.
@@ -93,7 +128,7 @@ impl Chats {
     fn end(&mut self, chat: ChatId, update_id: u32, is_handled: bool) -> Served {
         if !is_handled {
             let behind = self.waiting.remove(&chat).unwrap_or_default();
-            let ids = std::iter::once(update_id).chain(behind.iter().map(|incoming| incoming.update_id));
+            let ids = std::iter::once(update_id).chain(behind.iter().map(|work| work.incoming().update_id));
             return Served::LeftForLater(ids.collect());
         }
         match self.waiting.get_mut(&chat).and_then(VecDeque::pop_front) {
@@ -103,24 +138,25 @@ impl Chats {
         Served::Handled(update_id)
     }
 
-    fn begin(&mut self, incoming: Incoming) {
-        let served = (incoming.chat, incoming.update_id);
-        let task = self.running.spawn(serve(Arc::clone(&self.desk), incoming));
+    fn begin(&mut self, work: Work) {
+        let served = (work.incoming().chat, work.incoming().update_id);
+        let task = self.running.spawn(serve(Arc::clone(&self.desk), work));
         self.in_service.insert(task.id(), served);
     }
 }
 
 /// Handles one message and logs how it went, in one line that says nothing about who wrote what.
-async fn serve(desk: Arc<Desk>, incoming: Incoming) -> bool {
+async fn serve(desk: Arc<Desk>, work: Work) -> bool {
     let started = Instant::now();
+    let incoming = work.incoming();
     let intent = handlers::intent_name(&incoming.content);
     // The state behind the handlers is the store's and Telegram's; a handler leaves nothing half-done in this process.
-    let (outcome, is_handled) = match AssertUnwindSafe(answer(&desk, &incoming)).catch_unwind().await {
+    let (outcome, is_handled) = match AssertUnwindSafe(answer(&desk, &work)).catch_unwind().await {
         Ok(Ok(outcome)) => (outcome, true),
         Ok(Err(Stopping)) => ("left for later", false),
         Err(_) => {
             desk.board.update_failed("a handler panicked");
-            let told = delivery::apologize(&desk, &incoming).await;
+            let told = delivery::apologize(&desk, incoming).await;
             (if told.is_ok() { "panicked" } else { "panicked, not told" }, true)
         }
     };
@@ -128,7 +164,10 @@ async fn serve(desk: Arc<Desk>, incoming: Incoming) -> bool {
     is_handled
 }
 
-async fn answer(desk: &Desk, incoming: &Incoming) -> Result<&'static str, Stopping> {
-    let answer = handlers::handle(&desk.tools, incoming).await?;
-    delivery::deliver(desk, incoming, answer).await
+async fn answer(desk: &Desk, work: &Work) -> Result<&'static str, Stopping> {
+    let answer = match work {
+        Work::Answer(incoming) => handlers::handle(&desk.tools, incoming).await?,
+        Work::SlowDown(incoming) => handlers::slow_down(incoming),
+    };
+    delivery::deliver(desk, work.incoming(), answer).await
 }

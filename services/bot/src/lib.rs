@@ -35,6 +35,7 @@ mod delivery;
 mod store;
 mod telegram;
 
+mod flood;
 mod pacing;
 mod rate;
 mod timing;
@@ -57,8 +58,15 @@ use tokio_util::sync::CancellationToken;
 pub use settings::BotSettings;
 
 use crate::{
-    config_watch::ConfigWatch, rate::Rate, session::Sessions, simulator::Simulator, status::StatusBoard, store::Outage,
-    telegram::TelegramApi, timing::Timing, webhook::Door,
+    config_watch::ConfigWatch,
+    rate::Rate,
+    session::Sessions,
+    simulator::Simulator,
+    status::StatusBoard,
+    store::Outage,
+    telegram::TelegramApi,
+    timing::{FLOOD_BURST, Timing},
+    webhook::Door,
 };
 
 /// Why the bot cannot run. A store or a Telegram that is away, or a token that Telegram refuses, is not among these:
@@ -95,6 +103,7 @@ pub async fn run(
 ) -> Result<(), BotError> {
     let timing = Timing {
         store_patience: settings.retry_for,
+        flood_rate: Rate::per_minute(settings.chat_messages_per_minute, FLOOD_BURST),
         overall_rate: Rate::per_second(settings.messages_per_second),
         ..Timing::default()
     };

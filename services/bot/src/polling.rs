@@ -120,7 +120,7 @@ impl Polling {
             is_any_new = true;
             self.board.update_came();
             match Incoming::of(update) {
-                Some(incoming) => self.chats.accept(incoming),
+                Some(incoming) => self.chats.accept(incoming).into_iter().for_each(|served| self.finish(served)),
                 None => {
                     tracing::debug!("left an update alone");
                     self.finish(Served::Handled(id));

@@ -22,6 +22,11 @@ impl Rate {
     pub(crate) fn per_second(count: u32) -> Self {
         Self { burst: 1, interval: Duration::from_secs(1) / count.max(1) }
     }
+
+    /// So many a minute, `burst` of them at once if they like.
+    pub(crate) fn per_minute(count: u32, burst: u32) -> Self {
+        Self { burst, interval: Duration::from_secs(60) / count.max(1) }
+    }
 }
 
 /// How much of a rate is used up.
@@ -42,6 +47,11 @@ impl Meter {
         self.fresh_at = Some(at + self.used(at) + rate.interval);
     }
 
+    /// Whether nothing is used up.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.used(now).is_zero()
+    }
+
     fn used(&self, now: Instant) -> Duration {
         self.fresh_at.map_or(Duration::ZERO, |fresh_at| fresh_at.saturating_duration_since(now))
     }
@@ -59,7 +69,7 @@ impl ChatMeters {
     /// The meter of this chat.
     pub(crate) fn of(&mut self, chat: ChatId, now: Instant) -> &mut Meter {
         if self.meters.len() >= self.limit.max(METERS_KEPT) {
-            self.meters.retain(|_, meter| meter.used(now) > Duration::ZERO);
+            self.meters.retain(|_, meter| !meter.is_fresh(now));
             self.limit = self.meters.len() * 2;
         }
         self.meters.entry(chat).or_default()

@@ -10,6 +10,9 @@ pub(crate) const WENT_WRONG: &str = "Something went wrong on our side. Please tr
 /// Answers photos, stickers and the like.
 pub(crate) const ONLY_TEXT: &str = "I can only keep text. Send /help to see how.";
 
+/// Answers what was written too fast, once.
+pub(crate) const TOO_FAST: &str = "You write faster than I can answer. I did not read this message, nor will I read more until you pause for a minute.";
+
 const MISTYPED: &str = "This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender.";
 const VIEW_HELP: &str = "id:token – shows the text, once, and erases it";
 

@@ -77,7 +77,8 @@ impl Sessions {
             telegram: telegram.clone(),
             board: self.board.clone(),
         };
-        let (chats, timing, board) = (Chats::new(desk), self.timing.clone(), self.board.clone());
+        let (chats, timing, board) =
+            (Chats::new(desk, self.timing.flood_rate), self.timing.clone(), self.board.clone());
         match &self.webhook {
             None => Polling::new(telegram, chats, timing, board).run(leave, &self.stop).await,
             Some((webhook, door)) => {

@@ -28,6 +28,10 @@ pub struct BotSettings {
     /// Adds a chat with the bot to its page, for people on this machine, without Telegram.
     #[arg(long, env = "MAYFLY_SIMULATOR")]
     pub simulator: bool,
+    /// How many messages a chat may write to the bot in a minute, 10 of them at once. What is more is not read, and the chat
+    /// is told so once.
+    #[arg(long, env = "MAYFLY_CHAT_MESSAGES_PER_MINUTE", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub chat_messages_per_minute: u32,
     /// Where Telegram is to bring updates: an address of https that leads to the bot's listener, through a proxy that
     /// speaks TLS. Unset: the bot asks Telegram for them.
     #[arg(long, env = "MAYFLY_WEBHOOK_URL", value_name = "URL", value_parser = parse_webhook_url)]
@@ -109,10 +113,18 @@ mod tests {
     fn the_defaults_are_the_documented_ones() {
         let settings = Cli::parse_from(["bot"]).bot;
         assert!(settings.webhook().is_none());
-        let BotSettings { bot_listen, telegram_api_url, retry_for, messages_per_second, simulator, .. } = settings;
+        let BotSettings {
+            bot_listen,
+            telegram_api_url,
+            retry_for,
+            messages_per_second,
+            chat_messages_per_minute,
+            simulator,
+            ..
+        } = settings;
         assert_eq!(bot_listen, "127.0.0.1:5555".parse().unwrap());
         assert_eq!(telegram_api_url.as_str(), "https://api.telegram.org/");
-        assert_eq!((retry_for, messages_per_second), (Duration::from_secs(600), 30));
+        assert_eq!((retry_for, messages_per_second, chat_messages_per_minute), (Duration::from_secs(600), 30, 30));
         assert!(!simulator);
     }
 

@@ -3,6 +3,7 @@
 //! `harness.rs` starts and ends bots, `fake_store.rs` is the store; each of the others tests one side of the bot.
 
 mod fake_store;
+mod flood;
 mod harness;
 
 mod chat;

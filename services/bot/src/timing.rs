@@ -7,6 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::rate::Rate;
 
+/// So much may a chat write at once.
+pub(crate) const FLOOD_BURST: u32 = 10;
+
 /// The bot's patience.
 #[derive(Clone, Debug)]
 pub(crate) struct Timing {
@@ -20,6 +23,8 @@ pub(crate) struct Timing {
     pub refused_pause: Duration,
     /// Between tries while another program polls with the same token, or a webhook keeps coming back.
     pub conflict_pause: Duration,
+    /// How fast a chat may write to the bot. Slower than the bot may answer it, so that little of one chat is ever in hand.
+    pub flood_rate: Rate,
     /// How often the bot writes to one chat.
     pub chat_rate: Rate,
     /// How often the bot writes to all chats together.
@@ -56,6 +61,7 @@ impl Default for Timing {
             telegram_pauses: Pauses { first: Duration::from_millis(500), longest: Duration::from_secs(30) },
             refused_pause: Duration::from_secs(60),
             conflict_pause: Duration::from_secs(10),
+            flood_rate: Rate::per_minute(30, FLOOD_BURST),
             chat_rate: Rate { burst: 3, interval: Duration::from_secs(1) },
             overall_rate: Rate::per_second(30),
             webhook_check: Duration::from_secs(60),

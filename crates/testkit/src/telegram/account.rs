@@ -147,6 +147,10 @@ impl Account {
         calls.map(|(_, params)| params.clone()).collect()
     }
 
+    pub(super) fn count_calls_of(&self, method: &str) -> usize {
+        self.calls.iter().filter(|(called, _)| called.eq_ignore_ascii_case(method)).count()
+    }
+
     fn take_message_id(&mut self) -> i64 {
         let id = self.next_message_id;
         self.next_message_id += 1;

@@ -8,7 +8,7 @@ mod view;
 use mayfly_bootstrap::Secret;
 
 use crate::{
-    answer::Answer,
+    answer::{Answer, Notice},
     incoming::{Content, Incoming},
     intent::Intent,
     replies::{self, Asked},
@@ -49,6 +49,17 @@ pub(crate) async fn handle(tools: &Tools, incoming: &Incoming) -> Result<Answer,
         Intent::View { id, access_token } => view::handle(tools, incoming.chat, id, access_token).await,
         Intent::Mistyped => Ok(Answer::saying(replies::mistyped(), "explained")),
         Intent::Help | Intent::Unknown => Ok(help::handle()),
+    }
+}
+
+/// Answers something that came too fast to be served. The press of a button is told in a notice, as any other.
+pub(crate) fn slow_down(incoming: &Incoming) -> Answer {
+    let sentence = replies::TOO_FAST.to_owned();
+    match incoming.content {
+        Content::Press(_) => {
+            Answer { notice: Some(Notice { text: sentence, stays_until_closed: true }), ..Answer::new("too fast") }
+        }
+        Content::Text { .. } | Content::NotText => Answer::saying(sentence, "too fast"),
     }
 }
 

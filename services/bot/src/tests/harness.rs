@@ -157,6 +157,7 @@ pub(super) fn quick() -> Timing {
     let pauses = Pauses { first: Duration::from_millis(5), longest: Duration::from_millis(100) };
     Timing {
         known_pause: Duration::from_millis(20),
+        flood_rate: Rate { burst: 1_000, interval: Duration::from_millis(1) },
         chat_rate: Rate::per_second(10_000),
         overall_rate: Rate::per_second(10_000),
         telegram_pauses: pauses,

@@ -99,7 +99,7 @@ impl Reception {
             Entry::Vacant(new) => {
                 new.insert(vec![handled]);
                 match Incoming::of(update) {
-                    Some(incoming) => self.chats.accept(incoming),
+                    Some(incoming) => self.chats.accept(incoming).into_iter().for_each(|served| self.finish(served)),
                     None => {
                         tracing::debug!("left an update alone");
                         self.finish(Served::Handled(id));

@@ -22,9 +22,9 @@ async fn ask(telegram: &FakeTelegram, chat: i64, text: &str) -> String {
     telegram.next_reply(chat).await.unwrap().text
 }
 
-async fn chat(layout: Layout) {
+async fn chat(layout: Layout, by_webhook: bool) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let options = Options { telegram: Some(telegram.url()), ..Options::default() };
+    let options = Options { telegram: Some(telegram.url()), by_webhook, ..Options::default() };
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(layout, &database, options).await;
     // The bot runs already, and takes its config up when there is one.
@@ -65,10 +65,16 @@ async fn chat(layout: Layout) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_with_the_bot_in_one_process() {
-    chat(Layout::One).await;
+    chat(Layout::One, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_with_the_bot_in_a_process_of_its_own() {
-    chat(Layout::Three).await;
+    chat(Layout::Three, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_with_a_bot_that_has_a_webhook() {
+    chat(Layout::One, true).await;
+    chat(Layout::Three, true).await;
 }

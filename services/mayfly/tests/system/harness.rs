@@ -167,6 +167,10 @@ pub(crate) struct Options<'test> {
     pub(crate) more: &'test [&'test str],
     /// Environment variables for the process that is the store.
     pub(crate) store_environment: &'test [(&'test str, &'test str)],
+    /// Environment variables for the bot, if it is a process of its own.
+    pub(crate) bot_environment: &'test [(&'test str, &'test str)],
+    /// Whether the Bot API brings updates to the bot.
+    pub(crate) by_webhook: bool,
     /// What the store connects to instead of its database itself.
     pub(crate) database_url: Option<&'test str>,
 }
@@ -208,6 +212,8 @@ impl System {
         let bot = ["--bot-listen", &self.bot_port, "--telegram-api-url"];
         let store_url = ["--store-url", &self.store_url];
         let (telegram, more) = ([options.telegram.unwrap_or("http://127.0.0.1:9")], options.more);
+        let webhook_url = format!("{}/telegram", self.bot_url);
+        let webhook = if options.by_webhook { vec!["--webhook-url", &webhook_url] } else { Vec::new() };
         let start_in = |environment: &[(&str, &str)], parts: &[&[&str]]| {
             let arguments = parts.concat().into_iter().map(str::to_owned).collect();
             let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -216,7 +222,7 @@ impl System {
         let start = |parts: &[&[&str]]| start_in(&[], parts);
         self.processes = match layout {
             Layout::One => {
-                let parts: &[&[&str]] = &[&["up"], &database, &store, &gateway, &bot, &telegram, more];
+                let parts: &[&[&str]] = &[&["up"], &database, &store, &gateway, &bot, &telegram, &webhook, more];
                 vec![start_in(options.store_environment, parts)]
             }
             Layout::Three => {
@@ -225,7 +231,8 @@ impl System {
                 let token = self.data.join("service.token");
                 until("the store made its tokens", async || token.exists()).await;
                 let gateway = start(&[&["gateway"], &gateway, &store_url, more]);
-                let bot = start(&[&["bot", "--data-dir", &data], &bot, &telegram, &store_url, more]);
+                let bot: &[&[&str]] = &[&["bot", "--data-dir", &data], &bot, &telegram, &store_url, &webhook, more];
+                let bot = start_in(options.bot_environment, bot);
                 vec![store, gateway, bot]
             }
         };

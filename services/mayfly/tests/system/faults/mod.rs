@@ -5,6 +5,7 @@
 
 mod clients;
 mod clocks;
+mod conversations;
 mod crashes;
 mod databases;
 mod disks;

@@ -1,0 +1,47 @@
+//! Chats that write too fast.
+
+use std::time::Duration;
+
+use super::harness::{ANN, BOB, BOT_TOKEN, Mode, World, fakes, in_both_modes, quick, start_of};
+use crate::{rate::Rate, replies, timing::Timing};
+
+in_both_modes! {
+    a_chat_that_floods_is_told_once_and_the_rest_is_not_served,
+    a_chat_that_floods_does_not_slow_another,
+}
+
+/// A chat may write three messages, and then no more for as long as a test lasts.
+async fn world(mode: Mode) -> World {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    let flood_rate = Rate { burst: 3, interval: Duration::from_secs(600) };
+    let bot = start_of(mode, &telegram, &store, Timing { flood_rate, ..quick() }).await;
+    World { telegram, store, bot }
+}
+
+async fn a_chat_that_floods_is_told_once_and_the_rest_is_not_served(mode: Mode) {
+    let world = world(mode).await;
+    for number in 1..=20 {
+        world.telegram.user_says(ANN, &format!("new:{number}"));
+    }
+    for number in 1..=3 {
+        assert_eq!(world.reply(ANN).await, format!("{number}:{number:064x}"));
+    }
+    assert_eq!(world.reply(ANN).await, replies::TOO_FAST);
+    world.telegram.all_confirmed().await.unwrap();
+    assert_eq!(world.telegram.replies(ANN).len(), 4);
+    assert_eq!(world.store.messages(), 3);
+    let errors = world.bot.status().await["errors"].to_string();
+    assert!(errors.contains("a chat writes faster than it may"), "{errors}");
+}
+
+async fn a_chat_that_floods_does_not_slow_another(mode: Mode) {
+    let world = world(mode).await;
+    for _ in 0..500 {
+        world.telegram.user_says(ANN, "new:flood");
+    }
+    world.ask(BOB, "new:hello").await;
+    world.telegram.all_confirmed().await.unwrap();
+    assert_eq!(world.telegram.replies(ANN).len(), 4);
+    assert_eq!(world.store.messages(), 4);
+}
