@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out_dir.join("mayfly.fds"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
-        // `StoreChannel` is the transport; a `connect` that takes an address would go around it.
+        // `ServiceChannel` is the transport; a `connect` that takes an address would go around it.
         .build_transport(false)
         .skip_debug(SECRET_MESSAGES)
         .compile_fds(descriptors)?;

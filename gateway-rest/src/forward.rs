@@ -1,4 +1,4 @@
-//! gRPC and gRPC-Web, forwarded to the store as they are, on the same port as everything else.
+//! gRPC and gRPC-Web, forwarded to the store and to the bot as they are, on the same port as everything else.
 //!
 //! tonic-web answers 400 to every HTTP/1 request that is not gRPC-Web, so it stands on these routes only.
 
@@ -8,10 +8,12 @@ use axum::{
     Router,
     http::{HeaderName, Request, Response, header},
 };
-use mayfly_contracts::{Situation, StoreChannel, error::ErrorReason};
+use mayfly_contracts::{ServiceChannel, Situation, error::ErrorReason};
 use tonic::{Code, body::Body};
 use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, Service, ServiceExt as _};
+
+use crate::Upstreams;
 
 /// For everybody, as the store serves them.
 const OPEN: [&str; 4] = [
@@ -22,6 +24,8 @@ const OPEN: [&str; 4] = [
 ];
 /// For callers who show a token; the store says whether it is a good one.
 const WITH_TOKEN: [&str; 1] = ["mayfly.config.v1.ConfigService"];
+/// The bot's, for callers who show a token; the bot has the store say whether it is a good one.
+const OF_THE_BOT: [&str; 1] = ["mayfly.bot.v1.BotService"];
 
 /// What concerns the connection of the caller, not the one to the store.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -33,11 +37,31 @@ const HOP_BY_HOP: [HeaderName; 6] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-pub(crate) fn routes(store: &StoreChannel) -> Router {
+/// Who answers, and what callers are told when nobody does.
+#[derive(Clone)]
+struct Upstream {
+    channel: ServiceChannel,
+    reason: ErrorReason,
+    unreachable: &'static str,
+}
+
+pub(crate) fn routes(Upstreams { store, bot }: &Upstreams) -> Router {
+    let store = Upstream {
+        channel: store.clone(),
+        reason: ErrorReason::StoreUnavailable,
+        unreachable: "the store cannot be reached, try later",
+    };
+    let bot = Upstream {
+        channel: bot.clone(),
+        reason: ErrorReason::BotUnavailable,
+        unreachable: "the bot cannot be reached, try later",
+    };
     let mut router = Router::new();
-    for (services, needs_token) in [(OPEN.as_slice(), false), (WITH_TOKEN.as_slice(), true)] {
+    for (services, upstream, needs_token) in
+        [(OPEN.as_slice(), &store, false), (&WITH_TOKEN, &store, true), (&OF_THE_BOT, &bot, true)]
+    {
         // Inside gRPC-Web, so that its callers can read refusals too.
-        let forwarding = GrpcWebLayer::new().layer(forward(store.clone(), needs_token));
+        let forwarding = GrpcWebLayer::new().layer(forward(upstream.clone(), needs_token));
         for service in services {
             router = router.route_service(&format!("/{service}/{{rpc}}"), forwarding.clone());
         }
@@ -46,12 +70,12 @@ pub(crate) fn routes(store: &StoreChannel) -> Router {
 }
 
 fn forward(
-    store: StoreChannel,
+    upstream: Upstream,
     needs_token: bool,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
     tower::service_fn(move |mut request: Request<Body>| {
-        let store = store.clone();
+        let Upstream { channel, reason, unreachable } = upstream.clone();
         async move {
             if needs_token && !request.headers().contains_key(header::AUTHORIZATION) {
                 return Ok(refuse(ErrorReason::CredentialsInvalid, Code::Unauthenticated, "a bearer token is needed"));
@@ -59,9 +83,9 @@ fn forward(
             for name in HOP_BY_HOP {
                 request.headers_mut().remove(name);
             }
-            Ok(store.oneshot(request).await.unwrap_or_else(|error| {
-                tracing::warn!(error = %mayfly_bootstrap::ErrorChain(&*error), "the store cannot be reached");
-                refuse(ErrorReason::StoreUnavailable, Code::Unavailable, "the store cannot be reached, try later")
+            Ok(channel.oneshot(request).await.unwrap_or_else(|error| {
+                tracing::warn!(error = %mayfly_bootstrap::ErrorChain(&*error), "{unreachable}");
+                refuse(reason, Code::Unavailable, unreachable)
             }))
         }
     })

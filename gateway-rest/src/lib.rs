@@ -20,7 +20,7 @@ mod settings;
 use std::io;
 
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
-use mayfly_contracts::StoreChannel;
+use mayfly_contracts::{BotChannel, StoreChannel};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -28,16 +28,25 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use self::settings::GatewaySettings;
 use self::{caller::TrustedProxies, problem::Problem};
 
-/// Everything that the gateway serves, in front of `store`, for texts of at most `max_text_bytes` bytes, behind
+/// The services that the gateway stands in front of.
+#[derive(Clone, Debug)]
+pub struct Upstreams {
+    /// The store.
+    pub store: StoreChannel,
+    /// The bot. Nothing but `BotService` needs it.
+    pub bot: BotChannel,
+}
+
+/// Everything that the gateway serves, in front of `upstreams`, for texts of at most `max_text_bytes` bytes, behind
 /// `trusted_proxies` reverse proxies.
-pub fn router(store: &StoreChannel, max_text_bytes: usize, trusted_proxies: usize) -> Router {
+pub fn router(upstreams: &Upstreams, max_text_bytes: usize, trusted_proxies: usize) -> Router {
     let proxies = TrustedProxies(trusted_proxies);
     Router::new()
         .merge(page::routes())
         .merge(openapi::routes())
-        .merge(health::routes(store.clone()))
-        .merge(rest::routes(store.clone(), max_text_bytes))
-        .merge(forward::routes(store))
+        .merge(health::routes(upstreams.store.clone()))
+        .merge(rest::routes(upstreams.store.clone(), max_text_bytes))
+        .merge(forward::routes(upstreams))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         // Bodies are measured where they are read, with a limit that follows from the longest text.
         .layer(DefaultBodyLimit::disable())
@@ -54,12 +63,12 @@ pub fn router(store: &StoreChannel, max_text_bytes: usize, trusted_proxies: usiz
 /// When a listener fails.
 pub async fn run(
     listeners: Vec<TcpListener>,
-    store: StoreChannel,
+    upstreams: Upstreams,
     max_text_bytes: usize,
     trusted_proxies: usize,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let router = router(&store, max_text_bytes, trusted_proxies);
+    let router = router(&upstreams, max_text_bytes, trusted_proxies);
     let mut serving = JoinSet::new();
     for listener in listeners {
         serving.spawn(mayfly_bootstrap::http::serve(listener, router.clone(), stop.clone()));

@@ -111,7 +111,7 @@ fn status_of(reason: ErrorReason) -> StatusCode {
         // The request is right; it is the content that cannot be made into an answer of this kind.
         ErrorReason::MessageSealed => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorReason::PassphraseLocked | ErrorReason::Overloaded => StatusCode::TOO_MANY_REQUESTS,
-        ErrorReason::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorReason::StoreUnavailable | ErrorReason::BotUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorReason::Internal | ErrorReason::Unspecified => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -208,6 +208,7 @@ mod tests {
             (ErrorReason::PermissionDenied, 403),
             (ErrorReason::Overloaded, 429),
             (ErrorReason::StoreUnavailable, 503),
+            (ErrorReason::BotUnavailable, 503),
             (ErrorReason::Internal, 500),
         ];
         for (reason, status) in table {

@@ -1,4 +1,4 @@
-//! [`StoreChannel`]: one way to reach the store, whether it runs in this process or in another.
+//! [`ServiceChannel`]: one way to reach a service, whether it runs in this process or in another.
 
 use std::{
     convert::Infallible,
@@ -14,36 +14,41 @@ use tonic::{
 };
 use tower::{BoxError, Service, ServiceExt as _, util::BoxCloneSyncService};
 
-/// How long a connection to a remote store may take to come up.
+/// How long a connection to a remote service may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a remote store may take to begin its answer; longer than the store's own limit, so that its reason arrives.
+/// How long a remote service may take to begin its answer; longer than the store's own limit, so that its reason arrives.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often an idle connection is probed, and how long the probe may take. A store that vanished without a word
+/// How often an idle connection is probed, and how long the probe may take. A service that vanished without a word
 /// is noticed after the sum of both.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
-/// The transport under the generated clients: type-erased, so that callers cannot tell a store in this process from
+/// The transport under the generated clients: type-erased, so that callers cannot tell a service in this process from
 /// one behind a network. Cheap to clone; clones share the connection.
 #[derive(Clone)]
-pub struct StoreChannel {
+pub struct ServiceChannel {
     inner: BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>,
 }
 
-/// The address of a store is not a URL of the form `http://host:port`.
-#[derive(Debug, thiserror::Error)]
-#[error("the store's address is no URL of the form http://host:port")]
-pub struct InvalidStoreUrl(#[source] Option<tonic::transport::Error>);
+/// The store, over a [`ServiceChannel`].
+pub type StoreChannel = ServiceChannel;
+/// The bot, over a [`ServiceChannel`].
+pub type BotChannel = ServiceChannel;
 
-impl StoreChannel {
-    /// A channel to the store at `url` (`http://host:port`). Connects with the first call, and again when needed.
+/// The address of a service is not a URL of the form `http://host:port`.
+#[derive(Debug, thiserror::Error)]
+#[error("the address is no URL of the form http://host:port")]
+pub struct InvalidServiceUrl(#[source] Option<tonic::transport::Error>);
+
+impl ServiceChannel {
+    /// A channel to the service at `url` (`http://host:port`). Connects with the first call, and again when needed.
     ///
     /// # Errors
     ///
-    /// [`InvalidStoreUrl`] when `url` is something else.
-    pub fn remote(url: &str) -> Result<Self, InvalidStoreUrl> {
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| InvalidStoreUrl(Some(error)))?;
+    /// [`InvalidServiceUrl`] when `url` is something else.
+    pub fn remote(url: &str) -> Result<Self, InvalidServiceUrl> {
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| InvalidServiceUrl(Some(error)))?;
         if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
-            return Err(InvalidStoreUrl(None));
+            return Err(InvalidServiceUrl(None));
         }
         let channel: Channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
@@ -63,13 +68,13 @@ impl StoreChannel {
     }
 }
 
-impl std::fmt::Debug for StoreChannel {
+impl std::fmt::Debug for ServiceChannel {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("StoreChannel").finish_non_exhaustive()
+        formatter.debug_struct("ServiceChannel").finish_non_exhaustive()
     }
 }
 
-impl Service<Request<Body>> for StoreChannel {
+impl Service<Request<Body>> for ServiceChannel {
     type Response = Response<Body>;
     type Error = BoxError;
     type Future = <BoxCloneSyncService<Request<Body>, Response<Body>, BoxError> as Service<Request<Body>>>::Future;

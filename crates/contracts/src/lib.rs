@@ -1,5 +1,5 @@
 //! The contracts between Mayfly's processes: code generated from `proto/`, the reasons that errors carry, and
-//! [`StoreChannel`], over which the generated clients reach the store.
+//! [`ServiceChannel`], over which the generated clients reach the services.
 //!
 //! What a call means stands in the `.proto` files and nowhere else.
 
@@ -8,7 +8,7 @@ mod content;
 mod reason;
 mod redacted;
 
-pub use channel::{InvalidStoreUrl, StoreChannel};
+pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel};
 pub use reason::{ERROR_DOMAIN, FieldFault, Situation};
 
 /// The error reasons of `mayfly.error.v1`.

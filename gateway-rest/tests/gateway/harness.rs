@@ -1,11 +1,13 @@
 //! A gateway in front of a store, and how it is asked.
 
-use mayfly_contracts::StoreChannel;
+use mayfly_contracts::{BotChannel, StoreChannel};
+use mayfly_gateway_rest::Upstreams;
 use mayfly_testkit::{TestDatabase, TestStore};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap, redirect};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::service::Routes;
 
 use crate::documented::hold_against_the_document;
 
@@ -42,10 +44,20 @@ impl Gateway {
 
     /// In front of whatever is there, and behind so many reverse proxies.
     pub(crate) async fn behind_proxies(channel: StoreChannel, proxies: usize) -> Self {
+        let nobody = BotChannel::local(Routes::default());
+        Self::wholly(Upstreams { store: channel, bot: nobody }, proxies).await
+    }
+
+    /// In front of a store and a bot.
+    pub(crate) async fn in_front_of_both(store: StoreChannel, bot: BotChannel) -> Self {
+        Self::wholly(Upstreams { store, bot }, 0).await
+    }
+
+    async fn wholly(upstreams: Upstreams, proxies: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let serving = mayfly_gateway_rest::run(vec![listener], channel, MAX_TEXT_BYTES, proxies, stop.clone());
+        let serving = mayfly_gateway_rest::run(vec![listener], upstreams, MAX_TEXT_BYTES, proxies, stop.clone());
         tokio::spawn(serving);
         let client = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
         Self { url, store: None, client, _stop: stop.drop_guard() }

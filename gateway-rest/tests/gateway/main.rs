@@ -4,6 +4,7 @@
 
 mod app_config;
 mod bad_input;
+mod bot;
 mod compat;
 mod documented;
 mod grpc;

@@ -14,7 +14,7 @@ use tonic::{
 };
 
 use crate::{
-    BotError,
+    BotError, grpc,
     status::StatusBoard,
     store::Outage,
     timing::{Backoff, Pauses},
@@ -40,9 +40,7 @@ impl ConfigWatch {
         board: StatusBoard,
         outage: Outage,
     ) -> Result<Self, BotError> {
-        let bearer = Secret::new(format!("Bearer {}", service_token.expose()));
-        let mut authorization: MetadataValue<Ascii> = bearer.expose().parse().map_err(|_| BotError::ServiceToken)?;
-        authorization.set_sensitive(true);
+        let authorization = grpc::bearer(service_token)?;
         Ok(Self { store: ConfigServiceClient::new(store), authorization, latest, board, outage })
     }
 

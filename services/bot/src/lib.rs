@@ -41,6 +41,7 @@ mod rate;
 mod timing;
 mod troubles;
 
+mod grpc;
 mod page;
 mod simulator;
 mod status;
@@ -50,15 +51,18 @@ mod tests;
 
 use std::io;
 
+use axum::Router;
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 pub use settings::BotSettings;
 
 use crate::{
     config_watch::ConfigWatch,
+    grpc::{BotGrpc, Credentials, Services},
     rate::Rate,
     session::Sessions,
     simulator::Simulator,
@@ -87,64 +91,99 @@ pub enum BotError {
     Serve(#[source] io::Error),
 }
 
-/// Runs the bot until `stop` is cancelled: serves its status page on `listener`, takes the last active app config from
-/// the store whenever that changes, and answers the chats. On `stop` the updates in hand are finished and confirmed,
-/// within seconds.
-///
-/// # Errors
-///
-/// [`BotError`]; all but [`BotError::Serve`] before anything is done.
-pub async fn run(
-    listener: TcpListener,
-    store: StoreChannel,
-    service_token: Secret,
-    settings: BotSettings,
+/// A bot that is ready to run.
+pub struct Bot {
+    router: Router,
+    services: Services,
+    board: StatusBoard,
+    watch: ConfigWatch,
+    latest_config: watch::Receiver<Option<Secret>>,
+    sessions: Sessions,
     stop: CancellationToken,
-) -> Result<(), BotError> {
-    let timing = Timing {
-        store_patience: settings.retry_for,
-        flood_rate: Rate::per_minute(settings.chat_messages_per_minute, FLOOD_BURST),
-        overall_rate: Rate::per_second(settings.messages_per_second),
-        ..Timing::default()
-    };
-    run_with(listener, store, service_token, settings, timing, stop).await
 }
 
-async fn run_with(
-    listener: TcpListener,
-    store: StoreChannel,
-    service_token: Secret,
-    settings: BotSettings,
-    timing: Timing,
-    stop: CancellationToken,
-) -> Result<(), BotError> {
-    let telegram = TelegramApi::new(&settings.telegram_api_url, &timing)?;
-    let board = StatusBoard::default();
-    let (configs, latest_config) = watch::channel(None);
-    let outage = Outage::default();
-    let watch = ConfigWatch::new(store.clone(), &service_token, configs, board.clone(), outage.clone())?;
-    let simulator =
-        settings.simulator.then(|| Simulator::new(store.clone(), outage.clone(), &timing, stop.clone())).transpose()?;
-    let mut routes = page::router(board.clone(), simulator);
-    let webhook = settings.webhook().map(|webhook| {
-        let door = Door::new(usize::from(webhook.connections), timing.webhook_hold);
-        // In front of the page, so that it can be at any path.
-        routes = door.router(&webhook.path).fallback_service(std::mem::take(&mut routes));
-        (webhook, door)
-    });
-    let sessions = Sessions { telegram, store, outage, timing, webhook, board, stop: stop.clone() };
+impl Bot {
+    /// A bot in front of `store`, to which it shows `service_token`, that ends when `stop` is cancelled. Does nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`], all but [`BotError::Serve`].
+    pub fn new(
+        store: StoreChannel,
+        service_token: &Secret,
+        settings: &BotSettings,
+        stop: CancellationToken,
+    ) -> Result<Self, BotError> {
+        let timing = Timing {
+            store_patience: settings.retry_for,
+            flood_rate: Rate::per_minute(settings.chat_messages_per_minute, FLOOD_BURST),
+            overall_rate: Rate::per_second(settings.messages_per_second),
+            ..Timing::default()
+        };
+        Self::with(store, service_token, settings, timing, stop)
+    }
 
-    let page = async {
-        let served = mayfly_bootstrap::http::serve(listener, routes, stop.clone()).await;
-        served.map_err(BotError::Serve)
-    };
-    let watching = async {
-        stop.run_until_cancelled(watch.run()).await;
-        Ok(())
-    };
-    let chatting = async {
-        sessions.run(latest_config).await;
-        Ok(())
-    };
-    tokio::try_join!(page, watching, chatting).map(|((), (), ())| ())
+    fn with(
+        store: StoreChannel,
+        service_token: &Secret,
+        settings: &BotSettings,
+        timing: Timing,
+        stop: CancellationToken,
+    ) -> Result<Self, BotError> {
+        let telegram = TelegramApi::new(&settings.telegram_api_url, &timing)?;
+        let board = StatusBoard::default();
+        let (configs, latest_config) = watch::channel(None);
+        let outage = Outage::default();
+        let watch = ConfigWatch::new(store.clone(), service_token, configs, board.clone(), outage.clone())?;
+        let simulate = || Simulator::new(store.clone(), outage.clone(), &timing, stop.clone());
+        let simulator = settings.simulator.then(simulate).transpose()?;
+        let services = Services::new(BotGrpc {
+            board: board.clone(),
+            telegram: telegram.clone(),
+            credentials: Credentials::new(store.clone(), service_token)?,
+            stop: stop.clone(),
+        });
+        // What is neither a page nor a service is not found, rather than an answer of gRPC's to a browser.
+        let grpc = services.routes.clone().prepare().into_axum_router().reset_fallback();
+        let mut router = page::router(board.clone(), simulator).merge(grpc);
+        let webhook = settings.webhook().map(|webhook| {
+            let door = Door::new(usize::from(webhook.connections), timing.webhook_hold);
+            // In front of the others, so that it can be at any path.
+            router = door.router(&webhook.path).fallback_service(std::mem::take(&mut router));
+            (webhook, door)
+        });
+        let sessions = Sessions { telegram, store, outage, timing, webhook, board: board.clone(), stop: stop.clone() };
+        Ok(Self { router, services, board, watch, latest_config, sessions, stop })
+    }
+
+    /// Its gRPC services, for a [`BotChannel`](mayfly_contracts::BotChannel) in the same process.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        self.services.routes.clone()
+    }
+
+    /// Runs the bot until it is stopped: serves its page and `BotService` on `listener`, takes the last active app config from
+    /// the store whenever that changes, and answers the chats. In the end the updates in hand are finished and confirmed,
+    /// within seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError::Serve`].
+    pub async fn run(self, listener: TcpListener) -> Result<(), BotError> {
+        let Self { router, services, board, watch, latest_config, sessions, stop } = self;
+        let serving = async {
+            let served = mayfly_bootstrap::http::serve(listener, router, stop.clone()).await;
+            served.map_err(BotError::Serve)
+        };
+        let watching = async {
+            let watching = async { tokio::join!(watch.run(), services.report_health(&board)) };
+            stop.run_until_cancelled(watching).await;
+            Ok(())
+        };
+        let chatting = async {
+            sessions.run(latest_config).await;
+            Ok(())
+        };
+        tokio::try_join!(serving, watching, chatting).map(|((), (), ())| ())
+    }
 }

@@ -62,12 +62,13 @@ pub(crate) fn sentence(asked: Asked, situation: &Situation) -> String {
         ErrorReason::StoreUnavailable => {
             format!("I cannot reach the place where messages are kept. {}", try_later(asked))
         }
-        // The last three concern app configs and cannot come from a message; whoever caused them is not the sender.
+        // The last four concern app configs and the bot, and cannot come from a message; whoever caused them is not the sender.
         ErrorReason::Unspecified
         | ErrorReason::Internal
         | ErrorReason::AppConfigNotFound
         | ErrorReason::CredentialsInvalid
-        | ErrorReason::PermissionDenied => WENT_WRONG.to_owned(),
+        | ErrorReason::PermissionDenied
+        | ErrorReason::BotUnavailable => WENT_WRONG.to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     settings::Webhook,
     status::{State, StatusBoard},
     store::{Outage, Store},
-    telegram::{Fault, Telegram, TelegramApi},
+    telegram::{Fault, Identity, Telegram, TelegramApi},
     timing::Timing,
     webhook::{Door, Reception},
 };
@@ -94,8 +94,8 @@ impl Sessions {
         let mut pauses = self.timing.telegram_pauses.start();
         let mut last = None;
         loop {
-            let fault = match telegram.user_name().await {
-                Ok(name) => {
+            let fault = match telegram.identity().await {
+                Ok(Identity { user_name: name, .. }) => {
                     tracing::info!(bot = name.as_deref().unwrap_or("(unnamed)"), "signed in to Telegram");
                     self.board.set_bot(name);
                     return;

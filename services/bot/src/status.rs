@@ -202,6 +202,11 @@ impl StatusBoard {
         self.0.borrow().without_guesses()
     }
 
+    /// How the bot is doing now, and whenever that changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<Status> {
+        self.0.subscribe()
+    }
+
     fn change(&self, change: impl FnOnce(&mut Status) -> bool) {
         self.0.send_if_modified(change);
     }

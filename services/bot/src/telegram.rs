@@ -46,6 +46,7 @@ const UPDATES_AT_ONCE: u8 = 100;
 const POLL_MARGIN: Duration = Duration::from_secs(15);
 
 /// The way to Telegram, before there is a token.
+#[derive(Clone)]
 pub(crate) struct TelegramApi {
     /// Clients with an empty token, for their connections.
     polls: Bot,
@@ -128,14 +129,23 @@ pub(crate) enum Fault {
     Refused,
 }
 
+/// Who a bot is.
+pub(crate) struct Identity {
+    /// Without `@`.
+    pub user_name: Option<String>,
+    /// For people.
+    pub display_name: String,
+}
+
 impl Telegram {
-    /// The bot's user name. `None` when Telegram answers it in a form that we do not know.
-    pub(crate) async fn user_name(&self) -> Result<Option<String>, Fault> {
+    /// Who the bot is, as far as Telegram answers it in a form that we know.
+    pub(crate) async fn identity(&self) -> Result<Identity, Fault> {
         match self.calls.get_me().await {
-            Ok(me) => Ok(me.user.username),
+            Ok(me) => Ok(Identity { user_name: me.user.username, display_name: me.user.first_name }),
             Err(RequestError::InvalidJson { raw, .. }) => {
                 let result = positive_result(&raw).ok_or(Fault::Unreachable)?;
-                Ok(result.get("username").and_then(Value::as_str).map(str::to_owned))
+                let text = |key| result.get(key).and_then(Value::as_str).map(str::to_owned);
+                Ok(Identity { user_name: text("username"), display_name: text("first_name").unwrap_or_default() })
             }
             Err(error) => Err(fault(&error)),
         }

@@ -6,6 +6,7 @@ mod fake_store;
 mod flood;
 mod harness;
 
+mod bot_service;
 mod chat;
 mod configs;
 mod delivery;

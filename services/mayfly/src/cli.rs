@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use mayfly_bootstrap::telemetry::LogSettings;
-use mayfly_contracts::StoreChannel;
+use mayfly_contracts::{BotChannel, StoreChannel};
 
 use crate::{commands, exit::Failure, roles};
 
@@ -63,5 +63,20 @@ impl StoreUrl {
     /// A channel to that store.
     pub(crate) fn channel(&self) -> Result<StoreChannel, Failure> {
         StoreChannel::remote(&self.store_url).map_err(|error| Failure::setting("--store-url", error))
+    }
+}
+
+/// Which bot is meant.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BotUrl {
+    /// Where the bot listens.
+    #[arg(long, env = "MAYFLY_BOT_URL", default_value = "http://127.0.0.1:5555", value_name = "URL")]
+    bot_url: String,
+}
+
+impl BotUrl {
+    /// A channel to that bot.
+    pub(crate) fn channel(&self) -> Result<BotChannel, Failure> {
+        BotChannel::remote(&self.bot_url).map_err(|error| Failure::setting("--bot-url", error))
     }
 }

@@ -114,6 +114,9 @@ impl From<Status> for Failure {
                 Code::Unreachable,
                 "the store cannot be reached (--store-url), or its database cannot: try later".to_owned(),
             ),
+            ErrorReason::BotUnavailable => {
+                (Code::Unreachable, "the bot cannot be reached (--bot-url): try later".to_owned())
+            }
             ErrorReason::Internal | ErrorReason::Unspecified => {
                 (Code::Failed, "the store failed; its log says why".to_owned())
             }
@@ -151,6 +154,7 @@ mod tests {
             (ErrorReason::PermissionDenied, Code::Refused),
             (ErrorReason::Overloaded, Code::Unreachable),
             (ErrorReason::StoreUnavailable, Code::Unreachable),
+            (ErrorReason::BotUnavailable, Code::Unreachable),
             (ErrorReason::Internal, Code::Failed),
         ];
         for (reason, code) in table {

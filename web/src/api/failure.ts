@@ -64,6 +64,7 @@ const FAILURES: Record<ErrorReason, (details: Details) => Failure> = {
     [ErrorReason.PERMISSION_DENIED]: () => ({ kind: "forbidden" }),
     [ErrorReason.OVERLOADED]: () => ({ kind: "busy" }),
     [ErrorReason.STORE_UNAVAILABLE]: () => ({ kind: "away" }),
+    [ErrorReason.BOT_UNAVAILABLE]: () => ({ kind: "away" }),
     [ErrorReason.INTERNAL]: () => ({ kind: "failed" }),
 };
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const EVERY_REASON: [ErrorReason; 18] = [
+const EVERY_REASON: [ErrorReason; 19] = [
     ErrorReason::Unspecified,
     ErrorReason::FieldInvalid,
     ErrorReason::TextTooLong,
@@ -21,6 +21,7 @@ const EVERY_REASON: [ErrorReason; 18] = [
     ErrorReason::Overloaded,
     ErrorReason::StoreUnavailable,
     ErrorReason::Internal,
+    ErrorReason::BotUnavailable,
 ];
 
 fn situation(reason: ErrorReason) -> Situation {

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, service::Routes};
 
-use super::harness::{PATIENCE, SERVICE_TOKEN};
+use super::harness::{ADMIN_TOKEN, PATIENCE, SERVICE_TOKEN};
 
 /// A text that makes the store, and so the bot's handler around it, panic.
 pub(super) const PANIC: &str = "panic";
@@ -40,6 +40,7 @@ pub(super) struct FakeStore {
 #[derive(Default)]
 pub(super) struct Data {
     messages: BTreeMap<i64, Message>,
+    app_configs: BTreeMap<i64, AppConfig>,
     by_request: HashMap<(String, String), i64>,
     /// The texts of all calls of CreateMessage, repeats included, in order.
     pub(super) create_calls: Vec<String>,
@@ -86,6 +87,16 @@ impl FakeStore {
 
     pub(super) fn deactivate(&self) {
         self.config.send_replace(None);
+    }
+
+    /// Adds an app config that is not active.
+    pub(super) fn add_config(&self, config: AppConfig) {
+        self.change(|data| data.app_configs.insert(config.id, config));
+    }
+
+    fn app_config(&self, id: i64) -> Result<AppConfig, Status> {
+        let not_found = || Situation::new(ErrorReason::AppConfigNotFound).into_status(Code::NotFound, "no such");
+        self.data().app_configs.get(&id).cloned().ok_or_else(not_found)
     }
 
     /// Every call fails from now on, or none any more.
@@ -168,6 +179,19 @@ impl Data {
         self.messages.insert(id, Message { token: token.clone(), text: Some(text.to_owned()), view_id: None });
         (id, token)
     }
+}
+
+/// As the store: who says nothing true about themselves is not known, who is somebody else may not.
+fn require<T>(token: &str, request: &Request<T>) -> Result<(), Status> {
+    let known = [ADMIN_TOKEN, SERVICE_TOKEN].map(|token| format!("Bearer {token}"));
+    let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !known.iter().any(|known| known == shown) {
+        return Err(Situation::new(ErrorReason::CredentialsInvalid).into_status(Code::Unauthenticated, "who?"));
+    }
+    if shown != format!("Bearer {token}") {
+        return Err(Situation::new(ErrorReason::PermissionDenied).into_status(Code::PermissionDenied, "no"));
+    }
+    Ok(())
 }
 
 fn unavailable() -> Status {
@@ -281,10 +305,7 @@ impl ConfigService for FakeStore {
     ) -> Result<Response<Self::WatchLastActiveAppConfigStream>, Status> {
         self.change(|data| data.watch_calls += 1);
         self.refuse_when_away()?;
-        let bearer = format!("Bearer {SERVICE_TOKEN}");
-        if request.metadata().get("authorization").is_none_or(|value| value != bearer.as_str()) {
-            return Err(Situation::new(ErrorReason::CredentialsInvalid).into_status(Code::Unauthenticated, "who?"));
-        }
+        require(SERVICE_TOKEN, &request)?;
         let (answers, stream) = mpsc::channel(1);
         let (mut configs, mut breaks) = (self.config.subscribe(), self.breaks.subscribe());
         tokio::spawn(async move {
@@ -314,16 +335,22 @@ impl ConfigService for FakeStore {
 
     async fn get_app_config(
         &self,
-        _: Request<config::GetAppConfigRequest>,
+        request: Request<config::GetAppConfigRequest>,
     ) -> Result<Response<config::GetAppConfigResponse>, Status> {
-        Err(Status::unimplemented("get"))
+        self.refuse_when_away()?;
+        require(ADMIN_TOKEN, &request)?;
+        let app_config = self.app_config(request.into_inner().id)?;
+        let masked = AppConfig { bot_token: "masked".to_owned(), ..app_config };
+        Ok(Response::new(config::GetAppConfigResponse { app_config: Some(masked) }))
     }
 
     async fn list_app_configs(
         &self,
-        _: Request<config::ListAppConfigsRequest>,
+        request: Request<config::ListAppConfigsRequest>,
     ) -> Result<Response<config::ListAppConfigsResponse>, Status> {
-        Err(Status::unimplemented("list"))
+        self.refuse_when_away()?;
+        require(ADMIN_TOKEN, &request)?;
+        Ok(Response::new(config::ListAppConfigsResponse::default()))
     }
 
     async fn update_app_config(
@@ -342,9 +369,11 @@ impl ConfigService for FakeStore {
 
     async fn reveal_app_config(
         &self,
-        _: Request<config::RevealAppConfigRequest>,
+        request: Request<config::RevealAppConfigRequest>,
     ) -> Result<Response<config::RevealAppConfigResponse>, Status> {
-        Err(Status::unimplemented("reveal"))
+        require(SERVICE_TOKEN, &request)?;
+        let app_config = self.app_config(request.into_inner().id)?;
+        Ok(Response::new(config::RevealAppConfigResponse { app_config: Some(app_config) }))
     }
 
     async fn get_last_active_app_config(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use clap::Parser as _;
 use mayfly_bootstrap::Secret;
+use mayfly_contracts::BotChannel;
 use mayfly_testkit::FakeTelegram;
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -12,15 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake_store::FakeStore;
 use crate::{
-    BotError, BotSettings,
+    Bot, BotError, BotSettings,
     rate::Rate,
-    run_with,
     timing::{Pauses, Timing},
 };
 
 /// How long anything may take before a test fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const SERVICE_TOKEN: &str = "service-token";
+pub(super) const ADMIN_TOKEN: &str = "admin-token";
 pub(super) const BOT_TOKEN: &str = "1000000000:AAH-first";
 pub(super) const OTHER_BOT_TOKEN: &str = "2000000000:AAH-second";
 /// Where a bot in a test has its webhook.
@@ -139,8 +140,8 @@ async fn start_wholly(
     }
     let stop = CancellationToken::new();
     let service_token = Secret::new(SERVICE_TOKEN.to_owned());
-    let bot = run_with(listener, store.channel(), service_token, settings(&arguments), timing, stop.clone());
-    RunningBot { url, stop, task: tokio::spawn(bot) }
+    let bot = Bot::with(store.channel(), &service_token, &settings(&arguments), timing, stop.clone()).unwrap();
+    RunningBot { url, stop, task: tokio::spawn(bot.run(listener)) }
 }
 
 fn settings(arguments: &[&str]) -> BotSettings {
@@ -200,6 +201,11 @@ impl RunningBot {
     pub(super) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
+    /// The way to its gRPC services.
+    pub(super) fn channel(&self) -> BotChannel {
+        BotChannel::remote(&self.url).unwrap()
     }
 
     /// The code and the body of a page of the bot's.

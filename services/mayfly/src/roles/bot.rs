@@ -1,7 +1,7 @@
 //! `mayfly bot`.
 
 use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, Secret, bind};
-use mayfly_bot::BotSettings;
+use mayfly_bot::{Bot, BotSettings};
 use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use tokio::net::TcpListener;
@@ -27,7 +27,8 @@ pub(crate) async fn run(settings: BotRoleSettings) -> Result<(), Failure> {
     let store = settings.store.channel()?;
     let listener = listen(&settings.bot).await?;
     let address = settings.bot.bot_listen;
-    start(&mut lifecycle, listener, store, token, settings.bot);
+    let bot = prepare(&lifecycle, store, &token, &settings.bot)?;
+    start(&mut lifecycle, bot, listener);
     tracing::info!(%address, "the bot is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
@@ -37,14 +38,17 @@ pub(super) async fn listen(settings: &BotSettings) -> Result<TcpListener, Failur
     bind("--bot-listen", settings.bot_listen).await.map_err(Failure::failed)
 }
 
-/// Lets the bot serve.
-pub(super) fn start(
-    lifecycle: &mut Lifecycle,
-    listener: TcpListener,
+/// Makes the bot. Until it is started it does nothing.
+pub(super) fn prepare(
+    lifecycle: &Lifecycle,
     store: StoreChannel,
-    service_token: Secret,
-    settings: BotSettings,
-) {
-    let serving = mayfly_bot::run(listener, store, service_token, settings, lifecycle.stop());
-    lifecycle.spawn("bot", async move { Ok(serving.await?) });
+    service_token: &Secret,
+    settings: &BotSettings,
+) -> Result<Bot, Failure> {
+    Bot::new(store, service_token, settings, lifecycle.stop()).map_err(Failure::failed)
+}
+
+/// Lets the bot serve.
+pub(super) fn start(lifecycle: &mut Lifecycle, bot: Bot, listener: TcpListener) {
+    lifecycle.spawn("bot", async move { Ok(bot.run(listener).await?) });
 }

@@ -1,12 +1,14 @@
 //! `mayfly gateway`.
 
 use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind};
-use mayfly_contracts::StoreChannel;
-use mayfly_gateway_rest::GatewaySettings;
+use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::LimitSettings;
 use tokio::net::TcpListener;
 
-use crate::{cli::StoreUrl, exit::Failure};
+use crate::{
+    cli::{BotUrl, StoreUrl},
+    exit::Failure,
+};
 
 /// What `mayfly gateway` is started with.
 #[derive(Debug, clap::Args)]
@@ -17,13 +19,15 @@ pub(crate) struct GatewayRoleSettings {
     limits: LimitSettings,
     #[command(flatten)]
     store: StoreUrl,
+    #[command(flatten)]
+    bot: BotUrl,
 }
 
 pub(crate) async fn run(settings: GatewayRoleSettings) -> Result<(), Failure> {
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
-    let store = settings.store.channel()?;
+    let upstreams = Upstreams { store: settings.store.channel()?, bot: settings.bot.channel()? };
     let listeners = listen(&settings.gateway).await?;
-    start(&mut lifecycle, listeners, store, &settings.gateway, &settings.limits);
+    start(&mut lifecycle, listeners, upstreams, &settings.gateway, &settings.limits);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
@@ -41,11 +45,11 @@ pub(super) async fn listen(settings: &GatewaySettings) -> Result<Vec<TcpListener
 pub(super) fn start(
     lifecycle: &mut Lifecycle,
     listeners: Vec<TcpListener>,
-    store: StoreChannel,
+    upstreams: Upstreams,
     settings: &GatewaySettings,
     limits: &LimitSettings,
 ) {
     let proxies = settings.trusted_proxies;
-    let serving = mayfly_gateway_rest::run(listeners, store, limits.max_text_bytes, proxies, lifecycle.stop());
+    let serving = mayfly_gateway_rest::run(listeners, upstreams, limits.max_text_bytes, proxies, lifecycle.stop());
     lifecycle.spawn("gateway", async move { Ok(serving.await?) });
 }

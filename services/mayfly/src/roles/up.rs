@@ -6,11 +6,11 @@ use clap::CommandFactory as _;
 use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle};
 use mayfly_bot::BotSettings;
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    BotChannel, Situation, StoreChannel,
     config::{GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
     error::ErrorReason,
 };
-use mayfly_gateway_rest::GatewaySettings;
+use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::{MissingToken, OpenSettings};
 
 use super::{bot, gateway, store};
@@ -38,10 +38,12 @@ pub(crate) async fn run(settings: UpSettings) -> Result<(), Failure> {
     let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Refuse);
     let token = token.map_err(Failure::failed)?;
     let client = client_command(&settings);
-    let bot = describe_bot(channel.clone(), &client).await?;
-    gateway::start(&mut lifecycle, gateway_listeners, channel.clone(), &settings.gateway, &settings.open.limits);
-    bot::start(&mut lifecycle, bot_listener, channel, token, settings.bot.clone());
-    write_out(greeting(&settings, &client, &bot)?.as_bytes())?;
+    let description = describe_bot(channel.clone(), &client).await?;
+    let bot = bot::prepare(&lifecycle, channel.clone(), &token, &settings.bot)?;
+    let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()) };
+    gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, &settings.open.limits);
+    bot::start(&mut lifecycle, bot, bot_listener);
+    write_out(greeting(&settings, &client, &description)?.as_bytes())?;
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
 

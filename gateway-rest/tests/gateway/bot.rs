@@ -1,0 +1,134 @@
+//! `BotService`, forwarded to the bot: to one in this process, to one behind a socket, and to one that is not there.
+
+use std::pin::Pin;
+
+use futures_util::{Stream, stream};
+use mayfly_contracts::{
+    BotChannel, Situation,
+    bot::{
+        BotState, BotStatus, GetBotStatusRequest, GetBotStatusResponse, TestAppConfigRequest, TestAppConfigResponse,
+        TestOutcome, WatchBotStatusRequest, WatchBotStatusResponse,
+        bot_service_client::BotServiceClient,
+        bot_service_server::{BotService, BotServiceServer},
+    },
+    error::ErrorReason,
+};
+use mayfly_testkit::{
+    ADMIN_TOKEN, TestDatabase, TestStore, bearer,
+    grpc_web::{self, WebAnswer},
+};
+use tokio::net::TcpListener;
+use tonic::{Code, Request, Response, Status, service::Routes};
+
+use crate::harness::Gateway;
+
+/// A bot that answers whoever shows the admin token, and says what it was asked.
+struct FakeBot;
+
+fn check<T>(request: &Request<T>) -> Result<(), Status> {
+    let shown = request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    if shown == Some(format!("Bearer {ADMIN_TOKEN}")) {
+        return Ok(());
+    }
+    Err(Situation::new(ErrorReason::PermissionDenied).into_status(Code::PermissionDenied, "no"))
+}
+
+fn status() -> Option<BotStatus> {
+    Some(BotStatus { state: BotState::Serving.into(), user_name: "a_bot".to_owned(), ..BotStatus::default() })
+}
+
+#[tonic::async_trait]
+impl BotService for FakeBot {
+    async fn get_bot_status(
+        &self,
+        request: Request<GetBotStatusRequest>,
+    ) -> Result<Response<GetBotStatusResponse>, Status> {
+        check(&request)?;
+        Ok(Response::new(GetBotStatusResponse { status: status() }))
+    }
+
+    type WatchBotStatusStream = Pin<Box<dyn Stream<Item = Result<WatchBotStatusResponse, Status>> + Send>>;
+
+    async fn watch_bot_status(
+        &self,
+        request: Request<WatchBotStatusRequest>,
+    ) -> Result<Response<Self::WatchBotStatusStream>, Status> {
+        check(&request)?;
+        let answers =
+            [Ok(WatchBotStatusResponse { status: status() }), Ok(WatchBotStatusResponse { status: status() })];
+        Ok(Response::new(Box::pin(stream::iter(answers))))
+    }
+
+    async fn test_app_config(
+        &self,
+        request: Request<TestAppConfigRequest>,
+    ) -> Result<Response<TestAppConfigResponse>, Status> {
+        check(&request)?;
+        let display_name = format!("Bot {}", request.get_ref().id);
+        Ok(Response::new(TestAppConfigResponse { outcome: TestOutcome::Ok.into(), display_name, ..Default::default() }))
+    }
+}
+
+/// A gateway in front of a bot in the same process, and one in front of a bot behind a socket.
+async fn both() -> [(Gateway, TestStore); 2] {
+    let routes = Routes::new(BotServiceServer::new(FakeBot));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = routes.clone().prepare().into_axum_router();
+    tokio::spawn(mayfly_bootstrap::http::serve(listener, router, Default::default()));
+    [in_front_of(BotChannel::local(routes)).await, in_front_of(BotChannel::remote(&url).unwrap()).await]
+}
+
+async fn in_front_of(bot: BotChannel) -> (Gateway, TestStore) {
+    let store = TestStore::open(TestDatabase::sqlite().unwrap()).await.unwrap();
+    (Gateway::in_front_of_both(store.channel(), bot).await, store)
+}
+
+#[tokio::test]
+async fn calls_for_the_bot_pass_through() {
+    for (gateway, _store) in &both().await {
+        let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
+        let told = client.get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap().into_inner();
+        assert_eq!(told.status.unwrap().user_name, "a_bot");
+        let tried = client.test_app_config(bearer(ADMIN_TOKEN, TestAppConfigRequest { id: 7 })).await.unwrap();
+        assert_eq!(tried.into_inner().display_name, "Bot 7");
+        let watching = client.watch_bot_status(bearer(ADMIN_TOKEN, WatchBotStatusRequest {})).await.unwrap();
+        let mut statuses = watching.into_inner();
+        assert!(statuses.message().await.unwrap().is_some());
+        assert!(statuses.message().await.unwrap().is_some());
+        assert!(statuses.message().await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_the_bot_refuses_stays_refused() {
+    for (gateway, _store) in &both().await {
+        let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
+        let refused = client.get_bot_status(bearer("another", GetBotStatusRequest {})).await.unwrap_err();
+        assert_eq!(Situation::of(&refused).reason, ErrorReason::PermissionDenied);
+    }
+}
+
+#[tokio::test]
+async fn who_shows_no_token_does_not_get_to_the_bot() {
+    for (gateway, _store) in &both().await {
+        let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
+        let refused = client.get_bot_status(GetBotStatusRequest {}).await.unwrap_err();
+        assert_eq!(Situation::of(&refused).reason, ErrorReason::CredentialsInvalid);
+        let path = "/mayfly.bot.v1.BotService/GetBotStatus";
+        let refused: WebAnswer<GetBotStatusResponse> =
+            grpc_web::call(&gateway.url, path, &GetBotStatusRequest {}).await.unwrap();
+        assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:16"), "{}", refused.trailers);
+    }
+}
+
+#[tokio::test]
+async fn a_bot_that_is_away_is_a_status_and_nothing_else_is_lost() {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (gateway, store) = in_front_of(BotChannel::remote(&format!("http://{address}")).unwrap()).await;
+    let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
+    let refused = client.get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap_err();
+    assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::Unavailable, ErrorReason::BotUnavailable));
+    assert_eq!(gateway.get("/readyz").await.status, 200);
+    store.create("x").await.unwrap();
+}

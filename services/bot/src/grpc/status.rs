@@ -1,0 +1,90 @@
+//! The one table from what the store says to what callers of the bot are told. Messages are constants for people; programs
+//! read the reason.
+
+use mayfly_contracts::{Situation, error::ErrorReason};
+use tonic::{Code, Status};
+
+/// What the store said about the caller's own request.
+pub(super) fn of_store(status: &Status) -> Status {
+    let situation = Situation::of(status);
+    let (code, message) = match situation.reason {
+        ErrorReason::FieldInvalid => (Code::InvalidArgument, "a field of the request is not as it must be"),
+        ErrorReason::CredentialsInvalid => (Code::Unauthenticated, "a known bearer token is needed"),
+        ErrorReason::PermissionDenied => (Code::PermissionDenied, "the bearer token does not allow this"),
+        ErrorReason::AppConfigNotFound => (Code::NotFound, "there is no such app config"),
+        ErrorReason::Overloaded => (Code::ResourceExhausted, "too much work is waiting, try later"),
+        ErrorReason::StoreUnavailable => (Code::Unavailable, "the store cannot be reached, try later"),
+        // The bot asks for app configs; what concerns messages, or itself, cannot come.
+        ErrorReason::Unspecified
+        | ErrorReason::Internal
+        | ErrorReason::BotUnavailable
+        | ErrorReason::TextTooLong
+        | ErrorReason::AccessTokenInvalid
+        | ErrorReason::MessageNotFound
+        | ErrorReason::MessageViewed
+        | ErrorReason::MessageBurned
+        | ErrorReason::MessageExpired
+        | ErrorReason::MessageSealed
+        | ErrorReason::PassphraseRequired
+        | ErrorReason::PassphraseWrong
+        | ErrorReason::PassphraseLocked => {
+            tracing::error!(reason = situation.reason.name(), "the store cannot be asked about app configs");
+            return internal();
+        }
+    };
+    situation.into_status(code, message)
+}
+
+/// What the store said when the bot asked in its own name: that it may not is nothing that its caller can change.
+pub(super) fn of_own_call(status: &Status) -> Status {
+    let reason = Situation::of(status).reason;
+    if matches!(reason, ErrorReason::CredentialsInvalid | ErrorReason::PermissionDenied) {
+        tracing::error!(reason = reason.name(), "the store refuses the bot's service token");
+        return internal();
+    }
+    of_store(status)
+}
+
+pub(super) fn internal() -> Status {
+    Situation::new(ErrorReason::Internal).into_status(Code::Internal, "internal error")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(reason: ErrorReason, table: fn(&Status) -> Status) -> (Code, ErrorReason) {
+        let status = table(&Situation::new(reason).into_status(Code::Unknown, "what the store says"));
+        assert!(!status.message().contains("what the store says"));
+        (status.code(), Situation::of(&status).reason)
+    }
+
+    #[test]
+    fn every_situation_keeps_its_reason_and_gets_its_code() {
+        for (reason, code) in [
+            (ErrorReason::FieldInvalid, Code::InvalidArgument),
+            (ErrorReason::CredentialsInvalid, Code::Unauthenticated),
+            (ErrorReason::PermissionDenied, Code::PermissionDenied),
+            (ErrorReason::AppConfigNotFound, Code::NotFound),
+            (ErrorReason::Overloaded, Code::ResourceExhausted),
+            (ErrorReason::StoreUnavailable, Code::Unavailable),
+            (ErrorReason::Internal, Code::Internal),
+        ] {
+            assert_eq!(told(reason, of_store), (code, reason));
+        }
+        assert_eq!(told(ErrorReason::MessageViewed, of_store), (Code::Internal, ErrorReason::Internal));
+    }
+
+    #[test]
+    fn the_bots_own_troubles_are_not_the_callers() {
+        assert_eq!(told(ErrorReason::CredentialsInvalid, of_own_call).0, Code::Internal);
+        assert_eq!(told(ErrorReason::PermissionDenied, of_own_call).0, Code::Internal);
+        assert_eq!(told(ErrorReason::AppConfigNotFound, of_own_call).0, Code::NotFound);
+    }
+
+    #[test]
+    fn a_broken_connection_says_nothing_of_its_address() {
+        let status = of_store(&Status::unavailable("tcp connect error: 10.0.0.7:50051"));
+        assert_eq!((status.code(), status.message()), (Code::Unavailable, "the store cannot be reached, try later"));
+    }
+}
