@@ -8,5 +8,6 @@ export type Page = () => Promise<{ default: Component }>;
 /** The page at a path of this site. Whatever is no other page is taken for a link to a message, and so says what is wrong with it. */
 export function pageAt(path: string): Page {
     if (path === "/") return () => import("./create/Create.svelte");
+    if (path === "/admin" || path === "/admin/") return () => import("./admin/Admin.svelte");
     return () => import("./read/Read.svelte");
 }

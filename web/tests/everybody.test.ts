@@ -92,7 +92,7 @@ for (const language of Object.keys(LANGUAGES)) {
     test(`the longest words of ${language} fit on a narrow screen`, async () => {
         const visitor = await stage.visitor({ locale: language, viewport: { width: 320, height: 640 } });
         const { path } = await stage.sealed({ passphrase: "x" });
-        for (const address of ["/", path, "/m/1"]) {
+        for (const address of ["/", path, "/m/1", "/admin"]) {
             const page = await visitor.open(stage.url + address);
             assert.equal(await page.locator("html").getAttribute("lang"), language);
             assert.equal(await scrollsSideways(page), false, address);

@@ -1,6 +1,7 @@
 // Every page, in every state that somebody may see: for axe and for the eye.
 
 import type { Page } from "playwright-core";
+import { Admin } from "./admin.ts";
 import type { Visitor } from "./browser.ts";
 import type { Stage } from "./stage.ts";
 
@@ -41,6 +42,16 @@ async function failing(visitor: Visitor, call: string, reason: string): Promise<
     await visitor.context.route(`**/mayfly.message.v1.MessageService/${call}`, (route) =>
         route.fulfill({ status: 200, headers }),
     );
+}
+
+/** The admin page, opened, with app configs of these names. */
+async function administrated(stage: Stage, visitor: Visitor, ...names: string[]): Promise<Page> {
+    const admin = await Admin.of(stage.system);
+    await admin.store(...names);
+    const page = await admin.enter(stage, visitor);
+    const state = names.length === 0 ? "Waits for an active configuration" : "Telegram cannot be reached";
+    await page.getByText(state).waitFor();
+    return page;
 }
 
 export const SCENES: Record<string, Scene> = {
@@ -164,4 +175,43 @@ export const SCENES: Record<string, Scene> = {
     },
     insecure: async (stage, visitor) => visitor.open(stage.insecureUrl + (await stage.sealed()).path),
     "create-insecure": (stage, visitor) => visitor.open(`${stage.insecureUrl}/`),
+    admin: (stage, visitor) => open(stage, visitor, "/admin"),
+    "admin-wrong": async (stage, visitor) => {
+        const page = await open(stage, visitor, "/admin");
+        await page.getByLabel("Admin token").fill("wrong");
+        await page.getByRole("button", { name: "Open" }).click();
+        await page.getByRole("alert").waitFor();
+        return page;
+    },
+    "admin-none": (stage, visitor) => administrated(stage, visitor),
+    "admin-configs": (stage, visitor) => administrated(stage, visitor, "old_bot", "team_bot"),
+    "admin-add": async (stage, visitor) => {
+        const page = await administrated(stage, visitor);
+        await page.getByRole("button", { name: "Add a configuration" }).click();
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByRole("alert").waitFor();
+        return page;
+    },
+    "admin-edit": async (stage, visitor) => {
+        const page = await administrated(stage, visitor, "team_bot");
+        await page.getByRole("button", { name: "Edit" }).click();
+        return page;
+    },
+    "admin-test": async (stage, visitor) => {
+        const page = await administrated(stage, visitor, "team_bot");
+        await page.getByRole("button", { name: "Test" }).click();
+        await page.getByText("Telegram cannot be reached now.").waitFor();
+        return page;
+    },
+    "admin-delete": async (stage, visitor) => {
+        const page = await administrated(stage, visitor, "team_bot");
+        await page.getByRole("button", { name: "Delete" }).click();
+        return page;
+    },
+    "admin-locked": async (stage, visitor) => {
+        const page = await administrated(stage, visitor);
+        await page.getByRole("button", { name: "Lock" }).click();
+        await page.getByRole("alert").waitFor();
+        return page;
+    },
 };

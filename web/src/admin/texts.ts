@@ -1,0 +1,17 @@
+// The texts of the admin page.
+
+import { Catalogue } from "../i18n/language.svelte.ts";
+import type english from "./i18n/en.ts";
+
+/** What every language has to say. */
+export type Texts = typeof english;
+
+/** The texts in the language that is spoken. */
+export const admin = new Catalogue<Texts>({
+    en: () => import("./i18n/en.ts"),
+    de: () => import("./i18n/de.ts"),
+    es: () => import("./i18n/es.ts"),
+    ko: () => import("./i18n/ko.ts"),
+    pt: () => import("./i18n/pt.ts"),
+    ru: () => import("./i18n/ru.ts"),
+});

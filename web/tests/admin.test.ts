@@ -1,0 +1,188 @@
+// The admin page: from the token to a bot that answers.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Locator, Page } from "playwright-core";
+import { title } from "./support/acts.ts";
+import { Admin, API_HASH, BOT_TOKEN } from "./support/admin.ts";
+import { accessibilityFaults } from "./support/browser.ts";
+import { Stage } from "./support/stage.ts";
+import { until } from "./support/system.ts";
+import { Telegram } from "./support/telegram.ts";
+
+let telegram: Telegram;
+let stage: Stage;
+let admin: Admin;
+before(async () => {
+    telegram = await Telegram.start(BOT_TOKEN);
+    stage = await Stage.set("--telegram-api-url", telegram.url);
+    admin = await Admin.of(stage.system);
+});
+after(async () => {
+    await stage?.clear();
+    await telegram?.stop();
+});
+
+/** What the page says of the bot. */
+function bot(page: Page): Locator {
+    return page.getByRole("region", { name: "The bot" }).getByRole("status");
+}
+
+function says(page: Page, words: string | RegExp): Promise<void> {
+    return page.getByText(words).first().waitFor();
+}
+
+test("a token that is not the admin token opens nothing", async () => {
+    const visitor = await stage.visitor();
+    const page = await visitor.open(`${stage.url}/admin`);
+    const service = (await readFile(join(stage.system.dataDir, "service.token"), "utf8")).trim();
+    for (const [token, words] of [
+        ["", "Enter the admin token."],
+        ["wrong", "That is not the admin token."],
+        [service, "That is not the admin token."],
+        ["not even\u00e9a header", "That is not the admin token."],
+    ] as const) {
+        await page.getByLabel("Admin token").fill(token);
+        await page.getByRole("button", { name: "Open" }).click();
+        await says(page, words);
+        assert.equal(await page.getByLabel("Admin token").inputValue(), "");
+        assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 0);
+    }
+    await visitor.leave();
+});
+
+test("from the token to a bot that answers", async () => {
+    const visitor = await stage.visitor();
+    const page = await admin.enter(stage, visitor);
+    await says(page, "There is none yet.");
+    await bot(page).getByText("Waits for an active configuration").waitFor();
+
+    // Added, but not yet for the bot to use.
+    await page.getByRole("button", { name: "Add a configuration" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("team bot");
+    await page.getByLabel("API id", { exact: true }).fill("7278174");
+    await page.getByLabel("API hash", { exact: true }).fill(API_HASH);
+    await page.getByLabel("Bot token", { exact: true }).fill(BOT_TOKEN);
+    await page.getByRole("switch", { name: "Active" }).uncheck();
+    assert.deepEqual(await accessibilityFaults(page), []);
+    await page.getByRole("button", { name: "Save" }).click();
+    const card = page.getByRole("listitem").filter({ hasText: "team bot" });
+    await card.getByText("inactive").waitFor();
+    for (const known of ["set, ends in …1184", "set, ends in …Dsaw"]) await card.getByText(known).waitFor();
+
+    await card.getByRole("button", { name: "Test" }).click();
+    await card.getByText(/^It works: Telegram knows this bot as @\w+/).waitFor();
+    assert.equal(await bot(page).getByText("Waits for an active configuration").count(), 1, "testing changes nothing");
+
+    await card.getByRole("button", { name: "Activate", exact: true }).click();
+    await bot(page).getByText("Answers its chats").waitFor();
+    await card.getByText("in use").waitFor();
+    const pair = await telegram.say(7, "new:hello");
+    assert.match(pair, /^\d+:[0-9a-f]{64}$/);
+    assert.equal(await telegram.say(7, pair), "hello");
+
+    // Another name, and secrets that stay: the bot goes on.
+    await card.getByRole("button", { name: "Edit" }).click();
+    await says(page, /^From the same place\. It is set, ends in …1184\./);
+    await page.getByLabel("Name", { exact: true }).fill("our bot");
+    assert.equal(await page.getByLabel("Bot token", { exact: true }).inputValue(), "");
+    await page.getByRole("button", { name: "Save" }).click();
+    const renamed = page.getByRole("listitem").filter({ hasText: "our bot" });
+    await renamed.getByText("in use").waitFor();
+    assert.match(await telegram.say(7, "new:again"), /^\d+:[0-9a-f]{64}$/);
+    const markup = await page.content();
+    for (const secret of [API_HASH, BOT_TOKEN, BOT_TOKEN.slice(11), admin.token]) {
+        assert.ok(!markup.includes(secret), "no secret is in the page");
+    }
+
+    // A token that Telegram does not know.
+    await renamed.getByRole("button", { name: "Edit" }).click();
+    await page.getByLabel("Bot token", { exact: true }).fill("1000000000:unknown");
+    await page.getByRole("button", { name: "Save" }).click();
+    await bot(page).getByText("Telegram refuses its token").waitFor();
+    await renamed.getByRole("button", { name: "Test" }).click();
+    await renamed.getByText("Telegram refuses the bot token.").waitFor();
+
+    await renamed.getByRole("button", { name: "Deactivate" }).click();
+    await bot(page).getByText("Waits for an active configuration").waitFor();
+    await renamed.getByRole("button", { name: "Delete" }).click();
+    await renamed.getByRole("button", { name: "Keep it" }).click();
+    await renamed.getByRole("button", { name: "Delete" }).click();
+    await renamed.getByRole("button", { name: "Yes, delete it" }).click();
+    await says(page, "There is none yet.");
+    await visitor.leave();
+});
+
+test("a field that is wrong is named, and nothing is stored", async () => {
+    const visitor = await stage.visitor();
+    const page = await admin.enter(stage, visitor);
+    await page.getByRole("button", { name: "Add a configuration" }).click();
+    for (const [label, wrong, right, words] of [
+        ["Name", "", "x", "Give it a name"],
+        ["API id", "seven", "7", "Give a number"],
+        ["API hash", "", "h", "Give the hash"],
+        ["Bot token", "no token", "1:A", "Give the token"],
+    ] as const) {
+        const input = page.getByLabel(label, { exact: true });
+        await input.fill(wrong);
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByRole("alert").getByText(words).waitFor();
+        await until(`${label} has the focus`, () => input.evaluate((it) => it === document.activeElement));
+        await input.fill(right);
+    }
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await says(page, "There is none yet.");
+    await visitor.leave();
+});
+
+test("the page locks by its button, and when nobody touches it", async () => {
+    const visitor = await stage.visitor();
+    const page = await admin.enter(stage, visitor, async (page) => page.clock.install());
+    await page.getByRole("button", { name: "Lock" }).click();
+    await title(page, "Administration").waitFor();
+    await says(page, "Locked. The token is dropped.");
+
+    await admin.open(page);
+    await page.clock.fastForward(9 * 60_000);
+    await page.keyboard.press("Shift");
+    await page.clock.fastForward(9 * 60_000);
+    assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 1, "it was touched");
+    await page.clock.fastForward(2 * 60_000);
+    await says(page, "Locked, since nobody touched the page for a while.");
+    assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 0);
+    await visitor.leave();
+});
+
+test("a token that is not taken any more locks the page", async () => {
+    const visitor = await stage.visitor();
+    const page = await admin.enter(stage, visitor);
+    await visitor.context.route("**/mayfly.config.v1.ConfigService/CreateAppConfig", (route) =>
+        route.continue({ headers: { ...route.request().headers(), authorization: "Bearer gone" } }),
+    );
+    await page.getByRole("button", { name: "Add a configuration" }).click();
+    await page.getByRole("button", { name: "Save" }).click();
+    await says(page, "Locked: the server does not take the token any more.");
+    await visitor.leave();
+});
+
+test("whoever leaves the page and comes back is asked for the token again", async () => {
+    const visitor = await stage.visitor();
+    const page = await admin.enter(stage, visitor);
+    await page.goto(`${stage.url}/`);
+    await page.goBack();
+    await page.getByLabel("Admin token").waitFor();
+    await visitor.leave();
+});
+
+test("a bot that is away is said to be away, and found again", async () => {
+    const visitor = await stage.visitor();
+    visitor.expect(/Failed to load resource/);
+    await visitor.context.route("**/mayfly.bot.v1.BotService/*", (route) => route.abort());
+    const page = await admin.enter(stage, visitor);
+    await bot(page).getByText("The bot does not answer.").waitFor();
+    await visitor.context.unroute("**/mayfly.bot.v1.BotService/*");
+    await bot(page).getByText("Waits for an active configuration").waitFor();
+    await visitor.leave();
+});
