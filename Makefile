@@ -57,6 +57,12 @@ web-test: need-cargo web ## Run the tests of the web page, in a browser in front
 	cargo build --locked --package mayfly-testkit --example fake_telegram
 	cd web && npm test
 
+.PHONY: figures
+figures: need-cargo web ## Print what the pages cost a browser: requests, bytes, and how long until they can be used
+	scripts/need-test-tools
+	cargo build --locked --package mayfly
+	cd web && npm run --silent figures
+
 # How often each fault strikes; those that take seconds, a quarter of it.
 ROUNDS := 200
 HISTORIES := $(CURDIR)/target/faults
