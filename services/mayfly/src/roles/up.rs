@@ -58,8 +58,11 @@ async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<Str
         Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => Ok(format!(
             "The bot waits for its configuration. Get api_id and api_hash from my.telegram.org/apps and a token from \
              @BotFather, then run:\n\
-             \x20 {} config add --session-name NAME --api-id N --api-hash HASH --bot-token TOKEN{}{}\n",
-            client.program, client.store, client.data,
+             \x20 {program} config add --session-name NAME --api-id N --api-hash HASH --bot-token TOKEN{store}{data}\n\
+             Or open /admin of the web page, with the token that {program} token{data} prints.\n",
+            program = client.program,
+            store = client.store,
+            data = client.data,
         )),
         Err(status) => Err(status.into()),
     }
@@ -118,7 +121,7 @@ fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<
     let data = std::path::absolute(&open.data.data_dir).unwrap_or_else(|_| open.data.data_dir.clone());
     Ok(format!(
         "Mayfly is up.\n\
-         \x20 REST, gRPC-Web   {}\n\
+         \x20 web page, REST   {}\n\
          \x20 gRPC             {}\n\
          \x20 bot status       http://{}\n\
          \x20 messages         {database}\n\
