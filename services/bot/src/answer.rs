@@ -11,7 +11,7 @@ pub(crate) struct Answer {
     /// What the store is told once Telegram has the message.
     pub once_sent: Option<AcknowledgeViewRequest>,
     /// What whoever pressed a button is shown above the chat, at most 200 characters. A press is answered in any case.
-    pub notice: Option<Notice>,
+    pub notice: Option<String>,
     /// What becomes of the message whose button was pressed.
     pub change: Option<Change>,
     /// Whether the message that asked held a secret that is kept in the store now.
@@ -51,12 +51,6 @@ pub(crate) enum Action {
     Open(String),
 }
 
-/// A sentence that is shown for a moment, or until it is closed.
-pub(crate) struct Notice {
-    pub text: String,
-    pub stays_until_closed: bool,
-}
-
 /// A change of a message that we sent.
 pub(crate) enum Change {
     /// Other buttons, or none; the text stays.
@@ -77,8 +71,8 @@ impl Answer {
     }
 
     /// A sentence above the chat.
-    pub(crate) fn noting(text: String, stays_until_closed: bool, outcome: &'static str) -> Self {
-        Self { notice: Some(Notice { text, stays_until_closed }), ..Self::new(outcome) }
+    pub(crate) fn noting(sentence: String, outcome: &'static str) -> Self {
+        Self { notice: Some(sentence), ..Self::new(outcome) }
     }
 }
 

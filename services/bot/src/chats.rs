@@ -17,11 +17,13 @@ use tokio::{
 };
 
 use crate::{
+    deletions::Deletions,
     delivery,
     flood::{Flood, Verdict},
     handlers::{self, Stopping, Tools},
     incoming::Incoming,
     rate::Rate,
+    settings::ConversationSettings,
     status::StatusBoard,
     telegram::Telegram,
 };
@@ -57,6 +59,9 @@ impl Work {
 pub(crate) struct Desk {
     pub tools: Tools,
     pub telegram: Telegram,
+    pub conversation: ConversationSettings,
+    /// Unset: what was shown stays in its chat.
+    pub deletions: Option<Deletions>,
     pub board: StatusBoard,
 }
 

@@ -1,29 +1,35 @@
 //! From an answer to calls to Telegram, in an order that loses nothing when the process dies in between.
 
 use crate::{
-    answer::{Answer, Notice, Outgoing},
+    answer::{Answer, Outgoing},
     chats::Desk,
     handlers::Stopping,
     incoming::{Content, Incoming},
-    replies,
-    telegram::Fault,
+    telegram::{Fault, Protection},
+    texts::Phrase,
 };
 
 /// Delivers `answer` and says how it went, in a word for the log.
 ///
 /// The message goes first, then the store learns that it arrived; what follows is comfort and may fail.
 pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) -> Result<&'static str, Stopping> {
-    let Answer { message, once_sent, notice, change, is_request_kept: _, outcome } = answer;
+    let Answer { message, once_sent, notice, change, is_request_kept, outcome } = answer;
     let sent = match &message {
-        Some(message) => desk.telegram.send(incoming.chat, message).await.map(drop),
+        Some(message) => send(desk, incoming, message).await,
         None => Ok(()),
     };
     if let (Ok(()), Some(acknowledgement)) = (&sent, once_sent) {
         desk.tools.store.acknowledge_view(acknowledgement).await;
     }
+    if let (Ok(()), true, Content::Text { message_id, .. }) =
+        (&sent, is_request_kept && desk.conversation.delete_user_messages, &incoming.content)
+    {
+        comfort(desk.telegram.delete(incoming.chat, *message_id).await);
+    }
     if let Content::Press(press) = &incoming.content {
-        comfort(desk.telegram.answer_press(&press.query_id, notice.as_ref()).await);
-        if let (Some(message_id), Some(change)) = (press.message_id, &change) {
+        comfort(desk.telegram.answer_press(&press.query_id, notice.as_deref()).await);
+        // What was not sent must not be said to stand below.
+        if let (Ok(()), Some(message_id), Some(change)) = (&sent, press.message_id, &change) {
             comfort(desk.telegram.change(incoming.chat, message_id, change).await);
         }
     }
@@ -45,16 +51,24 @@ pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) ->
     }
 }
 
+/// Sends `message`, and notes that it is to be deleted after a while if that is wanted.
+async fn send(desk: &Desk, incoming: &Incoming, message: &Outgoing) -> Result<(), Fault> {
+    let is_protected = message.is_revealed && desk.conversation.protect_content;
+    let protection = if is_protected { Protection::NoCopies } else { Protection::None };
+    let message_id = desk.telegram.send(incoming.chat, message, protection).await?;
+    if let (true, Some(deletions), Some(message_id)) = (message.is_revealed, &desk.deletions, message_id) {
+        deletions.note(incoming.chat, message_id).await;
+    }
+    Ok(())
+}
+
 /// Tells whoever did what a handler panicked at.
 pub(crate) async fn apologize(desk: &Desk, incoming: &Incoming) -> Result<(), Fault> {
-    let apology = replies::WENT_WRONG.to_owned();
+    let apology = incoming.language.say(Phrase::WentWrong);
     match &incoming.content {
-        Content::Press(press) => {
-            let notice = Notice { text: apology, stays_until_closed: true };
-            desk.telegram.answer_press(&press.query_id, Some(&notice)).await
-        }
-        Content::Text { .. } | Content::NotText => {
-            desk.telegram.send(incoming.chat, &Outgoing::new(apology)).await.map(drop)
+        Content::Press(press) => desk.telegram.answer_press(&press.query_id, Some(&apology)).await,
+        Content::Text { .. } | Content::NotText | Content::InGroup { .. } => {
+            send(desk, incoming, &Outgoing::new(apology)).await
         }
     }
 }

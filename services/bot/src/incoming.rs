@@ -47,7 +47,7 @@ pub(crate) struct Update {
     callback_query: Option<Value>,
 }
 
-/// What somebody did in a private chat with the bot. No `Debug`: it may hold a secret.
+/// What somebody did in a chat with the bot. No `Debug`: it may hold a secret.
 pub(crate) struct Incoming {
     pub update_id: u32,
     pub chat: ChatId,
@@ -62,6 +62,8 @@ pub(crate) enum Content {
     Text { message_id: MessageId, text: String },
     /// A photo, a sticker, a voice message, … was sent.
     NotText,
+    /// A command was given in a group.
+    InGroup { text: String },
     /// A button was pressed.
     Press(Press),
 }
@@ -121,8 +123,8 @@ impl User {
 }
 
 impl Incoming {
-    /// `None` for everything the bot leaves alone: groups and channels, edited messages, messages from bots, and Telegram's
-    /// own notices.
+    /// `None` for everything the bot leaves alone: what is no command in groups, all channels, edited messages, messages
+    /// from bots, and Telegram's own notices.
     pub(crate) fn of(update: Update) -> Option<Self> {
         let Update { id, message, callback_query } = update;
         let press = || Self::of_press(id, callback_query?);
@@ -131,10 +133,14 @@ impl Incoming {
 
     fn of_message(update_id: u32, message: Value) -> Option<Self> {
         let Message { message_id, chat, from, text, others } = serde_json::from_value(message).ok()?;
-        if chat.r#type != "private" || from.as_ref().is_some_and(|from| from.is_bot) {
+        if from.as_ref().is_some_and(|from| from.is_bot) {
             return None;
         }
         let content = match text {
+            Some(text) if matches!(chat.r#type.as_str(), "group" | "supergroup") && text.starts_with('/') => {
+                Content::InGroup { text }
+            }
+            _ if chat.r#type != "private" => return None,
             Some(text) => Content::Text { message_id: MessageId(message_id), text },
             None if CONTENT_THAT_IS_NO_TEXT.iter().any(|kind| others.contains_key(*kind)) => Content::NotText,
             None => return None,
@@ -183,6 +189,7 @@ mod tests {
         match Incoming::of(update)?.content {
             Content::Text { text, .. } => Some(text),
             Content::NotText => Some("(not text)".to_owned()),
+            Content::InGroup { text } => Some(format!("(in a group) {text}")),
             Content::Press(press) => Some(format!("(pressed {})", press.data)),
         }
     }
@@ -203,10 +210,19 @@ mod tests {
         let group = json!({ "text": "hi", "chat": { "id": -7, "type": "group", "title": "g" } });
         let bot = json!({ "text": "hi", "from": { "id": 8, "is_bot": true, "first_name": "b" } });
         let notice = json!({ "message_auto_delete_timer_changed": { "message_auto_delete_time": 5 } });
-        for ignored in [group, bot, notice] {
+        let channel = json!({ "text": "/help", "chat": { "id": -8, "type": "channel", "title": "c" } });
+        for ignored in [group, bot, notice, channel] {
             assert_eq!(text_of(update("message", message(ignored.clone()))), None, "{ignored}");
         }
-        assert_eq!(text_of(update("edited_message", message(json!({ "text": "hi" })))), None);
+        for kind in ["edited_message", "channel_post", "business_message"] {
+            assert_eq!(text_of(update(kind, message(json!({ "text": "hi" })))), None, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_command_in_a_group_is_taken() {
+        let command = json!({ "text": "/help", "chat": { "id": -7, "type": "supergroup", "title": "g" } });
+        assert_eq!(text_of(update("message", message(command))).as_deref(), Some("(in a group) /help"));
     }
 
     #[test]

@@ -1,63 +1,115 @@
 //! What a text wants from the bot. Pure and total: every text has exactly one intent.
 
-use crate::keywords;
+use crate::{
+    keywords::{self, Keyword, Mistake, Request, Written},
+    opener::{Opener, is_blank},
+};
 
-/// What a text wants. No `Debug`: it borrows secrets.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
-pub(crate) enum Intent<'text> {
-    /// `new:text`: keep the text. Everything after the first colon, as it is; possibly nothing.
-    Create { text: &'text str },
-    /// `id:token`: show the text once. Whether the token is one is for the store to say.
-    View { id: i64, access_token: &'text str },
-    /// A number no message can have, before a colon: nothing the store ever gave out.
-    Mistyped,
+/// What every link of ours begins with, unless its message has an id beyond imagination.
+const LINK_BEGINS: &str = "AQ";
+
+/// What a text wants. No `Debug`: it holds secrets.
+pub(crate) enum Intent {
+    /// `new:text` and the like.
+    Keyword { verb: &'static str, request: Box<dyn Request> },
+    /// `id:token`: show the text once.
+    View(Opener),
+    /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`: say what it is.
+    Open(Opener),
     /// `/start` or `/help`.
     Help,
+    /// It is clear what is meant, and that it is wrong.
+    Mistaken(Mistake),
     /// Anything else.
     Unknown,
 }
 
-impl<'text> Intent<'text> {
+impl Intent {
     /// Reads `text` as Telegram delivered it.
-    pub(crate) fn of(text: &'text str) -> Self {
-        if let Some(command) = text.trim_start().strip_prefix('/') {
+    pub(crate) fn of(text: &str) -> Self {
+        if let Some(command) = text.trim_start_matches(is_blank).strip_prefix('/') {
             return Self::of_command(command);
         }
         let Some((head, rest)) = text.split_once(':') else { return Self::Unknown };
-        let head = head.trim();
-        if let Some(keyword) = keywords::find(head) {
-            return (keyword.parse)(rest);
+        let head = head.trim_matches(is_blank);
+        let (word, argument) = head.split_once(is_blank).unwrap_or((head, ""));
+        if let Some(keyword) = keywords::find(word) {
+            return Self::of_keyword(keyword, Written::Sentence { argument: argument.trim_matches(is_blank), rest });
         }
         if head.is_empty() || !head.bytes().all(|byte| byte.is_ascii_digit()) {
             return Self::Unknown;
         }
-        match head.parse() {
-            Ok(id) if id > 0 => Self::View { id, access_token: rest.trim() },
-            _ => Self::Mistyped,
+        Opener::of_parts(head, rest).map_or(Self::Mistaken(Mistake::Opener), Self::View)
+    }
+
+    fn of_keyword(keyword: &Keyword, written: Written<'_>) -> Self {
+        match (keyword.parse)(written) {
+            Ok(request) => Self::Keyword { verb: keyword.verb, request },
+            Err(mistake) => Self::Mistaken(mistake),
         }
     }
 
-    /// `start payload`, `help@some_bot`: in a private chat the name behind the `@` can only be ours.
+    /// `start payload`, `new@some_bot text`: in a private chat the name behind the `@` can only be ours.
     fn of_command(command: &str) -> Self {
-        let word = command.split(char::is_whitespace).next().unwrap_or_default();
-        let name = word.split('@').next().unwrap_or_default();
+        let Command { name, tail, .. } = Command::of(command);
         match name.to_ascii_lowercase().as_str() {
-            "start" | "help" => Self::Help,
-            _ => Self::Unknown,
+            "start" => Self::of_payload(tail.trim_matches(is_blank)),
+            "help" => Self::Help,
+            name => keywords::find(name)
+                .map_or(Self::Unknown, |keyword| Self::of_keyword(keyword, Written::Command { tail })),
+        }
+    }
+
+    fn of_payload(payload: &str) -> Self {
+        match Opener::of_link(payload) {
+            Some(opener) => Self::Open(opener),
+            None if payload.starts_with(LINK_BEGINS) => Self::Mistaken(Mistake::Link),
+            None => Self::Help,
         }
     }
 
     /// Its name in logs.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Create { .. } => "create_message",
-            Self::View { .. } => "view_message",
-            Self::Mistyped => "mistyped",
+            Self::Keyword { verb, .. } => verb,
+            Self::View(_) => "view_message",
+            Self::Open(_) => "open_link",
             Self::Help => "help",
+            Self::Mistaken(_) => "mistaken",
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// A command of Telegram's, without its slash.
+struct Command<'text> {
+    name: &'text str,
+    /// The bot it is meant for, if it says so.
+    bot: Option<&'text str>,
+    /// What follows, but for the one character between.
+    tail: &'text str,
+}
+
+impl<'text> Command<'text> {
+    fn of(command: &'text str) -> Self {
+        let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '@');
+        let end = command.find(|character| !is_part(character)).unwrap_or(command.len());
+        let (word, tail) = command.split_at_checked(end).unwrap_or((command, ""));
+        let (name, bot) = word.split_once('@').map_or((word, None), |(name, bot)| (name, Some(bot)));
+        let mut characters = tail.chars();
+        characters.next();
+        Self { name, bot, tail: characters.as_str() }
+    }
+}
+
+/// Whether `text` is a command that a bot called `bot_name` understands, and is not meant for another bot.
+pub(crate) fn is_command_for(bot_name: Option<&str>, text: &str) -> bool {
+    let Some(command) = text.strip_prefix('/') else { return false };
+    let Command { name, bot, .. } = Command::of(command);
+    let is_known =
+        ["start", "help"].iter().any(|known| known.eq_ignore_ascii_case(name)) || keywords::find(name).is_some();
+    let is_ours = bot.is_none_or(|bot| bot_name.is_some_and(|name| name.eq_ignore_ascii_case(bot)));
+    is_known && is_ours
 }
 
 #[cfg(test)]
@@ -66,71 +118,146 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_text_after_the_first_colon_is_kept_as_it_is() {
-        assert_eq!(Intent::of("new:hello"), Intent::Create { text: "hello" });
-        assert_eq!(Intent::of("new:a:b"), Intent::Create { text: "a:b" });
-        assert_eq!(Intent::of("new: hello \n"), Intent::Create { text: " hello \n" });
-        assert_eq!(Intent::of("new:"), Intent::Create { text: "" });
-        assert_eq!(Intent::of("new:/start"), Intent::Create { text: "/start" });
+    fn opener(id: i64, access_token: &str) -> Opener {
+        Opener { id, access_token: access_token.to_owned() }
+    }
+
+    fn is_view(text: &str, id: i64, access_token: &str) -> bool {
+        matches!(Intent::of(text), Intent::View(view) if view == opener(id, access_token))
     }
 
     #[test]
-    fn a_keyword_may_be_written_in_any_case() {
-        for text in ["New:x", "NEW:x", "nEw:x", " new :x"] {
-            assert_eq!(Intent::of(text), Intent::Create { text: "x" }, "{text}");
+    fn a_keyword_may_be_written_in_any_case_and_with_blanks_or_marks_around_it() {
+        for text in
+            ["new:x", "New:x", "NEW:x", " new :x", "new 1h:x", "new  1h :x", "\u{200f}new:x", "\u{feff}new\u{200b}:x"]
+        {
+            assert_eq!(Intent::of(text).name(), "create_message", "{text:?}");
         }
     }
 
     #[test]
-    fn blanks_around_an_id_and_its_token_are_accepted() {
-        for text in ["7:abc", " 7:abc\n", "7: abc", "\u{a0}7:abc\r\n"] {
-            assert_eq!(Intent::of(text), Intent::View { id: 7, access_token: "abc" }, "{text:?}");
+    fn commands_are_keywords_too() {
+        for text in ["/new x", "/NEW x", "/new@some_bot x", "/new:x", "/new\nx", "\u{200e}/new x"] {
+            assert_eq!(Intent::of(text).name(), "create_message", "{text:?}");
+        }
+        let key = format!("1:{}", "0b".repeat(32));
+        assert_eq!(Intent::of(&format!("/look {key}")).name(), "lookup_message");
+        assert_eq!(Intent::of(&format!("burn:{key}")).name(), "burn_message");
+    }
+
+    #[test]
+    fn it_is_said_what_is_wrong_with_a_keyword() {
+        let table = [
+            ("new:", Mistake::NoText),
+            ("/new", Mistake::NoText),
+            ("new soon:x", Mistake::Lifetime("soon".to_owned())),
+            ("burn:", Mistake::Opener),
+            ("burn now:1:x", Mistake::Opener),
+            ("look:x:y", Mistake::Opener),
+            ("0:abc", Mistake::Opener),
+            ("9223372036854775808:abc", Mistake::Opener),
+        ];
+        for (text, expected) in table {
+            assert!(matches!(Intent::of(text), Intent::Mistaken(mistake) if mistake == expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_and_within_an_id_and_its_token_are_accepted() {
+        for text in ["7:abc", " 7:abc\n", "7: abc", "\u{a0}7:abc\r\n", "7:a\nbc", "\u{200e}7:ab\u{200b}c"] {
+            assert!(is_view(text, 7, "abc"), "{text:?}");
         }
     }
 
     #[test]
     fn what_is_not_a_token_is_passed_on_for_the_store_to_judge() {
-        assert_eq!(Intent::of("1:lunch?"), Intent::View { id: 1, access_token: "lunch?" });
-        assert_eq!(Intent::of("1:"), Intent::View { id: 1, access_token: "" });
+        assert!(is_view("1:lunch?", 1, "lunch?"));
+        assert!(is_view("1:", 1, ""));
     }
 
     #[test]
-    fn a_number_that_no_message_has_is_mistyped() {
-        assert_eq!(Intent::of("0:abc"), Intent::Mistyped);
-        assert_eq!(Intent::of("9223372036854775808:abc"), Intent::Mistyped);
-    }
-
-    #[test]
-    fn start_and_help_are_understood_with_a_name_and_a_payload() {
-        for text in ["/start", "/help", "/START", "/start@mayfly_bot", "/start payload:1", "/help\n"] {
-            assert_eq!(Intent::of(text), Intent::Help, "{text}");
+    fn start_and_help_are_understood_with_a_name_and_with_a_payload_of_others() {
+        for text in ["/start", "/help", "/START", "/start@mayfly_bot", "/start payload:1", "/help\n", "/start "] {
+            assert_eq!(Intent::of(text).name(), "help", "{text}");
         }
+    }
+
+    #[test]
+    fn a_link_is_opened_and_a_damaged_one_recognized() {
+        let link = opener(7, &"0b".repeat(32)).link().unwrap();
+        assert!(matches!(Intent::of(&format!("/start {link}")), Intent::Open(open) if open.id == 7));
+        let damaged = format!("/start {}", &link[..59]);
+        assert!(matches!(Intent::of(&damaged), Intent::Mistaken(Mistake::Link)));
     }
 
     #[test]
     fn anything_else_is_unknown() {
-        for text in ["", ":", " : ", "hello", "old:x", "+1:abc", "-1:abc", "١:abc", "/", "/stop", "1.5:x", "news:x"] {
-            assert_eq!(Intent::of(text), Intent::Unknown, "{text}");
+        for text in
+            ["", ":", " : ", "hello", "old:x", "+1:abc", "-1:abc", "١:abc", "/", "/stop", "1.5:x", "news:x", "1 2:x"]
+        {
+            assert_eq!(Intent::of(text).name(), "unknown", "{text}");
         }
+        assert_eq!(Intent::of(&":".repeat(1_000_000)).name(), "unknown");
+    }
+
+    #[test]
+    fn only_commands_that_are_meant_for_us_are_ours() {
+        for text in ["/help", "/start@Mayfly_bot", "/new x", "/burn@mayfly_bot"] {
+            assert!(is_command_for(Some("mayfly_bot"), text), "{text}");
+        }
+        for text in ["/help@other_bot", "/stop", "help", "new:x", "/"] {
+            assert!(!is_command_for(Some("mayfly_bot"), text), "{text}");
+        }
+        assert!(!is_command_for(None, "/help@mayfly_bot"));
+    }
+
+    /// Pieces that texts to the bot are made of, so that chance finds more than "unknown".
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            any::<String>(),
+            "[0-9]{1,20}",
+            "[0-9a-f]{64}",
+            proptest::sample::select(vec![
+                "new", "NEW", "burn", "look", ":", "/", "@", " ", "\n", "1h", "start", "help", "AQ", "\u{200f}",
+                "\u{200b}", "🎲",
+            ])
+            .prop_map(str::to_owned),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
         #[test]
         fn every_text_has_an_intent(text in any::<String>()) {
             let _ = Intent::of(&text).name();
         }
 
         #[test]
+        fn every_text_of_likely_pieces_has_an_intent(text in pieces()) {
+            let _ = Intent::of(&text).name();
+            let _ = is_command_for(Some("mayfly_bot"), &text);
+        }
+
+        #[test]
         fn every_text_can_be_kept(text in any::<String>(), upper in any::<bool>()) {
+            prop_assume!(!text.chars().all(is_blank));
             let message = format!("{}:{text}", if upper { "NEW" } else { "new" });
-            prop_assert_eq!(Intent::of(&message), Intent::Create { text: &text });
+            prop_assert_eq!(Intent::of(&message).name(), "create_message");
         }
 
         #[test]
         fn every_id_with_a_token_is_a_view(id in 1..=i64::MAX, token in "[0-9a-f]{64}", before in "\\s{0,3}", after in "\\s{0,3}") {
             let message = format!("{before}{id}:{token}{after}");
-            prop_assert_eq!(Intent::of(&message), Intent::View { id, access_token: &token });
+            prop_assert!(is_view(&message, id, &token));
+        }
+    }
+
+    #[test]
+    fn texts_of_a_megabyte_have_an_intent() {
+        for piece in ["new ", "1:", "\u{200f}", "/new", "1", "\n", "🎲:"] {
+            let _ = Intent::of(&piece.repeat((1 << 20) / piece.len())).name();
         }
     }
 }

@@ -1,28 +1,85 @@
-//! The words that begin a message before its first colon, `new:` and those to come.
+//! The words that begin a message before its first colon, `new:` and others.
 //!
-//! A new keyword is one entry here: its name, the parser of what follows the colon, and its line in the help. The
-//! intent that the parser answers has its handler in `handlers/`; the compiler asks for it there.
+//! A keyword is one file in `keywords/` and its line in the table below. The file has, in this order, the entry, what the
+//! keyword asks for, its parser and its handler; what it says stands with all other texts in `texts/`.
 
-use crate::intent::Intent;
+mod burn;
+mod look;
+mod new;
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    answer::Answer,
+    handlers::{Stopping, Tools},
+    incoming::Incoming,
+    texts::Phrase,
+};
+
+/// All keywords, in the order of the help.
+pub(crate) static KEYWORDS: [Keyword; 3] = [new::KEYWORD, look::KEYWORD, burn::KEYWORD];
 
 /// One keyword.
 pub(crate) struct Keyword {
-    /// In lower case; users may write it in any.
+    /// In lower case; users may write it in any. Letters only, so that it is a command of Telegram's too.
     pub name: &'static str,
-    /// Turns what follows the colon, byte for byte, into an intent. Total: there is an intent for every text.
-    pub parse: for<'text> fn(&'text str) -> Intent<'text>,
+    /// The rpc it comes down to, for logs.
+    pub verb: &'static str,
+    /// Turns what was written with the keyword into what it asks for. Pure, and total: there is an answer for every text.
+    pub parse: fn(Written<'_>) -> Result<Box<dyn Request>, Mistake>,
     /// What to write and what it does, for the help.
-    pub help: &'static str,
+    pub help: Phrase,
+    /// The same in one line, for Telegram's menu of commands.
+    pub command: Phrase,
 }
 
-/// All keywords, in the order of the help.
-pub(crate) const KEYWORDS: [Keyword; 1] = [Keyword {
-    name: "new",
-    parse: |text| Intent::Create { text },
-    help: "new:your text – keeps the text and answers id:token",
-}];
+/// What was written with a keyword.
+#[derive(Clone, Copy)]
+pub(crate) enum Written<'text> {
+    /// `keyword argument:rest`.
+    Sentence {
+        /// Without blanks around it, mostly empty.
+        argument: &'text str,
+        /// Everything after the first colon, as it is.
+        rest: &'text str,
+    },
+    /// `/keyword tail`, as Telegram's menu of commands has it. The tail is kept as it is.
+    Command { tail: &'text str },
+}
+
+/// What a keyword asks for, parsed.
+pub(crate) trait Request: Send + Sync {
+    /// Does it, and answers what comes of it.
+    fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a>;
+}
+
+/// A handler at work.
+pub(crate) type Answering<'a> = BoxFuture<'a, Result<Answer, Stopping>>;
+
+/// What is wrong with what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    /// There is no text to keep.
+    NoText,
+    /// The lifetime is none.
+    Lifetime(String),
+    /// What should be `id:token` is not.
+    Opener,
+    /// A link of ours was damaged.
+    Link,
+}
 
 /// The keyword with this name, in any case.
 pub(crate) fn find(name: &str) -> Option<&'static Keyword> {
-    const { &KEYWORDS }.iter().find(|keyword| keyword.name.eq_ignore_ascii_case(name))
+    KEYWORDS.iter().find(|keyword| keyword.name.eq_ignore_ascii_case(name))
+}
+
+/// The opener that follows a keyword which takes nothing else.
+fn opener_of(written: Written<'_>) -> Result<crate::opener::Opener, Mistake> {
+    let opener = match written {
+        Written::Sentence { argument: "", rest } => rest,
+        Written::Sentence { .. } => return Err(Mistake::Opener),
+        Written::Command { tail } => tail,
+    };
+    crate::opener::Opener::parse(opener).ok_or(Mistake::Opener)
 }

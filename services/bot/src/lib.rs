@@ -19,18 +19,22 @@ mod window;
 mod webhook;
 
 mod chats;
-#[expect(dead_code, reason = "no handler answers with buttons yet")]
 mod incoming;
 
 mod intent;
 mod keywords;
+mod opener;
 
-#[expect(dead_code, reason = "no handler answers with buttons yet")]
 mod answer;
+mod buttons;
 mod handlers;
+
 mod language;
 mod replies;
+mod texts;
 
+mod commands;
+mod deletions;
 mod delivery;
 mod store;
 mod telegram;
@@ -58,10 +62,11 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use settings::BotSettings;
+pub use settings::{BotSettings, ConversationSettings};
 
 use crate::{
     config_watch::ConfigWatch,
+    deletions::Deletions,
     grpc::{BotGrpc, Credentials, Services},
     rate::Rate,
     session::Sessions,
@@ -86,6 +91,9 @@ pub enum BotError {
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes")]
     Randomness,
+    /// What is to be deleted later cannot be written down.
+    #[error("cannot use the folder of pending deletions")]
+    Deletions(#[source] io::Error),
     /// The status page cannot be served.
     #[error("cannot serve the status page")]
     Serve(#[source] io::Error),
@@ -135,7 +143,12 @@ impl Bot {
         let (configs, latest_config) = watch::channel(None);
         let outage = Outage::default();
         let watch = ConfigWatch::new(store.clone(), service_token, configs, board.clone(), outage.clone())?;
-        let simulate = || Simulator::new(store.clone(), outage.clone(), &timing, stop.clone());
+        let conversation = settings.conversation.clone();
+        if conversation.delete_revealed_after.is_some() {
+            Deletions::prepare(&conversation.deletions_folder).map_err(BotError::Deletions)?;
+        }
+        let public_url = conversation.public_url.clone();
+        let simulate = || Simulator::new(store.clone(), outage.clone(), &timing, public_url, stop.clone());
         let simulator = settings.simulator.then(simulate).transpose()?;
         let services = Services::new(BotGrpc {
             board: board.clone(),
@@ -152,7 +165,16 @@ impl Bot {
             router = door.router(&webhook.path).fallback_service(std::mem::take(&mut router));
             (webhook, door)
         });
-        let sessions = Sessions { telegram, store, outage, timing, webhook, board: board.clone(), stop: stop.clone() };
+        let sessions = Sessions {
+            telegram,
+            store,
+            outage,
+            conversation,
+            timing,
+            webhook,
+            board: board.clone(),
+            stop: stop.clone(),
+        };
         Ok(Self { router, services, board, watch, latest_config, sessions, stop })
     }
 

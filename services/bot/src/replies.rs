@@ -1,20 +1,17 @@
-//! Everything the bot says in its own words. The table from a store's situation to a sentence stands here, once.
+//! How a situation becomes a sentence. The table from a store's reasons to what the bot says stands here, once.
 
 use chrono::{DateTime, Utc};
-use mayfly_contracts::{FieldFault, Situation, error::ErrorReason};
+use mayfly_contracts::{
+    FieldFault, Situation,
+    error::ErrorReason,
+    message::{LookupMessageResponse, MessageState},
+};
 
-use crate::keywords::KEYWORDS;
-
-/// Answers everything that nobody could handle.
-pub(crate) const WENT_WRONG: &str = "Something went wrong on our side. Please try again later.";
-/// Answers photos, stickers and the like.
-pub(crate) const ONLY_TEXT: &str = "I can only keep text. Send /help to see how.";
-
-/// Answers what was written too fast, once.
-pub(crate) const TOO_FAST: &str = "You write faster than I can answer. I did not read this message, nor will I read more until you pause for a minute.";
-
-const MISTYPED: &str = "This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender.";
-const VIEW_HELP: &str = "id:token – shows the text, once, and erases it";
+use crate::{
+    keywords::{KEYWORDS, Mistake},
+    language::Language,
+    texts::Phrase,
+};
 
 /// What was asked of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,84 +20,127 @@ pub(crate) enum Asked {
     Create,
     /// To show one.
     View,
+    /// Neither: to tell where it stands, or to erase it.
+    Other,
 }
 
 /// How to use the bot.
-pub(crate) fn help() -> String {
+pub(crate) fn help(language: Language) -> String {
     let keywords = KEYWORDS.iter().map(|keyword| keyword.help);
-    let lines = keywords.chain([VIEW_HELP]).map(|line| format!("\n{line}"));
-    format!("I keep a text until somebody reads it, once. Write to me:{}", lines.collect::<String>())
+    let mut help = language.say(Phrase::HelpIntro);
+    // What everybody needs comes first, then what reads what they made.
+    let lines = keywords.collect::<Vec<_>>();
+    let (first, others) = lines.split_first().map_or((None, &[][..]), |(first, others)| (Some(first), others));
+    for line in first.into_iter().chain([&Phrase::HelpView]).chain(others) {
+        help.push('\n');
+        help.push_str(&language.say(*line));
+    }
+    help
 }
 
-/// What to say for something that no id and token can be.
-pub(crate) fn mistyped() -> String {
-    MISTYPED.to_owned()
+/// What to say about something that is written wrongly.
+pub(crate) fn mistake(language: Language, mistake: &Mistake) -> String {
+    match mistake {
+        Mistake::NoText => language.say(Phrase::NoText),
+        Mistake::Lifetime(written) => language.say_with(Phrase::LifetimeUnclear, [("lifetime", written)]),
+        Mistake::Opener => language.say(Phrase::Mistyped),
+        Mistake::Link => language.say(Phrase::LinkMistyped),
+    }
 }
 
 /// What to say when the store refused.
-pub(crate) fn sentence(asked: Asked, situation: &Situation) -> String {
+pub(crate) fn sentence(language: Language, asked: Asked, situation: &Situation) -> String {
     match situation.reason {
-        ErrorReason::FieldInvalid => field_invalid(asked, &situation.fields),
-        ErrorReason::TextTooLong => text_too_long(situation),
-        ErrorReason::AccessTokenInvalid => mistyped(),
-        ErrorReason::MessageNotFound => "There is no such message, or it is long gone.".to_owned(),
-        ErrorReason::MessageViewed => {
-            format!("This message was read{}. If that was not you, treat it as exposed.", on(situation))
-        }
-        ErrorReason::MessageBurned => format!("This message was burned unread{}.", on(situation)),
-        ErrorReason::MessageExpired => format!("This message expired unread{}.", on(situation)),
-        ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => {
-            "This message needs a passphrase. A chat is no place for that: read it with mayfly view, or over REST."
-                .to_owned()
-        }
-        ErrorReason::MessageSealed => {
-            "This message was encrypted by its sender. Open it in a browser, by its link. It is still unread."
-                .to_owned()
-        }
-        ErrorReason::PassphraseLocked => "Too many passphrases were tried on this message. Try later.".to_owned(),
-        ErrorReason::Overloaded => format!("Too many requests at the moment. {}", try_later(asked)),
-        ErrorReason::StoreUnavailable => {
-            format!("I cannot reach the place where messages are kept. {}", try_later(asked))
-        }
+        ErrorReason::FieldInvalid => field_invalid(language, asked, &situation.fields),
+        ErrorReason::TextTooLong => text_too_long(language, situation),
+        ErrorReason::AccessTokenInvalid => language.say(Phrase::Mistyped),
+        ErrorReason::MessageNotFound => language.say(Phrase::NotFound),
+        ErrorReason::MessageViewed => dated(language, Phrase::Viewed, Phrase::ViewedOn, time_of(situation)),
+        ErrorReason::MessageBurned => dated(language, Phrase::Burned, Phrase::BurnedOn, time_of(situation)),
+        ErrorReason::MessageExpired => dated(language, Phrase::Expired, Phrase::ExpiredOn, time_of(situation)),
+        ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => language.say(Phrase::NeedsPassphrase),
+        ErrorReason::MessageSealed => language.say(Phrase::Sealed),
+        ErrorReason::PassphraseLocked => language.say(Phrase::PassphraseLocked),
+        ErrorReason::Overloaded => language.say_with(Phrase::Overloaded, [("later", &later(language, asked))]),
+        ErrorReason::StoreUnavailable => language.say_with(Phrase::Unavailable, [("later", &later(language, asked))]),
         // The last four concern app configs and the bot, and cannot come from a message; whoever caused them is not the sender.
         ErrorReason::Unspecified
         | ErrorReason::Internal
         | ErrorReason::AppConfigNotFound
         | ErrorReason::CredentialsInvalid
         | ErrorReason::PermissionDenied
-        | ErrorReason::BotUnavailable => WENT_WRONG.to_owned(),
+        | ErrorReason::BotUnavailable => language.say(Phrase::WentWrong),
     }
 }
 
-fn field_invalid(asked: Asked, faults: &[FieldFault]) -> String {
-    match asked {
-        Asked::Create => {
-            let faults = faults.iter().map(|fault| format!(": {} {}", fault.field, fault.fault));
-            format!("I cannot keep that{}. Write new:your text", faults.collect::<String>())
-        }
-        Asked::View => mistyped(),
+/// Whether nothing can come of the message any more.
+pub(crate) fn is_final(reason: ErrorReason) -> bool {
+    matches!(
+        reason,
+        ErrorReason::MessageNotFound
+            | ErrorReason::MessageViewed
+            | ErrorReason::MessageBurned
+            | ErrorReason::MessageExpired
+    )
+}
+
+/// Where a message stands.
+pub(crate) fn standing(language: Language, found: &LookupMessageResponse) -> String {
+    let since = found.state_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
+    let until = found.expire_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
+    match found.state() {
+        MessageState::Unread => dated(language, Phrase::Unread, Phrase::UnreadUntil, until),
+        MessageState::Viewed => dated(language, Phrase::Viewed, Phrase::ViewedOn, since),
+        MessageState::Burned => dated(language, Phrase::Burned, Phrase::BurnedOn, since),
+        MessageState::Expired => dated(language, Phrase::Expired, Phrase::ExpiredOn, since),
+        MessageState::Unspecified => language.say(Phrase::WentWrong),
     }
 }
 
-fn text_too_long(situation: &Situation) -> String {
+/// That somebody left a message which is still unread.
+pub(crate) fn sent_to_you(language: Language, found: &LookupMessageResponse) -> String {
+    let until = found.expire_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
+    dated(language, Phrase::SentToYou, Phrase::SentToYouUntil, until)
+}
+
+fn field_invalid(language: Language, asked: Asked, faults: &[FieldFault]) -> String {
+    if asked != Asked::Create {
+        return language.say(Phrase::Mistyped);
+    }
+    if let Some(lifetime) = faults.iter().find(|fault| fault.field == "ttl") {
+        return language.say_with(Phrase::LifetimeRefused, [("fault", &lifetime.fault)]);
+    }
+    let faults: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.fault)).collect();
+    language.say_with(Phrase::FieldRefused, [("fault", &faults.join(", "))])
+}
+
+fn text_too_long(language: Language, situation: &Situation) -> String {
     match situation.metadata.get("max_bytes") {
-        Some(limit) => format!("The text is too long: at most {limit} bytes can be kept. Nothing was stored."),
-        None => "The text is too long. Nothing was stored.".to_owned(),
+        Some(limit) => language.say_with(Phrase::TextTooLong, [("limit", limit)]),
+        None => language.say(Phrase::TextTooLongSomehow),
     }
 }
 
 /// Nobody has the token of a message whose creation was never answered, so "nothing" is true for the sender in any case.
-fn try_later(asked: Asked) -> &'static str {
-    match asked {
-        Asked::Create => "Nothing was stored; please try again later.",
-        Asked::View => "I have nothing to show you; please try again later.",
+fn later(language: Language, asked: Asked) -> String {
+    language.say(match asked {
+        Asked::Create => Phrase::NothingStoredLater,
+        Asked::View => Phrase::NothingToShowLater,
+        Asked::Other => Phrase::Later,
+    })
+}
+
+/// With the time if there is one: `2026-11-22 08:02 UTC`, which is read alike everywhere.
+fn dated(language: Language, without: Phrase, with: Phrase, time: Option<DateTime<Utc>>) -> String {
+    match time {
+        Some(time) => language.say_with(with, [("time", &time.format("%Y-%m-%d %H:%M UTC").to_string())]),
+        None => language.say(without),
     }
 }
 
-/// ` on 2026-11-22 08:02 UTC`, or nothing when the store did not say.
-fn on(situation: &Situation) -> String {
-    let time = situation.metadata.get("time").and_then(|time| DateTime::parse_from_rfc3339(time).ok());
-    time.map(|time| format!(" on {}", time.with_timezone(&Utc).format("%Y-%m-%d %H:%M UTC"))).unwrap_or_default()
+fn time_of(situation: &Situation) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(situation.metadata.get("time")?).ok()?;
+    Some(time.with_timezone(&Utc))
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chats::{Chats, Desk},
+    commands,
+    deletions::Deletions,
     handlers::Tools,
     polling::Polling,
-    settings::Webhook,
+    settings::{ConversationSettings, Webhook},
     status::{State, StatusBoard},
     store::{Outage, Store},
     telegram::{Fault, Identity, Telegram, TelegramApi},
@@ -22,6 +24,7 @@ pub(crate) struct Sessions {
     pub telegram: TelegramApi,
     pub store: StoreChannel,
     pub outage: Outage,
+    pub conversation: ConversationSettings,
     pub timing: Timing,
     /// The webhook and its door, if updates come that way.
     pub webhook: Option<(Webhook, Door)>,
@@ -68,28 +71,40 @@ impl Sessions {
 
     async fn session(&self, token: &Secret, leave: &CancellationToken) {
         let telegram = self.telegram.with_token(token);
-        if leave.run_until_cancelled(self.sign_in(&telegram)).await.is_none() {
-            return;
-        }
+        let Some(bot_name) = leave.run_until_cancelled(self.sign_in(&telegram)).await else { return };
         let store = Store::new(self.store.clone(), self.outage.clone(), self.timing.clone(), self.stop.clone());
+        let conversation = &self.conversation;
+        let deletions = conversation.delete_revealed_after;
+        let deletions = deletions.map(|after| Deletions::open(&conversation.deletions_folder, token, after));
         let desk = Desk {
-            tools: Tools { store, bot_token: token.clone() },
+            tools: Tools { store, bot_token: token.clone(), bot_name, public_url: conversation.public_url.clone() },
             telegram: telegram.clone(),
+            conversation: conversation.clone(),
+            deletions: deletions.clone(),
             board: self.board.clone(),
         };
         let (chats, timing, board) =
             (Chats::new(desk, self.timing.flood_rate), self.timing.clone(), self.board.clone());
-        match &self.webhook {
-            None => Polling::new(telegram, chats, timing, board).run(leave, &self.stop).await,
-            Some((webhook, door)) => {
-                let reception = Reception::new(chats, timing, board);
-                reception.run(telegram, token, webhook, door, leave, &self.stop).await;
+        let serving = async {
+            match &self.webhook {
+                None => Polling::new(telegram.clone(), chats, timing, board).run(leave, &self.stop).await,
+                Some((webhook, door)) => {
+                    let reception = Reception::new(chats, timing, board);
+                    reception.run(telegram.clone(), token, webhook, door, leave, &self.stop).await;
+                }
             }
-        }
+        };
+        let beside = async {
+            commands::register(&telegram).await;
+            if let Some(deletions) = deletions {
+                deletions.run(&telegram).await;
+            }
+        };
+        tokio::join!(serving, leave.run_until_cancelled(beside));
     }
 
-    /// Makes sure that Telegram knows the token, for as long as that takes.
-    async fn sign_in(&self, telegram: &Telegram) {
+    /// Makes sure that Telegram knows the token, for as long as that takes. Answers the bot's user name.
+    async fn sign_in(&self, telegram: &Telegram) -> Option<String> {
         self.board.set_state(State::SigningIn);
         let mut pauses = self.timing.telegram_pauses.start();
         let mut last = None;
@@ -97,8 +112,8 @@ impl Sessions {
             let fault = match telegram.identity().await {
                 Ok(Identity { user_name: name, .. }) => {
                     tracing::info!(bot = name.as_deref().unwrap_or("(unnamed)"), "signed in to Telegram");
-                    self.board.set_bot(name);
-                    return;
+                    self.board.set_bot(name.clone());
+                    return name;
                 }
                 Err(fault) => fault,
             };

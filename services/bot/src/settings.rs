@@ -1,8 +1,11 @@
 //! What the bot is started with.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use url::Url;
+
+const SHORTEST_DELETION_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELETION_DELAY: Duration = Duration::from_secs(47 * 60 * 60);
 
 /// The bot's settings. Its token is not among them: that comes from the last active app config.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,7 +19,7 @@ pub struct BotSettings {
         env = "MAYFLY_TELEGRAM_API_URL",
         default_value = "https://api.telegram.org",
         value_name = "URL",
-        value_parser = parse_api_url
+        value_parser = parse_web_url
     )]
     pub telegram_api_url: Url,
     /// How long an update waits for a store that is away before its sender is told that nothing was stored or read.
@@ -42,6 +45,9 @@ pub struct BotSettings {
     /// How many updates Telegram may bring at a time, from 1 to 100.
     #[arg(long, env = "MAYFLY_WEBHOOK_CONNECTIONS", default_value = "40", value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub webhook_connections: u8,
+    /// How the bot converses.
+    #[command(flatten)]
+    pub conversation: ConversationSettings,
 }
 
 /// A webhook as it was asked for.
@@ -63,7 +69,37 @@ impl BotSettings {
     }
 }
 
-fn parse_api_url(url: &str) -> Result<Url, String> {
+/// How the bot converses.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConversationSettings {
+    /// Where browsers reach the gateway, as https://mayfly.example.org. Unset: the bot offers no links to its page.
+    #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL", value_parser = parse_web_url)]
+    pub public_url: Option<Url>,
+    /// Delete a user's message from the chat once its text is stored.
+    #[arg(long, env = "MAYFLY_DELETE_USER_MESSAGES")]
+    pub delete_user_messages: bool,
+    /// Delete a text from the chat so long after it was shown: 30s, 10m, 47h. At most 47 hours, since Telegram deletes nothing
+    /// after 48. Unset: it stays.
+    #[arg(long, env = "MAYFLY_DELETE_REVEALED_AFTER", value_name = "DURATION", value_parser = parse_deletion_delay)]
+    pub delete_revealed_after: Option<Duration>,
+    /// Show texts so that they cannot be forwarded or saved. In most apps they cannot be copied either.
+    #[arg(long, env = "MAYFLY_PROTECT_CONTENT")]
+    pub protect_content: bool,
+    /// The folder in which the bot notes what it has to delete later. Not for the command line: the process knows its data
+    /// directory, and puts it there.
+    #[arg(skip)]
+    pub deletions_folder: PathBuf,
+}
+
+fn parse_deletion_delay(delay: &str) -> Result<Duration, String> {
+    let delay = humantime::parse_duration(delay).map_err(|error| error.to_string())?;
+    if !(SHORTEST_DELETION_DELAY..=LONGEST_DELETION_DELAY).contains(&delay) {
+        return Err("must be from 1s to 47h: Telegram deletes nothing after 48 hours".to_owned());
+    }
+    Ok(delay)
+}
+
+fn parse_web_url(url: &str) -> Result<Url, String> {
     // A slash at the end would become an empty path segment in front of the token.
     let url = Url::parse(url.trim_end_matches('/')).map_err(|error| error.to_string())?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -120,20 +156,39 @@ mod tests {
             messages_per_second,
             chat_messages_per_minute,
             simulator,
+            conversation,
             ..
         } = settings;
         assert_eq!(bot_listen, "127.0.0.1:5555".parse().unwrap());
         assert_eq!(telegram_api_url.as_str(), "https://api.telegram.org/");
         assert_eq!((retry_for, messages_per_second, chat_messages_per_minute), (Duration::from_secs(600), 30, 30));
         assert!(!simulator);
+        let ConversationSettings {
+            public_url,
+            delete_user_messages,
+            delete_revealed_after,
+            protect_content,
+            deletions_folder: _,
+        } = conversation;
+        assert_eq!((public_url, delete_revealed_after), (None, None));
+        assert!(!delete_user_messages && !protect_content);
     }
 
     #[test]
     fn only_addresses_of_web_servers_are_accepted() {
-        assert!(parse_api_url("https://api.telegram.org").is_ok());
-        assert_eq!(parse_api_url("http://127.0.0.1:8081/prefix/").unwrap().path(), "/prefix");
-        assert!(parse_api_url("mailto:someone@example.org").is_err());
-        assert!(parse_api_url("api.telegram.org").is_err());
+        assert!(parse_web_url("https://api.telegram.org").is_ok());
+        assert_eq!(parse_web_url("http://127.0.0.1:8081/prefix/").unwrap().path(), "/prefix");
+        assert!(parse_web_url("mailto:someone@example.org").is_err());
+        assert!(parse_web_url("api.telegram.org").is_err());
+    }
+
+    #[test]
+    fn nothing_is_deleted_later_than_telegram_can() {
+        assert_eq!(parse_deletion_delay("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_deletion_delay("47h"), Ok(LONGEST_DELETION_DELAY));
+        for delay in ["48h", "0s", "500ms", "soon", ""] {
+            assert!(parse_deletion_delay(delay).is_err(), "{delay}");
+        }
     }
 
     #[test]

@@ -10,15 +10,15 @@ use mayfly_contracts::{
     Situation, StoreChannel,
     error::ErrorReason,
     message::{
-        AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest,
-        message_service_client::MessageServiceClient,
+        AcknowledgeViewRequest, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest, CreateMessageResponse,
+        LookupMessageRequest, LookupMessageResponse, ViewMessageRequest, message_service_client::MessageServiceClient,
     },
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use crate::timing::Timing;
+use crate::{opener::Opener, timing::Timing};
 
 /// So many calls are on their way at the same time; the others wait their turn. Chats that wait for the store to come back
 /// are not on their way.
@@ -85,6 +85,29 @@ impl Store {
         .await?
         .into_text()
         .map_err(|status| Failure::Said(Situation::of(&status)))
+    }
+
+    /// Changes nothing.
+    pub(crate) async fn lookup_message(&self, opener: &Opener) -> Result<LookupMessageResponse, Failure> {
+        self.patiently(|mut client| {
+            let request = LookupMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+            async move { client.lookup_message(request).await }
+        })
+        .await
+    }
+
+    /// Safe to repeat: burning what is burned is a success.
+    pub(crate) async fn burn_message(&self, opener: &Opener) -> Result<BurnMessageResponse, Failure> {
+        self.patiently(|mut client| {
+            let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+            async move { client.burn_message(request).await }
+        })
+        .await
+    }
+
+    /// Whether a message that was viewed was viewed under this `view_id`: only then does the store take the acknowledgement.
+    pub(crate) async fn is_reader(&self, request: AcknowledgeViewRequest) -> bool {
+        self.client.clone().acknowledge_view(request).await.is_ok()
     }
 
     /// Told once, and not waited for: the store erases the text by itself after a while.

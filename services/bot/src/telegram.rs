@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use teloxide::{
     ApiError, Bot, RequestError,
-    payloads::DeleteWebhookSetters as _,
+    payloads::{DeleteWebhookSetters as _, SendDocumentSetters as _},
     requests::{JsonRequest, Payload, Requester as _},
     types::{ChatId, InputFile, MessageId},
 };
@@ -24,12 +24,12 @@ use url::Url;
 
 pub(crate) use self::payloads::WebhookInfo;
 use self::payloads::{
-    AnswerCallbackQuery, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo, Keyboard, SendMessage,
-    SetWebhook,
+    AnswerCallbackQuery, DeleteMessage, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo, Keyboard,
+    SendMessage, SetMyCommands, SetWebhook,
 };
 use crate::{
     BotError,
-    answer::{Change, Notice, Outgoing},
+    answer::{Change, Outgoing},
     incoming::{KINDS_OF_UPDATES, Update},
     pacing::Pacing,
     settings::Webhook,
@@ -137,6 +137,15 @@ pub(crate) struct Identity {
     pub display_name: String,
 }
 
+/// What a reader may do with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Everything.
+    None,
+    /// Not forward it or save it, nor, in most apps, copy it.
+    NoCopies,
+}
+
 impl Telegram {
     /// Who the bot is, as far as Telegram answers it in a form that we know.
     pub(crate) async fn identity(&self) -> Result<Identity, Fault> {
@@ -198,21 +207,26 @@ impl Telegram {
     /// answers it in a form that we do not know.
     ///
     /// When the connection broke after Telegram took the text, it arrives twice: better than never.
-    pub(crate) async fn send(&self, chat: ChatId, message: &Outgoing) -> Result<Option<MessageId>, Fault> {
+    pub(crate) async fn send(
+        &self,
+        chat: ChatId,
+        message: &Outgoing,
+        protection: Protection,
+    ) -> Result<Option<MessageId>, Fault> {
         let text = &message.text;
         if text.encode_utf16().count() <= LONGEST_MESSAGE && !text.trim().is_empty() {
             let keyboard = Keyboard::of(&message.buttons);
-            let mut sent = self.send_message(chat, text, keyboard.clone()).await;
+            let mut sent = self.send_message(chat, text, keyboard.clone(), protection).await;
             // A text without its buttons is better than none.
             if keyboard.is_some() && sent == Err(Fault::Refused) {
-                sent = self.send_message(chat, text, None).await;
+                sent = self.send_message(chat, text, None, protection).await;
             }
             // Telegram counts and trims by rules of its own. A text that was read is nowhere else any more.
             if sent != Err(Fault::TextUnfit) {
                 return sent;
             }
         }
-        self.send_document(chat, message).await
+        self.send_document(chat, text, protection).await
     }
 
     async fn send_message(
@@ -220,16 +234,27 @@ impl Telegram {
         chat: ChatId,
         text: &str,
         reply_markup: Option<Keyboard>,
+        protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
-        let message = SendMessage::new(chat, text, reply_markup);
+        let message = SendMessage::new(chat, text, reply_markup, protection);
         let sent: Value = self.patiently(|| self.in_turn(chat, self.call(message.clone()))).await?;
         Ok(message_id(&sent))
     }
 
-    async fn send_document(&self, chat: ChatId, message: &Outgoing) -> Result<Option<MessageId>, Fault> {
+    async fn send_document(
+        &self,
+        chat: ChatId,
+        text: &str,
+        protection: Protection,
+    ) -> Result<Option<MessageId>, Fault> {
         let send = async || {
-            let file = InputFile::memory(message.text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
-            match self.calls.send_document(chat, file).await {
+            let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
+            let document = self.calls.send_document(chat, file);
+            let document = match protection {
+                Protection::None => document,
+                Protection::NoCopies => document.protect_content(true),
+            };
+            match document.await {
                 Ok(message) => Ok(Some(message.id)),
                 Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
             }
@@ -244,9 +269,31 @@ impl Telegram {
     }
 
     /// Lets whoever pressed a button wait no longer. Telegram forgets a press after some minutes.
-    pub(crate) async fn answer_press(&self, query_id: &str, notice: Option<&Notice>) -> Result<(), Fault> {
+    pub(crate) async fn answer_press(&self, query_id: &str, notice: Option<&str>) -> Result<(), Fault> {
         let answer = AnswerCallbackQuery::new(query_id, notice);
         self.patiently(|| self.call(answer.clone())).await.map(|_: Value| ())
+    }
+
+    /// Deletes a message from a chat; one that is gone already is deleted. Telegram takes messages of the last 48 hours only.
+    pub(crate) async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), Fault> {
+        self.patiently(|| async move {
+            match JsonRequest::new(self.calls.clone(), DeleteMessage::new(chat, message)).await {
+                Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
+                Err(error) => Err(fault(&error)),
+                Ok(_) => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Sets the menu of commands in private chats, names and descriptions, for users with a language or for all others.
+    pub(crate) async fn set_commands(
+        &self,
+        language: Option<&'static str>,
+        commands: &[(&str, String)],
+    ) -> Result<(), Fault> {
+        let commands = SetMyCommands::new(language, commands);
+        self.patiently(|| self.call(commands.clone())).await.map(|_: Value| ())
     }
 
     /// Changes a message that we sent.

@@ -14,7 +14,7 @@ use teloxide::types::ChatId;
 use uuid::Uuid;
 
 /// The id of a creation that `update_id` asks for.
-pub(super) fn create_request(bot_token: &Secret, update_id: u32) -> Uuid {
+pub(crate) fn create_request(bot_token: &Secret, update_id: u32) -> Uuid {
     derive(bot_token, b"mayfly bot create_message request_id v1\0", &[&update_id.to_be_bytes()])
 }
 

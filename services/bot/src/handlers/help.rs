@@ -1,7 +1,18 @@
 //! `/start`, `/help`, and everything that is not understood: how to use the bot.
 
-use crate::{answer::Answer, replies};
+use crate::{answer::Answer, language::Language, replies, texts::Phrase};
 
-pub(super) fn handle() -> Answer {
-    Answer::saying(replies::help(), "explained")
+/// Nobody writes as much by mistake. What is longer and not understood is likely to be the rest of a text that the sender's app cut
+/// in two, since it does so without a word.
+const LONG: usize = 500;
+
+pub(super) fn handle(language: Language) -> Answer {
+    Answer::saying(replies::help(language), "explained")
+}
+
+pub(super) fn handle_unknown(language: Language, text: &str) -> Answer {
+    if text.chars().nth(LONG).is_none() {
+        return handle(language);
+    }
+    Answer::saying(format!("{}\n\n{}", language.say(Phrase::CutText), replies::help(language)), "explained")
 }

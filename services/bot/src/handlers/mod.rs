@@ -1,18 +1,24 @@
-//! One file per thing the bot does. Each has a `handle` that answers what to send; none of them sends.
+//! What the bot does beside its keywords, one file for each. A handler answers what to send; none of them sends.
 
-mod create;
-mod derived_id;
+pub(crate) mod derived_id;
 mod help;
+mod open;
+mod press;
 mod view;
 
 use mayfly_bootstrap::Secret;
+use mayfly_contracts::Situation;
+use url::Url;
 
 use crate::{
-    answer::{Answer, Notice},
+    answer::Answer,
+    buttons::Pressed,
     incoming::{Content, Incoming},
-    intent::Intent,
+    intent::{self, Intent},
+    language::Language,
     replies::{self, Asked},
     store::{Failure, Store},
+    texts::Phrase,
 };
 
 /// What a handler needs.
@@ -20,6 +26,10 @@ pub(crate) struct Tools {
     pub store: Store,
     /// The token of the bot that got the update.
     pub bot_token: Secret,
+    /// Its user name, without which nobody can be led to it.
+    pub bot_name: Option<String>,
+    /// Where browsers find the gateway, if they do.
+    pub public_url: Option<Url>,
 }
 
 /// The bot stops before there was an answer, or cannot give it any more: the update is not handled, and Telegram will bring it
@@ -32,41 +42,55 @@ pub(crate) fn intent_name(content: &Content) -> &'static str {
     match content {
         Content::Text { text, .. } => Intent::of(text).name(),
         Content::NotText => "not_text",
-        Content::Press(_) => "press",
+        Content::InGroup { .. } => "in_group",
+        Content::Press(press) => Pressed::parse(&press.data).map_or("press_unknown", |(pressed, _)| pressed.name()),
     }
 }
 
 /// Answers what somebody did. Needs no Telegram, and can be repeated: the same update asks the store for the same again.
 pub(crate) async fn handle(tools: &Tools, incoming: &Incoming) -> Result<Answer, Stopping> {
-    let update_id = incoming.update_id;
-    let text = match &incoming.content {
-        Content::Text { text, .. } => text,
-        Content::NotText => return Ok(Answer::saying(replies::ONLY_TEXT.to_owned(), "explained")),
-        Content::Press(_) => return Ok(Answer::new("unknown button")),
-    };
+    let language = incoming.language;
+    match &incoming.content {
+        Content::Text { text, .. } => handle_text(tools, incoming, text).await,
+        Content::NotText => Ok(Answer::saying(language.say(Phrase::OnlyText), "explained")),
+        Content::InGroup { text } if intent::is_command_for(tools.bot_name.as_deref(), text) => {
+            Ok(Answer::saying(language.say(Phrase::PrivateOnly), "explained"))
+        }
+        Content::InGroup { .. } => Ok(Answer::new("left alone")),
+        Content::Press(press) => press::handle(tools, incoming, press).await,
+    }
+}
+
+async fn handle_text(tools: &Tools, incoming: &Incoming, text: &str) -> Result<Answer, Stopping> {
     match Intent::of(text) {
-        Intent::Create { text } => create::handle(tools, update_id, text).await,
-        Intent::View { id, access_token } => view::handle(tools, incoming.chat, id, access_token).await,
-        Intent::Mistyped => Ok(Answer::saying(replies::mistyped(), "explained")),
-        Intent::Help | Intent::Unknown => Ok(help::handle()),
+        Intent::Keyword { request, .. } => request.handle(tools, incoming).await,
+        Intent::View(opener) => view::handle(tools, incoming, &opener).await,
+        Intent::Open(opener) => open::handle(tools, incoming, &opener).await,
+        Intent::Mistaken(mistake) => Ok(Answer::saying(replies::mistake(incoming.language, &mistake), "explained")),
+        Intent::Help => Ok(help::handle(incoming.language)),
+        Intent::Unknown => Ok(help::handle_unknown(incoming.language, text)),
     }
 }
 
 /// Answers something that came too fast to be served. The press of a button is told in a notice, as any other.
 pub(crate) fn slow_down(incoming: &Incoming) -> Answer {
-    let sentence = replies::TOO_FAST.to_owned();
+    let sentence = incoming.language.say(Phrase::TooFast);
     match incoming.content {
-        Content::Press(_) => {
-            Answer { notice: Some(Notice { text: sentence, stays_until_closed: true }), ..Answer::new("too fast") }
-        }
-        Content::Text { .. } | Content::NotText => Answer::saying(sentence, "too fast"),
+        Content::Press(_) => Answer::noting(sentence, "too fast"),
+        Content::Text { .. } | Content::NotText | Content::InGroup { .. } => Answer::saying(sentence, "too fast"),
     }
 }
 
 /// The answer to a call that the store refused, or never answered.
-fn refused(asked: Asked, failure: &Failure) -> Result<Answer, Stopping> {
+pub(crate) fn refused(language: Language, asked: Asked, failure: Failure) -> Result<Answer, Stopping> {
+    let situation = said(failure)?;
+    Ok(Answer::saying(replies::sentence(language, asked, &situation), situation.reason.name()))
+}
+
+/// What the store said instead of doing what it was asked for.
+fn said(failure: Failure) -> Result<Situation, Stopping> {
     match failure {
-        Failure::Said(situation) => Ok(Answer::saying(replies::sentence(asked, situation), situation.reason.name())),
+        Failure::Said(situation) => Ok(situation),
         Failure::Stopping => Err(Stopping),
     }
 }

@@ -41,7 +41,7 @@ fn situation(reason: ErrorReason) -> Situation {
 fn every_situation_has_its_sentence() {
     let expected = |asked: Asked, reason: ErrorReason| match (asked, reason) {
         (Asked::Create, ErrorReason::FieldInvalid) => "I cannot keep that: text must not be empty. Write new:your text",
-        (Asked::View, ErrorReason::FieldInvalid) | (_, ErrorReason::AccessTokenInvalid) => {
+        (Asked::View | Asked::Other, ErrorReason::FieldInvalid) | (_, ErrorReason::AccessTokenInvalid) => {
             "This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender."
         }
         (_, ErrorReason::TextTooLong) => "The text is too long: at most 65536 bytes can be kept. Nothing was stored.",
@@ -70,11 +70,19 @@ fn every_situation_has_its_sentence() {
         (Asked::View, ErrorReason::StoreUnavailable) => {
             "I cannot reach the place where messages are kept. I have nothing to show you; please try again later."
         }
+        (Asked::Other, ErrorReason::Overloaded) => "Too many requests at the moment. Please try again later.",
+        (Asked::Other, ErrorReason::StoreUnavailable) => {
+            "I cannot reach the place where messages are kept. Please try again later."
+        }
         _ => "Something went wrong on our side. Please try again later.",
     };
     for reason in EVERY_REASON {
-        for asked in [Asked::Create, Asked::View] {
-            assert_eq!(sentence(asked, &situation(reason)), expected(asked, reason), "{asked:?} {reason:?}");
+        for asked in [Asked::Create, Asked::View, Asked::Other] {
+            assert_eq!(
+                sentence(Language::English, asked, &situation(reason)),
+                expected(asked, reason),
+                "{asked:?} {reason:?}"
+            );
         }
     }
 }
@@ -89,13 +97,27 @@ fn the_table_above_knows_every_reason() {
 fn a_time_that_is_missing_or_malformed_is_left_out() {
     let mut viewed = situation(ErrorReason::MessageViewed);
     viewed.metadata.insert("time".to_owned(), "yesterday".to_owned());
-    let said = sentence(Asked::View, &viewed);
+    let said = sentence(Language::English, Asked::View, &viewed);
     assert_eq!(said, "This message was read. If that was not you, treat it as exposed.");
 }
 
 #[test]
-fn the_help_names_every_keyword() {
-    for keyword in &KEYWORDS {
-        assert!(help().contains(&format!("{}:", keyword.name)));
+fn a_lifetime_that_the_store_refuses_is_named() {
+    let fault = FieldFault { field: "ttl".to_owned(), fault: "must be at most 90days".to_owned() };
+    let refused = Situation { fields: vec![fault], ..Situation::new(ErrorReason::FieldInvalid) };
+    let said = sentence(Language::English, Asked::Create, &refused);
+    assert_eq!(said, "The lifetime does not fit: must be at most 90days. Nothing was stored.");
+}
+
+#[test]
+fn the_help_names_every_keyword_in_every_language() {
+    for language in Language::ALL {
+        for keyword in &KEYWORDS {
+            assert!(help(language).contains(&format!("\n{}:", keyword.name)), "{language:?}");
+            // Telegram's limits for a command.
+            let command = language.say(keyword.command);
+            assert!((3..=256).contains(&command.chars().count()), "{language:?}");
+            assert!(keyword.name.len() <= 32 && keyword.name.bytes().all(|byte| byte.is_ascii_lowercase()));
+        }
     }
 }

@@ -28,6 +28,7 @@ use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 pub(crate) use self::guard::Visitor;
 use self::wire::Asked;
@@ -36,8 +37,8 @@ use crate::{
     answer::Answer,
     handlers::{self, Stopping, Tools},
     incoming::Incoming,
-    replies,
     store::{Outage, Store},
+    texts::Phrase,
     timing::Timing,
 };
 
@@ -57,6 +58,7 @@ impl Simulator {
         store: StoreChannel,
         outage: Outage,
         timing: &Timing,
+        public_url: Option<Url>,
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
         let mut random = [0; 32];
@@ -65,13 +67,14 @@ impl Simulator {
         // Whoever tries the bot sits in front of it.
         let timing = Timing { store_patience: timing.simulator_patience, ..timing.clone() };
         let store = Store::new(store, outage, timing, stop);
-        Ok(Self { tools: Tools { store, bot_token: Secret::new(token) }, updates: AtomicU32::new(0) })
+        let tools = Tools { store, bot_token: Secret::new(token), bot_name: None, public_url };
+        Ok(Self { tools, updates: AtomicU32::new(0) })
     }
 
     async fn answer(&self, incoming: &Incoming) -> Result<Answer, Stopping> {
         let answer = match AssertUnwindSafe(handlers::handle(&self.tools, incoming)).catch_unwind().await {
             Ok(answer) => answer?,
-            Err(_) => Answer::saying(replies::WENT_WRONG.to_owned(), "panicked"),
+            Err(_) => Answer::saying(incoming.language.say(Phrase::WentWrong), "panicked"),
         };
         // Before the text goes out, other than towards Telegram: who tries whether a text can be read twice must see that it
         // cannot.

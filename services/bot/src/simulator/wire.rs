@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    answer::{Action, Answer, Button, Buttons, Change, Notice},
+    answer::{Action, Answer, Button, Buttons, Change},
     incoming::Update,
 };
 
@@ -173,9 +173,8 @@ impl Asked {
             let id = self.message.message_id.saturating_add(1);
             self.message(id, message.text, &message.buttons, now.clone())
         });
-        let noticed = notice.map(|Notice { text, stays_until_closed }| {
-            Done::CallbackAnswer(CallbackAnswer { name: "BotCallbackAnswer", message: text, alert: stays_until_closed })
-        });
+        let noticed = notice
+            .map(|message| Done::CallbackAnswer(CallbackAnswer { name: "BotCallbackAnswer", message, alert: true }));
         let changed = change.map(|change| {
             let (text, buttons) = match change {
                 Change::Buttons(buttons) => (self.message.text.clone(), buttons),

@@ -12,9 +12,10 @@ use teloxide::{
 use url::Url;
 
 use crate::{
-    answer::{Action, Button, Buttons, Notice},
+    answer::{Action, Button, Buttons},
     incoming::{KINDS_OF_UPDATES, Update},
     settings::Webhook,
+    telegram::Protection,
 };
 
 /// getUpdates with our own form of an update; see `incoming.rs` for the reason.
@@ -88,11 +89,15 @@ pub(super) struct SendMessage {
     link_preview_options: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_markup: Option<Keyboard>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protect_content: Option<bool>,
 }
 
 impl SendMessage {
-    pub(super) fn new(chat_id: ChatId, text: &str, reply_markup: Option<Keyboard>) -> Self {
-        Self { chat_id, text: text.to_owned(), link_preview_options: json!({ "is_disabled": true }), reply_markup }
+    pub(super) fn new(chat_id: ChatId, text: &str, reply_markup: Option<Keyboard>, protection: Protection) -> Self {
+        let link_preview_options = json!({ "is_disabled": true });
+        let protect_content = (protection == Protection::NoCopies).then_some(true);
+        Self { chat_id, text: text.to_owned(), link_preview_options, reply_markup, protect_content }
     }
 }
 
@@ -107,16 +112,13 @@ pub(super) struct AnswerCallbackQuery {
     callback_query_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// Sentences are to be read, so they stay until they are closed.
     show_alert: bool,
 }
 
 impl AnswerCallbackQuery {
-    pub(super) fn new(query_id: &str, notice: Option<&Notice>) -> Self {
-        Self {
-            callback_query_id: query_id.to_owned(),
-            text: notice.map(|notice| notice.text.clone()),
-            show_alert: notice.is_some_and(|notice| notice.stays_until_closed),
-        }
+    pub(super) fn new(query_id: &str, notice: Option<&str>) -> Self {
+        Self { callback_query_id: query_id.to_owned(), text: notice.map(str::to_owned), show_alert: notice.is_some() }
     }
 }
 
@@ -164,6 +166,46 @@ impl EditMessageText {
 impl Payload for EditMessageText {
     type Output = Value;
     const NAME: &'static str = "EditMessageText";
+}
+
+/// A message to delete from its chat.
+#[derive(Clone, Serialize)]
+pub(super) struct DeleteMessage {
+    chat_id: ChatId,
+    message_id: i32,
+}
+
+impl DeleteMessage {
+    pub(super) fn new(chat_id: ChatId, message: MessageId) -> Self {
+        Self { chat_id, message_id: message.0 }
+    }
+}
+
+impl Payload for DeleteMessage {
+    type Output = Value;
+    const NAME: &'static str = "DeleteMessage";
+}
+
+/// The menu of commands in private chats.
+#[derive(Clone, Serialize)]
+pub(super) struct SetMyCommands {
+    commands: Vec<Value>,
+    scope: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language_code: Option<&'static str>,
+}
+
+impl SetMyCommands {
+    pub(super) fn new(language_code: Option<&'static str>, commands: &[(&str, String)]) -> Self {
+        let command = |(name, description): &(&str, String)| json!({ "command": name, "description": description });
+        let scope = json!({ "type": "all_private_chats" });
+        Self { commands: commands.iter().map(command).collect(), scope, language_code }
+    }
+}
+
+impl Payload for SetMyCommands {
+    type Output = Value;
+    const NAME: &'static str = "SetMyCommands";
 }
 
 /// The buttons under a message, as Telegram wants them.

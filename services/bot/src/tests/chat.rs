@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::harness::{ANN, BOB, BOT_TOKEN, VIEWED, fakes, start, world};
-use crate::replies;
+use crate::{language::Language, replies, texts::Phrase};
 
 #[tokio::test]
 async fn a_text_is_kept_and_shown_once() {
@@ -66,7 +66,7 @@ async fn a_text_of_blanks_comes_as_a_document_since_telegram_takes_no_such_messa
 async fn what_is_not_understood_is_answered_with_help() {
     let world = world().await;
     for text in ["/start", "/help", "/start@fake_1000000000_bot payload", "hello", "old:text", ":"] {
-        assert_eq!(world.ask(ANN, text).await, replies::help(), "{text}");
+        assert_eq!(world.ask(ANN, text).await, replies::help(Language::English), "{text}");
     }
 }
 
@@ -74,7 +74,7 @@ async fn what_is_not_understood_is_answered_with_help() {
 async fn what_is_no_text_is_answered_with_a_sentence() {
     let world = world().await;
     world.telegram.user_sends_sticker(ANN);
-    assert_eq!(world.reply(ANN).await, replies::ONLY_TEXT);
+    assert_eq!(world.reply(ANN).await, Language::English.say(Phrase::OnlyText));
 }
 
 #[tokio::test]
@@ -94,8 +94,8 @@ async fn a_text_with_formatting_unknown_to_the_library_is_understood() {
 #[tokio::test]
 async fn a_token_that_is_none_is_mistyped() {
     let world = world().await;
-    assert_eq!(world.ask(ANN, "1:not a token").await, replies::mistyped());
-    assert_eq!(world.ask(ANN, "0:x").await, replies::mistyped());
+    assert_eq!(world.ask(ANN, "1:not a token").await, Language::English.say(Phrase::Mistyped));
+    assert_eq!(world.ask(ANN, "0:x").await, Language::English.say(Phrase::Mistyped));
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_message_that_is_not_there_is_long_gone() {
 async fn an_empty_text_is_explained() {
     let world = world().await;
     let said = world.ask(ANN, "new:").await;
-    assert_eq!(said, "I cannot keep that: text must not be empty. Write new:your text");
+    assert_eq!(said, Language::English.say(Phrase::NoText));
 }
 
 #[tokio::test]

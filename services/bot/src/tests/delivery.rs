@@ -6,7 +6,7 @@ use super::{
     fake_store::PANIC,
     harness::{ANN, BOB, BOT_TOKEN, Mode, VIEWED, fakes, in_both_modes, start, start_in, world, world_in},
 };
-use crate::replies;
+use crate::{language::Language, texts::Phrase};
 
 in_both_modes! {
     an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_same_message,
@@ -177,7 +177,7 @@ async fn updates_out_of_order_are_all_answered_once(mode: Mode) {
 
 async fn a_panic_concerns_only_its_update(mode: Mode) {
     let world = world_in(mode).await;
-    assert_eq!(world.ask(ANN, &format!("new:{PANIC}")).await, replies::WENT_WRONG);
+    assert_eq!(world.ask(ANN, &format!("new:{PANIC}")).await, Language::English.say(Phrase::WentWrong));
     assert!(world.ask(ANN, "new:hello").await.starts_with("1:"));
     assert!(world.ask(BOB, "new:hello").await.starts_with("2:"));
     world.bot.stop().await;

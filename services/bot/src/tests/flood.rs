@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::harness::{ANN, BOB, BOT_TOKEN, Mode, World, fakes, in_both_modes, quick, start_of};
-use crate::{rate::Rate, replies, timing::Timing};
+use crate::{language::Language, rate::Rate, texts::Phrase, timing::Timing};
 
 in_both_modes! {
     a_chat_that_floods_is_told_once_and_the_rest_is_not_served,
@@ -27,7 +27,7 @@ async fn a_chat_that_floods_is_told_once_and_the_rest_is_not_served(mode: Mode) 
     for number in 1..=3 {
         assert_eq!(world.reply(ANN).await, format!("{number}:{number:064x}"));
     }
-    assert_eq!(world.reply(ANN).await, replies::TOO_FAST);
+    assert_eq!(world.reply(ANN).await, Language::English.say(Phrase::TooFast));
     world.telegram.all_confirmed().await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 4);
     assert_eq!(world.store.messages(), 3);

@@ -27,7 +27,7 @@ pub(crate) async fn run(settings: BotRoleSettings) -> Result<(), Failure> {
     let store = settings.store.channel()?;
     let listener = listen(&settings.bot).await?;
     let address = settings.bot.bot_listen;
-    let bot = prepare(&lifecycle, store, &token, &settings.bot)?;
+    let bot = prepare(&lifecycle, store, &token, &settings.bot, &settings.data)?;
     start(&mut lifecycle, bot, listener);
     tracing::info!(%address, "the bot is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
@@ -44,8 +44,11 @@ pub(super) fn prepare(
     store: StoreChannel,
     service_token: &Secret,
     settings: &BotSettings,
+    data: &DataSettings,
 ) -> Result<Bot, Failure> {
-    Bot::new(store, service_token, settings, lifecycle.stop()).map_err(Failure::failed)
+    let mut settings = settings.clone();
+    settings.conversation.deletions_folder = data.data_dir.join("bot-deletions");
+    Bot::new(store, service_token, &settings, lifecycle.stop()).map_err(Failure::failed)
 }
 
 /// Lets the bot serve.

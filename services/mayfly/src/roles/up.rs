@@ -39,7 +39,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<(), Failure> {
     let token = token.map_err(Failure::failed)?;
     let client = client_command(&settings);
     let description = describe_bot(channel.clone(), &client).await?;
-    let bot = bot::prepare(&lifecycle, channel.clone(), &token, &settings.bot)?;
+    let bot = bot::prepare(&lifecycle, channel.clone(), &token, &settings.bot, &settings.open.data)?;
     let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()) };
     gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, &settings.open.limits);
     bot::start(&mut lifecycle, bot, bot_listener);

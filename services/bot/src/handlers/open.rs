@@ -1,0 +1,31 @@
+//! `t.me/bot?start=link`: says what the link leads to, and shows it only when a button is pressed. Links are opened by accident and
+//! by previews; nothing is consumed here.
+
+use mayfly_contracts::{Situation, error::ErrorReason, message::MessageState};
+
+use super::{Stopping, Tools, refused, view};
+use crate::{
+    answer::{Answer, Outgoing},
+    buttons,
+    incoming::Incoming,
+    opener::Opener,
+    replies::{self, Asked},
+};
+
+pub(super) async fn handle(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Answer, Stopping> {
+    let language = incoming.language;
+    let found = match tools.store.lookup_message(opener).await {
+        Ok(found) => found,
+        Err(failure) => return refused(language, Asked::View, failure),
+    };
+    if found.state() != MessageState::Unread {
+        return Ok(Answer::saying(replies::standing(language, &found), "gone"));
+    }
+    let message = if found.needs_passphrase {
+        view::unreadable(tools, incoming, opener, &Situation::new(ErrorReason::PassphraseRequired))
+    } else {
+        let buttons = buttons::reveal(tools, language, opener);
+        Outgoing { buttons, ..Outgoing::new(replies::sent_to_you(language, &found)) }
+    };
+    Ok(Answer { message: Some(message), ..Answer::new("offered") })
+}

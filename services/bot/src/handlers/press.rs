@@ -1,0 +1,84 @@
+//! The buttons under the bot's messages.
+
+use mayfly_contracts::{error::ErrorReason, message::MessageState};
+
+use super::{Stopping, Tools, said, view};
+use crate::{
+    answer::{Answer, Buttons, Change},
+    buttons::{self, Pressed},
+    incoming::{Incoming, Press},
+    opener::Opener,
+    replies::{self, Asked},
+    texts::Phrase,
+};
+
+pub(super) async fn handle(tools: &Tools, incoming: &Incoming, press: &Press) -> Result<Answer, Stopping> {
+    let language = incoming.language;
+    let Some((pressed, opener)) = Pressed::parse(&press.data) else {
+        return Ok(Answer::noting(language.say(Phrase::StaleButton), "explained"));
+    };
+    match pressed {
+        Pressed::Look => look(tools, incoming, &opener).await,
+        Pressed::Burn => Ok(changing(buttons::burn(language, &opener), "asked back")),
+        Pressed::Keep => Ok(changing(buttons::created(tools, language, &opener), "kept")),
+        Pressed::BurnNow => burn(tools, incoming, &opener).await,
+        Pressed::Reveal => reveal(tools, incoming, &opener).await,
+    }
+}
+
+async fn look(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Answer, Stopping> {
+    match tools.store.lookup_message(opener).await {
+        Ok(found) => {
+            let answer = Answer::noting(replies::standing(incoming.language, &found), "looked up");
+            Ok(Answer { change: no_buttons_if(found.state() != MessageState::Unread), ..answer })
+        }
+        Err(failure) => {
+            let situation = said(failure)?;
+            let sentence = replies::sentence(incoming.language, Asked::Other, &situation);
+            Ok(Answer::noting(sentence, situation.reason.name()))
+        }
+    }
+}
+
+async fn burn(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Answer, Stopping> {
+    match tools.store.burn_message(opener).await {
+        Ok(_) => {
+            let answer = Answer::noting(incoming.language.say(Phrase::BurnedNow), "burned");
+            Ok(Answer { change: no_buttons_if(true), ..answer })
+        }
+        Err(failure) => {
+            let situation = said(failure)?;
+            let sentence = replies::sentence(incoming.language, Asked::Other, &situation);
+            let answer = Answer::noting(sentence, situation.reason.name());
+            Ok(Answer { change: no_buttons_if(replies::is_final(situation.reason)), ..answer })
+        }
+    }
+}
+
+/// Shows the text in a message of its own, as `id:token` would.
+async fn reveal(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Answer, Stopping> {
+    let language = incoming.language;
+    match view::read(tools, incoming, opener).await? {
+        Ok(answer) => Ok(Answer { change: Some(Change::Text(language.say(Phrase::Revealed))), ..answer }),
+        // Somebody pressed twice: that it was read by others would be a false alarm.
+        Err(situation)
+            if situation.reason == ErrorReason::MessageViewed && view::is_reader(tools, incoming, opener).await =>
+        {
+            Ok(Answer::noting(language.say(Phrase::ReadHere), "read here"))
+        }
+        Err(situation) => {
+            let sentence = replies::sentence(language, Asked::View, &situation);
+            let change = replies::is_final(situation.reason).then(|| Change::Text(sentence.clone()));
+            Ok(Answer { change, ..Answer::noting(sentence, situation.reason.name()) })
+        }
+    }
+}
+
+fn changing(buttons: Buttons, outcome: &'static str) -> Answer {
+    Answer { change: Some(Change::Buttons(buttons)), ..Answer::new(outcome) }
+}
+
+/// Nothing can be done any more with a message that is gone.
+fn no_buttons_if(is_gone: bool) -> Option<Change> {
+    is_gone.then(|| Change::Buttons(Buttons::new()))
+}

@@ -1,0 +1,186 @@
+//! What opens a message: its id and its access token, as people write them and as links carry them.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
+const TOKEN_BYTES: usize = 32;
+const CHECKSUM_BYTES: usize = 4;
+/// Version, id, token, checksum: 45 bytes, which are 60 letters with no bits to spare.
+const LINK_BYTES: usize = 1 + 8 + TOKEN_BYTES + CHECKSUM_BYTES;
+/// The first byte of a link, so that links of another form can be told apart one day.
+const LINK_VERSION: u8 = 1;
+
+/// An id and an access token. Whether the token is one, and opens anything, is for the store to say. No `Debug`: it is a secret.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct Opener {
+    /// Greater than zero.
+    pub id: i64,
+    pub access_token: String,
+}
+
+impl Opener {
+    /// Reads `id:token`. Apps break long words into lines, and copy marks along that nobody sees: blanks and invisible characters
+    /// count nowhere. `None` when there is no such id.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (id, access_token) = text.split_once(':')?;
+        Self::of_parts(id, access_token)
+    }
+
+    /// As [`parse`](Self::parse), of what is before the colon and what is after it.
+    pub(crate) fn of_parts(id: &str, access_token: &str) -> Option<Self> {
+        let (id, access_token) = (visible(id), visible(access_token));
+        // A number may have a sign for Rust, but no id has one.
+        let id = Some(id).filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
+        (id > 0).then_some(Self { id, access_token })
+    }
+
+    /// Exactly `id:token`.
+    pub(crate) fn written(&self) -> String {
+        format!("{}:{}", self.id, self.access_token)
+    }
+
+    /// The 60 letters of `A-Za-z0-9_-` that stand for it in links and buttons. `None` when the token is none.
+    ///
+    /// Base64url of: the version; the id, 8 bytes, most significant first; the token's 32 bytes; the first 4 bytes of the SHA-256 of
+    /// all that. The checksum tells a damaged link from a message that is gone, without asking the store.
+    pub(crate) fn link(&self) -> Option<String> {
+        let token = hex::decode(&self.access_token).ok().filter(|token| token.len() == TOKEN_BYTES)?;
+        let is_canonical = !self.access_token.bytes().any(|byte| byte.is_ascii_uppercase());
+        let mut bytes = Vec::with_capacity(LINK_BYTES);
+        bytes.push(LINK_VERSION);
+        bytes.extend(self.id.to_be_bytes());
+        bytes.extend(token);
+        bytes.extend(checksum(&bytes));
+        is_canonical.then(|| URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Reads what [`link`](Self::link) wrote. `None` for anything else.
+    pub(crate) fn of_link(link: &str) -> Option<Self> {
+        let bytes: [u8; LINK_BYTES] = URL_SAFE_NO_PAD.decode(link).ok()?.try_into().ok()?;
+        let (content, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
+        let (version, content) = content.split_first()?;
+        let (id, token) = content.split_first_chunk()?;
+        let id = i64::from_be_bytes(*id);
+        let is_whole = *version == LINK_VERSION && *sum == checksum(bytes.get(..LINK_BYTES - CHECKSUM_BYTES)?);
+        (is_whole && id > 0).then(|| Self { id, access_token: hex::encode(token) })
+    }
+}
+
+fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let mut hash = Sha256::new();
+    hash.update(b"mayfly bot link\0");
+    hash.update(content);
+    let [a, b, c, d, ..]: [u8; 32] = hash.finalize().into();
+    [a, b, c, d]
+}
+
+/// `text` without blanks and without what nobody sees.
+fn visible(text: &str) -> String {
+    text.chars().filter(|character| !is_blank(*character)).collect()
+}
+
+/// Whether a character leaves no mark: white space, marks of direction, characters of no width.
+pub(crate) fn is_blank(character: char) -> bool {
+    let is_invisible = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+    );
+    is_invisible || character.is_whitespace() || character.is_control()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn opener(id: i64, access_token: &str) -> Opener {
+        Opener { id, access_token: access_token.to_owned() }
+    }
+
+    #[test]
+    fn a_token_in_two_lines_is_one_token() {
+        for text in [
+            "7:ab\ncd",
+            " 7 : ab \r\n cd ",
+            "7:\u{200b}abcd\u{feff}",
+            "\u{200f}7:ab\u{2028}cd\u{200e}",
+            "\u{2066}7:abcd\u{2069}",
+        ] {
+            assert_eq!(Opener::parse(text), Some(opener(7, "abcd")), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_no_message_has_opens_nothing() {
+        for text in ["", ":", ":ab", "0:ab", "-7:ab", "+7:ab", "9223372036854775808:ab", "7", "٧:ab", "x:ab"] {
+            assert_eq!(Opener::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_stays_the_same_over_releases() {
+        // From Python: base64.urlsafe_b64encode of the bytes that `link` describes.
+        let link = "AQAAAAAAAAAHqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqpcf6Hj";
+        assert_eq!(opener(7, &"aa".repeat(32)).link().as_deref(), Some(link));
+    }
+
+    #[test]
+    fn what_is_no_token_makes_no_link() {
+        for token in ["", "ab", &"AA".repeat(32), &"zz".repeat(32), &"aa".repeat(33)] {
+            assert_eq!(opener(7, token).link(), None, "{token}");
+        }
+    }
+
+    #[test]
+    fn the_links_of_another_version_are_not_read() {
+        let mut bytes = vec![2];
+        bytes.extend(7_i64.to_be_bytes());
+        bytes.extend([0xaa; TOKEN_BYTES]);
+        bytes.extend(checksum(&bytes));
+        assert_eq!(Opener::of_link(&URL_SAFE_NO_PAD.encode(bytes)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_link_brings_back_what_it_was_made_of(id in 1..=i64::MAX, token in "[0-9a-f]{64}") {
+            let opener = opener(id, &token);
+            let link = opener.link().unwrap();
+            prop_assert_eq!(link.len(), 60);
+            prop_assert!(link.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+            prop_assert_eq!(Opener::of_link(&link), Some(opener));
+        }
+
+        #[test]
+        fn a_link_with_one_wrong_letter_is_noticed(id in 1..=i64::MAX, token in "[0-9a-f]{64}", at in 0..60_usize, letter in "[A-Za-z0-9_-]") {
+            let link = opener(id, &token).link().unwrap();
+            let mut damaged = link.clone();
+            damaged.replace_range(at..=at, &letter);
+            prop_assume!(damaged != link);
+            prop_assert_eq!(Opener::of_link(&damaged), None);
+        }
+
+        #[test]
+        fn a_link_that_was_cut_is_noticed(id in 1..=i64::MAX, token in "[0-9a-f]{64}", length in 0..60_usize) {
+            let link = opener(id, &token).link().unwrap();
+            prop_assert_eq!(Opener::of_link(&link[..length]), None);
+        }
+
+        #[test]
+        fn any_text_is_a_link_or_none(text in any::<String>()) {
+            let _ = Opener::of_link(&text);
+        }
+
+        #[test]
+        fn blanks_anywhere_change_nothing(id in 1..=i64::MAX, token in "[0-9a-f]{64}", blanks in proptest::collection::vec((0..84_usize, "[ \n\t\u{200b}\u{200f}\u{feff}\u{a0}]"), 0..8)) {
+            let written = opener(id, &token).written();
+            let mut spoilt: Vec<String> = written.chars().map(String::from).collect();
+            for (at, blank) in blanks {
+                spoilt.insert(at % spoilt.len(), blank);
+            }
+            prop_assert_eq!(Opener::parse(&spoilt.concat()), Some(opener(id, &token)));
+        }
+    }
+}

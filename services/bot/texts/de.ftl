@@ -1,0 +1,79 @@
+## Hilfe
+
+help-intro = Ich bewahre einen Text auf, bis ihn jemand liest, ein einziges Mal. Schreib mir:
+help-view = id:token – zeigt den Text, ein einziges Mal, und löscht ihn
+help-command = So bedienst du mich
+only-text = Ich kann nur Text aufbewahren, keine Fotos, Dateien oder Bildunterschriften. /help zeigt, wie.
+cut-text = Ich bewahre nur auf, was mit new: beginnt. Wenn das der Rest eines längeren Textes ist, hat Telegram ihn zerteilt, und nur der erste Teil wurde aufbewahrt. Texte mit mehr als 4.096 Zeichen brauchen einen anderen Weg als einen Chat.
+private-only = Ich antworte nur in privaten Chats, damit niemand mitliest.
+
+## Schlüsselwörter
+
+new-help =
+    new:dein Text – bewahrt den Text auf und antwortet id:token
+    new 1h:dein Text – ebenso, aber höchstens eine Stunde (30m, 12h, 7d, 2w)
+new-command = Einen Text aufbewahren: new:dein Text
+look-help = look:id:token – sagt, ob er gelesen wurde, und ändert nichts
+look-command = Fragen, ob ein Text gelesen wurde: look:id:token
+burn-help = burn:id:token – löscht den Text ungelesen
+burn-command = Einen Text ungelesen löschen: burn:id:token
+
+## Was an einer Bitte nicht stimmt
+
+no-text = Da ist nichts aufzubewahren. Schreib new: und direkt dahinter deinen Text, in einer Nachricht.
+lifetime-unclear = „{ $lifetime }“ ist keine Dauer. Schreib eine Zahl und eine Einheit: new 30m:Text, new 12h:Text, new 7d:Text. Nichts wurde gespeichert.
+lifetime-refused = Diese Dauer geht nicht: { $fault }. Nichts wurde gespeichert.
+field-refused = Das kann ich nicht aufbewahren: { $fault }. Schreib new:dein Text
+text-too-long = Der Text ist zu lang: höchstens { $limit } Bytes können aufbewahrt werden. Nichts wurde gespeichert.
+text-too-long-somehow = Der Text ist zu lang. Nichts wurde gespeichert.
+mistyped = Hier hat sich ein Fehler eingeschlichen: kopiere es noch einmal. Es muss das ganze id:token sein, so wie ich es dem Absender gegeben habe.
+link-mistyped = Dieser Link ist beschädigt: öffne ihn noch einmal so, wie du ihn bekommen hast, oder bitte um einen neuen. Nichts wurde gelesen.
+stale-button = Dieser Knopf tut nichts mehr. /help zeigt, was ich kann.
+
+## Was aus einer Nachricht wurde
+
+not-found = Diese Nachricht gibt es nicht, oder es gibt sie lange nicht mehr.
+viewed = Diese Nachricht wurde gelesen. Wenn nicht von dir, betrachte sie als bekannt geworden.
+viewed-on = Diese Nachricht wurde gelesen: { $time }. Wenn nicht von dir, betrachte sie als bekannt geworden.
+burned = Diese Nachricht wurde ungelesen verbrannt.
+burned-on = Diese Nachricht wurde ungelesen verbrannt: { $time }.
+expired = Diese Nachricht ist ungelesen abgelaufen.
+expired-on = Diese Nachricht ist ungelesen abgelaufen: { $time }.
+unread = Noch nicht gelesen.
+unread-until = Noch nicht gelesen. Läuft ab: { $time }.
+burned-now = Verbrannt: niemand kann sie mehr lesen.
+read-here = Diese Nachricht wurde in diesem Chat schon gelesen.
+
+## Was sich hier nicht zeigen lässt
+
+sealed = Diese Nachricht wurde in einem Browser verschlüsselt und öffnet sich nur dort, mit ihrem ganzen Link. Sie ist noch ungelesen.
+needs-passphrase = Diese Nachricht verlangt eine Passphrase. Ein Chat ist nicht der Ort dafür: lies sie mit mayfly view oder über REST.
+needs-passphrase-in-browser = Diese Nachricht verlangt eine Passphrase. Ein Chat ist nicht der Ort dafür: lies sie in einem Browser.
+passphrase-locked = Für diese Nachricht wurden zu viele Passphrasen probiert. Versuch es später.
+
+## Störungen
+
+overloaded = Gerade sind es zu viele Anfragen. { $later }
+unavailable = Ich erreiche den Ort nicht, an dem die Nachrichten liegen. { $later }
+later = Bitte versuch es später noch einmal.
+nothing-stored-later = Nichts wurde gespeichert; bitte versuch es später noch einmal.
+nothing-to-show-later = Ich kann dir nichts zeigen; bitte versuch es später noch einmal.
+too-fast = Du schreibst schneller, als ich antworten kann. Ich habe diese Nachricht nicht gelesen und lese keine weiteren, bis du eine Minute Pause machst.
+went-wrong = Bei uns ist etwas schiefgegangen. Bitte versuch es später noch einmal.
+
+## Ein Link zu einer Nachricht
+
+sent-to-you = Jemand hat dir einen Text hinterlassen. Ich kann ihn ein einziges Mal zeigen, dann ist er gelöscht.
+sent-to-you-until = Jemand hat dir einen Text hinterlassen, bis { $time }. Ich kann ihn ein einziges Mal zeigen, dann ist er gelöscht.
+revealed = Hier ist er. Er ist gelöscht, und niemand kann ihn noch einmal lesen.
+
+## Knöpfe
+
+button-copy = Kopieren
+button-share = Teilen
+button-open = Im Browser öffnen
+button-look = Schon gelesen?
+button-burn = Verbrennen
+button-burn-now = Ja, ungelesen verbrennen
+button-keep = Behalten
+button-reveal = Zeigen

@@ -1,0 +1,82 @@
+# What the bot says. Every language has the same messages with the same variables; a test holds them together.
+# Sent as plain text: no markup. Notices above the chat hold at most 200 characters.
+
+## Help
+
+help-intro = I keep a text until somebody reads it, once. Write to me:
+help-view = id:token – shows the text, once, and erases it
+help-command = How to use me
+only-text = I can only keep text, no photos, files or captions. Send /help to see how.
+cut-text = I keep only what begins with new: – if this is the rest of a longer text, Telegram has cut it in two, and only the first part was kept. Longer texts than 4,096 characters need another way than a chat.
+private-only = I answer in private chats only, so that nobody else reads along.
+
+## Keywords
+
+new-help =
+    new:your text – keeps the text and answers id:token
+    new 1h:your text – the same, but for an hour at most (30m, 12h, 7d, 2w)
+new-command = Keep a text: new:your text
+look-help = look:id:token – tells whether it was read, and changes nothing
+look-command = Ask whether a text was read: look:id:token
+burn-help = burn:id:token – erases the text unread
+burn-command = Erase a text unread: burn:id:token
+
+## What is wrong with a request
+
+no-text = There is nothing to keep. Write new: and your text right behind it, in one message.
+lifetime-unclear = “{ $lifetime }” is no lifetime. Write a number and a unit: new 30m:text, new 12h:text, new 7d:text. Nothing was stored.
+lifetime-refused = The lifetime does not fit: { $fault }. Nothing was stored.
+field-refused = I cannot keep that: { $fault }. Write new:your text
+text-too-long = The text is too long: at most { $limit } bytes can be kept. Nothing was stored.
+text-too-long-somehow = The text is too long. Nothing was stored.
+mistyped = This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender.
+link-mistyped = This link is damaged: open it again as you got it, or ask for a new one. Nothing was read.
+stale-button = This button does nothing any more. Send /help to see what I can do.
+
+## What became of a message
+
+not-found = There is no such message, or it is long gone.
+viewed = This message was read. If that was not you, treat it as exposed.
+viewed-on = This message was read on { $time }. If that was not you, treat it as exposed.
+burned = This message was burned unread.
+burned-on = This message was burned unread on { $time }.
+expired = This message expired unread.
+expired-on = This message expired unread on { $time }.
+unread = Not read yet.
+unread-until = Not read yet. It expires on { $time }.
+burned-now = Burned: nobody can read it any more.
+read-here = This message was read in this chat already.
+
+## What cannot be shown here
+
+sealed = This message was encrypted by its sender. Open it in a browser, by its link. It is still unread.
+needs-passphrase = This message needs a passphrase. A chat is no place for that: read it with mayfly view, or over REST.
+needs-passphrase-in-browser = This message needs a passphrase. A chat is no place for that: read it in a browser.
+passphrase-locked = Too many passphrases were tried on this message. Try later.
+
+## Troubles
+
+overloaded = Too many requests at the moment. { $later }
+unavailable = I cannot reach the place where messages are kept. { $later }
+later = Please try again later.
+nothing-stored-later = Nothing was stored; please try again later.
+nothing-to-show-later = I have nothing to show you; please try again later.
+too-fast = You write faster than I can answer. I did not read this message, nor will I read more until you pause for a minute.
+went-wrong = Something went wrong on our side. Please try again later.
+
+## A link to a message
+
+sent-to-you = Somebody has left a text for you. I can show it once; then it is erased.
+sent-to-you-until = Somebody has left a text for you, until { $time }. I can show it once; then it is erased.
+revealed = Here it is. It is erased, and nobody can read it again.
+
+## Buttons
+
+button-copy = Copy
+button-share = Share
+button-open = Open in browser
+button-look = Read yet?
+button-burn = Burn
+button-burn-now = Yes, burn it unread
+button-keep = Keep it
+button-reveal = Reveal

@@ -1,0 +1,79 @@
+## Ajuda
+
+help-intro = Guardo um texto até alguém o ler, uma única vez. Escreva-me:
+help-view = id:token – mostra o texto, uma única vez, e apaga-o
+help-command = Como me usar
+only-text = Só posso guardar texto, não fotos, ficheiros nem legendas. Envie /help para ver como.
+cut-text = Só guardo o que começa por new: – se isto é o resto de um texto mais longo, o Telegram dividiu-o em dois e só a primeira parte foi guardada. Textos com mais de 4096 caracteres precisam de outro caminho que não um chat.
+private-only = Só respondo em chats privados, para que mais ninguém leia.
+
+## Palavras-chave
+
+new-help =
+    new:seu texto – guarda o texto e responde id:token
+    new 1h:seu texto – o mesmo, mas por uma hora no máximo (30m, 12h, 7d, 2w)
+new-command = Guardar um texto: new:seu texto
+look-help = look:id:token – diz se já foi lido, e não muda nada
+look-command = Perguntar se um texto já foi lido: look:id:token
+burn-help = burn:id:token – apaga o texto sem ser lido
+burn-command = Apagar um texto sem ser lido: burn:id:token
+
+## O que está errado num pedido
+
+no-text = Não há nada para guardar. Escreva new: e o seu texto logo a seguir, numa só mensagem.
+lifetime-unclear = “{ $lifetime }” não é uma duração. Escreva um número e uma unidade: new 30m:texto, new 12h:texto, new 7d:texto. Nada foi guardado.
+lifetime-refused = A duração não é possível: { $fault }. Nada foi guardado.
+field-refused = Não posso guardar isso: { $fault }. Escreva new:seu texto
+text-too-long = O texto é longo demais: podem ser guardados { $limit } bytes no máximo. Nada foi guardado.
+text-too-long-somehow = O texto é longo demais. Nada foi guardado.
+mistyped = Há um erro na cópia: copie outra vez. Tem de ser o id:token inteiro, como o dei a quem o enviou.
+link-mistyped = Este link está danificado: abra-o outra vez como o recebeu ou peça um novo. Nada foi lido.
+stale-button = Este botão já não faz nada. Envie /help para ver o que posso fazer.
+
+## O que aconteceu a uma mensagem
+
+not-found = Essa mensagem não existe, ou já desapareceu há muito.
+viewed = Esta mensagem já foi lida. Se não foi você, considere-a exposta.
+viewed-on = Esta mensagem foi lida em { $time }. Se não foi você, considere-a exposta.
+burned = Esta mensagem foi queimada sem ser lida.
+burned-on = Esta mensagem foi queimada sem ser lida em { $time }.
+expired = Esta mensagem expirou sem ser lida.
+expired-on = Esta mensagem expirou sem ser lida em { $time }.
+unread = Ainda não foi lida.
+unread-until = Ainda não foi lida. Expira em { $time }.
+burned-now = Queimada: já ninguém a pode ler.
+read-here = Esta mensagem já foi lida neste chat.
+
+## O que não se pode mostrar aqui
+
+sealed = Esta mensagem foi cifrada num navegador e só abre lá, com o link completo. Continua por ler.
+needs-passphrase = Esta mensagem precisa de uma senha. Um chat não é lugar para isso: leia-a com mayfly view ou por REST.
+needs-passphrase-in-browser = Esta mensagem precisa de uma senha. Um chat não é lugar para isso: leia-a num navegador.
+passphrase-locked = Foram tentadas senhas demais nesta mensagem. Tente mais tarde.
+
+## Problemas
+
+overloaded = Há pedidos demais neste momento. { $later }
+unavailable = Não consigo chegar ao lugar onde as mensagens são guardadas. { $later }
+later = Tente mais tarde.
+nothing-stored-later = Nada foi guardado; tente mais tarde.
+nothing-to-show-later = Não tenho nada para mostrar; tente mais tarde.
+too-fast = Você escreve mais depressa do que consigo responder. Não li esta mensagem, nem vou ler outras até fazer uma pausa de um minuto.
+went-wrong = Algo correu mal do nosso lado. Tente mais tarde.
+
+## Um link para uma mensagem
+
+sent-to-you = Alguém deixou um texto para você. Posso mostrá-lo uma única vez; depois é apagado.
+sent-to-you-until = Alguém deixou um texto para você, até { $time }. Posso mostrá-lo uma única vez; depois é apagado.
+revealed = Aqui está. Foi apagado, e ninguém o pode ler outra vez.
+
+## Botões
+
+button-copy = Copiar
+button-share = Partilhar
+button-open = Abrir no navegador
+button-look = Já foi lida?
+button-burn = Queimar
+button-burn-now = Sim, queimar sem ler
+button-keep = Manter
+button-reveal = Mostrar
