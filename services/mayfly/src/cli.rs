@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Run the gateway: REST, gRPC-Web and the web page in front of a store.
     Gateway(roles::gateway::GatewayRoleSettings),
     /// Run the bot: Telegram in front of a store.
-    Bot(roles::bot::BotRoleSettings),
+    Bot(Box<roles::bot::BotRoleSettings>),
     /// Bring the database schema up to date, and end.
     Migrate(commands::migrate::MigrateSettings),
     /// Manage the bot's app configs. Needs the admin token.

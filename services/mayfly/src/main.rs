@@ -30,7 +30,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Up(settings) => roles::up::run(*settings).await,
         Command::Store(settings) => roles::store::run(*settings).await,
         Command::Gateway(settings) => roles::gateway::run(settings).await,
-        Command::Bot(settings) => roles::bot::run(settings).await,
+        Command::Bot(settings) => roles::bot::run(*settings).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
         Command::Keys(settings) => commands::keys::run(settings).await,
         Command::Config(settings) => commands::config::run(settings).await,
