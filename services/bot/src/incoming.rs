@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 use teloxide::types::{ChatId, MessageId};
 
@@ -37,7 +37,7 @@ const CONTENT_THAT_IS_NO_TEXT: [&str; 17] = [
 pub(crate) const KINDS_OF_UPDATES: [&str; 2] = ["message", "callback_query"];
 
 /// An update as it comes from Telegram. No `Debug`: it may hold a secret.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Update {
     #[serde(rename = "update_id")]
     pub id: u32,

@@ -14,6 +14,7 @@ mod config_watch;
 mod session;
 
 mod polling;
+mod set_aside;
 mod window;
 
 mod webhook;
@@ -171,6 +172,7 @@ impl Bot {
             outage,
             conversation,
             timing,
+            set_aside_folder: settings.set_aside_folder.clone(),
             webhook,
             board: board.clone(),
             stop: stop.clone(),

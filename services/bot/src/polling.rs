@@ -3,9 +3,10 @@
 //! teloxide's own listeners confirm an update as soon as it has arrived, so that a crash loses it. Here the offset of a
 //! poll is the lowest update in hand (see `window.rs`). While one is in hand Telegram answers every poll at once, with
 //! what we know already; then the loop waits for one to be finished, or for a moment, before it asks again.
-//! Since a poll brings at most 100 updates, that many can be in hand.
+//! Since a poll brings at most 100 updates from there on, what takes long is set aside (see `set_aside.rs`) when nothing else
+//! would come otherwise.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -13,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     chats::{Chats, Served},
     incoming::{Incoming, Update},
+    set_aside::SetAside,
     status::{Mode, State, StatusBoard},
-    telegram::{Fault, Telegram},
+    telegram::{Fault, Telegram, UPDATES_AT_ONCE},
     timing::{Backoff, Timing},
     troubles::Troubles,
     window::Window,
@@ -27,9 +29,17 @@ pub(crate) struct Polling {
     timing: Timing,
     board: StatusBoard,
     window: Window,
+    set_aside: SetAside,
+    /// What is in hand and not set aside, and since when.
+    in_hand: BTreeMap<u32, (Instant, Update)>,
+    /// Whether something that is set aside was left for later.
+    is_aside_left: bool,
     backoff: Backoff,
     troubles: Troubles,
 }
+
+/// So many updates are set aside at most. More come when some of these are finished.
+const MOST_ASIDE: usize = 1_000;
 
 /// When to poll again.
 struct Next {
@@ -41,11 +51,29 @@ struct Next {
 const AT_ONCE: Next = Next { pause: Duration::ZERO, sooner_when_served: true };
 
 impl Polling {
-    pub(crate) fn new(telegram: Telegram, chats: Chats, timing: Timing, board: StatusBoard) -> Self {
+    pub(crate) fn new(
+        telegram: Telegram,
+        chats: Chats,
+        set_aside: SetAside,
+        timing: Timing,
+        board: StatusBoard,
+    ) -> Self {
         let backoff = timing.telegram_pauses.start();
         board.set_mode(Mode::Polling);
         let troubles = Troubles::new(board.clone());
-        Self { telegram, chats, timing, board, window: Window::default(), backoff, troubles }
+        Self {
+            telegram,
+            chats,
+            timing,
+            board,
+            window: Window::default(),
+            set_aside,
+            in_hand: BTreeMap::new(),
+            // From before, perhaps.
+            is_aside_left: true,
+            backoff,
+            troubles,
+        }
     }
 
     /// Polls until `leave` is cancelled, then finishes what is in hand, and confirms it. When `stop` is cancelled too the
@@ -62,6 +90,7 @@ impl Polling {
         let mut next = AT_ONCE;
         loop {
             self.wait(&next).await;
+            self.take_up_again().await;
             let offset = self.window.offset();
             let hold = if self.window.is_idle() { self.timing.long_poll } else { Duration::ZERO };
             let asked = Instant::now();
@@ -73,7 +102,12 @@ impl Polling {
                         self.window.confirmed(offset);
                     }
                     let answered_early = asked.elapsed() < hold / 2;
-                    self.take(updates, answered_early)
+                    let is_full = updates.len() >= usize::from(UPDATES_AT_ONCE);
+                    let next = self.take(updates, answered_early);
+                    if is_full && next.pause > Duration::ZERO {
+                        self.make_way().await;
+                    }
+                    next
                 }
                 Err(fault) => self.endure(fault).await,
             };
@@ -119,13 +153,8 @@ impl Polling {
             }
             is_any_new = true;
             self.board.update_came();
-            match Incoming::of(update) {
-                Some(incoming) => self.chats.accept(incoming).into_iter().for_each(|served| self.finish(served)),
-                None => {
-                    tracing::debug!("left an update alone");
-                    self.finish(Served::Handled(id));
-                }
-            }
+            self.in_hand.insert(id, (Instant::now(), update.clone()));
+            self.begin(update);
         }
         self.board.set_queued_updates(self.window.unfinished());
         // Telegram does not answer a held poll early with nothing. Some stand-ins for it do, and would keep us spinning.
@@ -137,11 +166,78 @@ impl Polling {
         AT_ONCE
     }
 
+    fn begin(&mut self, update: Update) {
+        let id = update.id;
+        match Incoming::of(update) {
+            Some(incoming) => self.chats.accept(incoming).into_iter().for_each(|served| self.finish(served)),
+            None => {
+                tracing::debug!("left an update alone");
+                self.finish(Served::Handled(id));
+            }
+        }
+    }
+
+    /// Sets aside what has been in hand for long, so that what waits behind it can come.
+    async fn make_way(&mut self) {
+        let room = MOST_ASIDE.saturating_sub(self.window.aside());
+        let is_long = |since: &Instant| since.elapsed() > self.timing.set_aside_after;
+        let long: Vec<_> = self.in_hand.values().filter(|(since, _)| is_long(since)).take(room).collect();
+        let updates: Vec<_> = long.into_iter().map(|(_, update)| update.clone()).collect();
+        let ids: Vec<_> = updates.iter().map(|update| update.id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        match self.set_aside.put(updates).await {
+            Ok(()) => {
+                tracing::info!(count = ids.len(), "set updates aside that take long, so that others can come");
+                for id in ids {
+                    self.in_hand.remove(&id);
+                    self.window.set_aside(id);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot set updates aside");
+                self.troubles.note("cannot set updates aside that take long: the data directory cannot be written to");
+            }
+        }
+    }
+
+    /// Takes up what was set aside and then left for later, by this session or by one before.
+    async fn take_up_again(&mut self) {
+        if !self.is_aside_left {
+            return;
+        }
+        match self.set_aside.all().await {
+            Ok(updates) => {
+                self.is_aside_left = false;
+                for update in updates {
+                    if self.window.admit_aside(update.id) {
+                        self.begin(update);
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot read what was set aside");
+                self.troubles.note("cannot read the updates that were set aside: trying again");
+            }
+        }
+    }
+
     /// Notes that an update was handled, or left for later.
     fn finish(&mut self, served: Served) {
         match served {
-            Served::Handled(id) => self.window.finish(id),
-            Served::LeftForLater(ids) => ids.into_iter().for_each(|id| self.window.leave(id)),
+            Served::Handled(id) => {
+                self.in_hand.remove(&id);
+                if self.window.finish(id) {
+                    self.set_aside.remove(id);
+                }
+            }
+            Served::LeftForLater(ids) => {
+                for id in ids {
+                    self.in_hand.remove(&id);
+                    self.is_aside_left |= self.window.leave(id);
+                }
+            }
         }
         self.board.set_queued_updates(self.window.unfinished());
     }

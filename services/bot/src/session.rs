@@ -1,5 +1,7 @@
 //! The time from taking up an app config to leaving it: signs in, polls or receives, finishes. One session after the other.
 
+use std::path::PathBuf;
+
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 use tokio::{sync::watch, time::sleep};
@@ -11,6 +13,7 @@ use crate::{
     deletions::Deletions,
     handlers::Tools,
     polling::Polling,
+    set_aside::SetAside,
     settings::{ConversationSettings, Webhook},
     status::{State, StatusBoard},
     store::{Outage, Store},
@@ -26,6 +29,8 @@ pub(crate) struct Sessions {
     pub outage: Outage,
     pub conversation: ConversationSettings,
     pub timing: Timing,
+    /// Where updates are set aside that take long.
+    pub set_aside_folder: PathBuf,
     /// The webhook and its door, if updates come that way.
     pub webhook: Option<(Webhook, Door)>,
     pub board: StatusBoard,
@@ -87,7 +92,11 @@ impl Sessions {
             (Chats::new(desk, self.timing.flood_rate), self.timing.clone(), self.board.clone());
         let serving = async {
             match &self.webhook {
-                None => Polling::new(telegram.clone(), chats, timing, board).run(leave, &self.stop).await,
+                None => {
+                    let set_aside = SetAside::new(&self.set_aside_folder, token);
+                    let polling = Polling::new(telegram.clone(), chats, set_aside, timing, board);
+                    polling.run(leave, &self.stop).await;
+                }
                 Some((webhook, door)) => {
                     let reception = Reception::new(chats, timing, board);
                     reception.run(telegram.clone(), token, webhook, door, leave, &self.stop).await;

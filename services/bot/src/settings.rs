@@ -48,6 +48,10 @@ pub struct BotSettings {
     /// How the bot converses.
     #[command(flatten)]
     pub conversation: ConversationSettings,
+    /// Where the bot sets aside updates that take long, encrypted. Not for the command line: the process knows its data directory,
+    /// and puts it there.
+    #[arg(skip)]
+    pub set_aside_folder: PathBuf,
 }
 
 /// A webhook as it was asked for.

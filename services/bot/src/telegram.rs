@@ -40,8 +40,8 @@ use crate::{
 const LONGEST_MESSAGE: usize = 4096;
 /// The name of the document that a longer text goes out as.
 const DOCUMENT_NAME: &str = "message.txt";
-/// How many updates a poll asks for: Telegram's maximum, and so the size of the window of updates in hand.
-const UPDATES_AT_ONCE: u8 = 100;
+/// How many updates a poll asks for: Telegram's maximum.
+pub(crate) const UPDATES_AT_ONCE: u8 = 100;
 /// How much longer than Telegram holds a poll we wait for its answer.
 const POLL_MARGIN: Duration = Duration::from_secs(15);
 

@@ -12,6 +12,7 @@ mod configs;
 mod delivery;
 mod logs;
 mod page;
+mod set_aside;
 mod simulator;
 mod store_troubles;
 mod telegram_troubles;

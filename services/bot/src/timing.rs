@@ -17,6 +17,8 @@ pub(crate) struct Timing {
     pub long_poll: Duration,
     /// How long to wait before the next poll when the last one brought nothing but updates already in hand.
     pub known_pause: Duration,
+    /// How long an update may be in hand before it is set aside for others that wait behind it.
+    pub set_aside_after: Duration,
     /// Pauses between tries while Telegram cannot be reached.
     pub telegram_pauses: Pauses,
     /// Between tries with a token that Telegram refuses.
@@ -58,6 +60,7 @@ impl Default for Timing {
         Self {
             long_poll: Duration::from_secs(40),
             known_pause: Duration::from_millis(500),
+            set_aside_after: Duration::from_secs(3),
             telegram_pauses: Pauses { first: Duration::from_millis(500), longest: Duration::from_secs(30) },
             refused_pause: Duration::from_secs(60),
             conflict_pause: Duration::from_secs(10),

@@ -12,7 +12,9 @@ pub(crate) struct Window {
     unfinished: BTreeSet<u32>,
     /// Left for later. Not confirmed, so that Telegram brings them again.
     left: BTreeSet<u32>,
-    /// Finished, and as far as we know not confirmed.
+    /// Not finished, but safe, so that they may be confirmed.
+    aside: BTreeSet<u32>,
+    /// Finished or set aside, and as far as we know not confirmed.
     finished: BTreeSet<u32>,
     /// The offset of the last poll that was answered.
     confirmed_below: Option<i64>,
@@ -34,7 +36,7 @@ impl Window {
 
     /// How many are not finished.
     pub(crate) fn unfinished(&self) -> usize {
-        self.unfinished.len()
+        self.unfinished.len() + self.aside.len()
     }
 
     /// Takes an update in hand. `false` when it is known already and must not be handled again.
@@ -42,20 +44,45 @@ impl Window {
     /// An id below all we know is new: after a week without updates Telegram goes on with any number.
     pub(crate) fn admit(&mut self, id: u32) -> bool {
         self.left.remove(&id);
+        if self.aside.contains(&id) {
+            self.finished.insert(id);
+        }
         !self.finished.contains(&id) && self.unfinished.insert(id)
     }
 
-    /// Notes that an update was handled.
-    pub(crate) fn finish(&mut self, id: u32) {
-        self.unfinished.remove(&id);
-        self.finished.insert(id);
+    /// Takes an update in hand that was set aside before. `false` when it is in hand already.
+    pub(crate) fn admit_aside(&mut self, id: u32) -> bool {
+        self.aside.insert(id)
+    }
+
+    /// Notes that an unfinished update is safe: it holds up no confirmation any more.
+    pub(crate) fn set_aside(&mut self, id: u32) {
+        if self.unfinished.remove(&id) {
+            self.finished.insert(id);
+            self.aside.insert(id);
+        }
+    }
+
+    /// How many are set aside.
+    pub(crate) fn aside(&self) -> usize {
+        self.aside.len()
+    }
+
+    /// Notes that an update was handled. Answers whether it was set aside.
+    pub(crate) fn finish(&mut self, id: u32) -> bool {
+        if self.unfinished.remove(&id) {
+            self.finished.insert(id);
+        }
+        self.aside.remove(&id)
     }
 
     /// Notes that an update was not handled. It is new when Telegram brings it again, which it does since it stays unconfirmed.
-    pub(crate) fn leave(&mut self, id: u32) {
+    /// Answers whether it was set aside instead, and so will not be brought again.
+    pub(crate) fn leave(&mut self, id: u32) -> bool {
         if self.unfinished.remove(&id) {
             self.left.insert(id);
         }
+        self.aside.remove(&id)
     }
 
     /// Notes that a poll with `offset` was answered: Telegram repeats nothing below it any more.
@@ -123,6 +150,32 @@ mod tests {
         assert!(window.admit(7));
         window.finish(7);
         assert_eq!(window.offset(), Some(10));
+    }
+
+    #[test]
+    fn an_update_that_was_set_aside_holds_up_no_confirmation_and_is_known_until_it_is_finished() {
+        let mut window = admitted(&[7, 8, 9]);
+        window.finish(9);
+        window.set_aside(7);
+        assert_eq!(window.offset(), Some(8));
+        assert!(!window.admit(7), "not confirmed yet, and brought again");
+        window.set_aside(8);
+        assert_eq!(window.offset(), Some(10));
+        assert!(window.is_idle());
+        window.confirmed(10);
+        assert!(window.finish(7));
+        assert!(window.leave(8));
+        assert!(!window.leave(8));
+        assert_eq!((window.offset(), window.unfinished()), (Some(10), 0), "and nothing is confirmed backwards");
+    }
+
+    #[test]
+    fn an_update_that_was_set_aside_by_a_process_that_died_before_it_was_confirmed_is_confirmed() {
+        let mut window = Window::default();
+        assert!(window.admit_aside(7));
+        assert_eq!(window.offset(), None);
+        assert!(!window.admit(7));
+        assert_eq!(window.offset(), Some(8));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -18,6 +19,7 @@ use mayfly_contracts::{
         message_service_server::{MessageService, MessageServiceServer},
     },
 };
+use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, service::Routes};
@@ -35,6 +37,7 @@ pub(super) struct FakeStore {
     config: watch::Sender<Option<AppConfig>>,
     /// Counts how often the config streams were broken.
     breaks: watch::Sender<u32>,
+    folder: Arc<TempDir>,
 }
 
 #[derive(Default)]
@@ -67,7 +70,13 @@ impl FakeStore {
             bell: watch::Sender::new(()),
             config: watch::Sender::new(None),
             breaks: watch::Sender::new(0),
+            folder: Arc::new(tempfile::tempdir().unwrap()),
         }
+    }
+
+    /// The data directory of the machine that the bots of a test run on, one after the other.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
     }
 
     pub(super) fn channel(&self) -> StoreChannel {

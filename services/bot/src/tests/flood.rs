@@ -8,6 +8,7 @@ use crate::{language::Language, rate::Rate, texts::Phrase, timing::Timing};
 in_both_modes! {
     a_chat_that_floods_is_told_once_and_the_rest_is_not_served,
     a_chat_that_floods_does_not_slow_another,
+    a_chat_that_floods_and_is_stuck_does_not_hold_up_another,
 }
 
 /// A chat may write three messages, and then no more for as long as a test lasts.
@@ -44,4 +45,17 @@ async fn a_chat_that_floods_does_not_slow_another(mode: Mode) {
     world.telegram.all_confirmed().await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 4);
     assert_eq!(world.store.messages(), 4);
+}
+
+async fn a_chat_that_floods_and_is_stuck_does_not_hold_up_another(mode: Mode) {
+    let world = world(mode).await;
+    world.store.hold("stuck");
+    for _ in 0..500 {
+        world.telegram.user_says(ANN, "new:stuck");
+    }
+    world.ask(BOB, "new:hello").await;
+    assert!(world.telegram.replies(ANN).is_empty());
+    world.store.release("stuck");
+    world.telegram.all_confirmed().await.unwrap();
+    world.reply(ANN).await;
 }

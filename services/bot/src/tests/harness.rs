@@ -140,7 +140,9 @@ async fn start_wholly(
     }
     let stop = CancellationToken::new();
     let service_token = Secret::new(SERVICE_TOKEN.to_owned());
-    let bot = Bot::with(store.channel(), &service_token, &settings(&arguments), timing, stop.clone()).unwrap();
+    let mut settings = settings(&arguments);
+    settings.set_aside_folder = store.folder();
+    let bot = Bot::with(store.channel(), &service_token, &settings, timing, stop.clone()).unwrap();
     RunningBot { url, stop, task: tokio::spawn(bot.run(listener)) }
 }
 
@@ -158,6 +160,7 @@ pub(super) fn quick() -> Timing {
     let pauses = Pauses { first: Duration::from_millis(5), longest: Duration::from_millis(100) };
     Timing {
         known_pause: Duration::from_millis(20),
+        set_aside_after: Duration::from_millis(100),
         flood_rate: Rate { burst: 1_000, interval: Duration::from_millis(1) },
         chat_rate: Rate::per_second(10_000),
         overall_rate: Rate::per_second(10_000),

@@ -1,8 +1,6 @@
 //! The secret by which Telegram's requests are known, derived from the bot token, so that all replicas agree on it and nobody has to
 //! keep it.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use mayfly_bootstrap::Secret;
 use sha2::Sha256;
@@ -15,11 +13,7 @@ pub(super) fn derive(bot_token: &Secret) -> Secret {
     let mut mac = <Hmac<Sha256>>::new_from_slice(bot_token.expose().as_bytes())
         .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
     mac.update(LABEL);
-    let mut secret = String::with_capacity(64);
-    for byte in mac.finalize().into_bytes() {
-        write!(secret, "{byte:02x}").unwrap_or_else(|_| unreachable!("a string takes everything"));
-    }
-    Secret::new(secret)
+    Secret::new(hex::encode(mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]

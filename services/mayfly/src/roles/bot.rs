@@ -48,6 +48,7 @@ pub(super) fn prepare(
 ) -> Result<Bot, Failure> {
     let mut settings = settings.clone();
     settings.conversation.deletions_folder = data.data_dir.join("bot-deletions");
+    settings.set_aside_folder = data.data_dir.join("bot-set-aside");
     Bot::new(store, service_token, &settings, lifecycle.stop()).map_err(Failure::failed)
 }
 

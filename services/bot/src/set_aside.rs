@@ -1,0 +1,190 @@
+//! Updates that take long, on the disk, so that they stand in nobody's way.
+//!
+//! A poll brings at most 100 updates from the lowest unconfirmed one on. While that one cannot be finished (its chat has to
+//! wait, the store is away), everything up to 99 updates later may be long done, and whatever comes after them does not come.
+//! So what is in hand for long is written down here; then it may be confirmed, and is not lost when the process dies.
+//!
+//! Each is a file of its own, which appears as a whole, is synced before the update is confirmed, and is removed when the update
+//! was handled. It is encrypted with XChaCha20-Poly1305 under a key derived from the bot token, since it may hold a text, or what opens one;
+//! whoever has that token could read the chats anyway. The update's id is authenticated with it.
+//!
+//! A file is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use chacha20poly1305::{
+    KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+use hmac::{Hmac, Mac as _};
+use mayfly_bootstrap::Secret;
+use sha2::Sha256;
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+use crate::incoming::Update;
+
+const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 24;
+/// The labels separate these uses of the bot token from others.
+const KEY_LABEL: &[u8] = b"mayfly bot set aside key v1\0";
+const FOLDER_LABEL: &[u8] = b"mayfly bot set aside folder v1\0";
+
+/// The updates of one bot that were set aside. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct SetAside(Arc<Inner>);
+
+struct Inner {
+    folder: PathBuf,
+    cipher: XChaCha20Poly1305,
+}
+
+impl SetAside {
+    /// Those of the bot with this token, in `folder`, which is made when something is set aside.
+    pub(crate) fn new(folder: &Path, bot_token: &Secret) -> Self {
+        // Not the bot's number: which bots a machine serves is nobody's business either.
+        let name = hex::encode(*derive(bot_token, FOLDER_LABEL));
+        let cipher = XChaCha20Poly1305::new(&(*derive(bot_token, KEY_LABEL)).into());
+        Self(Arc::new(Inner { folder: folder.join(name), cipher }))
+    }
+
+    /// Sets `updates` aside. On success, and only then, they survive the process.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written down.
+    pub(crate) async fn put(&self, updates: Vec<Update>) -> io::Result<()> {
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || inner.put(&updates)).await?
+    }
+
+    /// Everything that is set aside, in its order.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read. A file that cannot be opened is reported and left where it is.
+    pub(crate) async fn all(&self) -> io::Result<Vec<Update>> {
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || inner.all()).await?
+    }
+
+    /// Forgets an update that was handled. If that fails it is handled once more after the next start, which is harmless.
+    pub(crate) fn remove(&self, id: u32) {
+        if let Err(error) = fs::remove_file(self.0.file(id)) {
+            tracing::warn!(%error, "cannot remove an update that was set aside");
+        }
+    }
+}
+
+impl Inner {
+    fn file(&self, id: u32) -> PathBuf {
+        self.folder.join(id.to_string())
+    }
+
+    fn put(&self, updates: &[Update]) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        for update in updates {
+            let mut file = NamedTempFile::with_prefix_in(".", &self.folder)?;
+            file.write_all(&self.seal(update)?)?;
+            file.as_file().sync_all()?;
+            file.persist(self.file(update.id)).map_err(|failed| failed.error)?;
+        }
+        File::open(&self.folder)?.sync_all()
+    }
+
+    fn all(&self) -> io::Result<Vec<Update>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut updates = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            // A draft that was never finished has another name.
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            match self.open(id, &fs::read(entry.path())?) {
+                Some(update) => updates.push(update),
+                None => tracing::error!("an update that was set aside does not open, and is left where it is"),
+            }
+        }
+        updates.sort_by_key(|update| update.id);
+        Ok(updates)
+    }
+
+    fn seal(&self, update: &Update) -> io::Result<Vec<u8>> {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        let text = Zeroizing::new(serde_json::to_vec(update)?);
+        let payload = Payload { msg: &text, aad: &update.id.to_be_bytes() };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload);
+        let sealed = sealed.map_err(|_| io::Error::other("cannot encrypt an update"))?;
+        Ok([&[VERSION], &nonce[..], &sealed].concat())
+    }
+
+    fn open(&self, id: u32, file: &[u8]) -> Option<Update> {
+        let (nonce, sealed) = file.strip_prefix(&[VERSION])?.split_first_chunk::<NONCE_BYTES>()?;
+        let payload = Payload { msg: sealed, aad: &id.to_be_bytes() };
+        let text = Zeroizing::new(self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?);
+        serde_json::from_slice(&text).ok()
+    }
+}
+
+fn derive(bot_token: &Secret, label: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(bot_token.expose().as_bytes())
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+    mac.update(label);
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn update(id: u32, text: &str) -> Update {
+        serde_json::from_value(json!({ "update_id": id, "message": { "text": text } })).unwrap()
+    }
+
+    fn set_aside(folder: &Path, token: &str) -> SetAside {
+        SetAside::new(folder, &Secret::new(token.to_owned()))
+    }
+
+    async fn texts(set_aside: &SetAside) -> Vec<String> {
+        let all = set_aside.all().await.unwrap();
+        all.iter().map(|update| serde_json::to_value(update).unwrap()["message"]["text"].to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_set_aside_is_there_in_its_order_until_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = set_aside(folder.path(), "1:a");
+        assert!(texts(&first).await.is_empty());
+        first.put(vec![update(10, "ten"), update(9, "nine")]).await.unwrap();
+        first.put(vec![update(100, "hundred")]).await.unwrap();
+        let again = set_aside(folder.path(), "1:a");
+        assert_eq!(texts(&again).await, ["\"nine\"", "\"ten\"", "\"hundred\""]);
+        again.remove(10);
+        assert_eq!(texts(&first).await, ["\"nine\"", "\"hundred\""]);
+    }
+
+    #[tokio::test]
+    async fn nothing_of_it_can_be_read_or_exchanged_without_the_bot_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = set_aside(folder.path(), "1:a");
+        first.put(vec![update(9, "needle"), update(10, "other")]).await.unwrap();
+        assert!(texts(&set_aside(folder.path(), "1:b")).await.is_empty());
+        let file = fs::read(first.0.file(9)).unwrap();
+        assert!(!String::from_utf8_lossy(&file).contains("needle"));
+        fs::copy(first.0.file(9), first.0.file(10)).unwrap();
+        fs::write(first.0.file(11), "").unwrap();
+        fs::write(first.0.folder.join(".draft"), "").unwrap();
+        assert_eq!(texts(&first).await, ["\"needle\""], "the copy under another id does not open");
+    }
+}
