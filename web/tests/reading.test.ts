@@ -83,6 +83,30 @@ test("a reload shows the text again, in that tab and in no other", async () => {
     await visitor.leave();
 });
 
+test("of two tabs that read at once one has the text", async () => {
+    const message = await stage.sealed({ text: "once" });
+    const visitor = await stage.visitor();
+    const pages = await Promise.all([1, 2].map(() => visitor.open(stage.url + message.path)));
+    await Promise.all(pages.map(read));
+    await Promise.all(pages.map((page) => shown(page).or(title(page, "This message was read")).waitFor()));
+    const texts = await Promise.all(pages.map((page) => shown(page).count()));
+    assert.deepEqual(texts.sort(), [0, 1]);
+    await visitor.leave();
+});
+
+test("a page that lost its network looks again as soon as it has one", async () => {
+    const message = await stage.text();
+    const visitor = await stage.visitor();
+    visitor.expect(/ERR_INTERNET_DISCONNECTED/);
+    const page = await visitor.open(stage.url + message.path);
+    await visitor.context.setOffline(true);
+    await page.evaluate((hash) => (location.hash = hash), `${new URL(message.path, stage.url).hash}.`);
+    await arrivesAt(page, "The server does not answer");
+    await visitor.context.setOffline(false);
+    await arrivesAt(page, "A message is waiting for you");
+    await visitor.leave();
+});
+
 test("a reload asks for no passphrase again", async () => {
     const message = await stage.text({ text: "again", passphrase: "blue whale" });
     const visitor = await stage.visitor();
@@ -216,7 +240,7 @@ const PAGES: Record<string, string> = {
     "unread-passphrase-wrong": "A message is waiting for you",
     locked: "Too many wrong passphrases",
     viewed: "This message was read",
-    burned: "This message was withdrawn",
+    burned: "This message was burned",
     expired: "This message has expired",
     unknown: "There is no such message",
     incomplete: "This link is incomplete",

@@ -69,7 +69,7 @@ test("a burned message opens nothing any more", async () => {
     await page.getByText(/^Burned unread on /).waitFor();
     assert.equal(await page.getByText(link).count(), 0, "the link is still offered");
     await read(reading);
-    await arrivesAt(reading, "This message was withdrawn");
+    await arrivesAt(reading, "This message was burned");
     await writer.leave();
     await reader.leave();
 });

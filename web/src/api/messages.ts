@@ -11,6 +11,8 @@ const client = clientFor(MessageService);
 
 /** How long calls that may be repeated are repeated by themselves while nobody answers, in milliseconds. */
 const PATIENCE = 20_000;
+/** The same for a mere look, of which nothing depends. */
+const LOOK_PATIENCE = 3_000;
 
 /** After how long a stream is renewed, in milliseconds: a browser does not notice that the other end vanished. */
 const WATCH_LIMIT = 300_000;
@@ -60,7 +62,7 @@ export async function createMessage(draft: Draft, onPause: () => void): Promise<
 
 /** Looks a message up; changes nothing. */
 export async function lookupMessage(opener: Opener): Promise<State> {
-    return stateOf(await client.lookupMessage({ ...opener }));
+    return stateOf(await untilAnswered(ignore, () => client.lookupMessage({ ...opener }), LOOK_PATIENCE));
 }
 
 /** Reads a message: once, but as often as it takes for the one answer to arrive. */
@@ -111,8 +113,12 @@ export async function* watchMessage(opener: Opener, signal: AbortSignal): AsyncG
 }
 
 /** Calls until somebody answers, whatever the answer; gives up after a while. Only for calls that may be repeated. */
-async function untilAnswered<Answer>(onPause: () => void, call: () => Promise<Answer>): Promise<Answer> {
-    const end = AbortSignal.timeout(PATIENCE);
+async function untilAnswered<Answer>(
+    onPause: () => void,
+    call: () => Promise<Answer>,
+    patience = PATIENCE,
+): Promise<Answer> {
+    const end = AbortSignal.timeout(patience);
     for (let failures = 1; ; failures += 1) {
         try {
             return await call();

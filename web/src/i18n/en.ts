@@ -97,7 +97,7 @@ export default {
         viewed: (time: string) => `It was read on ${time} and is gone.`,
         viewedWarning:
             "If that was not you, somebody else has what was in it: treat it as exposed. Tell the sender, and change the password.",
-        burnedTitle: "This message was withdrawn",
+        burnedTitle: "This message was burned",
         burned: (time: string) => `It was erased unread on ${time} by somebody who had the link.`,
         expiredTitle: "This message has expired",
         expired: (time: string) => `Nobody read it in time. It was erased unread on ${time}.`,

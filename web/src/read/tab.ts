@@ -1,7 +1,7 @@
 // What a tab knows of its own reading, so that a reload shows the text again here and nowhere else.
 //
-// It lies in the tab's history entry (`history.state`): that survives a reload, belongs to this tab alone, is never sent to
-// anybody, and is gone with the tab. Web storage would be shared between tabs, or outlive them.
+// It lies in the tab's history entry (`history.state`): that survives a reload, belongs to this tab (and to whoever duplicates
+// it), is never sent to anybody, and is gone with the tab. Web storage would be shared between tabs, or outlive them.
 
 /** What is known. */
 export interface TabState {
