@@ -36,8 +36,7 @@ pub(crate) enum Policy {
     Data,
     /// To be styled: it is a document without scripts.
     Document,
-    /// To run our own scripts, call this server and show our own pictures: it is the page. Scripts cannot turn texts into markup,
-    /// but for the templates that the framework compiled.
+    /// To run our own scripts, call this server and show our own pictures: it is the page. Scripts cannot turn texts into markup.
     Page,
 }
 
@@ -52,7 +51,7 @@ impl Policy {
             Self::Page => {
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
-                 trusted-types svelte-trusted-html"
+                 trusted-types 'none'"
             }
         })
     }
