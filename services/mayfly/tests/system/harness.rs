@@ -13,8 +13,8 @@ use std::{
 };
 
 use mayfly_contracts::{
-    StoreChannel, config::config_service_client::ConfigServiceClient,
-    message::message_service_client::MessageServiceClient,
+    BotChannel, StoreChannel, bot::bot_service_client::BotServiceClient,
+    config::config_service_client::ConfigServiceClient, message::message_service_client::MessageServiceClient,
 };
 use mayfly_testkit::TestDatabase;
 use tokio::{
@@ -211,6 +211,7 @@ impl System {
         let gateway = ["--gateway-listen", &self.gateway_port];
         let bot = ["--bot-listen", &self.bot_port, "--telegram-api-url"];
         let store_url = ["--store-url", &self.store_url];
+        let bot_url = ["--bot-url", &self.bot_url];
         let (telegram, more) = ([options.telegram.unwrap_or("http://127.0.0.1:9")], options.more);
         let webhook_url = format!("{}/telegram", self.bot_url);
         let webhook = if options.by_webhook { vec!["--webhook-url", &webhook_url] } else { Vec::new() };
@@ -230,7 +231,7 @@ impl System {
                 // The bot needs the token that the store makes.
                 let token = self.data.join("service.token");
                 until("the store made its tokens", async || token.exists()).await;
-                let gateway = start(&[&["gateway"], &gateway, &store_url, more]);
+                let gateway = start(&[&["gateway"], &gateway, &store_url, &bot_url, more]);
                 let bot: &[&[&str]] = &[&["bot", "--data-dir", &data], &bot, &telegram, &store_url, &webhook, more];
                 let bot = start_in(options.bot_environment, bot);
                 vec![store, gateway, bot]
@@ -262,6 +263,11 @@ impl System {
 
     pub(crate) fn configs(&self) -> ConfigServiceClient<StoreChannel> {
         ConfigServiceClient::new(StoreChannel::remote(&self.store_url).unwrap())
+    }
+
+    /// The bot, asked through the gateway.
+    pub(crate) fn bot(&self) -> BotServiceClient<BotChannel> {
+        BotServiceClient::new(BotChannel::remote(&self.gateway_url).unwrap())
     }
 
     /// Runs a client command against this store.

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bot;
 mod calls;
 mod chat;
 mod client;

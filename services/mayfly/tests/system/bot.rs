@@ -1,0 +1,73 @@
+//! The bot for those who look after it, and for those who try it without Telegram.
+
+use std::fs;
+
+use mayfly_contracts::bot::{BotState, GetBotStatusRequest, TestAppConfigRequest, TestOutcome, WatchBotStatusRequest};
+use mayfly_testkit::{FakeTelegram, TestDatabase, bearer};
+use serde_json::{Value, json};
+
+use crate::{
+    chat::{BOT_TOKEN, add_config},
+    harness::{Layout, Options, System},
+};
+
+async fn looked_after(layout: Layout) {
+    let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
+    let options = Options { telegram: Some(telegram.url()), ..Options::default() };
+    let mut system = System::start(layout, &TestDatabase::sqlite().unwrap(), options).await;
+    let admin = fs::read_to_string(system.data.join("admin.token")).unwrap();
+    let admin = admin.trim();
+    let mut bot = system.bot();
+
+    let watching = bot.watch_bot_status(bearer(admin, WatchBotStatusRequest {})).await.unwrap();
+    let mut statuses = watching.into_inner();
+    add_config(&system, "first", BOT_TOKEN).await;
+    let status = loop {
+        let status = statuses.message().await.unwrap().unwrap().status.unwrap();
+        if status.state() == BotState::Serving {
+            break status;
+        }
+    };
+    assert_eq!((status.user_name.as_str(), status.app_config_id), ("fake_1000000000_bot", 1));
+
+    let tried = bot.test_app_config(bearer(admin, TestAppConfigRequest { id: 1 })).await.unwrap().into_inner();
+    assert_eq!((tried.outcome(), tried.user_name.as_str()), (TestOutcome::Ok, "fake_1000000000_bot"));
+    let service = fs::read_to_string(system.data.join("service.token")).unwrap();
+    assert!(bot.get_bot_status(bearer(service.trim(), GetBotStatusRequest {})).await.is_err());
+    drop(statuses);
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bot_is_looked_after_through_the_gateway_in_one_process() {
+    looked_after(Layout::One).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bot_is_looked_after_through_the_gateway_from_a_process_of_its_own() {
+    looked_after(Layout::Three).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
+    let simulated = [("MAYFLY_SIMULATOR", "true")];
+    let options = Options { store_environment: &simulated, ..Options::default() };
+    let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
+    assert!(system.processes[0].says(&format!("write new:hello at\n  {}", system.bot_url)));
+    let client = reqwest::Client::new();
+    let ask = async |text: &str| {
+        let message = json!({
+            "_": "Message", "message_id": 6, "date": "2021-08-01 08:23:28", "text": text,
+            "from_user": { "_": "User", "id": 7, "is_bot": false }, "chat": { "_": "Chat", "id": 7, "type": "private" },
+        });
+        let answer = client.post(format!("{}/simulator", system.bot_url)).json(&message).send().await.unwrap();
+        let done: Vec<Value> = answer.json().await.unwrap();
+        done[0]["text"].as_str().unwrap().to_owned()
+    };
+    let opener = ask("new:hello").await;
+    assert_eq!(system.client(&["view", &opener]).await.out.trim_end(), "hello", "it is a message like any other");
+    let opener = ask("new:again").await;
+    assert_eq!(ask(&opener).await, "again");
+    assert!(ask(&opener).await.contains("was read on"));
+    system.stop().await;
+}
