@@ -15,4 +15,4 @@ pub use error_chain::ErrorChain;
 pub use lifecycle::{DRAIN_LIMIT, Ended, Lifecycle, TaskError};
 pub use listen::{BindError, bind};
 pub use secret::Secret;
-pub use secret_file::{SecretFileError, create_or_read, read, replace};
+pub use secret_file::{SecretFileError, create_or_read, put, read, replace};

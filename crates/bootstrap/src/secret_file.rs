@@ -103,6 +103,24 @@ pub fn replace(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
     replace_file(path, secret).map_err(|source| SecretFileError::Write { path: path.to_owned(), source })
 }
 
+/// Puts `secret` into the file at `path`, with mode 0600 and in one step, whether there is one or not.
+///
+/// # Errors
+///
+/// [`SecretFileError`]; what was in the file, if there was one, is still there then.
+pub fn put(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
+    let put = || {
+        if path.try_exists()? {
+            return replace_file(path, secret);
+        }
+        let folder = folder_of(path);
+        create_private_dir(folder)?;
+        draft(folder, secret)?.persist(path).map_err(|failed| failed.error)?;
+        File::open(folder)?.sync_all()
+    };
+    put().map_err(|source| SecretFileError::Write { path: path.to_owned(), source })
+}
+
 fn replace_file(path: &Path, secret: &Secret) -> io::Result<()> {
     let folder = folder_of(path);
     let mut before = OpenOptions::new().write(true).open(path)?;
@@ -176,6 +194,18 @@ mod tests {
         before.read_to_string(&mut left).unwrap();
         assert_eq!(left, "\0".repeat("first\n".len()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the draft is gone");
+    }
+
+    #[test]
+    fn a_secret_is_put_where_none_was_and_where_one_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/token");
+        for secret in ["first", "second"] {
+            put(&path, &Secret::new(secret.to_owned())).unwrap();
+            assert_eq!(read(&path).unwrap().expose(), secret);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the drafts are gone");
     }
 
     #[test]

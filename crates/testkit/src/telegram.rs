@@ -12,8 +12,8 @@
 //! # }
 //! ```
 //!
-//! It serves getMe, getUpdates, deleteWebhook, setWebhook, getWebhookInfo, sendMessage, sendDocument, deleteMessage and
-//! setMyCommands under `/bot<token>/<method>`, with the rules and the error texts of the real one as far as its
+//! It serves getMe, getUpdates, deleteWebhook, setWebhook, getWebhookInfo, sendMessage, sendDocument, deleteMessage,
+//! setMyCommands and logOut under `/bot<token>/<method>`, with the rules and the error texts of the real one as far as its
 //! documentation and teloxide's table of errors tell them:
 //!
 //! - An update is kept until getUpdates is called with an offset above its id, so redelivery can be tested.

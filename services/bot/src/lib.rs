@@ -10,6 +10,8 @@
 
 mod settings;
 
+mod log_out;
+
 mod config_watch;
 mod session;
 
@@ -63,6 +65,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+pub use log_out::{LogOutError, log_out};
 pub use settings::{BotSettings, ConversationSettings};
 
 use crate::{

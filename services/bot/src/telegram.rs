@@ -371,7 +371,7 @@ fn positive_result(raw: &str) -> Option<Value> {
     answer.get_mut("result").filter(|_| is_ok).map(Value::take)
 }
 
-fn fault(error: &RequestError) -> Fault {
+pub(crate) fn fault(error: &RequestError) -> Fault {
     match error {
         // Zero would have us ask again and again without a pause.
         RequestError::RetryAfter(pause) => Fault::Flood(pause.duration().max(Duration::from_secs(1))),

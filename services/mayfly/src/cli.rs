@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Migrate(commands::migrate::MigrateSettings),
     /// Manage the bot's app configs. Needs the admin token.
     Config(commands::config::ConfigSettings),
+    /// Prepare a Bot API server of your own. Needs the service token.
+    Telegram(commands::telegram::TelegramSettings),
     /// Manage the keys that texts are sealed with.
     Keys(commands::keys::KeysSettings),
     /// Store a text; prints id:token.

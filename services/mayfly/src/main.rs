@@ -32,6 +32,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Gateway(settings) => roles::gateway::run(settings).await,
         Command::Bot(settings) => roles::bot::run(*settings).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
+        Command::Telegram(settings) => commands::telegram::run(settings).await,
         Command::Keys(settings) => commands::keys::run(settings).await,
         Command::Config(settings) => commands::config::run(settings).await,
         Command::New(settings) => commands::new::run(settings).await,

@@ -99,6 +99,11 @@ async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outc
                 }
                 Ok(json!(true))
             }
+            "logout" => {
+                // The real one takes a bot back after ten minutes.
+                account.is_revoked = true;
+                Ok(json!(true))
+            }
             "deletemessage" | "setmycommands" => Ok(json!(true)),
             _ => Err(Refusal::new(404, "Not Found")),
         }

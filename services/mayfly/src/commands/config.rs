@@ -13,13 +13,12 @@ use mayfly_contracts::{
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use prost_types::FieldMask;
 use serde_json::{Value, json};
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-};
+use tonic::service::interceptor::InterceptedService;
 
-use super::print::{self, PrintSettings};
+use super::{
+    bearer::Bearer,
+    print::{self, PrintSettings},
+};
 use crate::{cli::StoreUrl, exit::Failure};
 
 /// What `mayfly config` is called with.
@@ -235,10 +234,8 @@ async fn delete(settings: OneSettings) -> Result<(), Failure> {
 impl Caller {
     fn client(&self) -> Result<ConfigServiceClient<InterceptedService<StoreChannel, Bearer>>, Failure> {
         let token = self.tokens.admin_token(&self.data, MissingToken::Refuse).map_err(Failure::failed)?;
-        let mut bearer: MetadataValue<Ascii> =
-            format!("Bearer {}", token.expose()).parse().map_err(|error| Failure::setting("--admin-token", error))?;
-        bearer.set_sensitive(true);
-        Ok(ConfigServiceClient::with_interceptor(self.store.channel()?, Bearer(bearer)))
+        let bearer = Bearer::new("--admin-token", &token)?;
+        Ok(ConfigServiceClient::with_interceptor(self.store.channel()?, bearer))
     }
 
     async fn update(&self, app_config: AppConfig, paths: Vec<String>) -> Result<(), Failure> {
@@ -268,17 +265,6 @@ fn read_secret(file_setting: &str, given: &Option<Secret>, file: &Option<PathBuf
         (None, None) => None,
     };
     Ok(secret.map(|secret| secret.expose().to_owned()))
-}
-
-/// Adds the admin token to each call.
-#[derive(Clone)]
-struct Bearer(MetadataValue<Ascii>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
-        Ok(request)
-    }
 }
 
 fn to_json(config: &AppConfig) -> Value {

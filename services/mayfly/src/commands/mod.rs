@@ -1,5 +1,6 @@
 //! The command-line client: each command in its own file, all of one shape: settings, `run`, and what it prints.
 
+mod bearer;
 pub(crate) mod burn;
 pub(crate) mod config;
 pub(crate) mod healthcheck;
@@ -11,6 +12,7 @@ mod one_message;
 mod passphrase;
 mod print;
 mod retry;
+pub(crate) mod telegram;
 pub(crate) mod token;
 pub(crate) mod view;
 

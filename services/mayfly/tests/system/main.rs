@@ -12,3 +12,4 @@ mod life;
 mod logs;
 mod race;
 mod settings;
+mod telegram_server;

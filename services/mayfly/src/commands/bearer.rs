@@ -1,0 +1,31 @@
+//! Calls of those whom the store knows by a token.
+
+use mayfly_bootstrap::Secret;
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::Interceptor,
+};
+
+use crate::exit::Failure;
+
+/// Adds a bearer token to each call.
+#[derive(Clone)]
+pub(super) struct Bearer(MetadataValue<Ascii>);
+
+impl Bearer {
+    /// The bearer of `token`, which came from `setting`.
+    pub(super) fn new(setting: &str, token: &Secret) -> Result<Self, Failure> {
+        let bearer = format!("Bearer {}", token.expose()).parse();
+        let mut bearer: MetadataValue<Ascii> = bearer.map_err(|error| Failure::setting(setting, error))?;
+        bearer.set_sensitive(true);
+        Ok(Self(bearer))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
