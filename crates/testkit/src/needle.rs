@@ -23,7 +23,7 @@ pub fn forms(secret: &str) -> Vec<Vec<u8>> {
 /// Whether `haystack` holds `needle`.
 #[must_use]
 pub fn holds(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    memchr::memmem::find(haystack, needle).is_some()
 }
 
 /// The first of `secrets` that `haystack` holds in any form.

@@ -11,5 +11,6 @@ mod harness;
 mod life;
 mod logs;
 mod race;
+mod sealed;
 mod settings;
 mod telegram_server;
