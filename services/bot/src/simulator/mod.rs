@@ -45,6 +45,9 @@ use crate::{
 /// Where what somebody does is posted to.
 const PATH: &str = "/simulator";
 
+/// The simulated bot's name at Telegram. None there can have it, so that links to it lead nowhere; the page follows them itself.
+const BOT_NAME: &str = "-";
+
 /// The bot behind the simulated chat.
 pub(crate) struct Simulator {
     tools: Tools,
@@ -67,7 +70,7 @@ impl Simulator {
         // Whoever tries the bot sits in front of it.
         let timing = Timing { store_patience: timing.simulator_patience, ..timing.clone() };
         let store = Store::new(store, outage, timing, stop);
-        let tools = Tools { store, bot_token: Secret::new(token), bot_name: None, public_url };
+        let tools = Tools { store, bot_token: Secret::new(token), bot_name: Some(BOT_NAME.to_owned()), public_url };
         Ok(Self { tools, updates: AtomicU32::new(0) })
     }
 

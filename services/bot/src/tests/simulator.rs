@@ -85,6 +85,48 @@ async fn an_answer_has_the_documented_form() {
     assert!(chrono::NaiveDateTime::parse_from_str(date, "%Y-%m-%d %H:%M:%S").is_ok(), "{date}");
 }
 
+/// Presses the button with this label under `message`.
+async fn press(bot: &RunningBot, under: &Value, label: &str) -> Vec<Value> {
+    let pressed = button(under, label)["callback_data"].clone();
+    let query = json!({
+        "_": "CallbackQuery", "id": "1", "from_user": message("")["from_user"], "message": under, "chat_instance": "1",
+        "data": pressed,
+    });
+    done(bot, &query).await
+}
+
+fn button(under: &Value, label: &str) -> Value {
+    let rows = under["reply_markup"]["inline_keyboard"].as_array().unwrap();
+    let mut buttons = rows.iter().flat_map(|row| row.as_array().unwrap());
+    buttons.find(|button| button["text"] == label).unwrap_or_else(|| panic!("no button {label}: {under}")).clone()
+}
+
+#[tokio::test]
+async fn buttons_have_the_documented_form_and_can_be_pressed() {
+    let (bot, store) = bot().await;
+    let kept = done(&bot, &message("new:hello")).await.remove(0);
+    assert_eq!(button(&kept, "Copy")["copy_text"], kept["text"]);
+
+    let asked = press(&bot, &kept, "Burn").await.pop().unwrap();
+    assert_eq!(
+        (&asked["message_id"], &asked["text"]),
+        (&kept["message_id"], &kept["text"]),
+        "the same message, changed"
+    );
+    assert!(asked["edit_date"].is_string(), "{asked}");
+    assert_eq!(store.texts(), 1, "not without a second press");
+    let kept_after_all = press(&bot, &asked, "Keep it").await.pop().unwrap();
+    assert_eq!(kept_after_all["reply_markup"], kept["reply_markup"]);
+}
+
+#[tokio::test]
+async fn a_link_to_share_leads_to_no_bot_of_telegrams() {
+    let (bot, _) = bot().await;
+    let kept = done(&bot, &message("new:hello")).await.remove(0);
+    let share = button(&kept, "Share")["url"].as_str().unwrap().to_owned();
+    assert!(share.contains("https://t.me/-?start="), "{share}");
+}
+
 #[tokio::test]
 async fn what_the_bot_leaves_alone_in_telegram_it_leaves_alone_here() {
     let (bot, store) = bot().await;

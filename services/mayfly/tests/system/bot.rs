@@ -54,14 +54,8 @@ async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
     let options = Options { store_environment: &simulated, ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
     assert!(system.processes[0].says(&format!("write new:hello at\n  {}", system.bot_url)));
-    let client = reqwest::Client::new();
     let ask = async |text: &str| {
-        let message = json!({
-            "_": "Message", "message_id": 6, "date": "2021-08-01 08:23:28", "text": text,
-            "from_user": { "_": "User", "id": 7, "is_bot": false }, "chat": { "_": "Chat", "id": 7, "type": "private" },
-        });
-        let answer = client.post(format!("{}/simulator", system.bot_url)).json(&message).send().await.unwrap();
-        let done: Vec<Value> = answer.json().await.unwrap();
+        let done = simulate(&system, message(text)).await;
         done[0]["text"].as_str().unwrap().to_owned()
     };
     let opener = ask("new:hello").await;
@@ -70,4 +64,57 @@ async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
     assert_eq!(ask(&opener).await, "again");
     assert!(ask(&opener).await.contains("was read on"));
     system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_buttons_of_the_bot_can_be_tried_too() {
+    let options = Options { store_environment: &[("MAYFLY_SIMULATOR", "true")], ..Options::default() };
+    let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
+    let state = async |opener: &Value| system.client(&["lookup", opener.as_str().unwrap()]).await.out;
+
+    let kept = simulate(&system, message("new:to burn")).await.remove(0);
+    let looked = press(&system, &kept, "Read yet?").await;
+    assert_eq!(looked[0]["_"], "BotCallbackAnswer");
+    assert!(looked[0]["message"].as_str().unwrap().starts_with("Not read yet"), "{}", looked[0]);
+    let asked = press(&system, &kept, "Burn").await.pop().unwrap();
+    assert!(state(&kept["text"]).await.starts_with("unread"), "not without a second press");
+    press(&system, &asked, "Yes, burn it unread").await;
+    assert!(state(&kept["text"]).await.starts_with("burned"));
+
+    let kept = simulate(&system, message("new:to share")).await.remove(0);
+    let share = button(&kept, "Share")["url"].as_str().unwrap().to_owned();
+    let (_, link) = share.split_once("?start=").unwrap();
+    let opened = simulate(&system, message(&format!("/start {link}"))).await.remove(0);
+    assert!(state(&kept["text"]).await.starts_with("unread"), "not before it is revealed: {opened}");
+    let shown = press(&system, &opened, "Reveal").await;
+    assert!(shown.iter().any(|done| done["text"] == "to share"), "{shown:?}");
+    assert!(state(&kept["text"]).await.starts_with("viewed"));
+    system.stop().await;
+}
+
+fn message(text: &str) -> Value {
+    json!({
+        "_": "Message", "message_id": 6, "date": "2021-08-01 08:23:28", "text": text,
+        "from_user": { "_": "User", "id": 7, "is_bot": false }, "chat": { "_": "Chat", "id": 7, "type": "private" },
+    })
+}
+
+async fn press(system: &System, under: &Value, label: &str) -> Vec<Value> {
+    let data = &button(under, label)["callback_data"];
+    let user = json!({ "_": "User", "id": 7, "is_bot": false });
+    let query = json!({ "_": "CallbackQuery", "id": "1", "from_user": user, "message": under, "data": data });
+    simulate(system, query).await
+}
+
+fn button(under: &Value, label: &str) -> Value {
+    let rows = under["reply_markup"]["inline_keyboard"].as_array().unwrap_or_else(|| panic!("no buttons: {under}"));
+    let mut buttons = rows.iter().flat_map(|row| row.as_array().unwrap());
+    buttons.find(|button| button["text"] == label).unwrap_or_else(|| panic!("no button {label}: {under}")).clone()
+}
+
+/// What the bot does about something that somebody does in its simulator.
+async fn simulate(system: &System, object: Value) -> Vec<Value> {
+    let client = reqwest::Client::new();
+    let answer = client.post(format!("{}/simulator", system.bot_url)).json(&object).send().await.unwrap();
+    answer.json().await.unwrap()
 }

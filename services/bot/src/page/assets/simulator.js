@@ -90,7 +90,11 @@ function pressed(item, button) {
 
 function take(done, item) {
     if (done._ === "Message" && done.edit_date !== undefined && item !== undefined) {
+        const hadFocus = item.contains(document.activeElement);
         fill(item, done);
+        if (hadFocus) {
+            (item.querySelector(".button") ?? log).focus();
+        }
     } else if (done._ === "Message") {
         lastMessageId = Math.max(lastMessageId, done.message_id);
         add(done, "theirs");
@@ -150,10 +154,14 @@ function control(item, { text, callback_data: data, copy_text: copy, url }) {
     return element;
 }
 
-/** What a link into a chat with a bot starts it with; whoever opens it here stays here. */
+/** What a link into the chat with the bot, or a link that shares such a link, starts it with: whoever opens it here stays here. */
 function deepLink(url) {
     const link = URL.canParse(url) ? new URL(url) : null;
-    return link?.hostname === "t.me" ? link.searchParams.get("start") : null;
+    if (link?.hostname !== "t.me") {
+        return null;
+    }
+    const shared = link.searchParams.get("url");
+    return shared === null ? link.searchParams.get("start") : deepLink(shared);
 }
 
 async function copied(element, label, text) {
