@@ -12,8 +12,9 @@
 //! # }
 //! ```
 //!
-//! It serves getMe, getUpdates, deleteWebhook, setWebhook, getWebhookInfo, sendMessage, sendDocument, deleteMessage,
-//! setMyCommands and logOut under `/bot<token>/<method>`, with the rules and the error texts of the real one as far as its
+//! It serves getMe, getUpdates, deleteWebhook, setWebhook, getWebhookInfo, sendMessage, sendDocument, editMessageText,
+//! editMessageReplyMarkup, deleteMessage, answerCallbackQuery, setMyCommands and logOut under `/bot<token>/<method>`, with the
+//! rules and the error texts of the real one as far as its
 //! documentation and teloxide's table of errors tell them:
 //!
 //! - An update is kept until getUpdates is called with an offset above its id, so redelivery can be tested.
@@ -21,11 +22,15 @@
 //! - An update is brought to the webhook, with the secret in its header, until it is answered with 2xx; those of one chat
 //!   one after the other, others at the same time. Plain http is taken, as by a Bot API server of one's own.
 //! - A text is trimmed, has 1 to 4096 UTF-16 code units, and must be well-formed for the `parse_mode`, if one is given.
+//! - Buttons have one purpose each, within Telegram's limits; only what stands in a chat can be edited or deleted, and only what the
+//!   bot wrote edited, to something else; a press is answered once.
 //! - A bot can write only to chats that wrote to it, and not to those that blocked it.
 //!
 //! What it cannot do is the limit on messages per second; script a [`Fault::TooManyRequests`] instead.
 
 mod account;
+mod conversation;
+mod keyboard;
 mod markup;
 mod methods;
 mod params;
@@ -59,12 +64,53 @@ pub struct FakeTelegram {
 pub struct Reply {
     /// The chat it was sent to.
     pub chat_id: i64,
+    /// Its number there.
+    pub message_id: i64,
     /// The text of the message, as a user sees it (so without blanks around it), or the content of the document.
     pub text: String,
     /// The file name, if it came as a document.
     pub document: Option<String>,
     /// The parameters of the call as the bot sent them, files left out.
     pub params: Value,
+}
+
+/// What stands in a chat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Its number.
+    pub message_id: i64,
+    /// Whether the bot wrote it.
+    pub is_from_bot: bool,
+    /// Empty if it is no text.
+    pub text: String,
+    /// The buttons under it, as the bot sent them.
+    pub reply_markup: Option<Value>,
+    /// Whether it can be neither forwarded nor saved.
+    pub is_protected: bool,
+}
+
+impl Message {
+    /// The labels of its buttons, row after row.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        let labels = keyboard::buttons(self.reply_markup.as_ref()).map(|button| button["text"].as_str());
+        labels.map(|label| label.unwrap_or_default().to_owned()).collect()
+    }
+
+    /// The button that is called `label`, as the bot sent it.
+    #[must_use]
+    pub fn button(&self, label: &str) -> Option<&Value> {
+        keyboard::buttons(self.reply_markup.as_ref()).find(|button| button["text"] == label)
+    }
+}
+
+/// The answer to the press of a button.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Nothing, if only the waiting ends.
+    pub text: Option<String>,
+    /// Whether it stays until it is closed.
+    pub is_alert: bool,
 }
 
 /// What goes wrong with a call.
@@ -151,6 +197,64 @@ impl FakeTelegram {
     /// A person sends a sticker. Answers the update's id.
     pub fn user_sends_sticker(&self, chat_id: i64) -> i64 {
         self.change(|account| account.receive("message", account::sticker_message(chat_id)))
+    }
+
+    /// From now on this person's app is set to the language with this tag.
+    pub fn user_speaks(&self, chat_id: i64, language: &str) {
+        self.change(|account| account.set_language(chat_id, language));
+    }
+
+    /// A person presses the button called `label` under a message of the bot's, and waits for the answer, which this answers.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such button, or no answer within 30 seconds.
+    pub async fn press(&self, chat_id: i64, message_id: i64, label: &str) -> anyhow::Result<Notice> {
+        let (query_id, _) = self.begin_press(chat_id, message_id, label)?;
+        let mut notice = None;
+        self.wait("an answer to a press", |account| {
+            notice = account.presses.get(&query_id).cloned().flatten();
+            notice.is_some()
+        })
+        .await?;
+        notice.context("the answer was there")
+    }
+
+    /// As [`press`](Self::press), without waiting. Answers the press's id and the update's.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such button.
+    pub fn begin_press(&self, chat_id: i64, message_id: i64, label: &str) -> anyhow::Result<(String, i64)> {
+        self.change(|account| account.press(chat_id, message_id, label)).context("there is no such button")
+    }
+
+    /// What stands in a chat now, oldest first.
+    #[must_use]
+    pub fn messages(&self, chat_id: i64) -> Vec<Message> {
+        self.read(|account| {
+            let chat = account.messages.range((chat_id, i64::MIN)..=(chat_id, i64::MAX));
+            chat.map(|(_, message)| message.clone()).collect()
+        })
+    }
+
+    /// Waits until what stands in a chat `is_so`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not within 30 seconds.
+    pub async fn until_messages(&self, chat_id: i64, is_so: impl Fn(&[Message]) -> bool) -> anyhow::Result<()> {
+        self.wait("a change in a chat", |account| {
+            let chat = account.messages.range((chat_id, i64::MIN)..=(chat_id, i64::MAX));
+            is_so(&chat.map(|(_, message)| message.clone()).collect::<Vec<_>>())
+        })
+        .await
+    }
+
+    /// The menu of commands for a language: names and descriptions. `""` is for all that have none of their own.
+    #[must_use]
+    pub fn commands(&self, language: &str) -> Vec<(String, String)> {
+        self.read(|account| account.commands.get(language).cloned().unwrap_or_default())
     }
 
     /// Puts any update into the bot's queue: `{"message": {…}}`. Its `update_id` is filled in unless it has one.

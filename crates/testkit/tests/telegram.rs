@@ -166,3 +166,79 @@ async fn a_document_comes_as_multipart() {
     let reply = telegram.next_reply(ANN).await.unwrap();
     assert_eq!((reply.document.as_deref(), reply.text.as_str()), (Some("message.txt"), "content"));
 }
+
+/// A message of the bot's with these buttons, and its number.
+async fn send_buttons(telegram: &FakeTelegram, buttons: Value) -> Value {
+    let keyboard = json!({ "inline_keyboard": [buttons] });
+    call(telegram, "sendMessage", json!({ "chat_id": ANN, "text": "hi", "reply_markup": keyboard })).await
+}
+
+#[tokio::test]
+async fn buttons_come_back_once_and_an_answer_is_taken_once() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    telegram.user_says(ANN, "hello");
+    telegram.user_speaks(ANN, "ko");
+    let sent = send_buttons(&telegram, json!([{ "text": "Look", "callback_data": "l" }])).await;
+    let message_id = sent["result"]["message_id"].as_i64().unwrap();
+    assert!(telegram.begin_press(ANN, message_id, "Burn").is_err(), "no such button");
+    let (query_id, update_id) = telegram.begin_press(ANN, message_id, "Look").unwrap();
+
+    let polled = call(&telegram, "getUpdates", json!({ "offset": update_id })).await;
+    let query = &polled["result"][0]["callback_query"];
+    assert_eq!((&query["id"], &query["data"]), (&json!(query_id), &json!("l")));
+    assert_eq!((&query["message"]["message_id"], &query["from"]["language_code"]), (&json!(message_id), &json!("ko")));
+
+    let answer = json!({ "callback_query_id": query_id, "text": "x".repeat(201) });
+    assert_eq!(call(&telegram, "answerCallbackQuery", answer).await["description"], "Bad Request: MESSAGE_TOO_LONG");
+    let answer = json!({ "callback_query_id": query_id });
+    assert_eq!(call(&telegram, "answerCallbackQuery", answer.clone()).await["ok"], true);
+    assert_eq!(call(&telegram, "answerCallbackQuery", answer).await["error_code"], 400, "answered already");
+}
+
+#[tokio::test]
+async fn buttons_that_telegram_does_not_take_are_refused() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    telegram.user_says(ANN, "hello");
+    let refused = send_buttons(&telegram, json!([{ "text": "Look", "callback_data": "x".repeat(65) }])).await;
+    assert_eq!(refused["description"], "Bad Request: BUTTON_DATA_INVALID");
+    let refused = send_buttons(&telegram, json!([{ "text": "Open", "url": "http://localhost:8001" }])).await;
+    assert_eq!(refused["error_code"], 400);
+    assert!(telegram.replies(ANN).is_empty());
+}
+
+#[tokio::test]
+async fn only_what_stands_in_a_chat_can_be_edited_or_deleted() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    telegram.user_says(ANN, "hello");
+    let theirs = telegram.messages(ANN)[0].message_id;
+    let sent = call(&telegram, "sendMessage", json!({ "chat_id": ANN, "text": "hi" })).await;
+    let ours = sent["result"]["message_id"].as_i64().unwrap();
+    let edit = async |message_id: i64, text: &str| {
+        let edited = json!({ "chat_id": ANN, "message_id": message_id, "text": text });
+        call(&telegram, "editMessageText", edited).await
+    };
+    assert_eq!(edit(ours, "bye").await["ok"], true);
+    assert!(edit(ours, "bye").await["description"].as_str().unwrap().contains("message is not modified"));
+    assert_eq!(edit(theirs, "bye").await["description"], "Bad Request: message can't be edited");
+    assert_eq!(edit(99, "bye").await["description"], "Bad Request: message to edit not found");
+
+    let delete = async |message_id: i64| {
+        call(&telegram, "deleteMessage", json!({ "chat_id": ANN, "message_id": message_id })).await
+    };
+    assert_eq!(delete(theirs).await["result"], true);
+    assert_eq!(delete(theirs).await["description"], "Bad Request: message to delete not found");
+    assert_eq!(telegram.messages(ANN).iter().map(|left| left.text.as_str()).collect::<Vec<_>>(), ["bye"]);
+}
+
+#[tokio::test]
+async fn a_menu_has_names_that_can_be_commands() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    let set = async |command: &str, description: &str| {
+        let commands = json!([{ "command": command, "description": description }]);
+        call(&telegram, "setMyCommands", json!({ "commands": commands, "language_code": "ko" })).await
+    };
+    assert_eq!(set("Help", "x").await["description"], "Bad Request: BOT_COMMAND_INVALID");
+    assert_eq!(set("help", "").await["description"], "Bad Request: BOT_COMMAND_DESCRIPTION_INVALID");
+    assert_eq!(set("help", "x").await["ok"], true);
+    assert_eq!(telegram.commands("ko"), [("help".to_owned(), "x".to_owned())]);
+}

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{DeliveryFault, Fault, Reply, params::Params, webhook::Webhook};
+use super::{DeliveryFault, Fault, Message, Notice, Reply, keyboard, params::Params, webhook::Webhook};
 
 /// Real update ids begin somewhere, not at 1.
 const FIRST_UPDATE_ID: i64 = 100_000_001;
@@ -39,6 +39,14 @@ pub(super) struct Account {
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
     pub(super) replies: Vec<Reply>,
+    /// What stands in the chats, by chat and number.
+    pub(super) messages: BTreeMap<(i64, i64), Message>,
+    /// The presses of buttons, each with its answer once there is one.
+    pub(super) presses: BTreeMap<String, Option<Notice>>,
+    /// What people's apps are set to; none unless told.
+    languages: HashMap<i64, String>,
+    /// The menus of commands by language, "" for all others.
+    pub(super) commands: BTreeMap<String, Vec<(String, String)>>,
     /// How many replies of a chat `next_reply` has answered.
     seen_replies: HashMap<i64, usize>,
     /// Method in lower case, parameters.
@@ -68,6 +76,10 @@ impl Account {
             chats: HashSet::new(),
             blocked: HashSet::new(),
             replies: Vec::new(),
+            messages: BTreeMap::new(),
+            presses: BTreeMap::new(),
+            languages: HashMap::new(),
+            commands: BTreeMap::new(),
             seen_replies: HashMap::new(),
             calls: Vec::new(),
             faults: HashMap::new(),
@@ -92,14 +104,49 @@ impl Account {
 
     /// An update of `kind` comes in, unless the bot did not ask for this kind. Answers its id in any case.
     pub(super) fn receive(&mut self, kind: &str, message: Value) -> i64 {
-        let message = joined(message, json!({ "message_id": self.take_message_id() }));
+        let message_id = self.take_message_id();
+        let mut message = joined(message, json!({ "message_id": message_id }));
         if let Some(chat_id) = message.pointer("/chat/id").and_then(Value::as_i64) {
             self.chats.insert(chat_id);
+            if let Some(from) = message.get_mut("from") {
+                *from = joined(from.take(), self.language_of(chat_id));
+            }
+            let text = message.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let written = Message { message_id, is_from_bot: false, text, reply_markup: None, is_protected: false };
+            self.messages.insert((chat_id, message_id), written);
         }
         if self.allowed_updates.as_ref().is_some_and(|kinds| !kinds.contains(kind)) {
             return self.next_update_id;
         }
         self.push(json!({ kind: message }))
+    }
+
+    pub(super) fn set_language(&mut self, chat_id: i64, language: &str) {
+        self.languages.insert(chat_id, language.to_owned());
+    }
+
+    fn language_of(&self, chat_id: i64) -> Value {
+        self.languages.get(&chat_id).map_or(json!({}), |language| json!({ "language_code": language }))
+    }
+
+    /// Somebody presses the button that is called `label`, and waits. Answers the press's id and the update's, or `None` when there
+    /// is no such button that comes back.
+    pub(super) fn press(&mut self, chat_id: i64, message_id: i64, label: &str) -> Option<(String, i64)> {
+        let pressed = self.messages.get(&(chat_id, message_id))?;
+        let button = keyboard::buttons(pressed.reply_markup.as_ref()).find(|button| button["text"] == label)?;
+        let data = button.get("callback_data")?.clone();
+        let message = joined(
+            json!({ "message_id": message_id, "date": now(), "from": self.user(), "chat": chat(chat_id) }),
+            json!({ "text": pressed.text, "reply_markup": pressed.reply_markup }),
+        );
+        let query_id = format!("query-{}", self.presses.len() + 1);
+        let from = joined(person(chat_id), self.language_of(chat_id));
+        let query =
+            json!({ "id": query_id, "from": from, "message": message, "chat_instance": "instance", "data": data });
+        self.presses.insert(query_id.clone(), None);
+        let is_wanted = self.allowed_updates.as_ref().is_none_or(|kinds| kinds.contains("callback_query"));
+        let update_id = if is_wanted { self.push(json!({ "callback_query": query })) } else { self.next_update_id };
+        Some((query_id, update_id))
     }
 
     pub(super) fn push(&mut self, update: Value) -> i64 {
@@ -124,13 +171,15 @@ impl Account {
     }
 
     /// Notes what the bot sent, and answers the message as Telegram would.
-    pub(super) fn send(&mut self, reply: Reply, content: Value) -> Value {
-        let message = json!({
-            "message_id": self.take_message_id(),
-            "date": now(),
-            "from": self.user(),
-            "chat": chat(reply.chat_id),
-        });
+    pub(super) fn send(&mut self, mut reply: Reply, content: Value, reply_markup: Option<Value>) -> Value {
+        reply.message_id = self.take_message_id();
+        let message =
+            json!({ "message_id": reply.message_id, "date": now(), "from": self.user(), "chat": chat(reply.chat_id) });
+        let protect_content = reply.params.get("protect_content");
+        let is_protected = protect_content.is_some_and(|value| *value == json!(true) || *value == json!("true"));
+        let text = reply.text.clone();
+        let sent = Message { message_id: reply.message_id, is_from_bot: true, text, reply_markup, is_protected };
+        self.messages.insert((reply.chat_id, reply.message_id), sent);
         self.replies.push(reply);
         joined(message, content)
     }
@@ -182,10 +231,14 @@ pub(super) fn sticker_message(chat_id: i64) -> Value {
 fn from_person(user_id: i64, chat: Value, content: Value) -> Value {
     let message = json!({
         "date": now(),
-        "from": { "id": user_id, "is_bot": false, "first_name": "Ann" },
+        "from": person(user_id),
         "chat": chat,
     });
     joined(message, content)
+}
+
+fn person(user_id: i64) -> Value {
+    json!({ "id": user_id, "is_bot": false, "first_name": "Ann" })
 }
 
 /// The fields of both objects.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     Fault, Reply,
     account::{Account, joined},
-    markup,
+    conversation, keyboard, markup,
     params::Params,
     polls,
     server::World,
@@ -104,7 +104,10 @@ async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outc
                 account.is_revoked = true;
                 Ok(json!(true))
             }
-            "deletemessage" | "setmycommands" => Ok(json!(true)),
+            "deletemessage" => conversation::delete_message(account, params),
+            "editmessagetext" | "editmessagereplymarkup" => conversation::edit_message(account, method, params),
+            "answercallbackquery" => conversation::answer_callback_query(account, params),
+            "setmycommands" => conversation::set_my_commands(account, params),
             _ => Err(Refusal::new(404, "Not Found")),
         }
     };
@@ -114,18 +117,30 @@ async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outc
 
 fn send_message(account: &mut Account, params: &Params) -> Outcome {
     let chat_id = writable_chat(account, params)?;
+    let text = fit_text(params)?;
+    let keyboard = keyboard::check(params.fields.get("reply_markup")).map_err(bad_request)?;
+    let params = Value::Object(params.fields.clone());
+    let reply = Reply { chat_id, message_id: 0, text: text.clone(), document: None, params };
+    Ok(account.send(reply, json!({ "text": text }), keyboard))
+}
+
+/// The text of a message as its readers will see it.
+pub(super) fn fit_text(params: &Params) -> Result<String, Refusal> {
     let text = params.text("text").unwrap_or_default().trim();
     if text.is_empty() {
-        return Err(Refusal::new(400, "Bad Request: message text is empty"));
+        return Err(bad_request("message text is empty"));
     }
     if text.encode_utf16().count() > LONGEST_TEXT {
-        return Err(Refusal::new(400, "Bad Request: message is too long"));
+        return Err(bad_request("message is too long"));
     }
     if let Some(mode) = params.text("parse_mode") {
-        markup::check(mode, text).map_err(|fault| Refusal::new(400, format!("Bad Request: {fault}")))?;
+        markup::check(mode, text).map_err(bad_request)?;
     }
-    let reply = Reply { chat_id, text: text.to_owned(), document: None, params: Value::Object(params.fields.clone()) };
-    Ok(account.send(reply, json!({ "text": text })))
+    Ok(text.to_owned())
+}
+
+pub(super) fn bad_request(what: impl std::fmt::Display) -> Refusal {
+    Refusal::new(400, format!("Bad Request: {what}"))
 }
 
 fn send_document(account: &mut Account, params: &Params) -> Outcome {
@@ -138,11 +153,12 @@ fn send_document(account: &mut Account, params: &Params) -> Outcome {
     });
     let reply = Reply {
         chat_id,
+        message_id: 0,
         text: String::from_utf8_lossy(&file.content).into_owned(),
         document: Some(file.name.clone()),
         params: Value::Object(params.fields.clone()),
     };
-    Ok(account.send(reply, json!({ "document": document })))
+    Ok(account.send(reply, json!({ "document": document }), None))
 }
 
 fn writable_chat(account: &Account, params: &Params) -> Result<i64, Refusal> {
