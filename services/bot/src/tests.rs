@@ -6,10 +6,16 @@ mod fake_store;
 mod flood;
 mod harness;
 
+mod bad_input;
 mod bot_service;
+mod buttons;
 mod chat;
 mod configs;
+mod deletions;
 mod delivery;
+mod keywords;
+mod languages;
+mod links;
 mod logs;
 mod page;
 mod set_aside;

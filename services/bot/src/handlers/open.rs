@@ -21,7 +21,9 @@ pub(super) async fn handle(tools: &Tools, incoming: &Incoming, opener: &Opener) 
     if found.state() != MessageState::Unread {
         return Ok(Answer::saying(replies::standing(language, &found), "gone"));
     }
-    let message = if found.needs_passphrase {
+    let message = if found.is_sealed {
+        view::unreadable(tools, incoming, opener, &Situation::new(ErrorReason::MessageSealed))
+    } else if found.needs_passphrase {
         view::unreadable(tools, incoming, opener, &Situation::new(ErrorReason::PassphraseRequired))
     } else {
         let buttons = buttons::reveal(tools, language, opener);

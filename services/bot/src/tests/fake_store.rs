@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime},
 };
 
 use mayfly_contracts::{
@@ -15,7 +16,7 @@ use mayfly_contracts::{
     error::ErrorReason,
     message::{
         self, AcknowledgeViewRequest, AcknowledgeViewResponse, CreateMessageRequest, CreateMessageResponse,
-        ViewMessageRequest, ViewMessageResponse, create_message_request,
+        MessageState, ViewMessageRequest, ViewMessageResponse, create_message_request,
         message_service_server::{MessageService, MessageServiceServer},
     },
 };
@@ -28,6 +29,12 @@ use super::harness::{ADMIN_TOKEN, PATIENCE, SERVICE_TOKEN};
 
 /// A text that makes the store, and so the bot's handler around it, panic.
 pub(super) const PANIC: &str = "panic";
+/// When whatever became of a message became of it: 2026-11-22 08:02:44 UTC. In seconds since 1970.
+const STATE_TIME: u64 = 1_795_334_564;
+/// When an unread message expires: 2026-12-22 08:02:44 UTC.
+const EXPIRE_TIME: u64 = 1_797_926_564;
+/// In seconds.
+const LONGEST_LIFETIME: i64 = 90 * 24 * 60 * 60;
 
 /// Clones are the same store.
 #[derive(Clone)]
@@ -48,6 +55,7 @@ pub(super) struct Data {
     /// The texts of all calls of CreateMessage, repeats included, in order.
     pub(super) create_calls: Vec<String>,
     pub(super) view_calls: usize,
+    last_lifetime: Option<i64>,
     pub(super) watch_calls: usize,
     pub(super) is_away: bool,
     /// Creations of these texts take effect but are not answered.
@@ -61,6 +69,9 @@ struct Message {
     text: Option<String>,
     /// Whose it is.
     view_id: Option<String>,
+    is_burned: bool,
+    /// Why nobody is shown it here, if so.
+    refused: Option<ErrorReason>,
 }
 
 impl FakeStore {
@@ -151,6 +162,18 @@ impl FakeStore {
         format!("{id}:{token}")
     }
 
+    /// As [`put`](Self::put), of a message that is not shown in a chat for this reason.
+    pub(super) fn put_refused(&self, text: &str, reason: ErrorReason) -> String {
+        let (id, token) = self.change(|data| data.store(text));
+        self.change(|data| data.messages.get_mut(&id).unwrap().refused = Some(reason));
+        format!("{id}:{token}")
+    }
+
+    /// The lifetime, in seconds, that the last message was asked to have.
+    pub(super) fn last_lifetime(&self) -> Option<i64> {
+        self.data().last_lifetime
+    }
+
     /// Waits until `is_so`, for a bounded time.
     pub(super) async fn until(&self, mut is_so: impl FnMut(&Data) -> bool) {
         let mut changes = self.bell.subscribe();
@@ -185,7 +208,16 @@ impl Data {
     fn store(&mut self, text: &str) -> (i64, String) {
         let id = self.messages.len() as i64 + 1;
         let token = format!("{id:064x}");
-        self.messages.insert(id, Message { token: token.clone(), text: Some(text.to_owned()), view_id: None });
+        self.messages.insert(
+            id,
+            Message {
+                token: token.clone(),
+                text: Some(text.to_owned()),
+                view_id: None,
+                is_burned: false,
+                refused: None,
+            },
+        );
         (id, token)
     }
 }
@@ -203,6 +235,20 @@ fn require<T>(token: &str, request: &Request<T>) -> Result<(), Status> {
     Ok(())
 }
 
+fn since_1970(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn not_found() -> Status {
+    Situation::new(ErrorReason::MessageNotFound).into_status(Code::NotFound, "unknown")
+}
+
+fn viewed() -> Status {
+    let mut viewed = Situation::new(ErrorReason::MessageViewed);
+    viewed.metadata.insert("time".into(), "2026-11-22T08:02:44.485522Z".into());
+    viewed.into_status(Code::NotFound, "viewed")
+}
+
 fn unavailable() -> Status {
     Situation::new(ErrorReason::StoreUnavailable).into_status(Code::Unavailable, "away")
 }
@@ -213,7 +259,7 @@ impl MessageService for FakeStore {
         &self,
         request: Request<CreateMessageRequest>,
     ) -> Result<Response<CreateMessageResponse>, Status> {
-        let CreateMessageRequest { content, request_id, .. } = request.into_inner();
+        let CreateMessageRequest { content, request_id, ttl, .. } = request.into_inner();
         let Some(create_message_request::Content::Text(text)) = content else { panic!("the bot stores texts alone") };
         self.change(|data| data.create_calls.push(text.clone()));
         self.refuse_when_away()?;
@@ -224,6 +270,12 @@ impl MessageService for FakeStore {
             return Err(situation.into_status(Code::InvalidArgument, "empty"));
         }
         assert!(!request_id.is_empty(), "the bot makes its creations repeatable");
+        if ttl.is_some_and(|ttl| ttl.seconds > LONGEST_LIFETIME) {
+            let fault = mayfly_contracts::FieldFault { field: "ttl".into(), fault: "must be at most 90days".into() };
+            let situation = Situation { fields: vec![fault], ..Situation::new(ErrorReason::FieldInvalid) };
+            return Err(situation.into_status(Code::InvalidArgument, "too long"));
+        }
+        self.change(|data| data.last_lifetime = ttl.map(|ttl| ttl.seconds));
         let id = self.change(|data| match data.by_request.get(&(request_id.clone(), text.clone())) {
             Some(id) => *id,
             None => {
@@ -251,14 +303,15 @@ impl MessageService for FakeStore {
         }
         let text = self.change(|data| {
             let message = data.messages.get_mut(&id).filter(|message| message.token == access_token);
-            let not_found = || Situation::new(ErrorReason::MessageNotFound).into_status(Code::NotFound, "unknown");
             let message = message.ok_or_else(not_found)?;
+            if let Some(reason) = message.refused {
+                return Err(Situation::new(reason).into_status(Code::FailedPrecondition, "not in a chat"));
+            }
+            if message.is_burned {
+                return Err(Situation::new(ErrorReason::MessageBurned).into_status(Code::NotFound, "burned"));
+            }
             let is_mine = *message.view_id.get_or_insert_with(|| view_id.clone()) == view_id;
-            message.text.clone().filter(|_| is_mine).ok_or_else(|| {
-                let mut viewed = Situation::new(ErrorReason::MessageViewed);
-                viewed.metadata.insert("time".into(), "2026-11-22T08:02:44.485522Z".into());
-                viewed.into_status(Code::NotFound, "viewed")
-            })
+            message.text.clone().filter(|_| is_mine).ok_or_else(viewed)
         })?;
         if self.change(|data| std::mem::take(&mut data.lose_next_view)) {
             return Err(unavailable());
@@ -273,25 +326,56 @@ impl MessageService for FakeStore {
         let AcknowledgeViewRequest { id, access_token, view_id } = request.into_inner();
         self.refuse_when_away()?;
         self.change(|data| {
-            let message = data.messages.get_mut(&id).unwrap();
-            assert_eq!((&message.token, &message.view_id), (&access_token, &Some(view_id)));
+            let message = data.messages.get_mut(&id).filter(|message| message.token == access_token);
+            let message = message.filter(|message| message.view_id == Some(view_id));
+            let message = message.ok_or_else(|| {
+                Situation::new(ErrorReason::MessageViewed).into_status(Code::NotFound, "another reader's")
+            })?;
             message.text = None;
-        });
-        Ok(Response::new(AcknowledgeViewResponse { view_time: None }))
+            Ok(Response::new(AcknowledgeViewResponse { view_time: None }))
+        })
     }
 
     async fn lookup_message(
         &self,
-        _: Request<message::LookupMessageRequest>,
+        request: Request<message::LookupMessageRequest>,
     ) -> Result<Response<message::LookupMessageResponse>, Status> {
-        Err(Status::unimplemented("lookup"))
+        let message::LookupMessageRequest { id, access_token } = request.into_inner();
+        self.refuse_when_away()?;
+        let is_panic = self.text(id).as_deref() == Some(PANIC);
+        assert!(!is_panic, "a panic was asked for");
+        let data = self.data();
+        let message = data.messages.get(&id).filter(|message| message.token == access_token).ok_or_else(not_found)?;
+        let is_unread = message.view_id.is_none() && !message.is_burned;
+        let state = match message {
+            _ if is_unread => MessageState::Unread,
+            Message { is_burned: true, .. } => MessageState::Burned,
+            _ => MessageState::Viewed,
+        };
+        Ok(Response::new(message::LookupMessageResponse {
+            state: state.into(),
+            state_time: Some(since_1970(STATE_TIME).into()),
+            expire_time: is_unread.then(|| since_1970(EXPIRE_TIME).into()),
+            needs_passphrase: is_unread && message.refused == Some(ErrorReason::PassphraseRequired),
+            is_sealed: is_unread && message.refused == Some(ErrorReason::MessageSealed),
+        }))
     }
 
     async fn burn_message(
         &self,
-        _: Request<message::BurnMessageRequest>,
+        request: Request<message::BurnMessageRequest>,
     ) -> Result<Response<message::BurnMessageResponse>, Status> {
-        Err(Status::unimplemented("burn"))
+        let message::BurnMessageRequest { id, access_token } = request.into_inner();
+        self.refuse_when_away()?;
+        self.change(|data| {
+            let message = data.messages.get_mut(&id).filter(|message| message.token == access_token);
+            let message = message.ok_or_else(not_found)?;
+            if message.view_id.is_some() {
+                return Err(viewed());
+            }
+            (message.is_burned, message.text) = (true, None);
+            Ok(Response::new(message::BurnMessageResponse { burn_time: Some(since_1970(STATE_TIME).into()) }))
+        })
     }
 
     type WatchMessageStream = ReceiverStream<Result<message::WatchMessageResponse, Status>>;

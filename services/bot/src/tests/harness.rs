@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use clap::Parser as _;
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::BotChannel;
-use mayfly_testkit::FakeTelegram;
+use mayfly_testkit::{FakeTelegram, telegram::Message};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,14 @@ pub(super) async fn world_in(mode: Mode) -> World {
     world_of(mode, quick()).await
 }
 
+/// A bot that was started with `flags` more.
+pub(super) async fn world_with_flags(mode: Mode, flags: &[&str]) -> World {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    let bot = start_wholly(mode, &telegram, &store, quick(), flags).await;
+    World { telegram, store, bot }
+}
+
 pub(super) async fn world_with(timing: Timing) -> World {
     world_of(Mode::Polling, timing).await
 }
@@ -142,6 +150,7 @@ async fn start_wholly(
     let service_token = Secret::new(SERVICE_TOKEN.to_owned());
     let mut settings = settings(&arguments);
     settings.set_aside_folder = store.folder();
+    settings.conversation.deletions_folder = store.folder().join("deletions");
     let bot = Bot::with(store.channel(), &service_token, &settings, timing, stop.clone()).unwrap();
     RunningBot { url, stop, task: tokio::spawn(bot.run(listener)) }
 }
@@ -177,6 +186,26 @@ impl World {
     pub(super) async fn ask(&self, chat: i64, text: &str) -> String {
         self.telegram.user_says(chat, text);
         self.reply(chat).await
+    }
+
+    /// Says something in a chat and answers the next reply there as it stands in the chat.
+    pub(super) async fn ask_message(&self, chat: i64, text: &str) -> Message {
+        self.telegram.user_says(chat, text);
+        let reply = self.telegram.next_reply(chat).await.unwrap();
+        self.message(chat, reply.message_id)
+    }
+
+    /// A message as it stands in a chat now.
+    pub(super) fn message(&self, chat: i64, message_id: i64) -> Message {
+        let messages = self.telegram.messages(chat);
+        messages.into_iter().find(|message| message.message_id == message_id).expect("the message is gone")
+    }
+
+    /// Presses a button and answers the sentence that is shown.
+    pub(super) async fn press(&self, chat: i64, message: &Message, label: &str) -> Option<String> {
+        let notice = self.telegram.press(chat, message.message_id, label).await.unwrap();
+        assert_eq!(notice.is_alert, notice.text.is_some(), "sentences stay until they were read");
+        notice.text
     }
 
     pub(super) async fn reply(&self, chat: i64) -> String {

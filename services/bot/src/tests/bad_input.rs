@@ -1,0 +1,160 @@
+//! Whatever people and their apps send has a defined answer.
+
+use serde_json::{Value, json};
+
+use super::harness::{ANN, BOB, Mode, World, in_both_modes, world, world_in};
+use crate::{language::Language, replies, texts::Phrase};
+
+in_both_modes! {
+    texts_that_say_nothing_are_answered_with_help,
+    a_token_that_an_app_has_broken_is_accepted,
+    what_is_no_text_is_answered_with_a_sentence,
+}
+
+fn say(phrase: Phrase) -> String {
+    Language::English.say(phrase)
+}
+
+/// Brings a message as it is, past what the fake Bot API would do to it. The person must be known.
+async fn send(world: &World, message: Value) -> String {
+    let mut whole = json!({
+        "message_id": 1000, "date": 1_637_568_164,
+        "chat": { "id": ANN, "type": "private", "first_name": "Ann" },
+        "from": { "id": ANN, "is_bot": false, "first_name": "Ann" },
+    });
+    whole.as_object_mut().unwrap().extend(message.as_object().unwrap().clone());
+    world.telegram.push_update(json!({ "message": whole }));
+    world.reply(ANN).await
+}
+
+async fn texts_that_say_nothing_are_answered_with_help(mode: Mode) {
+    let world = world_in(mode).await;
+    world.ask(ANN, "hello").await;
+    for text in ["", " \n\t ", "\u{200b}\u{feff}", "\u{200f}", ":", "::::", "🎲", "/", "//", "/unknown", "new", "burn"]
+    {
+        assert_eq!(send(&world, json!({ "text": text })).await, replies::help(Language::English), "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_keyword_without_a_text_is_explained() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    for text in ["new:", "new: ", "new:\n\n", "new:\u{200b}", "NEW 1h:", "/new", "/new \u{200f}"] {
+        assert_eq!(send(&world, json!({ "text": text })).await, say(Phrase::NoText), "{text:?}");
+    }
+    assert_eq!(world.store.messages(), 0);
+}
+
+#[tokio::test]
+async fn long_texts_are_kept_whole() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    // A client of its own making may send more than Telegram's apps do.
+    for text in ["x".repeat(4097), "🎲".repeat(2049), ":".repeat(60_000)] {
+        let key = send(&world, json!({ "text": format!("new:{text}") })).await;
+        world.telegram.user_says(ANN, &key);
+        let reply = world.telegram.next_reply(ANN).await.unwrap();
+        assert_eq!((reply.text == text, reply.document.as_deref()), (true, Some("message.txt")));
+    }
+}
+
+#[tokio::test]
+async fn a_million_colons_are_nothing() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    let said = send(&world, json!({ "text": ":".repeat(1_000_000) })).await;
+    assert!(said.ends_with(&replies::help(Language::English)), "{said}");
+    assert!(send(&world, json!({ "text": format!("1{}", ":".repeat(1_000_000)) })).await == say(Phrase::Mistyped));
+    assert!(send(&world, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await == say(Phrase::Mistyped));
+}
+
+#[tokio::test]
+async fn the_rest_of_a_text_that_was_cut_in_two_is_recognized() {
+    let world = world().await;
+    let said = world.ask(ANN, &"the rest of it ".repeat(50)).await;
+    assert_eq!(said, format!("{}\n\n{}", say(Phrase::CutText), replies::help(Language::English)));
+}
+
+async fn a_token_that_an_app_has_broken_is_accepted(mode: Mode) {
+    let world = world_in(mode).await;
+    let spoil: [fn(&str) -> String; 6] = [
+        |key| key.replacen(':', ":\n", 1),
+        |key| format!("{}\n{}", &key[..30], &key[30..]),
+        |key| format!(" {} \r\n {}", &key[..40], &key[40..]),
+        |key| format!("\u{200f}{key}\u{200e}"),
+        |key| format!("\u{2068}{}\u{200b}{}\u{2069}\u{feff}", &key[..20], &key[20..]),
+        |key| key.chars().flat_map(|character| [character, '\u{ad}']).collect(),
+    ];
+    for spoil in spoil {
+        let key = world.store.put("hello");
+        assert_eq!(world.ask(ANN, &spoil(&key)).await, "hello", "{:?}", spoil(&key));
+    }
+}
+
+#[tokio::test]
+async fn marks_in_a_text_are_kept_and_those_around_a_keyword_are_not() {
+    let world = world().await;
+    let text = "\u{200f}שלום\u{200e} \u{200b}x\u{feff}";
+    let key = world.ask(ANN, &format!("\u{200f}new\u{200b}:{text}")).await;
+    assert_eq!(world.ask(ANN, &key).await, text);
+}
+
+async fn what_is_no_text_is_answered_with_a_sentence(mode: Mode) {
+    let world = world_in(mode).await;
+    world.telegram.user_sends_sticker(ANN);
+    assert_eq!(world.reply(ANN).await, say(Phrase::OnlyText));
+    for content in [
+        json!({ "photo": [{ "file_id": "p", "file_unique_id": "p", "width": 1, "height": 1 }], "caption": "new:hello" }),
+        json!({ "voice": { "file_id": "v" } }),
+        json!({ "location": { "latitude": 1, "longitude": 1 } }),
+    ] {
+        assert_eq!(send(&world, content).await, say(Phrase::OnlyText));
+    }
+    assert_eq!(world.store.messages(), 0, "a caption is not kept without its photo");
+}
+
+#[tokio::test]
+async fn a_forwarded_message_is_read_as_if_it_was_written() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    let key = world.store.put("hello");
+    let origin =
+        json!({ "type": "user", "date": 1, "sender_user": { "id": BOB, "is_bot": false, "first_name": "Bob" } });
+    assert_eq!(send(&world, json!({ "text": key, "forward_origin": origin })).await, "hello");
+    let hidden = json!({ "type": "hidden_user", "date": 1, "sender_user_name": "Bob" });
+    assert!(send(&world, json!({ "text": "new:hello", "forward_origin": hidden })).await.starts_with("2:"));
+}
+
+#[tokio::test]
+async fn a_message_without_a_sender_is_answered_in_its_private_chat() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    assert!(send(&world, json!({ "text": "new:hello", "from": null })).await.starts_with("1:"));
+}
+
+#[tokio::test]
+async fn commands_in_groups_are_answered_and_nothing_else_there() {
+    let world = world().await;
+    let group = -100;
+    for text in ["new:hello", "hello", "/help@other_bot", "/unknown"] {
+        let update = world.telegram.group_says(group, text);
+        world.telegram.confirmed(update).await.unwrap();
+    }
+    assert!(world.telegram.replies(group).is_empty());
+    for text in ["/help", "/start@fake_1000000000_bot", "/new hello"] {
+        world.telegram.group_says(group, text);
+        assert_eq!(world.reply(group).await, say(Phrase::PrivateOnly), "{text}");
+    }
+    assert_eq!(world.store.messages(), 0);
+}
+
+#[tokio::test]
+async fn channels_are_left_alone() {
+    let world = world().await;
+    world.ask(ANN, "hello").await;
+    let post = json!({ "message_id": 7, "date": 1, "chat": { "id": -200, "type": "channel", "title": "c" }, "text": "new:hello" });
+    let update = world.telegram.push_update(json!({ "channel_post": post }));
+    world.telegram.confirmed(update).await.unwrap();
+    assert_eq!((world.store.messages(), world.telegram.replies(-200).len()), (0, 0));
+}

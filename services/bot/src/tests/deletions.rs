@@ -1,0 +1,97 @@
+//! What the bot deletes from chats, and what it protects.
+
+use std::time::Duration;
+
+use mayfly_testkit::telegram::{Fault, Message};
+
+use super::harness::{
+    ANN, BOB, BOT_TOKEN, Mode, fakes, in_both_modes, quick, start_with_flags, world, world_with_flags,
+};
+
+in_both_modes! {
+    a_users_message_is_deleted_once_its_text_is_stored_and_no_other,
+    a_text_that_was_shown_is_deleted_after_a_while,
+}
+
+fn texts(messages: &[Message]) -> Vec<&str> {
+    messages.iter().map(|message| message.text.as_str()).collect()
+}
+
+async fn a_users_message_is_deleted_once_its_text_is_stored_and_no_other(mode: Mode) {
+    let world = world_with_flags(mode, &["--delete-user-messages"]).await;
+    let help = world.ask(ANN, "hello").await;
+    let empty = world.ask(ANN, "new:").await;
+    let key = world.ask(ANN, "new:secret").await;
+    let expected = ["hello", &help, "new:", &empty, &key];
+    world.telegram.until_messages(ANN, |messages| texts(messages) == expected).await.unwrap();
+    assert_eq!(world.ask(ANN, &key).await, "secret");
+    world.telegram.until_messages(ANN, |messages| texts(messages).ends_with(&[&key, "secret"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_unless_that_is_asked_for() {
+    let world = world().await;
+    let key = world.ask(ANN, "new:secret").await;
+    assert_eq!(world.ask(ANN, &key).await, "secret");
+    let update = world.telegram.user_says(ANN, "hello");
+    world.telegram.confirmed(update).await.unwrap();
+    assert!(world.telegram.calls("deleteMessage").is_empty());
+    assert!(world.telegram.messages(ANN).iter().all(|message| !message.is_protected));
+}
+
+async fn a_text_that_was_shown_is_deleted_after_a_while(mode: Mode) {
+    let world = world_with_flags(mode, &["--delete-revealed-after", "1s"]).await;
+    let key = world.ask(ANN, "new:secret").await;
+    assert_eq!(world.ask(BOB, &key).await, "secret");
+    world.telegram.until_messages(BOB, |messages| texts(messages) == [key.as_str()]).await.unwrap();
+    assert_eq!(texts(&world.telegram.messages(ANN)), ["new:secret", &key], "what was not revealed stays");
+}
+
+#[tokio::test]
+async fn what_is_to_be_deleted_is_deleted_after_a_restart_though_telegram_was_away() {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    let flags = ["--delete-revealed-after", "1s"];
+    let bot = start_with_flags(&telegram, &store, quick(), &flags).await;
+    let key = store.put("secret");
+    telegram.fail_next("deleteMessage", 1, Fault::Hang);
+    telegram.user_says(ANN, &key);
+    assert_eq!(telegram.next_reply(ANN).await.unwrap().text, "secret");
+    telegram.called("deleteMessage", 1).await.unwrap();
+    bot.kill().await;
+    assert_eq!(texts(&telegram.messages(ANN)), [key.as_str(), "secret"]);
+    let noted = std::fs::read_dir(store.folder().join("deletions")).unwrap().count();
+    assert_eq!(noted, 1);
+
+    let bot = start_with_flags(&telegram, &store, quick(), &flags).await;
+    telegram.until_messages(ANN, |messages| texts(messages) == [key.as_str()]).await.unwrap();
+    bot.stop().await;
+    assert_eq!(std::fs::read_dir(store.folder().join("deletions")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_deleted_is_deleted() {
+    let world = world_with_flags(Mode::Polling, &["--delete-revealed-after", "1s"]).await;
+    let folder = world.store.folder().join("deletions");
+    world.telegram.fail_next("deleteMessage", 1, Fault::CutAfter);
+    let key = world.store.put("secret");
+    assert_eq!(world.ask(ANN, &key).await, "secret");
+    world.telegram.called("deleteMessage", 2).await.unwrap();
+    let forgotten = async {
+        while std::fs::read_dir(&folder).unwrap().count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), forgotten).await.expect("never forgotten");
+}
+
+#[tokio::test]
+async fn only_a_text_that_was_shown_is_protected() {
+    let world = world_with_flags(Mode::Polling, &["--protect-content"]).await;
+    let kept = world.ask_message(ANN, "new:secret").await;
+    assert!(!kept.is_protected, "it is there to be copied");
+    assert!(world.ask_message(BOB, &kept.text).await.is_protected);
+    let long = "x".repeat(5000);
+    let document = world.ask_message(BOB, &world.store.put(&long)).await;
+    assert!(document.is_protected && document.text == long);
+}
