@@ -105,7 +105,13 @@ pub fn check(history: &[Event]) -> Verdict {
     for operations in by_message(history) {
         verdict += judge(&operations);
     }
-    verdict.faults = history.iter().filter(|event| matches!(event.what, What::Fault(_))).count() as u64;
+    for event in history {
+        match event.what {
+            What::Fault(_) => verdict.faults += 1,
+            What::Strangers(refused) => verdict.bad_inputs += refused,
+            What::Intends { .. } | What::Answered(_) => {}
+        }
+    }
     verdict
 }
 
@@ -396,16 +402,17 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_add_up_and_faults_are_counted() {
-        let fault = Event { at_us: 0, call_id: 0, what: What::Fault("kill -9".to_owned()) };
-        let mut verdict = check(&[fault.clone(), fault]);
-        assert_eq!(verdict, Verdict { faults: 2, ..Verdict::default() });
+    fn verdicts_add_up_and_faults_and_strangers_are_counted() {
+        let event = |what| Event { at_us: 0, call_id: 0, what };
+        let fault = event(What::Fault("kill -9".to_owned()));
+        let mut verdict = check(&[fault.clone(), fault, event(What::Strangers(40)), event(What::Strangers(2))]);
+        assert_eq!(verdict, Verdict { faults: 2, bad_inputs: 42, ..Verdict::default() });
         verdict += only(|verdict| verdict.lost = 1);
         verdict += only(|verdict| verdict.read_once = 1);
         assert_eq!(
             verdict.to_string(),
             "acknowledged 2, read once 1, burned 0, lost 1, read twice 0, unexpected 0, unknown 0, forfeited 0; \
-             faults survived 2, bad inputs tried 0"
+             faults survived 2, bad inputs tried 42"
         );
     }
 }

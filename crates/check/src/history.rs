@@ -40,6 +40,8 @@ pub enum What {
     Answered(Answer),
     /// Something was broken on purpose, in the words of whoever broke it.
     Fault(String),
+    /// So many calls were made with something that opens no message, and each was refused.
+    Strangers(u64),
 }
 
 /// What is asked.
@@ -127,6 +129,15 @@ impl History {
     /// When it cannot be written.
     pub fn fault(&self, fault: &str) -> io::Result<()> {
         self.write(self.next_call.fetch_add(1, Ordering::Relaxed), What::Fault(fault.to_owned()))
+    }
+
+    /// Writes that so many calls with something that opens no message were refused.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn strangers(&self, refused: u64) -> io::Result<()> {
+        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), What::Strangers(refused))
     }
 
     fn write(&self, call_id: u64, what: What) -> io::Result<()> {

@@ -20,7 +20,7 @@ impl Latency {
         for event in history {
             match event.what {
                 What::Intends { .. } => drop(began.insert(event.call_id, event.at_us)),
-                What::Answered(Answer::Unknown) | What::Fault(_) => {}
+                What::Answered(Answer::Unknown) | What::Fault(_) | What::Strangers(_) => {}
                 What::Answered(_) => {
                     sorted_us.extend(began.get(&event.call_id).map(|began_us| event.at_us.saturating_sub(*began_us)));
                 }

@@ -20,8 +20,8 @@ use crate::{
     target::{Opener, Question, Reply, Target},
 };
 
-/// How long one call is repeated before its message is left as it is.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one call is repeated before its message is left as it is: longer than any fault lasts.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two tries of one call.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The reader that comes when all is over.
@@ -52,6 +52,7 @@ pub struct Load<T> {
     seed: u64,
     next_message: AtomicU64,
     next_target: AtomicU64,
+    sent: AtomicU64,
     answered: AtomicU64,
     unanswered: AtomicU64,
 }
@@ -60,8 +61,8 @@ impl<T: Target> Load<T> {
     /// Users who reach the system through all of `targets` in turn. The same seed makes the same texts and keys, so it must
     /// be another one for each run on the same system.
     pub fn new(targets: Vec<T>, history: History, habits: Habits, seed: u64) -> Arc<Self> {
-        let (next_message, next_target, answered, unanswered) = Default::default();
-        Arc::new(Self { targets, history, habits, seed, next_message, next_target, answered, unanswered })
+        let (next_message, next_target, sent, answered, unanswered) = Default::default();
+        Arc::new(Self { targets, history, habits, seed, next_message, next_target, sent, answered, unanswered })
     }
 
     /// Where it is written down.
@@ -77,6 +78,11 @@ impl<T: Target> Load<T> {
     /// How many tries had none so far.
     pub fn unanswered(&self) -> u64 {
         self.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// How many calls are on their way now.
+    pub fn on_their_way(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed).saturating_sub(self.answered() + self.unanswered())
     }
 
     /// Keeps so many messages going at a time until `stop`, then brings these to their end.
@@ -193,6 +199,7 @@ impl<T: Target> Load<T> {
         let target = turn.checked_rem(self.targets.len()).and_then(|turn| self.targets.get(turn));
         let target = target.ok_or_else(|| io::Error::other("a load needs a target"))?;
         let call_id = self.history.intend(message, call)?;
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let reply = target.ask(question).await;
         let answer = self.answer_of(&reply);
         self.history.answered(call_id, answer)?;

@@ -69,12 +69,13 @@ async fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn run_judge(judge: &Judge) -> anyhow::Result<bool> {
-    let (mut sum, mut controls, mut is_good) = (Verdict::default(), 0, true);
+    let (mut sum, mut controls, mut found_out, mut is_good) = (Verdict::default(), 0, 0, true);
     for path in &judge.histories {
         let verdict = check(&History::read(path).with_context(|| format!("cannot read {}", path.display()))?);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_as_expected = if name.ends_with(".control.jsonl") {
             controls += 1;
+            found_out += u64::from(!verdict.is_complete());
             !verdict.is_complete()
         } else {
             sum += verdict;
@@ -83,7 +84,7 @@ fn run_judge(judge: &Judge) -> anyhow::Result<bool> {
         is_good &= is_as_expected;
         println!("{} {name}: {verdict}", if is_as_expected { "as it should:" } else { "NOT AS IT SHOULD:" });
     }
-    println!("{sum}; controls found out {controls}");
+    println!("{sum}; controls that failed as they should {found_out} of {controls}");
     Ok(is_good)
 }
 

@@ -1,0 +1,232 @@
+//! A PostgreSQL server of a test's own, which may be frozen, starved and broken without harm to other tests.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Read as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use anyhow::{Context as _, ensure};
+use sea_orm::{ConnectionTrait as _, Database};
+use tempfile::TempDir;
+
+use crate::TestDatabase;
+
+/// The folder of the server's programs, and whose they are (`user:group`, as numbers) when the tests are root's, as whom
+/// PostgreSQL refuses to run. `scripts/with-postgres` sets both.
+const PROGRAMS_VARIABLE: &str = "MAYFLY_TEST_POSTGRES_BIN";
+const OWNER_VARIABLE: &str = "MAYFLY_TEST_POSTGRES_OWNER";
+
+/// A server as durable as one in production, on a free port of 127.0.0.1. Ends, with all that it holds, when dropped.
+pub struct PostgresServer {
+    programs: PathBuf,
+    owner: Option<String>,
+    folder: TempDir,
+    port: u16,
+}
+
+impl PostgresServer {
+    /// Makes and starts one.
+    ///
+    /// # Errors
+    ///
+    /// When the programs are missing or fail.
+    pub fn start() -> anyhow::Result<Self> {
+        Self::start_with_log_in(None)
+    }
+
+    /// Makes and starts one whose write-ahead log is in `folder`, in files of a megabyte, each written once.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_with_log_in(folder: Option<&Path>) -> anyhow::Result<Self> {
+        let server = Self::make()?;
+        let data = server.data().display().to_string();
+        let mut arguments = vec!["-D", &data, "-U", "mayfly", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
+        let log = folder.map(|folder| folder.join("pg_wal").display().to_string());
+        if let (Some(folder), Some(log)) = (folder, &log) {
+            server.give_away(folder)?;
+            arguments.extend(["--wal-segsize=1", "--waldir", log]);
+        }
+        server.run("initdb", arguments)?;
+        // New files rather than old ones written anew, so that room is needed all the time.
+        let of_log = if log.is_some() { "min_wal_size = 2MB\nmax_wal_size = 24MB\nwal_recycle = off\n" } else { "" };
+        fs::write(server.data().join("postgresql.auto.conf"), server.settings(of_log))?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// Makes one out of what [`back_up`](Self::back_up) kept, and starts it.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn restore(backup: &Path) -> anyhow::Result<Self> {
+        let server = Self::make()?;
+        let copied = Command::new("cp").arg("--archive").arg(backup).arg(server.data()).status()?;
+        ensure!(copied.success(), "the backup was not copied");
+        fs::write(server.data().join("postgresql.auto.conf"), server.settings(""))?;
+        server.give_away(server.folder.path())?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
+    fn make() -> anyhow::Result<Self> {
+        let programs = std::env::var_os(PROGRAMS_VARIABLE).map(PathBuf::from);
+        let programs = programs.with_context(|| {
+            format!("this test starts a PostgreSQL server and looks for it in {PROGRAMS_VARIABLE}: run `make test`")
+        })?;
+        let owner = std::env::var(OWNER_VARIABLE).ok().filter(|owner| !owner.is_empty());
+        // Nobody is promised this port; if somebody takes it first, the server says so and the test fails.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let server = Self { programs, owner, folder: tempfile::tempdir()?, port };
+        server.give_away(server.folder.path())?;
+        Ok(server)
+    }
+
+    fn settings(&self, of_log: &str) -> String {
+        let (port, folder) = (self.port, self.folder.path().display());
+        format!(
+            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\nmax_connections = 100\n\
+             shared_buffers = 16MB\nlogging_collector = off\n{of_log}"
+        )
+    }
+
+    /// Starts it once more, after it ended; waits until it is there.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn start_again(&self) -> anyhow::Result<()> {
+        let (data, log) = (self.data().display().to_string(), self.folder.path().join("server.log"));
+        let log = log.display().to_string();
+        self.run("pg_ctl", ["start", "-D", &data, "-l", &log, "-w", "-t", "60"]).map(drop)
+    }
+
+    /// Whether it runs. One whose disk is full gives up after a while.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.run("pg_ctl", ["status", "-D", &self.data().display().to_string()]).is_ok()
+    }
+
+    /// A new database in it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub async fn database(&self) -> anyhow::Result<TestDatabase> {
+        let admin = Database::connect(format!("postgres://mayfly@{}/postgres", self.address())).await?;
+        admin.execute_unprepared("CREATE DATABASE mayfly").await?;
+        admin.close().await?;
+        self.existing_database()
+    }
+
+    /// The database that was made before.
+    ///
+    /// # Errors
+    ///
+    /// When no scratch folder can be made.
+    pub fn existing_database(&self) -> anyhow::Result<TestDatabase> {
+        TestDatabase::at(&format!("postgres://mayfly@{}/mayfly", self.address()))
+    }
+
+    /// Where it listens: `host:port`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The folder with everything that it keeps, its write-ahead log included.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The ids of all its processes, the one that starts the others first.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn processes(&self) -> anyhow::Result<Vec<String>> {
+        let mut first = String::new();
+        fs::File::open(self.data().join("postmaster.pid"))?.read_to_string(&mut first)?;
+        let first = first.lines().next().context("the server left an empty file")?.trim().to_owned();
+        let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children"))?;
+        Ok([first].into_iter().chain(children.split_whitespace().map(str::to_owned)).collect())
+    }
+
+    /// Sends a signal, in the words of `kill`, to all its processes.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        // Processes of connections come and go: what is gone needs no signal.
+        Command::new("kill").arg(signal).args(self.processes()?).output()?;
+        Ok(())
+    }
+
+    /// A copy of all files, made while it runs, in `folder`, which is made: with the write-ahead log that it needs.
+    ///
+    /// # Errors
+    ///
+    /// When it fails.
+    pub fn back_up(&self, folder: &Path) -> anyhow::Result<()> {
+        let (folder, port) = (folder.display().to_string(), self.port.to_string());
+        self.run("pg_basebackup", ["-h", "127.0.0.1", "-p", &port, "-U", "mayfly", "-D", &folder, "-c", "fast"])
+            .map(drop)
+    }
+
+    /// Everything in the database, as SQL.
+    ///
+    /// # Errors
+    ///
+    /// When it fails.
+    pub fn dump(&self) -> anyhow::Result<Vec<u8>> {
+        let port = self.port.to_string();
+        self.run("pg_dump", ["-h", "127.0.0.1", "-p", &port, "-U", "mayfly", "mayfly"]).map(|output| output.stdout)
+    }
+
+    /// A scratch folder that the server may write to, and that goes with it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs one of PostgreSQL's programs as whoever the server runs as, in a folder where that one may be.
+    fn run(&self, program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Output> {
+        let path = self.programs.join(program);
+        let mut command = match self.owner.as_ref().and_then(|owner| owner.split_once(':')) {
+            Some((user, group)) => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", user, "--regid", group, "--clear-groups"]).arg(path);
+                command
+            }
+            None => Command::new(path),
+        };
+        let output = command.args(arguments).current_dir(self.folder.path()).output()?;
+        ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(output)
+    }
+
+    /// Makes a folder and all in it the server's own.
+    fn give_away(&self, folder: &Path) -> io::Result<()> {
+        let Some(owner) = &self.owner else { return Ok(()) };
+        let given = Command::new("chown").args(["--recursive", owner]).arg(folder).status()?;
+        given.success().then_some(()).ok_or_else(|| io::Error::other("chown failed"))
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        // A frozen one hears nothing.
+        drop(self.signal("-CONT"));
+        // Whoever never started, or broke, is not there to be stopped.
+        drop(self.run("pg_ctl", ["stop", "-D", &self.data().display().to_string(), "-m", "immediate"]));
+    }
+}
