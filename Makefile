@@ -71,9 +71,12 @@ HISTORIES := $(CURDIR)/target/faults
 faults: need-cargo ## Break everything, ROUNDS=200 times, and judge whether messages were lost or read twice
 	scripts/need-test-tools
 	rm -rf $(HISTORIES) && mkdir -p $(HISTORIES)
-	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) \
-		scripts/with-postgres cargo test --locked --package mayfly --test system -- faults race --test-threads 2
-	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl
+	MAYFLY_MODEL_STEPS=$$(($(ROUNDS) * 500)) scripts/with-postgres cargo test --locked --package mayfly-store --test model
+	status=0; \
+	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) scripts/with-postgres \
+		cargo test --locked --package mayfly --test system -- faults race --test-threads 2 --nocapture || status=$$?; \
+	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl || status=$$?; \
+	exit $$status
 
 .PHONY: check
 check: fmt-check clippy doc lint-proto web-check ## Check format, lints, types, documentation and contracts

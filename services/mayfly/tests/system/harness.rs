@@ -167,6 +167,8 @@ pub(crate) struct Options<'test> {
     pub(crate) more: &'test [&'test str],
     /// Environment variables for the process that is the store.
     pub(crate) store_environment: &'test [(&'test str, &'test str)],
+    /// Environment variables for the gateway, if it is a process of its own.
+    pub(crate) gateway_environment: &'test [(&'test str, &'test str)],
     /// Environment variables for the bot, if it is a process of its own.
     pub(crate) bot_environment: &'test [(&'test str, &'test str)],
     /// Whether the Bot API brings updates to the bot.
@@ -220,7 +222,6 @@ impl System {
             let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             Process::start(arguments, environment.iter().map(owned).collect())
         };
-        let start = |parts: &[&[&str]]| start_in(&[], parts);
         self.processes = match layout {
             Layout::One => {
                 let parts: &[&[&str]] = &[&["up"], &database, &store, &gateway, &bot, &telegram, &webhook, more];
@@ -231,7 +232,8 @@ impl System {
                 // The bot needs the token that the store makes.
                 let token = self.data.join("service.token");
                 until("the store made its tokens", async || token.exists()).await;
-                let gateway = start(&[&["gateway"], &gateway, &store_url, &bot_url, more]);
+                let gateway =
+                    start_in(options.gateway_environment, &[&["gateway"], &gateway, &store_url, &bot_url, more]);
                 let bot: &[&[&str]] = &[&["bot", "--data-dir", &data], &bot, &telegram, &store_url, &webhook, more];
                 let bot = start_in(options.bot_environment, bot);
                 vec![store, gateway, bot]

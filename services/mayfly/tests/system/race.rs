@@ -1,5 +1,8 @@
 //! One message and up to 256 readers, through every way in at once.
 
+use std::{future::Future, sync::Arc};
+
+use mayfly_check::{Answer, Call};
 use mayfly_contracts::{
     Situation, StoreChannel,
     error::ErrorReason,
@@ -8,22 +11,29 @@ use mayfly_contracts::{
         message_service_client::MessageServiceClient,
     },
 };
-use mayfly_testkit::{FakeTelegram, TestDatabase, grpc_web, race};
+use mayfly_testkit::{FakeTelegram, SelectThenDelete, TestDatabase, grpc_web, on_each_database, race};
+
+use uuid::Uuid;
 
 use crate::{
     chat::{BOT_TOKEN, add_config},
-    faults::rounds,
+    faults::{Diary, assert_kept, rounds},
     harness::{Layout, Options, System},
 };
 
 /// How many readers there are at once, one crowd after the other.
-const CROWDS: [usize; 4] = [2, 8, 64, 256];
+const CROWDS: [usize; 10] = [2, 2, 2, 8, 8, 8, 8, 64, 64, 256];
 const WAYS: usize = 6;
+/// The way of those who chat.
+const CHAT: usize = 5;
 
 /// Where a reader stands.
 #[derive(Clone)]
 struct Reader {
-    number: usize,
+    way: usize,
+    chat: i64,
+    /// The key that makes its view one that it could repeat; not everybody has one.
+    view_id: Option<Uuid>,
     store_url: String,
     gateway_url: String,
     http: reqwest::Client,
@@ -33,13 +43,14 @@ struct Reader {
 impl Reader {
     /// Whether this reader got the text.
     async fn view(self, message: CreateMessageResponse) -> anyhow::Result<bool> {
-        match self.number % WAYS {
+        match self.way {
             0 => self.view_over_rest(message, true).await,
             1 => self.view_over_rest(message, false).await,
-            2 => view_over_grpc(&self.gateway_url, message).await,
-            3 => view_over_grpc(&self.store_url, message).await,
+            2 => self.view_over_grpc(&self.gateway_url, message).await,
+            3 => self.view_over_grpc(&self.store_url, message).await,
             4 => self.view_over_grpc_web(message).await,
-            _ => self.view_in_chat(message).await,
+            CHAT => self.view_in_chat(message).await,
+            way => anyhow::bail!("there is no way {way}"),
         }
     }
 
@@ -51,6 +62,10 @@ impl Reader {
             let body = serde_json::json!({ "id": id, "access_token": token });
             self.http.post(format!("{url}/api/v1/view_message")).json(&body)
         };
+        let request = match self.view_id {
+            Some(view_id) => request.header("Idempotency-Key", view_id.to_string()),
+            None => request,
+        };
         let answer = request.send().await?;
         match answer.status().as_u16() {
             200 => Ok(answer.json::<serde_json::Value>().await?["text"] == "hello"),
@@ -59,9 +74,25 @@ impl Reader {
         }
     }
 
+    fn view_request(&self, message: CreateMessageResponse) -> ViewMessageRequest {
+        let view_id = self.view_id.map(|view_id| view_id.to_string()).unwrap_or_default();
+        let (id, access_token) = (message.id, message.access_token);
+        ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() }
+    }
+
+    async fn view_over_grpc(&self, url: &str, message: CreateMessageResponse) -> anyhow::Result<bool> {
+        let mut client = MessageServiceClient::new(StoreChannel::remote(url)?);
+        match client.view_message(self.view_request(message)).await {
+            Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
+            Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
+            Err(status) => Err(status.into()),
+        }
+    }
+
     async fn view_over_grpc_web(self, message: CreateMessageResponse) -> anyhow::Result<bool> {
         let path = "/mayfly.message.v1.MessageService/ViewMessage";
-        let answer = grpc_web::call::<ViewMessageResponse>(&self.gateway_url, path, &view_request(message)).await?;
+        let answer =
+            grpc_web::call::<ViewMessageResponse>(&self.gateway_url, path, &self.view_request(message)).await?;
         match answer.messages.first() {
             Some(viewed) => Ok(viewed.text() == Some("hello")),
             None if answer.trailers.contains("grpc-status:5") => Ok(false),
@@ -70,43 +101,96 @@ impl Reader {
     }
 
     async fn view_in_chat(self, message: CreateMessageResponse) -> anyhow::Result<bool> {
-        let chat = 1 + i64::try_from(self.number)?;
-        self.telegram.user_says(chat, &format!("{}:{}", message.id, message.access_token));
-        let reply = self.telegram.next_reply(chat).await?.text;
+        self.telegram.user_says(self.chat, &format!("{}:{}", message.id, message.access_token));
+        let reply = self.telegram.next_reply(self.chat).await?.text;
         anyhow::ensure!(reply == "hello" || reply.contains("was read on"), "{reply}");
         Ok(reply == "hello")
     }
 }
 
-fn view_request(message: CreateMessageResponse) -> ViewMessageRequest {
-    ViewMessageRequest { id: message.id, access_token: message.access_token, ..ViewMessageRequest::default() }
+/// One message, and what is written down about it.
+#[derive(Clone)]
+struct Stake {
+    number: u64,
+    diary: Arc<Diary>,
 }
 
-async fn view_over_grpc(url: &str, message: CreateMessageResponse) -> anyhow::Result<bool> {
-    let mut client = MessageServiceClient::new(StoreChannel::remote(url)?);
-    match client.view_message(view_request(message)).await {
-        Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
-        Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
-        Err(status) => Err(status.into()),
+impl Stake {
+    fn put_down(diary: &Arc<Diary>) -> Self {
+        let (number, diary) = (diary.new_message(), Arc::clone(diary));
+        let create = diary.history().intend(number, Call::Create).unwrap();
+        diary.history().answered(create, Answer::Created(number)).unwrap();
+        Self { number, diary }
+    }
+
+    /// Writes down what `reading` is about to do, does it, and writes down what came of it: whether there was a text.
+    fn written_down<F>(&self, reader: Option<u64>, reading: F) -> impl Future<Output = anyhow::Result<bool>> + use<F>
+    where
+        F: Future<Output = anyhow::Result<bool>>,
+    {
+        let (number, diary) = (self.number, Arc::clone(&self.diary));
+        let view = diary.history().intend(number, Call::View { reader });
+        async move {
+            let has_text = reading.await?;
+            let answer = if has_text { Answer::Text(Some(number)) } else { Answer::Gone };
+            diary.history().answered(view?, answer)?;
+            Ok(has_text)
+        }
     }
 }
 
 /// Lets crowd after crowd loose on a message each; exactly one reader of each may get its text.
-async fn one_of_each_crowd_gets_the_text(systems: &[System], telegram: &FakeTelegram) {
+async fn one_of_each_crowd_gets_the_text(name: &str, systems: &[System], telegram: &FakeTelegram) {
     add_config(&systems[0], "first", BOT_TOKEN).await;
-    let http = reqwest::Client::new();
+    let (diary, http) = (Diary::begin(name), reqwest::Client::new());
     for round in 0..rounds() {
         for crowd in CROWDS {
             let request = CreateMessageRequest::of_text("hello");
             let message = systems[0].messages().create_message(request).await.unwrap().into_inner();
+            let stake = Stake::put_down(&diary);
             let reader = |number: usize| {
-                let system = &systems[number / WAYS % systems.len()];
-                let (store_url, gateway_url) = (system.store_url.clone(), system.gateway_url.clone());
-                Reader { number, store_url, gateway_url, http: http.clone(), telegram: telegram.clone() }
+                let system = &systems[number % systems.len()];
+                Reader {
+                    // Small crowds come by other ways each time.
+                    way: (number + usize::try_from(stake.number).unwrap()) % WAYS,
+                    chat: 1 + i64::try_from(number).unwrap(),
+                    view_id: number.is_multiple_of(4).then(|| Uuid::from_u64_pair(stake.number, number as u64 + 1)),
+                    store_url: system.store_url.clone(),
+                    gateway_url: system.gateway_url.clone(),
+                    http: http.clone(),
+                    telegram: telegram.clone(),
+                }
             };
-            let texts = race(crowd, |number| reader(number).view(message.clone())).await.unwrap();
-            assert_eq!(texts, 1, "of {crowd} readers, in round {round}");
+            let texts = race(crowd, |number| {
+                let reader = reader(number);
+                // The bot makes a key for each update.
+                let may_repeat = reader.view_id.is_some() || reader.way == CHAT;
+                stake.written_down(may_repeat.then_some(number as u64), reader.view(message.clone()))
+            });
+            assert_eq!(texts.await.unwrap(), 1, "of {crowd} readers, in round {round}");
         }
+    }
+    let verdict = diary.verdict();
+    assert_kept(verdict, 0);
+    assert_eq!(verdict.read_once, rounds() * CROWDS.len() as u64);
+}
+
+on_each_database! {
+    /// Control: readers that look first and delete afterwards.
+    async fn readers_that_look_first_and_delete_afterwards_are_found_out(database: TestDatabase) {
+        const FEW: usize = 8;
+        let system = System::start(Layout::One, &database, Options::default()).await;
+        let message = system.messages().create_message(CreateMessageRequest::of_text("hello")).await.unwrap().into_inner();
+        let name = if database.url().starts_with("sqlite") { "sqlite" } else { "postgres" };
+        let diary = Diary::begin(&format!("race-look-first-{name}.control"));
+        let stake = Stake::put_down(&diary);
+        let flawed = SelectThenDelete::new(database.connect().await.unwrap(), FEW);
+        let texts = race(FEW, |_| {
+            let (flawed, id) = (flawed.clone(), message.id);
+            stake.written_down(None, async move { flawed.view(id).await })
+        });
+        assert_eq!(texts.await.unwrap(), FEW);
+        assert_eq!(diary.verdict().read_twice, 1);
     }
 }
 
@@ -116,7 +200,7 @@ async fn one_reader_of_many_gets_the_text_on_sqlite() {
     let options = Options { telegram: Some(telegram.url()), ..Options::default() };
     let database = TestDatabase::sqlite().unwrap();
     let systems = [System::start(Layout::Three, &database, options).await];
-    one_of_each_crowd_gets_the_text(&systems, &telegram).await;
+    one_of_each_crowd_gets_the_text("race-sqlite", &systems, &telegram).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,5 +211,5 @@ async fn one_reader_of_many_gets_the_text_through_two_stores_on_postgres() {
     let first = System::start(Layout::Three, &database, options).await;
     // The second one's bot has nobody to talk to: of two bots with one token Telegram hears but one.
     let second = System::start(Layout::One, &database, Options::default()).await;
-    one_of_each_crowd_gets_the_text(&[first, second], &telegram).await;
+    one_of_each_crowd_gets_the_text("race-postgres", &[first, second], &telegram).await;
 }

@@ -1,7 +1,17 @@
 //! Clients that go away, cannot wait, or ask again and again.
 
-use mayfly_check::{Door, Habits};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use mayfly_check::{Door, Habits, Question, Reply, Target};
+use mayfly_contracts::message::{AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, ViewMessageRequest};
 use mayfly_testkit::{TcpProxy, TestDatabase, Weather, on_each_database};
+use prost::Message as _;
+use tokio::net::TcpStream;
+use uuid::Uuid;
 
 use super::trial::{Trial, all_doors, assert_kept, rounds};
 use crate::harness::{Layout, Options, System, until};
@@ -53,14 +63,128 @@ async fn connections_are_reset_at_any_byte() {
     until("the store closed its connections", async || open_files(&system.processes[0].id()) <= before + 4).await;
 }
 
+/// Beyond the last byte of any request or answer here.
+const LONGEST: usize = 400;
+/// How long an abandoned call may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A client of gRPC that goes away from every second call: with RST_STREAM after so many bytes of the request, or of the answer,
+/// one more each time.
+struct FickleDoor {
+    address: String,
+    steady: Door,
+    turn: AtomicUsize,
+}
+
+impl FickleDoor {
+    fn at(url: &str) -> Self {
+        let address = url.trim_start_matches("http://").to_owned();
+        Self { address, steady: Door::grpc(url).unwrap(), turn: AtomicUsize::new(0) }
+    }
+
+    async fn abandon(&self, question: &Question, bytes: usize, is_of_the_request: bool) -> anyhow::Result<()> {
+        let (method, message) = encode(question);
+        let frame = [&[0], &u32::try_from(message.len())?.to_be_bytes()[..], &message].concat();
+        let (sent, window) = if is_of_the_request { (bytes.min(frame.len()), 65_535) } else { (frame.len(), bytes) };
+        let connection = TcpStream::connect(&self.address).await?;
+        // The window is what the client is willing to take: the server stops at that byte.
+        let window = u32::try_from(window)?;
+        let (client, mut connection) =
+            h2::client::Builder::new().initial_window_size(window).handshake::<_, Bytes>(connection).await?;
+        let mut pings = connection.ping_pong().ok_or_else(|| anyhow::anyhow!("no pings"))?;
+        let driver = tokio::spawn(connection);
+        let url = format!("http://{}/mayfly.message.v1.MessageService/{method}", self.address);
+        let request = http::Request::post(url).header("content-type", "application/grpc").header("te", "trailers");
+        let (answer, mut stream) = client.ready().await?.send_request(request.body(())?, false)?;
+        stream.send_data(Bytes::copy_from_slice(&frame[..sent]), !is_of_the_request)?;
+        if is_of_the_request {
+            // What was not written yet is not sent any more after a reset.
+            pings.ping(h2::Ping::opaque()).await?;
+            drop(answer);
+        } else {
+            let (mut body, mut received) = (answer.await?.into_body(), 0);
+            while received < bytes
+                && let Some(data) = body.data().await
+            {
+                received += data?.len();
+            }
+        }
+        stream.send_reset(h2::Reason::CANCEL);
+        drop((stream, pings));
+        Ok(driver.await??)
+    }
+}
+
+fn encode(question: &Question) -> (&'static str, Vec<u8>) {
+    let key = |key: &Option<Uuid>| key.map(|key| key.to_string()).unwrap_or_default();
+    match question {
+        Question::Create { text, request_id } => {
+            let request = CreateMessageRequest { request_id: key(request_id), ..CreateMessageRequest::of_text(text) };
+            ("CreateMessage", request.encode_to_vec())
+        }
+        Question::View { opener, view_id } => {
+            let (id, access_token) = (opener.id, opener.access_token.clone());
+            let request = ViewMessageRequest { id, access_token, view_id: key(view_id), ..Default::default() };
+            ("ViewMessage", request.encode_to_vec())
+        }
+        Question::Acknowledge { opener, view_id } => {
+            let (id, access_token) = (opener.id, opener.access_token.clone());
+            let request = AcknowledgeViewRequest { id, access_token, view_id: view_id.to_string() };
+            ("AcknowledgeView", request.encode_to_vec())
+        }
+        Question::Burn { opener } => {
+            let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+            ("BurnMessage", request.encode_to_vec())
+        }
+    }
+}
+
+impl Target for FickleDoor {
+    async fn ask(&self, question: &Question) -> Reply {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        if turn.is_multiple_of(2) {
+            return self.steady.ask(question).await;
+        }
+        let (bytes, is_of_the_request) = (turn / 4 % LONGEST, (turn / 2).is_multiple_of(2));
+        // Whoever goes away hears of no failure either.
+        drop(tokio::time::timeout(PATIENCE, self.abandon(question, bytes, is_of_the_request)).await);
+        Reply::Unknown
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_reset_at_any_byte() {
+    let system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let before = open_files(&system.processes[0].id());
+    for (name, have_keys) in [("streams-reset", true), ("streams-reset-without-keys.control", false)] {
+        let doors = vec![FickleDoor::at(&system.store_url), FickleDoor::at(&system.gateway_url)];
+        let trial = Trial::begin(name, doors, Habits { have_keys, ..Habits::default() });
+        for _ in 0..rounds() {
+            trial.fault("streams reset after so many bytes");
+            trial.trouble(40).await;
+        }
+        let verdict = trial.verdict().await;
+        if have_keys {
+            assert_kept(verdict, rounds());
+        } else {
+            // Control: without a key the text goes with the answer, and that is seen.
+            assert!(verdict.is_valid() && verdict.forfeited > 0, "{verdict}");
+        }
+    }
+    until("the store closed its connections", async || open_files(&system.processes[0].id()) <= before + 4).await;
+}
+
 on_each_database! {
     async fn clients_have_no_time(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
         let hurried = |url: &str| Door::hurried_grpc(url).unwrap();
         let name = if database.url().starts_with("sqlite") { "no-time-sqlite" } else { "no-time-postgres" };
         let trial = Trial::begin(name, vec![hurried(&system.store_url), hurried(&system.gateway_url)], Habits::default());
-        trial.trouble(50 * rounds()).await;
-        assert_kept(trial.verdict().await, 0);
+        for _ in 0..rounds() {
+            trial.fault("clients have no time");
+            trial.trouble(50).await;
+        }
+        assert_kept(trial.verdict().await, rounds());
     }
 
     async fn every_call_comes_several_times(database: TestDatabase) {

@@ -3,11 +3,21 @@
 use std::fs;
 
 use mayfly_check::Habits;
-use mayfly_contracts::message::{CreateMessageRequest, LookupMessageRequest, MessageState, ViewMessageRequest};
-use mayfly_testkit::TestDatabase;
+use mayfly_contracts::{
+    Situation,
+    error::ErrorReason,
+    message::{
+        AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest, MessageState,
+        ViewMessageRequest,
+    },
+};
+use mayfly_testkit::{TestDatabase, on_each_database};
 
 use super::trial::{Trial, all_doors, assert_kept, rounds};
 use crate::harness::{Layout, Options, System, until};
+
+const MINE: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
+const YOURS: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12";
 
 /// Where Debian puts it, in a folder named after the machine's kind.
 fn library() -> String {
@@ -33,14 +43,13 @@ struct Faked {
 }
 
 impl Faked {
-    async fn start() -> Self {
-        let database = TestDatabase::sqlite().unwrap();
+    async fn start(database: &TestDatabase) -> Self {
         let file = database.folder().join("time").display().to_string();
         fs::write(&file, "+0").unwrap();
         let library = library();
         let environment = faked(&library, &file);
         let options = Options { store_environment: &environment, ..Options::default() };
-        Self { system: System::start(Layout::Three, &database, options).await, file }
+        Self { system: System::start(Layout::Three, database, options).await, file }
     }
 
     /// Moves the store's clock to so much from the true time.
@@ -50,46 +59,113 @@ impl Faked {
         fs::write(&draft, offset).unwrap();
         fs::rename(draft, &self.file).unwrap();
     }
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_clock_jumps_back_and_forth() {
-    let faked = Faked::start().await;
-    let trial = Trial::begin("clock-jumps", all_doors(&faked.system), Habits::default());
-    for round in 0..rounds() {
-        trial.progress(30).await;
-        let offset = ["+1h", "-1h", "+1", "-7h", "+0"][usize::try_from(round % 5).unwrap()];
-        trial.fault(&format!("the store's clock jumps to {offset}"));
-        faked.jump(offset);
+    async fn create(&self, text: &str, seconds: i64) -> CreateMessageResponse {
+        let ttl = Some(prost_types::Duration { seconds, nanos: 0 });
+        let request = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text(text) };
+        self.system.messages().create_message(request).await.unwrap().into_inner()
     }
-    assert_kept(trial.verdict().await, rounds());
+
+    async fn state(&self, message: &CreateMessageResponse) -> MessageState {
+        let lookup = LookupMessageRequest { id: message.id, access_token: message.access_token.clone() };
+        self.system.messages().lookup_message(lookup).await.unwrap().into_inner().state()
+    }
+
+    /// The text, or why there is none.
+    async fn view(&self, message: &CreateMessageResponse, view_id: &str) -> Result<String, ErrorReason> {
+        let (id, access_token, view_id) = (message.id, message.access_token.clone(), view_id.to_owned());
+        let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
+        let viewed = self.system.messages().view_message(request).await;
+        viewed
+            .map(|viewed| viewed.into_inner().text().unwrap().to_owned())
+            .map_err(|status| Situation::of(&status).reason)
+    }
 }
 
-/// Nothing is readable after its expiry, and what the clock has taken it does not give back.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_expired_stays_expired_when_the_clock_goes_back() {
-    let mut faked = Faked::start().await;
-    let ttl = Some(prost_types::Duration { seconds: 3600, nanos: 0 });
-    let request = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("hello") };
-    let message = faked.system.messages().create_message(request).await.unwrap().into_inner();
-    let lookup = LookupMessageRequest { id: message.id, access_token: message.access_token.clone() };
-    let view = ViewMessageRequest { id: message.id, access_token: message.access_token, ..Default::default() };
-    let state = async |faked: &Faked| {
-        faked.system.messages().lookup_message(lookup.clone()).await.unwrap().into_inner().state()
-    };
+fn name_on(database: &TestDatabase, name: &str) -> String {
+    format!("{name}-{}", if database.url().starts_with("sqlite") { "sqlite" } else { "postgres" })
+}
 
-    faked.jump("-2h");
-    assert_eq!(state(&faked).await, MessageState::Unread, "a clock that is behind takes nothing");
-    faked.jump("+2h");
-    until("it is expired", async || state(&faked).await == MessageState::Expired).await;
-    assert_eq!(faked.system.messages().view_message(view).await.unwrap_err().code(), tonic::Code::NotFound);
-    until("the sweep that comes with a start writes it down", async || {
-        faked.jump("+2h");
-        faked.system.processes[0].kill().await;
-        faked.system.processes[0].start_again();
-        faked.system.ready().await;
+on_each_database! {
+    async fn the_clock_jumps_back_and_forth(database: TestDatabase) {
+        let faked = Faked::start(&database).await;
+        let trial = Trial::begin(&name_on(&database, "clock-jumps"), all_doors(&faked.system), Habits::default());
+        for round in 0..rounds() {
+            trial.progress(30).await;
+            // One second back is what a leap second is to a clock that is not smeared.
+            let offset = ["+1h", "-1h", "+1", "+0", "-7h", "+0"][usize::try_from(round % 6).unwrap()];
+            trial.fault(&format!("the store's clock jumps to {offset}"));
+            faked.jump(offset);
+        }
+        assert_kept(trial.verdict().await, rounds());
+    }
+
+    /// Each part has a clock of its own, and only the store's counts.
+    async fn every_part_is_wrong_about_the_year_by_another_decade(database: TestDatabase) {
+        let library = library();
+        let at = |name: &str, offset: &str| {
+            let file = database.folder().join(name).display().to_string();
+            fs::write(&file, offset).unwrap();
+            file
+        };
+        let files = [at("store-time", "+10y"), at("gateway-time", "-10y"), at("bot-time", "+1h")];
+        let environments = files.each_ref().map(|file| faked(&library, file));
+        let options = Options {
+            store_environment: &environments[0],
+            gateway_environment: &environments[1],
+            bot_environment: &environments[2],
+            ..Options::default()
+        };
+        let system = System::start(Layout::Three, &database, options).await;
+        let trial = Trial::begin(&name_on(&database, "clocks-decades-apart"), all_doors(&system), Habits::default());
+        trial.fault("every part has another clock");
+        for _ in 0..rounds() {
+            trial.progress(60).await;
+        }
+        assert_kept(trial.verdict().await, 1);
+    }
+
+    async fn a_clock_that_jumps_by_decades_never_extends_a_life(database: TestDatabase) {
+        let faked = Faked::start(&database).await;
+        let (unread, claimed) = (faked.create("unread", 3600).await, faked.create("claimed", 3600).await);
+        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed");
+
+        faked.jump("-10y");
+        let early = faked.create("early", 3600).await;
+        assert_eq!(faked.state(&unread).await, MessageState::Unread, "a clock that is behind takes nothing");
+        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed");
+        assert_eq!(faked.view(&claimed, YOURS).await, Err(ErrorReason::MessageViewed));
+
         faked.jump("+0");
-        state(&faked).await == MessageState::Expired
-    })
-    .await;
+        assert_eq!(faked.state(&early).await, MessageState::Expired, "its hour was over long ago");
+        assert_eq!(faked.view(&early, MINE).await, Err(ErrorReason::MessageExpired));
+        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed", "the grace is where it was");
+        let (id, access_token) = (claimed.id, claimed.access_token.clone());
+        let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id: MINE.to_owned() };
+        faked.system.messages().acknowledge_view(acknowledgement).await.unwrap();
+
+        faked.jump("+10y");
+        assert_eq!(faked.view(&unread, MINE).await, Err(ErrorReason::MessageExpired));
+        assert!(faked.view(&claimed, MINE).await.is_err());
+    }
+
+    /// Nothing is readable after its expiry, and what the clock has taken it does not give back.
+    async fn what_expired_stays_expired_when_the_clock_goes_back(database: TestDatabase) {
+        let mut faked = Faked::start(&database).await;
+        let message = faked.create("hello", 3600).await;
+        faked.jump("-2h");
+        assert_eq!(faked.state(&message).await, MessageState::Unread);
+        faked.jump("+2h");
+        until("it is expired", async || faked.state(&message).await == MessageState::Expired).await;
+        assert_eq!(faked.view(&message, "").await, Err(ErrorReason::MessageExpired));
+        until("the sweep that comes with a start writes it down", async || {
+            faked.jump("+2h");
+            faked.system.processes[0].kill().await;
+            faked.system.processes[0].start_again();
+            faked.system.ready().await;
+            faked.jump("+0");
+            faked.state(&message).await == MessageState::Expired
+        })
+        .await;
+    }
 }

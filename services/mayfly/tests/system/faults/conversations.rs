@@ -1,4 +1,4 @@
-//! `kill -9` of the bot in the middle of conversations, however it gets its updates.
+//! `kill -9` of the bot in the middle of conversations, however it gets its updates, and of the store behind it.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::{
     harness::{Layout, Options, System},
 };
 
+const STORE: usize = 0;
 const BOT: usize = 2;
 /// Conversations for each death of the bot, and how many are held at a time.
 const EACH_ROUND: u64 = 10;
@@ -65,12 +66,12 @@ async fn ask(telegram: &FakeTelegram, chat: i64, question: &str, is_answer: impl
     }
 }
 
-async fn the_bot_is_killed(name: &str, by_webhook: bool) {
+async fn a_part_is_killed(name: &str, part: usize, database: TestDatabase, by_webhook: bool) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     // Telegram's limit would only make it take longer.
     let bot_environment = &[("MAYFLY_MESSAGES_PER_SECOND", "1000")];
     let options = Options { telegram: Some(telegram.url()), by_webhook, bot_environment, ..Options::default() };
-    let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), options).await;
+    let mut system = System::start(Layout::Three, &database, options).await;
     add_config(&system, "first", BOT_TOKEN).await;
 
     let diary = Diary::begin(name);
@@ -89,9 +90,10 @@ async fn the_bot_is_killed(name: &str, by_webhook: bool) {
         // Dies when some of these have been answered, and others not. Each conversation takes three messages.
         sent = (sent + SENT_EACH_ROUND + round * 7 % SENT_EACH_ROUND).min(3 * begun - 1);
         telegram.called("sendMessage", usize::try_from(sent).unwrap()).await.unwrap();
-        diary.history().fault("kill -9 of the bot").unwrap();
-        system.processes[BOT].kill().await;
-        system.processes[BOT].start_again();
+        let name = if part == BOT { "bot" } else { "store" };
+        diary.history().fault(&format!("kill -9 of the {name}")).unwrap();
+        system.processes[part].kill().await;
+        system.processes[part].start_again();
     }
     while begun < conversations || !running.is_empty() {
         while running.len() < AT_A_TIME && begun < conversations {
@@ -108,10 +110,20 @@ async fn the_bot_is_killed(name: &str, by_webhook: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_that_polls_is_killed() {
-    the_bot_is_killed("kill-bot-polling", false).await;
+    a_part_is_killed("kill-bot-polling", BOT, TestDatabase::sqlite().unwrap(), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_with_a_webhook_is_killed() {
-    the_bot_is_killed("kill-bot-webhook", true).await;
+    a_part_is_killed("kill-bot-webhook", BOT, TestDatabase::sqlite().unwrap(), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_before_postgres_is_killed() {
+    a_part_is_killed("kill-bot-postgres", BOT, TestDatabase::postgres().await.unwrap(), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_behind_a_bot_is_killed() {
+    a_part_is_killed("kill-store-behind-bot", STORE, TestDatabase::sqlite().unwrap(), false).await;
 }

@@ -2,9 +2,11 @@
 
 use mayfly_check::{Door, Habits};
 use mayfly_testkit::TestDatabase;
-use tokio::process::Command;
 
-use super::trial::{Trial, all_doors, assert_kept, rounds};
+use super::{
+    strace::Strace,
+    trial::{Trial, all_doors, assert_kept, rounds},
+};
 use crate::harness::{Layout, Options, System};
 
 const STORE: usize = 0;
@@ -47,37 +49,23 @@ async fn the_store_dies_within_its_writes() {
         some_progress(&trial, round).await;
         trial.fault("kill -9 with a write or a sync");
         let store = &mut system.processes[STORE];
-        let inject = format!("inject=pwrite64,fdatasync,fsync:signal=KILL:when={}", 1 + round % 12);
-        let mut strace = Command::new("strace");
-        strace.args([
-            "-f",
-            "-q",
-            "-o",
-            "/dev/null",
-            "-e",
-            "trace=pwrite64,fdatasync,fsync",
-            "-e",
-            &inject,
-            "-p",
-            &store.id(),
-        ]);
-        let mut strace = strace.kill_on_drop(true).spawn().expect("this test needs strace: apt-get install strace");
+        let killing = format!("signal=KILL:when={}", 1 + round % 12);
+        let strace = Strace::at_processes(&[store.id()], "pwrite64,fdatasync,fsync", &killing).await;
         let status = store.ended().await;
         assert!(status.code().is_none(), "killed by a signal: {status}");
-        strace.wait().await.unwrap();
+        strace.ended().await;
         system.processes[STORE].start_again();
     }
     system.ready().await;
     assert_kept(trial.verdict().await, rounds());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_gateway_is_killed() {
-    let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+async fn the_gateway_is_killed(kind: &str, database: TestDatabase) {
+    let mut system = System::start(Layout::Three, &database, Options::default()).await;
     let doors = || vec![Door::grpc(&system.gateway_url).unwrap(), Door::rest(&system.gateway_url).unwrap()];
     let (with_keys, without_keys) = (Habits::default(), Habits { have_keys: false, ..Habits::default() });
-    let trial = Trial::begin("kill-gateway", doors(), with_keys);
-    let control = Trial::begin("kill-gateway-without-keys.control", doors(), without_keys);
+    let trial = Trial::begin(&format!("kill-gateway-{kind}"), doors(), with_keys);
+    let control = Trial::begin(&format!("kill-gateway-{kind}-without-keys.control"), doors(), without_keys);
     for round in 0..rounds() {
         some_progress(&trial, round).await;
         trial.fault("kill -9 of the gateway");
@@ -92,4 +80,14 @@ async fn the_gateway_is_killed() {
     let control = control.verdict().await;
     assert!(control.is_valid(), "{control}");
     assert!(control.forfeited > 0 || rounds() < 20, "{control}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_killed_on_sqlite() {
+    the_gateway_is_killed("sqlite", TestDatabase::sqlite().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_killed_on_postgres() {
+    the_gateway_is_killed("postgres", TestDatabase::postgres().await.unwrap()).await;
 }

@@ -3,22 +3,32 @@
 use std::time::Duration;
 
 use mayfly_check::Habits;
-use mayfly_testkit::{TcpProxy, TestDatabase, Weather};
+use mayfly_testkit::{PostgresServer, TcpProxy, TestDatabase, Weather};
 use sea_orm::ConnectionTrait as _;
 
-use super::trial::{Trial, all_doors, assert_kept, slow_rounds};
+use super::trial::{Trial, all_doors, assert_kept, rounds, slow_rounds};
 use crate::harness::{Layout, Options, System, until};
 
 /// How long a freeze lasts.
 const FREEZE: Duration = Duration::from_secs(1);
+/// How long one lasts that no call outlives, and one that no connection outlives.
+const LONG_FREEZES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// The bytes of PostgreSQL's answer to COMMIT.
+const COMMIT_REPLY_BYTES: u64 = 18;
+
+/// A proxy before the server of `database`, and the URL that goes through it.
+pub(super) async fn link_to(database: &TestDatabase) -> (TcpProxy, String) {
+    let server = database.url().split('@').nth(1).unwrap().split('/').next().unwrap();
+    let proxy = TcpProxy::start(server).await.unwrap();
+    let through_proxy = database.url().replace(server, &proxy.address().to_string());
+    (proxy, through_proxy)
+}
 
 /// PostgreSQL behind a proxy that falls silent, and that resets connections in the middle of an answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_link_to_postgres_freezes_and_breaks() {
     let database = TestDatabase::postgres().await.unwrap();
-    let server = database.url().split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
-    let proxy = TcpProxy::start(&server).await.unwrap();
-    let through_proxy = database.url().replace(&server, &proxy.address().to_string());
+    let (proxy, through_proxy) = link_to(&database).await;
     let options = Options { database_url: Some(&through_proxy), ..Options::default() };
     let mut system = System::start(Layout::Three, &database, options).await;
     let trial = Trial::begin("postgres-link", all_doors(&system), Habits::default());
@@ -36,6 +46,49 @@ async fn the_link_to_postgres_freezes_and_breaks() {
     }
     system.ready().await;
     assert_kept(trial.verdict().await, 2 * slow_rounds());
+}
+
+/// The link breaks at each byte of the answer to a COMMIT: it is done, and the store does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_to_postgres_breaks_in_the_answer_to_a_commit() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let (proxy, through_proxy) = link_to(&database).await;
+    let options = Options { database_url: Some(&through_proxy), ..Options::default() };
+    let system = System::start(Layout::Three, &database, options).await;
+    let trial = Trial::begin("postgres-commit", all_doors(&system), Habits::default());
+    for round in 0..rounds() {
+        trial.progress(20).await;
+        trial.fault("the link to PostgreSQL breaks in the answer to a COMMIT");
+        let cuts = proxy.cuts();
+        proxy.set(Weather::CutReplyTo("COMMIT", usize::try_from(round % (COMMIT_REPLY_BYTES + 1)).unwrap()));
+        until("a connection was reset", async || proxy.cuts() > cuts).await;
+        proxy.set(Weather::Fair);
+    }
+    assert_kept(trial.verdict().await, rounds());
+}
+
+/// All of PostgreSQL is stopped, for moments and for longer than anybody waits, and goes on as if nothing had been.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_freezes() {
+    let server = PostgresServer::start().unwrap();
+    let database = server.database().await.unwrap();
+    let mut system = System::start(Layout::Three, &database, Options::default()).await;
+    let trial = Trial::begin("postgres-frozen", all_doors(&system), Habits::default());
+    for round in 0..slow_rounds() {
+        trial.progress(50).await;
+        trial.fault("SIGSTOP of PostgreSQL");
+        server.signal("-STOP").unwrap();
+        // The long ones come late, so that short runs are spared them.
+        let freeze = match round {
+            5 | 15 | 25 => LONG_FREEZES[0],
+            35 => LONG_FREEZES[1],
+            _ => FREEZE,
+        };
+        tokio::time::sleep(freeze).await;
+        server.signal("-CONT").unwrap();
+    }
+    system.ready().await;
+    assert_kept(trial.verdict().await, slow_rounds());
 }
 
 /// Somebody else holds the lock that every writer of SQLite needs.

@@ -1,20 +1,30 @@
 //! People without the token.
 
-use std::collections::BTreeSet;
-
-use mayfly_contracts::message::{
-    BurnMessageRequest, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest, MessageState,
-    ViewMessageRequest,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
 };
-use mayfly_testkit::on_each_database;
+
+use mayfly_contracts::{
+    StoreChannel,
+    message::{
+        BurnMessageRequest, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest, MessageState,
+        ViewMessageRequest, ViewMessageResponse, message_service_client::MessageServiceClient,
+    },
+};
+use mayfly_testkit::{grpc_web, on_each_database};
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
-use super::trial::rounds;
+use super::trial::{Diary, rounds};
 use crate::harness::{Layout, Options, System};
 
 /// Guesses on the way at a time.
-const AT_ONCE: u64 = 64;
+const AT_ONCE: u64 = 32;
+/// Guesses in each round, made in each way.
+const GUESSES: u64 = 512;
+/// Calls of each kind in each round whose time is measured.
+const MEASURED: u64 = 100;
 
 /// The `number`th token that looks right: 28 bytes, and the first 4 of a SHA-256 of them.
 fn token(number: u64) -> String {
@@ -23,32 +33,110 @@ fn token(number: u64) -> String {
     hex::encode([&secret, &checksum[..4]].concat())
 }
 
-/// What a stranger sees of an answer, but for the time of day.
-fn seen(status: &Status) -> String {
+/// Somebody who guesses, with everything that is needed for it.
+#[derive(Clone)]
+struct Stranger {
+    messages: MessageServiceClient<StoreChannel>,
+    http: reqwest::Client,
+    gateway_url: String,
+}
+
+/// What strangers saw, for each way to ask: all that differed, but for the time of day.
+type Seen = BTreeMap<&'static str, BTreeSet<String>>;
+
+impl Stranger {
+    async fn ask_in_every_way(mut self, number: u64, id: i64, access_token: String) -> Vec<(&'static str, String)> {
+        let view = ViewMessageRequest { id, access_token: access_token.clone(), ..ViewMessageRequest::default() };
+        let burn = BurnMessageRequest { id, access_token: access_token.clone() };
+        let lookup = LookupMessageRequest { id, access_token: access_token.clone() };
+        let web = grpc_web::call::<ViewMessageResponse>(
+            &self.gateway_url,
+            "/mayfly.message.v1.MessageService/ViewMessage",
+            &view,
+        );
+        let web = web.await.unwrap();
+        assert!(web.messages.is_empty(), "a stranger got a text");
+        vec![
+            ("gRPC ViewMessage", of_status(self.messages.view_message(view).await.map(drop).unwrap_err())),
+            ("gRPC BurnMessage", of_status(self.messages.burn_message(burn).await.map(drop).unwrap_err())),
+            ("gRPC LookupMessage", of_status(self.messages.lookup_message(lookup).await.map(drop).unwrap_err())),
+            ("REST view_message", self.ask_over_rest(number, id, &access_token).await),
+            ("gRPC-Web ViewMessage", web.trailers.lines().filter(|line| !line.starts_with("date:")).collect()),
+        ]
+    }
+
+    async fn ask_over_rest(&self, number: u64, id: i64, access_token: &str) -> String {
+        let body = serde_json::json!({ "id": id, "access_token": access_token });
+        let request = self.http.post(format!("{}/api/v1/view_message", self.gateway_url)).json(&body);
+        // Every other one claims to come from somewhere else.
+        let address = format!("10.{}.{}.{}", number >> 16 & 0xff, number >> 8 & 0xff, number & 0xff);
+        let request = if number.is_multiple_of(2) { request } else { request.header("X-Forwarded-For", address) };
+        let answer = request.send().await.unwrap();
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        headers.remove("date");
+        format!("{status} {headers:?} {:?}", answer.bytes().await.unwrap())
+    }
+}
+
+fn of_status(status: Status) -> String {
     let headers: BTreeSet<_> = status.metadata().keys().map(|key| format!("{key:?}")).collect();
     format!("{:?} {} {:?} {headers:?}", status.code(), status.message(), status.details())
 }
 
-async fn ask_everything(system: &System, id: i64, access_token: String) -> BTreeSet<String> {
+/// How long calls of one kind took, in microseconds.
+#[derive(Default)]
+struct Times(Vec<f64>);
+
+impl Times {
+    /// Mean and variance of the faster nine tenths: the rest is the machine's other work.
+    fn moments(&mut self) -> (f64, f64, f64) {
+        self.0.sort_by(f64::total_cmp);
+        let kept = &self.0[..self.0.len() * 9 / 10];
+        let count = kept.len() as f64;
+        let mean = kept.iter().sum::<f64>() / count;
+        (count, mean, kept.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0))
+    }
+}
+
+/// Prints how the times of each kind of call differ from those of the first kind, with Welch's t as in dudect
+/// (Reparaz, Balasch and Verbauwhede, 2017).
+fn compare(mut times: Vec<(&str, Times)>) {
+    let (count, mean, variance) = times[0].1.moments();
+    let baseline = times[0].0;
+    for (kind, times) in &mut times[1..] {
+        let (other_count, other_mean, other_variance) = times.moments();
+        let difference = other_mean - mean;
+        let t = difference / (variance / count + other_variance / other_count).sqrt();
+        println!(
+            "timing: {kind} against {baseline} ({mean:.0} µs): {difference:+.1} µs, t = {t:+.1}, {count:.0} samples each"
+        );
+    }
+}
+
+/// Asks for each of `ids` in turn with a token that is nobody's, one call at a time.
+async fn measure(system: &System, ids: [(&'static str, i64); 4]) {
     let mut messages = system.messages();
-    let view = ViewMessageRequest { id, access_token: access_token.clone(), ..ViewMessageRequest::default() };
-    let burn = BurnMessageRequest { id, access_token: access_token.clone() };
-    let answers = [
-        messages.view_message(view).await.map(drop).unwrap_err(),
-        messages.burn_message(burn).await.map(drop).unwrap_err(),
-        messages.lookup_message(LookupMessageRequest { id, access_token }).await.map(drop).unwrap_err(),
-    ];
-    answers.iter().map(seen).collect()
+    let mut times: Vec<_> = ids.iter().map(|(kind, _)| (*kind, Times::default())).collect();
+    for number in 0..rounds() * MEASURED {
+        for turn in 0..ids.len() {
+            // Not always in the same order.
+            let kind = (turn + usize::try_from(number).unwrap()) % ids.len();
+            let request = ViewMessageRequest { id: ids[kind].1, access_token: token(!number), ..Default::default() };
+            let began = Instant::now();
+            messages.view_message(request).await.map(drop).unwrap_err();
+            times[kind].1.0.push(began.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    compare(times);
 }
 
 on_each_database! {
     async fn a_stranger_finds_nothing_and_sees_no_difference(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let create = || CreateMessageRequest::of_text("hello");
         let mut messages = system.messages();
         let mut created: Vec<CreateMessageResponse> = Vec::new();
         for _ in 0..3 {
-            created.push(messages.create_message(create()).await.unwrap().into_inner());
+            created.push(messages.create_message(CreateMessageRequest::of_text("hello")).await.unwrap().into_inner());
         }
         let opener = |message: &CreateMessageResponse| (message.id, message.access_token.clone());
         let (id, access_token) = opener(&created[1]);
@@ -56,18 +144,33 @@ on_each_database! {
         messages.view_message(view).await.unwrap();
         let (id, access_token) = opener(&created[2]);
         messages.burn_message(BurnMessageRequest { id, access_token }).await.unwrap();
+        let ids = [("unknown", 1_000_000), ("unread", created[0].id), ("viewed", created[1].id), ("burned", created[2].id)];
 
-        // Unread, viewed, burned, and one that never was.
-        let ids = [created[0].id, created[1].id, created[2].id, 1_000_000];
-        let mut answers = BTreeSet::new();
-        for first in (0..rounds() * 500).step_by(usize::try_from(AT_ONCE).unwrap()) {
+        let name = if database.url().starts_with("sqlite") { "guesses-sqlite" } else { "guesses-postgres" };
+        let diary = Diary::begin(name);
+        let gateway_url = system.gateway_url.clone();
+        let stranger = Stranger { messages: messages.clone(), http: reqwest::Client::new(), gateway_url };
+        let mut seen = Seen::new();
+        for first in (0..rounds() * GUESSES).step_by(usize::try_from(AT_ONCE).unwrap()) {
             let guesses = (first..first + AT_ONCE).map(|number| {
-                ask_everything(&system, ids[usize::try_from(number % 4).unwrap()], token(number + 1))
+                let (_, id) = ids[usize::try_from(number % 4).unwrap()];
+                stranger.clone().ask_in_every_way(number, id, token(number + 1))
             });
-            answers.extend(futures_util::future::join_all(guesses).await.into_iter().flatten());
+            let answers = futures_util::future::join_all(guesses).await.into_iter().flatten();
+            let mut refused = 0;
+            for (way, answer) in answers {
+                seen.entry(way).or_default().insert(answer);
+                refused += 1;
+            }
+            diary.history().strangers(refused).unwrap();
         }
-        assert_eq!(answers.len(), 1, "{answers:?}");
-        assert!(answers.iter().all(|answer| answer.starts_with("NotFound")), "{answers:?}");
+        for (way, answers) in &seen {
+            assert_eq!(answers.len(), 1, "{way}: {answers:?}");
+        }
+        assert!(seen["gRPC ViewMessage"].iter().all(|answer| answer.starts_with("NotFound")), "{seen:?}");
+        assert!(seen["REST view_message"].iter().all(|answer| answer.starts_with("204")), "{seen:?}");
+        diary.verdict();
+        measure(&system, ids).await;
 
         let (id, access_token) = opener(&created[0]);
         let looked = messages.lookup_message(LookupMessageRequest { id, access_token }).await.unwrap().into_inner();

@@ -10,7 +10,10 @@ mod crashes;
 mod databases;
 mod disks;
 mod guesses;
+mod moments;
+mod restores;
 mod rolling;
+mod strace;
 mod trial;
 
-pub(crate) use self::trial::rounds;
+pub(crate) use self::trial::{Diary, assert_kept, rounds};

@@ -29,7 +29,7 @@ pub(super) fn slow_rounds() -> u64 {
 /// Where the history of this name goes. In a scratch folder of its own unless somebody wants to keep it.
 #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
 pub(super) fn history_file(name: &str) -> PathBuf {
-    let folder = std::env::var_os("MAYFLY_FAULT_HISTORIES").map(PathBuf::from);
+    let folder = std::env::var_os("MAYFLY_FAULT_HISTORIES").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     folder.unwrap_or_else(|| tempfile::tempdir().unwrap().keep()).join(format!("{name}.jsonl"))
 }
 
@@ -78,6 +78,11 @@ impl<T: Target> Trial<T> {
         until("calls have no answer", async || self.load.unanswered() >= goal).await;
     }
 
+    /// Waits until so many calls are on their way at once, which they are when nobody is answered.
+    pub(super) async fn standstill(&self) {
+        until("everybody waits", async || self.load.on_their_way() >= WORKERS as u64).await;
+    }
+
     /// Brings the load to its end, and judges it.
     pub(super) async fn verdict(self) -> Verdict {
         self.stop.cancel();
@@ -94,37 +99,37 @@ pub(super) fn judge(file: &std::path::Path) -> Verdict {
 }
 
 /// Everything that a system promises, in spite of this many faults.
-pub(super) fn assert_kept(verdict: Verdict, faults: u64) {
+pub(crate) fn assert_kept(verdict: Verdict, faults: u64) {
     assert!(verdict.is_complete(), "{verdict}");
     assert!(verdict.acknowledged > 0 && verdict.read_once > 0, "{verdict}");
     assert_eq!(verdict.faults, faults, "{verdict}");
 }
 
 /// A history that is written by hand, one call after the other.
-pub(super) struct Diary {
+pub(crate) struct Diary {
     history: History,
     file: PathBuf,
     number_of: Mutex<u64>,
 }
 
 impl Diary {
-    pub(super) fn begin(name: &str) -> Arc<Self> {
+    pub(crate) fn begin(name: &str) -> Arc<Self> {
         let file = history_file(name);
         Arc::new(Self { history: History::begin(&file).unwrap(), file, number_of: Mutex::new(0) })
     }
 
-    pub(super) fn history(&self) -> &History {
+    pub(crate) fn history(&self) -> &History {
         &self.history
     }
 
     /// A number that no message of this diary has yet.
-    pub(super) fn new_message(&self) -> u64 {
+    pub(crate) fn new_message(&self) -> u64 {
         let mut number = self.number_of.lock().unwrap();
         *number += 1;
         *number
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         judge(&self.file)
     }
 }
