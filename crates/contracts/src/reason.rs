@@ -72,15 +72,15 @@ impl Situation {
     /// Reads the situation out of a status.
     ///
     /// A status that Mayfly's store did not make (a broken connection, a proxy, another service) has no reason of ours:
-    /// what says that nobody answered in time counts as [`ErrorReason::StoreUnavailable`], all else as
-    /// [`ErrorReason::Internal`].
+    /// what says that nobody answered in time, or that the connection broke before anybody did, counts as
+    /// [`ErrorReason::StoreUnavailable`], all else as [`ErrorReason::Internal`].
     #[must_use]
     pub fn of(status: &Status) -> Self {
         let details = status.get_error_details();
         let ours = details.error_info().filter(|info| info.domain == ERROR_DOMAIN);
         let reason = ours.and_then(|info| ErrorReason::from_name(&info.reason));
         Self {
-            reason: reason.unwrap_or_else(|| foreign_reason(status.code())),
+            reason: reason.unwrap_or_else(|| foreign_reason(status)),
             metadata: ours.map(|info| info.metadata.clone()).unwrap_or_default(),
             fields: details.bad_request().map(field_faults).unwrap_or_default(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
@@ -96,9 +96,12 @@ fn field_faults(bad_request: &BadRequest) -> Vec<FieldFault> {
     bad_request.field_violations.iter().map(fault).collect()
 }
 
-fn foreign_reason(code: Code) -> ErrorReason {
-    match code {
+fn foreign_reason(status: &Status) -> ErrorReason {
+    // A cause does not travel: who has one was made on this side, of a call that broke on its way.
+    let broke = std::error::Error::source(status).is_some();
+    match status.code() {
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => ErrorReason::StoreUnavailable,
+        Code::Unknown | Code::Internal if broke => ErrorReason::StoreUnavailable,
         Code::ResourceExhausted => ErrorReason::Overloaded,
         _ => ErrorReason::Internal,
     }
@@ -124,5 +127,7 @@ mod tests {
     fn a_status_from_elsewhere_has_a_reason_too() {
         assert_eq!(Situation::of(&Status::unavailable("refused")).reason, ErrorReason::StoreUnavailable);
         assert_eq!(Situation::of(&Status::unknown("?")).reason, ErrorReason::Internal);
+        let broken = Status::from_error(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
+        assert_eq!((broken.code(), Situation::of(&broken).reason), (Code::Unknown, ErrorReason::StoreUnavailable));
     }
 }

@@ -1,7 +1,8 @@
 //! The client commands, as typed at a terminal, and what their exit codes say.
 
 use mayfly_contracts::message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest};
-use mayfly_testkit::TestDatabase;
+use mayfly_testkit::{TcpProxy, TestDatabase, Weather};
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::Value;
 
 use crate::harness::{Layout, Options, System, run, until};
@@ -180,4 +181,60 @@ async fn what_opens_in_a_browser_alone_is_refused_and_stays_unread() {
     let request = ViewMessageRequest { id, access_token, accepts_sealed: true, ..ViewMessageRequest::default() };
     let viewed = system.messages().view_message(request).await.unwrap().into_inner();
     assert_eq!(viewed.sealed(), Some(&b"\xff"[..]), "and nothing was consumed");
+}
+
+/// What a store knows that a client cannot: how many messages there were.
+async fn messages_ever(system: &System) -> i64 {
+    let database = system.database.connect().await.unwrap();
+    let count = "SELECT (SELECT COUNT(*) FROM messages) + (SELECT COUNT(*) FROM receipts)";
+    let count = Statement::from_string(database.get_database_backend(), count);
+    database.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_is_waited_for() {
+    let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    system.processes[0].terminate().await;
+    system.processes[0].ended().await;
+    let url = system.store_url.clone();
+    let waiting = tokio::spawn(async move { run(&["new", "hello", "--retry-for", "1m", "--store-url", &url]).await });
+    // One that does not wait finds nobody, so the one that does has found nobody either.
+    let impatient = system.client(&["new", "hello", "--retry-for", "0s"]).await;
+    assert_eq!(impatient.code, UNREACHABLE, "{}", impatient.err);
+    system.processes[0].start_again();
+    let new = waiting.await.unwrap();
+    assert_eq!(new.code, 0, "{}", new.err);
+    assert_eq!(system.client(&["view", new.out.trim()]).await.out, "hello");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_lost_is_asked_for_again_and_nothing_is_done_twice() {
+    let system = system().await;
+    let proxy = TcpProxy::start(system.store_url.trim_start_matches("http://")).await.unwrap();
+    let url = format!("http://{}", proxy.address());
+    // The command's first answer does not arrive, although what it asked for is done.
+    let first_answer_lost = async |arguments: &[&str], is_done: &dyn Fn(i64, &str) -> bool, opener: &str| {
+        let cuts = proxy.cuts();
+        proxy.set(Weather::Mute);
+        let asking = run(arguments);
+        let losing = async {
+            until("the store has done it", async || {
+                let state =
+                    if opener.is_empty() { String::new() } else { system.client(&["lookup", opener]).await.out };
+                is_done(messages_ever(&system).await, &state)
+            })
+            .await;
+            proxy.set(Weather::CutReply(0));
+            until("the answer is lost", async || proxy.cuts() > cuts && proxy.held() == 0).await;
+            proxy.set(Weather::Fair);
+        };
+        tokio::join!(asking, losing).0
+    };
+    let new = ["new", "hello", "--retry-for", "1m", "--store-url", &url];
+    let new = first_answer_lost(&new, &|messages, _| messages == 1, "").await;
+    assert_eq!(new.code, 0, "{}", new.err);
+    assert_eq!(messages_ever(&system).await, 1);
+    let view = ["view", new.out.trim(), "--retry-for", "1m", "--store-url", &url];
+    let view = first_answer_lost(&view, &|_, state| !state.starts_with("unread"), new.out.trim()).await;
+    assert_eq!((view.code, view.out.as_str()), (0, "hello"), "{}", view.err);
 }
