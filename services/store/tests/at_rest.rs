@@ -9,76 +9,116 @@ use mayfly_contracts::{
     message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest},
 };
 use mayfly_testkit::{
-    ADMIN_TOKEN, TestDatabase, TestStore, bearer,
+    ADMIN_TOKEN, PostgresServer, TestDatabase, TestStore, bearer,
     needle::{holds, leaked},
-    on_each_database,
 };
 use sea_orm::ConnectionTrait as _;
+use sha2::{Digest as _, Sha256};
 
 const NEEDLE: &str = "needle-in-the-haystack-0123456789";
 const PASSPHRASE: &str = "passphrase-in-the-haystack";
+const REQUEST_ID: &str = "5a3c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e13";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
-/// Everything that the database holds: the files of SQLite, the rows of PostgreSQL.
-async fn contents(database: &TestDatabase) -> Vec<u8> {
+/// A place where the data is, whole.
+struct Place {
+    name: &'static str,
+    contents: Vec<u8>,
+}
+
+/// All files in a folder, in the folders in it too.
+fn files(folder: &Path) -> Vec<u8> {
     let mut contents = Vec::new();
-    if database.url().starts_with("sqlite") {
-        for file in ["mayfly.db", "mayfly.db-wal", "mayfly.db-shm"] {
-            contents.extend(fs::read(database.folder().join(file)).unwrap_or_default());
-        }
-        assert!(Path::new(&database.folder().join("mayfly.db")).exists());
-    } else {
-        let connection = database.connect().await.unwrap();
-        for table in ["messages", "claims", "passphrase_tries", "receipts", "app_configs", "sealing_keys"] {
-            let rows = format!("SELECT encode(convert_to(t::text, 'UTF8'), 'escape') FROM {table} t");
-            let rows = sea_orm::Statement::from_string(connection.get_database_backend(), rows);
-            for row in connection.query_all_raw(rows).await.unwrap() {
-                contents.extend(row.try_get_by_index::<String>(0).unwrap().into_bytes());
-            }
-        }
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let of_entry = if path.is_dir() { Ok(files(&path)) } else { fs::read(&path) };
+        // What PostgreSQL makes for a moment may be gone.
+        contents.extend(of_entry.unwrap_or_default());
     }
     contents
 }
 
-on_each_database! {
-    async fn neither_text_nor_token_lies_in_the_database(database: TestDatabase) {
-        let store = TestStore::open(database.clone()).await.unwrap();
-        let (read, unread) = (store.create(NEEDLE).await.unwrap(), store.create(NEEDLE).await.unwrap());
-        let behind_passphrase = CreateMessageRequest { passphrase: PASSPHRASE.into(), ..CreateMessageRequest::of_text(NEEDLE) };
-        let guarded = store.create_with(behind_passphrase).await.unwrap();
-        let view = |message: &CreateMessageResponse, passphrase: &str| ViewMessageRequest {
-            id: message.id,
-            access_token: message.access_token.clone(),
-            view_id: VIEW_ID.into(),
-            passphrase: passphrase.into(),
-            ..ViewMessageRequest::default()
-        };
-        store.messages().view_message(view(&guarded, "not the passphrase")).await.unwrap_err();
-        let app_config = AppConfig {
-            session_name: "marker-of-the-search".into(),
-            api_id: 1,
-            api_hash: NEEDLE.into(),
-            bot_token: format!("1:{NEEDLE}"),
-            ..AppConfig::default()
-        };
-        let request = CreateAppConfigRequest { app_config: Some(app_config) };
-        store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
+/// The files of SQLite, temporary ones too. The keyring is no part of the database.
+fn files_of_sqlite(database: &TestDatabase) -> Vec<u8> {
+    let files = fs::read_dir(database.folder()).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.is_file()).flat_map(|path| fs::read(path).unwrap()).collect()
+}
 
-        let tokens = [&read.access_token, &unread.access_token, &guarded.access_token].map(String::as_str);
-        let view_id_bytes = VIEW_ID.replace('-', "");
-        let secrets = [&[NEEDLE, ADMIN_TOKEN, PASSPHRASE, VIEW_ID, &view_id_bytes], &tokens[..]].concat();
-        for moment in ["before viewing", "while it is claimed", "after viewing"] {
-            let contents = contents(&database).await;
+/// Everything that PostgreSQL keeps, with its write-ahead log and its own log; and what people copy of it.
+fn places_of_postgres(server: &PostgresServer, moment: &str) -> Vec<Place> {
+    let backup = server.folder().join(moment);
+    server.back_up(&backup).unwrap();
+    let place = |name, contents| Place { name, contents };
+    let places = [
+        place("write-ahead log", files(&server.data().join("pg_wal"))),
+        place("base backup", files(&backup)),
+        place("dump", server.dump().unwrap()),
+        place("all files", files(server.folder())),
+    ];
+    fs::remove_dir_all(backup).unwrap();
+    places.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_text_nor_token_lies_in_the_files_of_sqlite() {
+    let database = TestDatabase::sqlite().unwrap();
+    neither_text_nor_token_lies_in(database.clone(), |_| {
+        vec![Place { name: "files", contents: files_of_sqlite(&database) }]
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_text_nor_token_lies_in_the_files_log_or_copies_of_postgres() {
+    let server = PostgresServer::start().unwrap();
+    let database = server.database().await.unwrap();
+    neither_text_nor_token_lies_in(database, |moment| places_of_postgres(&server, moment)).await;
+}
+
+async fn neither_text_nor_token_lies_in(database: TestDatabase, places: impl Fn(&str) -> Vec<Place>) {
+    let store = TestStore::open(database.clone()).await.unwrap();
+    let repeatable = CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::of_text(NEEDLE) };
+    let (read, unread) = (store.create_with(repeatable).await.unwrap(), store.create(NEEDLE).await.unwrap());
+    // Whoever has this can try texts without asking anybody.
+    let hash_of_text = hex::encode(Sha256::digest(NEEDLE));
+    let behind_passphrase =
+        CreateMessageRequest { passphrase: PASSPHRASE.into(), ..CreateMessageRequest::of_text(NEEDLE) };
+    let guarded = store.create_with(behind_passphrase).await.unwrap();
+    let view = |message: &CreateMessageResponse, passphrase: &str| ViewMessageRequest {
+        id: message.id,
+        access_token: message.access_token.clone(),
+        view_id: VIEW_ID.into(),
+        passphrase: passphrase.into(),
+        ..ViewMessageRequest::default()
+    };
+    store.messages().view_message(view(&guarded, "not the passphrase")).await.unwrap_err();
+    let app_config = AppConfig {
+        session_name: "marker-of-the-search".into(),
+        api_id: 1,
+        api_hash: NEEDLE.into(),
+        bot_token: format!("1:{NEEDLE}"),
+        ..AppConfig::default()
+    };
+    let request = CreateAppConfigRequest { app_config: Some(app_config) };
+    store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
+
+    let tokens = [&read.access_token, &unread.access_token, &guarded.access_token].map(String::as_str);
+    let view_id_bytes = VIEW_ID.replace('-', "");
+    let request_id_bytes = REQUEST_ID.replace('-', "");
+    let ids = [VIEW_ID, &view_id_bytes, REQUEST_ID, &request_id_bytes];
+    let secrets = [&[NEEDLE, ADMIN_TOKEN, PASSPHRASE, &hash_of_text], &ids[..], &tokens[..]].concat();
+    for moment in ["before viewing", "while it is claimed", "after viewing"] {
+        for Place { name, contents } in places(moment) {
             // What is no secret is found, so the search looks where the data is.
-            assert!(holds(&contents, b"marker-of-the-search"), "{moment}");
-            assert_eq!(leaked(&contents, &secrets), None, "{moment}");
-            match moment {
-                "before viewing" => {
-                    store.messages().view_message(view(&read, "")).await.unwrap();
-                    store.messages().view_message(view(&guarded, PASSPHRASE)).await.unwrap();
-                }
-                _ => drop(store.view(&unread).await),
+            assert!(holds(&contents, b"marker-of-the-search"), "{name} {moment}");
+            assert_eq!(leaked(&contents, &secrets), None, "{name} {moment}");
+        }
+        match moment {
+            "before viewing" => {
+                store.messages().view_message(view(&read, "")).await.unwrap();
+                store.messages().view_message(view(&guarded, PASSPHRASE)).await.unwrap();
             }
+            _ => drop(store.view(&unread).await),
         }
     }
 }
@@ -93,8 +133,8 @@ async fn the_sealed_text_is_gone_from_the_files_of_sqlite_after_a_sweep() {
     let sealed = sea_orm::Statement::from_string(connection.get_database_backend(), "SELECT sealed_text FROM messages");
     let sealed: Vec<u8> = connection.query_one_raw(sealed).await.unwrap().unwrap().try_get_by_index(0).unwrap();
     connection.close().await.unwrap();
-    assert!(holds(&contents(&database).await, &sealed));
+    assert!(holds(&files_of_sqlite(&database), &sealed));
     store.view(&message).await.unwrap();
     store.store.sweep().await.unwrap();
-    assert!(!holds(&contents(&database).await, &sealed));
+    assert!(!holds(&files_of_sqlite(&database), &sealed));
 }
