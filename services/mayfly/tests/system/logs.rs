@@ -1,4 +1,5 @@
-//! What the processes write, at the most talkative level: never a secret.
+//! What the processes show to who did not ask for a secret: logs at the most talkative level, refusals, the bot's page, and what
+//! the operating system tells of them. Never a secret.
 
 use std::fs;
 
@@ -10,10 +11,13 @@ use crate::harness::{Layout, Options, System};
 const TEXT: &str = "needle-text-needle-text";
 const BOT_TOKEN: &str = "1000000000:AAHneedle-needle-needle-needle-0000";
 const API_HASH: &str = "0123456789abcdef0123456789abcdee";
+const PASSPHRASE: &str = "needle-passphrase-needle";
+const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 const ANN: i64 = 7;
 
-/// Uses everything, rightly and wrongly. Answers what must not be written anywhere.
-async fn use_everything(system: &System, telegram: &FakeTelegram) -> Vec<String> {
+/// Uses everything, rightly and wrongly. Answers what must not be written anywhere, and what refusals said.
+async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String>, Vec<u8>) {
+    let mut refusals = Vec::new();
     let fields = ["add", "--session-name", "s", "--api-id", "1", "--api-hash", API_HASH, "--bot-token", BOT_TOKEN];
     assert_eq!(system.config(&fields).await.code, 0);
     telegram.user_says(ANN, &format!("new:{TEXT}"));
@@ -44,7 +48,27 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> Vec<String>
     assert_eq!(statuses[..3], [StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::UNAUTHORIZED]);
     for body in [format!("{{\"text\":\"{TEXT}\""), format!("{{\"text\":\"{TEXT}\",\"ttl\":\"{TEXT}\"}}")] {
         let refused = http.post(url("create_message/")).header("content-type", "application/json").body(body);
-        assert_eq!(refused.send().await.unwrap().status(), 400);
+        let refused = refused.send().await.unwrap();
+        assert_eq!(refused.status(), 400);
+        refusals.extend(format!("{:?}", refused.headers()).into_bytes());
+        refusals.extend(refused.bytes().await.unwrap());
+    }
+    let guarded = system.client(&["new", TEXT, "--passphrase", PASSPHRASE]).await.out;
+    let (guarded_id, guarded_token) = guarded.trim().split_once(':').unwrap();
+    for (passphrase, status) in [("", 428), ("needle-wrong-needle", 403), (PASSPHRASE, 200)] {
+        let opener = [("id", guarded_id), ("access_token", guarded_token), ("passphrase", passphrase)];
+        let answer =
+            http.post(url("view_message")).header("Idempotency-Key", VIEW_ID).form(&opener).send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        if status != 200 {
+            refusals.extend(format!("{:?}", answer.headers()).into_bytes());
+            refusals.extend(answer.bytes().await.unwrap());
+        }
+    }
+    for kind in ["text/html", "application/json"] {
+        let page = http.get(&system.bot_url).header("accept", kind).send().await.unwrap();
+        assert_eq!(page.status(), 200);
+        refusals.extend(page.bytes().await.unwrap());
     }
     let refused = system.client(&["config", "list", "--admin-token", TEXT]).await;
     assert_ne!(refused.code, 0);
@@ -54,8 +78,22 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> Vec<String>
     let keyring: serde_json::Value = serde_json::from_str(&file("keyring.json")).unwrap();
     let key = keyring["keys"][0]["key"].as_str().unwrap().to_owned();
     let chat_token = chatted.split_once(':').unwrap().1.to_owned();
-    let secrets = [TEXT, BOT_TOKEN, API_HASH, token, &chat_token, &key, &file("admin.token"), &file("service.token")];
-    secrets.map(str::to_owned).to_vec()
+    let tokens = [token, &chat_token, guarded_token, &file("admin.token"), &file("service.token")];
+    let secrets =
+        [&[TEXT, BOT_TOKEN, API_HASH, PASSPHRASE, "needle-wrong-needle", VIEW_ID, &key][..], &tokens].concat();
+    (secrets.into_iter().map(str::to_owned).collect(), refusals)
+}
+
+/// What anybody on the machine, or whoever runs as the same user, is told of the processes: their command lines, and what they
+/// were started with.
+fn told_by_the_system(system: &System) -> Vec<u8> {
+    let mut told = Vec::new();
+    for process in &system.processes {
+        for name in ["cmdline", "environ", "status"] {
+            told.extend(fs::read(format!("/proc/{}/{name}", process.id())).unwrap());
+        }
+    }
+    told
 }
 
 async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
@@ -63,7 +101,12 @@ async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format
     let more = ["--log", "trace", "--log-format", format];
     let options = Options { telegram: Some(telegram.url()), more: &more, ..Options::default() };
     let mut system = System::start(layout, &database, options).await;
-    let mut secrets = use_everything(&system, &telegram).await;
+    let (mut secrets, refusals) = use_everything(&system, &telegram).await;
+    for (shown, place) in [(refusals, "refusals"), (told_by_the_system(&system), "/proc")] {
+        assert!(!shown.is_empty());
+        let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+        assert_eq!(leaked(&shown, &secrets), None, "{place}: {}", String::from_utf8_lossy(&shown));
+    }
     system.stop().await;
     // The part of a URL that may hold a password.
     secrets.push(database.url().trim_start_matches("sqlite://").to_owned());
