@@ -76,7 +76,7 @@ impl BotSettings {
 /// How the bot converses.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConversationSettings {
-    /// Where browsers reach the gateway, as https://mayfly.example.org. Unset: the bot offers no links to its page.
+    /// Where browsers reach the gateway, as `https://mayfly.example.org`. Unset: the bot offers no links to its page.
     #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL", value_parser = parse_web_url)]
     pub public_url: Option<Url>,
     /// Delete a user's message from the chat once its text is stored.
