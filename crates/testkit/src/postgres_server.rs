@@ -38,7 +38,7 @@ impl PostgresServer {
         Self::start_with_log_in(None)
     }
 
-    /// Makes and starts one whose write-ahead log is in `folder`, in files of a megabyte, each written once.
+    /// Makes and starts one whose write-ahead log is in `folder`, each of its files written once.
     ///
     /// # Errors
     ///
@@ -46,11 +46,12 @@ impl PostgresServer {
     pub fn start_with_log_in(folder: Option<&Path>) -> anyhow::Result<Self> {
         let server = Self::make()?;
         let data = server.data().display().to_string();
-        let mut arguments = vec!["-D", &data, "-U", "mayfly", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
+        let how = ["-U", "mayfly", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"];
+        let mut arguments = [&["-D", &data][..], &how].concat();
         let log = folder.map(|folder| folder.join("pg_wal").display().to_string());
         if let (Some(folder), Some(log)) = (folder, &log) {
             server.give_away(folder)?;
-            arguments.extend(["--wal-segsize=1", "--waldir", log]);
+            arguments.extend(["--waldir", log]);
         }
         server.run("initdb", arguments)?;
         // New files rather than old ones written anew, so that room is needed all the time.
@@ -103,8 +104,7 @@ impl PostgresServer {
     ///
     /// When it does not start.
     pub fn start_again(&self) -> anyhow::Result<()> {
-        let (data, log) = (self.data().display().to_string(), self.folder.path().join("server.log"));
-        let log = log.display().to_string();
+        let (data, log) = (self.data().display().to_string(), self.log().display().to_string());
         self.run("pg_ctl", ["start", "-D", &data, "-l", &log, "-w", "-t", "60"]).map(drop)
     }
 
@@ -145,6 +145,12 @@ impl PostgresServer {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The file in which it says how it does.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("server.log")
     }
 
     /// The ids of all its processes, the one that starts the others first.
