@@ -78,6 +78,14 @@ faults: need-cargo ## Break everything, ROUNDS=200 times, and judge whether mess
 	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl || status=$$?; \
 	exit $$status
 
+.PHONY: load
+load: build ## Tell how much this machine does: rate, times, CPU, memory, on SQLite and on PostgreSQL; FOR=30s for each load
+	cargo build --release --locked --package mayfly-check
+	scripts/with-postgres scripts/load $(FOR)
+
+# How long each load lasts.
+FOR := 30s
+
 .PHONY: check
 check: fmt-check clippy doc lint-proto web-check ## Check format, lints, types, documentation and contracts
 

@@ -204,7 +204,7 @@ impl MessageHistory {
             | (Call::Create, Answer::Created(_))
             | (Call::View { .. }, Answer::Gone)
             | (Call::Acknowledge { .. }, Answer::Done)
-            | (Call::Burn, Answer::Done | Answer::Gone)
+            | (Call::Burn | Call::Lookup, Answer::Done | Answer::Gone)
             | (Call::Guess, Answer::Refused | Answer::Gone) => true,
             (Call::View { .. }, Answer::Text(text)) => text == Some(self.message),
             _ => false,

@@ -62,6 +62,8 @@ pub enum Call {
     },
     /// To erase it unread.
     Burn,
+    /// To ask how it stands.
+    Lookup,
     /// To read it with something that does not open it.
     Guess,
 }

@@ -36,11 +36,14 @@ pub struct Habits {
     pub copies: u64,
     /// The length of a text, in bytes; at least its number is in it.
     pub text_bytes: usize,
+    /// Whether they only create, read, guess and look up, as 4 to 4 to 1 to 1, with texts of 16 bytes to 64 KiB of all
+    /// magnitudes alike: a load to measure with, rather than one to find faults with.
+    pub is_mixed: bool,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { have_keys: true, copies: 1, text_bytes: 64 }
+        Self { have_keys: true, copies: 1, text_bytes: 64, is_mixed: false }
     }
 }
 
@@ -123,6 +126,9 @@ impl<T: Target> Load<T> {
     async fn live(&self) -> io::Result<()> {
         let message = self.next_message.fetch_add(1, Ordering::Relaxed);
         let Some(opener) = self.create(message).await? else { return Ok(()) };
+        if self.habits.is_mixed {
+            return self.live_mixed(message, &opener).await;
+        }
         // Each message has two readers at once; every eighth somebody who guesses as well, every eighth somebody who burns it.
         let others = async {
             match message % 8 {
@@ -133,6 +139,16 @@ impl<T: Target> Load<T> {
         };
         try_join(try_join(self.read(message, &opener, 1), self.read(message, &opener, 2)), others).await?;
         self.view(message, &opener, Some(LATE)).await.map(drop)
+    }
+
+    /// A life of two calls, and of four for every fourth.
+    async fn live_mixed(&self, message: u64, opener: &Opener) -> io::Result<()> {
+        if message.is_multiple_of(4) {
+            let question = Question::Lookup { opener: opener.clone() };
+            self.insist(message, Call::Lookup, question, true).await?;
+            self.guess(message, opener).await?;
+        }
+        self.view(message, opener, Some(1)).await.map(drop)
     }
 
     async fn create(&self, message: u64) -> io::Result<Option<Opener>> {
@@ -228,7 +244,13 @@ impl<T: Target> Load<T> {
 
     /// Tells its number, and cannot be mistaken for another, whole or in part.
     fn text_of(&self, message: u64) -> String {
-        format!("{} {message} {:.>width$}", self.seed, "", width = self.habits.text_bytes)
+        let prefix = format!("{} {message} ", self.seed);
+        let width = match self.habits.is_mixed {
+            // From 16 bytes to 64 KiB, each twice as long as the last.
+            true => (16_usize << (message % 13)).saturating_sub(prefix.len()),
+            false => self.habits.text_bytes,
+        };
+        prefix + &".".repeat(width)
     }
 
     fn key(&self, message: u64, reader: u64) -> Uuid {

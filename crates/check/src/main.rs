@@ -1,5 +1,7 @@
 //! `mayfly-check`: loads a running system and judges what came of it.
 
+mod measure;
+
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
@@ -21,6 +23,8 @@ enum Command {
     Judge(Judge),
     /// Load a running system for a while, and judge what came of it.
     Load(LoadSettings),
+    /// Start a program of one's own and tell how much it does, beside what the disk and SQLite alone do.
+    Measure(measure::MeasureSettings),
 }
 
 #[derive(Args)]
@@ -51,6 +55,9 @@ struct LoadSettings {
     /// Begin so many messages a second instead, however the system is doing.
     #[arg(long)]
     rate: Option<f64>,
+    /// Create, read, guess and look up as 4 to 4 to 1 to 1, texts of 16 bytes to 64 KiB, and nothing else.
+    #[arg(long)]
+    mixed: bool,
     /// The length of the texts, in bytes.
     #[arg(long, default_value_t = 64)]
     text_bytes: usize,
@@ -64,6 +71,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let is_good = match Cli::parse().command {
         Command::Judge(judge) => run_judge(&judge)?,
         Command::Load(settings) => run_load(settings).await?,
+        Command::Measure(settings) => measure::run(&settings).await?,
     };
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -93,7 +101,7 @@ async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
     let doors = grpc.chain(settings.rest.iter().map(|url| Door::rest(url))).collect::<Result<Vec<_>, _>>()?;
     anyhow::ensure!(!doors.is_empty(), "say what to load: --grpc or --rest");
     let history = History::begin(&settings.history).context("cannot begin the history")?;
-    let habits = Habits { text_bytes: settings.text_bytes, ..Habits::default() };
+    let habits = Habits { text_bytes: settings.text_bytes, is_mixed: settings.mixed, ..Habits::default() };
     let seed = settings.seed.map_or_else(new_seed, Ok)?;
     println!("seed {seed}");
     let load = Load::new(doors, history, habits, seed);

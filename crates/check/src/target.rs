@@ -10,7 +10,7 @@ use mayfly_contracts::{
     Situation, StoreChannel,
     error::ErrorReason,
     message::{
-        AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, ViewMessageRequest,
+        AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, ViewMessageRequest,
         message_service_client::MessageServiceClient,
     },
 };
@@ -63,6 +63,11 @@ pub enum Question {
         opener: Opener,
         /// The key that it was read with.
         view_id: Uuid,
+    },
+    /// Tell how a message stands.
+    Lookup {
+        /// Which one.
+        opener: Opener,
     },
     /// Erase a message unread.
     Burn {
@@ -180,6 +185,11 @@ impl GrpcDoor {
                 client.acknowledge_view(self.in_time(request)).await?;
                 Ok(Reply::Done)
             }
+            Question::Lookup { opener } => {
+                let request = LookupMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+                client.lookup_message(self.in_time(request)).await?;
+                Ok(Reply::Done)
+            }
             Question::Burn { opener } => {
                 let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
                 client.burn_message(self.in_time(request)).await?;
@@ -223,7 +233,9 @@ impl RestDoor {
                     None => Reply::Refused,
                 }
             }
-            (StatusCode::OK, Question::Acknowledge { .. } | Question::Burn { .. }) => Reply::Done,
+            (StatusCode::OK, Question::Acknowledge { .. } | Question::Lookup { .. } | Question::Burn { .. }) => {
+                Reply::Done
+            }
             (StatusCode::NO_CONTENT | StatusCode::NOT_FOUND, _) => Reply::Gone,
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => Reply::Unknown,
             (status, _) if status.is_client_error() => Reply::Refused,
@@ -241,6 +253,7 @@ impl RestDoor {
             }
             Question::View { opener, view_id } => ("view_message", body(opener), *view_id),
             Question::Acknowledge { opener, view_id } => ("acknowledge_view", body(opener), Some(*view_id)),
+            Question::Lookup { opener } => ("lookup_message", body(opener), None),
             Question::Burn { opener } => ("burn_message", body(opener), None),
         };
         with_key(self.client.post(self.path(path)).json(&body), key)

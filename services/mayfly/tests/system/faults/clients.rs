@@ -7,7 +7,9 @@ use std::{
 
 use bytes::Bytes;
 use mayfly_check::{Door, Habits, Question, Reply, Target};
-use mayfly_contracts::message::{AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, ViewMessageRequest};
+use mayfly_contracts::message::{
+    AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, ViewMessageRequest,
+};
 use mayfly_testkit::{TcpProxy, TestDatabase, Weather, on_each_database};
 use prost::Message as _;
 use tokio::net::TcpStream;
@@ -131,6 +133,10 @@ fn encode(question: &Question) -> (&'static str, Vec<u8>) {
             let (id, access_token) = (opener.id, opener.access_token.clone());
             let request = AcknowledgeViewRequest { id, access_token, view_id: view_id.to_string() };
             ("AcknowledgeView", request.encode_to_vec())
+        }
+        Question::Lookup { opener } => {
+            let request = LookupMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+            ("LookupMessage", request.encode_to_vec())
         }
         Question::Burn { opener } => {
             let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };

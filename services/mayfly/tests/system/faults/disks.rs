@@ -56,6 +56,7 @@ impl Target for Autocommit {
     async fn ask(&self, question: &Question) -> Reply {
         let statement = match question {
             Question::Create { text, .. } => format!("INSERT INTO messages (text) VALUES ('{text}') RETURNING id"),
+            Question::Lookup { opener } => format!("SELECT text FROM messages WHERE id = {}", opener.id),
             Question::View { opener, .. } | Question::Burn { opener } | Question::Acknowledge { opener, .. } => {
                 format!("DELETE FROM messages WHERE id = {} RETURNING text", opener.id)
             }
@@ -80,7 +81,7 @@ async fn begin_autocommit(name: &str, url: String) -> Trial<Autocommit> {
     let set_up =
         "PRAGMA journal_mode=WAL; CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL)";
     database.execute_unprepared(set_up).await.unwrap();
-    let habits = Habits { have_keys: false, copies: 1, text_bytes: 4096 };
+    let habits = Habits { have_keys: false, text_bytes: 4096, ..Habits::default() };
     Trial::begin(name, vec![Autocommit(Arc::new(database))], habits)
 }
 
