@@ -53,6 +53,7 @@ export async function freePort(): Promise<number> {
 export class System {
     readonly gatewayUrl: string;
     readonly storeUrl: string;
+    readonly botUrl: string;
     readonly dataDir: string;
     readonly #folder: string;
     readonly #arguments: string[];
@@ -65,6 +66,7 @@ export class System {
         this.dataDir = join(folder, "data");
         this.storeUrl = `http://${store}`;
         this.gatewayUrl = `http://${gateway}`;
+        this.botUrl = `http://${bot}`;
         this.#arguments = ["up", "--data-dir", this.dataDir, "--store-listen", store, "--gateway-listen", gateway];
         this.#arguments.push("--bot-listen", bot, ...more);
     }

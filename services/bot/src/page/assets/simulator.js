@@ -3,8 +3,8 @@
 // Texts are shown as text, whatever is in them, and are kept nowhere but on the page.
 
 const byId = (id) => document.getElementById(id);
-const [log, composer, field, suggestions, exchange, notice] =
-    ["log", "composer", "text", "suggestions", "exchange", "notice"].map(byId);
+const [log, messages, composer, field, suggestions, exchange, notice] =
+    ["log", "messages", "composer", "text", "suggestions", "exchange", "notice"].map(byId);
 
 /** Strangers to each other: whoever opens the page again is somebody else to the bot. */
 const PERSON = 1 + (crypto.getRandomValues(new Uint32Array(1))[0] >>> 1);
@@ -111,7 +111,7 @@ function add(object, from) {
     const item = document.createElement("li");
     item.className = from;
     fill(item, object);
-    log.append(item);
+    messages.append(item);
     log.scrollTop = log.scrollHeight;
 }
 
