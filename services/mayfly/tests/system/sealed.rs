@@ -52,7 +52,9 @@ impl Wiretap {
         let filter = ports.map(|port| format!("tcp port {port}")).collect::<Vec<_>>().join(" or ");
         let (file, said) = (system.database.folder().join("heard.pcap"), system.database.folder().join("tcpdump.log"));
         let mut command = Command::new("tcpdump");
-        command.args(["-i", "lo", "-s", "0", "-U", "--immediate-mode", "-Z", "root", "-w"]).arg(&file).arg(&filter);
+        // Without waiting, each packet takes a slot of the largest size, and the usual 2 MiB hold but 32 of them: a busy machine would lose some.
+        command.args(["-i", "lo", "-s", "0", "-U", "--immediate-mode", "-B", "131072", "-Z", "root", "-w"]);
+        command.arg(&file).arg(&filter);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap()).kill_on_drop(true);
         let tcpdump = command.spawn().expect("tcpdump is installed: run scripts/need-test-tools");
         until("tcpdump listens", async || fs::read_to_string(&said).unwrap().contains("listening on")).await;
