@@ -62,7 +62,7 @@ impl World {
         }
     }
 
-    fn creation(&self) -> Work {
+    fn creation(&self, is_repeatable: bool) -> Work {
         let seal = self.seal(self.passphrase.as_ref().map(|(_, key)| key));
         Work::Create(Creation {
             verifier: seal.verifier(),
@@ -72,7 +72,7 @@ impl World {
             create_time: NOW,
             expire_time: None,
             passphrase: self.passphrase.as_ref().map(|(salt, _)| *salt).zip(seal.passphrase_verifier()),
-            is_repeatable: false,
+            is_repeatable,
         })
     }
 
@@ -97,14 +97,23 @@ impl World {
 
     /// Stores the message, and lets all of `callers` ask for it in one batch.
     async fn ask(&self, callers: &[Caller]) -> Vec<Result<Answer, StoreError>> {
-        let database = Database::connect("sqlite::memory:").await.unwrap();
-        mayfly_migrations::apply(&database).await.unwrap();
-        let transaction = database.begin().await.unwrap();
-        let done = batch(&transaction, &[self.creation()]).await;
-        let Some(Ok(Answer::Stored { id, .. })) = done.first() else { panic!("nothing was stored") };
-        let work: Vec<_> = callers.iter().map(|caller| self.view(*id, *caller)).collect();
+        let transaction = begin().await;
+        let id = stored(&batch(&transaction, &[self.creation(false)]).await[0]);
+        let work: Vec<_> = callers.iter().map(|caller| self.view(id, *caller)).collect();
         batch(&transaction, &work).await
     }
+}
+
+/// A transaction on a database of its own.
+async fn begin() -> DatabaseTransaction {
+    let database = Database::connect("sqlite::memory:").await.unwrap();
+    mayfly_migrations::apply(&database).await.unwrap();
+    database.begin().await.unwrap()
+}
+
+fn stored(answer: &Result<Answer, StoreError>) -> MessageId {
+    let Ok(Answer::Stored { id, .. }) = answer else { panic!("nothing was stored") };
+    *id
 }
 
 async fn batch(transaction: &DatabaseTransaction, work: &[Work]) -> Vec<Result<Answer, StoreError>> {
@@ -154,4 +163,20 @@ async fn those_who_may_not_have_it_are_all_told_why() {
     assert!(sealed.iter().all(|answer| matches!(answer, Err(StoreError::MessageSealed))));
     let guarded = World::new(ContentKind::Text, Some("right")).ask(&[Caller::Guesser, Caller::Unaware]).await;
     assert!(matches!(guarded.as_slice(), [Err(StoreError::PassphraseWrong), Err(StoreError::PassphraseRequired)]));
+}
+
+#[tokio::test]
+async fn whoever_stores_beside_one_who_repeats_is_answered_too() {
+    let text = || World::new(ContentKind::Text, None);
+    let (repeated, single) = (text(), text());
+    let transaction = begin().await;
+    let first = stored(&batch(&transaction, &[repeated.creation(true)]).await[0]);
+    let both = batch(&transaction, &[single.creation(false), repeated.creation(true)]).await;
+    assert!(stored(&both[0]) > first);
+    assert_eq!(stored(&both[1]), first);
+
+    assert!(has_it(&batch(&transaction, &[repeated.view(first, Caller::Reader)]).await[0]));
+    let both = batch(&transaction, &[repeated.creation(true), text().creation(false)]).await;
+    assert_eq!(stored(&both[0]), first, "the receipt answers");
+    assert!(stored(&both[1]) > first);
 }
