@@ -13,11 +13,15 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// Binds `address`, which came from the setting named `setting` (`--store-listen`).
+/// Binds `address`, which came from the setting named `setting` (`--store-listen`), and puts the port there that the system
+/// chose if it was 0.
 ///
 /// # Errors
 ///
 /// [`BindError`] when the port is taken, is not ours to take, or the address is not this machine's.
-pub async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| BindError { address, setting, source })
+pub async fn bind(setting: &'static str, address: &mut SocketAddr) -> Result<TcpListener, BindError> {
+    let bound = TcpListener::bind(*address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (local, listener) = bound.map_err(|source| BindError { address: *address, setting, source })?;
+    *address = local;
+    Ok(listener)
 }

@@ -21,11 +21,11 @@ pub(crate) struct BotRoleSettings {
     tokens: TokenSettings,
 }
 
-pub(crate) async fn run(settings: BotRoleSettings) -> Result<(), Failure> {
+pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), Failure> {
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
     let token = settings.tokens.service_token(&settings.data, MissingToken::Refuse).map_err(Failure::failed)?;
     let store = settings.store.channel()?;
-    let listener = listen(&settings.bot).await?;
+    let listener = listen(&mut settings.bot).await?;
     let address = settings.bot.bot_listen;
     let bot = prepare(&lifecycle, store, &token, &settings.bot, &settings.data)?;
     start(&mut lifecycle, bot, listener);
@@ -33,9 +33,9 @@ pub(crate) async fn run(settings: BotRoleSettings) -> Result<(), Failure> {
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
 
-/// Binds the bot's listener.
-pub(super) async fn listen(settings: &BotSettings) -> Result<TcpListener, Failure> {
-    bind("--bot-listen", settings.bot_listen).await.map_err(Failure::failed)
+/// Binds the bot's listener. From then on the settings tell its port.
+pub(super) async fn listen(settings: &mut BotSettings) -> Result<TcpListener, Failure> {
+    bind("--bot-listen", &mut settings.bot_listen).await.map_err(Failure::failed)
 }
 
 /// Makes the bot. Until it is started it does nothing.

@@ -23,20 +23,20 @@ pub(crate) struct GatewayRoleSettings {
     bot: BotUrl,
 }
 
-pub(crate) async fn run(settings: GatewayRoleSettings) -> Result<(), Failure> {
+pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), Failure> {
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
     let upstreams = Upstreams { store: settings.store.channel()?, bot: settings.bot.channel()? };
-    let listeners = listen(&settings.gateway).await?;
+    let listeners = listen(&mut settings.gateway).await?;
     start(&mut lifecycle, listeners, upstreams, &settings.gateway, &settings.limits);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
 
-/// Binds the gateway's listeners.
-pub(super) async fn listen(settings: &GatewaySettings) -> Result<Vec<TcpListener>, Failure> {
+/// Binds the gateway's listeners. From then on the settings tell their ports.
+pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpListener>, Failure> {
     let mut listeners = Vec::with_capacity(settings.gateway_listen.len());
-    for address in &settings.gateway_listen {
-        listeners.push(bind("--gateway-listen", *address).await.map_err(Failure::failed)?);
+    for address in &mut settings.gateway_listen {
+        listeners.push(bind("--gateway-listen", address).await.map_err(Failure::failed)?);
     }
     Ok(listeners)
 }

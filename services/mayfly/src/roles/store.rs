@@ -15,18 +15,18 @@ pub(crate) struct StoreRoleSettings {
     open: OpenSettings,
 }
 
-pub(crate) async fn run(settings: StoreRoleSettings) -> Result<(), Failure> {
+pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), Failure> {
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
-    let listener = listen(&settings.open).await?;
+    let listener = listen(&mut settings.open).await?;
     let address = settings.open.store.store_listen;
     start(&mut lifecycle, &settings.open, listener).await?;
     tracing::info!(%address, "the store is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
 
-/// Binds the store's listener.
-pub(super) async fn listen(settings: &OpenSettings) -> Result<TcpListener, Failure> {
-    bind("--store-listen", settings.store.store_listen).await.map_err(Failure::failed)
+/// Binds the store's listener. From then on the settings tell its port.
+pub(super) async fn listen(settings: &mut OpenSettings) -> Result<TcpListener, Failure> {
+    bind("--store-listen", &mut settings.store.store_listen).await.map_err(Failure::failed)
 }
 
 /// Opens the store and lets it serve.

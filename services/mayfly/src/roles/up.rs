@@ -27,11 +27,11 @@ pub(crate) struct UpSettings {
     bot: BotSettings,
 }
 
-pub(crate) async fn run(settings: UpSettings) -> Result<(), Failure> {
+pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
-    let store_listener = store::listen(&settings.open).await?;
-    let gateway_listeners = gateway::listen(&settings.gateway).await?;
-    let bot_listener = bot::listen(&settings.bot).await?;
+    let store_listener = store::listen(&mut settings.open).await?;
+    let gateway_listeners = gateway::listen(&mut settings.gateway).await?;
+    let bot_listener = bot::listen(&mut settings.bot).await?;
 
     let store = store::start(&mut lifecycle, &settings.open, store_listener).await?;
     let channel = StoreChannel::local(store.routes());

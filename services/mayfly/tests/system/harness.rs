@@ -78,7 +78,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    fn start(arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
+    pub(crate) fn start(arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
         let mut command = command(&arguments);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

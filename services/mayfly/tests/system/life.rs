@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use mayfly_contracts::message::{CreateMessageRequest, ViewMessageRequest};
 use mayfly_testkit::{TestDatabase, on_each_database};
 
-use crate::harness::{Layout, Options, System, run};
+use crate::harness::{Layout, Options, Process, System, run, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_greeting_says_where_everything_is_and_what_to_do_next() {
@@ -16,6 +16,30 @@ async fn the_greeting_says_where_everything_is_and_what_to_do_next() {
     for words in addresses.into_iter().chain([data.as_str(), "config add", "new hello"]) {
         assert!(up.says(words), "{words}: {}", String::from_utf8_lossy(&up.output()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_lets_the_system_choose_ports_is_told_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display().to_string();
+    let listen = ["--store-listen", "--gateway-listen", "--bot-listen"].map(|flag| [flag, "127.0.0.1:0"]).concat();
+    let arguments =
+        [&["up", "--data-dir", &data, "--telegram-api-url", "http://127.0.0.1:9"], listen.as_slice()].concat();
+    let up = Process::start(arguments.into_iter().map(str::to_owned).collect(), Vec::new());
+    until("there is a greeting", async || up.says("The bot waits")).await;
+    let greeting = String::from_utf8(up.output()).unwrap();
+    let url_after = |words: &str| {
+        let line =
+            greeting.lines().find_map(|line| line.trim().strip_prefix(words)).unwrap_or_else(|| panic!("{greeting}"));
+        format!("http://{}", line.trim().trim_start_matches("http://"))
+    };
+    for (role, words) in [("store", "gRPC"), ("gateway", "web page, REST"), ("bot", "bot status")] {
+        let ready = run(&["healthcheck", role, &format!("--{role}-url"), &url_after(words)]).await;
+        assert_eq!(ready.code, 0, "{role}: {}\n{greeting}", ready.err);
+    }
+    let new = greeting.lines().find_map(|line| line.trim().split_once(" new hello ")).unwrap().1;
+    let stored = run(&[&["new", "hello"], new.split(' ').collect::<Vec<_>>().as_slice()].concat()).await;
+    assert_eq!(stored.code, 0, "{}", stored.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
