@@ -11,6 +11,7 @@ mod harness;
 mod life;
 mod logs;
 mod race;
+mod scripts;
 mod sealed;
 mod settings;
 mod telegram_server;
