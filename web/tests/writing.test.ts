@@ -125,6 +125,35 @@ test("a message whose confirmation was lost is asked for again and stored once",
     await writer.leave();
 });
 
+test("nothing can be changed while it is being stored, and changed again when that failed", async () => {
+    const writer = await stage.visitor();
+    let refuse = () => {};
+    const refused = new Promise<void>((done) => (refuse = done));
+    await writer.context.route("**/CreateMessage", async (route) => {
+        await refused;
+        await route.fulfill({
+            status: 200,
+            headers: { "content-type": "application/grpc-web+proto", "grpc-status": "13" },
+        });
+    });
+    const page = await writer.open(`${stage.url}/`);
+    const text = page.getByLabel("Message", { exact: true });
+    await text.fill(TEXT);
+    await page.getByRole("button", { name: "Create link" }).click();
+    await page.getByRole("button", { name: "Storing…" }).waitFor();
+    await text.press("End");
+    await text.pressSequentially("more");
+    assert.equal(await text.inputValue(), TEXT);
+    for (const control of [page.getByLabel("Keep it for at most"), page.getByRole("switch")])
+        assert.ok(await control.isDisabled());
+    assert.equal(await page.getByLabel("Passphrase (optional)").getAttribute("readonly"), "");
+    refuse();
+    await page.getByRole("alert").waitFor();
+    await text.fill("another");
+    assert.equal(await text.inputValue(), "another");
+    await writer.leave();
+});
+
 test("while nobody answers, nothing that was written is lost, and trying again repeats the same request", async () => {
     const writer = await stage.visitor();
     writer.expect(/ERR_FAILED/);
