@@ -137,6 +137,32 @@ test("a field that is wrong is named, and nothing is stored", async () => {
     await visitor.leave();
 });
 
+test("a configuration that was stored although the answer was lost is in the list", async () => {
+    const visitor = await stage.visitor();
+    visitor.expect(/ERR_FAILED/);
+    const page = await admin.enter(stage, visitor);
+    await says(page, "There is none yet.");
+    await page.route("**/CreateAppConfig", async (route) => {
+        await route.fetch();
+        await route.abort();
+    });
+    await page.getByRole("button", { name: "Add a configuration" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("stored all the same");
+    await page.getByLabel("API id", { exact: true }).fill("7278174");
+    await page.getByLabel("API hash", { exact: true }).fill(API_HASH);
+    await page.getByLabel("Bot token", { exact: true }).fill(BOT_TOKEN);
+    await page.getByRole("switch", { name: "Active" }).uncheck();
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("alert").waitFor();
+    const card = page.getByRole("listitem").filter({ hasText: "stored all the same" });
+    await card.waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await card.getByRole("button", { name: "Delete" }).click();
+    await card.getByRole("button", { name: "Yes, delete it" }).click();
+    await says(page, "There is none yet.");
+    await visitor.leave();
+});
+
 test("the page locks by its button, and when nobody touches it", async () => {
     const visitor = await stage.visitor();
     const page = await admin.enter(stage, visitor, async (page) => page.clock.install());

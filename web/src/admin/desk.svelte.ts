@@ -62,15 +62,17 @@ export class Desk {
     /** Stores a new app config, or changes the one with this id; answers what is wrong, if anything is. */
     async save(id: bigint | undefined, draft: Draft): Promise<Fault | undefined> {
         const { credentials } = this.#session;
+        let fault: Fault | undefined;
         try {
             await (id === undefined ? createAppConfig(credentials, draft) : updateAppConfig(credentials, id, draft));
         } catch (error) {
             const failure = failureOf(error);
             const field = failure.kind === "field" ? FIELDS[failure.field] : undefined;
-            return field === undefined ? { trouble: this.#troubleOf(error) } : { field };
+            fault = field === undefined ? { trouble: this.#troubleOf(error) } : { field };
         }
+        // Also after a failure: only the answer may have been lost.
         await this.#do(async () => {});
-        return undefined;
+        return fault;
     }
 
     async activate(id: bigint, isActive: boolean): Promise<void> {
