@@ -103,18 +103,6 @@ test("the buttons under a message work, and what they say can be closed with the
     await visitor.leave();
 });
 
-test("another origin in the same browser cannot use the simulator", async () => {
-    const visitor = await stage.visitor();
-    visitor.expect(/simulator/);
-    const page = await visitor.open(stage.url);
-    const answered = await page.evaluate(
-        (url) => fetch(`${url}/simulator`, { method: "POST", body: "{}" }).then(String, () => "refused"),
-        stage.system.botUrl,
-    );
-    assert.equal(answered, "refused");
-    await visitor.leave();
-});
-
 test("the page follows the bot, and is whole without its script", async () => {
     const plain = await visit({ javaScriptEnabled: false });
     await (await plain.open(stage.system.botUrl)).getByText("Waiting for a config").waitFor();
