@@ -69,6 +69,9 @@ async function refresh() {
     }
 }
 
+let wake = () => {};
+document.addEventListener("visibilitychange", () => wake());
+
 /** One question after the other, and none while nobody looks. */
 async function run() {
     for (;;) {
@@ -77,7 +80,10 @@ async function run() {
         }
         await new Promise((done) => {
             const timer = setTimeout(done, PAUSE);
-            document.addEventListener("visibilitychange", () => { clearTimeout(timer); done(); }, { once: true });
+            wake = () => {
+                clearTimeout(timer);
+                done();
+            };
         });
     }
 }
