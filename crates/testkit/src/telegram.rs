@@ -179,6 +179,27 @@ impl FakeTelegram {
         self.change(|account| account.is_revoked = false);
     }
 
+    /// Gives the bot another token, as @BotFather does: its chats and what waits for it stay, no webhook is set any more, and every
+    /// call with the old token is answered with 401. Answers the bot under the new token.
+    #[must_use]
+    pub fn replace_token(&self, token: &str) -> Self {
+        {
+            let mut accounts = self.accounts();
+            let mut revoked = Account::new(&self.token);
+            revoked.is_revoked = true;
+            let mut account = accounts.insert(self.token.clone(), revoked).unwrap_or_else(|| Account::new(token));
+            account.webhook = None;
+            accounts.insert(token.to_owned(), account);
+        }
+        self.server.world.notify();
+        Self { server: Arc::clone(&self.server), token: token.to_owned() }
+    }
+
+    /// Telegram forgets the updates that wait, as it does after 24 hours.
+    pub fn lose_updates(&self) {
+        self.change(|account| account.updates.clear());
+    }
+
     /// A person writes `text` to the bot in a private chat. Telegram drops blanks around it. Answers the update's id.
     pub fn user_says(&self, chat_id: i64, text: &str) -> i64 {
         self.change(|account| account.receive("message", account::private_message(chat_id, text)))

@@ -101,6 +101,7 @@ impl Polling {
                     if let Some(offset) = offset {
                         self.window.confirmed(offset);
                     }
+                    self.give_up_lost(offset, &updates);
                     let answered_early = asked.elapsed() < hold / 2;
                     let is_full = updates.len() >= usize::from(UPDATES_AT_ONCE);
                     let next = self.take(updates, answered_early);
@@ -139,6 +140,17 @@ impl Polling {
                 polled = &mut answer => return polled,
                 served = self.chats.next_served() => self.finish(served),
             }
+        }
+    }
+
+    /// Goes on without what was left for later and does not come again.
+    fn give_up_lost(&mut self, offset: Option<i64>, updates: &[Update]) {
+        let lost = self.window.give_up_lost(offset, &updates.iter().map(|update| update.id).collect());
+        if lost > 0 {
+            tracing::warn!(count = lost, "Telegram does not have updates any more that were left for later");
+        }
+        for _ in 0..lost {
+            self.board.update_failed("Telegram lost an update before it could be answered");
         }
     }
 

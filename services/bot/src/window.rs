@@ -90,6 +90,19 @@ impl Window {
         self.finished.retain(|id| i64::from(*id) >= offset);
         self.confirmed_below = Some(offset);
     }
+
+    /// Gives up what was left for later and is not at Telegram any more, since it waited there for a day or somebody else confirmed
+    /// it: otherwise the offset would stay at it for ever. Answers how many these are.
+    ///
+    /// A poll with `offset` brings all that waits from there on, the lowest ids first, and may stop anywhere. So `brought` lacks nothing
+    /// that is below its highest id, and nothing at all if it is empty.
+    pub(crate) fn give_up_lost(&mut self, offset: Option<i64>, brought: &BTreeSet<u32>) -> usize {
+        let before = self.left.len();
+        let was_asked_for = |id: u32| offset.is_none_or(|offset| i64::from(id) >= offset);
+        let would_have_come = |id: u32| brought.last().is_none_or(|highest| id < *highest);
+        self.left.retain(|id| brought.contains(id) || !was_asked_for(*id) || !would_have_come(*id));
+        before - self.left.len()
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +163,37 @@ mod tests {
         assert!(window.admit(7));
         window.finish(7);
         assert_eq!(window.offset(), Some(10));
+    }
+
+    #[test]
+    fn an_update_that_was_left_and_that_a_poll_from_there_on_does_not_bring_is_given_up() {
+        let window = || {
+            let mut window = admitted(&[7, 8, 9]);
+            for id in [7, 9] {
+                window.leave(id);
+            }
+            window.finish(8);
+            window
+        };
+        for (offset, brought, lost, next) in [
+            (Some(7), &[7, 8, 9][..], 0, 7),
+            (Some(7), &[8, 9], 1, 9),
+            (Some(7), &[7, 8, 10], 1, 7),
+            (Some(7), &[10], 2, 9),
+            (Some(7), &[], 2, 9),
+            (None, &[], 2, 9),
+            // Cut off behind the highest.
+            (Some(7), &[7], 0, 7),
+            (Some(7), &[8], 1, 9),
+            // Not asked for.
+            (Some(8), &[], 1, 7),
+            (Some(10), &[], 0, 7),
+        ] {
+            let mut window = window();
+            let brought = brought.iter().copied().collect();
+            assert_eq!(window.give_up_lost(offset, &brought), lost, "{offset:?} {brought:?}");
+            assert_eq!(window.offset(), Some(next), "{offset:?} {brought:?}");
+        }
     }
 
     #[test]

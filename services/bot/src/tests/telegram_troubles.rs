@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use mayfly_testkit::telegram::Fault;
+use serde_json::Value;
 use teloxide::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters as _, requests::Requester as _};
 
 use super::harness::{ANN, BOB, BOT_TOKEN, fakes, quick, start, world, world_with};
@@ -77,6 +78,30 @@ async fn an_answer_that_a_revoked_token_prevents_is_given_when_the_token_works_a
     assert!(world.reply(ANN).await.starts_with("2:"));
     assert_eq!(world.reply(ANN).await, "hello");
     assert_eq!(world.store.messages(), 2);
+}
+
+#[tokio::test]
+async fn an_update_that_was_left_for_later_and_that_telegram_has_lost_holds_nobody_up() {
+    let world = world().await;
+    world.store.hold("slow");
+    world.telegram.user_says(ANN, "new:slow");
+    world.store.until(|data| data.create_calls == ["slow"]).await;
+    world.telegram.revoke_token();
+    world.store.release("slow");
+    world.bot.shows_that(|status| status["queued_updates"] == 0).await;
+    world.telegram.lose_updates();
+    // More than a poll brings.
+    let updates: Vec<_> = (1..=150).map(|chat| world.telegram.user_says(chat, "hello")).collect();
+    let last = updates.last().copied().unwrap();
+    world.telegram.restore_token();
+    for chat in 1..=150 {
+        world.reply(chat).await;
+    }
+    world.telegram.confirmed(last).await.unwrap();
+    let rests = |poll: &Value| poll["offset"].as_i64() == Some(last + 1) && poll["timeout"].as_u64() > Some(0);
+    assert!(world.telegram.calls("getUpdates").last().is_some_and(rests), "it waits for what comes next");
+    world.bot.shows_that(|status| status["failed_updates"] == 1).await;
+    assert!(world.telegram.replies(ANN).is_empty());
 }
 
 #[tokio::test]
