@@ -104,10 +104,13 @@ impl Sessions {
             }
         };
         let beside = async {
-            commands::register(&telegram).await;
-            if let Some(deletions) = deletions {
-                deletions.run(&telegram).await;
-            }
+            let deleting = async {
+                if let Some(deletions) = deletions {
+                    deletions.run(&telegram).await;
+                }
+            };
+            // Neither waits for the other: Telegram may have the menu wait for minutes.
+            tokio::join!(commands::register(&telegram), deleting)
         };
         tokio::join!(serving, leave.run_until_cancelled(beside));
     }

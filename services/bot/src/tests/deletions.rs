@@ -70,6 +70,21 @@ async fn what_is_to_be_deleted_is_deleted_after_a_restart_though_telegram_was_aw
 }
 
 #[tokio::test]
+async fn what_is_to_be_deleted_does_not_wait_for_the_menu_of_commands() {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    telegram.fail_next("setMyCommands", 1, Fault::TooManyRequests { retry_after: 300 });
+    let bot = start_with_flags(&telegram, &store, quick(), &["--delete-revealed-after", "1s"]).await;
+    telegram.called("setMyCommands", 1).await.unwrap();
+    let key = store.put("secret");
+    telegram.user_says(ANN, &key);
+    telegram.until_messages(ANN, |messages| texts(messages) == [key.as_str(), "secret"]).await.unwrap();
+    telegram.until_messages(ANN, |messages| texts(messages) == [key.as_str()]).await.unwrap();
+    bot.stop().await;
+    assert_eq!(telegram.calls("setMyCommands").len(), 1, "the menu still waits");
+}
+
+#[tokio::test]
 async fn what_somebody_else_has_deleted_is_deleted() {
     let world = world_with_flags(Mode::Polling, &["--delete-revealed-after", "1s"]).await;
     let folder = world.store.folder().join("deletions");
