@@ -60,8 +60,7 @@ pub(crate) struct Desk {
     pub tools: Tools,
     pub telegram: Telegram,
     pub conversation: ConversationSettings,
-    /// Unset: what was shown stays in its chat.
-    pub deletions: Option<Deletions>,
+    pub deletions: Deletions,
     pub board: StatusBoard,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each is an empty file in one folder, and all there is to know is its name: when, which bot, which chat, which message. No text, no
 //! token. A file appears or disappears as a whole, so nothing is ever half-written, and several bots may share the folder: deleting what
-//! is deleted already is no failure.
+//! is deleted already is no failure. What was noted is deleted even if the setting was taken away meanwhile by which it was.
 //!
 //! A process that dies between sending a message and noting it forgets that one message; it could not know its number before.
 
@@ -34,7 +34,8 @@ struct Inner {
     folder: PathBuf,
     /// The number that its token begins with: whose chats these are.
     bot: u64,
-    after: Duration,
+    /// Unset: nothing more is to be deleted.
+    after: Option<Duration>,
     pending: Mutex<BTreeSet<Deletion>>,
     more: Notify,
 }
@@ -62,8 +63,9 @@ impl Deletions {
         fs::remove_file(probe)
     }
 
-    /// Reads what is left from before, and will delete messages `after` they were noted. Other bots' messages are left to them.
-    pub(crate) fn open(folder: &Path, token: &Secret, after: Duration) -> Self {
+    /// Reads what is left from before, and will delete messages so long `after` they were noted, or none that are noted from now on.
+    /// Other bots' messages are left to them.
+    pub(crate) fn open(folder: &Path, token: &Secret, after: Option<Duration>) -> Self {
         let bot = token.expose().split(':').next().and_then(|bot| bot.parse().ok()).unwrap_or_default();
         let pending = read(folder, bot).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot read which messages are to be deleted; they stay until the next start");
@@ -78,9 +80,10 @@ impl Deletions {
         }))
     }
 
-    /// Notes a message that was sent just now. Once this returns, a restart does not forget it.
+    /// Notes a message that was sent just now, if it is to be deleted. Once this returns, a restart does not forget it.
     pub(crate) async fn note(&self, chat: ChatId, message: MessageId) {
-        let due = seconds(SystemTime::now()) + self.0.after.as_secs();
+        let Some(after) = self.0.after else { return };
+        let due = seconds(SystemTime::now()) + after.as_secs();
         let deletion = Deletion { due, bot: self.0.bot, chat: chat.0, message: message.0 };
         let path = self.0.folder.join(deletion.name());
         let made = tokio::task::spawn_blocking(move || make_file(&path))
@@ -174,7 +177,12 @@ impl FromStr for Deletion {
 
 fn read(folder: &Path, bot: u64) -> io::Result<BTreeSet<Deletion>> {
     let mut pending = BTreeSet::new();
-    for entry in fs::read_dir(folder)? {
+    let entries = match fs::read_dir(folder) {
+        // Nothing was ever noted.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pending),
+        entries => entries?,
+    };
+    for entry in entries {
         let deletion = entry?.file_name().to_str().and_then(|name| name.parse().ok());
         pending.extend(deletion.filter(|deletion: &Deletion| deletion.bot == bot));
     }
@@ -222,7 +230,8 @@ mod tests {
     async fn what_was_noted_is_there_after_a_restart_and_other_bots_messages_are_not_touched() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("deletions");
-        let open = |token: &str| Deletions::open(&folder, &Secret::new(token.to_owned()), Duration::from_secs(60));
+        let after = Some(Duration::from_secs(60));
+        let open = |token: &str| Deletions::open(&folder, &Secret::new(token.to_owned()), after);
         Deletions::prepare(&folder).unwrap();
         let before = open("7:secret");
         before.note(ChatId(1), MessageId(2)).await;
@@ -239,7 +248,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_but_numbers_is_written_down() {
         let folder = tempfile::tempdir().unwrap();
-        let deletions = Deletions::open(folder.path(), &Secret::new("7:secret".to_owned()), Duration::from_secs(60));
+        let after = Some(Duration::from_secs(60));
+        let deletions = Deletions::open(folder.path(), &Secret::new("7:secret".to_owned()), after);
         deletions.note(ChatId(1), MessageId(2)).await;
         let entries: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
         let [entry] = entries.as_slice() else { panic!("one file: {entries:?}") };

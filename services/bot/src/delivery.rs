@@ -51,13 +51,13 @@ pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) ->
     }
 }
 
-/// Sends `message`, and notes that it is to be deleted after a while if that is wanted.
+/// Sends `message`, and notes what was revealed, for its deletion.
 async fn send(desk: &Desk, incoming: &Incoming, message: &Outgoing) -> Result<(), Fault> {
     let is_protected = message.is_revealed && desk.conversation.protect_content;
     let protection = if is_protected { Protection::NoCopies } else { Protection::None };
     let message_id = desk.telegram.send(incoming.chat, message, protection).await?;
-    if let (true, Some(deletions), Some(message_id)) = (message.is_revealed, &desk.deletions, message_id) {
-        deletions.note(incoming.chat, message_id).await;
+    if let (true, Some(message_id)) = (message.is_revealed, message_id) {
+        desk.deletions.note(incoming.chat, message_id).await;
     }
     Ok(())
 }

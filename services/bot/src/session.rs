@@ -79,8 +79,7 @@ impl Sessions {
         let Some(bot_name) = leave.run_until_cancelled(self.sign_in(&telegram)).await else { return };
         let store = Store::new(self.store.clone(), self.outage.clone(), self.timing.clone(), self.stop.clone());
         let conversation = &self.conversation;
-        let deletions = conversation.delete_revealed_after;
-        let deletions = deletions.map(|after| Deletions::open(&conversation.deletions_folder, token, after));
+        let deletions = Deletions::open(&conversation.deletions_folder, token, conversation.delete_revealed_after);
         let desk = Desk {
             tools: Tools { store, bot_token: token.clone(), bot_name, public_url: conversation.public_url.clone() },
             telegram: telegram.clone(),
@@ -104,13 +103,8 @@ impl Sessions {
             }
         };
         let beside = async {
-            let deleting = async {
-                if let Some(deletions) = deletions {
-                    deletions.run(&telegram).await;
-                }
-            };
             // Neither waits for the other: Telegram may have the menu wait for minutes.
-            tokio::join!(commands::register(&telegram), deleting)
+            tokio::join!(commands::register(&telegram), deletions.run(&telegram))
         };
         tokio::join!(serving, leave.run_until_cancelled(beside));
     }

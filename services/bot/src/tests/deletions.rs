@@ -5,7 +5,7 @@ use std::time::Duration;
 use mayfly_testkit::telegram::{Fault, Message};
 
 use super::harness::{
-    ANN, BOB, BOT_TOKEN, Mode, fakes, in_both_modes, quick, start_with_flags, world, world_with_flags,
+    ANN, BOB, BOT_TOKEN, Mode, fakes, in_both_modes, quick, start, start_with_flags, world, world_with_flags,
 };
 
 in_both_modes! {
@@ -67,6 +67,26 @@ async fn what_is_to_be_deleted_is_deleted_after_a_restart_though_telegram_was_aw
     telegram.until_messages(ANN, |messages| texts(messages) == [key.as_str()]).await.unwrap();
     bot.stop().await;
     assert_eq!(std::fs::read_dir(store.folder().join("deletions")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_to_be_deleted_is_deleted_though_the_setting_was_taken_away() {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    let bot = start_with_flags(&telegram, &store, quick(), &["--delete-revealed-after", "1s"]).await;
+    let (first, second) = (store.put("first"), store.put("second"));
+    telegram.fail_next("deleteMessage", 1, Fault::Hang);
+    telegram.user_says(ANN, &first);
+    telegram.called("deleteMessage", 1).await.unwrap();
+    bot.kill().await;
+
+    let bot = start(&telegram, &store).await;
+    telegram.until_messages(ANN, |messages| texts(messages) == [first.as_str()]).await.unwrap();
+    telegram.user_says(BOB, &second);
+    telegram.until_messages(BOB, |messages| texts(messages) == [second.as_str(), "second"]).await.unwrap();
+    bot.stop().await;
+    let noted = std::fs::read_dir(store.folder().join("deletions")).unwrap().count();
+    assert_eq!(noted, 0, "neither the one that is done, nor one that nobody asked for");
 }
 
 #[tokio::test]
