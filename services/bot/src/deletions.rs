@@ -19,7 +19,10 @@ use mayfly_bootstrap::Secret;
 use teloxide::types::{ChatId, MessageId};
 use tokio::{sync::Notify, time::sleep};
 
-use crate::telegram::{Fault, Telegram};
+use crate::{
+    folders,
+    telegram::{Fault, Telegram},
+};
 
 /// Telegram deletes nothing that is older than 48 hours. What could not be deleted for so long is given up.
 const TELEGRAM_LIMIT: Duration = Duration::from_secs(48 * 60 * 60);
@@ -57,7 +60,7 @@ impl Deletions {
     ///
     /// When not.
     pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
-        make_folder(folder)?;
+        folders::make(folder)?;
         let probe = folder.join("probe");
         make_file(&probe)?;
         fs::remove_file(probe)
@@ -189,18 +192,9 @@ fn read(folder: &Path, bot: u64) -> io::Result<BTreeSet<Deletion>> {
     Ok(pending)
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// The file is there for certain once its folder has reached the disk.
 fn make_file(path: &Path) -> io::Result<()> {
     fs::File::create(path)?;
-    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+    path.parent().map_or(Ok(()), folders::sync)
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -43,6 +43,7 @@ mod store;
 mod telegram;
 
 mod flood;
+mod folders;
 mod pacing;
 mod rate;
 mod timing;

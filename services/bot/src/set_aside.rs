@@ -11,9 +11,8 @@
 //! A file is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write as _},
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -28,10 +27,12 @@ use sha2::Sha256;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::incoming::Update;
+use crate::{folders, incoming::Update};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
+/// What the names of files begin with that are not finished.
+const DRAFT_PREFIX: &str = ".";
 /// The labels separate these uses of the bot token from others.
 const KEY_LABEL: &[u8] = b"mayfly bot set aside key v1\0";
 const FOLDER_LABEL: &[u8] = b"mayfly bot set aside folder v1\0";
@@ -64,7 +65,8 @@ impl SetAside {
         tokio::task::spawn_blocking(move || inner.put(&updates)).await?
     }
 
-    /// Everything that is set aside, in its order.
+    /// Everything that is set aside, in its order. Removes drafts that were never finished; should somebody be at work on one, that
+    /// fails and is tried again.
     ///
     /// # Errors
     ///
@@ -88,14 +90,14 @@ impl Inner {
     }
 
     fn put(&self, updates: &[Update]) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        folders::make(&self.folder)?;
         for update in updates {
-            let mut file = NamedTempFile::with_prefix_in(".", &self.folder)?;
+            let mut file = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &self.folder)?;
             file.write_all(&self.seal(update)?)?;
             file.as_file().sync_all()?;
             file.persist(self.file(update.id)).map_err(|failed| failed.error)?;
         }
-        File::open(&self.folder)?.sync_all()
+        folders::sync(&self.folder)
     }
 
     fn all(&self) -> io::Result<Vec<Update>> {
@@ -105,12 +107,22 @@ impl Inner {
         };
         let mut updates = Vec::new();
         for entry in entries {
-            let entry = entry?;
-            // A draft that was never finished has another name.
-            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            match self.open(id, &fs::read(entry.path())?) {
-                Some(update) => updates.push(update),
-                None => tracing::error!("an update that was set aside does not open, and is left where it is"),
+            let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
+            let name = name.to_string_lossy();
+            if name.starts_with(DRAFT_PREFIX) {
+                // Of somebody who died over it, and has not confirmed the update.
+                if let Err(error) = fs::remove_file(path) {
+                    tracing::warn!(%error, "cannot remove the draft of an update that was to be set aside");
+                }
+                continue;
+            }
+            let Ok(id) = name.parse() else { continue };
+            match fs::read(path).map(|file| self.open(id, &file)) {
+                Ok(Some(update)) => updates.push(update),
+                Ok(None) => tracing::error!("an update that was set aside does not open, and is left where it is"),
+                Err(error) => {
+                    tracing::error!(%error, "an update that was set aside cannot be read, and is left where it is");
+                }
             }
         }
         updates.sort_by_key(|update| update.id);
@@ -184,7 +196,28 @@ mod tests {
         assert!(!String::from_utf8_lossy(&file).contains("needle"));
         fs::copy(first.0.file(9), first.0.file(10)).unwrap();
         fs::write(first.0.file(11), "").unwrap();
-        fs::write(first.0.folder.join(".draft"), "").unwrap();
         assert_eq!(texts(&first).await, ["\"needle\""], "the copy under another id does not open");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_keeps_nothing_else_from_being_taken_up_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let set_aside = set_aside(folder.path(), "1:a");
+        set_aside.put(vec![update(9, "nine"), update(11, "eleven")]).await.unwrap();
+        // No file, whoever reads it.
+        fs::create_dir(set_aside.0.file(10)).unwrap();
+        assert_eq!(texts(&set_aside).await, ["\"nine\"", "\"eleven\""]);
+        assert!(set_aside.0.file(10).exists());
+    }
+
+    #[tokio::test]
+    async fn drafts_that_were_never_finished_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let set_aside = set_aside(folder.path(), "1:a");
+        set_aside.put(vec![update(9, "nine")]).await.unwrap();
+        let draft = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &set_aside.0.folder).unwrap();
+        let (_, draft) = draft.keep().unwrap();
+        assert_eq!(texts(&set_aside).await, ["\"nine\""]);
+        assert!(!draft.exists());
     }
 }
