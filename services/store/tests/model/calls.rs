@@ -1,7 +1,10 @@
 //! The steps as calls of a real store, and its answers in the words of the model.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,12 +33,29 @@ pub(crate) struct World {
     connection: DatabaseConnection,
     clock: TestClock,
     cases: AtomicU32,
+    /// What the last case left behind.
+    store: Mutex<Option<TestStore>>,
 }
 
 impl World {
     pub(crate) async fn new(database: TestDatabase) -> anyhow::Result<Self> {
         let connection = database.connect().await?;
-        Ok(Self { database, connection, clock: TestClock::default(), cases: AtomicU32::new(0) })
+        let (clock, cases, store) = (TestClock::default(), AtomicU32::new(0), Mutex::new(None));
+        Ok(Self { database, connection, clock, cases, store })
+    }
+
+    /// The store of the last case, or a new one: opening one takes longer than many steps.
+    pub(crate) async fn any_store(&self) -> anyhow::Result<TestStore> {
+        let left = self.store.lock().unwrap().take();
+        match left {
+            Some(store) => Ok(store),
+            None => self.open_store().await,
+        }
+    }
+
+    /// Leaves a store that did no wrong to the next case.
+    pub(crate) fn leave(&self, store: TestStore) {
+        *self.store.lock().unwrap() = Some(store);
     }
 
     pub(crate) async fn open_store(&self) -> anyhow::Result<TestStore> {

@@ -68,7 +68,7 @@ async fn take_steps(
     mut taken: impl FnMut(),
 ) -> Result<(), TestCaseError> {
     let failed = |error: anyhow::Error| TestCaseError::fail(format!("{error:#}"));
-    let mut store = world.open_store().await.map_err(failed)?;
+    let mut store = world.any_store().await.map_err(failed)?;
     let mut calls = Calls::begin(world, &store).await.map_err(failed)?;
     for step in steps {
         taken();
@@ -82,5 +82,7 @@ async fn take_steps(
         proptest::prop_assert_eq!(&answer, &expected, "the store and the model differ about {:?}", step);
         proptest::prop_assert_eq!(rows, reference.rows(), "rows of the store and the model differ after {:?}", step);
     }
-    calls.end(&store).await.map_err(failed)
+    calls.end(&store).await.map_err(failed)?;
+    world.leave(store);
+    Ok(())
 }
