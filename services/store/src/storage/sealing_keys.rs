@@ -21,7 +21,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the keyring (--keyring) does not fit this database (--database-url): it lacks the key {}. Give this store \
-     the keyring that the database was used with before",
+     the keyring that the database was used with before. Only if that key was destroyed for good, and this is an older copy \
+     of the database, run `mayfly keys retire` with it once more",
     missing.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 )]
 pub struct KeyringMismatch {
