@@ -13,7 +13,7 @@ use mayfly_contracts::{
 };
 use mayfly_testkit::{TestDatabase, on_each_database};
 
-use super::trial::{Trial, all_doors, assert_kept, rounds};
+use super::trial::{Trial, all_doors, assert_kept, name_on, rounds};
 use crate::harness::{Layout, Options, System, until};
 
 const MINE: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
@@ -80,10 +80,6 @@ impl Faked {
             .map(|viewed| viewed.into_inner().text().unwrap().to_owned())
             .map_err(|status| Situation::of(&status).reason)
     }
-}
-
-fn name_on(database: &TestDatabase, name: &str) -> String {
-    format!("{name}-{}", if database.url().starts_with("sqlite") { "sqlite" } else { "postgres" })
 }
 
 on_each_database! {

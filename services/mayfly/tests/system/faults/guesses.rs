@@ -16,8 +16,8 @@ use mayfly_testkit::{grpc_web, on_each_database};
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
-use super::trial::{Diary, rounds};
-use crate::harness::{Layout, Options, System};
+use super::trial::{Diary, name_on, rounds};
+use crate::harness::{Layout, Options, System, until};
 
 /// Guesses on the way at a time.
 const AT_ONCE: u64 = 32;
@@ -108,26 +108,37 @@ fn compare(mut times: Vec<(&str, Times)>) {
         let difference = other_mean - mean;
         let t = difference / (variance / count + other_variance / other_count).sqrt();
         println!(
-            "timing: {kind} against {baseline} ({mean:.0} µs): {difference:+.1} µs, t = {t:+.1}, {count:.0} samples each"
+            "timing: {kind} against {baseline} ({mean:.0} µs): {difference:+.1} µs, t = {t:+.1}, {other_count:.0} samples"
         );
     }
 }
 
-/// Asks for each of `ids` in turn with a token that is nobody's, one call at a time.
-async fn measure(system: &System, ids: [(&'static str, i64); 4]) {
+/// Asks for `ids` with tokens that are nobody's, one call at a time.
+async fn measure(system: &System, ids: &[(&'static str, i64)]) {
     let mut messages = system.messages();
     let mut times: Vec<_> = ids.iter().map(|(kind, _)| (*kind, Times::default())).collect();
-    for number in 0..rounds() * MEASURED {
-        for turn in 0..ids.len() {
-            // Not always in the same order.
-            let kind = (turn + usize::try_from(number).unwrap()) % ids.len();
-            let request = ViewMessageRequest { id: ids[kind].1, access_token: token(!number), ..Default::default() };
-            let began = Instant::now();
-            messages.view_message(request).await.map(drop).unwrap_err();
-            times[kind].1.0.push(began.elapsed().as_secs_f64() * 1e6);
-        }
+    for number in 0..rounds() * MEASURED * ids.len() as u64 {
+        // In no order, or what one kind of call leaves behind would always meet the same other kind.
+        let kind = usize::from(Sha256::digest(number.to_be_bytes())[0]) % ids.len();
+        let request = ViewMessageRequest { id: ids[kind].1, access_token: token(!number), ..Default::default() };
+        let began = Instant::now();
+        messages.view_message(request).await.map(drop).unwrap_err();
+        times[kind].1.0.push(began.elapsed().as_secs_f64() * 1e6);
     }
     compare(times);
+}
+
+/// A message that was stored for a second, which is over.
+async fn expired(mut messages: MessageServiceClient<StoreChannel>) -> CreateMessageResponse {
+    let ttl = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let request = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("hello") };
+    let message = messages.create_message(request).await.unwrap().into_inner();
+    until("it is expired", async || {
+        let lookup = LookupMessageRequest { id: message.id, access_token: message.access_token.clone() };
+        messages.lookup_message(lookup).await.unwrap().into_inner().state() == MessageState::Expired
+    })
+    .await;
+    message
 }
 
 on_each_database! {
@@ -144,16 +155,17 @@ on_each_database! {
         messages.view_message(view).await.unwrap();
         let (id, access_token) = opener(&created[2]);
         messages.burn_message(BurnMessageRequest { id, access_token }).await.unwrap();
-        let ids = [("unknown", 1_000_000), ("unread", created[0].id), ("viewed", created[1].id), ("burned", created[2].id)];
+        let expired = expired(messages.clone()).await.id;
+        let [unread, viewed, burned] = [0, 1, 2].map(|message: usize| created[message].id);
+        let ids = [("unknown", 1_000_000), ("unread", unread), ("viewed", viewed), ("burned", burned), ("expired", expired)];
 
-        let name = if database.url().starts_with("sqlite") { "guesses-sqlite" } else { "guesses-postgres" };
-        let diary = Diary::begin(name);
+        let diary = Diary::begin(&name_on(&database, "guesses"));
         let gateway_url = system.gateway_url.clone();
         let stranger = Stranger { messages: messages.clone(), http: reqwest::Client::new(), gateway_url };
         let mut seen = Seen::new();
         for first in (0..rounds() * GUESSES).step_by(usize::try_from(AT_ONCE).unwrap()) {
             let guesses = (first..first + AT_ONCE).map(|number| {
-                let (_, id) = ids[usize::try_from(number % 4).unwrap()];
+                let (_, id) = ids[usize::try_from(number % ids.len() as u64).unwrap()];
                 stranger.clone().ask_in_every_way(number, id, token(number + 1))
             });
             let answers = futures_util::future::join_all(guesses).await.into_iter().flatten();
@@ -170,7 +182,7 @@ on_each_database! {
         assert!(seen["gRPC ViewMessage"].iter().all(|answer| answer.starts_with("NotFound")), "{seen:?}");
         assert!(seen["REST view_message"].iter().all(|answer| answer.starts_with("204")), "{seen:?}");
         diary.verdict();
-        measure(&system, ids).await;
+        measure(&system, &ids).await;
 
         let (id, access_token) = opener(&created[0]);
         let looked = messages.lookup_message(LookupMessageRequest { id, access_token }).await.unwrap().into_inner();

@@ -7,6 +7,7 @@ use std::{
 };
 
 use mayfly_check::{Door, Habits, History, Load, Target, Verdict, check};
+use mayfly_testkit::TestDatabase;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,15 @@ pub(super) fn slow_rounds() -> u64 {
 pub(super) fn history_file(name: &str) -> PathBuf {
     let folder = std::env::var_os("MAYFLY_FAULT_HISTORIES").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     folder.unwrap_or_else(|| tempfile::tempdir().unwrap().keep()).join(format!("{name}.jsonl"))
+}
+
+/// What a trial on this kind of database is called; a control stays one by its name.
+pub(super) fn name_on(database: &TestDatabase, name: &str) -> String {
+    let kind = if database.url().starts_with("sqlite") { "sqlite" } else { "postgres" };
+    match name.strip_suffix(".control") {
+        None => format!("{name}-{kind}"),
+        Some(name) => format!("{name}-{kind}.control"),
+    }
 }
 
 /// Another number each time, so that no two loads on one system make the same keys.
