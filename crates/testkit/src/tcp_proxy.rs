@@ -29,6 +29,8 @@ pub struct TcpProxy {
 pub enum Weather {
     /// Hands all of them on.
     Fair,
+    /// Hands all of them on, each by itself.
+    Trickle,
     /// Keeps all of them, as a frozen peer does, until the weather is another.
     Still,
     /// Keeps what the server sends, until the weather is another.
@@ -39,6 +41,9 @@ pub enum Weather {
     HoldReplyTo(&'static str),
     /// On each connection, hands on so many more bytes of what the client sends, then resets it on both sides.
     CutRequest(usize),
+    /// On each connection, hands on so many more bytes of what the client sends, then tells the server that this was all. What the
+    /// server sends is handed on until it ends.
+    HalfClose(usize),
     /// On each connection, hands on so many more bytes of what the server sends, then resets it on both sides.
     CutReply(usize),
     /// On each connection on which the client sends these words, hands on so many more bytes of what the server sends, then
@@ -55,7 +60,7 @@ enum Direction {
 
 #[derive(Default)]
 struct Counters {
-    /// Connections that were reset.
+    /// Connections that were reset or half closed.
     cuts: AtomicU64,
     /// Connections of which something is kept back now, each direction by itself.
     held: AtomicU64,
@@ -97,7 +102,7 @@ impl TcpProxy {
         self.weather.send_replace(weather);
     }
 
-    /// How many connections it has reset so far.
+    /// How many connections it has reset or half closed so far.
     #[must_use]
     pub fn cuts(&self) -> u64 {
         self.counters.cuts.load(Ordering::Relaxed)
@@ -120,6 +125,8 @@ async fn carry(
     // What is dropped unread or unsent is answered with a reset rather than with an orderly end.
     client.set_zero_linger()?;
     server.set_zero_linger()?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     let heard = Mutex::new(None);
     let pump = |direction| Pump { direction, weather: weather.clone(), heard: &heard, counters };
@@ -158,10 +165,16 @@ impl Pump<'_> {
                 (known, handed_on) = (present, 0);
             }
             let limit = match (present, self.direction) {
-                (Weather::CutRequest(bytes), Direction::Request) | (Weather::CutReply(bytes), Direction::Reply) => {
-                    bytes
-                }
+                (Weather::CutRequest(bytes) | Weather::HalfClose(bytes), Direction::Request)
+                | (Weather::CutReply(bytes), Direction::Reply) => bytes,
                 (Weather::CutReplyTo(_, bytes), Direction::Reply) if self.has_heard(present) => bytes,
+                (Weather::Trickle, _) => {
+                    for byte in chunk {
+                        to.write_all(std::slice::from_ref(byte)).await?;
+                        tokio::task::yield_now().await;
+                    }
+                    continue;
+                }
                 _ => {
                     to.write_all(chunk).await?;
                     continue;
@@ -170,6 +183,12 @@ impl Pump<'_> {
             let allowed = limit.saturating_sub(handed_on);
             to.write_all(chunk.get(..allowed).unwrap_or(chunk)).await?;
             handed_on += length;
+            if length >= allowed && matches!(present, Weather::HalfClose(_)) {
+                to.shutdown().await?;
+                self.counters.cuts.fetch_add(1, Ordering::Relaxed);
+                // The other direction says when the connection ends.
+                return std::future::pending().await;
+            }
             if length >= allowed {
                 return Ok(true);
             }
