@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mayfly_contracts::{
@@ -161,7 +161,9 @@ on_each_database! {
 
         let diary = Diary::begin(&name_on(&database, "guesses"));
         let gateway_url = system.gateway_url.clone();
-        let stranger = Stranger { messages: messages.clone(), http: reqwest::Client::new(), gateway_url };
+        // The gateway closes connections after ten silent seconds; a call on its way to one that closes would go unanswered.
+        let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(5)).build().unwrap();
+        let stranger = Stranger { messages: messages.clone(), http, gateway_url };
         let mut seen = Seen::new();
         for first in (0..rounds() * GUESSES).step_by(usize::try_from(AT_ONCE).unwrap()) {
             let guesses = (first..first + AT_ONCE).map(|number| {
