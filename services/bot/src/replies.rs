@@ -73,6 +73,11 @@ pub(crate) fn sentence(language: Language, asked: Asked, situation: &Situation) 
     }
 }
 
+/// What to say about a message that was read, to the chat that read it.
+pub(crate) fn opened_here(language: Language, situation: &Situation) -> String {
+    dated(language, Phrase::OpenedHere, Phrase::OpenedHereOn, time_of(situation))
+}
+
 /// Whether nothing can come of the message any more.
 pub(crate) fn is_final(reason: ErrorReason) -> bool {
     matches!(

@@ -106,8 +106,16 @@ impl Store {
     }
 
     /// Whether a message that was viewed was viewed under this `view_id`: only then does the store take the acknowledgement.
-    pub(crate) async fn is_reader(&self, request: AcknowledgeViewRequest) -> bool {
-        self.client.clone().acknowledge_view(request).await.is_ok()
+    pub(crate) async fn was_viewed_under(&self, request: AcknowledgeViewRequest) -> Result<bool, Failure> {
+        let acknowledged = self.patiently(|mut client| {
+            let request = request.clone();
+            async move { client.acknowledge_view(request).await }
+        });
+        match acknowledged.await {
+            Ok(_) => Ok(true),
+            Err(Failure::Said(_)) => Ok(false),
+            Err(Failure::Stopping) => Err(Failure::Stopping),
+        }
     }
 
     /// Told once, and not waited for: the store erases the text by itself after a while.

@@ -42,7 +42,8 @@ expired-on = Diese Nachricht ist ungelesen abgelaufen: { $time }.
 unread = Noch nicht gelesen.
 unread-until = Noch nicht gelesen. Läuft ab: { $time }.
 burned-now = Verbrannt: niemand kann sie mehr lesen.
-read-here = Diese Nachricht wurde in diesem Chat schon gelesen.
+opened-here = Diese Nachricht wurde in diesem Chat geöffnet, einmal, und ist gelöscht. Wenn ihr Text oben nicht steht, ging er unterwegs verloren: Bitte um einen neuen.
+opened-here-on = Diese Nachricht wurde in diesem Chat geöffnet, einmal ({ $time }), und ist gelöscht. Wenn ihr Text oben nicht steht, ging er unterwegs verloren: Bitte um einen neuen.
 
 ## Was sich hier nicht zeigen lässt
 

@@ -45,7 +45,8 @@ expired-on = This message expired unread on { $time }.
 unread = Not read yet.
 unread-until = Not read yet. It expires on { $time }.
 burned-now = Burned: nobody can read it any more.
-read-here = This message was read in this chat already.
+opened-here = This message was read from this chat, and is erased. If you do not see its text above, it was lost on its way: ask for it anew.
+opened-here-on = This message was read on { $time } from this chat, and is erased. If you do not see its text above, it was lost on its way: ask for it anew.
 
 ## What cannot be shown here
 

@@ -42,7 +42,8 @@ expired-on = Este mensaje caducó sin leer el { $time }.
 unread = Todavía no se ha leído.
 unread-until = Todavía no se ha leído. Caduca el { $time }.
 burned-now = Quemado: ya nadie puede leerlo.
-read-here = Este mensaje ya se leyó en este chat.
+opened-here = Este mensaje se abrió en este chat, una vez, y se ha borrado. Si no ves su texto arriba, se perdió por el camino: pide que te lo envíen de nuevo.
+opened-here-on = Este mensaje se abrió en este chat el { $time }, una vez, y se ha borrado. Si no ves su texto arriba, se perdió por el camino: pide que te lo envíen de nuevo.
 
 ## Qué no se puede mostrar aquí
 

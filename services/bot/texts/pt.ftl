@@ -42,7 +42,8 @@ expired-on = Esta mensagem expirou sem ser lida em { $time }.
 unread = Ainda não foi lida.
 unread-until = Ainda não foi lida. Expira em { $time }.
 burned-now = Queimada: já ninguém a pode ler.
-read-here = Esta mensagem já foi lida neste chat.
+opened-here = Esta mensagem foi aberta neste chat, uma vez, e foi apagada. Se você não vê o texto acima, ele se perdeu no caminho: peça que o enviem de novo.
+opened-here-on = Esta mensagem foi aberta neste chat em { $time }, uma vez, e foi apagada. Se você não vê o texto acima, ele se perdeu no caminho: peça que o enviem de novo.
 
 ## O que não se pode mostrar aqui
 

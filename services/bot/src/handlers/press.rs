@@ -1,6 +1,6 @@
 //! The buttons under the bot's messages.
 
-use mayfly_contracts::{error::ErrorReason, message::MessageState};
+use mayfly_contracts::message::MessageState;
 
 use super::{Stopping, Tools, said, view};
 use crate::{
@@ -60,13 +60,11 @@ async fn reveal(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<A
     let language = incoming.language;
     match view::read(tools, incoming, opener).await? {
         Ok(answer) => Ok(Answer { change: Some(Change::Text(language.say(Phrase::Revealed))), ..answer }),
-        // Somebody pressed twice: that it was read by others would be a false alarm.
-        Err(situation)
-            if situation.reason == ErrorReason::MessageViewed && view::is_reader(tools, incoming, opener).await =>
-        {
-            Ok(Answer::noting(language.say(Phrase::ReadHere), "read here"))
-        }
         Err(situation) => {
+            // Somebody pressed twice.
+            if let Some(sentence) = view::opened_here(tools, incoming, opener, &situation).await? {
+                return Ok(Answer::noting(sentence, "opened here"));
+            }
             let sentence = replies::sentence(language, Asked::View, &situation);
             let change = replies::is_final(situation.reason).then(|| Change::Text(sentence.clone()));
             Ok(Answer { change, ..Answer::noting(sentence, situation.reason.name()) })

@@ -22,17 +22,34 @@ pub(super) async fn handle(tools: &Tools, incoming: &Incoming, opener: &Opener) 
     match read(tools, incoming, opener).await? {
         Ok(answer) => Ok(answer),
         Err(situation) => {
+            if let Some(sentence) = opened_here(tools, incoming, opener, &situation).await? {
+                return Ok(Answer::saying(sentence, "opened here"));
+            }
             let message = unreadable(tools, incoming, opener, &situation);
             Ok(Answer { message: Some(message), ..Answer::new(situation.reason.name()) })
         }
     }
 }
 
-/// Whether it was this chat that read a message which was read.
-pub(super) async fn is_reader(tools: &Tools, incoming: &Incoming, opener: &Opener) -> bool {
+/// What to say about a message that was read, if it was this chat that read it: that others did would be a false alarm.
+///
+/// An update that Telegram brings again, because we died after its effect, comes here, and so does a press that is repeated. Nothing tells
+/// whether the text got here, since the store may have been away until it had to erase it: so neither does the sentence.
+pub(super) async fn opened_here(
+    tools: &Tools,
+    incoming: &Incoming,
+    opener: &Opener,
+    situation: &Situation,
+) -> Result<Option<String>, Stopping> {
+    if situation.reason != ErrorReason::MessageViewed {
+        return Ok(None);
+    }
     let Opener { id, access_token } = opener.clone();
     let view_id = derived_id::view(&tools.bot_token, incoming.chat, id, &access_token).to_string();
-    tools.store.is_reader(AcknowledgeViewRequest { id, access_token, view_id }).await
+    match tools.store.was_viewed_under(AcknowledgeViewRequest { id, access_token, view_id }).await {
+        Ok(is_here) => Ok(is_here.then(|| replies::opened_here(incoming.language, situation))),
+        Err(failure) => said(failure).map(|_| None),
+    }
 }
 
 /// The text, to be sent and then acknowledged; or why there is none.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::harness::{ANN, BOB, BOT_TOKEN, VIEWED, fakes, start, world};
+use super::harness::{ANN, BOB, BOT_TOKEN, OPENED_HERE, VIEWED, fakes, start, world};
 use crate::{language::Language, replies, texts::Phrase};
 
 #[tokio::test]
@@ -11,8 +11,10 @@ async fn a_text_is_kept_and_shown_once() {
     let key = world.ask(ANN, "new:hello").await;
     assert_eq!(key, format!("1:{:064x}", 1));
     assert_eq!(world.ask(BOB, &key).await, "hello");
-    assert_eq!(world.ask(BOB, &key).await, VIEWED);
+    assert_eq!(world.ask(BOB, &key).await, OPENED_HERE);
     assert_eq!(world.telegram.replies(ANN).len(), 1, "one message, nothing around it");
+    assert_eq!(world.ask(ANN, &key).await, VIEWED);
+    assert_eq!(world.ask(BOB, &key).await, OPENED_HERE, "whoever asks in between");
 }
 
 #[tokio::test]

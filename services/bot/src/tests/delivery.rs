@@ -1,16 +1,17 @@
 //! No update is lost, none has its effect twice, and their order is kept.
 
-use mayfly_testkit::telegram::Fault;
+use mayfly_testkit::telegram::{DeliveryFault, Fault};
 
 use super::{
     fake_store::PANIC,
-    harness::{ANN, BOB, BOT_TOKEN, Mode, VIEWED, fakes, in_both_modes, start, start_in, world, world_in},
+    harness::{ANN, BOB, BOT_TOKEN, Mode, OPENED_HERE, VIEWED, fakes, in_both_modes, start, start_in, world, world_in},
 };
 use crate::{language::Language, texts::Phrase};
 
 in_both_modes! {
     an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_same_message,
     a_text_that_was_read_but_never_sent_is_sent_after_a_crash,
+    who_was_shown_a_text_before_a_crash_is_not_told_afterwards_that_others_read_it,
     a_text_that_cannot_be_sent_is_left_to_its_reader,
     one_slow_chat_does_not_hold_up_another,
     messages_of_one_chat_are_handled_in_their_order,
@@ -72,6 +73,25 @@ async fn a_text_that_was_read_but_never_sent_is_sent_after_a_crash(mode: Mode) {
     world.telegram.confirmed(update).await.unwrap();
 }
 
+async fn who_was_shown_a_text_before_a_crash_is_not_told_afterwards_that_others_read_it(mode: Mode) {
+    let world = world_in(mode).await;
+    let key = world.store.put("hello");
+    // It is handled, but Telegram does not learn that.
+    world.telegram.fail_next_deliveries(1_000, DeliveryFault::LoseAnswer);
+    if mode == Mode::Polling {
+        world.telegram.called("getUpdates", 1).await.unwrap();
+        world.telegram.fail_next("getUpdates", 1, Fault::Hang);
+    }
+    world.telegram.user_says(ANN, &key);
+    assert_eq!(world.reply(ANN).await, "hello");
+    world.store.until(|data| data.texts() == 0).await;
+    world.bot.kill().await;
+
+    let bot = start_in(mode, &world.telegram, &world.store).await;
+    assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, OPENED_HERE);
+    bot.stop().await;
+}
+
 async fn a_text_that_cannot_be_sent_is_left_to_its_reader(mode: Mode) {
     let world = world_in(mode).await;
     let key = world.store.put("hello");
@@ -84,7 +104,7 @@ async fn a_text_that_cannot_be_sent_is_left_to_its_reader(mode: Mode) {
     assert_eq!(world.ask(BOB, &key).await, VIEWED, "nobody else gets it");
     world.telegram.user_unblocks(ANN);
     assert_eq!(world.ask(ANN, &key).await, "hello", "asked for with another update");
-    assert_eq!(world.ask(ANN, &key).await, VIEWED);
+    assert_eq!(world.ask(ANN, &key).await, OPENED_HERE);
 }
 
 async fn one_slow_chat_does_not_hold_up_another(mode: Mode) {

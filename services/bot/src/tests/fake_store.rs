@@ -141,9 +141,17 @@ impl FakeStore {
         self.change(|data| data.lose_next_view = true);
     }
 
+    /// The texts that readers have not acknowledged are erased.
+    pub(super) fn end_grace(&self) {
+        self.change(|data| {
+            let claimed = data.messages.values_mut().filter(|message| message.view_id.is_some());
+            claimed.for_each(|message| message.text = None);
+        });
+    }
+
     /// How many texts are still there.
     pub(super) fn texts(&self) -> usize {
-        self.data().messages.values().filter(|message| message.text.is_some()).count()
+        self.data().texts()
     }
 
     /// How many messages were ever stored.
@@ -205,6 +213,11 @@ impl FakeStore {
 }
 
 impl Data {
+    /// How many texts are still there.
+    pub(super) fn texts(&self) -> usize {
+        self.messages.values().filter(|message| message.text.is_some()).count()
+    }
+
     fn store(&mut self, text: &str) -> (i64, String) {
         let id = self.messages.len() as i64 + 1;
         let token = format!("{id:064x}");

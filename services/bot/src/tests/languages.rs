@@ -1,6 +1,6 @@
 //! Everybody is answered in the language of their app.
 
-use super::harness::{ANN, BOB, Mode, VIEWED, in_both_modes, world_in};
+use super::harness::{ANN, BOB, Mode, OPENED_HERE, in_both_modes, world_in};
 use crate::{language::Language, replies, texts::Phrase};
 
 in_both_modes! {
@@ -22,5 +22,5 @@ async fn everybody_is_answered_in_their_language(mode: Mode) {
     assert_eq!(world.ask(BOB, &kept.text).await, "hello");
     let said = world.press(ANN, &kept, &Language::Russian.say(Phrase::ButtonLook)).await.unwrap();
     assert_eq!(said, "Это сообщение прочитано 2026-11-22 08:02 UTC. Если не вами, считайте его раскрытым.");
-    assert_eq!(world.ask(BOB, &kept.text).await, VIEWED, "Bob's app says nothing");
+    assert_eq!(world.ask(BOB, &kept.text).await, OPENED_HERE, "Bob's app says nothing");
 }

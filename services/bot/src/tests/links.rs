@@ -3,7 +3,9 @@
 use mayfly_contracts::error::ErrorReason;
 use mayfly_testkit::telegram::{Fault, Message};
 
-use super::harness::{ANN, BOB, Mode, VIEWED, World, in_both_modes, start_in, world, world_in, world_with_flags};
+use super::harness::{
+    ANN, BOB, Mode, OPENED_HERE, VIEWED, World, in_both_modes, start_in, world, world_in, world_with_flags,
+};
 use crate::opener::Opener;
 
 in_both_modes! {
@@ -85,7 +87,7 @@ async fn pressing_reveal_twice_shows_the_text_once_and_raises_no_alarm(mode: Mod
     let offered = open(&world, ANN, &key).await;
     world.telegram.begin_press(ANN, offered.message_id, "Reveal").unwrap();
     let second = world.press(ANN, &offered, "Reveal").await;
-    assert_eq!(second.as_deref(), Some("This message was read in this chat already."));
+    assert_eq!(second.as_deref(), Some(OPENED_HERE));
     assert_eq!(world.telegram.replies(ANN).iter().filter(|reply| reply.text == "hello").count(), 1);
 }
 

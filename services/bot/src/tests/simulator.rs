@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     fake_store::{FakeStore, PANIC},
-    harness::{Answer, RunningBot, VIEWED, fakes, quick, start, start_with_flags},
+    harness::{Answer, OPENED_HERE, RunningBot, fakes, quick, start, start_with_flags},
 };
 
 /// A bot with a simulator and no app config.
@@ -56,7 +56,7 @@ async fn a_bot_that_waits_for_its_config_keeps_and_shows_texts_in_the_simulator(
     assert!(key.starts_with("1:"), "{key}");
     assert_eq!(ask(&bot, &key).await, "hello");
     assert_eq!(store.texts(), 0, "acknowledged");
-    assert_eq!(ask(&bot, &key).await, VIEWED);
+    assert_eq!(ask(&bot, &key).await, OPENED_HERE);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::harness::{ANN, BOB, PATIENCE, VIEWED, quick, start, world, world_with};
+use super::harness::{ANN, BOB, OPENED_HERE, PATIENCE, VIEWED, quick, start, world, world_with};
 use crate::{
     language::Language,
     replies,
@@ -91,6 +91,17 @@ async fn a_text_that_was_claimed_for_a_reader_who_was_told_to_try_again_is_still
     assert!(said.contains("I have nothing to show you; please try again later."), "{said}");
     assert_eq!(world.ask(BOB, &key).await, VIEWED);
     assert_eq!(world.ask(ANN, &key).await, "hello");
+}
+
+#[tokio::test]
+async fn a_text_that_the_store_had_to_erase_before_it_could_be_shown_is_not_said_to_be_read_by_others() {
+    let world = world_with(Timing { store_patience: Duration::ZERO, ..quick() }).await;
+    let key = world.store.put("hello");
+    world.store.lose_next_view();
+    assert!(world.ask(ANN, &key).await.contains("I have nothing to show you"));
+    world.store.end_grace();
+    assert_eq!(world.ask(ANN, &key).await, OPENED_HERE);
+    assert_eq!(world.ask(BOB, &key).await, VIEWED);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use mayfly_testkit::{FakeTelegram, telegram::DeliveryFault};
 use serde_json::{Value, json};
 
 use super::harness::{
-    ANN, BOB, BOT_TOKEN, Mode, OTHER_BOT_TOKEN, RunningBot, VIEWED, WEBHOOK_PATH, World, fakes, quick, start_in,
+    ANN, BOB, BOT_TOKEN, Mode, OPENED_HERE, OTHER_BOT_TOKEN, RunningBot, WEBHOOK_PATH, World, fakes, quick, start_in,
     start_of, world_in, world_of,
 };
 use crate::timing::Timing;
@@ -63,7 +63,7 @@ async fn a_conversation_works_as_by_polling() {
     let world = world().await;
     let key = world.ask(ANN, "new:hello").await;
     assert_eq!(world.ask(BOB, &key).await, "hello");
-    assert_eq!(world.ask(BOB, &key).await, VIEWED);
+    assert_eq!(world.ask(BOB, &key).await, OPENED_HERE);
     world.bot.stop().await;
     world.telegram.all_confirmed().await.unwrap();
 }
