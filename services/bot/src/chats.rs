@@ -19,10 +19,9 @@ use tokio::{
 use crate::{
     deletions::Deletions,
     delivery,
-    flood::{Flood, Verdict},
+    flood::{Flood, FloodControl, Verdict},
     handlers::{self, Stopping, Tools},
     incoming::Incoming,
-    rate::Rate,
     settings::ConversationSettings,
     status::StatusBoard,
     telegram::Telegram,
@@ -37,20 +36,20 @@ pub(crate) struct Chats {
     running: JoinSet<bool>,
     /// Which update each of these is about.
     in_service: HashMap<task::Id, (ChatId, u32)>,
-    flood: Flood,
+    flood: FloodControl,
 }
 
 /// What is to be done about something that came in.
 enum Work {
     Answer(Incoming),
-    /// Say that its sender writes too fast.
-    SlowDown(Incoming),
+    /// Say that it is more than the bot can read.
+    SlowDown(Incoming, Flood),
 }
 
 impl Work {
     fn incoming(&self) -> &Incoming {
         match self {
-            Self::Answer(incoming) | Self::SlowDown(incoming) => incoming,
+            Self::Answer(incoming) | Self::SlowDown(incoming, _) => incoming,
         }
     }
 }
@@ -74,13 +73,13 @@ pub(crate) enum Served {
 }
 
 impl Chats {
-    pub(crate) fn new(desk: Desk, rate: Rate) -> Self {
+    pub(crate) fn new(desk: Desk, flood: FloodControl) -> Self {
         Self {
             desk: Arc::new(desk),
             waiting: HashMap::new(),
             running: JoinSet::new(),
             in_service: HashMap::new(),
-            flood: Flood::new(rate),
+            flood,
         }
     }
 
@@ -95,9 +94,14 @@ impl Chats {
         let chat = incoming.chat;
         let work = match self.flood.judge(chat, Instant::now()) {
             Verdict::Serve => Work::Answer(incoming),
-            Verdict::SlowDown => {
-                self.desk.board.note_error("a chat writes faster than it may");
-                Work::SlowDown(incoming)
+            Verdict::SlowDown(flood) => {
+                self.desk.board.note_error(match flood {
+                    Flood::OfOne => "a chat writes faster than it may",
+                    Flood::OfAll => {
+                        "all chats together write more than the bot may answer: each has one message a minute"
+                    }
+                });
+                Work::SlowDown(incoming, flood)
             }
             Verdict::Ignore => return Some(Served::Handled(incoming.update_id)),
         };
@@ -171,7 +175,7 @@ async fn serve(desk: Arc<Desk>, work: Work) -> bool {
 async fn answer(desk: &Desk, work: &Work) -> Result<&'static str, Stopping> {
     let answer = match work {
         Work::Answer(incoming) => handlers::handle(&desk.tools, incoming).await?,
-        Work::SlowDown(incoming) => handlers::slow_down(incoming),
+        Work::SlowDown(incoming, flood) => handlers::slow_down(incoming, *flood),
     };
     delivery::deliver(desk, work.incoming(), answer).await
 }

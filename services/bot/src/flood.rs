@@ -1,104 +1,207 @@
-//! Flood control: how fast one chat may write. Pure; `chats.rs` acts on it.
+//! Flood control: how fast one chat may write, and how fast all of them together. Pure; `chats.rs` acts on it.
 //!
-//! What is written faster is not served, and its sender is told so, once. All chats together need no such limit: what is in hand
-//! is bounded, `pacing.rs` answers at the rate that Telegram allows, and everything beyond waits at Telegram, in its order, for a day;
-//! nobody is refused because of others.
+//! What a chat writes faster than it may is not served, and the chat is told so, once. When all together write more than the bot
+//! may answer, nobody who has been quiet is refused because of others: each chat has one message a minute then, and whoever writes more
+//! is told so, once. So what many write is answered after the first message of everybody else, and what nobody has to
+//! answer leaves Telegram's queue at once.
 
 use std::collections::HashSet;
 
 use teloxide::types::ChatId;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
-use crate::rate::{ChatMeters, Rate};
+use crate::rate::{ChatMeters, Meter, Rate};
 
 /// As many chats as are remembered to have been told, without a look at which of them are quiet again.
 const TOLD_KEPT: usize = 1024;
+/// What a chat may write while all together write too much.
+const FAIR_SHARE: Rate = Rate { burst: 1, interval: Duration::from_secs(60) };
 
 /// What to do with something that a chat wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Serve,
     /// Say that it is too much.
-    SlowDown,
+    SlowDown(Flood),
     /// Nothing: that it is too much was said.
     Ignore,
 }
 
-/// What chats have used up of their rate.
-#[derive(Debug)]
-pub(crate) struct Flood {
-    rate: Rate,
-    meters: ChatMeters,
-    /// Who was told, and has not been quiet since for as long as it takes to begin anew.
-    told: HashSet<ChatId>,
-    limit: usize,
+/// Who writes too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flood {
+    /// This chat.
+    OfOne,
+    /// All together.
+    OfAll,
 }
 
-impl Flood {
-    pub(crate) fn new(rate: Rate) -> Self {
-        Self { rate, meters: ChatMeters::default(), told: HashSet::new(), limit: TOLD_KEPT }
+/// What chats have used up of what they may write.
+#[derive(Debug)]
+pub(crate) struct FloodControl {
+    of_one: Limit,
+    in_a_crowd: Limit,
+    over_all: Rate,
+    all: Meter,
+}
+
+impl FloodControl {
+    /// Each chat may write at the rate `of_one`, all of them together at the rate `over_all`.
+    pub(crate) fn new(of_one: Rate, over_all: Rate) -> Self {
+        Self { of_one: Limit::new(of_one), in_a_crowd: Limit::new(FAIR_SHARE), over_all, all: Meter::default() }
     }
 
     /// Judges something that `chat` wrote `now`.
     pub(crate) fn judge(&mut self, chat: ChatId, now: Instant) -> Verdict {
+        let is_crowd = !self.all.wait(self.over_all, now).is_zero();
+        let has_its_share = self.in_a_crowd.has_room(chat, now);
+        let verdict = if !self.of_one.has_room(chat, now) {
+            self.of_one.refuse(chat, now, Flood::OfOne)
+        } else if is_crowd && !has_its_share {
+            self.in_a_crowd.refuse(chat, now, Flood::OfAll)
+        } else {
+            self.of_one.take(chat, now);
+            if has_its_share {
+                self.in_a_crowd.take(chat, now);
+            }
+            Verdict::Serve
+        };
+        // To say that it is too much is an answer too.
+        if verdict != Verdict::Ignore {
+            self.all.take(self.over_all, now);
+        }
+        verdict
+    }
+}
+
+/// One rate for each chat.
+#[derive(Debug)]
+struct Limit {
+    rate: Rate,
+    meters: ChatMeters,
+    /// Who was told, and has not been quiet since for as long as it takes to begin anew.
+    told: HashSet<ChatId>,
+    /// How many may be among these before those who are quiet again are forgotten.
+    told_limit: usize,
+}
+
+impl Limit {
+    fn new(rate: Rate) -> Self {
+        Self { rate, meters: ChatMeters::default(), told: HashSet::new(), told_limit: TOLD_KEPT }
+    }
+
+    fn has_room(&mut self, chat: ChatId, now: Instant) -> bool {
         let meter = self.meters.of(chat, now);
         if meter.is_fresh(now) {
             self.told.remove(&chat);
         }
-        if meter.wait(self.rate, now).is_zero() {
-            meter.take(self.rate, now);
-            return Verdict::Serve;
-        }
+        meter.wait(self.rate, now).is_zero()
+    }
+
+    fn take(&mut self, chat: ChatId, now: Instant) {
+        self.meters.of(chat, now).take(self.rate, now);
+    }
+
+    fn refuse(&mut self, chat: ChatId, now: Instant, flood: Flood) -> Verdict {
         if !self.told.insert(chat) {
             return Verdict::Ignore;
         }
-        if self.told.len() > self.limit {
+        if self.told.len() > self.told_limit {
             self.told.retain(|chat| !self.meters.of(*chat, now).is_fresh(now));
-            self.limit = TOLD_KEPT.max(self.told.len() * 2);
+            self.told_limit = TOLD_KEPT.max(self.told.len() * 2);
         }
-        Verdict::SlowDown
+        Verdict::SlowDown(flood)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::*;
+    use super::{
+        Flood::{OfAll, OfOne},
+        Verdict::{Ignore, Serve, SlowDown},
+        *,
+    };
 
     const RATE: Rate = Rate { burst: 3, interval: Duration::from_secs(2) };
+    /// More than anybody writes here.
+    const ENDLESS: Rate = Rate { burst: 1_000_000, interval: Duration::from_millis(1) };
     const ANN: ChatId = ChatId(7);
 
+    fn alone() -> FloodControl {
+        FloodControl::new(RATE, ENDLESS)
+    }
+
+    /// All together may write 10 messages at once, and then one every thousand seconds.
+    fn crowd() -> FloodControl {
+        FloodControl::new(ENDLESS, Rate { burst: 10, interval: seconds(1_000) })
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
-    fn too_much_is_announced_once_and_then_ignored_until_the_chat_was_quiet() {
-        use Verdict::{Ignore, Serve, SlowDown};
-        let (mut flood, start) = (Flood::new(RATE), Instant::now());
-        let mut at = |seconds| flood.judge(ANN, start + Duration::from_secs(seconds));
-        assert_eq!([at(0), at(0), at(0), at(0), at(0), at(0)], [Serve, Serve, Serve, SlowDown, Ignore, Ignore]);
+    fn who_writes_too_fast_is_told_once_and_again_only_after_a_pause() {
+        let (mut flood, start) = (alone(), Instant::now());
+        let mut at = |second| flood.judge(ANN, start + seconds(second));
+        assert_eq!([at(0), at(0), at(0), at(0), at(0), at(0)], [Serve, Serve, Serve, SlowDown(OfOne), Ignore, Ignore]);
         // As fast as it may, and faster: still the same flood.
         assert_eq!([at(2), at(2), at(4), at(4)], [Serve, Ignore, Serve, Ignore]);
         // Quiet for long enough.
-        assert_eq!([at(10), at(10), at(10), at(10)], [Serve, Serve, Serve, SlowDown]);
+        assert_eq!([at(10), at(10), at(10), at(10)], [Serve, Serve, Serve, SlowDown(OfOne)]);
     }
 
     #[test]
     fn a_chat_that_floods_takes_nothing_from_another() {
-        let (mut flood, now) = (Flood::new(RATE), Instant::now());
+        let (mut flood, now) = (alone(), Instant::now());
         for _ in 0..1_000 {
             flood.judge(ANN, now);
         }
-        assert_eq!(flood.judge(ChatId(8), now), Verdict::Serve);
+        assert_eq!(flood.judge(ChatId(8), now), Serve);
+    }
+
+    #[test]
+    fn a_chat_that_floods_is_no_crowd() {
+        let (mut flood, now) = (FloodControl::new(RATE, Rate { burst: 10, interval: seconds(10) }), Instant::now());
+        for _ in 0..1_000 {
+            flood.judge(ANN, now);
+        }
+        let others = [8, 8, 8].map(|chat| flood.judge(ChatId(chat), now));
+        assert_eq!(others, [Serve; 3], "four answers were given to the one that floods, and six are left");
+    }
+
+    #[test]
+    fn when_all_write_too_much_everybody_has_one_message_a_minute_and_is_told_once() {
+        let (mut flood, start) = (crowd(), Instant::now());
+        for chat in 1..=10 {
+            assert_eq!(flood.judge(ChatId(chat), start), Serve);
+        }
+        let mut at = |chat, second: u64| flood.judge(ChatId(chat), start + seconds(second));
+        assert_eq!([at(1, 1), at(1, 1), at(1, 59)], [SlowDown(OfAll), Ignore, Ignore]);
+        assert_eq!([at(11, 1), at(11, 2), at(11, 3)], [Serve, SlowDown(OfAll), Ignore], "who was quiet is served");
+        assert_eq!([at(1, 60), at(1, 61), at(1, 62)], [Serve, SlowDown(OfAll), Ignore], "and who is quiet again");
+        // Long after, nobody is refused any more.
+        assert_eq!([at(1, 100_000), at(1, 100_000), at(1, 100_000)], [Serve; 3]);
+    }
+
+    #[test]
+    fn before_all_write_too_much_nobody_is_held_to_one_message_a_minute() {
+        let (mut flood, now) = (crowd(), Instant::now());
+        for _ in 0..10 {
+            assert_eq!(flood.judge(ANN, now), Serve);
+        }
+        assert_eq!(flood.judge(ANN, now), SlowDown(OfAll));
     }
 
     #[test]
     fn who_was_told_is_forgotten_in_the_end() {
-        let (mut flood, start) = (Flood::new(RATE), Instant::now());
+        let (mut flood, start) = (alone(), Instant::now());
         for chat in 0..5_000 {
-            let now = start + Duration::from_secs(u64::try_from(chat).unwrap());
+            let now = start + seconds(u64::try_from(chat).unwrap());
             for _ in 0..4 {
                 flood.judge(ChatId(chat), now);
             }
         }
-        assert!(flood.told.len() < 2_100, "{}", flood.told.len());
+        assert!(flood.of_one.told.len() < 2_100, "{}", flood.of_one.told.len());
     }
 }

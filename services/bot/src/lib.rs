@@ -79,7 +79,7 @@ use crate::{
     status::StatusBoard,
     store::Outage,
     telegram::TelegramApi,
-    timing::{FLOOD_BURST, Timing},
+    timing::{CROWD_BURST, FLOOD_BURST, Timing},
     webhook::Door,
 };
 
@@ -130,6 +130,7 @@ impl Bot {
         let timing = Timing {
             store_patience: settings.retry_for,
             flood_rate: Rate::per_minute(settings.chat_messages_per_minute, FLOOD_BURST),
+            crowd_rate: Rate::per_second(settings.messages_per_second).with_burst_of(CROWD_BURST),
             overall_rate: Rate::per_second(settings.messages_per_second),
             ..Timing::default()
         };

@@ -23,6 +23,12 @@ impl Rate {
         Self { burst: 1, interval: Duration::from_secs(1) / count.max(1) }
     }
 
+    /// As much at once as it gives in `time`.
+    pub(crate) fn with_burst_of(self, time: Duration) -> Self {
+        let burst = time.as_nanos() / self.interval.as_nanos().max(1);
+        Self { burst: u32::try_from(burst).unwrap_or(u32::MAX).max(1), ..self }
+    }
+
     /// So many a minute, `burst` of them at once if they like.
     pub(crate) fn per_minute(count: u32, burst: u32) -> Self {
         Self { burst, interval: Duration::from_secs(60) / count.max(1) }
@@ -98,6 +104,13 @@ mod tests {
         assert_eq!(waits(&meter, later), 0);
         meter.take(RATE, later);
         assert_eq!(waits(&meter, later), 10);
+    }
+
+    #[test]
+    fn a_burst_can_be_given_as_a_time() {
+        let rate = Rate::per_second(30).with_burst_of(Duration::from_secs(10));
+        assert_eq!((rate.burst, rate.interval), (300, Duration::from_secs(1) / 30));
+        assert_eq!(RATE.with_burst_of(Duration::from_secs(1)).burst, 1, "one at least");
     }
 
     #[test]

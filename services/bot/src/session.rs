@@ -11,6 +11,7 @@ use crate::{
     chats::{Chats, Desk},
     commands,
     deletions::Deletions,
+    flood::FloodControl,
     handlers::Tools,
     polling::Polling,
     set_aside::SetAside,
@@ -87,8 +88,8 @@ impl Sessions {
             deletions: deletions.clone(),
             board: self.board.clone(),
         };
-        let (chats, timing, board) =
-            (Chats::new(desk, self.timing.flood_rate), self.timing.clone(), self.board.clone());
+        let flood = FloodControl::new(self.timing.flood_rate, self.timing.crowd_rate);
+        let (chats, timing, board) = (Chats::new(desk, flood), self.timing.clone(), self.board.clone());
         let serving = async {
             match &self.webhook {
                 None => {

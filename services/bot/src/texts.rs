@@ -77,6 +77,7 @@ texts! {
     NothingStoredLater = "nothing-stored-later",
     NothingToShowLater = "nothing-to-show-later",
     TooFast = "too-fast",
+    TooCrowded = "too-crowded",
     WentWrong = "went-wrong",
     SentToYou = "sent-to-you",
     SentToYouUntil = "sent-to-you-until",

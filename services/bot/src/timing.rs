@@ -10,6 +10,9 @@ use crate::rate::Rate;
 /// So much may a chat write at once.
 pub(crate) const FLOOD_BURST: u32 = 10;
 
+/// So much may all chats together write at once: what the bot answers in this time.
+pub(crate) const CROWD_BURST: Duration = Duration::from_secs(10);
+
 /// The bot's patience.
 #[derive(Clone, Debug)]
 pub(crate) struct Timing {
@@ -27,6 +30,8 @@ pub(crate) struct Timing {
     pub conflict_pause: Duration,
     /// How fast a chat may write to the bot. Slower than the bot may answer it, so that little of one chat is ever in hand.
     pub flood_rate: Rate,
+    /// How fast all chats together may write to the bot before each of them is held to a fair share.
+    pub crowd_rate: Rate,
     /// How often the bot writes to one chat.
     pub chat_rate: Rate,
     /// How often the bot writes to all chats together.
@@ -65,6 +70,7 @@ impl Default for Timing {
             refused_pause: Duration::from_secs(60),
             conflict_pause: Duration::from_secs(10),
             flood_rate: Rate::per_minute(30, FLOOD_BURST),
+            crowd_rate: Rate::per_second(30).with_burst_of(CROWD_BURST),
             chat_rate: Rate { burst: 3, interval: Duration::from_secs(1) },
             overall_rate: Rate::per_second(30),
             webhook_check: Duration::from_secs(60),

@@ -63,6 +63,7 @@ later = Please try again later.
 nothing-stored-later = Nothing was stored; please try again later.
 nothing-to-show-later = I have nothing to show you; please try again later.
 too-fast = You write faster than I can answer. I did not read this message, nor will I read more until you pause for a minute.
+too-crowded = Very many people are writing to me just now. I did not read this message: please send it again in a minute.
 went-wrong = Something went wrong on our side. Please try again later.
 
 ## A link to a message

@@ -60,6 +60,7 @@ later = Inténtalo más tarde.
 nothing-stored-later = No se ha guardado nada; inténtalo más tarde.
 nothing-to-show-later = No tengo nada que mostrarte; inténtalo más tarde.
 too-fast = Escribes más rápido de lo que puedo responder. No he leído este mensaje, ni leeré más hasta que hagas una pausa de un minuto.
+too-crowded = Ahora mismo me escribe muchísima gente. No he leído este mensaje: envíalo de nuevo dentro de un minuto, por favor.
 went-wrong = Algo ha fallado por nuestra parte. Inténtalo más tarde.
 
 ## Un enlace a un mensaje

@@ -13,6 +13,7 @@ use url::Url;
 use crate::{
     answer::Answer,
     buttons::Pressed,
+    flood::Flood,
     incoming::{Content, Incoming},
     intent::{self, Intent},
     language::Language,
@@ -73,11 +74,15 @@ async fn handle_text(tools: &Tools, incoming: &Incoming, text: &str) -> Result<A
 }
 
 /// Answers something that came too fast to be served. The press of a button is told in a notice, as any other.
-pub(crate) fn slow_down(incoming: &Incoming) -> Answer {
-    let sentence = incoming.language.say(Phrase::TooFast);
+pub(crate) fn slow_down(incoming: &Incoming, flood: Flood) -> Answer {
+    let (phrase, outcome) = match flood {
+        Flood::OfOne => (Phrase::TooFast, "too fast"),
+        Flood::OfAll => (Phrase::TooCrowded, "too crowded"),
+    };
+    let sentence = incoming.language.say(phrase);
     match incoming.content {
-        Content::Press(_) => Answer::noting(sentence, "too fast"),
-        Content::Text { .. } | Content::NotText | Content::InGroup { .. } => Answer::saying(sentence, "too fast"),
+        Content::Press(_) => Answer::noting(sentence, outcome),
+        Content::Text { .. } | Content::NotText | Content::InGroup { .. } => Answer::saying(sentence, outcome),
     }
 }
 

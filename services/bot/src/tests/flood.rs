@@ -9,6 +9,7 @@ in_both_modes! {
     a_chat_that_floods_is_told_once_and_the_rest_is_not_served,
     a_chat_that_floods_does_not_slow_another,
     a_chat_that_floods_and_is_stuck_does_not_hold_up_another,
+    when_all_write_too_much_who_was_quiet_is_served_and_who_was_not_is_told_once,
 }
 
 /// A chat may write three messages, and then no more for as long as a test lasts.
@@ -58,4 +59,31 @@ async fn a_chat_that_floods_and_is_stuck_does_not_hold_up_another(mode: Mode) {
     world.store.release("stuck");
     world.telegram.all_confirmed().await.unwrap();
     world.reply(ANN).await;
+}
+
+async fn when_all_write_too_much_who_was_quiet_is_served_and_who_was_not_is_told_once(mode: Mode) {
+    let (telegram, store) = fakes().await;
+    store.set_bot(BOT_TOKEN);
+    // All together may write fifty messages, and then no more for as long as a test lasts.
+    let crowd_rate = Rate { burst: 50, interval: Duration::from_secs(600) };
+    let bot = start_of(mode, &telegram, &store, Timing { crowd_rate, ..quick() }).await;
+    let crowd = 1..=100;
+    for number in 1..=3 {
+        for chat in crowd.clone() {
+            telegram.user_says(chat, &format!("new:{number}"));
+        }
+    }
+    telegram.user_says(ANN, "new:hello");
+    assert!(telegram.next_reply(ANN).await.unwrap().text.contains(':'), "her first");
+    telegram.all_confirmed().await.unwrap();
+    for chat in crowd {
+        let replies: Vec<_> = telegram.replies(chat).into_iter().map(|reply| reply.text).collect();
+        let [created, told] = replies.as_slice() else { panic!("{replies:?}") };
+        assert!(created.split_once(':').is_some_and(|(_, token)| token.len() == 64), "{created}");
+        assert_eq!(*told, Language::English.say(Phrase::TooCrowded));
+    }
+    assert_eq!(store.messages(), 101);
+    let errors = bot.status().await["errors"].to_string();
+    assert!(errors.contains("all chats together write more than the bot may answer"), "{errors}");
+    bot.stop().await;
 }

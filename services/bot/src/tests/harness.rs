@@ -171,6 +171,7 @@ pub(super) fn quick() -> Timing {
         known_pause: Duration::from_millis(20),
         set_aside_after: Duration::from_millis(100),
         flood_rate: Rate { burst: 1_000, interval: Duration::from_millis(1) },
+        crowd_rate: Rate { burst: 10_000, interval: Duration::from_millis(1) },
         chat_rate: Rate::per_second(10_000),
         overall_rate: Rate::per_second(10_000),
         telegram_pauses: pauses,
