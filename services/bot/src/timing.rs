@@ -38,7 +38,8 @@ pub(crate) struct Timing {
     pub overall_rate: Rate,
     /// How often to make sure that the webhook is still ours.
     pub webhook_check: Duration,
-    /// How long a request of the webhook is held while its update is not handled. Telegram's own limit is about a minute.
+    /// How long a request of the webhook is held while its update is not handled, at most. Telegram's own limit is about a minute,
+    /// but it may have no other connection for all other chats.
     pub webhook_hold: Duration,
     /// How long an answer is offered to Telegram while it fails with server errors or broken connections, and Telegram does
     /// other things for us meanwhile. While it does nothing, there is no limit.
@@ -74,7 +75,7 @@ impl Default for Timing {
             chat_rate: Rate { burst: 3, interval: Duration::from_secs(1) },
             overall_rate: Rate::per_second(30),
             webhook_check: Duration::from_secs(60),
-            webhook_hold: Duration::from_secs(20),
+            webhook_hold: Duration::from_secs(3),
             send_patience: Duration::from_secs(600),
             flood_patience: Duration::from_secs(600),
             store_pauses: Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(5) },

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::harness::{
     ANN, BOB, BOT_TOKEN, Mode, OPENED_HERE, OTHER_BOT_TOKEN, RunningBot, WEBHOOK_PATH, World, fakes, quick, start_in,
-    start_of, world_in, world_of,
+    world_in, world_of, world_with_flags,
 };
-use crate::timing::Timing;
+use crate::{language::Language, replies, timing::Timing};
 
 async fn world() -> World {
     let world = world_in(Mode::Webhook).await;
@@ -248,22 +248,22 @@ async fn another_config_is_received_for_after_the_updates_in_hand() {
 
 #[tokio::test]
 async fn a_store_that_is_away_holds_updates_back_and_nobody_else_up() {
-    let timing = Timing { webhook_hold: Duration::from_millis(50), ..quick() };
-    let (telegram, store) = fakes().await;
-    store.set_bot(BOT_TOKEN);
-    let bot = start_of(Mode::Webhook, &telegram, &store, timing).await;
-    telegram.called("setWebhook", 1).await.unwrap();
-    store.set_away(true);
-    for chat in 1..=60 {
-        telegram.user_says(chat, "new:waits");
+    // For all chats together Telegram has one connection, which it has after ten seconds without a success.
+    let world = world_with_flags(Mode::Webhook, &["--webhook-connections", "1"]).await;
+    world.telegram.called("setWebhook", 1).await.unwrap();
+    world.store.set_away(true);
+    let chats = 1..=12;
+    let waiting: Vec<_> = chats.clone().map(|chat| world.telegram.user_says(chat, "new:waits")).collect();
+    for _ in 0..3 {
+        assert_eq!(world.ask(ANN, "/help").await, replies::help(Language::English));
     }
-    store.until(|data| data.create_calls.len() >= 60).await;
-    telegram.user_says(ANN, "/help");
-    telegram.next_reply(ANN).await.unwrap();
-    store.set_away(false);
-    for chat in 1..=60 {
-        telegram.next_reply(chat).await.unwrap();
+    world.store.until(|data| data.create_calls.len() >= 12).await;
+    assert!(world.telegram.pending_updates().starts_with(&waiting), "none of them is confirmed");
+    world.store.set_away(false);
+    for chat in chats {
+        assert!(world.reply(chat).await.contains(':'));
+        assert_eq!(world.telegram.replies(chat).len(), 1);
     }
-    assert_eq!(store.messages(), 60);
-    bot.stop().await;
+    world.telegram.all_confirmed().await.unwrap();
+    assert_eq!(world.store.messages(), 12);
 }

@@ -3,7 +3,10 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use mayfly_bootstrap::Secret;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -31,9 +34,15 @@ pub(crate) struct Reception {
     chats: Chats,
     timing: Timing,
     board: StatusBoard,
-    /// Who waits for what is in hand: the request that brought it, and those that brought it again.
-    in_hand: HashMap<u32, Vec<oneshot::Sender<()>>>,
+    in_hand: HashMap<u32, InHand>,
     recent: Recent,
+}
+
+/// An update in hand.
+struct InHand {
+    since: Instant,
+    /// Who waits for it: the request that brought it, and those that brought it again.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl Reception {
@@ -61,15 +70,17 @@ impl Reception {
         tokio::select! {
             () = leave.cancelled() => {}
             () = registration.run() => {}
-            () = self.receive(&mut delivered) => {}
+            () = self.receive(door, &mut delivered) => {}
         }
         door.close();
         drop(delivered);
         self.drain(stop).await;
+        door.set_in_hand(0);
     }
 
-    async fn receive(&mut self, delivered: &mut mpsc::Receiver<Delivery>) {
+    async fn receive(&mut self, door: &Door, delivered: &mut mpsc::Receiver<Delivery>) {
         loop {
+            door.set_in_hand(self.in_hand.len());
             tokio::select! {
                 served = self.chats.next_served() => self.finish(served),
                 delivery = delivered.recv() => match delivery {
@@ -90,14 +101,17 @@ impl Reception {
         }
         let is_full = self.in_hand.len() >= IN_HAND;
         match self.in_hand.entry(id) {
+            // Requests were held for it long enough: to be held once more would keep others out.
+            Entry::Occupied(known) if known.get().since.elapsed() > self.timing.webhook_hold => {}
             Entry::Occupied(mut known) => {
-                known.get_mut().retain(|waiting| !waiting.is_closed());
-                known.get_mut().push(handled);
+                let waiting = &mut known.get_mut().waiting;
+                waiting.retain(|waiting| !waiting.is_closed());
+                waiting.push(handled);
             }
             // Not taken: the request is told to try again.
             Entry::Vacant(_) if is_full => {}
             Entry::Vacant(new) => {
-                new.insert(vec![handled]);
+                new.insert(InHand { since: Instant::now(), waiting: vec![handled] });
                 match Incoming::of(update) {
                     Some(incoming) => self.chats.accept(incoming).into_iter().for_each(|served| self.finish(served)),
                     None => {
@@ -114,7 +128,7 @@ impl Reception {
         match served {
             Served::Handled(id) => {
                 self.recent.add(id);
-                self.in_hand.remove(&id).into_iter().flatten().for_each(tell);
+                self.in_hand.remove(&id).into_iter().flat_map(|known| known.waiting).for_each(tell);
             }
             // Who waits for these is told to try again, by dropping what would have told them otherwise.
             Served::LeftForLater(ids) => ids.iter().for_each(|id| drop(self.in_hand.remove(id))),
