@@ -210,6 +210,11 @@ impl FakeTelegram {
         self.change(|account| account.receive("message", account::group_message(chat_id, text)))
     }
 
+    /// Somebody posts `text` in a channel that the bot looks after. Answers the update's id.
+    pub fn channel_posts(&self, chat_id: i64, text: &str) -> i64 {
+        self.change(|account| account.receive("channel_post", account::channel_post(chat_id, text)))
+    }
+
     /// A person changes an earlier message to `text`. Answers the update's id.
     pub fn user_edits(&self, chat_id: i64, text: &str) -> i64 {
         self.change(|account| account.receive("edited_message", account::edited_message(chat_id, text)))
@@ -418,6 +423,12 @@ impl FakeTelegram {
     /// From now on updates come newest first, and those of one chat to a webhook at the same time.
     pub fn set_disorder(&self) {
         self.change(|account| account.in_disorder = true);
+    }
+
+    /// From now on an update is forgotten as soon as the bot has it, as if the bot confirmed it before it is handled: a control, with
+    /// which updates are lost when the bot dies.
+    pub fn forget_on_arrival(&self) {
+        self.change(|account| account.forgets_on_arrival = true);
     }
 
     fn read<T>(&self, read: impl FnOnce(&Account) -> T) -> T {

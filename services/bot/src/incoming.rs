@@ -34,7 +34,7 @@ const CONTENT_THAT_IS_NO_TEXT: [&str; 17] = [
 ];
 
 /// The kinds of updates that the bot acts on, as Telegram is asked for them.
-pub(crate) const KINDS_OF_UPDATES: [&str; 2] = ["message", "callback_query"];
+pub(crate) const KINDS_OF_UPDATES: [&str; 3] = ["message", "channel_post", "callback_query"];
 
 /// An update as it comes from Telegram. No `Debug`: it may hold a secret.
 #[derive(Clone, Deserialize, Serialize)]
@@ -43,6 +43,8 @@ pub(crate) struct Update {
     pub id: u32,
     /// A new message.
     message: Option<Value>,
+    /// A new post in a channel that the bot looks after.
+    channel_post: Option<Value>,
     /// The press of a button under one of our messages.
     callback_query: Option<Value>,
 }
@@ -62,7 +64,7 @@ pub(crate) enum Content {
     Text { message_id: MessageId, text: String },
     /// A photo, a sticker, a voice message, … was sent.
     NotText,
-    /// A command was given in a group.
+    /// A command was given where others read along: in a group or a channel.
     InGroup { text: String },
     /// A button was pressed.
     Press(Press),
@@ -123,21 +125,25 @@ impl User {
 }
 
 impl Incoming {
-    /// `None` for everything the bot leaves alone: what is no command in groups, all channels, edited messages, messages
-    /// from bots, and Telegram's own notices.
+    /// `None` for everything the bot leaves alone: what is no command in groups and channels, edited messages, messages from
+    /// bots, and Telegram's own notices.
     pub(crate) fn of(update: Update) -> Option<Self> {
-        let Update { id, message, callback_query } = update;
+        let Update { id, message, channel_post, callback_query } = update;
         let press = || Self::of_press(id, callback_query?);
-        message.map_or_else(press, |message| Self::of_message(id, message))
+        message.or(channel_post).map_or_else(press, |message| Self::of_message(id, message))
     }
 
     fn of_message(update_id: u32, message: Value) -> Option<Self> {
         let Message { message_id, chat, from, text, others } = serde_json::from_value(message).ok()?;
-        if from.as_ref().is_some_and(|from| from.is_bot) {
+        // Who writes as a group or as a channel has a bot of Telegram's for a sender.
+        let is_person = others.contains_key("sender_chat");
+        if from.as_ref().is_some_and(|from| from.is_bot && !is_person) {
             return None;
         }
         let content = match text {
-            Some(text) if matches!(chat.r#type.as_str(), "group" | "supergroup") && text.starts_with('/') => {
+            Some(text)
+                if matches!(chat.r#type.as_str(), "group" | "supergroup" | "channel") && text.starts_with('/') =>
+            {
                 Content::InGroup { text }
             }
             _ if chat.r#type != "private" => return None,
@@ -210,19 +216,21 @@ mod tests {
         let group = json!({ "text": "hi", "chat": { "id": -7, "type": "group", "title": "g" } });
         let bot = json!({ "text": "hi", "from": { "id": 8, "is_bot": true, "first_name": "b" } });
         let notice = json!({ "message_auto_delete_timer_changed": { "message_auto_delete_time": 5 } });
-        let channel = json!({ "text": "/help", "chat": { "id": -8, "type": "channel", "title": "c" } });
-        for ignored in [group, bot, notice, channel] {
+        let unknown = json!({ "text": "/help", "chat": { "id": -8, "type": "none of these" } });
+        for ignored in [group, bot, notice, unknown] {
             assert_eq!(text_of(update("message", message(ignored.clone()))), None, "{ignored}");
         }
-        for kind in ["edited_message", "channel_post", "business_message"] {
+        for kind in ["edited_message", "edited_channel_post", "business_message"] {
             assert_eq!(text_of(update(kind, message(json!({ "text": "hi" })))), None, "{kind}");
         }
     }
 
     #[test]
-    fn a_command_in_a_group_is_taken() {
-        let command = json!({ "text": "/help", "chat": { "id": -7, "type": "supergroup", "title": "g" } });
-        assert_eq!(text_of(update("message", message(command))).as_deref(), Some("(in a group) /help"));
+    fn a_command_in_a_group_or_a_channel_is_taken() {
+        for (kind, place) in [("message", "group"), ("message", "supergroup"), ("channel_post", "channel")] {
+            let command = json!({ "text": "/help", "chat": { "id": -7, "type": place, "title": "g" } });
+            assert_eq!(text_of(update(kind, message(command))).as_deref(), Some("(in a group) /help"));
+        }
     }
 
     #[test]

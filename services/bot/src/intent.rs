@@ -36,10 +36,13 @@ impl Intent {
         if let Some(keyword) = keywords::find(word) {
             return Self::of_keyword(keyword, Written::Sentence { argument: argument.trim_matches(is_blank), rest });
         }
-        if head.is_empty() || !head.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Self::Unknown;
+        let is_id = !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit());
+        match Opener::of_parts(head, rest) {
+            // An id that an app has broken, too, if a token follows.
+            Some(opener) if is_id || opener.has_whole_token() => Self::View(opener),
+            None if is_id => Self::Mistaken(Mistake::Opener),
+            Some(_) | None => Self::Unknown,
         }
-        Opener::of_parts(head, rest).map_or(Self::Mistaken(Mistake::Opener), Self::View)
     }
 
     fn of_keyword(keyword: &Keyword, written: Written<'_>) -> Self {
@@ -117,6 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tests::fuzz::{an_opener, at_least, breaks, broken, pieces};
 
     fn opener(id: i64, access_token: &str) -> Opener {
         Opener { id, access_token: access_token.to_owned() }
@@ -164,6 +168,10 @@ mod tests {
 
     #[test]
     fn blanks_around_and_within_an_id_and_its_token_are_accepted() {
+        let token = "0b".repeat(32);
+        for text in ["7\u{200b}1:", "7\n1 :\n", "\u{200f}7 1\u{200e}:"] {
+            assert!(is_view(&format!("{text}{token}"), 71, &token), "{text:?}");
+        }
         for text in ["7:abc", " 7:abc\n", "7: abc", "\u{a0}7:abc\r\n", "7:a\nbc", "\u{200e}7:ab\u{200b}c"] {
             assert!(is_view(text, 7, "abc"), "{text:?}");
         }
@@ -211,23 +219,8 @@ mod tests {
         assert!(!is_command_for(None, "/help@mayfly_bot"));
     }
 
-    /// Pieces that texts to the bot are made of, so that chance finds more than "unknown".
-    fn pieces() -> impl Strategy<Value = String> {
-        let piece = prop_oneof![
-            any::<String>(),
-            "[0-9]{1,20}",
-            "[0-9a-f]{64}",
-            proptest::sample::select(vec![
-                "new", "NEW", "burn", "look", ":", "/", "@", " ", "\n", "1h", "start", "help", "AQ", "\u{200f}",
-                "\u{200b}", "🎲",
-            ])
-            .prop_map(str::to_owned),
-        ];
-        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
-    }
-
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #![proptest_config(at_least(4096))]
 
         #[test]
         fn every_text_has_an_intent(text in any::<String>()) {
@@ -248,9 +241,8 @@ mod tests {
         }
 
         #[test]
-        fn every_id_with_a_token_is_a_view(id in 1..=i64::MAX, token in "[0-9a-f]{64}", before in "\\s{0,3}", after in "\\s{0,3}") {
-            let message = format!("{before}{id}:{token}{after}");
-            prop_assert!(is_view(&message, id, &token));
+        fn every_id_with_a_token_is_a_view_wherever_an_app_breaks_it(opener in an_opener(), breaks in breaks()) {
+            prop_assert!(is_view(&broken(&opener.written(), &breaks), opener.id, &opener.access_token));
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod fake_store;
 mod flood;
+pub(crate) mod fuzz;
 mod harness;
 
 mod bad_input;

@@ -35,6 +35,8 @@ pub(super) struct Account {
     pub(super) delivery_faults: VecDeque<DeliveryFault>,
     /// Whether updates come newest first, and those of one chat at the same time.
     pub(super) in_disorder: bool,
+    /// Whether an update is forgotten as soon as it arrived.
+    pub(super) forgets_on_arrival: bool,
     /// Chats that wrote to the bot, or that it is in.
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
@@ -73,6 +75,7 @@ impl Account {
             deliveries: Vec::new(),
             delivery_faults: VecDeque::new(),
             in_disorder: false,
+            forgets_on_arrival: false,
             chats: HashSet::new(),
             blocked: HashSet::new(),
             replies: Vec::new(),
@@ -218,6 +221,12 @@ pub(super) fn edited_message(chat_id: i64, text: &str) -> Value {
 pub(super) fn group_message(chat_id: i64, text: &str) -> Value {
     let chat = json!({ "id": chat_id, "type": "group", "title": "A group" });
     from_person(chat_id.wrapping_abs(), chat, json!({ "text": text.trim() }))
+}
+
+pub(super) fn channel_post(chat_id: i64, text: &str) -> Value {
+    let chat = json!({ "id": chat_id, "type": "channel", "title": "A channel" });
+    // Nobody in particular writes there.
+    json!({ "date": now(), "sender_chat": chat, "chat": chat, "text": text.trim() })
 }
 
 pub(super) fn sticker_message(chat_id: i64) -> Value {

@@ -65,6 +65,9 @@ fn collect(account: &mut Account, this_poll: u64, limit: i64) -> Result<Vec<Valu
     }
     let mut updates: Vec<_> =
         account.updates.values().take(usize::try_from(limit).unwrap_or_default()).cloned().collect();
+    if account.forgets_on_arrival {
+        updates.iter().filter_map(|update| update.get("update_id")?.as_i64()).for_each(|id| account.forget(id));
+    }
     if account.in_disorder {
         updates.reverse();
     }

@@ -110,6 +110,8 @@ struct Brought {
     id: i64,
     /// When not with success: how long to wait, if that was said.
     again_after: Result<(), Option<Duration>>,
+    /// Whether the bot began with it.
+    has_arrived: bool,
 }
 
 /// What the updates of one chat wait for.
@@ -169,7 +171,14 @@ async fn bring(world: World, token: String, generation: u64) {
             Some(Ok(brought)) = on_the_way.join_next() => brought,
         };
         busy.remove(&brought.queue);
+        let is_forgotten =
+            brought.has_arrived && world.lock().get(&token).is_some_and(|account| account.forgets_on_arrival);
         match brought.again_after {
+            _ if is_forgotten => {
+                if let Some(account) = world.lock().get_mut(&token) {
+                    account.forget(brought.id);
+                }
+            }
             Ok(()) => {
                 queues.remove(&brought.queue);
                 queue_of.remove(&brought.id);
@@ -192,7 +201,7 @@ async fn bring(world: World, token: String, generation: u64) {
 }
 
 fn queue_key(update: &Value, id: i64) -> i64 {
-    let places = ["/message/chat/id", "/edited_message/chat/id", "/callback_query/from/id"];
+    let places = ["/message/chat/id", "/edited_message/chat/id", "/channel_post/chat/id", "/callback_query/from/id"];
     places.iter().find_map(|place| update.pointer(place)?.as_i64()).unwrap_or(-id)
 }
 
@@ -211,8 +220,14 @@ async fn bring_one(
             None => request,
         }
     };
+    let mut has_arrived = false;
     let again_after = match fault {
-        None => outcome(post().send().await),
+        None => {
+            let answer = post().send().await;
+            // Broken off in the middle.
+            has_arrived = answer.as_ref().is_err_and(|error| !error.is_connect());
+            outcome(answer)
+        }
         Some(DeliveryFault::Twice) => {
             let (first, second) = tokio::join!(post().send(), post().send());
             outcome(first).and(outcome(second))
@@ -226,7 +241,7 @@ async fn bring_one(
             Err(None)
         }
     };
-    Brought { queue, id, again_after }
+    Brought { queue, id, again_after, has_arrived }
 }
 
 fn outcome(answer: reqwest::Result<reqwest::Response>) -> Result<(), Option<Duration>> {

@@ -2,13 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{ANN, BOB, Mode, World, in_both_modes, world, world_in};
+use super::harness::{ANN, BOB, Mode, World, in_both_modes, world_in};
 use crate::{language::Language, replies, texts::Phrase};
 
 in_both_modes! {
     texts_that_say_nothing_are_answered_with_help,
     a_token_that_an_app_has_broken_is_accepted,
     what_is_no_text_is_answered_with_a_sentence,
+    a_keyword_without_a_text_is_explained,
+    long_texts_are_kept_whole,
+    a_million_colons_are_nothing,
+    the_rest_of_a_text_that_was_cut_in_two_is_recognized,
+    marks_in_a_text_are_kept_and_those_around_a_keyword_are_not,
+    a_forwarded_message_is_read_as_if_it_was_written,
+    a_message_without_a_sender_is_answered_in_its_private_chat,
+    commands_in_groups_are_answered_and_nothing_else_there,
+    commands_in_channels_are_answered_and_nothing_else_there,
+    who_writes_as_a_group_is_a_person_and_other_bots_are_not,
 }
 
 fn say(phrase: Phrase) -> String {
@@ -36,9 +46,8 @@ async fn texts_that_say_nothing_are_answered_with_help(mode: Mode) {
     }
 }
 
-#[tokio::test]
-async fn a_keyword_without_a_text_is_explained() {
-    let world = world().await;
+async fn a_keyword_without_a_text_is_explained(mode: Mode) {
+    let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     for text in ["new:", "new: ", "new:\n\n", "new:\u{200b}", "NEW 1h:", "/new", "/new \u{200f}"] {
         assert_eq!(send(&world, json!({ "text": text })).await, say(Phrase::NoText), "{text:?}");
@@ -46,9 +55,8 @@ async fn a_keyword_without_a_text_is_explained() {
     assert_eq!(world.store.messages(), 0);
 }
 
-#[tokio::test]
-async fn long_texts_are_kept_whole() {
-    let world = world().await;
+async fn long_texts_are_kept_whole(mode: Mode) {
+    let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     // A client of its own making may send more than Telegram's apps do.
     for text in ["x".repeat(4097), "🎲".repeat(2049), ":".repeat(60_000)] {
@@ -59,9 +67,8 @@ async fn long_texts_are_kept_whole() {
     }
 }
 
-#[tokio::test]
-async fn a_million_colons_are_nothing() {
-    let world = world().await;
+async fn a_million_colons_are_nothing(mode: Mode) {
+    let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     let said = send(&world, json!({ "text": ":".repeat(1_000_000) })).await;
     assert!(said.ends_with(&replies::help(Language::English)), "{said}");
@@ -69,11 +76,11 @@ async fn a_million_colons_are_nothing() {
     assert!(send(&world, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await == say(Phrase::Mistyped));
 }
 
-#[tokio::test]
-async fn the_rest_of_a_text_that_was_cut_in_two_is_recognized() {
-    let world = world().await;
-    let said = world.ask(ANN, &"the rest of it ".repeat(50)).await;
-    assert_eq!(said, format!("{}\n\n{}", say(Phrase::CutText), replies::help(Language::English)));
+async fn the_rest_of_a_text_that_was_cut_in_two_is_recognized(mode: Mode) {
+    let world = world_in(mode).await;
+    let expected = format!("{}\n\n{}", say(Phrase::CutText), replies::help(Language::English));
+    assert_eq!(world.ask(ANN, &"the rest of it ".repeat(50)).await, expected);
+    assert_eq!(send(&world, json!({ "text": "x".repeat(4097) })).await, expected);
 }
 
 async fn a_token_that_an_app_has_broken_is_accepted(mode: Mode) {
@@ -92,9 +99,8 @@ async fn a_token_that_an_app_has_broken_is_accepted(mode: Mode) {
     }
 }
 
-#[tokio::test]
-async fn marks_in_a_text_are_kept_and_those_around_a_keyword_are_not() {
-    let world = world().await;
+async fn marks_in_a_text_are_kept_and_those_around_a_keyword_are_not(mode: Mode) {
+    let world = world_in(mode).await;
     let text = "\u{200f}שלום\u{200e} \u{200b}x\u{feff}";
     let key = world.ask(ANN, &format!("\u{200f}new\u{200b}:{text}")).await;
     assert_eq!(world.ask(ANN, &key).await, text);
@@ -114,9 +120,8 @@ async fn what_is_no_text_is_answered_with_a_sentence(mode: Mode) {
     assert_eq!(world.store.messages(), 0, "a caption is not kept without its photo");
 }
 
-#[tokio::test]
-async fn a_forwarded_message_is_read_as_if_it_was_written() {
-    let world = world().await;
+async fn a_forwarded_message_is_read_as_if_it_was_written(mode: Mode) {
+    let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     let key = world.store.put("hello");
     let origin =
@@ -126,16 +131,14 @@ async fn a_forwarded_message_is_read_as_if_it_was_written() {
     assert!(send(&world, json!({ "text": "new:hello", "forward_origin": hidden })).await.starts_with("2:"));
 }
 
-#[tokio::test]
-async fn a_message_without_a_sender_is_answered_in_its_private_chat() {
-    let world = world().await;
+async fn a_message_without_a_sender_is_answered_in_its_private_chat(mode: Mode) {
+    let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     assert!(send(&world, json!({ "text": "new:hello", "from": null })).await.starts_with("1:"));
 }
 
-#[tokio::test]
-async fn commands_in_groups_are_answered_and_nothing_else_there() {
-    let world = world().await;
+async fn commands_in_groups_are_answered_and_nothing_else_there(mode: Mode) {
+    let world = world_in(mode).await;
     let group = -100;
     for text in ["new:hello", "hello", "/help@other_bot", "/unknown"] {
         let update = world.telegram.group_says(group, text);
@@ -149,12 +152,33 @@ async fn commands_in_groups_are_answered_and_nothing_else_there() {
     assert_eq!(world.store.messages(), 0);
 }
 
-#[tokio::test]
-async fn channels_are_left_alone() {
-    let world = world().await;
-    world.ask(ANN, "hello").await;
-    let post = json!({ "message_id": 7, "date": 1, "chat": { "id": -200, "type": "channel", "title": "c" }, "text": "new:hello" });
-    let update = world.telegram.push_update(json!({ "channel_post": post }));
-    world.telegram.confirmed(update).await.unwrap();
-    assert_eq!((world.store.messages(), world.telegram.replies(-200).len()), (0, 0));
+async fn commands_in_channels_are_answered_and_nothing_else_there(mode: Mode) {
+    let world = world_in(mode).await;
+    let channel = -200;
+    for text in ["new:hello", "hello", "/help@other_bot"] {
+        let update = world.telegram.channel_posts(channel, text);
+        world.telegram.confirmed(update).await.unwrap();
+    }
+    assert!(world.telegram.replies(channel).is_empty());
+    world.telegram.channel_posts(channel, "/new hello");
+    assert_eq!(world.reply(channel).await, say(Phrase::PrivateOnly));
+    assert_eq!(world.store.messages(), 0);
+}
+
+async fn who_writes_as_a_group_is_a_person_and_other_bots_are_not(mode: Mode) {
+    let world = world_in(mode).await;
+    let group = -100;
+    world.telegram.group_says(group, "hello");
+    let command = |sender: Value| {
+        let chat = json!({ "id": group, "type": "supergroup", "title": "g" });
+        let from = json!({ "id": 1_087_968_824, "is_bot": true, "first_name": "Group" });
+        let mut message = json!({ "message_id": 7, "date": 1, "chat": chat, "from": from, "text": "/help" });
+        message.as_object_mut().unwrap().extend(sender.as_object().unwrap().clone());
+        world.telegram.push_update(json!({ "message": message }))
+    };
+    let robot = command(json!({}));
+    world.telegram.confirmed(robot).await.unwrap();
+    assert!(world.telegram.replies(group).is_empty());
+    command(json!({ "sender_chat": { "id": group, "type": "supergroup", "title": "g" } }));
+    assert_eq!(world.reply(group).await, say(Phrase::PrivateOnly));
 }

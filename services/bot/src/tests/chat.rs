@@ -130,8 +130,11 @@ async fn groups_and_edited_messages_are_left_alone_but_confirmed() {
 }
 
 #[tokio::test]
-async fn only_new_messages_and_pressed_buttons_are_asked_for() {
+async fn only_new_messages_and_posts_and_pressed_buttons_are_asked_for() {
     let world = world().await;
     world.telegram.called("getUpdates", 1).await.unwrap();
-    assert_eq!(world.telegram.calls("getUpdates")[0]["allowed_updates"], json!(["message", "callback_query"]));
+    assert_eq!(
+        world.telegram.calls("getUpdates")[0]["allowed_updates"],
+        json!(["message", "channel_post", "callback_query"])
+    );
 }

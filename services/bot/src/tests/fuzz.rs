@@ -1,0 +1,139 @@
+//! Whatever is written has an answer, and what is kept comes back byte for byte: any text, and texts of the pieces that texts to
+//! the bot are made of, through the parser and the handlers that serve Telegram.
+//!
+//! `PROPTEST_CASES=1000000 cargo test --package mayfly-bot fuzz intent opener` tries a million of each.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mayfly_bootstrap::Secret;
+use proptest::{prelude::*, test_runner::TestRunner};
+use teloxide::types::{ChatId, MessageId};
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    fake_store::{FakeStore, PANIC},
+    harness::{ANN, BOB, BOT_TOKEN, OPENED_HERE, VIEWED, quick},
+};
+use crate::{
+    answer::Answer,
+    handlers::{self, Tools},
+    incoming::{Content, Incoming},
+    language::Language,
+    opener::{Opener, is_blank},
+    store::{Outage, Store},
+};
+
+/// Telegram's limit for a message.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// So many cases, or as many as `PROPTEST_CASES` says if these are more.
+pub(crate) fn at_least(cases: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(cases), ..config }
+}
+
+/// An id with a token that has the form of one.
+pub(crate) fn an_opener() -> impl Strategy<Value = Opener> {
+    (1..=i64::MAX, "[0-9a-f]{64}").prop_map(|(id, access_token)| Opener { id, access_token })
+}
+
+/// What apps put into long words, and where.
+pub(crate) fn breaks() -> impl Strategy<Value = Vec<(usize, char)>> {
+    let marks = "\n\r\t \u{a0}\u{ad}\u{200b}\u{200e}\u{200f}\u{202b}\u{2028}\u{2066}\u{2069}\u{feff}";
+    let mark = proptest::sample::select(marks.chars().collect::<Vec<_>>());
+    proptest::collection::vec((any::<usize>(), mark), 0..8)
+}
+
+/// `text` with these breaks in it.
+pub(crate) fn broken(text: &str, breaks: &[(usize, char)]) -> String {
+    let mut characters: Vec<_> = text.chars().collect();
+    for (at, mark) in breaks {
+        characters.insert(at % (characters.len() + 1), *mark);
+    }
+    characters.into_iter().collect()
+}
+
+/// Texts of likely pieces, so that chance finds more than what is not understood.
+pub(crate) fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        any::<String>(),
+        "[0-9]{1,20}",
+        "[0-9a-f]{64}",
+        proptest::sample::select(vec![
+            "new", "NEW", "burn", "look", ":", "/", "@", " ", "\n", "1h", "start", "help", "AQ", "\u{200f}",
+            "\u{200b}", "🎲",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// The handlers in front of a store, without Telegram.
+struct Desk {
+    runtime: Runtime,
+    tools: Tools,
+    update_id: AtomicU32,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let store = Store::new(FakeStore::new().channel(), Outage::default(), quick(), CancellationToken::new());
+        let tools = Tools {
+            store,
+            bot_token: Secret::new(BOT_TOKEN.to_owned()),
+            bot_name: Some("mayfly_bot".to_owned()),
+            public_url: Some("https://mayfly.example.org".parse().unwrap()),
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        Self { runtime, tools, update_id: AtomicU32::new(0) }
+    }
+
+    fn answer(&self, chat: i64, text: &str) -> Answer {
+        let incoming = Incoming {
+            update_id: self.update_id.fetch_add(1, Ordering::Relaxed),
+            chat: ChatId(chat),
+            language: Language::English,
+            content: Content::Text { message_id: MessageId(1), text: text.to_owned() },
+        };
+        self.runtime.block_on(handlers::handle(&self.tools, &incoming)).expect("nothing stops")
+    }
+
+    fn ask(&self, chat: i64, text: &str) -> String {
+        let answer = self.answer(chat, text);
+        let Some(message) = answer.message else { panic!("silence") };
+        if let Some(acknowledgement) = answer.once_sent {
+            self.runtime.block_on(self.tools.store.acknowledge_view(acknowledgement));
+        }
+        message.text
+    }
+}
+
+#[test]
+fn every_text_is_kept_and_shown_byte_for_byte_once() {
+    let desk = Desk::new();
+    let keyword =
+        proptest::sample::select(vec!["new:", "NEW:", " New :", "new 1h:", "new 2 days :", "\u{200f}new\u{200b}:"]);
+    let text = prop_oneof![any::<String>(), pieces()]
+        .prop_filter("what leaves no mark is no text", |text| !text.chars().all(is_blank) && text != PANIC);
+    let kept_and_shown = |(keyword, text, breaks): (&str, String, Vec<(usize, char)>)| {
+        let opener = desk.ask(ANN, &format!("{keyword}{text}"));
+        prop_assert_eq!(desk.ask(BOB, &broken(&opener, &breaks)), text);
+        prop_assert_eq!(desk.ask(BOB, &opener), OPENED_HERE);
+        prop_assert_eq!(desk.ask(ANN, &opener), VIEWED);
+        Ok(())
+    };
+    TestRunner::new(at_least(256)).run(&(keyword, text, breaks()), kept_and_shown).unwrap();
+}
+
+#[test]
+fn every_text_has_an_answer_that_telegram_takes() {
+    let desk = Desk::new();
+    let text = prop_oneof![any::<String>(), pieces()].prop_filter("panics on purpose", |text| !text.contains(PANIC));
+    let answered = |text: String| {
+        let said = desk.ask(ANN, &text);
+        prop_assert!(!said.trim().is_empty() && said.encode_utf16().count() <= LONGEST_MESSAGE, "{said:?}");
+        Ok(())
+    };
+    TestRunner::new(at_least(512)).run(&text, answered).unwrap();
+}
