@@ -15,3 +15,4 @@ mod scripts;
 mod sealed;
 mod settings;
 mod telegram_server;
+mod webhook;

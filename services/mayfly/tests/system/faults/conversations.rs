@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mayfly_check::{Answer, Call};
 use mayfly_testkit::{FakeTelegram, TestDatabase};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::trial::{Diary, assert_kept, rounds};
 use crate::{
@@ -19,62 +20,89 @@ const EACH_ROUND: u64 = 10;
 const AT_A_TIME: usize = 20;
 /// As many messages as the bot sends at least between two deaths: about what the conversations of a round need.
 const SENT_EACH_ROUND: u64 = 15;
+/// How often the bot dies that is built wrongly.
+const CONTROL_ROUNDS: u64 = 6;
 
-/// One conversation: a text stored and read in the same chat; how often the bot dies meanwhile does not matter.
-async fn converse(telegram: FakeTelegram, diary: Arc<Diary>, chat: i64) {
-    let message = diary.new_message();
-    let text = format!("text {message} {chat}");
-    let create = diary.history().intend(message, Call::Create).unwrap();
-    let opener = ask(&telegram, chat, &format!("new:{text}"), is_opener).await;
-    diary.history().answered(create, Answer::Created(message)).unwrap();
-    let reader = u64::try_from(chat).unwrap();
-    let view = diary.history().intend(message, Call::View { reader: Some(reader) }).unwrap();
-    let got = ask(&telegram, chat, &opener, |reply| !is_opener(reply)).await;
-    let answer = if got == text {
-        Answer::Text(Some(message))
-    } else if got.contains("was read on") {
-        Answer::Gone
-    } else {
-        Answer::Text(None)
-    };
-    diary.history().answered(view, answer).unwrap();
-    // Another chat comes too late.
-    let late = chat + 1_000_000;
-    let view = diary.history().intend(message, Call::View { reader: Some(reader + 1_000_000) }).unwrap();
-    let got = ask(&telegram, late, &opener, |_| true).await;
-    let answer =
-        if got.contains("was read on") { Answer::Gone } else { Answer::Text((got == text).then_some(message)) };
-    diary.history().answered(view, answer).unwrap();
-    // However often the creation was answered, it was one.
-    let replies = telegram.replies(chat);
-    let openers: Vec<_> = replies.iter().map(|reply| &reply.text).filter(|reply| is_opener(reply)).collect();
-    assert!(openers.iter().all(|other| **other == opener), "{openers:?}");
+/// Somebody's chats with a bot that dies now and then.
+#[derive(Clone)]
+struct Chats {
+    telegram: FakeTelegram,
+    diary: Arc<Diary>,
+    /// Cancelled when the bot has died for the last time.
+    is_safe: CancellationToken,
+}
+
+impl Chats {
+    fn begin(telegram: &FakeTelegram, name: &str) -> Self {
+        Self { telegram: telegram.clone(), diary: Diary::begin(name), is_safe: CancellationToken::new() }
+    }
+
+    /// One conversation: a text stored and read in the same chat, and asked for in another one too late; how often the bot dies
+    /// meanwhile does not matter. Ends with the first question that is never answered.
+    async fn converse(self, chat: i64) {
+        let message = self.diary.new_message();
+        let text = format!("text {message} {chat}");
+        let history = self.diary.history();
+        let create = history.intend(message, Call::Create).unwrap();
+        let Some(opener) = self.ask(chat, &format!("new:{text}"), is_opener).await else { return };
+        history.answered(create, Answer::Created(message)).unwrap();
+        let late = chat + 1_000_000;
+        for chat in [chat, late] {
+            let reader = u64::try_from(chat).unwrap();
+            let view = history.intend(message, Call::View { reader: Some(reader) }).unwrap();
+            let Some(got) = self.ask(chat, &opener, |reply| !is_opener(reply)).await else { return };
+            let answer =
+                if got.contains("was read on") { Answer::Gone } else { Answer::Text((got == text).then_some(message)) };
+            history.answered(view, answer).unwrap();
+        }
+        // However often the creation was answered, it was one.
+        let replies = self.telegram.replies(chat);
+        let openers: Vec<_> = replies.iter().map(|reply| &reply.text).filter(|reply| is_opener(reply)).collect();
+        assert!(openers.iter().all(|other| **other == opener), "{openers:?}");
+    }
+
+    /// The first reply that answers this question: an earlier one may be answered twice when the bot died in between. `None` when the
+    /// question was lost, which shows when something that was asked after it is answered.
+    async fn ask(&self, chat: i64, question: &str, is_answer: impl Fn(&str) -> bool) -> Option<String> {
+        let is_help = |reply: &str| reply.contains("new:your text");
+        let next = async || self.telegram.next_reply(chat).await.unwrap().text;
+        let is_answer = |reply: &str| is_answer(reply) && !is_help(reply);
+        self.telegram.user_says(chat, question);
+        while let Some(reply) = self.is_safe.run_until_cancelled(next()).await {
+            if is_answer(&reply) {
+                return Some(reply);
+            }
+        }
+        self.telegram.user_says(chat, "/help");
+        let mut answer = None;
+        loop {
+            let reply = next().await;
+            if is_help(&reply) {
+                return answer;
+            }
+            answer = answer.or_else(|| is_answer(&reply).then_some(reply));
+        }
+    }
 }
 
 fn is_opener(reply: &str) -> bool {
     reply.split_once(':').is_some_and(|(id, token)| id.parse::<i64>().is_ok() && token.len() == 64)
 }
 
-/// The first reply that answers this question: an earlier one may be answered twice when the bot died in between.
-async fn ask(telegram: &FakeTelegram, chat: i64, question: &str, is_answer: impl Fn(&str) -> bool) -> String {
-    telegram.user_says(chat, question);
-    loop {
-        let reply = telegram.next_reply(chat).await.unwrap().text;
-        if is_answer(&reply) {
-            return reply;
-        }
-    }
+/// A system whose bot has something to do and a token to do it with.
+async fn system(telegram: &FakeTelegram, database: &TestDatabase, by_webhook: bool) -> System {
+    // Telegram's limit would only make it take longer.
+    let bot_environment = &[("MAYFLY_MESSAGES_PER_SECOND", "1000")];
+    let options = Options { telegram: Some(telegram.url()), by_webhook, bot_environment, ..Options::default() };
+    let system = System::start(Layout::Three, database, options).await;
+    add_config(&system, "first", BOT_TOKEN).await;
+    system
 }
 
 async fn a_part_is_killed(name: &str, part: usize, database: TestDatabase, by_webhook: bool) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    // Telegram's limit would only make it take longer.
-    let bot_environment = &[("MAYFLY_MESSAGES_PER_SECOND", "1000")];
-    let options = Options { telegram: Some(telegram.url()), by_webhook, bot_environment, ..Options::default() };
-    let mut system = System::start(Layout::Three, &database, options).await;
-    add_config(&system, "first", BOT_TOKEN).await;
-
-    let diary = Diary::begin(name);
+    let mut system = system(&telegram, &database, by_webhook).await;
+    let chats = Chats::begin(&telegram, name);
     let conversations = rounds() * EACH_ROUND;
     let mut running = JoinSet::new();
     let mut begun = 0;
@@ -85,27 +113,68 @@ async fn a_part_is_killed(name: &str, part: usize, database: TestDatabase, by_we
         }
         while running.len() < AT_A_TIME && begun < conversations {
             begun += 1;
-            running.spawn(converse(telegram.clone(), Arc::clone(&diary), i64::try_from(begun).unwrap()));
+            running.spawn(chats.clone().converse(i64::try_from(begun).unwrap()));
         }
         // Dies when some of these have been answered, and others not. Each conversation takes three messages.
         sent = (sent + SENT_EACH_ROUND + round * 7 % SENT_EACH_ROUND).min(3 * begun - 1);
         telegram.called("sendMessage", usize::try_from(sent).unwrap()).await.unwrap();
         let name = if part == BOT { "bot" } else { "store" };
-        diary.history().fault(&format!("kill -9 of the {name}")).unwrap();
+        chats.diary.history().fault(&format!("kill -9 of the {name}")).unwrap();
         system.processes[part].kill().await;
         system.processes[part].start_again();
     }
     while begun < conversations || !running.is_empty() {
         while running.len() < AT_A_TIME && begun < conversations {
             begun += 1;
-            running.spawn(converse(telegram.clone(), Arc::clone(&diary), i64::try_from(begun).unwrap()));
+            running.spawn(chats.clone().converse(i64::try_from(begun).unwrap()));
         }
         running.join_next().await.unwrap().unwrap();
     }
     assert_eq!(telegram.webhook().is_some(), by_webhook);
-    let verdict = diary.verdict();
+    let verdict = chats.diary.verdict();
     assert_kept(verdict, rounds());
     assert_eq!(verdict.read_once, conversations);
+}
+
+/// Control: a bot whose updates count as confirmed when they arrive, as those of libraries do, loses some of them when it dies, and
+/// that is seen.
+async fn a_bot_that_confirms_too_early_is_killed(name: &str, by_webhook: bool) {
+    let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
+    telegram.forget_on_arrival();
+    let database = TestDatabase::sqlite().unwrap();
+    let mut system = system(&telegram, &database, by_webhook).await;
+    let chats = Chats::begin(&telegram, name);
+    let mut running = JoinSet::new();
+    for round in 0..CONTROL_ROUNDS {
+        let before = telegram.calls("sendMessage").len();
+        for number in 0..EACH_ROUND {
+            running.spawn(chats.clone().converse(i64::try_from(1 + round * EACH_ROUND + number).unwrap()));
+        }
+        // From the first answer of a round, with most others in hand, to the last.
+        let more = 1 + round * 3 * EACH_ROUND / CONTROL_ROUNDS;
+        telegram.called("sendMessage", before + usize::try_from(more).unwrap()).await.unwrap();
+        chats.diary.history().fault("kill -9 of the bot").unwrap();
+        system.processes[BOT].kill().await;
+        system.processes[BOT].start_again();
+        system.ready().await;
+    }
+    chats.is_safe.cancel();
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap();
+    }
+    let verdict = chats.diary.verdict();
+    assert!(verdict.is_valid() && !verdict.is_complete(), "{verdict}");
+    assert!(verdict.read_once < CONTROL_ROUNDS * EACH_ROUND, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_polls_and_confirms_too_early_is_found_out() {
+    a_bot_that_confirms_too_early_is_killed("kill-bot-polling-early.control", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_with_a_webhook_that_confirms_too_early_is_found_out() {
+    a_bot_that_confirms_too_early_is_killed("kill-bot-webhook-early.control", true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
