@@ -3,44 +3,87 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     StoreError,
     domain::{Passphrase, PassphraseKey, PassphraseSalt},
 };
 
-/// Passphrases being stretched or waiting for it; more are turned away.
-const WAITING: usize = 64;
+/// Passphrases in one room, being stretched or waiting for it; more are turned away.
+const PLACES: usize = 64;
 
 /// Cheap to clone; all clones share the limits.
 #[derive(Clone)]
 pub(crate) struct Stretcher {
-    waiting: Arc<Semaphore>,
-    running: Arc<Semaphore>,
+    /// For those who read. Whoever stores cannot fill it.
+    pub(crate) readers: Room,
+    /// For those who store.
+    pub(crate) creators: Room,
+}
+
+/// Where passphrases wait to be stretched.
+#[derive(Clone)]
+pub(crate) struct Room {
+    places: Arc<Semaphore>,
+    /// As many as there are cores stand here and wait for one; behind it are those of this room alone. So rooms take turns, and
+    /// a crowd in one delays another by no more than that.
+    door: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
+}
+
+/// A place in a room, and with it the right to have one passphrase stretched.
+pub(crate) struct Place {
+    _place: OwnedSemaphorePermit,
+    door: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
 }
 
 impl Stretcher {
     /// Leaves a core for everybody else, where there is more than one.
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let running = cores.saturating_sub(1).max(1);
-        Self { waiting: Arc::new(Semaphore::new(WAITING)), running: Arc::new(Semaphore::new(running)) }
+        Self::with_cores(cores.saturating_sub(1).max(1))
     }
 
+    fn with_cores(count: usize) -> Self {
+        let cores = Arc::new(Semaphore::new(count));
+        let room = || Room {
+            places: Arc::new(Semaphore::new(PLACES)),
+            door: Arc::new(Semaphore::new(count)),
+            cores: Arc::clone(&cores),
+        };
+        Self { readers: room(), creators: room() }
+    }
+}
+
+impl Room {
     /// # Errors
     ///
-    /// [`StoreError::Overloaded`] when too many wait already.
+    /// [`StoreError::Overloaded`] when all places are taken.
+    pub(crate) fn take_place(&self) -> Result<Place, StoreError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| StoreError::Overloaded)?;
+        Ok(Place { _place: place, door: Arc::clone(&self.door), cores: Arc::clone(&self.cores) })
+    }
+}
+
+impl Place {
+    /// Waits for its turn, and stretches.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] when that fails, which it does when there is no memory for it.
     pub(crate) async fn stretch(
-        &self,
+        self,
         passphrase: Passphrase,
         salt: PassphraseSalt,
     ) -> Result<PassphraseKey, StoreError> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| StoreError::Overloaded)?;
-        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|error| broken(&error))?;
+        let at_door = self.door.acquire().await.map_err(|error| broken(&error))?;
+        let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|error| broken(&error))?;
+        drop(at_door);
         let stretched = tokio::task::spawn_blocking(move || {
             // Held until the work is done, also when nobody waits for it any more.
-            let _running = running;
+            let _core = core;
             PassphraseKey::derive(&passphrase, salt)
         });
         stretched.await.map_err(|error| broken(&error))?.map_err(|error| broken(&error))
@@ -53,17 +96,58 @@ fn broken(error: &(dyn std::error::Error + 'static)) -> StoreError {
 }
 
 #[cfg(test)]
+impl Room {
+    /// Takes all places that are left.
+    pub(crate) fn fill(&self) -> Vec<Place> {
+        std::iter::from_fn(|| self.take_place().ok()).collect()
+    }
+
+    /// Keeps passphrases of all rooms waiting for as long as it is held.
+    pub(crate) fn occupy_cores(&self) -> Vec<OwnedSemaphorePermit> {
+        std::iter::from_fn(|| Arc::clone(&self.cores).try_acquire_owned().ok()).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::*;
 
+    fn passphrase() -> (Passphrase, PassphraseSalt) {
+        (Passphrase::parse("x".to_owned()).unwrap().unwrap(), PassphraseSalt::generate().unwrap())
+    }
+
     #[tokio::test]
-    async fn whoever_finds_too_many_waiting_is_turned_away() {
-        let stretcher = Stretcher::new();
-        let passphrase = || Passphrase::parse("x".to_owned()).unwrap().unwrap();
-        let salt = PassphraseSalt::generate().unwrap();
-        let all = stretcher.waiting.clone().acquire_many_owned(64).await.unwrap();
-        assert_eq!(stretcher.stretch(passphrase(), salt).await.err(), Some(StoreError::Overloaded));
+    async fn whoever_finds_a_full_room_is_turned_away_and_other_rooms_have_places() {
+        let Stretcher { readers, creators } = Stretcher::new();
+        let all = creators.fill();
+        assert_eq!(all.len(), 64);
+        assert_eq!(creators.take_place().err(), Some(StoreError::Overloaded));
+        let (passphrase, salt) = passphrase();
+        assert!(readers.take_place().unwrap().stretch(passphrase, salt).await.is_ok());
         drop(all);
-        assert!(stretcher.stretch(passphrase(), salt).await.is_ok());
+        assert!(creators.take_place().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_crowd_in_one_room_does_not_keep_another_waiting() {
+        let stretcher = Stretcher::with_cores(1);
+        let occupied = stretcher.readers.occupy_cores();
+        let (done, mut order) = mpsc::unbounded_channel();
+        let come = |name: &'static str, place: Place| {
+            let ((passphrase, salt), done) = (passphrase(), done.clone());
+            tokio::spawn(async move {
+                drop(place.stretch(passphrase, salt).await.unwrap());
+                done.send(name).unwrap_or_default();
+            });
+        };
+        stretcher.creators.fill().into_iter().for_each(|place| come("creator", place));
+        come("reader", stretcher.readers.take_place().unwrap());
+        // All of them stand where they wait: on this one thread, tasks run in the order in which they came.
+        tokio::task::yield_now().await;
+        drop(occupied);
+        let firsts = [order.recv().await.unwrap(), order.recv().await.unwrap()];
+        assert!(firsts.contains(&"reader"), "{firsts:?}");
     }
 }

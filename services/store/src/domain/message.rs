@@ -28,6 +28,11 @@ impl MessageId {
     pub(crate) fn get(self) -> i64 {
         self.0
     }
+
+    /// Equal ids have equal numbers.
+    pub(crate) fn affinity(self) -> u64 {
+        self.0.unsigned_abs()
+    }
 }
 
 /// What somebody wants to read.

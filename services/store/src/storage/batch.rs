@@ -127,9 +127,9 @@ impl Work {
     pub(super) fn affinity(&self) -> u64 {
         match self {
             Self::Create(creation) => creation.verifier.affinity(),
-            Self::Erase(erasure) => erasure.id.get().unsigned_abs(),
-            Self::Acknowledge(acknowledgement) => acknowledgement.id.get().unsigned_abs(),
-            Self::CountTry(passphrase_try) => passphrase_try.id.get().unsigned_abs(),
+            Self::Erase(erasure) => erasure.id.affinity(),
+            Self::Acknowledge(acknowledgement) => acknowledgement.id.affinity(),
+            Self::CountTry(passphrase_try) => passphrase_try.id.affinity(),
             Self::Sweep { .. } => 0,
         }
     }

@@ -123,7 +123,7 @@ impl Messages {
             None => None,
             Some(passphrase) => {
                 let salt = PassphraseSalt::generate().map_err(|error| cannot_seal(&error.into()))?;
-                Some((salt, self.stretcher.stretch(passphrase, salt).await?))
+                Some((salt, self.stretcher.creators.take_place()?.stretch(passphrase, salt).await?))
             }
         };
         let seal = MessageSeal::new(key, &token, passphrase.as_ref().map(|(_, key)| key));
@@ -145,13 +145,15 @@ impl Messages {
 
     /// Erases an unread message and answers its content; with a view id it keeps that for this reader for a while.
     pub(crate) async fn view(&self, view: View<'_>) -> Result<Viewed, StoreError> {
+        // Whoever has to be turned away is turned away here, before a try of a passphrase is counted.
+        let turn = self.writer.reserve(view.id.affinity())?;
         let seals = match self.seal_behind_passphrase(&view).await? {
             Some(seal) => vec![seal],
             None => self.seals(&view.token),
         };
         let claims = view.view_id.map(|view_id| self.claims(&view.token, view_id)).unwrap_or_default();
         let reason = ErasureReason::View { claims, grace: self.times.view_grace, accepts_sealed: view.accepts_sealed };
-        match self.erase(view.id, seals, reason).await? {
+        match turn.perform(self.erasure(view.id, seals, reason)).await? {
             Answer::Viewed { content, create_time, repeat_until } => Ok(Viewed { content, create_time, repeat_until }),
             _ => Err(wrong_answer()),
         }
@@ -175,7 +177,7 @@ impl Messages {
 
     /// Erases an unread message; answers when that was done first.
     pub(crate) async fn burn(&self, id: MessageId, token: &AccessToken) -> Result<Timestamp, StoreError> {
-        match self.erase(id, self.seals(token), ErasureReason::Burn).await? {
+        match self.writer.perform(self.erasure(id, self.seals(token), ErasureReason::Burn)).await? {
             Answer::Burned { time } => Ok(time),
             _ => Err(wrong_answer()),
         }
@@ -222,9 +224,8 @@ impl Messages {
         self.readers.ping().await.is_ok()
     }
 
-    async fn erase(&self, id: MessageId, seals: Vec<MessageSeal>, reason: ErasureReason) -> Result<Answer, StoreError> {
-        let receipt_retention = self.times.receipts;
-        self.writer.perform(Work::Erase(Erasure { id, seals, reason, receipt_retention })).await
+    fn erasure(&self, id: MessageId, seals: Vec<MessageSeal>, reason: ErasureReason) -> Work {
+        Work::Erase(Erasure { id, seals, reason, receipt_retention: self.times.receipts })
     }
 
     /// What `token` makes of each key: the message says only after it was found which one it was sealed with.
@@ -236,7 +237,8 @@ impl Messages {
         self.keyring.load().keys().map(|key| ClaimSeal::new(key, token, view_id)).collect()
     }
 
-    /// The seal that the passphrase makes, if the message has one and one was given. The try is counted before it is made.
+    /// The seal that the passphrase makes, if the message has one and one was given. The try is counted before it is made, and
+    /// a place to stretch the passphrase is taken before that: whoever is turned away has tried nothing.
     async fn seal_behind_passphrase(&self, view: &View<'_>) -> Result<Option<MessageSeal>, StoreError> {
         let Some(passphrase) = &view.passphrase else { return Ok(None) };
         let protected = read("looking for a passphrase", self.find_salt(view.id, &view.token)).await?;
@@ -247,6 +249,7 @@ impl Messages {
         }
         let keyring = self.keyring.load();
         let Some(key) = keyring.key(&key_id) else { return Ok(None) };
+        let place = self.stretcher.readers.take_place()?;
         let passphrase_try = PassphraseTry {
             id: view.id,
             verifier: MessageSeal::new(key, &view.token, None).verifier(),
@@ -257,7 +260,7 @@ impl Messages {
             Answer::TryCounted => {}
             _ => return Err(wrong_answer()),
         }
-        let stretched = self.stretcher.stretch(passphrase.clone(), salt).await?;
+        let stretched = place.stretch(passphrase.clone(), salt).await?;
         Ok(Some(MessageSeal::new(key, &view.token, Some(&stretched))))
     }
 
@@ -353,4 +356,82 @@ fn cannot_seal(error: &SealError) -> StoreError {
 fn wrong_answer() -> StoreError {
     tracing::error!("the writer gave the answer to another question");
     StoreError::Internal
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::PaginatorTrait as _;
+
+    use super::{super::entities::passphrase_tries, *};
+    use crate::domain::{Lifetime, Limits, MessageText, SystemClock};
+
+    const LIMITS: Limits = Limits { max_text_bytes: 5, default_ttl: Lifetime::Never, max_ttl: Lifetime::Never };
+
+    async fn open(folder: &tempfile::TempDir) -> Messages {
+        let database = Database::sqlite_file(&folder.path().join("mayfly.db"));
+        database.migrate().await.unwrap();
+        let keyring = SharedKeyring::new(Keyring::generate().unwrap());
+        let times = Retention { view_grace: Duration::from_secs(600), receipts: Duration::from_secs(3600) };
+        Messages::open(&database, database.connect_readers().await.unwrap(), keyring, Arc::new(SystemClock), times)
+    }
+
+    fn passphrase() -> Option<Passphrase> {
+        Passphrase::parse("right".to_owned()).unwrap()
+    }
+
+    async fn insert(messages: &Messages, passphrase: Option<Passphrase>) -> Result<Stored, StoreError> {
+        let content = MessageContent::Text(MessageText::parse("hello".to_owned(), &LIMITS).unwrap());
+        let create_time = SystemClock.now();
+        messages.insert(NewMessage { content, create_time, expire_time: None, request: None, passphrase }).await
+    }
+
+    async fn view(messages: &Messages, stored: &Stored) -> Result<Viewed, StoreError> {
+        let Stored { id, token, .. } = stored;
+        let (token, passphrase) = (token.clone(), passphrase());
+        let view = View { id: *id, token, view_id: None, passphrase, accepts_sealed: false, caller: "a" };
+        messages.view(view).await
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_is_turned_away_has_tried_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let messages = open(&folder).await;
+        let stored = insert(&messages, passphrase()).await.unwrap();
+        let all = messages.stretcher.readers.fill();
+        for _ in 0..=TryLimits::DEFAULT.per_caller {
+            assert_eq!(view(&messages, &stored).await.err(), Some(StoreError::Overloaded));
+        }
+        drop(all);
+        assert!(view(&messages, &stored).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_creators_turns_no_reader_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let messages = open(&folder).await;
+        let stored = insert(&messages, passphrase()).await.unwrap();
+        let _all = messages.stretcher.creators.fill();
+        assert_eq!(insert(&messages, passphrase()).await.err(), Some(StoreError::Overloaded));
+        assert!(insert(&messages, None).await.is_ok(), "who needs no place waits for none");
+        assert!(view(&messages, &stored).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whose_try_was_counted_is_not_turned_away_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let messages = open(&folder).await;
+        let stored = insert(&messages, passphrase()).await.unwrap();
+        let occupied = messages.stretcher.readers.occupy_cores();
+        let counted = async {
+            while passphrase_tries::Entity::find().count(&messages.readers).await.unwrap() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let crowd: Vec<_> = std::iter::from_fn(|| messages.writer.reserve(stored.id.affinity()).ok()).collect();
+            assert_eq!(view(&messages, &stored).await.err(), Some(StoreError::Overloaded), "whoever comes now");
+            drop(occupied);
+            crowd
+        };
+        let (viewed, _crowd) = tokio::join!(view(&messages, &stored), counted);
+        assert!(viewed.is_ok(), "{:?}", viewed.err());
+    }
 }

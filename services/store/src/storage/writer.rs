@@ -95,14 +95,33 @@ impl Writer {
     /// [`StoreError::Overloaded`] when too much is waiting; [`StoreError::Unavailable`] when the database cannot do it,
     /// where the outcome is unknown if the connection broke during COMMIT; and what the work itself comes to.
     pub(super) async fn perform(&self, work: Work) -> Result<Answer, StoreError> {
-        let (caller, answer) = oneshot::channel();
+        self.reserve(work.affinity())?.perform(work).await
+    }
+
+    /// A turn for work with this affinity, to be taken later; until then it fills a place in the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Overloaded`] when too much is waiting.
+    pub(super) fn reserve(&self, affinity: u64) -> Result<Turn<'_>, StoreError> {
         // The same message always goes to the same lane, so its work does not wait on row locks of other lanes.
-        let lane = usize::try_from(work.affinity()).unwrap_or_default().checked_rem(self.lanes.len());
+        let lane = usize::try_from(affinity).unwrap_or_default().checked_rem(self.lanes.len());
         let lane = lane.and_then(|lane| self.lanes.get(lane)).ok_or(StoreError::Internal)?;
-        lane.try_send(Job { work, caller, since: Instant::now() }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => lane_is_gone(),
-        })?;
+        lane.try_reserve().map(Turn).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(()) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(()) => lane_is_gone(),
+        })
+    }
+}
+
+/// A place in the queue of a lane: work that has one is not turned away.
+pub(super) struct Turn<'writer>(mpsc::Permit<'writer, Job>);
+
+impl Turn<'_> {
+    /// As [`Writer::perform`].
+    pub(super) async fn perform(self, work: Work) -> Result<Answer, StoreError> {
+        let (caller, answer) = oneshot::channel();
+        self.0.send(Job { work, caller, since: Instant::now() });
         answer.await.unwrap_or_else(|_| Err(lane_is_gone()))
     }
 }
