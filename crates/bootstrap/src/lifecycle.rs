@@ -62,6 +62,14 @@ impl Lifecycle {
         self.tasks.spawn(async move { (name, task.await) });
     }
 
+    /// Waits for what has to be done before there are tasks; `None` when a signal came first, and then it is given up.
+    pub async fn unless_signalled<T>(&mut self, preparation: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            () = signalled(&mut self.interrupt, &mut self.terminate) => None,
+            prepared = preparation => Some(prepared),
+        }
+    }
+
     /// Waits for the first signal or the first task that ends, then lets the others drain for at most `drain_limit`.
     pub async fn run(mut self, drain_limit: Duration) -> Ended {
         let mut ended = tokio::select! {

@@ -35,8 +35,12 @@ pub(super) async fn start(
     settings: &OpenSettings,
     listener: TcpListener,
 ) -> Result<Arc<Store>, Failure> {
-    let store = Store::open(settings, Arc::new(SystemClock), lifecycle.stop()).await.map_err(Failure::failed)?;
-    let store = Arc::new(store);
+    let opening = Store::open(settings, Arc::new(SystemClock), lifecycle.stop());
+    // Which waits for changes of the schema for as long as they take.
+    let Some(opened) = lifecycle.unless_signalled(opening).await else {
+        return Err(Failure::not_ready("a signal came before the store was open"));
+    };
+    let store = Arc::new(opened.map_err(Failure::failed)?);
     let (serving, maintained) = (Arc::clone(&store), Arc::clone(&store));
     lifecycle.spawn("store", async move { serving.serve(listener).await });
     lifecycle.spawn("store maintenance", async move { maintained.maintain().await });

@@ -18,8 +18,6 @@ use sea_orm::{
 
 /// How long a connection may take to come up, and how long a free one is waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long SQLite waits for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long closing a broken connection may take before it is left to itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections for reading.
@@ -31,15 +29,34 @@ const POSTGRES_LANES: usize = 4;
 /// How long a checkpoint waits for readers of the write-ahead log. The writer waits with it.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
+/// After how long it is said that a change of the schema is not done yet.
+const MIGRATION_NOTICE: Duration = Duration::from_secs(5);
+
 /// What every PostgreSQL session is told, whatever the server's defaults are.
-const POSTGRES_SESSION: [(&str, &str); 6] = [
+const POSTGRES_SESSION: [(&str, &str); 4] = [
     ("default_transaction_isolation", "read committed"),
     ("synchronous_commit", "on"),
-    ("statement_timeout", "10s"),
-    ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "15s"),
     ("client_connection_check_interval", "10s"),
 ];
+
+/// How long a connection puts up with what takes long.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// How long a statement may take on PostgreSQL; zero: as long as it takes.
+    statement: Duration,
+    /// How long somebody else's lock is waited for; zero, on PostgreSQL alone: as long as it is held.
+    lock: Duration,
+}
+
+impl Patience {
+    /// Somebody waits for the answer.
+    const REQUEST: Self = Self { statement: Duration::from_secs(10), lock: Duration::from_secs(5) };
+    /// A change of the schema takes as long as the tables are large, and whoever starts meanwhile waits for it.
+    const MIGRATION_ON_POSTGRES: Self = Self { statement: Duration::ZERO, lock: Duration::ZERO };
+    /// SQLite knows no waiting without end. Its statements are not limited.
+    const MIGRATION_ON_SQLITE: Self = Self { lock: Duration::from_hours(24), ..Self::MIGRATION_ON_POSTGRES };
+}
 
 /// What SQLite must answer when asked, or the database is not opened. `synchronous` 2 is FULL.
 const SQLITE_PRAGMAS: [(&str, &str); 4] =
@@ -51,6 +68,8 @@ pub struct Database {
     url: Secret,
     backend: DbBackend,
     sqlite_file: Option<PathBuf>,
+    /// Of all connections but those that change the schema.
+    patience: Patience,
 }
 
 /// A database cannot be used.
@@ -109,14 +128,15 @@ impl Database {
         } else {
             return Err(DatabaseError::UnknownKind);
         };
-        Ok(Self { url, backend, sqlite_file })
+        Ok(Self { url, backend, sqlite_file, patience: Patience::REQUEST })
     }
 
     /// The SQLite database in the file at `path`.
     #[must_use]
     pub fn sqlite_file(path: &Path) -> Self {
         let url = Secret::new("sqlite:".to_owned());
-        Self { url, backend: DbBackend::Sqlite, sqlite_file: Some(path.to_owned()) }
+        let sqlite_file = Some(path.to_owned());
+        Self { url, backend: DbBackend::Sqlite, sqlite_file, patience: Patience::REQUEST }
     }
 
     /// What it is and where, without credentials, for people.
@@ -128,7 +148,8 @@ impl Database {
         }
     }
 
-    /// Brings the schema up to date; answers how many changes that took.
+    /// Brings the schema up to date; answers how many changes that took. Waits for whoever else is at it, and for its own changes,
+    /// for as long as that takes.
     ///
     /// # Errors
     ///
@@ -137,10 +158,23 @@ impl Database {
         if let Some(folder) = self.sqlite_file.as_ref().and_then(|file| file.parent()) {
             make_private_folder(folder).map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
         }
-        let database = self.connect_writer().await?;
-        let changes = mayfly_migrations::apply(&database).await.map_err(DatabaseError::Migrate);
+        let patience = match self.backend {
+            DbBackend::Sqlite => Patience::MIGRATION_ON_SQLITE,
+            _ => Patience::MIGRATION_ON_POSTGRES,
+        };
+        let database = self.connect_alone(patience).await?;
+        let changes = {
+            let mut changing = std::pin::pin!(mayfly_migrations::apply(&database));
+            match tokio::time::timeout(MIGRATION_NOTICE, &mut changing).await {
+                Ok(changes) => changes,
+                Err(_) => {
+                    tracing::info!(database = ?self, "waiting for changes of the schema, which are made here or by somebody else");
+                    changing.await
+                }
+            }
+        };
         close(database).await;
-        changes
+        changes.map_err(DatabaseError::Migrate)
     }
 
     pub(super) fn backend(&self) -> DbBackend {
@@ -157,13 +191,14 @@ impl Database {
 
     /// Connections that only read.
     pub(crate) async fn connect_readers(&self) -> Result<DatabaseConnection, DatabaseError> {
-        let mut options = self.options();
+        let mut options = self.options(self.patience);
         match self.backend {
-            DbBackend::Sqlite => options
-                .max_connections(SQLITE_READERS)
-                .map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), |options| {
-                    options.pragma("query_only", "ON")
-                })),
+            DbBackend::Sqlite => {
+                let file = with_file(self.sqlite_file.clone(), self.patience);
+                options
+                    .max_connections(SQLITE_READERS)
+                    .map_sqlx_sqlite_opts(move |options| file(options).pragma("query_only", "ON"))
+            }
             // After a switchover a demoted server still answers; what it says may be old.
             _ => options.max_connections(POSTGRES_READERS).map_sqlx_postgres_before_acquire(|connection, _| {
                 Box::pin(async move {
@@ -178,10 +213,15 @@ impl Database {
 
     /// The one connection of a write lane.
     pub(super) async fn connect_writer(&self) -> Result<DatabaseConnection, DatabaseError> {
-        let mut options = self.options();
+        self.connect_alone(self.patience).await
+    }
+
+    /// One connection that may change things, for as long as its owner likes.
+    async fn connect_alone(&self, patience: Patience) -> Result<DatabaseConnection, DatabaseError> {
+        let mut options = self.options(patience);
         options.max_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         if self.backend == DbBackend::Sqlite {
-            options.map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), |options| options));
+            options.map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), patience));
         }
         let database = sea_orm::Database::connect(options).await.map_err(DatabaseError::Connect)?;
         if self.backend == DbBackend::Sqlite {
@@ -190,13 +230,18 @@ impl Database {
         Ok(database)
     }
 
-    fn options(&self) -> ConnectOptions {
+    fn options(&self, patience: Patience) -> ConnectOptions {
+        let milliseconds = |time: Duration| format!("{}ms", time.as_millis());
+        let limits =
+            [("statement_timeout", milliseconds(patience.statement)), ("lock_timeout", milliseconds(patience.lock))];
         let mut options = ConnectOptions::new(self.url.expose());
         options
             .sqlx_logging(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .map_sqlx_postgres_opts(|options| options.application_name("mayfly").options(POSTGRES_SESSION));
+            .map_sqlx_postgres_opts(move |options| {
+                options.application_name("mayfly").options(POSTGRES_SESSION).options(limits.clone())
+            });
         options
     }
 }
@@ -211,22 +256,20 @@ type SqliteOptions = sqlx::sqlite::SqliteConnectOptions;
 
 fn with_file(
     file: Option<PathBuf>,
-    more: impl Fn(SqliteOptions) -> SqliteOptions + Send + Sync + 'static,
+    patience: Patience,
 ) -> impl Fn(SqliteOptions) -> SqliteOptions + Send + Sync + 'static {
     move |options| {
         let options = match &file {
             Some(file) => options.filename(file),
             None => options,
         };
-        more(
-            options
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .pragma("secure_delete", "ON")
-                .foreign_keys(true)
-                .busy_timeout(BUSY_TIMEOUT),
-        )
+        options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("secure_delete", "ON")
+            .foreign_keys(true)
+            .busy_timeout(patience.lock)
     }
 }
 
@@ -313,7 +356,7 @@ impl WriteConnection {
                 connection.query_one_raw(set_patience(CHECKPOINT_PATIENCE)).await?;
                 let row = connection.query_one_raw(pragma("wal_checkpoint(TRUNCATE)")).await?;
                 let is_busy = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
-                connection.query_one_raw(set_patience(BUSY_TIMEOUT)).await?;
+                connection.query_one_raw(set_patience(self.database.patience.lock)).await?;
                 Ok(is_busy == Some(0))
             }
             _ => Ok(true),
@@ -330,7 +373,9 @@ fn into_db_error(error: DatabaseError) -> DbErr {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use mayfly_testkit::{TestDatabase, on_each_database};
+
+    use super::{super::failure::Failure, *};
 
     fn at(url: &str) -> Result<Database, DatabaseError> {
         Database::at(Secret::new(url.to_owned()))
@@ -349,6 +394,42 @@ mod tests {
     fn debug_shows_no_password() {
         let database = at("postgres://mayfly:needle@localhost/mayfly").unwrap();
         assert!(!format!("{database:?}").contains("needle"));
+    }
+
+    /// A database whose requests wait for hardly anything, and a connection to make them wait.
+    async fn impatient(database: &TestDatabase) -> (Database, DatabaseConnection) {
+        let moment = Duration::from_millis(10);
+        let patience = Patience { statement: moment, lock: moment };
+        let impatient = Database { patience, ..at(database.url()).unwrap() };
+        (impatient, database.connect().await.unwrap())
+    }
+
+    on_each_database! {
+        async fn a_change_of_the_schema_waits_longer_than_a_request(database: TestDatabase) {
+            at(database.url()).unwrap().migrate().await.unwrap();
+            let (impatient, holder) = impatient(&database).await;
+            let immediate = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            let held = holder.begin_with_options(immediate).await.unwrap();
+            let is_postgres = impatient.backend() == DbBackend::Postgres;
+            if is_postgres {
+                held.execute_unprepared("LOCK TABLE seaql_migrations; SELECT pg_advisory_xact_lock(5204815990213547)").await.unwrap();
+            }
+            let others_gave_up = async {
+                // Ten requests one after the other: the change has begun to wait before the last of them.
+                for _ in 0..10 {
+                    let request = impatient.connect_writer().await.unwrap();
+                    let waits = if is_postgres { "SELECT * FROM seaql_migrations" } else { "DELETE FROM seaql_migrations" };
+                    let gave_up = request.execute_unprepared(waits).await.unwrap_err();
+                    assert_ne!(Failure::of(&gave_up), Failure::Fault, "{gave_up}");
+                }
+                held.rollback().await.unwrap();
+            };
+            let (changes, ()) = tokio::join!(impatient.migrate(), others_gave_up);
+            assert_eq!(changes.unwrap(), 0);
+        }
     }
 
     #[tokio::test]
