@@ -107,6 +107,19 @@ async fn what_a_first_start_makes_is_private() {
     }
 }
 
+/// A package or an administrator may have made the folder, for others to look into.
+#[tokio::test]
+async fn the_database_is_private_in_a_folder_that_is_not() {
+    let database = TestDatabase::sqlite().unwrap();
+    fs::set_permissions(database.folder(), fs::Permissions::from_mode(0o755)).unwrap();
+    let store = TestStore::open(database.clone()).await.unwrap();
+    store.create("hello").await.unwrap();
+    for file in ["mayfly.db", "mayfly.db-wal", "mayfly.db-shm"] {
+        let mode = fs::metadata(database.folder().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
 #[tokio::test]
 async fn an_unreachable_database_is_named_and_its_password_is_not() {
     let database = TestDatabase::at("postgres://mayfly:needle@127.0.0.1:1/mayfly").unwrap();

@@ -89,6 +89,14 @@ pub enum DatabaseError {
         /// Why.
         source: io::Error,
     },
+    /// The SQLite file cannot be made.
+    #[error("cannot make the file {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// No connection.
     #[error("cannot open the database (--database-url)")]
     Connect(#[source] DbErr),
@@ -155,8 +163,8 @@ impl Database {
     ///
     /// [`DatabaseError`] when the database cannot be reached, opened or changed.
     pub async fn migrate(&self) -> Result<usize, DatabaseError> {
-        if let Some(folder) = self.sqlite_file.as_ref().and_then(|file| file.parent()) {
-            make_private_folder(folder).map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
+        if let Some(file) = &self.sqlite_file {
+            make_private(file)?;
         }
         let patience = match self.backend {
             DbBackend::Sqlite => Patience::MIGRATION_ON_SQLITE,
@@ -264,7 +272,8 @@ fn with_file(
             None => options,
         };
         options
-            .create_if_missing(true)
+            // Made before, by `make_private`.
+            .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
@@ -273,12 +282,20 @@ fn with_file(
     }
 }
 
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    if folder.as_os_str().is_empty() {
-        return Ok(());
+/// Makes the file of a new database, and its folder if need be, for nobody else to read. SQLite gives what it puts beside a
+/// database the mode that the database has.
+fn make_private(file: &Path) -> Result<(), DatabaseError> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
     }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+            Err(DatabaseError::File { path: file.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A pragma that SQLite does not know or cannot set is passed over in silence, so we ask.
@@ -435,7 +452,9 @@ mod tests {
     #[tokio::test]
     async fn a_pragma_that_is_not_as_wanted_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::sqlite_file(&folder.path().join("mayfly.db")).connect_writer().await.unwrap();
+        let database = Database::sqlite_file(&folder.path().join("mayfly.db"));
+        database.migrate().await.unwrap();
+        let database = database.connect_writer().await.unwrap();
         database.execute_unprepared("PRAGMA secure_delete = OFF").await.unwrap();
         let noticed = check_pragmas(&database).await;
         assert!(matches!(noticed, Err(DatabaseError::Pragma { pragma: "secure_delete", .. })), "{noticed:?}");
