@@ -116,7 +116,8 @@ pub enum KeysError {
     },
     /// Messages may wait for their readers that need the key.
     #[error(
-        "the key {id} was in use until {until}, less than the longest lifetime ago: its backups may still be of use to somebody (--force)"
+        "the key {id} was in use until {until}: messages that it sealed may live for as long as --max-ttl after that, and be asked after \
+         for as long as --receipt-retention after their end, which nothing can answer without it (--force)"
     )]
     TooYoung {
         /// Its name.
@@ -174,12 +175,12 @@ impl KeyringFile {
     ///
     /// # Errors
     ///
-    /// [`KeysError`]; without `force` also when the key was in use less than `longest` ago, or messages still need it.
+    /// [`KeysError`]; without `force` also when the key was in use less than `needed_for` ago, or messages still need it.
     pub async fn retire(
         &self,
         database: &Database,
         id: &str,
-        longest: Lifetime,
+        needed_for: Lifetime,
         clock: &dyn Clock,
         force: bool,
     ) -> Result<(), KeysError> {
@@ -193,7 +194,7 @@ impl KeyringFile {
             return if was_known { Ok(()) } else { Err(KeysError::Unknown { id: id.as_str().to_owned() }) };
         }
         let until = replaced_at(&keyring, &id, now).ok_or(KeysError::InUse { id: id.as_str().to_owned() })?;
-        if !force && !is_past(until, longest, now) {
+        if !force && !is_past(until, needed_for, now) {
             return Err(KeysError::TooYoung { id: id.as_str().to_owned(), until });
         }
         let left = keyring.clone().without(&id).ok_or(KeysError::InUse { id: id.as_str().to_owned() })?;
@@ -205,17 +206,17 @@ impl KeyringFile {
         Ok(())
     }
 
-    /// The keys that were replaced at least `longest` ago, oldest first.
+    /// The keys that were replaced at least `needed_for` ago, oldest first.
     ///
     /// # Errors
     ///
     /// [`KeysError`] when the file is no keyring.
-    pub fn old_enough(&self, longest: Lifetime, clock: &dyn Clock) -> Result<Vec<String>, KeysError> {
+    pub fn old_enough(&self, needed_for: Lifetime, clock: &dyn Clock) -> Result<Vec<String>, KeysError> {
         let (keyring, now) = (self.read()?, clock.now());
         let old = keyring
             .keys()
             .map(Key::id)
-            .filter(|id| replaced_at(&keyring, id, now).is_some_and(|until| is_past(until, longest, now)));
+            .filter(|id| replaced_at(&keyring, id, now).is_some_and(|until| is_past(until, needed_for, now)));
         Ok(old.map(|id| id.as_str().to_owned()).collect())
     }
 
@@ -249,9 +250,9 @@ fn replaced_at(keyring: &Keyring, id: &KeyId, now: Timestamp) -> Option<Timestam
     later.filter_map(Key::active_from).min().filter(|replaced| *replaced <= now)
 }
 
-fn is_past(until: Timestamp, longest: Lifetime, now: Timestamp) -> bool {
-    match longest {
-        Lifetime::Limited(longest) => until.after(longest) <= now,
+fn is_past(until: Timestamp, needed_for: Lifetime, now: Timestamp) -> bool {
+    match needed_for {
+        Lifetime::Limited(needed_for) => until.after(needed_for) <= now,
         Lifetime::Never => false,
     }
 }

@@ -174,7 +174,7 @@ impl KeyringSettings {
     }
 }
 
-/// How long messages may wait for their readers.
+/// How long messages may wait for their readers, and what is left of them is kept.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct LifetimeSettings {
     /// How long a message waits for its reader when its creator does not say: `30d`, `12h`, …, or `never`.
@@ -183,14 +183,20 @@ pub struct LifetimeSettings {
     /// The longest lifetime that a creator may ask for, or `never` for no limit.
     #[arg(long, env = "MAYFLY_MAX_TTL", default_value = "90d", value_name = "DURATION")]
     pub max_ttl: Lifetime,
+    /// How long the store can tell what became of a message that is gone.
+    #[arg(long, env = "MAYFLY_RECEIPT_RETENTION", default_value = "30d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub receipt_retention: Duration,
 }
 
 impl LifetimeSettings {
-    /// The longest time for which a message may need its key.
+    /// How long a key may be needed after the last message was sealed with it: as long as that message may wait for its reader,
+    /// and then for its receipt, which is found by a verifier that the key makes. Its claim ends before its receipt.
     #[must_use]
-    pub fn longest(&self) -> Lifetime {
+    pub fn key_is_needed_for(&self) -> Lifetime {
         match (self.default_ttl, self.max_ttl) {
-            (Lifetime::Limited(default), Lifetime::Limited(max)) => Lifetime::Limited(default.max(max)),
+            (Lifetime::Limited(default), Lifetime::Limited(max)) => {
+                Lifetime::Limited(default.max(max).saturating_add(self.receipt_retention))
+            }
             _ => Lifetime::Never,
         }
     }
@@ -211,9 +217,6 @@ pub struct StoreSettings {
     /// How long a reader that made a view id may ask for its text again, if it does not say before that it has it: 1s to 1d.
     #[arg(long, env = "MAYFLY_VIEW_GRACE", default_value = "10m", value_name = "DURATION", value_parser = parse_view_grace)]
     pub view_grace: Duration,
-    /// How long the store can tell what became of a message that is gone.
-    #[arg(long, env = "MAYFLY_RECEIPT_RETENTION", default_value = "30d", value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub receipt_retention: Duration,
     /// Do not tell callers which services and methods there are (gRPC server reflection).
     #[arg(long, env = "MAYFLY_NO_REFLECTION")]
     pub no_reflection: bool,
@@ -227,7 +230,7 @@ impl StoreSettings {
     /// [`SettingsError`] when they contradict each other.
     pub(crate) fn limits(&self, limits: &LimitSettings) -> Result<Limits, SettingsError> {
         let second = Duration::from_secs(1);
-        let LifetimeSettings { default_ttl, max_ttl } = self.lifetimes;
+        let LifetimeSettings { default_ttl, max_ttl, receipt_retention: _ } = self.lifetimes;
         for (setting, lifetime) in [("--default-ttl", default_ttl), ("--max-ttl", max_ttl)] {
             if matches!(lifetime, Lifetime::Limited(lifetime) if lifetime < second) {
                 return Err(SettingsError::TooShort { setting });

@@ -114,7 +114,7 @@ impl Store {
             readers.clone(),
             keyring.clone(),
             Arc::clone(&clock),
-            Retention { view_grace: settings.view_grace, receipts: settings.receipt_retention },
+            Retention { view_grace: settings.view_grace, receipts: settings.lifetimes.receipt_retention },
         );
         let configs = AppConfigs::open(&database, readers, keyring.clone(), Arc::clone(&clock));
         let (health, health_service) = tonic_health::server::health_reporter();

@@ -10,15 +10,14 @@ use mayfly_contracts::{
     Situation,
     config::{AppConfig, CreateAppConfigRequest, GetLastActiveAppConfigRequest},
     error::ErrorReason,
-    message::CreateMessageRequest,
+    message::{CreateMessageRequest, MessageState},
 };
-use mayfly_store::{Database, KeyringFile, KeysError, Lifetime, OpenSettings};
+use mayfly_store::{Database, KeyringFile, KeysError, OpenSettings};
 use mayfly_testkit::{ADMIN_TOKEN, TestDatabase, TestStore, bearer, on_each_database};
 use sea_orm::{ConnectionTrait as _, Statement};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-const LONGEST: Lifetime = Lifetime::Limited(Duration::from_secs(90 * 86_400));
 const REQUEST_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
 #[derive(clap::Parser)]
@@ -31,10 +30,20 @@ fn path(database: &TestDatabase) -> PathBuf {
     database.folder().join("data/keyring.json")
 }
 
-fn file(database: &TestDatabase) -> KeyringFile {
+fn settings(database: &TestDatabase) -> OpenSettings {
     let data = database.folder().join("data").display().to_string();
-    let Arguments { open } = Arguments::parse_from(["store", "--data-dir", &data]);
-    open.store.keyring.file(&open.data)
+    Arguments::parse_from(["store", "--data-dir", &data]).open
+}
+
+fn file(database: &TestDatabase) -> KeyringFile {
+    let settings = settings(database);
+    settings.store.keyring.file(&settings.data)
+}
+
+/// The keys that are not needed any more.
+fn old_enough(store: &TestStore) -> Vec<String> {
+    let needed_for = settings(&store.database).store.lifetimes.key_is_needed_for();
+    file(&store.database).old_enough(needed_for, &store.clock).unwrap()
 }
 
 fn database_of(database: &TestDatabase) -> Database {
@@ -42,8 +51,8 @@ fn database_of(database: &TestDatabase) -> Database {
 }
 
 async fn retire(store: &TestStore, id: &str, force: bool) -> Result<(), KeysError> {
-    let database = database_of(&store.database);
-    file(&store.database).retire(&database, id, LONGEST, &store.clock, force).await
+    let needed_for = settings(&store.database).store.lifetimes.key_is_needed_for();
+    file(&store.database).retire(&database_of(&store.database), id, needed_for, &store.clock, force).await
 }
 
 /// A store with a second key that seals by now. Answers the ids of both.
@@ -102,9 +111,9 @@ on_each_database! {
         assert!(matches!(retire(&store, &second, true).await, Err(KeysError::InUse { .. })));
         assert!(matches!(retire(&store, "0000000000000000", false).await, Err(KeysError::Unknown { .. })));
         assert!(matches!(retire(&store, &first, false).await, Err(KeysError::TooYoung { .. })));
-        assert!(file(&database).old_enough(LONGEST, &store.clock).unwrap().is_empty());
-        store.clock.advance(90 * DAY);
-        assert_eq!(file(&database).old_enough(LONGEST, &store.clock).unwrap(), std::slice::from_ref(&first));
+        assert!(old_enough(&store).is_empty());
+        store.clock.advance(120 * DAY);
+        assert_eq!(old_enough(&store), std::slice::from_ref(&first));
         assert!(matches!(retire(&store, &first, false).await, Err(KeysError::StillNeeded { messages: 1, .. })));
         store.store.sweep().await.unwrap();
         retire(&store, &first, false).await.unwrap();
@@ -115,6 +124,21 @@ on_each_database! {
         let store = TestStore::open_with(database, clock, &[]).await.unwrap();
         let message = store.create("goes on").await.unwrap();
         assert_eq!(store.view(&message).await.unwrap().text(), Some("goes on"));
+    }
+
+    async fn a_key_is_kept_for_as_long_as_the_last_receipt_that_needs_it(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create_for("hello", 90 * DAY).await.unwrap();
+        let [first, _] = rotated(&store).await;
+        store.clock.advance(90 * DAY - 2 * MINUTE);
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
+        store.clock.advance(30 * DAY);
+        assert!(matches!(retire(&store, &first, false).await, Err(KeysError::TooYoung { .. })));
+        assert!(old_enough(&store).is_empty());
+        assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Viewed, "in its last minute");
+        store.clock.advance(2 * MINUTE);
+        store.store.sweep().await.unwrap();
+        retire(&store, &first, false).await.unwrap();
     }
 
     async fn force_erases_what_needs_the_key(database: TestDatabase) {
@@ -162,7 +186,8 @@ on_each_database! {
         drop(TestStore::open_with(database.clone(), clock.clone(), &[]).await.unwrap());
         fs::write(path(&database), with_one).unwrap();
         assert!(TestStore::open_with(database.clone(), clock.clone(), &[]).await.is_err(), "the database asks for the key");
-        file(&database).retire(&database_of(&database), &first, LONGEST, &clock, false).await.unwrap();
+        let needed_for = settings(&database).store.lifetimes.key_is_needed_for();
+        file(&database).retire(&database_of(&database), &first, needed_for, &clock, false).await.unwrap();
         TestStore::open_with(database, clock, &[]).await.unwrap();
     }
 
@@ -202,7 +227,7 @@ async fn an_old_backup_with_an_old_link_opens_nothing_after_its_key_was_retired(
 
     assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     let [first, _] = rotated(&store).await;
-    store.clock.advance(90 * DAY);
+    store.clock.advance(120 * DAY);
     store.store.sweep().await.unwrap();
     retire(&store, &first, false).await.unwrap();
     let refused = TestStore::open_with(backup.clone(), store.clock.clone(), &keyring).await.err().unwrap();

@@ -48,9 +48,11 @@ struct RotateSettings {
 
 #[derive(Debug, clap::Args)]
 struct RetireSettings {
-    /// Which key. [default: all that were replaced longer ago than the longest lifetime, --max-ttl]
+    /// Which key. [default: all that were replaced longer ago than --max-ttl and --receipt-retention together]
     id: Option<String>,
-    /// Retire it although messages need it, which are erased, or backups may be of use.
+    /// Retire it now, whatever still needs it. What it sealed is erased: unread messages, and texts that their readers could ask for
+    /// again. What became of messages that are gone cannot be told any more: they look as if they had never been, and repeating a
+    /// creation makes a new message.
     #[arg(long, requires = "id")]
     force: bool,
     #[command(flatten)]
@@ -89,13 +91,13 @@ fn rotate(settings: &RotateSettings) -> Result<(), Failure> {
 async fn retire(settings: RetireSettings) -> Result<(), Failure> {
     let RetireSettings { id, force, database, lifetimes, keyring } = settings;
     let database = database.database(&keyring.data).map_err(Failure::failed)?;
-    let (file, longest) = (keyring.file(), lifetimes.longest());
+    let (file, needed_for) = (keyring.file(), lifetimes.key_is_needed_for());
     let ids = match id {
         Some(id) => vec![id],
-        None => file.old_enough(longest, &SystemClock)?,
+        None => file.old_enough(needed_for, &SystemClock)?,
     };
     for id in &ids {
-        file.retire(&database, id, longest, &SystemClock, force).await?;
+        file.retire(&database, id, needed_for, &SystemClock, force).await?;
     }
     let text = if ids.is_empty() { "no key is old enough to be retired".to_owned() } else { ids.join("\n") };
     keyring.print.print(&json!({ "retired": ids }), &text)
