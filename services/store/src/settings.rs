@@ -230,16 +230,22 @@ impl StoreSettings {
     /// [`SettingsError`] when they contradict each other.
     pub(crate) fn limits(&self, limits: &LimitSettings) -> Result<Limits, SettingsError> {
         let second = Duration::from_secs(1);
-        let LifetimeSettings { default_ttl, max_ttl, receipt_retention: _ } = self.lifetimes;
+        let LifetimeSettings { default_ttl, max_ttl, receipt_retention } = self.lifetimes;
         for (setting, lifetime) in [("--default-ttl", default_ttl), ("--max-ttl", max_ttl)] {
             if matches!(lifetime, Lifetime::Limited(lifetime) if lifetime < second) {
                 return Err(SettingsError::TooShort { setting });
             }
         }
-        if let (Lifetime::Limited(default), Lifetime::Limited(max)) = (default_ttl, max_ttl)
-            && default > max
-        {
+        let is_above_max = match (default_ttl, max_ttl) {
+            (_, Lifetime::Never) => false,
+            (Lifetime::Never, Lifetime::Limited(_)) => true,
+            (Lifetime::Limited(default), Lifetime::Limited(max)) => default > max,
+        };
+        if is_above_max {
             return Err(SettingsError::DefaultAboveMax);
+        }
+        if receipt_retention < self.view_grace {
+            return Err(SettingsError::ReceiptBelowGrace);
         }
         Ok(Limits { max_text_bytes: limits.max_text_bytes, default_ttl, max_ttl })
     }
@@ -294,6 +300,11 @@ pub enum SettingsError {
     /// A default that nobody could ask for.
     #[error("--default-ttl must not be longer than --max-ttl")]
     DefaultAboveMax,
+    /// A receipt that is gone while its reader may still have to say that it has the text.
+    #[error(
+        "--receipt-retention must not be shorter than --view-grace: a view cannot be acknowledged when its receipt is gone"
+    )]
+    ReceiptBelowGrace,
 }
 
 impl SettingsError {

@@ -134,7 +134,7 @@ on_each_database! {
     }
 
     async fn a_message_with_no_lifetime_limit_never_expires(database: TestDatabase) {
-        let arguments = ["--default-ttl", "never"];
+        let arguments = ["--default-ttl", "never", "--max-ttl", "never"];
         let store = TestStore::open_with(database, TestClock::default(), &arguments).await.unwrap();
         let message = store.create("hello").await.unwrap();
         assert_eq!(message.expire_time, None);

@@ -85,13 +85,21 @@ on_each_database! {
     async fn settings_that_contradict_each_other_are_named(database: TestDatabase) {
         for (arguments, setting) in [
             (["--default-ttl", "100d"], "--default-ttl"),
+            (["--default-ttl", "never"], "--default-ttl"),
             (["--max-ttl", "0s"], "--max-ttl"),
             (["--max-text-bytes", "0"], "--max-text-bytes"),
             (["--max-text-bytes", "9999999"], "--max-text-bytes"),
             (["--receipt-retention", "soon"], "--receipt-retention"),
+            (["--receipt-retention", "599s"], "--receipt-retention"),
         ] {
             let refused = refusal(&database, &arguments).await;
             assert!(refused.contains(setting), "{refused}");
+        }
+    }
+
+    async fn settings_that_only_just_agree_are_taken(database: TestDatabase) {
+        for arguments in [["--receipt-retention", "10m"], ["--default-ttl", "90d"], ["--max-ttl", "never"]] {
+            TestStore::open_with(database.clone(), TestClock::default(), &arguments).await.unwrap();
         }
     }
 }
