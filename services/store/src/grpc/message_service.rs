@@ -8,12 +8,16 @@ use mayfly_contracts::message::{
     ViewMessageResponse, WatchMessageRequest, WatchMessageResponse, create_message_request,
     message_service_server::MessageService, view_message_response,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{caller::caller, wire};
+use super::{
+    caller::caller,
+    watchers::{self, Watchers},
+    wire,
+};
 use crate::{
     StoreError,
     domain::{
@@ -23,8 +27,6 @@ use crate::{
     storage::{Messages, NewMessage, Stored, View, Viewed},
 };
 
-/// Watchers of messages that one store serves at a time.
-const MAX_WATCHERS: usize = 1000;
 /// How often a watcher looks for what another store did, and for the end of the lifetime.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -33,7 +35,7 @@ pub(super) struct MessageGrpc {
     messages: Messages,
     limits: Limits,
     clock: Arc<dyn Clock>,
-    watchers: Arc<Semaphore>,
+    watchers: Watchers,
     stop: CancellationToken,
 }
 
@@ -120,9 +122,10 @@ impl MessageService for MessageGrpc {
         &self,
         request: Request<WatchMessageRequest>,
     ) -> Result<Response<Self::WatchMessageStream>, Status> {
+        let caller = caller(&request);
         let WatchMessageRequest { id, access_token } = request.into_inner();
         let (id, token) = opener(id, &access_token)?;
-        let place = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| StoreError::Overloaded)?;
+        let place = self.watchers.take_place(caller)?;
         // Listening begins before the first look, or what ends in between would go unheard.
         let ended = self.messages.ended();
         let first = self.messages.lookup(id, &token).await?;
@@ -140,7 +143,7 @@ struct Watch {
     token: AccessToken,
     ended: broadcast::Receiver<MessageId>,
     answers: mpsc::Sender<Result<WatchMessageResponse, Status>>,
-    _place: OwnedSemaphorePermit,
+    _place: watchers::Place,
 }
 
 impl Watch {
@@ -195,7 +198,7 @@ async fn end_is_heard(ended: &mut broadcast::Receiver<MessageId>, id: MessageId)
 
 impl MessageGrpc {
     pub(super) fn new(messages: Messages, limits: Limits, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
-        Self { messages, limits, clock, watchers: Arc::new(Semaphore::new(MAX_WATCHERS)), stop }
+        Self { messages, limits, clock, watchers: Watchers::default(), stop }
     }
 
     fn new_message(&self, request: CreateMessageRequest) -> Result<NewMessage, StoreError> {

@@ -5,6 +5,7 @@ mod config_service;
 mod credentials;
 mod message_service;
 mod status;
+mod watchers;
 mod wire;
 
 use std::sync::Arc;
