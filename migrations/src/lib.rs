@@ -18,6 +18,7 @@ mod m20261123_000004_create_sealing_keys;
 mod m20261123_000005_create_claims;
 mod m20261123_000006_add_passphrases;
 mod m20261125_000007_add_content_kinds;
+mod m20261125_000008_add_expiry_to_receipts;
 
 /// The changes, oldest first.
 struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000005_create_claims::Migration),
             Box::new(m20261123_000006_add_passphrases::Migration),
             Box::new(m20261125_000007_add_content_kinds::Migration),
+            Box::new(m20261125_000008_add_expiry_to_receipts::Migration),
         ]
     }
 }

@@ -196,9 +196,18 @@ on_each_database! {
         let first = store.create_with(repeatable("hello")).await.unwrap();
         store.view(&first).await.unwrap();
         let again = store.create_with(repeatable("hello")).await.unwrap();
-        assert_eq!((again.id, &again.access_token), (first.id, &first.access_token));
+        assert_eq!(again, first);
         assert_eq!(count(&store.database, "messages").await, 0);
         assert_eq!(reason(&store.view(&again).await.unwrap_err()), ErrorReason::MessageViewed);
+    }
+
+    async fn a_request_repeated_after_the_message_expired_is_told_when(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let first = store.create_with(repeatable("hello")).await.unwrap();
+        store.clock.advance(30 * DAY);
+        store.store.sweep().await.unwrap();
+        assert_eq!(count(&store.database, "receipts").await, 1);
+        assert_eq!(store.create_with(repeatable("hello")).await.unwrap(), first);
     }
 
     async fn a_request_repeated_at_the_same_moment_makes_one_message(database: TestDatabase) {

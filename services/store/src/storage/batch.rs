@@ -274,8 +274,8 @@ impl StoredRow {
     }
 
     fn of_receipt(receipt: receipts::Model) -> Self {
-        let receipts::Model { message_id, verifier, create_time, .. } = receipt;
-        Self { id: message_id, verifier, create_time, expire_time: None }
+        let receipts::Model { message_id, verifier, create_time, expire_time, .. } = receipt;
+        Self { id: message_id, verifier, create_time, expire_time }
     }
 
     fn answer(&self) -> Answer {
@@ -548,6 +548,7 @@ fn new_receipt(
         outcome_time: Set(outcome_time.micros()),
         purge_time: Set(now.after(retention).micros()),
         claim_verifier: Set(None),
+        expire_time: Set(row.expire_time),
     }
 }
 

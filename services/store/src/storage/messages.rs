@@ -307,14 +307,17 @@ impl Messages {
         &self,
         verifier: Vec<u8>,
     ) -> Result<Option<(MessageId, Timestamp, Option<Timestamp>)>, DbErr> {
+        let created = |id, create_time, expire_time: Option<i64>| {
+            let times = (Timestamp::from_micros(create_time), expire_time.map(Timestamp::from_micros));
+            (MessageId::from_column(id), times.0, times.1)
+        };
         let unread = messages::Entity::find().filter(messages::Column::Verifier.eq(verifier.clone()));
         if let Some(row) = unread.one(&self.readers).await? {
-            let times = (Timestamp::from_micros(row.create_time), row.expire_time.map(Timestamp::from_micros));
-            return Ok(Some((MessageId::from_column(row.id), times.0, times.1)));
+            return Ok(Some(created(row.id, row.create_time, row.expire_time)));
         }
         let gone = receipts::Entity::find().filter(receipts::Column::Verifier.eq(verifier));
         let row = gone.one(&self.readers).await?;
-        Ok(row.map(|row| (MessageId::from_column(row.message_id), Timestamp::from_micros(row.create_time), None)))
+        Ok(row.map(|row| created(row.message_id, row.create_time, row.expire_time)))
     }
 
     /// Messages first, then receipts: a message that ends in between has its receipt by then.

@@ -157,8 +157,8 @@ impl Reference {
             self.messages.push(Message::new(creation, self.now));
             self.messages.len() - 1
         });
-        let Message { create_time, expire_time, is_stored, .. } = self.messages[message];
-        Answer::Stored { message, create_time, expire_time: is_stored.then_some(expire_time) }
+        let Message { create_time, expire_time, .. } = self.messages[message];
+        Answer::Stored { message, create_time, expire_time: Some(expire_time) }
     }
 
     fn call(&mut self, Call { message, opener, verb }: &Call) -> Answer {

@@ -20,6 +20,8 @@ pub struct Model {
     pub purge_time: i64,
     /// Derived from the access token, the key and the reader's view id; tells that reader from others. Null: it had none.
     pub claim_verifier: Option<Vec<u8>>,
+    /// When the message would have expired, or did. Null: never, or the receipt is older than this column.
+    pub expire_time: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
