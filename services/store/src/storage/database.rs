@@ -189,7 +189,7 @@ impl Database {
         self.backend
     }
 
-    /// How many write lanes this database gets. SQLite has one writer by construction.
+    /// How many write lanes this database gets. SQLite lets one connection write at a time; a second lane would only wait.
     pub(super) fn lanes(&self) -> usize {
         match self.backend {
             DbBackend::Sqlite => 1,

@@ -1,7 +1,7 @@
 //! Where messages and app configs lie: the only code that sees the database.
 //!
 //! [`Messages`] and [`AppConfigs`] are the collections; their methods are intentions. Messages change only through the
-//! [`Writer`](writer::Writer).
+//! [`Writer`](writer::Writer), unless a key is retired that they need ([`KeyRetirement`]).
 
 mod app_configs;
 mod batch;

@@ -1,4 +1,4 @@
-//! The writer: owns every change to messages.
+//! The writer: owns every change to messages, but for the retirement of a key.
 //!
 //! One task per write lane takes all the work that waits, runs it as one explicit transaction, and answers each caller only
 //! after COMMIT succeeded. So a commit is shared by whoever came while the last one was under way, with no timer and no
