@@ -15,8 +15,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use mayfly_bootstrap::Secret;
-use teloxide::types::{ChatId, MessageId};
+use teloxide::types::{ChatId, MessageId, UserId};
 use tokio::{sync::Notify, time::sleep};
 
 use crate::{
@@ -35,8 +34,8 @@ pub(crate) struct Deletions(Arc<Inner>);
 
 struct Inner {
     folder: PathBuf,
-    /// The number that its token begins with: whose chats these are.
-    bot: u64,
+    /// Whose chats these are.
+    bot: UserId,
     /// Unset: nothing more is to be deleted.
     after: Option<Duration>,
     pending: Mutex<BTreeSet<Deletion>>,
@@ -68,8 +67,7 @@ impl Deletions {
 
     /// Reads what is left from before, and will delete messages so long `after` they were noted, or none that are noted from now on.
     /// Other bots' messages are left to them.
-    pub(crate) fn open(folder: &Path, token: &Secret, after: Option<Duration>) -> Self {
-        let bot = token.expose().split(':').next().and_then(|bot| bot.parse().ok()).unwrap_or_default();
+    pub(crate) fn open(folder: &Path, bot: UserId, after: Option<Duration>) -> Self {
         let pending = read(folder, bot).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot read which messages are to be deleted; they stay until the next start");
             BTreeSet::new()
@@ -87,7 +85,7 @@ impl Deletions {
     pub(crate) async fn note(&self, chat: ChatId, message: MessageId) {
         let Some(after) = self.0.after else { return };
         let due = seconds(SystemTime::now()) + after.as_secs();
-        let deletion = Deletion { due, bot: self.0.bot, chat: chat.0, message: message.0 };
+        let deletion = Deletion { due, bot: self.0.bot.0, chat: chat.0, message: message.0 };
         let path = self.0.folder.join(deletion.name());
         let made = tokio::task::spawn_blocking(move || make_file(&path))
             .await
@@ -178,7 +176,7 @@ impl FromStr for Deletion {
     }
 }
 
-fn read(folder: &Path, bot: u64) -> io::Result<BTreeSet<Deletion>> {
+fn read(folder: &Path, bot: UserId) -> io::Result<BTreeSet<Deletion>> {
     let mut pending = BTreeSet::new();
     let entries = match fs::read_dir(folder) {
         // Nothing was ever noted.
@@ -187,7 +185,7 @@ fn read(folder: &Path, bot: u64) -> io::Result<BTreeSet<Deletion>> {
     };
     for entry in entries {
         let deletion = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-        pending.extend(deletion.filter(|deletion: &Deletion| deletion.bot == bot));
+        pending.extend(deletion.filter(|deletion: &Deletion| deletion.bot == bot.0));
     }
     Ok(pending)
 }
@@ -225,25 +223,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("deletions");
         let after = Some(Duration::from_secs(60));
-        let open = |token: &str| Deletions::open(&folder, &Secret::new(token.to_owned()), after);
+        let open = |bot| Deletions::open(&folder, UserId(bot), after);
         Deletions::prepare(&folder).unwrap();
-        let before = open("7:secret");
+        let before = open(7);
         before.note(ChatId(1), MessageId(2)).await;
         fs::write(folder.join("something else"), "").unwrap();
 
-        let noted: Vec<_> = open("7:secret").pending().iter().map(|found| (found.chat, found.message)).collect();
+        let noted: Vec<_> = open(7).pending().iter().map(|found| (found.chat, found.message)).collect();
         assert_eq!(noted, [(1, 2)]);
-        assert!(open("8:secret").pending().is_empty());
+        assert!(open(8).pending().is_empty());
         let deletion = *before.pending().first().unwrap();
         before.forget(deletion);
-        assert!(open("7:secret").pending().is_empty());
+        assert!(open(7).pending().is_empty());
     }
 
     #[tokio::test]
     async fn nothing_but_numbers_is_written_down() {
         let folder = tempfile::tempdir().unwrap();
         let after = Some(Duration::from_secs(60));
-        let deletions = Deletions::open(folder.path(), &Secret::new("7:secret".to_owned()), after);
+        let deletions = Deletions::open(folder.path(), UserId(7), after);
         deletions.note(ChatId(1), MessageId(2)).await;
         let entries: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
         let [entry] = entries.as_slice() else { panic!("one file: {entries:?}") };

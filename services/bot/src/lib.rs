@@ -29,6 +29,7 @@ mod keywords;
 mod opener;
 
 mod answer;
+mod bot_key;
 mod buttons;
 mod handlers;
 
@@ -174,6 +175,7 @@ impl Bot {
         let sessions = Sessions {
             telegram,
             store,
+            service_token: service_token.clone(),
             outage,
             conversation,
             timing,

@@ -8,6 +8,7 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bot_key::{self, BotKey},
     chats::{Chats, Desk},
     commands,
     deletions::Deletions,
@@ -27,6 +28,8 @@ use crate::{
 pub(crate) struct Sessions {
     pub telegram: TelegramApi,
     pub store: StoreChannel,
+    /// From which, and from their numbers, bots have their keys.
+    pub service_token: Secret,
     pub outage: Outage,
     pub conversation: ConversationSettings,
     pub timing: Timing,
@@ -80,9 +83,12 @@ impl Sessions {
         let Some(bot_name) = leave.run_until_cancelled(self.sign_in(&telegram)).await else { return };
         let store = Store::new(self.store.clone(), self.outage.clone(), self.timing.clone(), self.stop.clone());
         let conversation = &self.conversation;
-        let deletions = Deletions::open(&conversation.deletions_folder, token, conversation.delete_revealed_after);
+        let bot = bot_key::bot_of(token);
+        let bot_key = BotKey::of(&self.service_token, bot);
+        let set_aside = SetAside::new(&self.set_aside_folder, &bot_key);
+        let deletions = Deletions::open(&conversation.deletions_folder, bot, conversation.delete_revealed_after);
         let desk = Desk {
-            tools: Tools { store, bot_token: token.clone(), bot_name, public_url: conversation.public_url.clone() },
+            tools: Tools { store, bot_key, bot_name, public_url: conversation.public_url.clone() },
             telegram: telegram.clone(),
             conversation: conversation.clone(),
             deletions: deletions.clone(),
@@ -93,7 +99,6 @@ impl Sessions {
         let serving = async {
             match &self.webhook {
                 None => {
-                    let set_aside = SetAside::new(&self.set_aside_folder, token);
                     let polling = Polling::new(telegram.clone(), chats, set_aside, timing, board);
                     polling.run(leave, &self.stop).await;
                 }

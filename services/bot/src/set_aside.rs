@@ -5,8 +5,8 @@
 //! So what is in hand for long is written down here; then it may be confirmed, and is not lost when the process dies.
 //!
 //! Each is a file of its own, which appears as a whole, is synced before the update is confirmed, and is removed when the update
-//! was handled. It is encrypted with XChaCha20-Poly1305 under a key derived from the bot token, since it may hold a text, or what opens one;
-//! whoever has that token could read the chats anyway. The update's id is authenticated with it.
+//! was handled. It is encrypted with XChaCha20-Poly1305 under a key derived from the bot's, since it may hold a text, or what opens one.
+//! The update's id is authenticated with it.
 //!
 //! A file is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`.
 
@@ -14,26 +14,22 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Once},
 };
 
 use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
-use hmac::{Hmac, Mac as _};
-use mayfly_bootstrap::Secret;
-use sha2::Sha256;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::{folders, incoming::Update};
+use crate::{bot_key::BotKey, folders, incoming::Update};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
 /// What the names of files begin with that are not finished.
 const DRAFT_PREFIX: &str = ".";
-/// The labels separate these uses of the bot token from others.
 const KEY_LABEL: &[u8] = b"mayfly bot set aside key v1\0";
 const FOLDER_LABEL: &[u8] = b"mayfly bot set aside folder v1\0";
 
@@ -44,15 +40,16 @@ pub(crate) struct SetAside(Arc<Inner>);
 struct Inner {
     folder: PathBuf,
     cipher: XChaCha20Poly1305,
+    others_are_reported: Once,
 }
 
 impl SetAside {
-    /// Those of the bot with this token, in `folder`, which is made when something is set aside.
-    pub(crate) fn new(folder: &Path, bot_token: &Secret) -> Self {
+    /// Those of the bot with this key, in `folder`, which is made when something is set aside.
+    pub(crate) fn new(folder: &Path, bot_key: &BotKey) -> Self {
         // Not the bot's number: which bots a machine serves is nobody's business either.
-        let name = hex::encode(*derive(bot_token, FOLDER_LABEL));
-        let cipher = XChaCha20Poly1305::new(&(*derive(bot_token, KEY_LABEL)).into());
-        Self(Arc::new(Inner { folder: folder.join(name), cipher }))
+        let name = hex::encode(*bot_key.derive(FOLDER_LABEL, &[]));
+        let cipher = XChaCha20Poly1305::new(&(*bot_key.derive(KEY_LABEL, &[])).into());
+        Self(Arc::new(Inner { folder: folder.join(name), cipher, others_are_reported: Once::new() }))
     }
 
     /// Sets `updates` aside. On success, and only then, they survive the process.
@@ -101,6 +98,16 @@ impl Inner {
     }
 
     fn all(&self) -> io::Result<Vec<Update>> {
+        self.others_are_reported.call_once(|| {
+            let count = self.others();
+            if count > 0 {
+                tracing::warn!(
+                    count,
+                    "there are updates that this bot cannot open: another bot set them aside, or this one with another \
+                     service token"
+                );
+            }
+        });
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
@@ -129,6 +136,16 @@ impl Inner {
         Ok(updates)
     }
 
+    /// How many updates lie in the folders of others, as far as these can be read.
+    fn others(&self) -> usize {
+        let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+        let folders = self.folder.parent().into_iter().flat_map(entries).map(|entry| entry.path());
+        let others = folders.filter(|folder| *folder != self.folder);
+        let is_update =
+            |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+        others.flat_map(|folder| entries(&folder)).filter(is_update).count()
+    }
+
     fn seal(&self, update: &Update) -> io::Result<Vec<u8>> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(io::Error::other)?;
@@ -147,16 +164,11 @@ impl Inner {
     }
 }
 
-fn derive(bot_token: &Secret, label: &[u8]) -> Zeroizing<[u8; 32]> {
-    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(bot_token.expose().as_bytes())
-        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
-    mac.update(label);
-    Zeroizing::new(mac.finalize().into_bytes().into())
-}
-
 #[cfg(test)]
 mod tests {
+    use mayfly_bootstrap::Secret;
     use serde_json::json;
+    use teloxide::types::UserId;
 
     use super::*;
 
@@ -164,8 +176,8 @@ mod tests {
         serde_json::from_value(json!({ "update_id": id, "message": { "text": text } })).unwrap()
     }
 
-    fn set_aside(folder: &Path, token: &str) -> SetAside {
-        SetAside::new(folder, &Secret::new(token.to_owned()))
+    fn set_aside(folder: &Path, bot: u64) -> SetAside {
+        SetAside::new(folder, &BotKey::of(&Secret::new("service".to_owned()), UserId(bot)))
     }
 
     async fn texts(set_aside: &SetAside) -> Vec<String> {
@@ -176,22 +188,22 @@ mod tests {
     #[tokio::test]
     async fn what_is_set_aside_is_there_in_its_order_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let first = set_aside(folder.path(), "1:a");
+        let first = set_aside(folder.path(), 1);
         assert!(texts(&first).await.is_empty());
         first.put(vec![update(10, "ten"), update(9, "nine")]).await.unwrap();
         first.put(vec![update(100, "hundred")]).await.unwrap();
-        let again = set_aside(folder.path(), "1:a");
+        let again = set_aside(folder.path(), 1);
         assert_eq!(texts(&again).await, ["\"nine\"", "\"ten\"", "\"hundred\""]);
         again.remove(10);
         assert_eq!(texts(&first).await, ["\"nine\"", "\"hundred\""]);
     }
 
     #[tokio::test]
-    async fn nothing_of_it_can_be_read_or_exchanged_without_the_bot_token() {
+    async fn nothing_of_it_can_be_read_or_exchanged_without_the_bots_key() {
         let folder = tempfile::tempdir().unwrap();
-        let first = set_aside(folder.path(), "1:a");
+        let first = set_aside(folder.path(), 1);
         first.put(vec![update(9, "needle"), update(10, "other")]).await.unwrap();
-        assert!(texts(&set_aside(folder.path(), "1:b")).await.is_empty());
+        assert!(texts(&set_aside(folder.path(), 2)).await.is_empty());
         let file = fs::read(first.0.file(9)).unwrap();
         assert!(!String::from_utf8_lossy(&file).contains("needle"));
         fs::copy(first.0.file(9), first.0.file(10)).unwrap();
@@ -200,9 +212,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_others_set_aside_is_noticed_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (set_aside(folder.path(), 1), set_aside(folder.path(), 2));
+        assert_eq!(first.0.others(), 0, "not even a folder");
+        first.put(vec![update(9, "nine")]).await.unwrap();
+        assert_eq!((first.0.others(), second.0.others()), (0, 1));
+        assert!(texts(&second).await.is_empty());
+        assert_eq!(texts(&first).await, ["\"nine\""]);
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_read_keeps_nothing_else_from_being_taken_up_and_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let set_aside = set_aside(folder.path(), "1:a");
+        let set_aside = set_aside(folder.path(), 1);
         set_aside.put(vec![update(9, "nine"), update(11, "eleven")]).await.unwrap();
         // No file, whoever reads it.
         fs::create_dir(set_aside.0.file(10)).unwrap();
@@ -213,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn drafts_that_were_never_finished_are_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let set_aside = set_aside(folder.path(), "1:a");
+        let set_aside = set_aside(folder.path(), 1);
         set_aside.put(vec![update(9, "nine")]).await.unwrap();
         let draft = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &set_aside.0.folder).unwrap();
         let (_, draft) = draft.keep().unwrap();

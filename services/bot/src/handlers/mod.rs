@@ -6,12 +6,12 @@ mod open;
 mod press;
 mod view;
 
-use mayfly_bootstrap::Secret;
 use mayfly_contracts::Situation;
 use url::Url;
 
 use crate::{
     answer::Answer,
+    bot_key::BotKey,
     buttons::Pressed,
     flood::Flood,
     incoming::{Content, Incoming},
@@ -25,8 +25,8 @@ use crate::{
 /// What a handler needs.
 pub(crate) struct Tools {
     pub store: Store,
-    /// The token of the bot that got the update.
-    pub bot_token: Secret,
+    /// The key of the bot that got the update.
+    pub bot_key: BotKey,
     /// Its user name, without which nobody can be led to it.
     pub bot_name: Option<String>,
     /// Where browsers find the gateway, if they do.

@@ -45,7 +45,7 @@ pub(super) async fn opened_here(
         return Ok(None);
     }
     let Opener { id, access_token } = opener.clone();
-    let view_id = derived_id::view(&tools.bot_token, incoming.chat, id, &access_token).to_string();
+    let view_id = derived_id::view(&tools.bot_key, incoming.chat, id, &access_token).to_string();
     match tools.store.was_viewed_under(AcknowledgeViewRequest { id, access_token, view_id }).await {
         Ok(is_here) => Ok(is_here.then(|| replies::opened_here(incoming.language, situation))),
         Err(failure) => said(failure).map(|_| None),
@@ -59,7 +59,7 @@ pub(super) async fn read(
     opener: &Opener,
 ) -> Result<Result<Answer, Situation>, Stopping> {
     let Opener { id, access_token } = opener.clone();
-    let view_id = derived_id::view(&tools.bot_token, incoming.chat, id, &access_token).to_string();
+    let view_id = derived_id::view(&tools.bot_key, incoming.chat, id, &access_token).to_string();
     let request = ViewMessageRequest {
         id,
         access_token: access_token.clone(),

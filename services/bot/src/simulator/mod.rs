@@ -24,7 +24,6 @@ use axum::{
     routing::post,
 };
 use futures_util::FutureExt as _;
-use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +34,7 @@ use self::wire::Asked;
 use crate::{
     BotError,
     answer::Answer,
+    bot_key::BotKey,
     handlers::{self, Stopping, Tools},
     incoming::Incoming,
     store::{Outage, Store},
@@ -56,7 +56,7 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    /// A bot that no other process is, under a token that nobody knows: what it asks of the store has ids of its own.
+    /// A bot that no other process is, since it has a key of its own, and so has what it asks of the store.
     pub(crate) fn new(
         store: StoreChannel,
         outage: Outage,
@@ -64,13 +64,11 @@ impl Simulator {
         public_url: Option<Url>,
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(|_| BotError::Randomness)?;
-        let token = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let bot_key = BotKey::random().map_err(|_| BotError::Randomness)?;
         // Whoever tries the bot sits in front of it.
         let timing = Timing { store_patience: timing.simulator_patience, ..timing.clone() };
         let store = Store::new(store, outage, timing, stop);
-        let tools = Tools { store, bot_token: Secret::new(token), bot_name: Some(BOT_NAME.to_owned()), public_url };
+        let tools = Tools { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
         Ok(Self { tools, updates: AtomicU32::new(0) })
     }
 

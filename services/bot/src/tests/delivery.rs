@@ -4,7 +4,10 @@ use mayfly_testkit::telegram::{DeliveryFault, Fault};
 
 use super::{
     fake_store::PANIC,
-    harness::{ANN, BOB, BOT_TOKEN, Mode, OPENED_HERE, VIEWED, fakes, in_both_modes, start, start_in, world, world_in},
+    harness::{
+        ANN, BOB, BOT_TOKEN, Mode, NEW_BOT_TOKEN, OPENED_HERE, VIEWED, World, fakes, in_both_modes, start, start_in,
+        world, world_in,
+    },
 };
 use crate::{language::Language, texts::Phrase};
 
@@ -13,6 +16,8 @@ in_both_modes! {
     a_text_that_was_read_but_never_sent_is_sent_after_a_crash,
     who_was_shown_a_text_before_a_crash_is_not_told_afterwards_that_others_read_it,
     a_text_that_cannot_be_sent_is_left_to_its_reader,
+    a_text_that_was_read_but_never_sent_is_sent_under_a_new_token_of_the_same_bot,
+    a_text_that_was_stored_but_not_answered_is_stored_once_under_a_new_token_of_the_same_bot,
     one_slow_chat_does_not_hold_up_another,
     messages_of_one_chat_are_handled_in_their_order,
     a_thousand_chats_at_once_are_served_each_in_its_order,
@@ -105,6 +110,36 @@ async fn a_text_that_cannot_be_sent_is_left_to_its_reader(mode: Mode) {
     world.telegram.user_unblocks(ANN);
     assert_eq!(world.ask(ANN, &key).await, "hello", "asked for with another update");
     assert_eq!(world.ask(ANN, &key).await, OPENED_HERE);
+}
+
+/// What becomes of an update that has its effect, and whose answer Telegram does not take until the bot has another token.
+async fn renewed_before_the_answer(world: World, text: &str) -> World {
+    world.telegram.fail_next("sendMessage", 10_000, Fault::CutBefore);
+    world.telegram.user_says(ANN, text);
+    world.telegram.called("sendMessage", 1).await.unwrap();
+    let telegram = world.telegram.replace_token(NEW_BOT_TOKEN);
+    telegram.no_more_faults("sendMessage");
+    world.store.set_bot(NEW_BOT_TOKEN);
+    World { telegram, ..world }
+}
+
+async fn a_text_that_was_read_but_never_sent_is_sent_under_a_new_token_of_the_same_bot(mode: Mode) {
+    let world = world_in(mode).await;
+    let key = world.store.put("hello");
+    let world = renewed_before_the_answer(world, &key).await;
+    assert_eq!(world.reply(ANN).await, "hello");
+    world.telegram.all_confirmed().await.unwrap();
+    world.bot.stop().await;
+    assert_eq!(world.telegram.replies(ANN).len(), 1, "and no alarm");
+    assert_eq!(world.store.texts(), 0);
+}
+
+async fn a_text_that_was_stored_but_not_answered_is_stored_once_under_a_new_token_of_the_same_bot(mode: Mode) {
+    let world = renewed_before_the_answer(world_in(mode).await, "new:hello").await;
+    assert_eq!(world.reply(ANN).await, format!("1:{:064x}", 1));
+    world.telegram.all_confirmed().await.unwrap();
+    world.bot.stop().await;
+    assert_eq!(world.store.messages(), 1);
 }
 
 async fn one_slow_chat_does_not_hold_up_another(mode: Mode) {

@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mayfly_bootstrap::Secret;
 use proptest::{prelude::*, test_runner::TestRunner};
 use teloxide::types::{ChatId, MessageId};
 use tokio::runtime::{Builder, Runtime};
@@ -13,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     fake_store::{FakeStore, PANIC},
-    harness::{ANN, BOB, BOT_TOKEN, OPENED_HERE, VIEWED, quick},
+    harness::{ANN, BOB, OPENED_HERE, VIEWED, quick},
 };
 use crate::{
     answer::Answer,
+    bot_key::BotKey,
     handlers::{self, Tools},
     incoming::{Content, Incoming},
     language::Language,
@@ -81,7 +81,7 @@ impl Desk {
         let store = Store::new(FakeStore::new().channel(), Outage::default(), quick(), CancellationToken::new());
         let tools = Tools {
             store,
-            bot_token: Secret::new(BOT_TOKEN.to_owned()),
+            bot_key: BotKey::random().unwrap(),
             bot_name: Some("mayfly_bot".to_owned()),
             public_url: Some("https://mayfly.example.org".parse().unwrap()),
         };

@@ -23,6 +23,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const SERVICE_TOKEN: &str = "service-token";
 pub(super) const ADMIN_TOKEN: &str = "admin-token";
 pub(super) const BOT_TOKEN: &str = "1000000000:AAH-first";
+/// Another token of the first bot.
+pub(super) const NEW_BOT_TOKEN: &str = "1000000000:AAH-third";
 pub(super) const OTHER_BOT_TOKEN: &str = "2000000000:AAH-second";
 /// Where a bot in a test has its webhook.
 pub(super) const WEBHOOK_PATH: &str = "/telegram";

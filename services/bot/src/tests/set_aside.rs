@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::harness::{ANN, World, start, world};
+use super::harness::{ANN, NEW_BOT_TOKEN, World, start, world};
 use crate::{language::Language, replies};
 
 /// More than a poll brings.
@@ -71,6 +71,20 @@ async fn a_stopping_bot_leaves_what_was_set_aside_to_its_successor() {
     world.store.set_away(false);
     let bot = start(&world.telegram, &world.store).await;
     let world = World { bot, telegram: world.telegram, store: world.store };
+    all_are_answered(&world).await;
+    world.bot.stop().await;
+    assert_eq!(files(&world.store.folder()), 0);
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_taken_up_under_a_new_token_of_the_same_bot() {
+    let world = world_with_many_that_wait().await;
+    world.bot.kill().await;
+    let telegram = world.telegram.replace_token(NEW_BOT_TOKEN);
+    world.store.set_bot(NEW_BOT_TOKEN);
+    world.store.set_away(false);
+    let bot = start(&telegram, &world.store).await;
+    let world = World { bot, telegram, store: world.store };
     all_are_answered(&world).await;
     world.bot.stop().await;
     assert_eq!(files(&world.store.folder()), 0);

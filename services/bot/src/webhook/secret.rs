@@ -1,19 +1,16 @@
 //! The secret by which Telegram's requests are known, derived from the bot token, so that all replicas agree on it and nobody has to
-//! keep it.
+//! keep it. Telegram keeps a webhook for a token, so a new token may have a new secret.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use mayfly_bootstrap::Secret;
-use sha2::Sha256;
+
+use crate::bot_key;
 
 /// The label separates this use of the bot token from others.
 const LABEL: &[u8] = b"mayfly bot webhook secret_token v1\0";
 
 /// 64 hexadecimal digits: within what Telegram takes, and always of the same length.
 pub(super) fn derive(bot_token: &Secret) -> Secret {
-    let mut mac = <Hmac<Sha256>>::new_from_slice(bot_token.expose().as_bytes())
-        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
-    mac.update(LABEL);
-    Secret::new(hex::encode(mac.finalize().into_bytes()))
+    Secret::new(hex::encode(*bot_key::derive(bot_token.expose().as_bytes(), LABEL, &[])))
 }
 
 #[cfg(test)]
