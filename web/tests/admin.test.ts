@@ -115,6 +115,37 @@ test("from the token to a bot that answers", async () => {
     await visitor.leave();
 });
 
+test("a person’s account that is the newest active one is said to keep the bot from all others", async () => {
+    const visitor = await stage.visitor();
+    const page = await admin.enter(stage, visitor);
+    const add = async (name: string, isBot: boolean): Promise<Locator> => {
+        await page.getByRole("button", { name: "Add a configuration" }).click();
+        await page.getByLabel("Name", { exact: true }).fill(name);
+        await page.getByLabel("API id", { exact: true }).fill("7278174");
+        await page.getByLabel("API hash", { exact: true }).fill(API_HASH);
+        await page.getByLabel("Bot token", { exact: true }).fill(BOT_TOKEN);
+        await page.getByRole("switch", { name: "It is a bot" }).setChecked(isBot);
+        await page.getByRole("button", { name: "Save" }).click();
+        return page.getByRole("listitem").filter({ hasText: name });
+    };
+    const first = await add("first of ours", true);
+    await first.getByText("in use").waitFor();
+    const person = await add("a colleague", false);
+    await person.getByText("the newest that is active: the bot uses none").waitFor();
+    await first.getByText("A newer one is active, a person’s account: the bot uses none").waitFor();
+    await bot(page).getByText("Waits for an active configuration").waitFor();
+    const second = await add("second of ours", true);
+    await second.getByText("in use").waitFor();
+    await first.getByText("A newer one is active: the bot uses that one").waitFor();
+    await person.getByText("A person’s account: the bot does not use it").waitFor();
+    for (const card of [first, person, second]) {
+        await card.getByRole("button", { name: "Delete" }).click();
+        await card.getByRole("button", { name: "Yes, delete it" }).click();
+    }
+    await says(page, "There is none yet.");
+    await visitor.leave();
+});
+
 test("a field that is wrong is named, and nothing is stored", async () => {
     const visitor = await stage.visitor();
     const page = await admin.enter(stage, visitor);
