@@ -63,6 +63,14 @@ figures: need-cargo web ## Print what the pages cost a browser: requests, bytes,
 	cargo build --locked --package mayfly
 	cd web && npm run --silent figures
 
+CARGO_MUTANTS := 27.1.0
+MUTANTS := target/cargo-mutants-$(CARGO_MUTANTS)
+
+.PHONY: mutants
+mutants: need-cargo ## Break the code that decides who gets a text, line by line, and see that tests notice; takes an hour
+	[ -x $(MUTANTS)/bin/cargo-mutants ] || cargo install --locked --root $(MUTANTS) cargo-mutants@$(CARGO_MUTANTS)
+	$(MUTANTS)/bin/cargo-mutants mutants --output target
+
 # How often each fault strikes; those that take seconds, a quarter of it.
 ROUNDS := 200
 HISTORIES := $(CURDIR)/target/faults

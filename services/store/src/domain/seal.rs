@@ -299,8 +299,7 @@ fn size_class(length: usize) -> usize {
     }
     let exponent = length.ilog2();
     let kept_bits = exponent.ilog2() + 1;
-    let mask = (1 << (exponent - kept_bits)) - 1;
-    (length + mask) & !mask
+    length.next_multiple_of(1 << (exponent - kept_bits))
 }
 
 #[cfg(test)]

@@ -71,12 +71,24 @@ fn short_texts_all_have_one_size_and_long_ones_grow_little() {
 }
 
 #[test]
+fn the_size_classes_are_those_of_padme_from_256_bytes_on() {
+    let classes = [1, 256, 257, 272, 273, 511, 1_000, 1_024, 1_025, 65_540].map(size_class);
+    assert_eq!(classes, [256, 256, 272, 272, 288, 512, 1_024, 1_024, 1_088, 67_584]);
+}
+
+#[test]
 fn config_secrets_open_with_an_older_key_but_not_under_another_name() {
     let keyring = Keyring::generate().unwrap();
     let sealed = seal_config_secret(keyring.sealing(Timestamp::from_micros(0)), "bot_token", "12:abc").unwrap();
     assert_eq!(open_config_secret(&keyring, "bot_token", &sealed).unwrap().as_str(), "12:abc");
     assert_eq!(open_config_secret(&keyring, "api_hash", &sealed), Err(Unreadable));
     assert_eq!(open_config_secret(&Keyring::generate().unwrap(), "bot_token", &sealed), Err(Unreadable));
+}
+
+#[test]
+fn config_secrets_need_the_keyring() {
+    let (one, two) = (Key::generate(None).unwrap(), Key::generate(None).unwrap());
+    assert!(config_key(&one) == config_key(&one) && config_key(&one) != config_key(&two));
 }
 
 #[test]
