@@ -105,6 +105,17 @@ impl Chats {
             }
             Verdict::Ignore => return Some(Served::Handled(incoming.update_id)),
         };
+        self.queue(work);
+        None
+    }
+
+    /// Takes a message that was accepted before: what was not too much then is not too much now, when all that waited comes at once.
+    pub(crate) fn accept_again(&mut self, incoming: Incoming) {
+        self.queue(Work::Answer(incoming));
+    }
+
+    fn queue(&mut self, work: Work) {
+        let chat = work.incoming().chat;
         match self.waiting.get_mut(&chat) {
             Some(queue) => queue.push_back(work),
             None => {
@@ -112,7 +123,6 @@ impl Chats {
                 self.begin(work);
             }
         }
-        None
     }
 
     /// Waits until something became of an update. Never ends while nothing is running. Safe to drop and call again.

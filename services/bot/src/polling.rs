@@ -223,8 +223,13 @@ impl Polling {
             Ok(updates) => {
                 self.is_aside_left = false;
                 for update in updates {
-                    if self.window.admit_aside(update.id) {
-                        self.begin(update);
+                    let id = update.id;
+                    if !self.window.admit_aside(id) {
+                        continue;
+                    }
+                    match Incoming::of(update) {
+                        Some(incoming) => self.chats.accept_again(incoming),
+                        None => self.finish(Served::Handled(id)),
                     }
                 }
             }

@@ -103,7 +103,7 @@ impl Sessions {
                     polling.run(leave, &self.stop).await;
                 }
                 Some((webhook, door)) => {
-                    let reception = Reception::new(chats, timing, board);
+                    let reception = Reception::new(chats, set_aside, timing, board);
                     reception.run(telegram.clone(), token, webhook, door, leave, &self.stop).await;
                 }
             }

@@ -1,12 +1,16 @@
 //! Updates that take long, while others wait behind them at Telegram.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
-use super::harness::{ANN, NEW_BOT_TOKEN, World, start, world};
-use crate::{language::Language, replies};
+use mayfly_testkit::telegram::{Fault, Message};
+
+use super::harness::{ANN, BOB, Mode, NEW_BOT_TOKEN, World, quick, start, start_in, start_of, world};
+use crate::{language::Language, rate::Rate, replies, timing::Timing};
 
 /// More than a poll brings.
 const MANY: i64 = 150;
+/// So many of these must be set aside, at least, before a poll brings one more.
+const IN_THE_WAY: usize = 51;
 
 fn files(folder: &Path) -> usize {
     let folders = fs::read_dir(folder).unwrap();
@@ -22,7 +26,7 @@ async fn world_with_many_that_wait() -> World {
         world.telegram.user_says(chat, &format!("new:needle {chat}"));
     }
     assert_eq!(world.ask(ANN, "/help").await, replies::help(Language::English));
-    assert!(files(&world.store.folder()) >= 100);
+    assert!(files(&world.store.folder()) >= IN_THE_WAY);
     world
 }
 
@@ -74,6 +78,76 @@ async fn a_stopping_bot_leaves_what_was_set_aside_to_its_successor() {
     all_are_answered(&world).await;
     world.bot.stop().await;
     assert_eq!(files(&world.store.folder()), 0);
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_taken_up_by_a_bot_with_a_webhook() {
+    let world = world_with_many_that_wait().await;
+    world.bot.kill().await;
+    let chats: Vec<i64> = (1..=MANY).collect();
+    for chat in &chats {
+        world.telegram.user_says(*chat, "/help");
+    }
+    world.store.set_away(false);
+    let bot = start_in(Mode::Webhook, &world.telegram, &world.store).await;
+    let world = World { bot, telegram: world.telegram, store: world.store };
+    all_are_answered(&world).await;
+    for chat in &chats {
+        assert_eq!(world.reply(*chat).await, replies::help(Language::English), "after what was written before it");
+    }
+    world.telegram.all_confirmed().await.unwrap();
+    world.bot.stop().await;
+    assert_eq!(files(&world.store.folder()), 0);
+    for chat in chats {
+        assert_eq!(world.telegram.replies(chat).len(), 2, "each was answered once");
+    }
+}
+
+#[tokio::test]
+async fn what_was_set_aside_and_a_bot_with_a_webhook_cannot_answer_is_taken_up_again() {
+    let world = world_with_many_that_wait().await;
+    world.bot.kill().await;
+    world.store.set_away(false);
+    world.telegram.fail_next("sendMessage", 100_000, Fault::CutBefore);
+    let timing = Timing { refused_pause: Duration::from_millis(500), ..quick() };
+    let bot = start_of(Mode::Webhook, &world.telegram, &world.store, timing).await;
+    let calls = world.telegram.calls("sendMessage").len();
+    world.telegram.called("sendMessage", calls + 1).await.unwrap();
+    world.telegram.revoke_token();
+    bot.shows_that(|status| status["queued_updates"] == 0).await;
+    assert!(files(&world.store.folder()) >= IN_THE_WAY, "left, not given up");
+    world.telegram.no_more_faults("sendMessage");
+    world.telegram.restore_token();
+    let world = World { bot, telegram: world.telegram, store: world.store };
+    all_are_answered(&world).await;
+    world.telegram.all_confirmed().await.unwrap();
+    world.bot.stop().await;
+    assert_eq!(files(&world.store.folder()), 0);
+}
+
+#[tokio::test]
+async fn what_was_set_aside_is_not_too_much_when_it_is_taken_up() {
+    for mode in [Mode::Polling, Mode::Webhook] {
+        let world = world().await;
+        world.telegram.called("getUpdates", 1).await.unwrap();
+        world.store.set_away(true);
+        for number in 1..=MANY {
+            world.telegram.user_says(ANN, &format!("new:{number}"));
+        }
+        assert_eq!(world.ask(BOB, "/help").await, replies::help(Language::English));
+        let set_aside = files(&world.store.folder());
+        assert!(set_aside >= IN_THE_WAY, "{set_aside}");
+        world.bot.kill().await;
+        world.store.set_away(false);
+        let flood_rate = Rate::per_minute(1, 1);
+        let bot = start_of(mode, &world.telegram, &world.store, Timing { flood_rate, ..quick() }).await;
+        let is_key = |message: &&Message| message.text.split_once(':').is_some_and(|(id, _)| id.parse::<i64>().is_ok());
+        let keys = |messages: &[Message]| messages.iter().filter(is_key).count();
+        world.telegram.until_messages(ANN, |messages| keys(messages) >= set_aside).await.unwrap();
+        world.telegram.all_confirmed().await.unwrap();
+        bot.stop().await;
+        assert_eq!(files(&world.store.folder()), 0, "{mode:?}");
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 //! a replica keeps them in the order in which they came; so the order within a chat holds as long as Telegram does that.
 
 mod door;
+mod leftovers;
 mod recent;
 mod reception;
 mod registration;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     door::{Delivery, Door},
+    leftovers::Leftovers,
     recent::Recent,
     registration::Registration,
     secret,
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     chats::{Chats, Served},
     incoming::Incoming,
+    set_aside::SetAside,
     settings::Webhook,
     status::{Mode, StatusBoard},
     telegram::Telegram,
@@ -36,6 +38,7 @@ pub(crate) struct Reception {
     board: StatusBoard,
     in_hand: HashMap<u32, InHand>,
     recent: Recent,
+    leftovers: Leftovers,
 }
 
 /// An update in hand.
@@ -46,9 +49,10 @@ struct InHand {
 }
 
 impl Reception {
-    pub(crate) fn new(chats: Chats, timing: Timing, board: StatusBoard) -> Self {
+    pub(crate) fn new(chats: Chats, set_aside: SetAside, timing: Timing, board: StatusBoard) -> Self {
         board.set_mode(Mode::Webhook);
-        Self { chats, timing, board, in_hand: HashMap::new(), recent: Recent::default() }
+        let leftovers = Leftovers::new(set_aside, timing.refused_pause, board.clone());
+        Self { chats, timing, board, in_hand: HashMap::new(), recent: Recent::default(), leftovers }
     }
 
     /// Receives until `leave` is cancelled, then finishes what is in hand. When `stop` is cancelled too the process is ending, and
@@ -64,6 +68,8 @@ impl Reception {
     ) {
         let secret = secret::derive(bot_token);
         let (deliveries, mut delivered) = mpsc::channel(IN_THE_HALL);
+        // It was written before all that comes now.
+        self.take_up_leftovers().await;
         // Opened first: as soon as Telegram knows the way, it comes.
         door.open(secret.clone(), deliveries);
         let registration = Registration::new(telegram, webhook, secret, self.timing.clone(), self.board.clone());
@@ -80,9 +86,10 @@ impl Reception {
 
     async fn receive(&mut self, door: &Door, delivered: &mut mpsc::Receiver<Delivery>) {
         loop {
-            door.set_in_hand(self.in_hand.len());
+            door.set_in_hand(self.brought());
             tokio::select! {
                 served = self.chats.next_served() => self.finish(served),
+                () = self.leftovers.are_due() => self.take_up_leftovers().await,
                 delivery = delivered.recv() => match delivery {
                     Some(delivery) => self.take(delivery),
                     // Nobody else opens the door meanwhile.
@@ -92,6 +99,29 @@ impl Reception {
         }
     }
 
+    /// How many of the updates in hand Telegram brought: the others are in nobody's way.
+    fn brought(&self) -> usize {
+        self.in_hand.len().saturating_sub(self.leftovers.in_hand())
+    }
+
+    async fn take_up_leftovers(&mut self) {
+        for update in self.leftovers.take_up().await {
+            let id = update.id;
+            if self.recent.has(id) {
+                self.leftovers.finish(id);
+                continue;
+            }
+            // Who set it aside may have died before it was confirmed, so that Telegram brings it too.
+            let Entry::Vacant(new) = self.in_hand.entry(id) else { continue };
+            new.insert(InHand { since: Instant::now(), waiting: Vec::new() });
+            match Incoming::of(update) {
+                Some(incoming) => self.chats.accept_again(incoming),
+                None => self.finish(Served::Handled(id)),
+            }
+        }
+        self.board.set_queued_updates(self.in_hand.len());
+    }
+
     fn take(&mut self, Delivery { update, handled }: Delivery) {
         let id = update.id;
         self.board.update_came();
@@ -99,7 +129,7 @@ impl Reception {
             tell(handled);
             return;
         }
-        let is_full = self.in_hand.len() >= IN_HAND;
+        let is_full = self.brought() >= IN_HAND;
         match self.in_hand.entry(id) {
             // Requests were held for it long enough: to be held once more would keep others out.
             Entry::Occupied(known) if known.get().since.elapsed() > self.timing.webhook_hold => {}
@@ -128,10 +158,16 @@ impl Reception {
         match served {
             Served::Handled(id) => {
                 self.recent.add(id);
+                self.leftovers.finish(id);
                 self.in_hand.remove(&id).into_iter().flat_map(|known| known.waiting).for_each(tell);
             }
             // Who waits for these is told to try again, by dropping what would have told them otherwise.
-            Served::LeftForLater(ids) => ids.iter().for_each(|id| drop(self.in_hand.remove(id))),
+            Served::LeftForLater(ids) => {
+                for id in ids {
+                    self.in_hand.remove(&id);
+                    self.leftovers.leave(id);
+                }
+            }
         }
         self.board.set_queued_updates(self.in_hand.len());
     }
