@@ -6,7 +6,7 @@ use std::{
     ops::AddAssign,
 };
 
-use crate::history::{Answer, Call, Event, What};
+use crate::history::{Answer, Call, Event, State, What};
 
 /// How many messages came to what. Add verdicts to judge several histories together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +88,30 @@ struct Operation {
 impl Operation {
     fn ended_before(&self, later: &Self) -> bool {
         self.ended_us.is_some_and(|ended_us| ended_us < later.began_us)
+    }
+
+    /// Who has the text, if this is a view that answered it.
+    fn holder(&self) -> Holder {
+        match self.call {
+            Call::View { reader: Some(reader) } => Holder::Reader(reader),
+            _ => Holder::Call(self.call_id),
+        }
+    }
+
+    /// What became of the message, if the answer says so. It becomes one thing, once.
+    fn fate(&self) -> Option<State> {
+        match (self.call, self.answer) {
+            (_, Answer::Text(_)) => Some(State::Viewed),
+            (Call::Burn, Answer::Done) => Some(State::Burned),
+            (_, Answer::Found(state)) if state != State::Unread => Some(state),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer says that the message is not unread any more.
+    fn tells_of_the_end(&self) -> bool {
+        let is_right = self.call != Call::Guess;
+        is_right && (self.answer == Answer::Gone || self.fate().is_some())
     }
 }
 
@@ -185,16 +209,20 @@ impl MessageHistory {
         self.of(|call| matches!(call, Call::View { .. }))
     }
 
+    fn burns(&self) -> impl Iterator<Item = &Operation> {
+        self.of(|call| call == Call::Burn)
+    }
+
     fn texts(&self) -> impl Iterator<Item = &Operation> {
         self.views().filter(|view| matches!(view.answer, Answer::Text(_)))
     }
 
     fn holders(&self) -> BTreeSet<Holder> {
-        let holder = |view: &Operation| match view.call {
-            Call::View { reader: Some(reader) } => Holder::Reader(reader),
-            _ => Holder::Call(view.call_id),
-        };
-        self.texts().map(holder).collect()
+        self.texts().map(Operation::holder).collect()
+    }
+
+    fn is_burned(&self) -> bool {
+        self.operations.iter().any(|operation| operation.fate() == Some(State::Burned))
     }
 
     /// Whether a call has an answer that such a call never has.
@@ -204,7 +232,9 @@ impl MessageHistory {
             | (Call::Create, Answer::Created(_))
             | (Call::View { .. }, Answer::Gone)
             | (Call::Acknowledge { .. }, Answer::Done)
-            | (Call::Burn | Call::Lookup, Answer::Done | Answer::Gone)
+            | (Call::Burn, Answer::Done | Answer::Gone)
+            // Whoever can look a message up was answered when it was created. Older histories do not say what was found.
+            | (Call::Lookup, Answer::Found(_) | Answer::Done)
             | (Call::Guess, Answer::Refused | Answer::Gone) => true,
             (Call::View { .. }, Answer::Text(text)) => text == Some(self.message),
             _ => false,
@@ -218,10 +248,39 @@ impl MessageHistory {
             Answer::Created(opener) => Some(opener),
             _ => None,
         });
-        let is_burned = self.of(|call| call == Call::Burn).any(|burn| burn.answer == Answer::Done);
+        let fates: BTreeSet<_> = self.operations.iter().filter_map(Operation::fate).collect();
         openers.collect::<BTreeSet<_>>().len() > 1
-            || (is_burned && self.texts().next().is_some())
+            || fates.len() > 1
+            // Whoever burns what was burned is told that it is done.
+            || (self.is_burned() && self.burns().any(|burn| burn.answer == Answer::Gone))
+            || self.is_gone_too_soon()
+            || self.is_unread_too_late()
             || self.texts().any(|text| self.is_after_its_acknowledgement(text) || self.was_denied_before_it(text))
+    }
+
+    /// Whether the message was gone before whoever ended it had come.
+    fn is_gone_too_soon(&self) -> bool {
+        let enders = self.texts().map(Operation::holder).map(Some).chain(self.is_burned().then_some(None));
+        enders.collect::<BTreeSet<_>>().into_iter().any(|ender| {
+            let attempts = self.operations.iter().filter(|attempt| match &ender {
+                Some(holder) => matches!(attempt.call, Call::View { .. }) && attempt.holder() == *holder,
+                None => attempt.call == Call::Burn,
+            });
+            let first = attempts.min_by_key(|attempt| attempt.began_us);
+            let is_too_soon = |gone: &Operation| first.is_none_or(|first| gone.ended_before(first));
+            // A text that somebody else had before is read twice, which is counted as that.
+            let says_gone =
+                |operation: &&Operation| operation.tells_of_the_end() && !matches!(operation.answer, Answer::Text(_));
+            self.operations.iter().filter(says_gone).any(is_too_soon)
+        })
+    }
+
+    /// Whether the message was found unread after its end was known.
+    fn is_unread_too_late(&self) -> bool {
+        let is_unread = |operation: &&Operation| operation.answer == Answer::Found(State::Unread);
+        let is_late =
+            |unread: &Operation| self.operations.iter().any(|end| end.tells_of_the_end() && end.ended_before(unread));
+        self.operations.iter().filter(is_unread).any(is_late)
     }
 
     fn acknowledgements(&self, view: Call) -> impl Iterator<Item = &Operation> {
@@ -252,10 +311,14 @@ impl MessageHistory {
             1 => return End::ReadOnce,
             _ => return End::ReadTwice,
         }
-        if self.of(|call| call == Call::Burn).any(|burn| matches!(burn.answer, Answer::Done | Answer::Unknown)) {
+        // A burn that heard nothing may have been the end, unless somebody heard that something else was.
+        let is_something_else = self.burns().any(|burn| burn.answer == Answer::Gone)
+            || self.operations.iter().filter_map(Operation::fate).any(|fate| fate != State::Burned);
+        let may_be_burned = !is_something_else && self.burns().any(|burn| burn.answer == Answer::Unknown);
+        if self.is_burned() || may_be_burned {
             return End::Burned;
         }
-        if !self.views().any(|view| view.answer == Answer::Gone) {
+        if !self.operations.iter().any(Operation::tells_of_the_end) {
             return End::Unknown;
         }
         let mut unanswered = self.views().filter(|view| view.answer == Answer::Unknown);
@@ -279,6 +342,9 @@ mod tests {
     const ACKNOWLEDGE: Call = Call::Acknowledge { reader: 1 };
     const CREATED: (Call, Answer) = (Call::Create, Answer::Created(7));
     const TEXT: Answer = Answer::Text(Some(0));
+    const UNREAD: (Call, Answer) = (Call::Lookup, Answer::Found(State::Unread));
+    const VIEWED: (Call, Answer) = (Call::Lookup, Answer::Found(State::Viewed));
+    const BURNED: (Call, Answer) = (Call::Lookup, Answer::Found(State::Burned));
 
     /// A history of message 0 with these calls, one after the other.
     fn verdict(calls: &[(Call, Answer)]) -> Verdict {
@@ -310,11 +376,20 @@ mod tests {
             // The acknowledgement's answer was lost; it worked.
             &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Answer::Unknown), (ANN, Answer::Gone)],
             &[CREATED, (Call::Burn, Answer::Unknown), (ANN, TEXT), (Call::Burn, Answer::Gone)],
+            // The first try was the one that read it, and nobody heard of that before the second.
+            &[CREATED, (ANN, Answer::Unknown), (BOB, Answer::Gone), VIEWED, (ANN, TEXT)],
+            &[CREATED, UNREAD, (ANN, TEXT), VIEWED],
         ] {
             assert_eq!(verdict(calls), once, "{calls:?}");
         }
-        let burned = verdict(&[CREATED, (Call::Burn, Answer::Done), (ANN, Answer::Gone)]);
+        let burned = verdict(&[CREATED, (Call::Burn, Answer::Done), (ANN, Answer::Gone), BURNED]);
         assert_eq!(burned, only(|verdict| verdict.burned = 1));
+        for calls in [
+            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, Answer::Gone), (Call::Burn, Answer::Done)][..],
+            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, Answer::Gone), BURNED],
+        ] {
+            assert_eq!(verdict(calls), burned, "{calls:?}");
+        }
         let guessed = verdict(&[CREATED, (Call::Guess, Answer::Refused), (ANN, TEXT)]);
         assert_eq!(guessed, only(|verdict| (verdict.read_once, verdict.bad_inputs) = (1, 1)));
         assert!(once.is_complete() && burned.is_complete() && guessed.is_complete());
@@ -334,6 +409,11 @@ mod tests {
         for calls in [
             &[CREATED, (ANN, Answer::Gone)][..],
             &[CREATED, (ANN, Answer::Unknown), (ANN, Answer::Gone), (BOB, Answer::Gone)],
+            // Had the burn been the end, it would have been done once more.
+            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, Answer::Gone), (Call::Burn, Answer::Gone)],
+            &[CREATED, (Call::Burn, Answer::Unknown), (Call::Burn, Answer::Gone)],
+            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, Answer::Gone), VIEWED],
+            &[CREATED, (Call::Lookup, Answer::Found(State::Expired))],
         ] {
             let lost = verdict(calls);
             assert_eq!(lost, only(|verdict| verdict.lost = 1));
@@ -369,6 +449,22 @@ mod tests {
             &[CREATED, (ANN, TEXT), (ANN, Answer::Gone)],
             // A burned text that somebody has.
             &[CREATED, (Call::Burn, Answer::Done), (ANN, TEXT)],
+            &[CREATED, (ANN, TEXT), BURNED],
+            // Gone before anybody came who can have ended it.
+            &[CREATED, (BOB, Answer::Gone), (ANN, TEXT)],
+            &[CREATED, (Call::Burn, Answer::Gone), (ANN, TEXT)],
+            &[CREATED, (BOB, Answer::Gone), (KEYLESS, TEXT)],
+            &[CREATED, VIEWED, (ANN, TEXT)],
+            &[CREATED, (BOB, Answer::Gone), (Call::Burn, Answer::Done)],
+            // Burned, and then not.
+            &[CREATED, (Call::Burn, Answer::Done), (Call::Burn, Answer::Gone)],
+            // Looked up, and found as it cannot be.
+            &[CREATED, (ANN, TEXT), UNREAD],
+            &[CREATED, (Call::Burn, Answer::Done), UNREAD],
+            &[CREATED, (ANN, Answer::Unknown), (BOB, Answer::Gone), UNREAD, (ANN, TEXT)],
+            &[CREATED, (Call::Burn, Answer::Done), VIEWED],
+            &[CREATED, (ANN, TEXT), (Call::Lookup, Answer::Found(State::Expired))],
+            &[CREATED, (Call::Lookup, Answer::Gone), (ANN, TEXT)],
             // Answers to other questions.
             &[CREATED, (Call::Burn, TEXT)],
             &[CREATED, (Call::Guess, TEXT)],

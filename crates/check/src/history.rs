@@ -80,10 +80,26 @@ pub enum Answer {
     Gone,
     /// It is done.
     Done,
+    /// This is how the message stands.
+    Found(State),
     /// Refused for certain: nothing was changed.
     Refused,
     /// Nobody knows: no answer, or one that says "try later".
     Unknown,
+}
+
+/// How a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It waits for its reader.
+    Unread,
+    /// It was read.
+    Viewed,
+    /// It was erased unread.
+    Burned,
+    /// Its time was over before it was read.
+    Expired,
 }
 
 /// A history that is being written.

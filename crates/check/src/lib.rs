@@ -11,7 +11,7 @@ mod load;
 mod target;
 
 pub use checker::{Verdict, check};
-pub use history::{Answer, Call, Event, History, What};
+pub use history::{Answer, Call, Event, History, State, What};
 pub use latency::Latency;
 pub use load::{Habits, Load};
 pub use target::{Door, GrpcDoor, Opener, Question, Reply, RestDoor, Target};

@@ -129,23 +129,25 @@ impl<T: Target> Load<T> {
         if self.habits.is_mixed {
             return self.live_mixed(message, &opener).await;
         }
-        // Each message has two readers at once; every eighth somebody who guesses as well, every eighth somebody who burns it.
+        // Each message has two readers at once; every eighth somebody who guesses as well, every eighth somebody who looks it up, now and
+        // when all is over, every eighth somebody who burns it.
         let others = async {
             match message % 8 {
                 3 => self.guess(message, &opener).await,
+                5 => self.look_up(message, &opener).await,
                 7 => self.burn(message, &opener).await,
                 _ => Ok(()),
             }
         };
         try_join(try_join(self.read(message, &opener, 1), self.read(message, &opener, 2)), others).await?;
-        self.view(message, &opener, Some(LATE)).await.map(drop)
+        self.view(message, &opener, Some(LATE)).await?;
+        if message % 8 >= 5 { self.look_up(message, &opener).await } else { Ok(()) }
     }
 
     /// A life of two calls, and of four for every fourth.
     async fn live_mixed(&self, message: u64, opener: &Opener) -> io::Result<()> {
         if message.is_multiple_of(4) {
-            let question = Question::Lookup { opener: opener.clone() };
-            self.insist(message, Call::Lookup, question, true).await?;
+            self.look_up(message, opener).await?;
             self.guess(message, opener).await?;
         }
         self.view(message, opener, Some(1)).await.map(drop)
@@ -186,6 +188,10 @@ impl<T: Target> Load<T> {
     async fn guess(&self, message: u64, opener: &Opener) -> io::Result<()> {
         let question = Question::View { opener: opener.mistyped(), view_id: None };
         self.insist(message, Call::Guess, question, true).await.map(drop)
+    }
+
+    async fn look_up(&self, message: u64, opener: &Opener) -> io::Result<()> {
+        self.insist(message, Call::Lookup, Question::Lookup { opener: opener.clone() }, true).await.map(drop)
     }
 
     async fn burn(&self, message: u64, opener: &Opener) -> io::Result<()> {
@@ -237,6 +243,7 @@ impl<T: Target> Load<T> {
             }
             Reply::Gone => Answer::Gone,
             Reply::Done => Answer::Done,
+            Reply::Found(state) => Answer::Found(*state),
             Reply::Refused => Answer::Refused,
             Reply::Unknown => Answer::Unknown,
         }

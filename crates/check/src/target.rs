@@ -10,14 +10,16 @@ use mayfly_contracts::{
     Situation, StoreChannel,
     error::ErrorReason,
     message::{
-        AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, ViewMessageRequest,
-        message_service_client::MessageServiceClient,
+        AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, MessageState,
+        ViewMessageRequest, message_service_client::MessageServiceClient,
     },
 };
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tonic::{Request, Status};
 use uuid::Uuid;
+
+use crate::history::State;
 
 /// How long a user waits for one answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -87,6 +89,8 @@ pub enum Reply {
     Gone,
     /// It is done.
     Done,
+    /// This is how the message stands.
+    Found(State),
     /// The question is a wrong one.
     Refused,
     /// Nobody knows.
@@ -187,8 +191,14 @@ impl GrpcDoor {
             }
             Question::Lookup { opener } => {
                 let request = LookupMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
-                client.lookup_message(self.in_time(request)).await?;
-                Ok(Reply::Done)
+                let found = client.lookup_message(self.in_time(request)).await?.into_inner();
+                Ok(match found.state() {
+                    MessageState::Unspecified => Reply::Refused,
+                    MessageState::Unread => Reply::Found(State::Unread),
+                    MessageState::Viewed => Reply::Found(State::Viewed),
+                    MessageState::Burned => Reply::Found(State::Burned),
+                    MessageState::Expired => Reply::Found(State::Expired),
+                })
             }
             Question::Burn { opener } => {
                 let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
@@ -233,10 +243,13 @@ impl RestDoor {
                     None => Reply::Refused,
                 }
             }
-            (StatusCode::OK, Question::Acknowledge { .. } | Question::Lookup { .. } | Question::Burn { .. }) => {
-                Reply::Done
-            }
-            (StatusCode::NO_CONTENT | StatusCode::NOT_FOUND, _) => Reply::Gone,
+            (StatusCode::OK, Question::Lookup { .. }) => match found(response.json().await?) {
+                Some(state) => Reply::Found(state),
+                None => Reply::Refused,
+            },
+            (StatusCode::OK, Question::Acknowledge { .. } | Question::Burn { .. }) => Reply::Done,
+            // And nothing else: 404 says that there is no such path, whatever became of the message.
+            (StatusCode::NO_CONTENT, _) => Reply::Gone,
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => Reply::Unknown,
             (status, _) if status.is_client_error() => Reply::Refused,
             _ => Reply::Unknown,
@@ -277,4 +290,52 @@ fn body(opener: &Opener) -> Value {
 
 fn opener(created: &Value) -> Option<Opener> {
     Some(Opener { id: created.get("id")?.as_i64()?, access_token: created.get("access_token")?.as_str()?.to_owned() })
+}
+
+fn found(looked_up: Value) -> Option<State> {
+    serde_json::from_value(looked_up.get("state")?.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// What a reader makes of an answer with this status line, headers and body.
+    async fn reply_to(answer: &str, question: &Question) -> Reply {
+        let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let door = Door::rest(&format!("http://{}", gateway.local_addr().unwrap())).unwrap();
+        let answering = async {
+            let (mut connection, _) = gateway.accept().await.unwrap();
+            let length = connection.read(&mut [0; 4096]).await.unwrap();
+            assert!(length > 0);
+            connection.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
+        };
+        tokio::join!(door.ask(question), answering).0
+    }
+
+    #[tokio::test]
+    async fn only_the_status_that_says_so_is_gone() {
+        let opener = || Opener { id: 1, access_token: "0".repeat(64) };
+        let view = Question::View { opener: opener(), view_id: None };
+        assert!(reply_to("204 No Content\r\n\r\n", &view).await == Reply::Gone);
+        for status in ["404 Not Found", "410 Gone", "405 Method Not Allowed"] {
+            let answer = format!("{status}\r\ncontent-length: 0\r\n\r\n");
+            assert!(reply_to(&answer, &view).await == Reply::Refused, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lookup_is_answered_with_a_state() {
+        let lookup = Question::Lookup { opener: Opener { id: 1, access_token: "0".repeat(64) } };
+        for (state, reply) in [("burned", Reply::Found(State::Burned)), ("lost", Reply::Refused)] {
+            let body = json!({ "state": state }).to_string();
+            let answer = format!("200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            assert!(reply_to(&answer, &lookup).await == reply, "{state}");
+        }
+    }
 }

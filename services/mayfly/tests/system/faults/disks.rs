@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use mayfly_check::{Habits, Opener, Question, Reply, Target};
+use mayfly_check::{Habits, Opener, Question, Reply, State, Target};
 use mayfly_testkit::{PostgresServer, SmallDisk, TestDatabase};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, Statement};
 
@@ -68,6 +68,7 @@ impl Target for Autocommit {
                 Reply::Created(Opener { id: row.try_get_by_index(0).unwrap(), access_token: "none".to_owned() })
             }
             (Ok(Some(row)), Question::View { .. }) => Reply::Text(row.try_get_by_index(0).unwrap()),
+            (Ok(Some(_)), Question::Lookup { .. }) => Reply::Found(State::Unread),
             (Ok(Some(_)), _) => Reply::Done,
         }
     }
