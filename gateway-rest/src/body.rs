@@ -7,6 +7,7 @@ use axum::{
     extract::{FromRequest as _, Multipart, Request},
     http::{StatusCode, header},
 };
+use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
@@ -97,7 +98,7 @@ fn kind_of(content_type: Option<&str>) -> Result<Kind, Problem> {
 }
 
 fn unreadable(error: &axum::Error, max_text_bytes: usize) -> Problem {
-    let too_large = std::error::Error::source(error).is_some_and(|cause| cause.to_string().contains("length limit"));
+    let too_large = std::error::Error::source(error).is_some_and(|cause| cause.is::<LengthLimitError>());
     if too_large { Problem::too_large(max_text_bytes) } else { malformed("the body did not arrive whole") }
 }
 
@@ -143,4 +144,35 @@ async fn parse_multipart(request: Request) -> Result<Map<String, Value>, Problem
         fields.insert(name, Value::String(value));
     }
     Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use axum::response::IntoResponse as _;
+    use futures_util::stream;
+
+    use super::*;
+
+    const MAX_TEXT_BYTES: usize = 1000;
+
+    fn post(body: Body) -> Request {
+        Request::post("/").header(header::CONTENT_TYPE, "application/json").body(body).unwrap()
+    }
+
+    async fn status_of(body: Body) -> StatusCode {
+        let Err(problem) = Fields::read(post(body), MAX_TEXT_BYTES).await else { return StatusCode::OK };
+        problem.into_response().status()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_too_large_by_its_length_and_not_by_what_an_error_says() {
+        let parts = |parts: Vec<io::Result<&'static str>>| Body::from_stream(stream::iter(parts));
+        let largest = "x".repeat(MAX_TEXT_BYTES * WORST_ENCODING + SLACK);
+        assert_eq!(status_of(Body::from(format!("{largest}x"))).await, StatusCode::PAYLOAD_TOO_LARGE);
+        let broken = parts(vec![Ok("{"), Err(io::Error::other("length limit exceeded, says somebody else"))]);
+        assert_eq!(status_of(broken).await, StatusCode::BAD_REQUEST);
+        assert_eq!(status_of(parts(vec![Ok("{"), Ok("}")])).await, StatusCode::OK);
+    }
 }
