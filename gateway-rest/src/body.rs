@@ -1,14 +1,15 @@
 //! Request bodies: forms, JSON objects and multipart forms, all turned into the same fields.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes},
     extract::{FromRequest as _, Multipart, Request},
     http::{StatusCode, header},
 };
-use http_body_util::LengthLimitError;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;
 
@@ -18,9 +19,24 @@ const WORST_ENCODING: usize = 6;
 const SLACK: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of all bodies is in hand at once: what has arrived of calls that are not answered yet.
+const ROOM: usize = 64 << 20;
+
+/// What all bodies have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Bodies {
+    max_text_bytes: usize,
+    /// The longest body that may hold an allowed text.
+    limit: usize,
+    room: Arc<Semaphore>,
+}
 
 /// The named values of a body. Of a name that comes twice the last value counts; names that nobody asks for are ignored.
-pub(crate) struct Fields(Map<String, Value>);
+pub(crate) struct Fields {
+    values: Map<String, Value>,
+    /// The room that the body takes, until the call is answered: its values are as large, and are copied on their way.
+    _room: OwnedSemaphorePermit,
+}
 
 enum Kind {
     Form,
@@ -28,34 +44,68 @@ enum Kind {
     Multipart,
 }
 
-impl Fields {
-    /// Reads the body of `request`, which may hold a text of at most `max_text_bytes`.
+impl Bodies {
+    /// For texts of at most `max_text_bytes`.
+    pub(crate) fn new(max_text_bytes: usize) -> Self {
+        let limit = max_text_bytes.saturating_mul(WORST_ENCODING).saturating_add(SLACK);
+        let room = Arc::new(Semaphore::new(ROOM.max(limit).min(Semaphore::MAX_PERMITS)));
+        Self { max_text_bytes, limit, room }
+    }
+
+    /// Reads the body of `request`.
     ///
     /// # Errors
     ///
-    /// 400 when it is malformed, 408 when it does not arrive, 413 when it is too large, 415 when it is of another kind.
-    pub(crate) async fn read(request: Request, max_text_bytes: usize) -> Result<Self, Problem> {
+    /// 400 when it is malformed, 408 when it does not arrive, 413 when it is too large, 415 when it is of another kind, 503 when
+    /// others take all the room.
+    pub(crate) async fn read(&self, request: Request) -> Result<Fields, Problem> {
         let (parts, body) = request.into_parts();
         let kind = kind_of(parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()))?;
-        let limit = max_text_bytes.saturating_mul(WORST_ENCODING).saturating_add(SLACK);
         let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: usize| length > limit) {
-            return Err(Problem::too_large(max_text_bytes));
+        if announced.is_some_and(|length: usize| length > self.limit) {
+            return Err(Problem::too_large(self.max_text_bytes));
         }
         let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await.map_err(late)?;
-        let bytes = bytes.map_err(|error| unreadable(&error, max_text_bytes))?;
-        let fields = match kind {
+        let (bytes, room) = tokio::time::timeout(BODY_TIMEOUT, self.collect(body)).await.map_err(late)??;
+        let values = match kind {
             Kind::Form => parse_form(&bytes)?,
             Kind::Json => parse_json(&bytes)?,
             Kind::Multipart => parse_multipart(Request::from_parts(parts, Body::from(bytes))).await?,
         };
-        Ok(Self(fields))
+        Ok(Fields { values, _room: room })
     }
 
+    /// All of a body, and its room. It takes that as it arrives, so that one that was announced and does not come takes none; and
+    /// it is refused rather than made to wait, because those who have the room may themselves wait for more.
+    async fn collect(&self, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+        let take = |bytes: usize| {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| Problem::too_many_bodies())
+        };
+        let (mut bytes, mut room) = (Vec::new(), take(0)?);
+        let mut body = Limited::new(body, self.limit);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| self.unreadable(&*error))?;
+            if let Ok(data) = frame.into_data() {
+                room.merge(take(data.len())?);
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Ok((bytes.into(), room))
+    }
+
+    fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> Problem {
+        if error.is::<LengthLimitError>() {
+            return Problem::too_large(self.max_text_bytes);
+        }
+        malformed("the body did not arrive whole")
+    }
+}
+
+impl Fields {
     /// A field that must be a string.
     pub(crate) fn required_string(&mut self, name: &str) -> Result<String, Problem> {
-        match self.0.remove(name) {
+        match self.values.remove(name) {
             Some(Value::String(text)) => Ok(text),
             Some(_) => Err(Problem::field(name, "must be a string")),
             None => Err(Problem::field(name, "must be given")),
@@ -64,7 +114,7 @@ impl Fields {
 
     /// A field that must be a string, or not there.
     pub(crate) fn optional_string(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        if self.0.contains_key(name) { self.required_string(name).map(Some) } else { Ok(None) }
+        if self.values.contains_key(name) { self.required_string(name).map(Some) } else { Ok(None) }
     }
 
     /// A field that must be an integer of 64 bits: a number, or a string of digits.
@@ -74,7 +124,7 @@ impl Fields {
 
     /// As [`required_integer`](Self::required_integer), or not there.
     pub(crate) fn optional_integer(&mut self, name: &str) -> Result<Option<i64>, Problem> {
-        let number = match self.0.remove(name) {
+        let number = match self.values.remove(name) {
             None => return Ok(None),
             Some(Value::Number(number)) => number.as_i64(),
             Some(Value::String(digits)) => digits.parse().ok(),
@@ -95,11 +145,6 @@ fn kind_of(content_type: Option<&str>) -> Result<Kind, Problem> {
             "the content type must be application/x-www-form-urlencoded, application/json or multipart/form-data",
         )),
     }
-}
-
-fn unreadable(error: &axum::Error, max_text_bytes: usize) -> Problem {
-    let too_large = std::error::Error::source(error).is_some_and(|cause| cause.is::<LengthLimitError>());
-    if too_large { Problem::too_large(max_text_bytes) } else { malformed("the body did not arrive whole") }
 }
 
 fn malformed(detail: &str) -> Problem {
@@ -151,19 +196,51 @@ mod tests {
     use std::io;
 
     use axum::response::IntoResponse as _;
-    use futures_util::stream;
+    use futures_util::stream::{self, StreamExt as _};
 
     use super::*;
 
     const MAX_TEXT_BYTES: usize = 1000;
+
+    fn bodies() -> Bodies {
+        Bodies::new(MAX_TEXT_BYTES)
+    }
 
     fn post(body: Body) -> Request {
         Request::post("/").header(header::CONTENT_TYPE, "application/json").body(body).unwrap()
     }
 
     async fn status_of(body: Body) -> StatusCode {
-        let Err(problem) = Fields::read(post(body), MAX_TEXT_BYTES).await else { return StatusCode::OK };
+        let Err(problem) = bodies().read(post(body)).await else { return StatusCode::OK };
         problem.into_response().status()
+    }
+
+    #[tokio::test]
+    async fn bodies_beyond_the_room_for_all_are_refused_until_one_that_is_in_hand_is_answered() {
+        let bodies = Bodies { room: Arc::new(Semaphore::new(100)), ..bodies() };
+        let large = || format!("{{\"text\":\"{}\"}}", "x".repeat(60));
+        let in_hand = bodies.read(post(large().into())).await.unwrap_or_else(|problem| panic!("{problem:?}"));
+        let Err(refused) = bodies.read(post(large().into())).await else { panic!("there was no room") };
+        let refused = refused.into_response();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key(header::RETRY_AFTER));
+        assert!(bodies.read(post("{}".into())).await.is_ok(), "a small one has its room");
+        drop(in_hand);
+        assert!(bodies.read(post(large().into())).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_takes_room_for_what_has_arrived_and_not_for_what_was_announced() {
+        let bodies = bodies();
+        let room = bodies.room.available_permits();
+        let mut slow = post(Body::from_stream(stream::iter([Ok::<_, io::Error>("{")]).chain(stream::pending())));
+        slow.headers_mut().insert(header::CONTENT_LENGTH, 1000.into());
+        let mut reading = Box::pin(bodies.read(slow));
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        assert_eq!(bodies.room.available_permits(), room - 1);
+        let Err(late) = reading.await else { panic!("it never ends") };
+        assert_eq!(late.into_response().status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(bodies.room.available_permits(), room);
     }
 
     #[tokio::test]

@@ -88,6 +88,15 @@ impl Problem {
         }
     }
 
+    /// There is no room for another body. Nothing was done.
+    pub(crate) fn too_many_bodies() -> Self {
+        Self {
+            reason: Some(ErrorReason::Overloaded),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway has too much in hand, try later")
+        }
+        .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()))
+    }
+
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self

@@ -13,7 +13,7 @@ pub(super) enum Troubles {
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Body<'static>),
     /// The store cannot be reached, or is shutting down. Nothing is known of the call's effect: repeat it with its
-    /// `Idempotency-Key`.
+    /// `Idempotency-Key`. With the reason `OVERLOADED`, the gateway has too many bodies in hand, and nothing was done.
     #[response(
         status = 503,
         content_type = "application/problem+json",

@@ -15,7 +15,7 @@ use super::{
     idempotency_key::{self, IdempotencyKey},
     time,
 };
-use crate::{body::Fields, problem::Problem};
+use crate::problem::Problem;
 
 /// What to store.
 #[derive(ToSchema)]
@@ -70,7 +70,7 @@ pub(super) async fn create_message(
     request: Request,
 ) -> Result<(StatusCode, Json<CreatedMessage>), Problem> {
     let request_id = idempotency_key::read(request.headers())?;
-    let mut fields = Fields::read(request, gateway.max_text_bytes).await?;
+    let mut fields = gateway.bodies.read(request).await?;
     let text = fields.required_string("text")?;
     let ttl = fields.optional_integer("ttl")?.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();

@@ -19,7 +19,10 @@ use mayfly_contracts::{
 };
 use utoipa::OpenApi;
 
-use crate::methods::{Only, both_forms};
+use crate::{
+    body::Bodies,
+    methods::{Only, both_forms},
+};
 
 /// What the handlers say of themselves, in the order in which they are met.
 #[derive(OpenApi)]
@@ -38,7 +41,7 @@ pub(crate) struct Documented;
 #[derive(Clone)]
 struct Gateway {
     store: StoreChannel,
-    max_text_bytes: usize,
+    bodies: Bodies,
 }
 
 impl Gateway {
@@ -86,5 +89,5 @@ pub(crate) fn routes(store: StoreChannel, max_text_bytes: usize) -> Router {
         .into_iter()
         .zip(handlers)
         .fold(Router::new(), |router, (path, route)| both_forms(router, &format!("/api/v1/{path}"), route));
-    router.with_state(Gateway { store, max_text_bytes })
+    router.with_state(Gateway { store, bodies: Bodies::new(max_text_bytes) })
 }

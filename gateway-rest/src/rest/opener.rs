@@ -20,7 +20,7 @@ pub(super) struct Opener {
 
 /// Reads both from the body of `request`.
 pub(super) async fn read(gateway: &Gateway, request: Request) -> Result<(i64, String), Problem> {
-    of(&mut Fields::read(request, gateway.max_text_bytes).await?)
+    of(&mut gateway.bodies.read(request).await?)
 }
 
 /// Both, out of `fields`.

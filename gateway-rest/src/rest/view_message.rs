@@ -14,7 +14,7 @@ use super::{
     idempotency_key::{self, IdempotencyKey},
     opener, time, with_caller,
 };
-use crate::{body::Fields, problem::Problem};
+use crate::problem::Problem;
 
 /// What opens a message for its reader.
 #[derive(ToSchema)]
@@ -62,7 +62,7 @@ pub(super) async fn view_message(
 ) -> Result<Json<ViewedMessage>, Problem> {
     let headers = request.headers().clone();
     let view_id = idempotency_key::read(&headers)?;
-    let mut fields = Fields::read(request, gateway.max_text_bytes).await?;
+    let mut fields = gateway.bodies.read(request).await?;
     let (id, access_token) = opener::of(&mut fields)?;
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
     // REST has texts alone: the store refuses what else there is, and keeps it.
