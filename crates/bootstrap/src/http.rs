@@ -19,9 +19,12 @@ use crate::DRAIN_LIMIT;
 
 /// Connections beyond this wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
-/// How long a client may take to send a request's headers; a new connection, to send any request. `axum::serve` knows no such
-/// limits.
+/// How long a new connection may take to bring the headers of a request. `axum::serve` knows no such limits.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that has brought a request may take to bring the next. Longer than reverse proxies keep idle connections (nginx
+/// 60 seconds): who closes first must be the one who sends, or a request meets a connection that is just being closed. hyper counts
+/// idleness and slow headers together; they cost the same, and who may be idle gains nothing by being slow.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
 /// How often an idle HTTP/2 connection is probed, and how long the probe may take.
@@ -81,7 +84,7 @@ pub async fn connections_drained(stop: &CancellationToken) {
 
 fn connection_builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -143,17 +146,43 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_request_is_closed() {
         let (address, _stop, _serving) = start().await;
-        // The second one begins like HTTP/2, and stops there.
-        for beginning in ["", "PRI * HT"] {
+        // The second one begins like HTTP/2, and stops there; the third one stops within its headers.
+        for beginning in ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: "] {
             let mut connection = TcpStream::connect(address).await.unwrap();
+            let began = tokio::time::Instant::now();
             connection.write_all(beginning.as_bytes()).await.unwrap();
             assert_eq!(connection.read(&mut [0; 64]).await.unwrap_or(0), 0);
+            assert!(began.elapsed() < HEADER_TIMEOUT * 2, "{beginning:?}");
         }
         let mut connection = TcpStream::connect(address).await.unwrap();
         connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("hello"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_serves_another_request_after_a_minute_and_is_closed_when_none_comes() {
+        /// When nginx closes connections to what it stands in front of.
+        const NGINX: Duration = Duration::from_secs(60);
+        let (address, _stop, _serving) = start().await;
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let mut answer = vec![0; 1024];
+        for _ in 0..2 {
+            connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let length = connection.read(&mut answer).await.unwrap();
+            assert!(answer[..length].ends_with(b"hello"));
+            tokio::time::sleep(NGINX).await;
+        }
+        // Headers that come in drops do not prolong that.
+        let began = tokio::time::Instant::now();
+        for drop in b"GET / HTTP/1.1\r\nhost: x".iter().cycle() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if connection.write_all(&[*drop]).await.is_err() {
+                break;
+            }
+        }
+        assert!(NGINX + began.elapsed() < IDLE_TIMEOUT * 2);
     }
 
     #[tokio::test(start_paused = true)]
