@@ -20,6 +20,7 @@ mod settings;
 use std::io;
 
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
+use mayfly_bootstrap::http::{self, Peers};
 use mayfly_contracts::{BotChannel, StoreChannel};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -69,9 +70,10 @@ pub async fn run(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let router = router(&upstreams, max_text_bytes, trusted_proxies);
+    let peers = if trusted_proxies == 0 { Peers::Strangers } else { Peers::Proxies };
     let mut serving = JoinSet::new();
     for listener in listeners {
-        serving.spawn(mayfly_bootstrap::http::serve(listener, router.clone(), stop.clone()));
+        serving.spawn(http::serve(listener, router.clone(), peers, stop.clone()));
     }
     while let Some(served) = serving.join_next().await {
         served.map_err(io::Error::other)??;

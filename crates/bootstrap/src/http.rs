@@ -1,24 +1,27 @@
 //! Serving HTTP/1 and HTTP/2 (with prior knowledge) on one listener, within limits.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+mod activity;
+mod places;
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
     service::TowerToHyperService,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
+use self::{activity::Activity, places::Places};
 use crate::DRAIN_LIMIT;
 
 /// Connections beyond this wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
+/// How many of them may come from one address, if strangers connect.
+const MAX_CONNECTIONS_OF_ONE: usize = 512;
 /// How long a new connection may take to bring the headers of a request. `axum::serve` knows no such limits.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that has brought a request may take to bring the next. Longer than reverse proxies keep idle connections (nginx
@@ -34,22 +37,38 @@ const CONNECTION_DRAIN_LIMIT: Duration = DRAIN_LIMIT.saturating_sub(Duration::fr
 /// After `accept` failed (mostly: out of file descriptors), how long until the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// Anybody. One address may take an eighth of all connections; that of this machine, as many as it likes.
+    Strangers,
+    /// Reverse proxies, which bring many callers from few addresses.
+    Proxies,
+}
+
 /// Serves `router` on `listener`, with the peer's address as [`ConnectInfo`], until `stop` is cancelled, then finishes the requests that have begun, as far as
 /// they end soon.
 ///
 /// # Errors
 ///
 /// None at present: a connection that breaks concerns its client alone. The `Result` is the form of a lifecycle task.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, router: Router, peers: Peers, stop: CancellationToken) -> io::Result<()> {
+    let share = match peers {
+        Peers::Strangers => MAX_CONNECTIONS_OF_ONE,
+        Peers::Proxies => MAX_CONNECTIONS,
+    };
+    serve_on(listener, router, Places::new(MAX_CONNECTIONS, share, |peer| peer.is_loopback()), stop).await
+}
+
+async fn serve_on(listener: TcpListener, router: Router, places: Places, stop: CancellationToken) -> io::Result<()> {
     let builder = Arc::new(connection_builder());
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     loop {
         let accept = async {
-            let permit = Arc::clone(&connections).acquire_owned().await;
-            (permit, listener.accept().await)
+            let place = places.free().await;
+            (place, listener.accept().await)
         };
-        let (permit, accepted) = tokio::select! {
+        let (place, accepted) = tokio::select! {
             accepted = accept => accepted,
             () = stop.cancelled() => break,
         };
@@ -61,16 +80,20 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
                 continue;
             }
         };
-        let watcher = graceful.watcher();
-        let (builder, router) = (Arc::clone(&builder), router.clone());
-        tokio::spawn(async move {
-            let _permit = permit;
-            serve_connection(&builder, stream, peer, router, watcher).await;
+        let Some(place) = place.of(peer.ip()) else {
+            tracing::debug!("a connection was refused: its address has its share");
+            continue;
+        };
+        let (builder, router, stop) = (Arc::clone(&builder), router.clone(), stop.clone());
+        connections.spawn(async move {
+            let _place = place;
+            serve_connection(&builder, stream, peer, router, stop).await;
         });
     }
     drop(listener);
+    connections.close();
     tokio::select! {
-        () = graceful.shutdown() => {}
+        () = connections.wait() => {}
         () = connections_drained(&stop) => tracing::info!("connections were cut that did not end"),
     }
     Ok(())
@@ -99,38 +122,48 @@ async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
+    stop: CancellationToken,
 ) {
     // Answers are small and complete: send each at once.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let began = CancellationToken::new();
-    let begins = began.clone();
-    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        begins.cancel();
+    let activity = Arc::new(Activity::default());
+    let counted = Arc::clone(&activity);
+    let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let open = counted.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
-        request.map(axum::body::Body::new)
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move { answer.await.map(|answer| open.until_sent(answer)) }
     });
     let service = TowerToHyperService::new(service);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let is_silent = async {
-        if tokio::time::timeout(HEADER_TIMEOUT, began.cancelled()).await.is_ok() {
-            std::future::pending().await
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // A client that goes away or speaks nonsense is not our fault, and not worth more than this.
+    let note_end = |ended: Result<(), Box<dyn std::error::Error + Send + Sync>>| {
+        if let Err(error) = ended {
+            tracing::debug!(error = %crate::ErrorChain(&*error), "a connection ended early");
         }
     };
     tokio::select! {
-        ended = watcher.watch(connection) => if let Err(error) = ended {
-            // A client that went away or spoke nonsense: not our fault, and not worth more than this.
-            tracing::debug!(error = %crate::ErrorChain(&*error), "a connection ended early");
-        },
-        () = is_silent => tracing::debug!("a connection without a request was closed"),
+        ended = connection.as_mut() => return note_end(ended),
+        () = activity.not_begun_for(HEADER_TIMEOUT) => return tracing::debug!("a connection without a request was closed"),
+        () = activity.idle_for(IDLE_TIMEOUT) => {}
+        () = stop.cancelled() => {}
+    }
+    // Whoever has a request on its way now is told which ones are still answered.
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection => note_end(ended),
+        () = activity.idle_for(HEADER_TIMEOUT) => tracing::debug!("a connection was cut that was asked to end"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use axum::{
+        body::{Body, Bytes},
+        routing::get,
+    };
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -138,9 +171,15 @@ mod tests {
     async fn start() -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<io::Result<()>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let router =
-            Router::new().route("/", get(|| async { "hello" })).route("/never", get(std::future::pending::<()>));
-        (address, stop.clone(), tokio::spawn(serve(listener, router, stop)))
+        (address, stop.clone(), tokio::spawn(serve(listener, router(), Peers::Strangers, stop)))
+    }
+
+    fn router() -> Router {
+        let endless = || async { Body::from_stream(futures_util::stream::pending::<io::Result<Bytes>>()) };
+        Router::new()
+            .route("/", get(|| async { "hello" }))
+            .route("/never", get(std::future::pending::<()>))
+            .route("/endless", get(endless))
     }
 
     #[tokio::test(start_paused = true)]
@@ -194,5 +233,76 @@ mod tests {
         stop.cancel();
         serving.await.unwrap().unwrap();
         assert!(began.elapsed() < DRAIN_LIMIT);
+    }
+
+    /// An HTTP/2 connection that answers every probe, and asks for nothing by itself; and when it ended.
+    async fn http_2(address: SocketAddr) -> (h2::client::SendRequest<Bytes>, tokio::task::JoinHandle<Duration>) {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        let began = tokio::time::Instant::now();
+        let ended = tokio::spawn(async move {
+            drop(connection.await);
+            began.elapsed()
+        });
+        (client, ended)
+    }
+
+    async fn ask(client: &h2::client::SendRequest<Bytes>, path: &str) -> h2::client::ResponseFuture {
+        let request = hyper::Request::get(format!("http://x{path}")).body(()).unwrap();
+        client.clone().ready().await.unwrap().send_request(request, true).unwrap().0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http_2_connection_is_closed_when_nothing_was_asked_for_a_while() {
+        let (address, _stop, _serving) = start().await;
+        let (client, ended) = http_2(address).await;
+        for _ in 0..3 {
+            assert_eq!(ask(&client, "/").await.await.unwrap().status(), 200);
+            tokio::time::sleep(IDLE_TIMEOUT / 2).await;
+        }
+        let lasted = ended.await.unwrap();
+        assert!(lasted >= IDLE_TIMEOUT * 2 && lasted < IDLE_TIMEOUT * 3, "{lasted:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http_2_connection_lives_as_long_as_one_of_its_streams() {
+        let (address, _stop, _serving) = start().await;
+        for path in ["/never", "/endless"] {
+            let (client, ended) = http_2(address).await;
+            let mut answer = Box::pin(ask(&client, path).await);
+            // The answer to the second one begins, and does not end.
+            let body = if path == "/endless" { Some(answer.as_mut().await.unwrap().into_body()) } else { None };
+            tokio::time::sleep(IDLE_TIMEOUT * 10).await;
+            assert!(!ended.is_finished(), "{path}");
+            assert_eq!(ask(&client, "/").await.await.unwrap().status(), 200);
+            drop((answer, body));
+            let lasted = ended.await.unwrap();
+            assert!(lasted < IDLE_TIMEOUT * 12, "{path}: {lasted:?}");
+        }
+    }
+
+    /// Whether a connection is served; it stays open.
+    async fn is_served(address: SocketAddr) -> Option<TcpStream> {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.ok()?;
+        let length = connection.read(&mut [0; 1024]).await.unwrap_or(0);
+        (length > 0).then_some(connection)
+    }
+
+    #[tokio::test]
+    async fn one_address_takes_no_more_than_its_share_and_the_place_of_one_that_left_is_free() {
+        const SHARE: usize = 3;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let places = Places::new(MAX_CONNECTIONS, SHARE, |_| false);
+        tokio::spawn(serve_on(listener, router(), places, CancellationToken::new()));
+        let mut taken = Vec::new();
+        for _ in 0..SHARE {
+            taken.push(is_served(address).await.expect("this is within the share"));
+        }
+        assert!(is_served(address).await.is_none());
+        taken.pop();
+        // The server hears of that when it hears of it.
+        while is_served(address).await.is_none() {}
     }
 }

@@ -61,7 +61,10 @@ mod tests;
 use std::io;
 
 use axum::Router;
-use mayfly_bootstrap::Secret;
+use mayfly_bootstrap::{
+    Secret,
+    http::{self, Peers},
+};
 use mayfly_contracts::StoreChannel;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
@@ -203,7 +206,7 @@ impl Bot {
     pub async fn run(self, listener: TcpListener) -> Result<(), BotError> {
         let Self { router, services, board, watch, latest_config, sessions, stop } = self;
         let serving = async {
-            let served = mayfly_bootstrap::http::serve(listener, router, stop.clone()).await;
+            let served = http::serve(listener, router, Peers::Strangers, stop.clone()).await;
             served.map_err(BotError::Serve)
         };
         let watching = async {
