@@ -39,6 +39,11 @@ impl Failure {
         Self { code: Code::Refused, sentence: ErrorChain(&error).to_string() }
     }
 
+    /// What was asked for is not done, for a reason that is found here.
+    pub(crate) fn refused_because(sentence: impl Into<String>) -> Self {
+        Self { code: Code::Refused, sentence: sentence.into() }
+    }
+
     /// What was asked for cannot be understood.
     pub(crate) fn usage(sentence: impl Into<String>) -> Self {
         Self { code: Code::Usage, sentence: sentence.into() }

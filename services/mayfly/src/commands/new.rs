@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{cli::StoreUrl, exit::Failure};
 
-/// More than any store takes; keeps an endless input from filling the memory.
-const MAX_BYTES: u64 = 4 << 20;
+/// More than any store takes: gRPC carries 4 MiB with what comes beside the text. Keeps an endless input from filling the memory.
+const MAX_BYTES: usize = (4 << 20) - 4096;
 
 /// What `mayfly new` is called with.
 #[derive(Debug, clap::Args)]
@@ -42,6 +42,9 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), Failure> {
         Some(text) => text.expose().to_owned(),
         None => read_standard_input()?,
     };
+    if text.len() > MAX_BYTES {
+        return Err(too_long());
+    }
     let ttl = settings.ttl.map(prost_types::Duration::try_from).transpose();
     let ttl = ttl.map_err(|error| Failure::setting("--ttl", error))?;
     let request = CreateMessageRequest {
@@ -62,13 +65,21 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), Failure> {
     settings.print.print(&answer, &opener)
 }
 
+fn too_long() -> Failure {
+    Failure::refused_because(format!("text is longer than any store takes, which is {MAX_BYTES} bytes at most"))
+}
+
 fn read_standard_input() -> Result<String, Failure> {
     let at_terminal = io::stdin().is_terminal();
     if at_terminal {
         eprintln!("Type the text, then press Ctrl-D on a line of its own.");
     }
     let mut bytes = Vec::new();
-    io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes).map_err(Failure::failed)?;
+    // One byte more tells a text that is too long, which may be cut within a character, from one that is not UTF-8.
+    io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(Failure::failed)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(too_long());
+    }
     let mut text = String::from_utf8(bytes).map_err(|_| Failure::usage("the text on standard input must be UTF-8"))?;
     // The line break before Ctrl-D ends the typing, not the text.
     if at_terminal && text.ends_with('\n') {

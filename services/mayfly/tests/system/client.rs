@@ -78,6 +78,21 @@ async fn what_is_wrong_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_longer_than_any_store_takes_is_refused_as_that() {
+    let system = system().await;
+    // The most that a call can carry, what it cannot, and what is cut within a character.
+    for (text, words) in [
+        ("x".repeat((4 << 20) - 4096), "must be at most 65536 bytes"),
+        ("x".repeat(4 << 20), "longer than any store takes"),
+        ("é".repeat(5 << 20), "longer than any store takes"),
+    ] {
+        let said = system.client_with(&["new"], &text).await;
+        assert_eq!((said.code, said.out.as_str()), (REFUSED, ""), "{}", said.err);
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn app_configs_are_managed() {
     let system = system().await;
     let fields = ["--session-name", "first", "--api-id", "1234", "--api-hash", "0123456789abcdef0123456789abcdef"];
