@@ -9,7 +9,8 @@ use crate::exit::Failure;
 pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
     let (id, access_token) = settings.opener()?;
     let request = BurnMessageRequest { id, access_token };
-    let burned = MessageServiceClient::new(settings.channel()?).burn_message(request).await?.into_inner();
+    let call = async |mut client: MessageServiceClient<_>, request| client.burn_message(request).await;
+    let burned = settings.retry.call(settings.channel()?, request, call).await?;
     let answer = json!({ "burn_time": print::time(burned.burn_time.as_ref()) });
     settings.print.print(&answer, &format!("burned at {}", print::time_or_never(burned.burn_time.as_ref())))
 }

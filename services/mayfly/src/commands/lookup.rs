@@ -11,7 +11,8 @@ use crate::exit::Failure;
 pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
     let (id, access_token) = settings.opener()?;
     let request = LookupMessageRequest { id, access_token };
-    let found = MessageServiceClient::new(settings.channel()?).lookup_message(request).await?.into_inner();
+    let call = async |mut client: MessageServiceClient<_>, request| client.lookup_message(request).await;
+    let found = settings.retry.call(settings.channel()?, request, call).await?;
     let since = print::time_or_never(found.state_time.as_ref());
     let (state, text) = match found.state() {
         MessageState::Unread => {

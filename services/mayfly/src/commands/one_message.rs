@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 
-use super::print::PrintSettings;
+use super::{print::PrintSettings, retry::RetrySettings};
 use crate::{cli::StoreUrl, exit::Failure};
 
 /// Longer than any `id:token`.
@@ -18,6 +18,8 @@ pub(crate) struct OneMessageSettings {
     /// shell's history.
     #[arg(value_name = "ID:TOKEN")]
     opener: Option<Secret>,
+    #[command(flatten)]
+    pub(super) retry: RetrySettings,
     #[command(flatten)]
     pub(super) print: PrintSettings,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Calls that are tried again by themselves, under an id that makes that harmless.
+//! Calls that are tried again by themselves, because they change nothing, or have an id or an outcome that makes that harmless.
 
 use std::time::Duration;
 

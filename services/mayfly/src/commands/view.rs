@@ -3,12 +3,7 @@
 use mayfly_contracts::message::{AcknowledgeViewRequest, ViewMessageRequest};
 use serde_json::json;
 
-use super::{
-    one_message::OneMessageSettings,
-    passphrase::PassphraseSettings,
-    print,
-    retry::{RetrySettings, new_id},
-};
+use super::{one_message::OneMessageSettings, passphrase::PassphraseSettings, print, retry::new_id};
 use crate::exit::Failure;
 
 /// What `mayfly view` is called with.
@@ -18,12 +13,10 @@ pub(crate) struct ViewSettings {
     message: OneMessageSettings,
     #[command(flatten)]
     passphrase: PassphraseSettings,
-    #[command(flatten)]
-    retry: RetrySettings,
 }
 
 pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
-    let ViewSettings { message, passphrase, retry } = settings;
+    let ViewSettings { message, passphrase } = settings;
     let (id, access_token) = message.opener()?;
     let (view_id, passphrase) = (new_id(), passphrase.read()?);
     let channel = message.channel()?;
@@ -35,7 +28,7 @@ pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
         accepts_sealed: false,
     };
     let call = async |mut client: Client, view| client.view_message(view).await;
-    let viewed = retry.call(channel.clone(), view, call).await?;
+    let viewed = message.retry.call(channel.clone(), view, call).await?;
 
     let create_time = print::time(viewed.create_time.as_ref());
     let text = viewed.into_text()?;
@@ -44,7 +37,7 @@ pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
     // It is on the screen; all that is left is to have it erased at once rather than after the grace.
     let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id };
     let call = async |mut client: Client, acknowledgement| client.acknowledge_view(acknowledgement).await;
-    if retry.call(channel, acknowledgement, call).await.is_err() {
+    if message.retry.call(channel, acknowledgement, call).await.is_err() {
         eprintln!("mayfly: the store did not hear that the text has arrived; it erases it by itself in a while");
     }
     Ok(())

@@ -209,17 +209,27 @@ async fn messages_ever(system: &System) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_away_is_waited_for() {
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let unread = system.client(&["new", "unread"]).await;
+    let unwanted = system.client(&["new", "unwanted"]).await;
     system.processes[0].terminate().await;
     system.processes[0].ended().await;
-    let url = system.store_url.clone();
-    let waiting = tokio::spawn(async move { run(&["new", "hello", "--retry-for", "1m", "--store-url", &url]).await });
-    // One that does not wait finds nobody, so the one that does has found nobody either.
+    let waiting = [["new", "hello"], ["lookup", unread.out.trim()], ["burn", unwanted.out.trim()]].map(|command| {
+        let arguments = [&command[..], &["--retry-for", "1m", "--store-url", &system.store_url]].concat();
+        let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
+        tokio::spawn(async move { run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await })
+    });
+    // One that does not wait finds nobody, so those that do have found nobody either.
     let impatient = system.client(&["new", "hello", "--retry-for", "0s"]).await;
     assert_eq!(impatient.code, UNREACHABLE, "{}", impatient.err);
     system.processes[0].start_again();
-    let new = waiting.await.unwrap();
-    assert_eq!(new.code, 0, "{}", new.err);
+    let said = futures_util::future::join_all(waiting).await.into_iter().map(Result::unwrap);
+    let [new, lookup, burn] = said.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("three commands"));
+    for said in [&new, &lookup, &burn] {
+        assert_eq!(said.code, 0, "{}", said.err);
+    }
     assert_eq!(system.client(&["view", new.out.trim()]).await.out, "hello");
+    assert!(lookup.out.starts_with("unread since "), "{}", lookup.out);
+    assert_eq!(system.client(&["view", unwanted.out.trim()]).await.code, GONE);
 }
 
 #[tokio::test(flavor = "multi_thread")]
