@@ -59,6 +59,17 @@ impl Failure {
         Self { code: Code::Unreachable, sentence: sentence.into() }
     }
 
+    /// The same, with a sentence more about what can be done now.
+    pub(crate) fn with_advice(mut self, advice: &str) -> Self {
+        self.sentence = format!("{}. {advice}", self.sentence);
+        self
+    }
+
+    /// Whether nobody knows what became of the call.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.code == Code::Unreachable
+    }
+
     /// What a process that ended this way says.
     pub(crate) fn of_end(ended: Ended) -> Result<(), Self> {
         let sentence = match ended {

@@ -32,6 +32,11 @@ impl OneMessageSettings {
         self.store.channel()
     }
 
+    /// `id:token`, if it came from the command line, where everybody has seen it.
+    pub(super) fn opener_as_given(&self) -> Option<&str> {
+        self.opener.as_ref().map(|opener| opener.expose().trim())
+    }
+
     /// The id and the token.
     pub(super) fn opener(&self) -> Result<(i64, String), Failure> {
         let opener = match &self.opener {

@@ -3,6 +3,8 @@
 use mayfly_contracts::message::{AcknowledgeViewRequest, ViewMessageRequest};
 use serde_json::json;
 
+use uuid::Uuid;
+
 use super::{one_message::OneMessageSettings, passphrase::PassphraseSettings, print, retry::new_id};
 use crate::exit::Failure;
 
@@ -13,12 +15,22 @@ pub(crate) struct ViewSettings {
     message: OneMessageSettings,
     #[command(flatten)]
     passphrase: PassphraseSettings,
+    /// The id under which the view can be repeated until its text has arrived: that of an earlier call that failed, or one of your own
+    /// making, random and told to nobody. [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    view_id: Option<Uuid>,
 }
 
 pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
-    let ViewSettings { message, passphrase } = settings;
+    let ViewSettings { message, passphrase, view_id } = settings;
     let (id, access_token) = message.opener()?;
-    let (view_id, passphrase) = (new_id(), passphrase.read()?);
+    let view_id = view_id.map_or_else(new_id, |view_id| view_id.to_string());
+    let passphrase = passphrase.read()?;
+    // A token that came by standard input stays out of the terminal.
+    let opener = message.opener_as_given().map(|opener| format!(" {opener}")).unwrap_or_default();
+    let again = format!(
+        "To repeat this very view, for a while and with its other options: mayfly view{opener} --view-id {view_id}"
+    );
     let channel = message.channel()?;
     let view = ViewMessageRequest {
         id,
@@ -28,13 +40,16 @@ pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
         accepts_sealed: false,
     };
     let call = async |mut client: Client, view| client.view_message(view).await;
-    let viewed = message.retry.call(channel.clone(), view, call).await?;
+    let viewed = message.retry.call(channel.clone(), view, call).await;
+    let viewed =
+        viewed.map_err(|failure| if failure.is_unreachable() { failure.with_advice(&again) } else { failure })?;
 
     let create_time = print::time(viewed.create_time.as_ref());
     let text = viewed.into_text()?;
-    message.print.print_exactly(&json!({ "text": text, "create_time": create_time }), &text)?;
+    let printed = message.print.print_exactly(&json!({ "text": text, "create_time": create_time }), &text);
+    printed.map_err(|failure| failure.with_advice(&again))?;
 
-    // It is on the screen; all that is left is to have it erased at once rather than after the grace.
+    // It is where it should be; all that is left is to have it erased at once rather than after the grace.
     let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id };
     let call = async |mut client: Client, acknowledgement| client.acknowledge_view(acknowledgement).await;
     if message.retry.call(channel, acknowledgement, call).await.is_err() {

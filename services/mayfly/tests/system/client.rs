@@ -5,7 +5,7 @@ use mayfly_testkit::{TcpProxy, TestDatabase, Weather};
 use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::Value;
 
-use crate::harness::{Layout, Options, System, run, until};
+use crate::harness::{Layout, Options, System, run, run_between, until};
 
 const GONE: i32 = 3;
 const REFUSED: i32 = 4;
@@ -204,6 +204,28 @@ async fn messages_ever(system: &System) -> i64 {
     let count = "SELECT (SELECT COUNT(*) FROM messages) + (SELECT COUNT(*) FROM receipts)";
     let count = Statement::from_string(database.get_database_backend(), count);
     database.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_cannot_be_written_is_not_lost() {
+    let system = system().await;
+    for is_given in [true, false] {
+        let opener = system.client(&["new", "hello"]).await.out;
+        let (arguments, input) =
+            if is_given { (vec!["view", opener.trim()], "") } else { (vec!["view"], opener.as_str()) };
+        let arguments = [&arguments[..], &["--store-url", &system.store_url]].concat();
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let failed = run_between(&arguments, input, full.into()).await;
+        assert_eq!(failed.code, 1, "{}", failed.err);
+        assert_eq!(failed.err.contains(opener.trim()), is_given, "{}", failed.err);
+        assert_eq!(system.client(&["view", opener.trim()]).await.code, GONE, "it is nobody else's");
+        // What it says is what helps.
+        let (_, again) = failed.err.trim().split_once(": mayfly ").expect("it says how to go on");
+        let again: Vec<_> = again.split(' ').collect();
+        let again = || system.client_with(&again, input);
+        assert_eq!(again().await.out, "hello");
+        assert_eq!(again().await.code, GONE, "once it has arrived it is erased");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,8 +56,13 @@ pub(crate) struct Said {
 
 /// Runs `mayfly` to its end, with `input` on standard input.
 pub(crate) async fn run_with(arguments: &[&str], input: &str) -> Said {
+    run_between(arguments, input, Stdio::piped()).await
+}
+
+/// The same, with standard output going elsewhere.
+pub(crate) async fn run_between(arguments: &[&str], input: &str, output: Stdio) -> Said {
     let mut command = command(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that has read enough may go before it has read everything.
     let written = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
