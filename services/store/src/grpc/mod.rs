@@ -11,8 +11,9 @@ mod wire;
 use std::sync::Arc;
 
 use mayfly_contracts::{
-    FILE_DESCRIPTOR_SET, config::config_service_server::ConfigServiceServer,
-    message::message_service_server::MessageServiceServer,
+    FILE_DESCRIPTOR_SET,
+    config::config_service_server::{ConfigServiceServer, SERVICE_NAME as CONFIG_SERVICE},
+    message::message_service_server::{MessageServiceServer, SERVICE_NAME as MESSAGE_SERVICE},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -44,6 +45,9 @@ pub(crate) fn add_reflection(routes: Routes) -> Routes {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name(MESSAGE_SERVICE)
+            .with_service_name(CONFIG_SERVICE)
+            .with_service_name("grpc.health.v1.Health")
     };
     match (descriptors().build_v1(), descriptors().build_v1alpha()) {
         (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
@@ -58,7 +62,7 @@ pub(crate) fn add_reflection(routes: Routes) -> Routes {
 /// Tells the health service, for the process as a whole and for each service.
 pub(crate) async fn set_serving(health: &HealthReporter, serving: bool) {
     let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for service in ["", "mayfly.message.v1.MessageService", "mayfly.config.v1.ConfigService"] {
+    for service in ["", MESSAGE_SERVICE, CONFIG_SERVICE] {
         health.set_service_status(service, status).await;
     }
 }
