@@ -24,11 +24,12 @@ struct NewMessage {
     /// The text, kept byte for byte: 1 byte to the store's limit, 65536 unless set otherwise.
     #[schema(min_length = 1, example = "your text here")]
     text: String,
-    /// The lifetime in seconds, up to the store's longest. 30 days unless given or set otherwise.
-    #[schema(required = false, minimum = 1, maximum = 7_776_000, example = 3600)]
+    /// The lifetime in seconds, up to the store's longest: 7776000 (90 days) unless set otherwise. When it is missing, the store's default: 30
+    /// days unless set otherwise.
+    #[schema(required = false, minimum = 1, example = 3600)]
     ttl: i64,
-    /// What the reader must know beside the token: 1 to 1024 bytes. Not stored.
-    #[schema(required = false, min_length = 1, max_length = 256)]
+    /// What the reader must know beside the token: 1 to 1024 bytes of UTF-8. Not stored.
+    #[schema(required = false, min_length = 1, max_length = 1024)]
     passphrase: String,
 }
 

@@ -47,7 +47,8 @@ pub(super) struct ViewedMessage {
 
 /// Reads a message, once
 ///
-/// With an `Idempotency-Key`, again and again for whoever has the key, until `acknowledge_view` or for ten minutes.
+/// With an `Idempotency-Key`, again and again for whoever has the key, until `acknowledge_view` or the end of the store's grace
+/// (ten minutes unless set otherwise), which `repeat_until` tells.
 #[utoipa::path(
     post,
     path = "/api/v1/view_message",

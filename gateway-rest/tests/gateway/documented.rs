@@ -109,6 +109,24 @@ async fn every_documented_path_answers_in_both_forms_and_to_its_method_alone() {
     }
 }
 
+#[tokio::test]
+async fn the_limits_in_the_document_are_the_limits() {
+    let gateway = Gateway::start().await;
+    let new_message = &document(&gateway.url).await["components"]["schemas"]["NewMessage"]["properties"];
+    let create = async |passphrase: &str, ttl: i64| {
+        let body = json!({ "text": "x", "passphrase": passphrase, "ttl": ttl });
+        gateway.post_json("/api/v1/create_message", &body).await.status.as_u16()
+    };
+    let longest = usize::try_from(new_message["passphrase"]["maxLength"].as_u64().unwrap()).unwrap();
+    let shortest = new_message["ttl"]["minimum"].as_i64().unwrap();
+    assert_eq!(create(&"x".repeat(longest), shortest).await, 201);
+    assert_eq!(create(&"x".repeat(longest + 1), shortest).await, 400);
+    assert_eq!(create("x", shortest - 1).await, 400);
+    // What is a setting of the store is in words.
+    assert_eq!(new_message["ttl"].get("maximum"), None);
+    assert_eq!(new_message["text"].get("maxLength"), None);
+}
+
 /// A store that says the same to every call.
 async fn in_front_of_a_store_that_says(reason: ErrorReason, code: Code) -> Gateway {
     let say = move || async move { Situation::new(reason).into_status(code, "").into_http::<axum::body::Body>() };
