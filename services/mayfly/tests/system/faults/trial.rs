@@ -1,12 +1,13 @@
 //! One system, one load, one kind of fault, one verdict.
 
 use std::{
+    collections::HashSet,
     io,
     path::PathBuf,
     sync::{Arc, Mutex},
 };
 
-use mayfly_check::{Door, Habits, History, Load, Target, Verdict, check};
+use mayfly_check::{Door, Event, Habits, History, Load, Target, Verdict, What, check};
 use mayfly_testkit::TestDatabase;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -91,6 +92,21 @@ impl<T: Target> Trial<T> {
     /// Waits until so many calls are on their way at once, which they are when nobody is answered.
     pub(super) async fn standstill(&self) {
         until("everybody waits", async || self.load.on_their_way() >= WORKERS as u64).await;
+    }
+
+    /// Whether a text was forfeited for certain by now: of a message that nobody waits for any more.
+    pub(super) fn has_forfeited(&self) -> bool {
+        let mut history = History::read(&self.file).unwrap();
+        let answered = history.iter().filter(|event| matches!(event.what, What::Answered(_)));
+        let answered: HashSet<_> = answered.map(|event| event.call_id).collect();
+        let message_of = |event: &Event| match event.what {
+            What::Intends { message, .. } => Some(message),
+            _ => None,
+        };
+        let waiting = history.iter().filter(|event| !answered.contains(&event.call_id)).filter_map(message_of);
+        let waiting: HashSet<_> = waiting.collect();
+        history.retain(|event| message_of(event).is_none_or(|message| !waiting.contains(&message)));
+        check(&history).forfeited > 0
     }
 
     /// Brings the load to its end, and judges it.
