@@ -45,6 +45,11 @@ async function isForEverybody(page: Page): Promise<void> {
         await page.setViewportSize(viewport);
         const isCutOff = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
         assert.equal(isCutOff, false, `${viewport.width} pixels are too few`);
+        const tail = await page.evaluate(() => {
+            const { scrollHeight } = document.documentElement;
+            return scrollHeight - Math.max(innerHeight, document.body.getBoundingClientRect().bottom + scrollY);
+        });
+        assert.ok(tail <= 1, `${tail} pixels of nothing follow the page`);
         for (const colorScheme of ["light", "dark"] as const) {
             await page.emulateMedia({ colorScheme });
             assert.deepEqual(await accessibilityFaults(page), [], `${colorScheme}, ${viewport.width}`);

@@ -32,7 +32,8 @@ pub(crate) fn help(language: Language) -> String {
     let lines = keywords.collect::<Vec<_>>();
     let (first, others) = lines.split_first().map_or((None, &[][..]), |(first, others)| (Some(first), others));
     for line in first.into_iter().chain([&Phrase::HelpView]).chain(others) {
-        help.push('\n');
+        // Set apart, since the lines of a phone are short.
+        help.push_str("\n\n");
         help.push_str(&language.say(*line));
     }
     help
