@@ -1,7 +1,7 @@
 //! The store: `MessageService` and `ConfigService` over a database. The only code that sees the database.
 //!
 //! `grpc/` turns calls into [`domain`] values, `storage/` keeps them, `domain/` knows neither. A call travels
-//! `grpc/message_service.rs` → `storage/messages.rs` → `storage/writer.rs` → `storage/batch.rs`, and back once.
+//! `grpc/message_service.rs` → `storage/messages.rs` → `storage/writer.rs` → `storage/batch/`, and back once.
 
 mod domain;
 mod error;

@@ -1,7 +1,7 @@
 //! Every order of events that one message can see, walked through: two readers who made a view id, one who made none, one who
 //! cannot open what a creator has encrypted, somebody who burns, requests and answers that get lost or come twice, time, sweeps, and a store that crashes.
 //!
-//! The steps bear the names of what they stand for in `src/storage/batch.rs` and `writer.rs`. One transaction at a time is no
+//! The steps bear the names of what they stand for in `src/storage/batch/` and `writer.rs`. One transaction at a time is no
 //! simplification: a message always goes to one lane, and other stores wait for its row.
 
 #![cfg(test)]

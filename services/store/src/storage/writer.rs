@@ -25,7 +25,7 @@ use crate::{
 
 /// Work that may wait for one lane before callers are turned away.
 const QUEUE_LENGTH: usize = 1024;
-/// Work in one transaction. SQLite nests one condition per piece of work and takes 1,000; see `batch.rs`.
+/// Work in one transaction. SQLite nests one condition per piece of work and takes 1,000; see `batch/erase.rs`.
 const BATCH_LENGTH: usize = 256;
 /// How often a batch is tried that the database undid, or whose connection was gone before COMMIT.
 const TRIES: u32 = 5;

@@ -4,7 +4,8 @@ use sea_orm::{Database, TransactionTrait as _};
 
 use super::*;
 use crate::domain::{
-    AccessToken, Key, Lifetime, Limits, MessageText, Passphrase, PassphraseKey, SealedContent, ViewId,
+    AccessToken, ClaimSeal, ContentKind, Key, Lifetime, Limits, MessageSeal, MessageText, Passphrase, PassphraseKey,
+    PassphraseSalt, SealedContent, ViewId,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
