@@ -182,10 +182,37 @@ test("while nobody answers, nothing that was written is lost, and trying again r
     await writer.leave();
 });
 
-test("the page keeps to the limits of its server, whatever they are", async () => {
+test("the page says the limits of its server before anything is written", async () => {
+    const small = await Stage.set("--max-text-bytes", "10000", "--max-ttl", "36h", "--default-ttl", "1h");
+    try {
+        const writer = await small.visitor();
+        const page = await writer.open(`${small.url}/`);
+        await page.getByText("0 of 10,000 bytes").waitFor();
+        const lifetime = page.getByLabel("Keep it for at most");
+        assert.deepEqual(await lifetime.locator("option").allTextContents(), ["1 hour", "1 day", "36 hours"]);
+        assert.equal(await lifetime.inputValue(), "3600");
+        await lifetime.selectOption({ label: "36 hours" });
+        const message = page.getByLabel("Message", { exact: true });
+        await message.fill("x".repeat(10_001));
+        const submit = page.getByRole("button", { name: "Create link" });
+        await submit.click();
+        await page.getByRole("alert").filter({ hasText: "at most 10,000 bytes" }).waitFor();
+        // Padded to its size class this would be too long.
+        await message.fill("x".repeat(10_000));
+        await submit.click();
+        await handedOn(page, "Link");
+        await writer.leave();
+    } finally {
+        await small.clear();
+    }
+});
+
+test("a page that could not ask for the limits of its server learns them from refusals", async () => {
     const small = await Stage.set("--max-text-bytes", "10000", "--max-ttl", "1d", "--default-ttl", "1h");
     try {
         const writer = await small.visitor();
+        writer.expect(/ERR_FAILED/);
+        await writer.context.route("**/GetLimits", (route) => route.abort());
         const page = await writer.open(`${small.url}/`);
         const message = page.getByLabel("Message", { exact: true });
         const submit = page.getByRole("button", { name: "Create link" });

@@ -8,7 +8,8 @@ use mayfly_contracts::{
     },
     error::ErrorReason,
     message::{
-        CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, message_service_client::MessageServiceClient,
+        CreateMessageRequest, CreateMessageResponse, GetLimitsRequest, GetLimitsResponse, ViewMessageRequest,
+        message_service_client::MessageServiceClient,
     },
 };
 use mayfly_testkit::{
@@ -60,6 +61,17 @@ async fn grpc_web_passes_through() {
 
         let refused: WebAnswer<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("")).await.unwrap();
         assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:3"), "{}", refused.trailers);
+    }
+}
+
+#[tokio::test]
+async fn a_page_can_ask_for_the_limits_before_anything_is_written() {
+    for gateway in &both().await {
+        let path = "/mayfly.message.v1.MessageService/GetLimits";
+        let told: WebAnswer<GetLimitsResponse> =
+            grpc_web::call(&gateway.url, path, &GetLimitsRequest {}).await.unwrap();
+        assert_eq!(told.messages[0].max_text_bytes, 65_536);
+        assert!(told.trailers.contains("grpc-status:0"), "{}", told.trailers);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{collections::HashSet, time::Duration};
 use mayfly_contracts::{
     Situation,
     error::ErrorReason,
-    message::{CreateMessageRequest, CreateMessageResponse, MessageState},
+    message::{CreateMessageRequest, CreateMessageResponse, GetLimitsRequest, MessageState},
 };
 use mayfly_testkit::{TestClock, TestDatabase, TestStore, on_each_database};
 use sea_orm::ConnectionTrait as _;
@@ -44,6 +44,33 @@ on_each_database! {
             let again = store.view(&message).await.unwrap_err();
             assert_eq!((again.code(), reason(&again)), (Code::NotFound, ErrorReason::MessageViewed));
         }
+    }
+
+    async fn a_store_takes_what_it_says_it_takes_and_no_more(database: TestDatabase) {
+        let settings = ["--max-text-bytes", "1000", "--max-ttl", "1d", "--default-ttl", "1h"];
+        let store = TestStore::open_with(database, TestClock::default(), &settings).await.unwrap();
+        let limits = store.messages().get_limits(GetLimitsRequest {}).await.unwrap().into_inner();
+        let longest = usize::try_from(limits.max_text_bytes).unwrap();
+        let lifetimes = [limits.max_ttl, limits.default_ttl].map(|ttl| Duration::try_from(ttl.unwrap()).unwrap());
+        assert_eq!((longest, lifetimes), (1000, [DAY, DAY / 24]));
+
+        assert!(store.create_for(&"x".repeat(longest), lifetimes[0]).await.is_ok());
+        assert!(store.create_with(CreateMessageRequest::of_sealed(vec![1; longest + 256])).await.is_ok());
+        for refused in [
+            store.create(&"x".repeat(longest + 1)).await,
+            store.create_with(CreateMessageRequest::of_sealed(vec![1; longest + 257])).await,
+            store.create_for("x", lifetimes[0] + Duration::from_micros(1)).await,
+        ] {
+            assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+        }
+    }
+
+    async fn a_store_without_limits_in_time_says_so(database: TestDatabase) {
+        let settings = ["--max-ttl", "never", "--default-ttl", "never"];
+        let store = TestStore::open_with(database, TestClock::default(), &settings).await.unwrap();
+        let limits = store.messages().get_limits(GetLimitsRequest {}).await.unwrap().into_inner();
+        assert_eq!((limits.max_ttl, limits.default_ttl), (None, None));
+        assert_eq!(store.create("x").await.unwrap().expire_time, None);
     }
 
     async fn ids_grow_and_are_never_used_twice(database: TestDatabase) {

@@ -36,6 +36,18 @@ export interface Draft {
     requestId: string;
 }
 
+/** How long a store keeps messages, in seconds. Unset: for ever. */
+export interface Lifetimes {
+    longest?: number;
+    default?: number;
+}
+
+/** What a store takes. */
+export interface Limits {
+    textBytes: number;
+    lifetimes: Lifetimes;
+}
+
 /** Where a message stands. */
 export type State =
     | { kind: "unread"; since: Date; expireTime?: Date; needsPassphrase: boolean; isSealed: boolean }
@@ -45,6 +57,16 @@ export type State =
 export interface View {
     content: Content;
     repeatUntil?: Date;
+}
+
+/** Asks what the store takes. */
+export async function getLimits(): Promise<Limits> {
+    const { maxTextBytes, maxTtl, defaultTtl } = await untilAnswered(ignore, () => client.getLimits({}), LOOK_PATIENCE);
+    const lifetimes = {
+        ...(maxTtl && { longest: Number(maxTtl.seconds) }),
+        ...(defaultTtl && { default: Number(defaultTtl.seconds) }),
+    };
+    return { textBytes: Number(maxTextBytes), lifetimes };
 }
 
 /** Stores a message, once, however often it is asked. */

@@ -1,26 +1,16 @@
 // Writing a message: what stands in the form, and how it becomes a link.
 
-import { createMessage, type Draft, type Opener } from "../api/messages.ts";
+import { createMessage, getLimits, type Draft, type Limits, type Opener } from "../api/messages.ts";
 import { failureOf } from "../api/failure.ts";
 import { linkTo } from "../link.ts";
 import { ALLOWANCE, canSeal, keyToText, newKey, seal, type Key } from "../sealed.ts";
+import { DAY } from "../units.ts";
 import { randomUuid } from "../uuid.ts";
+import { choices, first, longestWithin } from "./lifetimes.ts";
 
-/** The longest text that a store takes unless it was told otherwise, in bytes. A store that takes less says so when asked. */
-const USUAL_LIMIT = 65_536;
+/** What a store takes unless it was told otherwise; what this one takes is asked for. */
+const USUAL_LIMITS: Limits = { textBytes: 65_536, lifetimes: { longest: 90 * DAY, default: 30 * DAY } };
 const LONGEST_PASSPHRASE = 1_024;
-
-const HOUR = 3_600;
-const DAY = 24 * HOUR;
-
-/** The lifetimes to choose from, in seconds. */
-export const LIFETIMES = [
-    { seconds: HOUR, amount: 1, unit: "hour" },
-    { seconds: DAY, amount: 1, unit: "day" },
-    { seconds: 7 * DAY, amount: 7, unit: "day" },
-    { seconds: 30 * DAY, amount: 30, unit: "day" },
-    { seconds: 90 * DAY, amount: 90, unit: "day" },
-] as const;
 
 /** What is wrong, in words of `texts.create`. */
 export type Trouble = "empty" | "tooLong" | "passphraseTooLong" | "lifetimeRefused" | "away" | "busy" | "failed";
@@ -44,18 +34,38 @@ interface Attempt {
 /** The form. */
 export class Creating {
     text = $state("");
-    ttl = $state<number>(7 * DAY);
     passphrase = $state("");
     isPlain = $state(!canSeal());
-    limit = $state(USUAL_LIMIT);
     step = $state<"writing" | "storing" | "asking-again">("writing");
     trouble = $state<Trouble>();
     created = $state.raw<Created>();
 
+    #limits = $state.raw(USUAL_LIMITS);
+    #chosenTtl = $state<number>();
+
+    readonly limit = $derived(this.#limits.textBytes);
+    readonly lifetimes = $derived(choices(this.#limits.lifetimes));
     readonly bytes = $derived(utf8Length(this.text));
     readonly isTooLong = $derived(this.bytes > this.limit);
 
     #attempt: Attempt | undefined;
+
+    /** How long the message is to wait, in seconds: as chosen, as far as the store goes along with that. */
+    get ttl(): number {
+        if (this.#chosenTtl === undefined) return first(this.#limits.lifetimes);
+        return longestWithin(this.lifetimes, this.#chosenTtl);
+    }
+
+    set ttl(seconds: number) {
+        this.#chosenTtl = seconds;
+    }
+
+    /** Asks the store what it takes. Whoever gets no answer is told by a refusal. */
+    async askForLimits(): Promise<void> {
+        const limits = await getLimits().catch(() => undefined);
+        // What was sent already may have to be sent again, unchanged.
+        if (limits !== undefined && this.step === "writing" && this.#attempt === undefined) this.#limits = limits;
+    }
 
     /** Stores what is written. On failure everything stays as it is, and calling this again is safe. */
     async submit(): Promise<void> {
@@ -70,7 +80,7 @@ export class Creating {
             const limit = failure.kind === "too-long" ? textLimit(failure.field, failure.maxBytes) : this.limit;
             if (limit < this.limit) {
                 // This store takes less than usual. What was refused may have been the padding: then it fits now.
-                this.limit = limit;
+                this.#limits = { ...this.#limits, textBytes: limit };
                 this.step = "writing";
                 return this.submit();
             }

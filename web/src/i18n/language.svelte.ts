@@ -3,6 +3,7 @@
 // Texts are modules, one for each language, of one shape that English gives; each is loaded only when it is spoken. The
 // choice is kept in the address (`?lang=ko`) and nowhere else: this page stores nothing in a browser.
 
+import { DAY, HOUR, MINUTE, SECOND } from "../units.ts";
 import { choose, type Language } from "./languages.ts";
 
 /** Those of them that are written from right to left. */
@@ -83,9 +84,10 @@ function preferred(): Language {
     return choose(asked === null ? navigator.languages : [asked, ...navigator.languages]);
 }
 
-/** A moment, as people of this language write it. */
+/** A moment, as people of this language write it, which no line breaks. */
 export function formatTime(time: Date): string {
-    return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(time);
+    const said = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(time);
+    return said.replaceAll(" ", "\u00a0");
 }
 
 /** A number, as people of this language write it. */
@@ -93,9 +95,12 @@ export function formatNumber(number: number): string {
     return new Intl.NumberFormat(locale()).format(number);
 }
 
-/** So many days or hours, as people of this language say it. */
-export function formatDuration(amount: number, unit: "day" | "hour" | "minute"): string {
-    return new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "long" }).format(amount);
+const UNITS = { day: DAY, hour: HOUR, minute: MINUTE, second: SECOND } as const;
+
+/** So many days, hours or less, as people of this language say it: in the largest unit that leaves no rest. */
+export function formatDuration(seconds: number): string {
+    const [unit, length] = Object.entries(UNITS).find(([, length]) => seconds % length === 0) ?? ["second", SECOND];
+    return new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "long" }).format(seconds / length);
 }
 
 /** The language with the region that the browser gives it, if it does: 25/11 in London, 11/25 in New York. */

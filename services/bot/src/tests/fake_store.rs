@@ -399,6 +399,13 @@ impl MessageService for FakeStore {
     ) -> Result<Response<Self::WatchMessageStream>, Status> {
         Err(Status::unimplemented("watch"))
     }
+
+    async fn get_limits(
+        &self,
+        _: Request<message::GetLimitsRequest>,
+    ) -> Result<Response<message::GetLimitsResponse>, Status> {
+        Err(Status::unimplemented("get limits"))
+    }
 }
 
 #[tonic::async_trait]

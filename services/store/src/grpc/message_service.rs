@@ -4,9 +4,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use mayfly_contracts::message::{
     AcknowledgeViewRequest, AcknowledgeViewResponse, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest,
-    CreateMessageResponse, LookupMessageRequest, LookupMessageResponse, MessageState, ViewMessageRequest,
-    ViewMessageResponse, WatchMessageRequest, WatchMessageResponse, create_message_request,
-    message_service_server::MessageService, view_message_response,
+    CreateMessageResponse, GetLimitsRequest, GetLimitsResponse, LookupMessageRequest, LookupMessageResponse,
+    MessageState, ViewMessageRequest, ViewMessageResponse, WatchMessageRequest, WatchMessageResponse,
+    create_message_request, message_service_server::MessageService, view_message_response,
 };
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -133,6 +133,15 @@ impl MessageService for MessageGrpc {
         let watch = Watch { messages: self.messages.clone(), id, token, ended, answers, _place: place };
         tokio::spawn(self.stop.clone().run_until_cancelled_owned(watch.run(first)));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn get_limits(&self, _request: Request<GetLimitsRequest>) -> Result<Response<GetLimitsResponse>, Status> {
+        let Limits { max_text_bytes, default_ttl, max_ttl } = self.limits;
+        Ok(Response::new(GetLimitsResponse {
+            max_text_bytes: i64::try_from(max_text_bytes).unwrap_or(i64::MAX),
+            max_ttl: wire::lifetime(max_ttl),
+            default_ttl: wire::lifetime(default_ttl),
+        }))
     }
 }
 

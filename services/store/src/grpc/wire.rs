@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{StoreError, domain::Timestamp};
+use crate::{
+    StoreError,
+    domain::{Lifetime, Timestamp},
+};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -19,6 +22,14 @@ pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
 /// [`StoreError::FieldInvalid`] for `field` when the duration is negative or malformed.
 pub(super) fn duration(field: &'static str, duration: prost_types::Duration) -> Result<Duration, StoreError> {
     Duration::try_from(duration).map_err(|_| StoreError::field(field, "must not be negative"))
+}
+
+/// `None` for ever, which is also how a lifetime beyond what the wire can say is told.
+pub(super) fn lifetime(lifetime: Lifetime) -> Option<prost_types::Duration> {
+    match lifetime {
+        Lifetime::Never => None,
+        Lifetime::Limited(lifetime) => lifetime.try_into().ok(),
+    }
 }
 
 #[cfg(test)]
