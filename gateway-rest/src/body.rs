@@ -65,8 +65,7 @@ impl Bodies {
         if announced.is_some_and(|length: usize| length > self.limit) {
             return Err(Problem::too_large(self.max_text_bytes));
         }
-        let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-        let (bytes, room) = tokio::time::timeout(BODY_TIMEOUT, self.collect(body)).await.map_err(late)??;
+        let (bytes, room) = tokio::time::timeout(BODY_TIMEOUT, self.collect(body)).await.map_err(|_| late())??;
         let values = match kind {
             Kind::Form => parse_form(&bytes)?,
             Kind::Json => parse_json(&bytes)?,
@@ -140,11 +139,21 @@ fn kind_of(content_type: Option<&str>) -> Result<Kind, Problem> {
         "application/x-www-form-urlencoded" => Ok(Kind::Form),
         "application/json" => Ok(Kind::Json),
         "multipart/form-data" => Ok(Kind::Multipart),
-        _ => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the content type must be application/x-www-form-urlencoded, application/json or multipart/form-data",
-        )),
+        _ => Err(other_kind()),
     }
+}
+
+/// The body is of a kind that is not read here.
+pub(crate) fn other_kind() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "the content type must be application/x-www-form-urlencoded, application/json or multipart/form-data",
+    )
+}
+
+/// The body did not arrive.
+pub(crate) fn late() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
 }
 
 fn malformed(detail: &str) -> Problem {

@@ -19,7 +19,7 @@ pub(crate) fn routes(store: StoreChannel) -> Router {
 }
 
 /// This process is up
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "It is.", body = str)))]
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "It is.", body = str, example = json!("ok\n"))))]
 pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
@@ -30,8 +30,14 @@ pub(crate) async fn alive() -> &'static str {
     path = "/readyz",
     tag = "health",
     responses(
-        (status = 200, description = "It is.", body = str),
-        (status = 503, description = "It is not, or cannot be reached.", body = Body<'static>, content_type = "application/problem+json")
+        (status = 200, description = "It is.", body = str, example = json!("ready\n")),
+        (
+            status = 503,
+            description = "It is not, or cannot be reached.",
+            body = Body<'static>,
+            content_type = "application/problem+json",
+            example = json!({ "type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "the store is not ready" })
+        )
     )
 )]
 pub(crate) async fn ready(State(store): State<StoreChannel>) -> Result<&'static str, Problem> {

@@ -6,6 +6,7 @@
 
 mod body;
 mod caller;
+mod encoding;
 mod forward;
 mod headers;
 mod health;

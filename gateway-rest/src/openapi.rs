@@ -2,14 +2,16 @@
 //!
 //! What a path takes and answers is said beside its handler; what all have in common is added here.
 
+mod examples;
+mod kept;
 mod page;
 
 use std::sync::LazyLock;
 
 use axum::{
     Router,
-    http::header,
-    response::{Html, IntoResponse},
+    http::{HeaderMap, header},
+    response::IntoResponse,
 };
 use utoipa::{
     OpenApi as _,
@@ -21,6 +23,7 @@ use utoipa::{
     },
 };
 
+use self::kept::Kept;
 use crate::{
     headers::Policy,
     methods::{Only, both_forms},
@@ -64,6 +67,7 @@ fn document() -> OpenApi {
             link_to_the_message(call);
         }
     }
+    examples::add(&mut document);
     document
 }
 
@@ -96,12 +100,14 @@ fn link_to_the_message(call: &mut Operation) {
     created.links.insert("get_message".to_owned(), link.into());
 }
 
-/// The document as JSON, made once.
-static JSON: LazyLock<String> = LazyLock::new(|| {
+/// The document as JSON.
+static JSON: LazyLock<Kept> = LazyLock::new(|| Kept::new("application/json", as_json()));
+static PAGE: LazyLock<Kept> = LazyLock::new(|| Kept::new("text/html; charset=utf-8", page::render(&document())));
+
+fn as_json() -> String {
     // It consists of texts and numbers: there is nothing in it that JSON could not say.
     document().to_pretty_json().unwrap_or_default()
-});
-static PAGE: LazyLock<String> = LazyLock::new(|| page::render(&document()));
+}
 
 pub(crate) fn routes() -> Router {
     let router = Router::new()
@@ -111,12 +117,12 @@ pub(crate) fn routes() -> Router {
     both_forms(router, "/api/docs", Only::Look.route(docs))
 }
 
-async fn json() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], JSON.as_str())
+async fn json(headers: HeaderMap) -> impl IntoResponse {
+    JSON.answer(&headers)
 }
 
-async fn docs() -> impl IntoResponse {
-    (Policy::Document, Html(PAGE.as_str()))
+async fn docs(headers: HeaderMap) -> impl IntoResponse {
+    (Policy::Document, PAGE.answer(&headers))
 }
 
 async fn style() -> impl IntoResponse {
@@ -135,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_rest_path_is_documented_and_every_documented_path_is_one() {
-        let document: serde_json::Value = serde_json::from_str(&JSON).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&as_json()).unwrap();
         let documented: BTreeSet<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
         let rest = crate::rest::PATHS.map(|path| format!("/api/v1/{path}"));
         let health = ["/healthz", "/readyz"].map(str::to_owned);
@@ -143,13 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn everything_in_the_document_is_described() {
-        let document: serde_json::Value = serde_json::from_str(&JSON).unwrap();
+    fn everything_in_the_document_is_described_and_has_an_example() {
+        let document: serde_json::Value = serde_json::from_str(&as_json()).unwrap();
         for (path, calls) in document["paths"].as_object().unwrap() {
             for call in calls.as_object().unwrap().values() {
                 assert!(call["summary"].is_string(), "{path}");
+                let parts = |of: &serde_json::Value| {
+                    of.as_object().into_iter().flatten().map(|(_, part)| part.clone()).collect::<Vec<_>>()
+                };
+                let mut shown = parts(&call["requestBody"]["content"]);
+                shown.extend(call["parameters"].as_array().into_iter().flatten().cloned());
                 for (status, answer) in call["responses"].as_object().unwrap() {
                     assert_ne!(answer["description"], "", "{path} {status}");
+                    shown.extend(parts(&answer["content"]));
+                    shown.extend(parts(&answer["headers"]));
+                }
+                for part in shown {
+                    assert!(!part["example"].is_null(), "{path}: no example of {part}");
                 }
             }
         }

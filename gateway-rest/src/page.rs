@@ -3,8 +3,6 @@
 //! Every address of the page gets the same document, whose script looks at the address. What stands behind `#` never
 //! arrives here. Nothing here consumes, whoever asks.
 
-mod encoding;
-
 use axum::{
     Router,
     extract::Path,
@@ -13,8 +11,7 @@ use axum::{
 };
 use rust_embed::{Embed, EmbeddedFile};
 
-use self::encoding::Encoding;
-use crate::{headers::Policy, methods::Only, problem::Problem};
+use crate::{encoding::Encoding, headers::Policy, methods::Only, problem::Problem};
 
 /// What `make web` built, when this program was built: the document, and `assets/` with names that hold a hash of their content.
 #[derive(Embed)]
@@ -45,7 +42,7 @@ fn routes_of<Files: Embed + 'static>() -> Router {
 async fn document<Files: Embed>(headers: HeaderMap) -> Response {
     match Files::get(DOCUMENT) {
         Some(file) => (Policy::Page, encoded::<Files>(DOCUMENT, file, &headers)).into_response(),
-        None => Html(NOT_BUILT).into_response(),
+        None => (Policy::Document, Html(NOT_BUILT)).into_response(),
     }
 }
 

@@ -71,21 +71,22 @@ impl Problem {
         Self { status, detail: detail.into(), reason: None, fields: Vec::new(), headers: Vec::new() }
     }
 
+    /// A situation that has a reason for programs.
+    pub(crate) fn of(reason: ErrorReason, detail: impl Into<String>) -> Self {
+        Self { reason: Some(reason), ..Self::new(status_of(reason), detail) }
+    }
+
     /// A field is missing or wrong.
     pub(crate) fn field(field: &str, fault: &str) -> Self {
         Self {
-            reason: Some(ErrorReason::FieldInvalid),
             fields: vec![FieldFault { field: field.to_owned(), fault: fault.to_owned() }],
-            ..Self::new(StatusCode::BAD_REQUEST, format!("{field} {fault}"))
+            ..Self::of(ErrorReason::FieldInvalid, format!("{field} {fault}"))
         }
     }
 
     /// The body is larger than any that could hold an allowed text.
     pub(crate) fn too_large(max_text_bytes: usize) -> Self {
-        Self {
-            reason: Some(ErrorReason::TextTooLong),
-            ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("text must be at most {max_text_bytes} bytes of UTF-8"))
-        }
+        Self::of(ErrorReason::TextTooLong, format!("text must be at most {max_text_bytes} bytes of UTF-8"))
     }
 
     /// There is no room for another body. Nothing was done.
@@ -100,6 +101,22 @@ impl Problem {
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Its body.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self.body()).unwrap_or_default()
+    }
+
+    fn body(&self) -> Body<'_> {
+        Body {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            reason: self.reason.map(ErrorReason::name),
+            errors: self.fields.iter().map(|fault| Fault { field: &fault.field, detail: &fault.fault }).collect(),
+        }
     }
 }
 
@@ -149,7 +166,7 @@ impl From<Status> for Problem {
             // The message may come from anywhere and hold anything; the code is enough to find the store's own line.
             tracing::error!(code = ?answer.code(), "the store failed");
         }
-        let mut problem = Self { reason: Some(reason), fields, ..Self::new(status, detail) };
+        let mut problem = Self { fields, ..Self::of(reason, detail) };
         if status == StatusCode::UNAUTHORIZED {
             problem = problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -169,18 +186,10 @@ impl From<Status> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or_default(),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            reason: self.reason.map(ErrorReason::name),
-            errors: self.fields.iter().map(|fault| Fault { field: &fault.field, detail: &fault.fault }).collect(),
-        };
         let mut response = if self.status == StatusCode::NO_CONTENT {
             self.status.into_response()
         } else {
-            let json = serde_json::to_vec(&body).unwrap_or_default();
+            let json = serde_json::to_vec(&self.body()).unwrap_or_default();
             (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response()
         };
         response.headers_mut().extend(self.headers);

@@ -9,7 +9,7 @@ use utoipa::openapi::{
 };
 
 /// The media type of problems.
-const PROBLEM: &str = "application/problem+json";
+pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// One call: how it is named on the page, its method, its path.
 struct Call<'a> {
@@ -123,8 +123,11 @@ fn render_call(html: &mut String, document: &OpenApi, call: &Call<'_>) {
 
 fn render_response(html: &mut String, document: &OpenApi, status: &str, response: &Response) {
     let headers = response.headers.iter().filter_map(|(name, header)| {
-        let description = in_place(header)?.description.as_deref().unwrap_or_default();
-        Some(Row { name, kind: String::new(), needed: false, description })
+        let header = in_place(header)?;
+        let example =
+            header.example.as_ref().map(|example| example.as_str().map_or_else(|| example.to_string(), str::to_owned));
+        let kind = example.map(|example| format!("such as {example}")).unwrap_or_default();
+        Some(Row { name, kind, needed: false, description: header.description.as_deref().unwrap_or_default() })
     });
     let headers: Vec<_> = headers.collect();
     let content = response.content.iter().find(|(media_type, _)| *media_type != PROBLEM);
@@ -244,7 +247,8 @@ fn example_of(document: &OpenApi, object: &Object) -> String {
     format!("{{\n{}\n}}", fields.collect::<Vec<_>>().join(",\n"))
 }
 
-fn example_value(document: &OpenApi, field: &RefOr<Schema>) -> serde_json::Value {
+/// An example of a value, out of those of its parts.
+pub(super) fn example_value(document: &OpenApi, field: &RefOr<Schema>) -> serde_json::Value {
     match resolved(document, field) {
         Some(Schema::Object(object)) => {
             let example = object.example.as_ref().or(object.examples.first()).cloned();

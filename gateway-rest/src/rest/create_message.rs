@@ -29,7 +29,7 @@ struct NewMessage {
     #[schema(required = false, minimum = 1, example = 3600)]
     ttl: i64,
     /// What the reader must know beside the token: 1 to 1024 bytes of UTF-8. Not stored.
-    #[schema(required = false, min_length = 1, max_length = 1024)]
+    #[schema(required = false, min_length = 1, max_length = 1024, example = "blue whale")]
     passphrase: String,
 }
 

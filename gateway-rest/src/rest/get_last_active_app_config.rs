@@ -29,8 +29,10 @@ pub(super) struct AppConfig {
     #[schema(example = "b1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")]
     api_hash: String,
     /// Always true.
+    #[schema(example = true)]
     is_active: bool,
     /// Whether it describes a bot, not a person's account.
+    #[schema(example = true)]
     is_bot: bool,
     /// The bot's token from @BotFather; masked for callers without a token.
     #[schema(example = "1000000000:AAHxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")]

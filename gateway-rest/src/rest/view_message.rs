@@ -27,7 +27,7 @@ struct ReadersOpener {
     #[schema(pattern = "^[0-9a-f]{64}$", example = "0b5e…")]
     access_token: String,
     /// What the creator asked for beside the token, if anything.
-    #[schema(required = false)]
+    #[schema(required = false, example = "blue whale")]
     passphrase: String,
 }
 

@@ -69,6 +69,12 @@ fn agree(document: &Value, call: &Value, answer: &Answer) -> Result<(), String> 
         if let Some(field) = unknown.map(String::as_str).or(missing) {
             return Err(format!("the field {field} is not as documented"));
         }
+        let example = &response["content"][media_type]["example"];
+        if media_type == "application/problem+json"
+            && ["title", "status"].iter().any(|part| example[part] != body[part])
+        {
+            return Err(format!("its example is of another problem: {example}"));
+        }
     }
     let headers = response["headers"].as_object().into_iter().flatten();
     let optional = ["mayfly-message-state", "mayfly-message-state-time"];

@@ -4,16 +4,16 @@ use axum::http::{HeaderMap, header};
 
 /// An encoding in which `make web` keeps files beside the plain ones, as `<file>.<suffix>`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Brotli,
     Gzip,
 }
 
 impl Encoding {
     /// The best one first.
-    pub(super) const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
+    pub(crate) const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
 
-    pub(super) fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Brotli => "br",
             Self::Gzip => "gz",
@@ -21,7 +21,7 @@ impl Encoding {
     }
 
     /// Its name in HTTP.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Brotli => "br",
             Self::Gzip => "gzip",
@@ -29,7 +29,7 @@ impl Encoding {
     }
 
     /// Whether the client takes it: named, or meant by `*`, with a weight above zero.
-    pub(super) fn is_accepted(self, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_accepted(self, headers: &HeaderMap) -> bool {
         let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
         let codings: Vec<_> = lines.flat_map(|line| line.split(',')).map(coding_and_weight).collect();
         let weight_of = |wanted: &str| {

@@ -1,0 +1,89 @@
+//! An example of every body and every header: out of those of the fields, and of what problems are answered with.
+
+use axum::http::StatusCode;
+use mayfly_contracts::error::ErrorReason;
+use serde_json::{Value, json};
+use utoipa::openapi::{Content, OpenApi, RefOr, header::Header, path::Operation};
+
+use super::page::{PROBLEM, example_value};
+use crate::{body, problem::Problem};
+
+/// Adds them where none is given.
+pub(super) fn add(document: &mut OpenApi) {
+    let fields = document.clone();
+    for item in document.paths.paths.values_mut() {
+        for call in [&mut item.get, &mut item.post].into_iter().flatten() {
+            add_to(call, &fields);
+        }
+    }
+}
+
+fn add_to(call: &mut Operation, fields: &OpenApi) {
+    let takes_token = call.security.is_some();
+    if let Some(RefOr::T(body)) = &mut call.request_body {
+        for content in body.content.values_mut() {
+            set_example(content, |content| of_fields(fields, content));
+        }
+    }
+    for (status, response) in &mut call.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        for (name, header) in &mut response.headers {
+            if let RefOr::T(header) = header {
+                add_to_header(name, header);
+            }
+        }
+        for (media_type, content) in &mut response.content {
+            let is_problem = media_type == PROBLEM;
+            set_example(
+                content,
+                |content| if is_problem { of_problem(status, takes_token) } else { of_fields(fields, content) },
+            );
+        }
+    }
+}
+
+fn set_example(content: &mut RefOr<Content>, example: impl FnOnce(&Content) -> Option<Value>) {
+    if let RefOr::T(content) = content
+        && content.example.is_none()
+    {
+        content.example = example(content);
+    }
+}
+
+fn of_fields(fields: &OpenApi, content: &Content) -> Option<Value> {
+    content.schema.as_ref().map(|schema| example_value(fields, schema))
+}
+
+fn add_to_header(name: &str, header: &mut Header) {
+    header.example = match name {
+        "Mayfly-Message-State" => Some(json!("viewed")),
+        "Mayfly-Message-State-Time" => Some(json!("2026-11-23T20:05:40.100000Z")),
+        "Retry-After" => Some(json!(1)),
+        "WWW-Authenticate" => Some(json!("Bearer")),
+        _ => None,
+    };
+}
+
+/// What is answered with this status most often.
+fn of_problem(status: &str, takes_token: bool) -> Option<Value> {
+    let problem = match status {
+        "400" => Problem::field("id", "must be greater than zero"),
+        "401" if takes_token => Problem::of(ErrorReason::CredentialsInvalid, "a known bearer token is needed"),
+        "401" => Problem::of(ErrorReason::AccessTokenInvalid, "access_token is malformed or mistyped"),
+        "403" => Problem::of(ErrorReason::PassphraseWrong, "the passphrase is wrong"),
+        "404" => Problem::new(StatusCode::NOT_FOUND, "the id in the path must be an integer greater than zero"),
+        "408" => body::late(),
+        "413" => Problem::too_large(65_536),
+        "415" => body::other_kind(),
+        "422" => Problem::of(
+            ErrorReason::MessageSealed,
+            "the message was encrypted by its creator: it opens in a browser, by its link",
+        ),
+        "428" => Problem::of(ErrorReason::PassphraseRequired, "the message needs a passphrase"),
+        "429" => Problem::of(ErrorReason::Overloaded, "too much work is waiting, try later"),
+        "500" => Problem::of(ErrorReason::Internal, "something went wrong on our side"),
+        "503" => Problem::of(ErrorReason::StoreUnavailable, "the store cannot be reached, try later"),
+        _ => return None,
+    };
+    Some(problem.to_json())
+}
