@@ -36,10 +36,34 @@ function kept(page: Page): Promise<unknown> {
     }));
 }
 
+/** The least that a thumb hits surely, in pixels (WCAG 2.2, 2.5.5). */
+const THUMB = 44;
+
+/** What can be pressed, and is smaller than a thumb: where a press just within its edges goes elsewhere. */
+function tooSmall(page: Page): Promise<string[]> {
+    return page.evaluate((thumb) => {
+        const isHit = (element: Element, x: number, y: number) => {
+            const hit = document.elementFromPoint(x, y);
+            return hit !== null && (element.contains(hit) || hit.closest("label")?.control === element);
+        };
+        // In the middle of a sentence, a link is as high as its line.
+        const pressed = document.querySelectorAll("button, select, input, textarea, a:not(p a, li a, dd a)");
+        const small = [...pressed].filter((element) => {
+            element.scrollIntoView({ block: "center" });
+            const { left, right, top, bottom } = element.getBoundingClientRect();
+            const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+            const reach = thumb / 2 - 1;
+            const isWide = isHit(element, x - reach, y) && isHit(element, x + reach, y);
+            return !isWide || !isHit(element, x, y - reach) || !isHit(element, x, y + reach);
+        });
+        return small.map((element) => element.outerHTML);
+    }, THUMB);
+}
+
 const NOTHING = { local: {}, session: {}, cookies: "", databases: [], caches: [], workers: 0 };
 
 for (const [name, scene] of Object.entries(SCENES)) {
-    test(`axe finds nothing, nothing is cut off, and nothing is kept: ${name}`, async () => {
+    test(`axe finds nothing, nothing is cut off, nothing is too small for a thumb, and nothing is kept: ${name}`, async () => {
         const origin = name.includes("insecure") ? stage.insecureUrl : stage.url;
         const visitor = await stage.visitor({ origin, reducedMotion: "reduce" });
         const page = await scene(stage, visitor);
@@ -50,6 +74,7 @@ for (const [name, scene] of Object.entries(SCENES)) {
                 await page.emulateMedia({ colorScheme });
                 assert.deepEqual(await accessibilityFaults(page), [], `${colorScheme}, ${viewport.width}`);
             }
+            assert.deepEqual(await tooSmall(page), []);
         }
         assert.deepEqual(await kept(page), NOTHING);
         await visitor.leave();

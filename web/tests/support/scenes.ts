@@ -1,6 +1,9 @@
 // Every page, in every state that somebody may see: for axe and for the eye.
 
+import { create, toBinary } from "@bufbuild/protobuf";
+import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
+import { TestAppConfigResponseSchema, TestOutcome } from "../../src/gen/mayfly/bot/v1/bot_service_pb.ts";
 import { Admin } from "./admin.ts";
 import type { Visitor } from "./browser.ts";
 import type { Stage } from "./stage.ts";
@@ -12,14 +15,14 @@ const TEXT = "db.example.org\nuser      app\npassword  Tr0ub4dor&3-correct-horse
 
 const open = (stage: Stage, visitor: Visitor, path: string) => visitor.open(stage.url + path);
 
-async function create(stage: Stage, visitor: Visitor, text = TEXT): Promise<Page> {
+async function written(stage: Stage, visitor: Visitor, text = TEXT): Promise<Page> {
     const page = await open(stage, visitor, "/");
     await page.locator("textarea").fill(text);
     return page;
 }
 
 async function created(stage: Stage, visitor: Visitor, isPlain = false): Promise<Page> {
-    const page = await create(stage, visitor);
+    const page = await written(stage, visitor);
     if (isPlain) await page.getByRole("switch").check();
     await page.getByRole("button", { name: "Create link" }).click();
     await page.getByText("Not read yet").waitFor();
@@ -44,6 +47,20 @@ async function failing(visitor: Visitor, call: string, reason: string): Promise<
     );
 }
 
+/** Answers a call to the bot in its place, as gRPC-Web does: one message, then how the call ended. */
+async function answering(visitor: Visitor, call: string, message: Uint8Array): Promise<void> {
+    const frame = (kind: number, content: Uint8Array) => {
+        const head = Buffer.alloc(5);
+        head.writeUInt8(kind);
+        head.writeUInt32BE(content.length, 1);
+        return Buffer.concat([head, content]);
+    };
+    const body = Buffer.concat([frame(0, message), frame(0x80, Buffer.from("grpc-status: 0\r\n"))]);
+    await visitor.context.route(`**/mayfly.bot.v1.BotService/${call}`, (route) =>
+        route.fulfill({ status: 200, contentType: "application/grpc-web+proto", body }),
+    );
+}
+
 /** The admin page, opened, with app configs of these names. */
 async function administrated(stage: Stage, visitor: Visitor, ...names: string[]): Promise<Page> {
     const admin = await Admin.of(stage.system);
@@ -57,12 +74,12 @@ async function administrated(stage: Stage, visitor: Visitor, ...names: string[])
 export const SCENES: Record<string, Scene> = {
     create: (stage, visitor) => open(stage, visitor, "/"),
     "create-written": async (stage, visitor) => {
-        const page = await create(stage, visitor);
+        const page = await written(stage, visitor);
         await page.getByLabel("Passphrase (optional)").fill("blue whale");
         return page;
     },
     "create-too-long": async (stage, visitor) => {
-        const page = await create(stage, visitor, "x".repeat(70_000));
+        const page = await written(stage, visitor, "x".repeat(70_000));
         await page.getByRole("button", { name: "Create link" }).click();
         await page.getByRole("alert").waitFor();
         return page;
@@ -116,6 +133,14 @@ export const SCENES: Record<string, Scene> = {
     shown: async (stage, visitor) => {
         const page = await open(stage, visitor, (await stage.sealed({ text: TEXT })).path);
         await page.getByRole("button", { name: "Read the message" }).click();
+        await page.getByRole("region", { name: "Message" }).waitFor();
+        return page;
+    },
+    "shown-again": async (stage, visitor) => {
+        const page = await open(stage, visitor, (await stage.sealed({ text: TEXT })).path);
+        await page.getByRole("button", { name: "Read the message" }).click();
+        await page.getByRole("region", { name: "Message" }).waitFor();
+        await page.reload();
         await page.getByRole("region", { name: "Message" }).waitFor();
         return page;
     },
@@ -173,6 +198,12 @@ export const SCENES: Record<string, Scene> = {
         await failing(visitor, "LookupMessage", "INTERNAL");
         return open(stage, visitor, (await stage.text()).path);
     },
+    documentation: (stage, visitor) => open(stage, visitor, "/api/docs"),
+    "not-built": async (stage, visitor) => {
+        const body = await readFile(new URL("../../../gateway-rest/src/page/not_built.html", import.meta.url), "utf8");
+        await visitor.context.route(`${stage.url}/`, (route) => route.fulfill({ contentType: "text/html", body }));
+        return open(stage, visitor, "/");
+    },
     insecure: async (stage, visitor) => visitor.open(stage.insecureUrl + (await stage.sealed()).path),
     "create-insecure": (stage, visitor) => visitor.open(`${stage.insecureUrl}/`),
     admin: (stage, visitor) => open(stage, visitor, "/admin"),
@@ -206,6 +237,18 @@ export const SCENES: Record<string, Scene> = {
     "admin-delete": async (stage, visitor) => {
         const page = await administrated(stage, visitor, "team_bot");
         await page.getByRole("button", { name: "Delete" }).click();
+        return page;
+    },
+    "admin-tested": async (stage, visitor) => {
+        const page = await administrated(stage, visitor, "team_bot");
+        const passed = { outcome: TestOutcome.OK, userName: "team_bot", displayName: "Team Bot" };
+        await answering(
+            visitor,
+            "TestAppConfig",
+            toBinary(TestAppConfigResponseSchema, create(TestAppConfigResponseSchema, passed)),
+        );
+        await page.getByRole("button", { name: "Test" }).click();
+        await page.getByText("@team_bot").waitFor();
         return page;
     },
     "admin-locked": async (stage, visitor) => {
