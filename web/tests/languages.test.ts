@@ -32,6 +32,12 @@ async function load(folder: URL, language: string): Promise<Map<string, string>>
     return flatten(texts);
 }
 
+test("the page speaks what the bot speaks", () => {
+    const texts = readdirSync(new URL("../../services/bot/texts/", import.meta.url));
+    const spoken = texts.map((name) => name.replace(/\.ftl$/, ""));
+    assert.deepEqual(spoken.sort(), Object.keys(LANGUAGES).sort());
+});
+
 test("every language says everything, with the same facts, in its own words", async () => {
     assert.ok(folders.length > 0);
     for (const folder of folders) {
