@@ -140,15 +140,16 @@ async function untilAnswered<Answer>(
     call: () => Promise<Answer>,
     patience = PATIENCE,
 ): Promise<Answer> {
-    const end = AbortSignal.timeout(patience);
+    const end = performance.now() + patience;
     for (let failures = 1; ; failures += 1) {
         try {
             return await call();
         } catch (error) {
-            if (failureOf(error).kind !== "away" || end.aborted) throw error;
+            if (failureOf(error).kind !== "away" || performance.now() >= end) throw error;
         }
         onPause();
-        await pause(pauseAfter(failures), new AbortController().signal);
+        // The last try is made when the patience ends, not a pause later.
+        await pause(Math.min(pauseAfter(failures), end - performance.now()), new AbortController().signal);
     }
 }
 
