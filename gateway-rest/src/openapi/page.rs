@@ -133,7 +133,8 @@ fn render_response(html: &mut String, document: &OpenApi, status: &str, response
     let content = response.content.iter().find(|(media_type, _)| *media_type != PROBLEM);
     let object = content.and_then(|(_, content)| object_of(document, in_place(content)?));
     let says = format!("<strong>{}</strong> {}", escape(status), prose(&response.description));
-    if headers.is_empty() && object.is_none() {
+    let problem = response.content.get(PROBLEM).and_then(in_place).and_then(|content| content.example.as_ref());
+    if headers.is_empty() && object.is_none() && problem.is_none() {
         push(html, format_args!("<p class=\"answer\">{says}</p>\n"));
         return;
     }
@@ -142,6 +143,9 @@ fn render_response(html: &mut String, document: &OpenApi, status: &str, response
     render_table(html, "Headers", &headers);
     if let Some(object) = object {
         render_object(html, document, object);
+    }
+    if let Some(problem) = problem {
+        push(html, format_args!("<pre>{}</pre>\n", escape(&format!("{problem:#}"))));
     }
     html.push_str("</details>\n");
 }
