@@ -205,6 +205,11 @@ impl FakeTelegram {
         self.change(|account| account.receive("message", account::private_message(chat_id, text)))
     }
 
+    /// As [`user_says`](Self::user_says), `seconds` ago.
+    pub fn user_said(&self, chat_id: i64, text: &str, seconds: u64) -> i64 {
+        self.change(|account| account.receive("message", account::earlier_message(chat_id, text, seconds)))
+    }
+
     /// Somebody writes `text` in a group that the bot is in. Answers the update's id.
     pub fn group_says(&self, chat_id: i64, text: &str) -> i64 {
         self.change(|account| account.receive("message", account::group_message(chat_id, text)))

@@ -4,9 +4,10 @@
 //! there, how much asks the store at the same time is bounded in `store.rs`: a chat that only waits keeps nobody from anything.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     panic::AssertUnwindSafe,
     sync::Arc,
+    time::SystemTime,
 };
 
 use futures_util::FutureExt as _;
@@ -19,7 +20,7 @@ use tokio::{
 use crate::{
     deletions::Deletions,
     delivery,
-    flood::{Flood, FloodControl, Verdict},
+    flood::{Flood, FloodControl, Verdict, When},
     handlers::{self, Stopping, Tools},
     incoming::Incoming,
     settings::ConversationSettings,
@@ -37,6 +38,8 @@ pub(crate) struct Chats {
     /// Which update each of these is about.
     in_service: HashMap<task::Id, (ChatId, u32)>,
     flood: FloodControl,
+    /// What was left for later. It comes again, and is no part of a flood then.
+    left: HashSet<u32>,
 }
 
 /// What is to be done about something that came in.
@@ -80,6 +83,7 @@ impl Chats {
             running: JoinSet::new(),
             in_service: HashMap::new(),
             flood,
+            left: HashSet::new(),
         }
     }
 
@@ -91,8 +95,17 @@ impl Chats {
     /// Takes a message, to be served after those that came before it in its chat. Answers what became of it, if that is
     /// clear at once.
     pub(crate) fn accept(&mut self, incoming: Incoming) -> Option<Served> {
-        let chat = incoming.chat;
-        let work = match self.flood.judge(chat, Instant::now()) {
+        if !handlers::is_for_us(&self.desk.tools, &incoming.content) {
+            tracing::debug!("left a command for another bot alone");
+            return Some(Served::Handled(incoming.update_id));
+        }
+        if self.left.remove(&incoming.update_id) {
+            self.accept_again(incoming);
+            return None;
+        }
+        let came = Instant::now();
+        let written = incoming.age(SystemTime::now()).and_then(|age| came.checked_sub(age));
+        let work = match self.flood.judge(incoming.chat, When { written, came }) {
             Verdict::Serve => Work::Answer(incoming),
             Verdict::SlowDown(flood) => {
                 self.desk.board.note_error(match flood {
@@ -147,7 +160,9 @@ impl Chats {
         if !is_handled {
             let behind = self.waiting.remove(&chat).unwrap_or_default();
             let ids = std::iter::once(update_id).chain(behind.iter().map(|work| work.incoming().update_id));
-            return Served::LeftForLater(ids.collect());
+            let ids: Vec<_> = ids.collect();
+            self.left.extend(&ids);
+            return Served::LeftForLater(ids);
         }
         match self.waiting.get_mut(&chat).and_then(VecDeque::pop_front) {
             Some(next) => self.begin(next),

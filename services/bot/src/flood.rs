@@ -1,5 +1,8 @@
 //! Flood control: how fast one chat may write, and how fast all of them together. Pure; `chats.rs` acts on it.
 //!
+//! Too fast is only what was written too fast *and* came too fast. What was written in an hour in which the bot was away comes
+//! all at once; and what Telegram's clock and ours disagree about, or what comes again, may seem to be written at any time.
+//!
 //! What a chat writes faster than it may is not served, and the chat is told so, once. When all together write more than the bot
 //! may answer, nobody who has been quiet is refused because of others: each chat has one message a minute then, and whoever writes more
 //! is told so, once. So what many write is answered after the first message of everybody else, and what nobody has to
@@ -42,35 +45,64 @@ pub(crate) struct FloodControl {
     of_one: Limit,
     in_a_crowd: Limit,
     over_all: Rate,
-    all: Meter,
+    all: Meters<Meter>,
+}
+
+/// When something was written, if that is known, and when it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct When {
+    pub written: Option<Instant>,
+    pub came: Instant,
+}
+
+/// What was used up by the one time and by the other.
+#[derive(Debug, Default)]
+struct Meters<M> {
+    written: M,
+    came: M,
 }
 
 impl FloodControl {
     /// Each chat may write at the rate `of_one`, all of them together at the rate `over_all`.
     pub(crate) fn new(of_one: Rate, over_all: Rate) -> Self {
-        Self { of_one: Limit::new(of_one), in_a_crowd: Limit::new(FAIR_SHARE), over_all, all: Meter::default() }
+        let (of_one, in_a_crowd) = (Limit::new(of_one), Limit::new(FAIR_SHARE));
+        Self { of_one, in_a_crowd, over_all, all: Meters::default() }
     }
 
-    /// Judges something that `chat` wrote `now`.
-    pub(crate) fn judge(&mut self, chat: ChatId, now: Instant) -> Verdict {
-        let is_crowd = !self.all.wait(self.over_all, now).is_zero();
-        let has_its_share = self.in_a_crowd.has_room(chat, now);
-        let verdict = if !self.of_one.has_room(chat, now) {
-            self.of_one.refuse(chat, now, Flood::OfOne)
+    /// Judges something that `chat` wrote.
+    pub(crate) fn judge(&mut self, chat: ChatId, when: When) -> Verdict {
+        let is_crowd = !self.all.has_room(self.over_all, when);
+        let has_its_share = self.in_a_crowd.has_room(chat, when);
+        let verdict = if !self.of_one.has_room(chat, when) {
+            self.of_one.refuse(chat, when.came, Flood::OfOne)
         } else if is_crowd && !has_its_share {
-            self.in_a_crowd.refuse(chat, now, Flood::OfAll)
+            self.in_a_crowd.refuse(chat, when.came, Flood::OfAll)
         } else {
-            self.of_one.take(chat, now);
+            self.of_one.take(chat, when);
             if has_its_share {
-                self.in_a_crowd.take(chat, now);
+                self.in_a_crowd.take(chat, when);
             }
             Verdict::Serve
         };
         // To say that it is too much is an answer too.
         if verdict != Verdict::Ignore {
-            self.all.take(self.over_all, now);
+            self.all.take(self.over_all, when);
         }
         verdict
+    }
+}
+
+impl Meters<Meter> {
+    fn has_room(&self, rate: Rate, when: When) -> bool {
+        let has_room = |meter: &Meter, at| meter.wait(rate, at).is_zero();
+        has_room(&self.came, when.came) || when.written.is_some_and(|written| has_room(&self.written, written))
+    }
+
+    fn take(&mut self, rate: Rate, when: When) {
+        self.came.take(rate, when.came);
+        if let Some(written) = when.written {
+            self.written.take(rate, written);
+        }
     }
 }
 
@@ -78,7 +110,7 @@ impl FloodControl {
 #[derive(Debug)]
 struct Limit {
     rate: Rate,
-    meters: ChatMeters,
+    meters: Meters<ChatMeters>,
     /// Who was told, and has not been quiet since for as long as it takes to begin anew.
     told: HashSet<ChatId>,
     /// How many may be among these before those who are quiet again are forgotten.
@@ -87,19 +119,23 @@ struct Limit {
 
 impl Limit {
     fn new(rate: Rate) -> Self {
-        Self { rate, meters: ChatMeters::default(), told: HashSet::new(), told_limit: TOLD_KEPT }
+        Self { rate, meters: Meters::default(), told: HashSet::new(), told_limit: TOLD_KEPT }
     }
 
-    fn has_room(&mut self, chat: ChatId, now: Instant) -> bool {
-        let meter = self.meters.of(chat, now);
-        if meter.is_fresh(now) {
+    fn has_room(&mut self, chat: ChatId, when: When) -> bool {
+        let came = *self.meters.came.of(chat, when.came);
+        let written = *self.meters.written.of(chat, when.came);
+        if came.is_fresh(when.came) {
             self.told.remove(&chat);
         }
-        meter.wait(self.rate, now).is_zero()
+        Meters { written, came }.has_room(self.rate, when)
     }
 
-    fn take(&mut self, chat: ChatId, now: Instant) {
-        self.meters.of(chat, now).take(self.rate, now);
+    fn take(&mut self, chat: ChatId, when: When) {
+        self.meters.came.of(chat, when.came).take(self.rate, when.came);
+        if let Some(written) = when.written {
+            self.meters.written.of(chat, when.came).take(self.rate, written);
+        }
     }
 
     fn refuse(&mut self, chat: ChatId, now: Instant, flood: Flood) -> Verdict {
@@ -107,7 +143,7 @@ impl Limit {
             return Verdict::Ignore;
         }
         if self.told.len() > self.told_limit {
-            self.told.retain(|chat| !self.meters.of(*chat, now).is_fresh(now));
+            self.told.retain(|chat| !self.meters.came.of(*chat, now).is_fresh(now));
             self.told_limit = TOLD_KEPT.max(self.told.len() * 2);
         }
         Verdict::SlowDown(flood)
@@ -136,6 +172,11 @@ mod tests {
         FloodControl::new(ENDLESS, Rate { burst: 10, interval: seconds(1_000) })
     }
 
+    /// Of something that came as soon as it was written.
+    fn judge(flood: &mut FloodControl, chat: ChatId, now: Instant) -> Verdict {
+        flood.judge(chat, When { written: Some(now), came: now })
+    }
+
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
@@ -143,7 +184,7 @@ mod tests {
     #[test]
     fn who_writes_too_fast_is_told_once_and_again_only_after_a_pause() {
         let (mut flood, start) = (alone(), Instant::now());
-        let mut at = |second| flood.judge(ANN, start + seconds(second));
+        let mut at = |second| judge(&mut flood, ANN, start + seconds(second));
         assert_eq!([at(0), at(0), at(0), at(0), at(0), at(0)], [Serve, Serve, Serve, SlowDown(OfOne), Ignore, Ignore]);
         // As fast as it may, and faster: still the same flood.
         assert_eq!([at(2), at(2), at(4), at(4)], [Serve, Ignore, Serve, Ignore]);
@@ -152,21 +193,47 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_slowly_and_comes_at_once_is_no_flood() {
+        let (mut flood, came) = (alone(), Instant::now() + seconds(100));
+        let mut at = |age: u64| flood.judge(ANN, When { written: Some(came - seconds(age)), came });
+        assert_eq!([at(60), at(58), at(56), at(54), at(52), at(50)], [Serve; 6]);
+        assert_eq!([at(20), at(20), at(20), at(20)], [Serve, Serve, Serve, SlowDown(OfOne)], "but a flood is one");
+    }
+
+    #[test]
+    fn what_many_wrote_slowly_and_comes_at_once_is_no_crowd() {
+        let (mut flood, came) = (FloodControl::new(ENDLESS, RATE), Instant::now() + seconds(100));
+        let verdicts =
+            [60, 58, 56, 54, 52, 50].map(|age| flood.judge(ANN, When { written: Some(came - seconds(age)), came }));
+        assert_eq!(verdicts, [Serve; 6]);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_makes_no_flood() {
+        let (mut flood, start) = (alone(), Instant::now() + seconds(10_000));
+        let mut at = |second, written| flood.judge(ANN, When { written, came: start + seconds(second) });
+        assert_eq!([at(0, Some(start)), at(0, None)], [Serve; 2]);
+        // All of it seems to be from hours ago.
+        let long_ago = Some(start - seconds(9_000));
+        assert_eq!([at(2, long_ago), at(4, long_ago), at(6, long_ago), at(8, long_ago)], [Serve; 4]);
+    }
+
+    #[test]
     fn a_chat_that_floods_takes_nothing_from_another() {
         let (mut flood, now) = (alone(), Instant::now());
         for _ in 0..1_000 {
-            flood.judge(ANN, now);
+            judge(&mut flood, ANN, now);
         }
-        assert_eq!(flood.judge(ChatId(8), now), Serve);
+        assert_eq!(judge(&mut flood, ChatId(8), now), Serve);
     }
 
     #[test]
     fn a_chat_that_floods_is_no_crowd() {
         let (mut flood, now) = (FloodControl::new(RATE, Rate { burst: 10, interval: seconds(10) }), Instant::now());
         for _ in 0..1_000 {
-            flood.judge(ANN, now);
+            judge(&mut flood, ANN, now);
         }
-        let others = [8, 8, 8].map(|chat| flood.judge(ChatId(chat), now));
+        let others = [8, 8, 8].map(|chat| judge(&mut flood, ChatId(chat), now));
         assert_eq!(others, [Serve; 3], "four answers were given to the one that floods, and six are left");
     }
 
@@ -174,9 +241,9 @@ mod tests {
     fn when_all_write_too_much_everybody_has_one_message_a_minute_and_is_told_once() {
         let (mut flood, start) = (crowd(), Instant::now());
         for chat in 1..=10 {
-            assert_eq!(flood.judge(ChatId(chat), start), Serve);
+            assert_eq!(judge(&mut flood, ChatId(chat), start), Serve);
         }
-        let mut at = |chat, second: u64| flood.judge(ChatId(chat), start + seconds(second));
+        let mut at = |chat, second: u64| judge(&mut flood, ChatId(chat), start + seconds(second));
         assert_eq!([at(1, 1), at(1, 1), at(1, 59)], [SlowDown(OfAll), Ignore, Ignore]);
         assert_eq!([at(11, 1), at(11, 2), at(11, 3)], [Serve, SlowDown(OfAll), Ignore], "who was quiet is served");
         assert_eq!([at(1, 60), at(1, 61), at(1, 62)], [Serve, SlowDown(OfAll), Ignore], "and who is quiet again");
@@ -188,9 +255,9 @@ mod tests {
     fn before_all_write_too_much_nobody_is_held_to_one_message_a_minute() {
         let (mut flood, now) = (crowd(), Instant::now());
         for _ in 0..10 {
-            assert_eq!(flood.judge(ANN, now), Serve);
+            assert_eq!(judge(&mut flood, ANN, now), Serve);
         }
-        assert_eq!(flood.judge(ANN, now), SlowDown(OfAll));
+        assert_eq!(judge(&mut flood, ANN, now), SlowDown(OfAll));
     }
 
     #[test]
@@ -199,7 +266,7 @@ mod tests {
         for chat in 0..5_000 {
             let now = start + seconds(u64::try_from(chat).unwrap());
             for _ in 0..4 {
-                flood.judge(ChatId(chat), now);
+                judge(&mut flood, ChatId(chat), now);
             }
         }
         assert!(flood.of_one.told.len() < 2_100, "{}", flood.of_one.told.len());

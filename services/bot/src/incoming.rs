@@ -3,7 +3,10 @@
 //! Only these facts are read. teloxide's `Update` would take a whole message apart, and a message with one formatting mark
 //! that it does not know yet comes out of it without its text.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
@@ -52,6 +55,8 @@ pub(crate) struct Update {
 /// What somebody did in a chat with the bot. No `Debug`: it may hold a secret.
 pub(crate) struct Incoming {
     pub update_id: u32,
+    /// Within a second. `None`: Telegram does not say.
+    pub written: Option<SystemTime>,
     pub chat: ChatId,
     /// What the sender's app is set to.
     pub language: Language,
@@ -83,6 +88,8 @@ pub(crate) struct Press {
 #[derive(Deserialize)]
 struct Message {
     message_id: i32,
+    /// Seconds since 1970.
+    date: Option<u64>,
     chat: Chat,
     from: Option<User>,
     text: Option<String>,
@@ -125,6 +132,12 @@ impl User {
 }
 
 impl Incoming {
+    /// How long ago it was written, at least.
+    pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
+        let since = now.duration_since(self.written?).unwrap_or_default();
+        Some(since.saturating_sub(Duration::from_secs(1)))
+    }
+
     /// `None` for everything the bot leaves alone: what is no command in groups and channels, edited messages, messages from
     /// bots, and Telegram's own notices.
     pub(crate) fn of(update: Update) -> Option<Self> {
@@ -134,7 +147,7 @@ impl Incoming {
     }
 
     fn of_message(update_id: u32, message: Value) -> Option<Self> {
-        let Message { message_id, chat, from, text, others } = serde_json::from_value(message).ok()?;
+        let Message { message_id, date, chat, from, text, others } = serde_json::from_value(message).ok()?;
         // Who writes as a group or as a channel has a bot of Telegram's for a sender.
         let is_person = others.contains_key("sender_chat");
         if from.as_ref().is_some_and(|from| from.is_bot && !is_person) {
@@ -153,7 +166,8 @@ impl Incoming {
         };
         // A private chat has one person in it, named or not.
         let language = from.map(|from| from.language()).unwrap_or_default();
-        Some(Self { update_id, chat: chat.id, language, content })
+        let written = date.and_then(|date| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(date)));
+        Some(Self { update_id, written, chat: chat.id, language, content })
     }
 
     fn of_press(update_id: u32, callback_query: Value) -> Option<Self> {
@@ -165,7 +179,8 @@ impl Incoming {
             return None;
         }
         let message_id = message.map(|message| MessageId(message.message_id));
-        Some(Self { update_id, chat, language, content: Content::Press(Press { query_id: id, message_id, data }) })
+        let content = Content::Press(Press { query_id: id, message_id, data });
+        Some(Self { update_id, written: None, chat, language, content })
     }
 }
 

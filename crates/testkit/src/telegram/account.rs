@@ -214,6 +214,10 @@ pub(super) fn private_message(chat_id: i64, text: &str) -> Value {
     from_person(chat_id, chat(chat_id), json!({ "text": text.trim() }))
 }
 
+pub(super) fn earlier_message(chat_id: i64, text: &str, seconds: u64) -> Value {
+    joined(private_message(chat_id, text), json!({ "date": now() - seconds }))
+}
+
 pub(super) fn edited_message(chat_id: i64, text: &str) -> Value {
     from_person(chat_id, chat(chat_id), json!({ "text": text.trim(), "edit_date": now() }))
 }

@@ -48,16 +48,21 @@ pub(crate) fn intent_name(content: &Content) -> &'static str {
     }
 }
 
+/// Whether it was meant for this bot: commands in groups may be for another.
+pub(crate) fn is_for_us(tools: &Tools, content: &Content) -> bool {
+    match content {
+        Content::InGroup { text } => intent::is_command_for(tools.bot_name.as_deref(), text),
+        Content::Text { .. } | Content::NotText | Content::Press(_) => true,
+    }
+}
+
 /// Answers what somebody did. Needs no Telegram, and can be repeated: the same update asks the store for the same again.
 pub(crate) async fn handle(tools: &Tools, incoming: &Incoming) -> Result<Answer, Stopping> {
     let language = incoming.language;
     match &incoming.content {
         Content::Text { text, .. } => handle_text(tools, incoming, text).await,
         Content::NotText => Ok(Answer::saying(language.say(Phrase::OnlyText), "explained")),
-        Content::InGroup { text } if intent::is_command_for(tools.bot_name.as_deref(), text) => {
-            Ok(Answer::saying(language.say(Phrase::PrivateOnly), "explained"))
-        }
-        Content::InGroup { .. } => Ok(Answer::new("left alone")),
+        Content::InGroup { .. } => Ok(Answer::saying(language.say(Phrase::PrivateOnly), "explained")),
         Content::Press(press) => press::handle(tools, incoming, press).await,
     }
 }
@@ -73,7 +78,8 @@ async fn handle_text(tools: &Tools, incoming: &Incoming, text: &str) -> Result<A
     }
 }
 
-/// Answers something that came too fast to be served. The press of a button is told in a notice, as any other.
+/// Answers something that came too fast to be served. The press of a button is told in a notice, as any other; a group, where
+/// others read along, is told nothing.
 pub(crate) fn slow_down(incoming: &Incoming, flood: Flood) -> Answer {
     let (phrase, outcome) = match flood {
         Flood::OfOne => (Phrase::TooFast, "too fast"),
@@ -82,7 +88,8 @@ pub(crate) fn slow_down(incoming: &Incoming, flood: Flood) -> Answer {
     let sentence = incoming.language.say(phrase);
     match incoming.content {
         Content::Press(_) => Answer::noting(sentence, outcome),
-        Content::Text { .. } | Content::NotText | Content::InGroup { .. } => Answer::saying(sentence, outcome),
+        Content::Text { .. } | Content::NotText => Answer::saying(sentence, outcome),
+        Content::InGroup { .. } => Answer::new(outcome),
     }
 }
 

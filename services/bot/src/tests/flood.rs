@@ -7,10 +7,14 @@ use crate::{language::Language, rate::Rate, texts::Phrase, timing::Timing};
 
 in_both_modes! {
     a_chat_that_floods_is_told_once_and_the_rest_is_not_served,
+    what_was_written_while_the_bot_was_away_is_no_flood,
     a_chat_that_floods_does_not_slow_another,
+    a_group_is_not_told_of_floods_and_commands_for_other_bots_are_none,
     a_chat_that_floods_and_is_stuck_does_not_hold_up_another,
     when_all_write_too_much_who_was_quiet_is_served_and_who_was_not_is_told_once,
 }
+
+const GROUP: i64 = -5;
 
 /// A chat may write three messages, and then no more for as long as a test lasts.
 async fn world(mode: Mode) -> World {
@@ -35,6 +39,28 @@ async fn a_chat_that_floods_is_told_once_and_the_rest_is_not_served(mode: Mode) 
     assert_eq!(world.store.messages(), 3);
     let errors = world.bot.status().await["errors"].to_string();
     assert!(errors.contains("a chat writes faster than it may"), "{errors}");
+}
+
+async fn what_was_written_while_the_bot_was_away_is_no_flood(mode: Mode) {
+    let world = world(mode).await;
+    for age in (0..20).rev() {
+        world.telegram.user_said(ANN, "new:hello", age * 600);
+    }
+    world.telegram.all_confirmed().await.unwrap();
+    assert_eq!((world.telegram.replies(ANN).len(), world.store.messages()), (20, 20));
+}
+
+async fn a_group_is_not_told_of_floods_and_commands_for_other_bots_are_none(mode: Mode) {
+    let world = world(mode).await;
+    for _ in 0..10 {
+        world.telegram.group_says(GROUP, "/weather");
+    }
+    for _ in 0..10 {
+        world.telegram.group_says(GROUP, "/new secret");
+    }
+    world.telegram.all_confirmed().await.unwrap();
+    let replies: Vec<_> = world.telegram.replies(GROUP).into_iter().map(|reply| reply.text).collect();
+    assert_eq!(replies, vec![Language::English.say(Phrase::PrivateOnly); 3]);
 }
 
 async fn a_chat_that_floods_does_not_slow_another(mode: Mode) {

@@ -92,6 +92,7 @@ impl Desk {
     fn answer(&self, chat: i64, text: &str) -> Answer {
         let incoming = Incoming {
             update_id: self.update_id.fetch_add(1, Ordering::Relaxed),
+            written: None,
             chat: ChatId(chat),
             language: Language::English,
             content: Content::Text { message_id: MessageId(1), text: text.to_owned() },
