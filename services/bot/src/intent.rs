@@ -89,7 +89,7 @@ struct Command<'text> {
     name: &'text str,
     /// The bot it is meant for, if it says so.
     bot: Option<&'text str>,
-    /// What follows, but for the one character between.
+    /// What follows, but for the one blank or colon between.
     tail: &'text str,
 }
 
@@ -99,9 +99,8 @@ impl<'text> Command<'text> {
         let end = command.find(|character| !is_part(character)).unwrap_or(command.len());
         let (word, tail) = command.split_at_checked(end).unwrap_or((command, ""));
         let (name, bot) = word.split_once('@').map_or((word, None), |(name, bot)| (name, Some(bot)));
-        let mut characters = tail.chars();
-        characters.next();
-        Self { name, bot, tail: characters.as_str() }
+        let tail = tail.strip_prefix(|between: char| between == ':' || is_blank(between)).unwrap_or(tail);
+        Self { name, bot, tail }
     }
 }
 

@@ -55,6 +55,17 @@ async fn it_is_said_what_is_wrong_with_a_lifetime_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn a_text_that_follows_a_command_at_once_is_kept_whole() {
+    let world = world().await;
+    for (command, text) in [("/new-s3cret", "-s3cret"), ("/new🎲dice", "🎲dice"), ("/new  x", " x"), ("/new::x", ":x")]
+    {
+        let key = world.ask(ANN, command).await;
+        world.telegram.user_says(ANN, &key);
+        assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, text, "{command}");
+    }
+}
+
+#[tokio::test]
 async fn the_command_keeps_a_text_too() {
     let world = world().await;
     let key = world.ask(ANN, "/new@fake_1000000000_bot buy milk: two bottles").await;
