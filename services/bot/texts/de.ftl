@@ -59,7 +59,7 @@ unavailable = Ich erreiche den Ort nicht, an dem die Nachrichten liegen. { $late
 later = Bitte versuch es später noch einmal.
 nothing-stored-later = Nichts wurde gespeichert; bitte versuch es später noch einmal.
 nothing-to-show-later = Ich kann dir nichts zeigen; bitte versuch es später noch einmal.
-too-fast = Du schreibst schneller, als ich antworten kann. Ich habe diese Nachricht nicht gelesen und lese keine weiteren, bis du eine Minute Pause machst.
+too-fast = Du schreibst schneller, als ich antworten kann. Ich habe diese Nachricht nicht gelesen und übergehe auch weitere, bis du langsamer schreibst: Was ich nicht beantworte, habe ich nicht gelesen.
 too-crowded = Gerade schreiben mir sehr viele Menschen. Ich habe diese Nachricht nicht gelesen: Bitte schick sie in einer Minute noch einmal.
 went-wrong = Bei uns ist etwas schiefgegangen. Bitte versuch es später noch einmal.
 

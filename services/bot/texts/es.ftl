@@ -59,7 +59,7 @@ unavailable = No llego al lugar donde se guardan los mensajes. { $later }
 later = Inténtalo más tarde.
 nothing-stored-later = No se ha guardado nada; inténtalo más tarde.
 nothing-to-show-later = No tengo nada que mostrarte; inténtalo más tarde.
-too-fast = Escribes más rápido de lo que puedo responder. No he leído este mensaje, ni leeré más hasta que hagas una pausa de un minuto.
+too-fast = Escribes más rápido de lo que puedo responder. No he leído este mensaje y pasaré por alto otros hasta que escribas más despacio: lo que no respondo, no lo he leído.
 too-crowded = Ahora mismo me escribe muchísima gente. No he leído este mensaje: envíalo de nuevo dentro de un minuto, por favor.
 went-wrong = Algo ha fallado por nuestra parte. Inténtalo más tarde.
 
