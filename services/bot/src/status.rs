@@ -202,7 +202,7 @@ impl StatusBoard {
         self.0.borrow().without_guesses()
     }
 
-    /// How the bot is doing now, and whenever that changes.
+    /// How the bot is doing now, and whenever that changes, guesses included.
     pub(crate) fn changes(&self) -> watch::Receiver<Status> {
         self.0.subscribe()
     }
@@ -221,7 +221,7 @@ impl Status {
     }
 
     /// Without a config ever heard of, waiting for one would be a guess.
-    fn without_guesses(&self) -> Self {
+    pub(crate) fn without_guesses(&self) -> Self {
         let state = if self.was_ever_connected { self.state } else { State::WaitingForStore };
         Self { state, ..self.clone() }
     }

@@ -79,7 +79,7 @@ fn watch(board: StatusBoard) -> impl Stream<Item = BotStatus> {
             sleep(WATCH_PAUSE).await;
         }
         loop {
-            let status = to_wire(changes.borrow_and_update().clone());
+            let status = to_wire(changes.borrow_and_update().without_guesses());
             // Not everything on the board is in a status.
             if last.as_ref() != Some(&status) {
                 return Some((status.clone(), (changes, Some(status))));
