@@ -202,9 +202,9 @@ impl Telegram {
         deleted.map(drop).map_err(|error| fault(&error))
     }
 
-    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when it is no message for
-    /// Telegram. Telegram itself drops blanks around the text of a message. Answers the id of what was sent, unless Telegram
-    /// answers it in a form that we do not know.
+    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when Telegram would not take it
+    /// for a message, or would change it. Answers the id of what was sent, unless Telegram answers it in a form that we do not
+    /// know.
     ///
     /// When the connection broke after Telegram took the text, it arrives twice: better than never.
     pub(crate) async fn send(
@@ -214,14 +214,14 @@ impl Telegram {
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
         let text = &message.text;
-        if text.encode_utf16().count() <= LONGEST_MESSAGE && !text.trim().is_empty() {
+        if text.encode_utf16().count() <= LONGEST_MESSAGE && is_kept_whole(text) {
             let keyboard = Keyboard::of(&message.buttons);
             let mut sent = self.send_message(chat, text, keyboard.clone(), protection).await;
             // A text without its buttons is better than none.
             if keyboard.is_some() && sent == Err(Fault::Refused) {
                 sent = self.send_message(chat, text, None, protection).await;
             }
-            // Telegram counts and trims by rules of its own. A text that was read is nowhere else any more.
+            // Telegram counts by rules of its own. A text that was read is nowhere else any more.
             if sent != Err(Fault::TextUnfit) {
                 return sent;
             }
@@ -415,6 +415,17 @@ fn described_fault(description: &str) -> Fault {
     } else {
         Fault::Unreachable
     }
+}
+
+/// Whether Telegram shows a text as it is. Its servers cut blanks off both ends, turn control characters into blanks, and drop
+/// carriage returns, separators of lines, marks of direction, and the strokes that would reach into other lines
+/// (`clean_input_string` in TDLib).
+fn is_kept_whole(text: &str) -> bool {
+    let is_changed = |character: char| {
+        (character.is_ascii_control() && character != '\n')
+            || matches!(character, '\u{2028}'..='\u{202e}' | '\u{30a}' | '\u{333}' | '\u{33f}')
+    };
+    !text.is_empty() && text.trim() == text && !text.chars().any(is_changed)
 }
 
 #[cfg(test)]

@@ -126,7 +126,8 @@ fn send_message(account: &mut Account, params: &Params) -> Outcome {
 
 /// The text of a message as its readers will see it.
 pub(super) fn fit_text(params: &Params) -> Result<String, Refusal> {
-    let text = params.text("text").unwrap_or_default().trim();
+    let text = cleaned(params.text("text").unwrap_or_default());
+    let text = text.trim();
     if text.is_empty() {
         return Err(bad_request("message text is empty"));
     }
@@ -137,6 +138,13 @@ pub(super) fn fit_text(params: &Params) -> Result<String, Refusal> {
         markup::check(mode, text).map_err(bad_request)?;
     }
     Ok(text.to_owned())
+}
+
+/// What Telegram makes of a text before it counts it.
+fn cleaned(text: &str) -> String {
+    let dropped = ['\r', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}'];
+    let blank = |character| if ('\u{1}'..' ').contains(&character) && character != '\n' { ' ' } else { character };
+    text.chars().filter(|character| !dropped.contains(character)).map(blank).collect()
 }
 
 pub(super) fn bad_request(what: impl std::fmt::Display) -> Refusal {

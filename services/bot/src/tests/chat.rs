@@ -56,12 +56,29 @@ async fn a_text_too_long_for_a_message_comes_as_a_document() {
 }
 
 #[tokio::test]
-async fn a_text_of_blanks_comes_as_a_document_since_telegram_takes_no_such_message() {
+async fn a_text_that_telegram_would_refuse_or_change_comes_as_a_document() {
     let world = world().await;
-    world.telegram.user_says(ANN, &world.store.put(" \n "));
-    let reply = world.telegram.next_reply(ANN).await.unwrap();
-    assert_eq!((reply.text.as_str(), reply.document.is_some()), (" \n ", true));
+    for text in [
+        " \n ",
+        "a password that ends in a blank ",
+        "-----BEGIN-----\nkey\n-----END-----\n",
+        "a\tb",
+        "a\r\nb",
+        "a\u{202e}b",
+        "a\u{2028}b",
+        "A\u{30a}",
+        "a\u{1b}[0mb",
+    ] {
+        world.telegram.user_says(ANN, &world.store.put(text));
+        let reply = world.telegram.next_reply(ANN).await.unwrap();
+        assert_eq!((reply.text.as_str(), reply.document.as_deref()), (text, Some("message.txt")), "{text:?}");
+    }
     assert!(world.telegram.calls("sendMessage").is_empty());
+    for text in ["two\nlines", "a  b", "\u{200f}שלום", "Å", "🎲"] {
+        world.telegram.user_says(ANN, &world.store.put(text));
+        let reply = world.telegram.next_reply(ANN).await.unwrap();
+        assert_eq!((reply.text.as_str(), reply.document), (text, None), "{text:?}");
+    }
 }
 
 #[tokio::test]
