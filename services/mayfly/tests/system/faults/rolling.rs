@@ -37,9 +37,9 @@ async fn every_part_is_restarted_in_turn() {
     assert_kept(trial.verdict().await, rounds());
 }
 
-/// Two stores on one PostgreSQL that migrate it at once, and of which one is always there.
+/// Two systems on one PostgreSQL, whose stores migrate it at once; of each part one is always there.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_stores_start_at_once_and_are_restarted_in_turn() {
+async fn two_systems_start_at_once_and_all_their_parts_are_restarted_in_turn() {
     let database = TestDatabase::postgres().await.unwrap();
     let start = || System::start(Layout::Three, &database, Options::default());
     let (first, second) = tokio::join!(start(), start());
@@ -48,8 +48,9 @@ async fn two_stores_start_at_once_and_are_restarted_in_turn() {
     let trial = Trial::begin("rolling-postgres", doors, Habits::default());
     for round in 0..rounds() {
         trial.progress(30).await;
-        trial.fault("SIGTERM and restart of one of two stores");
-        stop_and_start(&mut systems[usize::try_from(round % 2).unwrap()], 0).await;
+        trial.fault("SIGTERM and restart of one part of one of two systems");
+        let (system, part) = (round % 2, round / 2 % 3);
+        stop_and_start(&mut systems[usize::try_from(system).unwrap()], usize::try_from(part).unwrap()).await;
         if round % 3 == 0 {
             // Both stores have the key by then: each looks for new ones every five seconds.
             rotate(&systems[0], "8s").await;
