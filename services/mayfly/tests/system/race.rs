@@ -145,7 +145,7 @@ const AT_ANY_SPEED: &[(&str, &str)] =
 /// Lets crowd after crowd loose on a message each; exactly one reader of each may get its text.
 async fn one_of_each_crowd_gets_the_text(name: &str, systems: &[System], telegram: &FakeTelegram) {
     add_config(&systems[0], "first", BOT_TOKEN).await;
-    // The gateway closes connections after ten silent seconds; a call on its way to one that closes would go unread.
+    // The gateway closes connections that are silent for long; a call on its way to one that closes would go unread.
     let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(5)).build().unwrap();
     let diary = Diary::begin(name);
     for round in 0..rounds() {

@@ -161,7 +161,7 @@ on_each_database! {
 
         let diary = Diary::begin(&name_on(&database, "guesses"));
         let gateway_url = system.gateway_url.clone();
-        // The gateway closes connections after ten silent seconds; a call on its way to one that closes would go unanswered.
+        // The gateway closes connections that are silent for long; a call on its way to one that closes would go unanswered.
         let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(5)).build().unwrap();
         let stranger = Stranger { messages: messages.clone(), http, gateway_url };
         let mut seen = Seen::new();
