@@ -18,9 +18,23 @@ use uuid::Uuid;
 use super::trial::{Trial, all_doors, assert_kept, name_on, rounds};
 use crate::harness::{Layout, Options, System, until};
 
-/// How many files the process has open.
-fn open_files(id: &str) -> usize {
-    std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+/// How many connections whoever listens at `url` has open. Not how many files: the store's own, to its database, come and go.
+fn connections(url: &str) -> usize {
+    let port = url.rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let is_open = |line: &&str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        // What only listens has the state 0A; what nobody has open any more has no inode.
+        [_, local, _, state, _, _, _, _, _, inode, ..] => {
+            local.ends_with(&format!(":{port:04X}")) && state != "0A" && inode != "0"
+        }
+        _ => false,
+    };
+    std::fs::read_to_string("/proc/net/tcp").unwrap().lines().filter(is_open).count()
+}
+
+/// Waits until the store has no more connections than `before` and a few, of which the gateway's is one.
+async fn until_none_is_left_behind(system: &System, before: usize) {
+    let is_so = async || (1..=before + 4).contains(&connections(&system.store_url));
+    until("the store closed its connections", is_so).await;
 }
 
 /// What [`cut`] does to connections in each round.
@@ -148,7 +162,7 @@ impl Target for FickleDoor {
 on_each_database! {
     async fn connections_are_reset_at_any_byte(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let before = open_files(&system.processes[0].id());
+        let before = connections(&system.store_url);
         for (name, have_keys) in [("reset", true), ("reset-without-keys.control", false)] {
             let (proxies, doors) = doors_behind([&system.store_url, &system.gateway_url]).await;
             let trial = Trial::begin(&name_on(&database, name), doors, Habits { have_keys, ..Habits::default() });
@@ -161,13 +175,12 @@ on_each_database! {
                 assert!(verdict.is_valid() && verdict.forfeited > 0, "{verdict}");
             }
         }
-        // No connection is left behind.
-        until("the store closed its connections", async || open_files(&system.processes[0].id()) <= before + 4).await;
+        until_none_is_left_behind(&system, before).await;
     }
 
     async fn streams_are_reset_at_any_byte(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let before = open_files(&system.processes[0].id());
+        let before = connections(&system.store_url);
         for (name, have_keys) in [("streams-reset", true), ("streams-reset-without-keys.control", false)] {
             let doors = vec![FickleDoor::at(&system.store_url), FickleDoor::at(&system.gateway_url)];
             let trial = Trial::begin(&name_on(&database, name), doors, Habits { have_keys, ..Habits::default() });
@@ -183,7 +196,7 @@ on_each_database! {
                 assert!(verdict.is_valid() && verdict.forfeited > 0, "{verdict}");
             }
         }
-        until("the store closed its connections", async || open_files(&system.processes[0].id()) <= before + 4).await;
+        until_none_is_left_behind(&system, before).await;
     }
 
     async fn clients_have_no_time(database: TestDatabase) {
