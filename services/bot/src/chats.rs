@@ -21,7 +21,7 @@ use crate::{
     deletions::Deletions,
     delivery,
     flood::{Flood, FloodControl, Verdict, When},
-    handlers::{self, Stopping, Tools},
+    handlers::{self, Stopping, Tools, Wanted},
     incoming::Incoming,
     settings::ConversationSettings,
     status::StatusBoard,
@@ -182,9 +182,9 @@ impl Chats {
 async fn serve(desk: Arc<Desk>, work: Work) -> bool {
     let started = Instant::now();
     let incoming = work.incoming();
-    let intent = handlers::intent_name(&incoming.content);
+    let wanted = Wanted::of(&incoming.content);
     // The state behind the handlers is the store's and Telegram's; a handler leaves nothing half-done in this process.
-    let (outcome, is_handled) = match AssertUnwindSafe(answer(&desk, &work)).catch_unwind().await {
+    let (outcome, is_handled) = match AssertUnwindSafe(answer(&desk, &work, &wanted)).catch_unwind().await {
         Ok(Ok(outcome)) => (outcome, true),
         Ok(Err(Stopping)) => ("left for later", false),
         Err(_) => {
@@ -193,13 +193,13 @@ async fn serve(desk: Arc<Desk>, work: Work) -> bool {
             (if told.is_ok() { "panicked" } else { "panicked, not told" }, true)
         }
     };
-    tracing::info!(intent, outcome, duration_ms = started.elapsed().as_millis(), "served an update");
+    tracing::info!(intent = wanted.name(), outcome, duration_ms = started.elapsed().as_millis(), "served an update");
     is_handled
 }
 
-async fn answer(desk: &Desk, work: &Work) -> Result<&'static str, Stopping> {
+async fn answer(desk: &Desk, work: &Work, wanted: &Wanted<'_>) -> Result<&'static str, Stopping> {
     let answer = match work {
-        Work::Answer(incoming) => handlers::handle(&desk.tools, incoming).await?,
+        Work::Answer(incoming) => handlers::handle(&desk.tools, incoming, wanted).await?,
         Work::SlowDown(incoming, flood) => handlers::slow_down(incoming, *flood),
     };
     delivery::deliver(desk, work.incoming(), answer).await

@@ -1,7 +1,7 @@
 //! What a text wants from the bot. Pure and total: every text has exactly one intent.
 
 use crate::{
-    keywords::{self, Keyword, Mistake, Request, Written},
+    keywords::{self, Keyword, Mistake, Operation, Written},
     opener::{Opener, is_blank},
 };
 
@@ -11,7 +11,7 @@ const LINK_BEGINS: &str = "AQ";
 /// What a text wants. No `Debug`: it holds secrets.
 pub(crate) enum Intent {
     /// `new:text` and the like.
-    Keyword { verb: &'static str, request: Box<dyn Request> },
+    Keyword { verb: &'static str, operation: Box<dyn Operation> },
     /// `id:token`: show the text once.
     View(Opener),
     /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`: say what it is.
@@ -47,7 +47,7 @@ impl Intent {
 
     fn of_keyword(keyword: &Keyword, written: Written<'_>) -> Self {
         match (keyword.parse)(written) {
-            Ok(request) => Self::Keyword { verb: keyword.verb, request },
+            Ok(operation) => Self::Keyword { verb: keyword.verb, operation },
             Err(mistake) => Self::Mistaken(mistake),
         }
     }

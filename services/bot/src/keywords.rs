@@ -26,7 +26,7 @@ pub(crate) struct Keyword {
     /// The rpc it comes down to, for logs.
     pub verb: &'static str,
     /// Turns what was written with the keyword into what it asks for. Pure, and total: there is an answer for every text.
-    pub parse: fn(Written<'_>) -> Result<Box<dyn Request>, Mistake>,
+    pub parse: fn(Written<'_>) -> Result<Box<dyn Operation>, Mistake>,
     /// What to write and what it does, for the help.
     pub help: Phrase,
     /// The same in one line, for Telegram's menu of commands.
@@ -48,7 +48,7 @@ pub(crate) enum Written<'text> {
 }
 
 /// What a keyword asks for, parsed.
-pub(crate) trait Request: Send + Sync {
+pub(crate) trait Operation: Send + Sync {
     /// Does it, and answers what comes of it.
     fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a>;
 }

@@ -17,6 +17,7 @@ use crate::{
     incoming::{Content, Incoming},
     intent::{self, Intent},
     language::Language,
+    opener::Opener,
     replies::{self, Asked},
     store::{Failure, Store},
     texts::Phrase,
@@ -38,13 +39,38 @@ pub(crate) struct Tools {
 #[derive(Debug)]
 pub(crate) struct Stopping;
 
-/// The name of what is wanted, for the log.
-pub(crate) fn intent_name(content: &Content) -> &'static str {
-    match content {
-        Content::Text { text, .. } => Intent::of(text).name(),
-        Content::NotText => "not_text",
-        Content::InGroup { .. } => "in_group",
-        Content::Press(press) => Pressed::parse(&press.data).map_or("press_unknown", |(pressed, _)| pressed.name()),
+/// What somebody wants, understood once, for the handlers and for the log. No `Debug`: it holds secrets.
+pub(crate) enum Wanted<'content> {
+    Text {
+        text: &'content str,
+        intent: Intent,
+    },
+    NotText,
+    InGroup,
+    /// Unset: it is none of our buttons, or not any more.
+    Press(Option<(Pressed, Opener)>),
+}
+
+impl<'content> Wanted<'content> {
+    /// Pure and total, as what it is made of.
+    pub(crate) fn of(content: &'content Content) -> Self {
+        match content {
+            Content::Text { text, .. } => Self::Text { text, intent: Intent::of(text) },
+            Content::NotText => Self::NotText,
+            Content::InGroup { .. } => Self::InGroup,
+            Content::Press(press) => Self::Press(Pressed::parse(&press.data)),
+        }
+    }
+
+    /// Its name in logs.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Text { intent, .. } => intent.name(),
+            Self::NotText => "not_text",
+            Self::InGroup => "in_group",
+            Self::Press(Some((pressed, _))) => pressed.name(),
+            Self::Press(None) => "press_unknown",
+        }
     }
 }
 
@@ -56,23 +82,24 @@ pub(crate) fn is_for_us(tools: &Tools, content: &Content) -> bool {
     }
 }
 
-/// Answers what somebody did. Needs no Telegram, and can be repeated: the same update asks the store for the same again.
-pub(crate) async fn handle(tools: &Tools, incoming: &Incoming) -> Result<Answer, Stopping> {
+/// Answers what somebody did, `wanted` being what its content wants. Needs no Telegram, and can be repeated: the same update asks the
+/// store for the same again.
+pub(crate) async fn handle(tools: &Tools, incoming: &Incoming, wanted: &Wanted<'_>) -> Result<Answer, Stopping> {
     let language = incoming.language;
-    match &incoming.content {
-        Content::Text { text, .. } => handle_text(tools, incoming, text).await,
-        Content::NotText => Ok(Answer::saying(language.say(Phrase::OnlyText), "explained")),
-        Content::InGroup { .. } => Ok(Answer::saying(language.say(Phrase::PrivateOnly), "explained")),
-        Content::Press(press) => press::handle(tools, incoming, press).await,
+    match wanted {
+        Wanted::Text { text, intent } => handle_text(tools, incoming, text, intent).await,
+        Wanted::NotText => Ok(Answer::saying(language.say(Phrase::OnlyText), "explained")),
+        Wanted::InGroup => Ok(Answer::saying(language.say(Phrase::PrivateOnly), "explained")),
+        Wanted::Press(pressed) => press::handle(tools, incoming, pressed.as_ref()).await,
     }
 }
 
-async fn handle_text(tools: &Tools, incoming: &Incoming, text: &str) -> Result<Answer, Stopping> {
-    match Intent::of(text) {
-        Intent::Keyword { request, .. } => request.handle(tools, incoming).await,
-        Intent::View(opener) => view::handle(tools, incoming, &opener).await,
-        Intent::Open(opener) => open::handle(tools, incoming, &opener).await,
-        Intent::Mistaken(mistake) => Ok(Answer::saying(replies::mistake(incoming.language, &mistake), "explained")),
+async fn handle_text(tools: &Tools, incoming: &Incoming, text: &str, intent: &Intent) -> Result<Answer, Stopping> {
+    match intent {
+        Intent::Keyword { operation, .. } => operation.handle(tools, incoming).await,
+        Intent::View(opener) => view::handle(tools, incoming, opener).await,
+        Intent::Open(opener) => open::handle(tools, incoming, opener).await,
+        Intent::Mistaken(mistake) => Ok(Answer::saying(replies::mistake(incoming.language, mistake), "explained")),
         Intent::Help => Ok(help::handle(incoming.language)),
         Intent::Unknown => Ok(help::handle_unknown(incoming.language, text)),
     }

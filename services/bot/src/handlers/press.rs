@@ -6,23 +6,28 @@ use super::{Stopping, Tools, said, view};
 use crate::{
     answer::{Answer, Buttons, Change},
     buttons::{self, Pressed},
-    incoming::{Incoming, Press},
+    incoming::Incoming,
     opener::Opener,
     replies::{self, Asked},
+    store::Failure,
     texts::Phrase,
 };
 
-pub(super) async fn handle(tools: &Tools, incoming: &Incoming, press: &Press) -> Result<Answer, Stopping> {
+pub(super) async fn handle(
+    tools: &Tools,
+    incoming: &Incoming,
+    pressed: Option<&(Pressed, Opener)>,
+) -> Result<Answer, Stopping> {
     let language = incoming.language;
-    let Some((pressed, opener)) = Pressed::parse(&press.data) else {
+    let Some((pressed, opener)) = pressed else {
         return Ok(Answer::noting(language.say(Phrase::StaleButton), "explained"));
     };
     match pressed {
-        Pressed::Look => look(tools, incoming, &opener).await,
-        Pressed::Burn => Ok(changing(buttons::burn(language, &opener), "asked back")),
-        Pressed::Keep => Ok(changing(buttons::created(tools, language, &opener), "kept")),
-        Pressed::BurnNow => burn(tools, incoming, &opener).await,
-        Pressed::Reveal => reveal(tools, incoming, &opener).await,
+        Pressed::Look => look(tools, incoming, opener).await,
+        Pressed::Burn => Ok(changing(buttons::burn(language, opener), "asked back")),
+        Pressed::Keep => Ok(changing(buttons::created(tools, language, opener), "kept")),
+        Pressed::BurnNow => burn(tools, incoming, opener).await,
+        Pressed::Reveal => reveal(tools, incoming, opener).await,
     }
 }
 
@@ -32,11 +37,7 @@ async fn look(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Ans
             let answer = Answer::noting(replies::standing(incoming.language, &found), "looked up");
             Ok(Answer { change: no_buttons_if(found.state() != MessageState::Unread), ..answer })
         }
-        Err(failure) => {
-            let situation = said(failure)?;
-            let sentence = replies::sentence(incoming.language, Asked::Other, &situation);
-            Ok(Answer::noting(sentence, situation.reason.name()))
-        }
+        Err(failure) => refused(incoming, failure),
     }
 }
 
@@ -46,12 +47,7 @@ async fn burn(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Ans
             let answer = Answer::noting(incoming.language.say(Phrase::BurnedNow), "burned");
             Ok(Answer { change: no_buttons_if(true), ..answer })
         }
-        Err(failure) => {
-            let situation = said(failure)?;
-            let sentence = replies::sentence(incoming.language, Asked::Other, &situation);
-            let answer = Answer::noting(sentence, situation.reason.name());
-            Ok(Answer { change: no_buttons_if(replies::is_final(situation.reason)), ..answer })
-        }
+        Err(failure) => refused(incoming, failure),
     }
 }
 
@@ -70,6 +66,14 @@ async fn reveal(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<A
             Ok(Answer { change, ..Answer::noting(sentence, situation.reason.name()) })
         }
     }
+}
+
+/// What the store said instead, in a notice.
+fn refused(incoming: &Incoming, failure: Failure) -> Result<Answer, Stopping> {
+    let situation = said(failure)?;
+    let sentence = replies::sentence(incoming.language, Asked::Other, &situation);
+    let answer = Answer::noting(sentence, situation.reason.name());
+    Ok(Answer { change: no_buttons_if(replies::is_final(situation.reason)), ..answer })
 }
 
 fn changing(buttons: Buttons, outcome: &'static str) -> Answer {

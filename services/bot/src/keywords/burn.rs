@@ -1,6 +1,6 @@
 //! `burn:id:token`: erases a message unread.
 
-use super::{Answering, Keyword, Request, opener_of};
+use super::{Answering, Keyword, Operation, opener_of};
 use crate::{
     answer::Answer,
     handlers::{Stopping, Tools, refused},
@@ -30,7 +30,7 @@ impl Burn {
     }
 }
 
-impl Request for Burn {
+impl Operation for Burn {
     fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a> {
         Box::pin(self.burn(tools, incoming))
     }

@@ -1,6 +1,6 @@
 //! `look:id:token`: tells where a message stands.
 
-use super::{Answering, Keyword, Request, opener_of};
+use super::{Answering, Keyword, Operation, opener_of};
 use crate::{
     answer::Answer,
     handlers::{Stopping, Tools, refused},
@@ -30,7 +30,7 @@ impl Look {
     }
 }
 
-impl Request for Look {
+impl Operation for Look {
     fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a> {
         Box::pin(self.look(tools, incoming))
     }

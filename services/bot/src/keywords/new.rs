@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mayfly_contracts::message::CreateMessageRequest;
 
-use super::{Answering, Keyword, Mistake, Request, Written};
+use super::{Answering, Keyword, Mistake, Operation, Written};
 use crate::{
     answer::{Answer, Outgoing},
     buttons,
@@ -76,7 +76,7 @@ impl New {
     }
 }
 
-impl Request for New {
+impl Operation for New {
     fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a> {
         Box::pin(self.create(tools, incoming))
     }

@@ -30,12 +30,12 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub(crate) use self::guard::Visitor;
-use self::wire::Asked;
+use self::wire::Posted;
 use crate::{
     BotError,
     answer::Answer,
     bot_key::BotKey,
-    handlers::{self, Stopping, Tools},
+    handlers::{self, Stopping, Tools, Wanted},
     incoming::Incoming,
     store::{Outage, Store},
     texts::Phrase,
@@ -73,7 +73,8 @@ impl Simulator {
     }
 
     async fn answer(&self, incoming: &Incoming) -> Result<Answer, Stopping> {
-        let answer = match AssertUnwindSafe(handlers::handle(&self.tools, incoming)).catch_unwind().await {
+        let wanted = Wanted::of(&incoming.content);
+        let answer = match AssertUnwindSafe(handlers::handle(&self.tools, incoming, &wanted)).catch_unwind().await {
             Ok(answer) => answer?,
             Err(_) => Answer::saying(incoming.language.say(Phrase::WentWrong), "panicked"),
         };
@@ -82,8 +83,7 @@ impl Simulator {
         if let Some(acknowledgement) = answer.once_sent.clone() {
             self.tools.store.acknowledge_view(acknowledgement).await;
         }
-        let intent = handlers::intent_name(&incoming.content);
-        tracing::info!(intent, outcome = answer.outcome, "served a simulated update");
+        tracing::info!(intent = wanted.name(), outcome = answer.outcome, "served a simulated update");
         Ok(answer)
     }
 }
@@ -96,20 +96,20 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .with_state(Arc::new(simulator))
 }
 
-async fn simulate(State(simulator): State<Arc<Simulator>>, Json(asked): Json<Value>) -> Response {
-    let Some(asked) = Asked::of(asked) else {
+async fn simulate(State(simulator): State<Arc<Simulator>>, Json(posted): Json<Value>) -> Response {
+    let Some(posted) = Posted::of(posted) else {
         return (StatusCode::BAD_REQUEST, "this is neither a Message nor a CallbackQuery in the documented form\n")
             .into_response();
     };
     let update_id = simulator.updates.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-    let Some(incoming) = asked.update(update_id).and_then(Incoming::of) else {
+    let Some(incoming) = posted.update(update_id).and_then(Incoming::of) else {
         // Groups, other bots and so on: the bot leaves them alone.
         return Json(Vec::<Value>::new()).into_response();
     };
     // In a task of its own, so that a browser that goes away leaves nothing half done.
     let answered = tokio::spawn(async move { simulator.answer(&incoming).await }).await;
     match answered {
-        Ok(Ok(answer)) => Json(asked.answered(answer)).into_response(),
+        Ok(Ok(answer)) => Json(posted.answered(answer)).into_response(),
         Ok(Err(Stopping)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the bot is stopping\n").into_response(),
     }
 }

@@ -18,13 +18,13 @@ const DATE: &str = "%Y-%m-%d %H:%M:%S";
 /// Who the bot is in its own chat: no bot of Telegram's has this id.
 const BOT_ID: i64 = 0;
 
-/// What somebody did. No `Debug`: it may hold a secret.
-pub(super) struct Asked {
+/// What was posted: what somebody did. No `Debug`: it may hold a secret.
+pub(super) struct Posted {
     /// As it came.
     object: Value,
     kind: Kind,
     /// The message that was sent, or whose button was pressed.
-    message: AskedMessage,
+    message: PostedMessage,
 }
 
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ enum Kind {
 }
 
 #[derive(Deserialize)]
-struct AskedMessage {
+struct PostedMessage {
     message_id: i32,
     chat: Chat,
     #[serde(default)]
@@ -144,7 +144,7 @@ pub(super) struct CallbackAnswer {
     alert: bool,
 }
 
-impl Asked {
+impl Posted {
     /// `None` for what has not the documented form.
     pub(super) fn of(object: Value) -> Option<Self> {
         let (kind, message) = match object.get("_")?.as_str()? {
@@ -152,7 +152,7 @@ impl Asked {
             "CallbackQuery" => (Kind::CallbackQuery, object.get("message")?),
             _ => return None,
         };
-        let message = AskedMessage::deserialize(message).ok()?;
+        let message = PostedMessage::deserialize(message).ok()?;
         Some(Self { kind, message, object })
     }
 

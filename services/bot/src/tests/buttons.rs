@@ -7,7 +7,7 @@ use super::{
     fake_store::PANIC,
     harness::{ANN, BOB, Mode, VIEWED, World, in_both_modes, quick, world, world_in, world_with, world_with_flags},
 };
-use crate::timing::Timing;
+use crate::{language::Language, texts::Phrase, timing::Timing};
 
 in_both_modes! {
     under_what_was_kept_are_buttons_and_its_text_is_nothing_but_the_opener,
@@ -67,6 +67,16 @@ async fn whether_a_message_was_read_is_told_above_the_chat(mode: Mode) {
     until_labels(&world, &message, &[]).await;
     assert_eq!(world.message(ANN, message.message_id).text, message.text);
     assert_eq!(world.telegram.replies(ANN).len(), 1, "the chat stays as it is");
+}
+
+#[tokio::test]
+async fn a_message_of_which_nothing_is_known_any_more_has_no_buttons_left() {
+    let world = world().await;
+    let message = world.ask_message(ANN, "new:hello").await;
+    world.store.purge();
+    let sentence = Language::English.say(Phrase::NotFound);
+    assert_eq!(world.press(ANN, &message, "Read yet?").await, Some(sentence));
+    until_labels(&world, &message, &[]).await;
 }
 
 async fn burning_asks_back_and_can_be_taken_back(mode: Mode) {

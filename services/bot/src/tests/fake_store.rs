@@ -149,6 +149,11 @@ impl FakeStore {
         });
     }
 
+    /// From now on nothing is known of any message there was.
+    pub(super) fn purge(&self) {
+        self.change(|data| data.messages.clear());
+    }
+
     /// How many texts are still there.
     pub(super) fn texts(&self) -> usize {
         self.data().texts()

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     answer::Answer,
     bot_key::BotKey,
-    handlers::{self, Tools},
+    handlers::{self, Tools, Wanted},
     incoming::{Content, Incoming},
     language::Language,
     opener::{Opener, is_blank},
@@ -97,7 +97,9 @@ impl Desk {
             language: Language::English,
             content: Content::Text { message_id: MessageId(1), text: text.to_owned() },
         };
-        self.runtime.block_on(handlers::handle(&self.tools, &incoming)).expect("nothing stops")
+        self.runtime
+            .block_on(handlers::handle(&self.tools, &incoming, &Wanted::of(&incoming.content)))
+            .expect("nothing stops")
     }
 
     fn ask(&self, chat: i64, text: &str) -> String {
