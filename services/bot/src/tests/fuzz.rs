@@ -30,7 +30,14 @@ const LONGEST_MESSAGE: usize = 4096;
 /// So many cases, or as many as `PROPTEST_CASES` says if these are more.
 pub(crate) fn at_least(cases: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
-    ProptestConfig { cases: config.cases.max(cases), ..config }
+    let cases = config.cases.max(cases);
+    // As many may be thrown away on the way.
+    ProptestConfig {
+        cases,
+        max_global_rejects: cases,
+        max_local_rejects: config.max_local_rejects.max(cases),
+        ..config
+    }
 }
 
 /// An id with a token that has the form of one.
@@ -96,6 +103,7 @@ impl Desk {
             chat: ChatId(chat),
             language: Language::English,
             content: Content::Text { message_id: MessageId(1), text: text.to_owned() },
+            date: None,
         };
         self.runtime
             .block_on(handlers::handle(&self.tools, &incoming, &Wanted::of(&incoming.content)))
