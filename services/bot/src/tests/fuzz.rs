@@ -103,7 +103,6 @@ impl Desk {
             chat: ChatId(chat),
             language: Language::English,
             content: Content::Text { message_id: MessageId(1), text: text.to_owned() },
-            date: None,
         };
         self.runtime
             .block_on(handlers::handle(&self.tools, &incoming, &Wanted::of(&incoming.content)))
