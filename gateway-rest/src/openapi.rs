@@ -164,6 +164,10 @@ mod tests {
                     shown.extend(parts(&answer["content"]));
                     shown.extend(parts(&answer["headers"]));
                 }
+                let bad =
+                    &call["responses"]["400"]["content"]["application/problem+json"]["example"]["errors"][0]["field"];
+                let taken = call["requestBody"]["content"]["application/json"]["example"].as_object();
+                assert!(taken.is_none_or(|taken| taken.contains_key(bad.as_str().unwrap())), "{path}: {bad}");
                 for part in shown {
                     assert!(!part["example"].is_null(), "{path}: no example of {part}");
                 }

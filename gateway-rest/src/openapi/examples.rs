@@ -20,9 +20,15 @@ pub(super) fn add(document: &mut OpenApi) {
 
 fn add_to(call: &mut Operation, fields: &OpenApi) {
     let takes_token = call.security.is_some();
+    let mut bad_field = Problem::field("Idempotency-Key", "must be a UUID that is not all zero");
     if let Some(RefOr::T(body)) = &mut call.request_body {
         for content in body.content.values_mut() {
             set_example(content, |content| of_fields(fields, content));
+            if let RefOr::T(Content { example: Some(Value::Object(example)), .. }) = content
+                && let Some(first) = example.keys().next()
+            {
+                bad_field = Problem::field(first, "must be given");
+            }
         }
     }
     for (status, response) in &mut call.responses.responses {
@@ -34,10 +40,9 @@ fn add_to(call: &mut Operation, fields: &OpenApi) {
         }
         for (media_type, content) in &mut response.content {
             let is_problem = media_type == PROBLEM;
-            set_example(
-                content,
-                |content| if is_problem { of_problem(status, takes_token) } else { of_fields(fields, content) },
-            );
+            set_example(content, |content| {
+                if is_problem { of_problem(status, takes_token, &bad_field) } else { of_fields(fields, content) }
+            });
         }
     }
 }
@@ -65,9 +70,9 @@ fn add_to_header(name: &str, header: &mut Header) {
 }
 
 /// What is answered with this status most often.
-fn of_problem(status: &str, takes_token: bool) -> Option<Value> {
+fn of_problem(status: &str, takes_token: bool, bad_field: &Problem) -> Option<Value> {
     let problem = match status {
-        "400" => Problem::field("id", "must be greater than zero"),
+        "400" => return Some(bad_field.to_json()),
         "401" if takes_token => Problem::of(ErrorReason::CredentialsInvalid, "a known bearer token is needed"),
         "401" => Problem::of(ErrorReason::AccessTokenInvalid, "access_token is malformed or mistyped"),
         "403" => Problem::of(ErrorReason::PassphraseWrong, "the passphrase is wrong"),
