@@ -3,9 +3,9 @@
 //! A creation is derived from its update: one that Telegram delivers again (because we died after its effect and before confirming
 //! it) has its effect once and gets the same answer. A view is derived from the chat and from what opens the message, because
 //! the chat is the reader: whoever was told to try again later, since the store or Telegram did not answer, asks with another update,
-//! and must not find the text claimed by the first. What is derived from is easy to guess, so it is derived with the bot's key, which strangers
-//! do not have: otherwise whoever guesses a short text could ask under the same id and be
-//! given its token, and whoever has a link could repeat its reader's view. Rendered as UUIDv8, RFC 9562's form for such values.
+//! and must not find the text claimed by the first. What is derived from is easy to guess, so the bot's key is part of it, which
+//! strangers do not have: otherwise whoever guesses a short text could ask under the same id and be given its token, and whoever has a
+//! link could repeat its reader's view. Rendered as UUIDv8, RFC 9562's form for such values.
 
 use teloxide::types::ChatId;
 use uuid::Uuid;
