@@ -251,6 +251,11 @@ impl RestDoor {
             // And nothing else: 404 says that there is no such path, whatever became of the message.
             (StatusCode::NO_CONTENT, _) => Reply::Gone,
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => Reply::Unknown,
+            // Without a reason it is HTTP alone that went wrong: what was sent did not arrive whole.
+            (StatusCode::BAD_REQUEST, _) => match response.json::<Value>().await?.get("reason") {
+                Some(_) => Reply::Refused,
+                None => Reply::Unknown,
+            },
             (status, _) if status.is_client_error() => Reply::Refused,
             _ => Reply::Unknown,
         })
@@ -326,6 +331,18 @@ mod tests {
         for status in ["404 Not Found", "410 Gone", "405 Method Not Allowed"] {
             let answer = format!("{status}\r\ncontent-length: 0\r\n\r\n");
             assert!(reply_to(&answer, &view).await == Reply::Refused, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_did_not_arrive_whole_is_no_refusal() {
+        let view = Question::View { opener: Opener { id: 1, access_token: "0".repeat(64) }, view_id: None };
+        let cut_off = json!({ "status": 400, "detail": "the body did not arrive whole" });
+        let refused = json!({ "status": 400, "detail": "id must be given", "reason": "FIELD_INVALID" });
+        for (body, reply) in [(cut_off, Reply::Unknown), (refused, Reply::Refused)] {
+            let body = body.to_string();
+            let answer = format!("400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            assert!(reply_to(&answer, &view).await == reply, "{body}");
         }
     }
 
