@@ -96,6 +96,21 @@ on_each_database! {
         assert_kept(trial.verdict().await, rounds());
     }
 
+    /// Control: a clock that jumps beyond all lives takes what nobody has read, and that is seen.
+    async fn a_clock_that_jumps_beyond_all_lives_is_found_out(database: TestDatabase) {
+        let faked = Faked::start(&database).await;
+        let name = name_on(&database, "clock-jumps-beyond-lives.control");
+        let control = Trial::begin(&name, all_doors(&faked.system), Habits::default());
+        for jump in 1..=10 {
+            control.progress(30).await;
+            control.fault("the store's clock jumps ahead by more than a life");
+            // A message lives for 30 days.
+            faked.jump(&format!("+{}d", jump * 40));
+        }
+        let control = control.verdict().await;
+        assert!(!control.is_valid(), "{control}");
+    }
+
     /// Each part has a clock of its own, and only the store's counts.
     async fn every_part_is_wrong_about_the_year_by_another_decade(database: TestDatabase) {
         let library = library();

@@ -19,17 +19,41 @@ async fn some_progress(trial: &Trial, round: u64) {
     trial.progress(10 + round * 7 % 50).await;
 }
 
-async fn the_store_is_killed(name: &str, database: TestDatabase) {
-    let mut system = System::start(Layout::Three, &database, Options::default()).await;
-    let trial = Trial::begin(name, all_doors(&system), Habits::default());
+/// Kills a part under two loads. The users of the second have no keys.
+async fn is_killed(part: usize, name: &str, system: &mut System, [doors, other_doors]: [Vec<Door>; 2]) {
+    let trial = Trial::begin(name, doors, Habits::default());
+    let without_keys = Habits { have_keys: false, ..Habits::default() };
+    let control = Trial::begin(&format!("{name}-without-keys.control"), other_doors, without_keys);
     for round in 0..rounds() {
         some_progress(&trial, round).await;
-        trial.fault("kill -9 of the store");
-        system.processes[STORE].kill().await;
-        system.processes[STORE].start_again();
+        trial.fault("kill -9");
+        control.fault("kill -9");
+        system.processes[part].kill().await;
+        system.processes[part].start_again();
+        control.progress(10).await;
     }
     system.ready().await;
     assert_kept(trial.verdict().await, rounds());
+    // Control: who has no key forfeits, and that is seen. At times no reader is on the way when death comes; then it comes again.
+    for round in 0..MOST_DEATHS {
+        if control.has_forfeited() {
+            break;
+        }
+        some_progress(&control, round).await;
+        control.fault("kill -9");
+        system.processes[part].kill().await;
+        system.processes[part].start_again();
+        control.progress(10).await;
+    }
+    system.ready().await;
+    let control = control.verdict().await;
+    assert!(control.is_valid() && control.forfeited > 0, "{control}");
+}
+
+async fn the_store_is_killed(name: &str, database: TestDatabase) {
+    let mut system = System::start(Layout::Three, &database, Options::default()).await;
+    let doors = [all_doors(&system), all_doors(&system)];
+    is_killed(STORE, name, &mut system, doors).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,43 +86,19 @@ async fn the_store_dies_within_its_writes() {
     assert_kept(trial.verdict().await, rounds());
 }
 
-async fn the_gateway_is_killed(kind: &str, database: TestDatabase) {
+async fn the_gateway_is_killed(name: &str, database: TestDatabase) {
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
     let doors = || vec![Door::grpc(&system.gateway_url).unwrap(), Door::rest(&system.gateway_url).unwrap()];
-    let (with_keys, without_keys) = (Habits::default(), Habits { have_keys: false, ..Habits::default() });
-    let trial = Trial::begin(&format!("kill-gateway-{kind}"), doors(), with_keys);
-    let control = Trial::begin(&format!("kill-gateway-{kind}-without-keys.control"), doors(), without_keys);
-    for round in 0..rounds() {
-        some_progress(&trial, round).await;
-        trial.fault("kill -9 of the gateway");
-        control.fault("kill -9 of the gateway");
-        system.processes[GATEWAY].kill().await;
-        system.processes[GATEWAY].start_again();
-        control.progress(10).await;
-    }
-    system.ready().await;
-    assert_kept(trial.verdict().await, rounds());
-    // Control: who has no key forfeits, and that is seen. At times no reader is on the way when death comes; then it comes again.
-    for round in 0..MOST_DEATHS {
-        if control.has_forfeited() {
-            break;
-        }
-        some_progress(&control, round).await;
-        control.fault("kill -9 of the gateway");
-        system.processes[GATEWAY].kill().await;
-        system.processes[GATEWAY].start_again();
-        control.progress(10).await;
-    }
-    let control = control.verdict().await;
-    assert!(control.is_valid() && control.forfeited > 0, "{control}");
+    let doors = [doors(), doors()];
+    is_killed(GATEWAY, name, &mut system, doors).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_is_killed_on_sqlite() {
-    the_gateway_is_killed("sqlite", TestDatabase::sqlite().unwrap()).await;
+    the_gateway_is_killed("kill-gateway-sqlite", TestDatabase::sqlite().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_is_killed_on_postgres() {
-    the_gateway_is_killed("postgres", TestDatabase::postgres().await.unwrap()).await;
+    the_gateway_is_killed("kill-gateway-postgres", TestDatabase::postgres().await.unwrap()).await;
 }

@@ -16,6 +16,9 @@ const LONG_FREEZES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs
 /// The bytes of PostgreSQL's answer to COMMIT.
 const COMMIT_REPLY_BYTES: u64 = 18;
 
+/// After so many breaks without a loss, users without keys lose nothing.
+const MOST_BREAKS: u64 = 200;
+
 /// A proxy before the server of `database`, and the URL that goes through it.
 pub(super) async fn link_to(database: &TestDatabase) -> (TcpProxy, String) {
     let server = database.url().split('@').nth(1).unwrap().split('/').next().unwrap();
@@ -57,14 +60,29 @@ async fn the_link_to_postgres_breaks_in_the_answer_to_a_commit() {
     let system = System::start(Layout::Three, &database, options).await;
     let trial = Trial::begin("postgres-commit", all_doors(&system), Habits::default());
     for round in 0..rounds() {
-        trial.progress(20).await;
-        trial.fault("the link to PostgreSQL breaks in the answer to a COMMIT");
-        let cuts = proxy.cuts();
-        proxy.set(Weather::CutReplyTo("COMMIT", usize::try_from(round % (COMMIT_REPLY_BYTES + 1)).unwrap()));
-        until("a connection was reset", async || proxy.cuts() > cuts).await;
-        proxy.set(Weather::Fair);
+        break_in_a_commit(&trial, &proxy, round).await;
     }
     assert_kept(trial.verdict().await, rounds());
+    // Control: who has no key forfeits, when it is a view whose COMMIT the store knows nothing of.
+    let without_keys = Habits { have_keys: false, ..Habits::default() };
+    let control = Trial::begin("postgres-commit-without-keys.control", all_doors(&system), without_keys);
+    for round in 0..MOST_BREAKS {
+        break_in_a_commit(&control, &proxy, round).await;
+        if control.has_forfeited() {
+            break;
+        }
+    }
+    let control = control.verdict().await;
+    assert!(control.is_valid() && control.forfeited > 0, "{control}");
+}
+
+async fn break_in_a_commit(trial: &Trial, proxy: &TcpProxy, round: u64) {
+    trial.progress(20).await;
+    trial.fault("the link to PostgreSQL breaks in the answer to a COMMIT");
+    let cuts = proxy.cuts();
+    proxy.set(Weather::CutReplyTo("COMMIT", usize::try_from(round % (COMMIT_REPLY_BYTES + 1)).unwrap()));
+    until("a connection was reset", async || proxy.cuts() > cuts).await;
+    proxy.set(Weather::Fair);
 }
 
 /// All of PostgreSQL is stopped, for moments and for longer than anybody waits, and goes on as if nothing had been.

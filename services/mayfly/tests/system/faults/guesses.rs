@@ -203,6 +203,14 @@ on_each_database! {
         }
         assert!(seen["gRPC ViewMessage"].iter().all(|answer| answer.starts_with("NotFound")), "{seen:?}");
         assert!(seen["REST view_message"].iter().all(|answer| answer.starts_with("204")), "{seen:?}");
+        // Control: who holds the tokens is told the kinds apart, and the same comparison sees that.
+        let mut told = BTreeSet::new();
+        for message in [&viewed[0], &burned[0], &expired[0]] {
+            let (id, access_token) = opener(message);
+            let view = ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() };
+            told.insert(of_status(messages.view_message(view).await.map(drop).unwrap_err()));
+        }
+        assert_eq!(told.len(), 3, "{told:?}");
         diary.verdict();
         measure(&system, &kinds).await;
 
