@@ -12,7 +12,7 @@ use crate::harness::{Layout, Options, System};
 const STORE: usize = 0;
 const GATEWAY: usize = 1;
 /// After so many deaths without a loss, users without keys lose nothing.
-const MOST_DEATHS: u64 = 100;
+const MOST_DEATHS: u64 = 1_000;
 
 /// Lets the load run a little further each time, so that death comes at ever other moments.
 async fn some_progress(trial: &Trial, round: u64) {

@@ -6,6 +6,9 @@ use mayfly_testkit::TestDatabase;
 use super::trial::{Trial, all_doors, assert_kept, rounds};
 use crate::harness::{Layout, Options, System, run};
 
+/// After so many hurried keys without a loss, none is lost by that.
+const MOST_KEYS: u64 = 500;
+
 async fn stop_and_start(system: &mut System, part: usize) {
     let process = &mut system.processes[part];
     process.terminate().await;
@@ -35,6 +38,27 @@ async fn every_part_is_restarted_in_turn() {
         }
     }
     assert_kept(trial.verdict().await, rounds());
+}
+
+/// Control: a key that seals before all stores have it makes messages unknown to some of them, and that is seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_hurried_through_two_stores_is_found_out() {
+    let database = TestDatabase::postgres().await.unwrap();
+    // One after the other: each store looks for new keys every five seconds from its start on, so one is ahead of the other.
+    let first = System::start(Layout::Three, &database, Options::default()).await;
+    let second = System::start(Layout::Three, &database, Options::default()).await;
+    let doors: Vec<Door> = [&first, &second].into_iter().flat_map(all_doors).collect();
+    let control = Trial::begin("rolling-hurried.control", doors, Habits::default());
+    for _ in 0..MOST_KEYS {
+        control.fault("a new key seals at once");
+        rotate(&first, "0s").await;
+        control.progress(50).await;
+        if !control.so_far().is_valid() {
+            break;
+        }
+    }
+    let control = control.verdict().await;
+    assert!(!control.is_valid(), "{control}");
 }
 
 /// Two systems on one PostgreSQL, whose stores migrate it at once; of each part one is always there.

@@ -94,8 +94,13 @@ impl<T: Target> Trial<T> {
         until("everybody waits", async || self.load.on_their_way() >= WORKERS as u64).await;
     }
 
-    /// Whether a text was forfeited for certain by now: of a message that nobody waits for any more.
+    /// Whether a text was forfeited for certain by now.
     pub(super) fn has_forfeited(&self) -> bool {
+        self.so_far().forfeited > 0
+    }
+
+    /// The verdict on all messages that nobody waits for at the moment.
+    pub(super) fn so_far(&self) -> Verdict {
         let mut history = History::read(&self.file).unwrap();
         let answered = history.iter().filter(|event| matches!(event.what, What::Answered(_)));
         let answered: HashSet<_> = answered.map(|event| event.call_id).collect();
@@ -106,7 +111,7 @@ impl<T: Target> Trial<T> {
         let waiting = history.iter().filter(|event| !answered.contains(&event.call_id)).filter_map(message_of);
         let waiting: HashSet<_> = waiting.collect();
         history.retain(|event| message_of(event).is_none_or(|message| !waiting.contains(&message)));
-        check(&history).forfeited > 0
+        check(&history)
     }
 
     /// Brings the load to its end, and judges it.
