@@ -19,6 +19,7 @@ in_both_modes! {
     a_text_that_was_read_but_never_sent_is_sent_under_a_new_token_of_the_same_bot,
     a_text_that_was_stored_but_not_answered_is_stored_once_under_a_new_token_of_the_same_bot,
     one_slow_chat_does_not_hold_up_another,
+    a_telegram_that_is_slow_for_one_chat_does_not_hold_up_another,
     messages_of_one_chat_are_handled_in_their_order,
     a_thousand_chats_at_once_are_served_each_in_its_order,
     updates_out_of_order_are_all_answered_once,
@@ -154,6 +155,22 @@ async fn one_slow_chat_does_not_hold_up_another(mode: Mode) {
     assert_eq!(world.telegram.pending_updates()[0], slow, "nothing above it is confirmed either");
     world.store.release("slow");
     world.telegram.confirmed(slow + 3).await.unwrap();
+}
+
+async fn a_telegram_that_is_slow_for_one_chat_does_not_hold_up_another(mode: Mode) {
+    let world = world_in(mode).await;
+    world.telegram.fail_next("sendMessage", 1, Fault::Hang);
+    let slow = world.telegram.user_says(ANN, "new:slow");
+    world.telegram.called("sendMessage", 1).await.unwrap();
+    for _ in 0..3 {
+        world.ask(BOB, "new:quick").await;
+    }
+    assert!(world.telegram.replies(ANN).is_empty());
+    assert!(world.telegram.pending_updates().contains(&slow), "not confirmed before it is answered");
+    // Who gives up on Telegram asks it again.
+    world.reply(ANN).await;
+    world.telegram.confirmed(slow).await.unwrap();
+    assert_eq!(world.store.messages(), 4);
 }
 
 #[tokio::test]
