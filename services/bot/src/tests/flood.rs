@@ -8,6 +8,7 @@ use crate::{language::Language, rate::Rate, texts::Phrase, timing::Timing};
 in_both_modes! {
     a_chat_that_floods_is_told_once_and_the_rest_is_not_served,
     what_was_written_while_the_bot_was_away_is_no_flood,
+    what_was_left_for_later_and_comes_again_is_no_flood,
     a_chat_that_floods_does_not_slow_another,
     a_group_is_not_told_of_floods_and_commands_for_other_bots_are_none,
     a_chat_that_floods_and_is_stuck_does_not_hold_up_another,
@@ -48,6 +49,24 @@ async fn what_was_written_while_the_bot_was_away_is_no_flood(mode: Mode) {
     }
     world.telegram.all_confirmed().await.unwrap();
     assert_eq!((world.telegram.replies(ANN).len(), world.store.messages()), (20, 20));
+}
+
+async fn what_was_left_for_later_and_comes_again_is_no_flood(mode: Mode) {
+    let world = world(mode).await;
+    world.store.hold("slow");
+    for text in ["new:slow", "new:second", "new:third"] {
+        world.telegram.user_says(ANN, text);
+    }
+    world.store.until(|data| data.create_calls == ["slow"]).await;
+    world.telegram.revoke_token();
+    world.store.release("slow");
+    world.bot.shows_that(|status| status["queued_updates"] == 0).await;
+    world.telegram.restore_token();
+    for _ in 0..3 {
+        let reply = world.reply(ANN).await;
+        assert!(reply.split_once(':').is_some_and(|(_, token)| token.len() == 64), "{reply}");
+    }
+    assert_eq!(world.store.messages(), 3);
 }
 
 async fn a_group_is_not_told_of_floods_and_commands_for_other_bots_are_none(mode: Mode) {
