@@ -9,6 +9,7 @@ mod lifecycle;
 mod listen;
 mod secret;
 mod secret_file;
+mod shares;
 pub mod telemetry;
 
 pub use error_chain::ErrorChain;
@@ -16,3 +17,4 @@ pub use lifecycle::{DRAIN_LIMIT, Ended, Lifecycle, TaskError};
 pub use listen::{BindError, bind};
 pub use secret::Secret;
 pub use secret_file::{SecretFileError, create_or_read, put, read, replace};
+pub use shares::{Share, Shares};

@@ -1,12 +1,13 @@
 //! Places for connections: so many in all, and so many for one address.
 
 use std::{
-    collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{Share, Shares};
 
 /// Of an IPv6 address, what its owner cannot choose: whoever has one has 2^64 of them.
 const NETWORK: u128 = !0 << 64;
@@ -14,8 +15,7 @@ const NETWORK: u128 = !0 << 64;
 /// All places of one listener.
 pub(super) struct Places {
     all: Arc<Semaphore>,
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    share: usize,
+    shares: Shares<IpAddr>,
     is_spared: fn(IpAddr) -> bool,
 }
 
@@ -28,14 +28,13 @@ pub(super) struct FreePlace<'a> {
 /// A place that somebody has; free again when dropped.
 pub(super) struct Place {
     _permit: Option<OwnedSemaphorePermit>,
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    owner: IpAddr,
+    _share: Option<Share<IpAddr>>,
 }
 
 impl Places {
     /// `all` places, of which one address gets `share`, unless it is spared that.
     pub(super) fn new(all: usize, share: usize, is_spared: fn(IpAddr) -> bool) -> Self {
-        Self { all: Arc::new(Semaphore::new(all)), taken: Arc::default(), share, is_spared }
+        Self { all: Arc::new(Semaphore::new(all)), shares: Shares::new(share), is_spared }
     }
 
     /// Waits for a place.
@@ -48,27 +47,9 @@ impl Places {
 impl FreePlace<'_> {
     /// Gives it to `peer`, unless that has its share.
     pub(super) fn of(self, peer: IpAddr) -> Option<Place> {
-        let Places { taken, share, is_spared, .. } = self.places;
         let owner = owner_of(peer);
-        let mut counts = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(owner).or_default();
-        if *count >= *share && !is_spared(owner) {
-            return None;
-        }
-        *count += 1;
-        Some(Place { _permit: self.permit, taken: Arc::clone(taken), owner })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.owner) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.owner);
-            }
-        }
+        let share = if (self.places.is_spared)(owner) { None } else { Some(self.places.shares.take(owner)?) };
+        Some(Place { _permit: self.permit, _share: share })
     }
 }
 
@@ -98,7 +79,7 @@ mod tests {
         let mut peers = vec!["192.0.2.1", "192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"];
         assert_eq!(have_places(&places, &peers).await, [true, true, false, false, true]);
         // All have left.
-        assert!(places.taken.lock().unwrap().is_empty());
+        assert!(places.shares.is_empty());
         peers.truncate(2);
         assert_eq!(have_places(&places, &peers).await, [true, true]);
         assert_eq!(have_places(&places, &["127.0.0.1"; 3]).await, [true; 3]);

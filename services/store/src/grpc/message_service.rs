@@ -207,7 +207,7 @@ async fn end_is_heard(ended: &mut broadcast::Receiver<MessageId>, id: MessageId)
 
 impl MessageGrpc {
     pub(super) fn new(messages: Messages, limits: Limits, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
-        Self { messages, limits, clock, watchers: Watchers::default(), stop }
+        Self { messages, limits, clock, watchers: Watchers::new(), stop }
     }
 
     fn new_message(&self, request: CreateMessageRequest) -> Result<NewMessage, StoreError> {

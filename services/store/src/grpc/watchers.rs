@@ -1,9 +1,9 @@
 //! Places for those who watch messages: some for each caller, more for all together.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
+
+use mayfly_bootstrap::{Share, Shares};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
 
@@ -13,53 +13,30 @@ const IN_ALL: usize = 1000;
 const PER_CALLER: usize = 50;
 
 /// Clones share the limits.
-#[derive(Clone, Default)]
-pub(super) struct Watchers(Arc<Mutex<Taken>>);
-
-#[derive(Default)]
-struct Taken {
-    in_all: usize,
-    /// Callers that have none are not in it.
-    by_caller: HashMap<String, usize>,
+#[derive(Clone)]
+pub(super) struct Watchers {
+    all: Arc<Semaphore>,
+    shares: Shares<String>,
 }
 
 /// The place of one watcher, given back when dropped.
 pub(super) struct Place {
-    caller: String,
-    watchers: Watchers,
+    _permit: OwnedSemaphorePermit,
+    _share: Share<String>,
 }
 
 impl Watchers {
+    pub(super) fn new() -> Self {
+        Self { all: Arc::new(Semaphore::new(IN_ALL)), shares: Shares::new(PER_CALLER) }
+    }
+
     /// # Errors
     ///
     /// [`StoreError::Overloaded`] when the caller has all of its places, or others have all that there are.
     pub(super) fn take_place(&self, caller: String) -> Result<Place, StoreError> {
-        self.change(|taken| {
-            let own = taken.by_caller.get(&caller).copied().unwrap_or_default();
-            if taken.in_all >= IN_ALL || own >= PER_CALLER {
-                return Err(StoreError::Overloaded);
-            }
-            taken.in_all += 1;
-            taken.by_caller.insert(caller.clone(), own + 1);
-            Ok(())
-        })?;
-        Ok(Place { caller, watchers: self.clone() })
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Taken) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.watchers.change(|taken| {
-            taken.in_all = taken.in_all.saturating_sub(1);
-            match taken.by_caller.get_mut(&self.caller) {
-                Some(own @ 2..) => *own -= 1,
-                _ => drop(taken.by_caller.remove(&self.caller)),
-            }
-        });
+        let permit = Arc::clone(&self.all).try_acquire_owned().map_err(|_| StoreError::Overloaded)?;
+        let share = self.shares.take(caller).ok_or(StoreError::Overloaded)?;
+        Ok(Place { _permit: permit, _share: share })
     }
 }
 
@@ -73,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_caller_has_its_places_and_leaves_the_others_theirs() {
-        let watchers = Watchers::default();
+        let watchers = Watchers::new();
         let mut own = take(&watchers, "a", PER_CALLER);
         assert_eq!(watchers.take_place("a".to_owned()).err(), Some(StoreError::Overloaded));
         let other = take(&watchers, "b", PER_CALLER);
@@ -81,12 +58,12 @@ mod tests {
         let again = take(&watchers, "a", 1);
         assert_eq!(watchers.take_place("a".to_owned()).err(), Some(StoreError::Overloaded));
         drop((own, other, again));
-        assert!(watchers.change(|taken| taken.in_all == 0 && taken.by_caller.is_empty()), "nobody is remembered");
+        assert!(watchers.all.available_permits() == IN_ALL && watchers.shares.is_empty(), "nobody is remembered");
     }
 
     #[test]
     fn all_together_have_a_limit_too() {
-        let watchers = Watchers::default();
+        let watchers = Watchers::new();
         let crowd: Vec<_> =
             (0..IN_ALL / PER_CALLER).map(|number| take(&watchers, &number.to_string(), PER_CALLER)).collect();
         assert_eq!(watchers.take_place("another".to_owned()).err(), Some(StoreError::Overloaded));
