@@ -71,7 +71,7 @@ impl FloodControl {
 
     /// Judges something that `chat` wrote.
     pub(crate) fn judge(&mut self, chat: ChatId, when: When) -> Verdict {
-        let is_crowd = !self.all.has_room(self.over_all, when);
+        let is_crowd = !self.all.as_mut().has_room(self.over_all, when);
         let has_its_share = self.in_a_crowd.has_room(chat, when);
         let verdict = if !self.of_one.has_room(chat, when) {
             self.of_one.refuse(chat, when.came, Flood::OfOne)
@@ -86,19 +86,31 @@ impl FloodControl {
         };
         // To say that it is too much is an answer too.
         if verdict != Verdict::Ignore {
-            self.all.take(self.over_all, when);
+            self.all.as_mut().take(self.over_all, when);
         }
         verdict
     }
 }
 
 impl Meters<Meter> {
+    fn as_mut(&mut self) -> Meters<&mut Meter> {
+        Meters { written: &mut self.written, came: &mut self.came }
+    }
+}
+
+impl Meters<ChatMeters> {
+    fn of(&mut self, chat: ChatId, now: Instant) -> Meters<&mut Meter> {
+        Meters { written: self.written.of(chat, now), came: self.came.of(chat, now) }
+    }
+}
+
+impl Meters<&mut Meter> {
     fn has_room(&self, rate: Rate, when: When) -> bool {
         let has_room = |meter: &Meter, at| meter.wait(rate, at).is_zero();
-        has_room(&self.came, when.came) || when.written.is_some_and(|written| has_room(&self.written, written))
+        has_room(self.came, when.came) || when.written.is_some_and(|written| has_room(self.written, written))
     }
 
-    fn take(&mut self, rate: Rate, when: When) {
+    fn take(self, rate: Rate, when: When) {
         self.came.take(rate, when.came);
         if let Some(written) = when.written {
             self.written.take(rate, written);
@@ -123,19 +135,15 @@ impl Limit {
     }
 
     fn has_room(&mut self, chat: ChatId, when: When) -> bool {
-        let came = *self.meters.came.of(chat, when.came);
-        let written = *self.meters.written.of(chat, when.came);
-        if came.is_fresh(when.came) {
+        let meters = self.meters.of(chat, when.came);
+        if meters.came.is_fresh(when.came) {
             self.told.remove(&chat);
         }
-        Meters { written, came }.has_room(self.rate, when)
+        meters.has_room(self.rate, when)
     }
 
     fn take(&mut self, chat: ChatId, when: When) {
-        self.meters.came.of(chat, when.came).take(self.rate, when.came);
-        if let Some(written) = when.written {
-            self.meters.written.of(chat, when.came).take(self.rate, written);
-        }
+        self.meters.of(chat, when.came).take(self.rate, when);
     }
 
     fn refuse(&mut self, chat: ChatId, now: Instant, flood: Flood) -> Verdict {
