@@ -19,6 +19,12 @@ async fn some_progress(trial: &Trial, round: u64) {
     trial.progress(10 + round * 7 % 50).await;
 }
 
+async fn kill_9(part: usize, system: &mut System, trials: &[&Trial]) {
+    trials.iter().for_each(|trial| trial.fault("kill -9"));
+    system.processes[part].kill().await;
+    system.processes[part].start_again();
+}
+
 /// Kills a part under two loads. The users of the second have no keys.
 async fn is_killed(part: usize, name: &str, system: &mut System, [doors, other_doors]: [Vec<Door>; 2]) {
     let trial = Trial::begin(name, doors, Habits::default());
@@ -26,10 +32,7 @@ async fn is_killed(part: usize, name: &str, system: &mut System, [doors, other_d
     let control = Trial::begin(&format!("{name}-without-keys.control"), other_doors, without_keys);
     for round in 0..rounds() {
         some_progress(&trial, round).await;
-        trial.fault("kill -9");
-        control.fault("kill -9");
-        system.processes[part].kill().await;
-        system.processes[part].start_again();
+        kill_9(part, system, &[&trial, &control]).await;
         control.progress(10).await;
     }
     system.ready().await;
@@ -40,9 +43,7 @@ async fn is_killed(part: usize, name: &str, system: &mut System, [doors, other_d
             break;
         }
         some_progress(&control, round).await;
-        control.fault("kill -9");
-        system.processes[part].kill().await;
-        system.processes[part].start_again();
+        kill_9(part, system, &[&control]).await;
         control.progress(10).await;
     }
     system.ready().await;
