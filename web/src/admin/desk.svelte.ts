@@ -71,7 +71,8 @@ export class Desk {
             fault = field === undefined ? { trouble: this.#troubleOf(error) } : { field };
         }
         // Also after a failure: only the answer may have been lost.
-        await this.#do(async () => {});
+        this.trouble = undefined;
+        await this.#look();
         return fault;
     }
 
@@ -102,6 +103,11 @@ export class Desk {
         } catch (error) {
             this.trouble = this.#troubleOf(error);
         }
+        await this.#look();
+    }
+
+    /** Looks at the list again, while the page is open. */
+    async #look(): Promise<void> {
         try {
             if (this.#session.isOpen) this.configs = await listAppConfigs(this.#session.credentials);
         } catch (error) {

@@ -149,7 +149,7 @@ async function untilAnswered<Answer>(
         }
         onPause();
         // The last try is made when the patience ends, not a pause later.
-        await pause(Math.min(pauseAfter(failures), end - performance.now()), new AbortController().signal);
+        await pause(Math.min(pauseAfter(failures), end - performance.now()));
     }
 }
 

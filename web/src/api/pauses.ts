@@ -9,18 +9,18 @@ export function pauseAfter(failures: number): number {
     return longest * (0.5 + Math.random() / 2);
 }
 
-/** Waits; ends early, and throws, when `signal` says so. */
-export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+/** Waits; ends early, and throws, when `signal` says so, if there is one. */
+export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
         const stop = () => {
             clearTimeout(timer);
-            reject(signal.reason as Error);
+            reject(signal?.reason as Error);
         };
-        if (signal.aborted) return stop();
+        if (signal?.aborted) return stop();
         const timer = setTimeout(() => {
-            signal.removeEventListener("abort", stop);
+            signal?.removeEventListener("abort", stop);
             resolve();
         }, milliseconds);
-        signal.addEventListener("abort", stop, { once: true });
+        signal?.addEventListener("abort", stop, { once: true });
     });
 }
