@@ -135,8 +135,9 @@ fn status_of(reason: ErrorReason) -> StatusCode {
         ErrorReason::PassphraseRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorReason::PassphraseWrong => StatusCode::FORBIDDEN,
         // The request is right; it is the content that cannot be made into an answer of this kind.
-        ErrorReason::MessageSealed => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorReason::MessageSealed | ErrorReason::RequestConflict => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorReason::PassphraseLocked | ErrorReason::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        ErrorReason::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorReason::StoreUnavailable | ErrorReason::BotUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorReason::Internal | ErrorReason::Unspecified => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -170,7 +171,10 @@ impl From<Status> for Problem {
         if status == StatusCode::UNAUTHORIZED {
             problem = problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE
+        ) {
             let seconds = retry_after.unwrap_or(RETRY_AFTER).as_secs().max(1);
             problem = problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -221,10 +225,12 @@ mod tests {
             (ErrorReason::PassphraseWrong, 403),
             (ErrorReason::PassphraseLocked, 429),
             (ErrorReason::MessageSealed, 422),
+            (ErrorReason::RequestConflict, 422),
             (ErrorReason::AppConfigNotFound, 204),
             (ErrorReason::CredentialsInvalid, 401),
             (ErrorReason::PermissionDenied, 403),
             (ErrorReason::Overloaded, 429),
+            (ErrorReason::StorageFull, 507),
             (ErrorReason::StoreUnavailable, 503),
             (ErrorReason::BotUnavailable, 503),
             (ErrorReason::Internal, 500),

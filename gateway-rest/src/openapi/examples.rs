@@ -87,6 +87,7 @@ fn of_problem(status: &str, takes_token: bool, bad_field: &Problem) -> Option<Va
         "428" => Problem::of(ErrorReason::PassphraseRequired, "the message needs a passphrase"),
         "429" => Problem::of(ErrorReason::Overloaded, "too much work is waiting, try later"),
         "500" => Problem::of(ErrorReason::Internal, "something went wrong on our side"),
+        "507" => Problem::of(ErrorReason::StorageFull, "the store is full, try later"),
         "503" => Problem::of(ErrorReason::StoreUnavailable, "the store cannot be reached, try later"),
         _ => return None,
     };

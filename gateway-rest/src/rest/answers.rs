@@ -47,6 +47,22 @@ pub(super) enum BadFields {
     OtherMediaType(Body<'static>),
 }
 
+/// Calls that create a message.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the macro reads it")]
+pub(super) enum NotCreated {
+    /// Another creation has this `Idempotency-Key`, and its text, passphrase or `ttl` differs. Nothing was changed.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Conflict(Body<'static>),
+    /// The store holds as many messages or bytes as it may. Nothing was stored; messages can still be read.
+    #[response(
+        status = 507,
+        content_type = "application/problem+json",
+        headers(("Retry-After" = u64, description = "How many seconds to wait."))
+    )]
+    StorageFull(Body<'static>),
+}
+
 /// Calls on a message.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "the macro reads it")]

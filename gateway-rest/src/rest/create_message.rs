@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{
     Gateway,
-    answers::{BadFields, Troubles},
+    answers::{BadFields, NotCreated, Troubles},
     idempotency_key::{self, IdempotencyKey},
     time,
 };
@@ -57,14 +57,15 @@ pub(super) struct CreatedMessage {
 
 /// Stores a text
 ///
-/// With an `Idempotency-Key`, one message however often the call is sent.
+/// With an `Idempotency-Key`, one message however often the call is sent. The same key with another text, passphrase or
+/// `ttl` is a conflict.
 #[utoipa::path(
     post,
     path = "/api/v1/create_message",
     tag = "messages",
     params(IdempotencyKey),
     request_body = NewMessage,
-    responses((status = 201, description = "It is stored.", body = CreatedMessage), BadFields, Troubles)
+    responses((status = 201, description = "It is stored.", body = CreatedMessage), BadFields, NotCreated, Troubles)
 )]
 pub(super) async fn create_message(
     State(gateway): State<Gateway>,

@@ -165,6 +165,8 @@ async fn every_documented_status_is_reached() {
         (ErrorReason::Internal, Code::Internal),
         (ErrorReason::StoreUnavailable, Code::Unavailable),
         (ErrorReason::Overloaded, Code::ResourceExhausted),
+        (ErrorReason::StorageFull, Code::ResourceExhausted),
+        (ErrorReason::RequestConflict, Code::FailedPrecondition),
     ] {
         call_all(&in_front_of_a_store_that_says(reason, code).await, &mut seen).await;
     }

@@ -63,10 +63,13 @@ pub(crate) fn sentence(language: Language, asked: Asked, situation: &Situation) 
         ErrorReason::MessageSealed => language.say(Phrase::Sealed),
         ErrorReason::PassphraseLocked => language.say(Phrase::PassphraseLocked),
         ErrorReason::Overloaded => language.say_with(Phrase::Overloaded, [("later", &later(language, asked))]),
+        ErrorReason::StorageFull => language.say_with(Phrase::StorageFull, [("later", &later(language, asked))]),
         ErrorReason::StoreUnavailable => language.say_with(Phrase::Unavailable, [("later", &later(language, asked))]),
-        // The last four concern app configs and the bot, and cannot come from a message; whoever caused them is not the sender.
+        // A request id of the bot belongs to one update, so a conflict is a fault of the bot. The last four concern app
+        // configs and the bot, not messages.
         ErrorReason::Unspecified
         | ErrorReason::Internal
+        | ErrorReason::RequestConflict
         | ErrorReason::AppConfigNotFound
         | ErrorReason::CredentialsInvalid
         | ErrorReason::PermissionDenied

@@ -72,6 +72,7 @@ texts! {
     NeedsPassphraseInBrowser = "needs-passphrase-in-browser",
     PassphraseLocked = "passphrase-locked",
     Overloaded = "overloaded",
+    StorageFull = "storage-full",
     Unavailable = "unavailable",
     Later = "later",
     NothingStoredLater = "nothing-stored-later",

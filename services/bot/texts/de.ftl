@@ -55,6 +55,7 @@ passphrase-locked = Für diese Nachricht wurden zu viele Passphrasen probiert. V
 ## Störungen
 
 overloaded = Gerade sind es zu viele Anfragen. { $later }
+storage-full = Im Moment können keine weiteren Nachrichten aufbewahrt werden. { $later }
 unavailable = Ich erreiche den Ort nicht, an dem die Nachrichten liegen. { $later }
 later = Bitte versuch es später noch einmal.
 nothing-stored-later = Nichts wurde gespeichert; bitte versuch es später noch einmal.

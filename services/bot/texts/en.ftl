@@ -58,6 +58,7 @@ passphrase-locked = Too many passphrases were tried on this message. Try later.
 ## Troubles
 
 overloaded = Too many requests at the moment. { $later }
+storage-full = No more messages can be kept at the moment. { $later }
 unavailable = I cannot reach the place where messages are kept. { $later }
 later = Please try again later.
 nothing-stored-later = Nothing was stored; please try again later.

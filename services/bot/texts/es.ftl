@@ -55,6 +55,7 @@ passphrase-locked = Se han probado demasiadas contraseñas con este mensaje. Int
 ## Problemas
 
 overloaded = Hay demasiadas peticiones en este momento. { $later }
+storage-full = En este momento no se pueden guardar más mensajes. { $later }
 unavailable = No llego al lugar donde se guardan los mensajes. { $later }
 later = Inténtalo más tarde.
 nothing-stored-later = No se ha guardado nada; inténtalo más tarde.

@@ -55,6 +55,7 @@ passphrase-locked = 이 메시지에 암호를 너무 많이 시도했습니다.
 ## 장애
 
 overloaded = 지금 요청이 너무 많습니다. { $later }
+storage-full = 지금은 메시지를 더 보관할 수 없습니다. { $later }
 unavailable = 메시지가 보관된 곳에 연결할 수 없습니다. { $later }
 later = 나중에 다시 시도해 주세요.
 nothing-stored-later = 아무것도 저장되지 않았습니다. 나중에 다시 시도해 주세요.

@@ -55,6 +55,7 @@ passphrase-locked = Foram tentadas senhas demais nesta mensagem. Tente mais tard
 ## Problemas
 
 overloaded = Há pedidos demais neste momento. { $later }
+storage-full = Neste momento não é possível guardar mais mensagens. { $later }
 unavailable = Não consigo chegar ao lugar onde as mensagens são guardadas. { $later }
 later = Tente mais tarde.
 nothing-stored-later = Nada foi guardado; tente mais tarde.

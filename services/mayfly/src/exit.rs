@@ -118,6 +118,9 @@ impl From<Status> for Failure {
                 "the message was encrypted by its creator: open it in a browser, by its link; nothing was consumed"
                     .to_owned(),
             ),
+            ErrorReason::RequestConflict => {
+                (Code::Refused, "another message was created with this request id; nothing was changed".to_owned())
+            }
             ErrorReason::AppConfigNotFound => (Code::Gone, "there is no such app config".to_owned()),
             ErrorReason::CredentialsInvalid => {
                 (Code::Refused, "the store does not know this token (--admin-token)".to_owned())
@@ -126,6 +129,9 @@ impl From<Status> for Failure {
                 (Code::Refused, "the token does not allow this (--admin-token)".to_owned())
             }
             ErrorReason::Overloaded => (Code::Unreachable, "the store has too much to do: try later".to_owned()),
+            ErrorReason::StorageFull => {
+                (Code::Refused, "the store is full (--max-messages, --max-stored-bytes, or its disk)".to_owned())
+            }
             ErrorReason::StoreUnavailable => (
                 Code::Unreachable,
                 "the store cannot be reached (--store-url), or its database cannot: try later".to_owned(),
@@ -165,6 +171,8 @@ mod tests {
             (ErrorReason::PassphraseWrong, Code::Refused),
             (ErrorReason::PassphraseLocked, Code::Refused),
             (ErrorReason::MessageSealed, Code::Refused),
+            (ErrorReason::RequestConflict, Code::Refused),
+            (ErrorReason::StorageFull, Code::Refused),
             (ErrorReason::AppConfigNotFound, Code::Gone),
             (ErrorReason::CredentialsInvalid, Code::Refused),
             (ErrorReason::PermissionDenied, Code::Refused),

@@ -53,6 +53,12 @@ pub enum StoreError {
     /// The content was encrypted by its creator, and the reader cannot open such content. Nothing was consumed.
     #[error("the message is sealed")]
     MessageSealed,
+    /// Another creation has this request id, with another content, passphrase or lifetime. Nothing was changed.
+    #[error("another message was created with this request id")]
+    RequestConflict,
+    /// The store holds as much as it may, or its disk is almost full. Nothing was stored.
+    #[error("the store is full")]
+    StorageFull,
     /// No app config has this id, or none is active.
     #[error("no such app config")]
     AppConfigNotFound,

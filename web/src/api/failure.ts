@@ -31,6 +31,8 @@ export type Failure =
     | { kind: "forbidden" }
     | { kind: "config-unknown" }
     | { kind: "busy" }
+    /** The store takes no more messages at the moment. */
+    | { kind: "full" }
     /** Nobody answered, or not in time: whether the call took effect is not known. It can be repeated. */
     | { kind: "away" }
     /** A fault on the other side. */
@@ -59,6 +61,9 @@ const FAILURES: Record<ErrorReason, (details: Details) => Failure> = {
         until: new Date(Date.now() + delay),
     }),
     [ErrorReason.MESSAGE_SEALED]: () => ({ kind: "sealed" }),
+    // The page makes a new request id for each message, so this is a fault of its own.
+    [ErrorReason.REQUEST_CONFLICT]: () => ({ kind: "failed" }),
+    [ErrorReason.STORAGE_FULL]: () => ({ kind: "full" }),
     [ErrorReason.APP_CONFIG_NOT_FOUND]: () => ({ kind: "config-unknown" }),
     [ErrorReason.CREDENTIALS_INVALID]: () => ({ kind: "credentials" }),
     [ErrorReason.PERMISSION_DENIED]: () => ({ kind: "forbidden" }),

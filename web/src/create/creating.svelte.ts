@@ -13,7 +13,7 @@ const USUAL_LIMITS: Limits = { textBytes: 65_536, lifetimes: { longest: 90 * DAY
 const LONGEST_PASSPHRASE = 1_024;
 
 /** What is wrong, in words of `texts.create`. */
-export type Trouble = "empty" | "tooLong" | "passphraseTooLong" | "lifetimeRefused" | "away" | "busy" | "failed";
+export type Trouble = "empty" | "tooLong" | "passphraseTooLong" | "lifetimeRefused" | "away" | "busy" | "full" | "failed";
 
 /** A message that is stored. */
 export interface Created {
@@ -89,7 +89,7 @@ export class Creating {
                     ? "tooLong"
                     : failure.kind === "field" && failure.field === "ttl"
                       ? "lifetimeRefused"
-                      : failure.kind === "away" || failure.kind === "busy"
+                      : failure.kind === "away" || failure.kind === "busy" || failure.kind === "full"
                         ? failure.kind
                         : "failed";
         }

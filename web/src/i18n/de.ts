@@ -38,6 +38,7 @@ export default {
         lifetimeRefused: "So lange bewahrt dieser Server keine Nachrichten auf. Wählen Sie eine kürzere Zeit.",
         away: "Der Server antwortet nicht. Nichts ist verloren: Versuchen Sie es noch einmal; nichts wird doppelt gespeichert.",
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
+        full: "Dieser Server nimmt im Moment keine weiteren Nachrichten an. Versuchen Sie es später noch einmal.",
         failed: "Auf dem Server ist etwas schiefgegangen. Was Sie geschrieben haben, steht noch hier.",
     },
 

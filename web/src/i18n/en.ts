@@ -36,6 +36,7 @@ export default {
         lifetimeRefused: "This server does not keep messages for so long. Choose a shorter time.",
         away: "The server does not answer. Nothing is lost: try again, and nothing is stored twice.",
         busy: "The server is busy. Try again in a moment.",
+        full: "This server takes no more messages at the moment. Try again later.",
         failed: "Something went wrong on the server. What you wrote is still here.",
     },
 

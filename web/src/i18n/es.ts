@@ -38,6 +38,7 @@ export default {
         lifetimeRefused: "Este servidor no guarda mensajes tanto tiempo. Elige un plazo más corto.",
         away: "El servidor no responde. No se ha perdido nada: reinténtalo; nada se guarda dos veces.",
         busy: "El servidor está ocupado. Reinténtalo en un momento.",
+        full: "Este servidor no admite más mensajes en este momento. Inténtalo más tarde.",
         failed: "Algo falló en el servidor. Lo que escribiste sigue aquí.",
     },
 

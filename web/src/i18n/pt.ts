@@ -38,6 +38,7 @@ export default {
         lifetimeRefused: "Este servidor não guarda mensagens por tanto tempo. Escolha um prazo menor.",
         away: "O servidor não responde. Nada se perdeu: tente de novo; nada é guardado duas vezes.",
         busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
+        full: "Este servidor não aceita mais mensagens neste momento. Tente de novo mais tarde.",
         failed: "Algo deu errado no servidor. O que você escreveu continua aqui.",
     },
 

@@ -25,6 +25,8 @@ pub(super) fn of_store(status: &Status) -> Status {
         | ErrorReason::MessageBurned
         | ErrorReason::MessageExpired
         | ErrorReason::MessageSealed
+        | ErrorReason::RequestConflict
+        | ErrorReason::StorageFull
         | ErrorReason::PassphraseRequired
         | ErrorReason::PassphraseWrong
         | ErrorReason::PassphraseLocked => {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const EVERY_REASON: [ErrorReason; 19] = [
+const EVERY_REASON: [ErrorReason; 21] = [
     ErrorReason::Unspecified,
     ErrorReason::FieldInvalid,
     ErrorReason::TextTooLong,
@@ -15,6 +15,8 @@ const EVERY_REASON: [ErrorReason; 19] = [
     ErrorReason::PassphraseWrong,
     ErrorReason::PassphraseLocked,
     ErrorReason::MessageSealed,
+    ErrorReason::RequestConflict,
+    ErrorReason::StorageFull,
     ErrorReason::AppConfigNotFound,
     ErrorReason::CredentialsInvalid,
     ErrorReason::PermissionDenied,
@@ -63,6 +65,15 @@ fn every_situation_has_its_sentence() {
         }
         (Asked::View, ErrorReason::Overloaded) => {
             "Too many requests at the moment. I have nothing to show you; please try again later."
+        }
+        (Asked::Create, ErrorReason::StorageFull) => {
+            "No more messages can be kept at the moment. Nothing was stored; please try again later."
+        }
+        (Asked::View, ErrorReason::StorageFull) => {
+            "No more messages can be kept at the moment. I have nothing to show you; please try again later."
+        }
+        (Asked::Other, ErrorReason::StorageFull) => {
+            "No more messages can be kept at the moment. Please try again later."
         }
         (Asked::Create, ErrorReason::StoreUnavailable) => {
             "I cannot reach the place where messages are kept. Nothing was stored; please try again later."

@@ -12,6 +12,8 @@ use crate::{
 
 /// How long a caller that was turned away had better wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a creator should wait when the store is full: about as long as two sweeps take to come.
+const STORAGE_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
@@ -51,6 +53,16 @@ impl From<StoreError> for Status {
                 Code::FailedPrecondition,
                 "the message was encrypted by its creator: it opens in a browser, by its link",
             ),
+            StoreError::RequestConflict => plain(
+                ErrorReason::RequestConflict,
+                Code::FailedPrecondition,
+                "another message was created with this request_id",
+            ),
+            StoreError::StorageFull => {
+                let situation =
+                    Situation { retry_after: Some(STORAGE_RETRY_AFTER), ..Situation::new(ErrorReason::StorageFull) };
+                situation.into_status(Code::ResourceExhausted, "the store is full, try later")
+            }
             StoreError::AppConfigNotFound => {
                 plain(ErrorReason::AppConfigNotFound, Code::NotFound, "there is no such app config")
             }
@@ -123,6 +135,8 @@ mod tests {
                 ErrorReason::PassphraseLocked,
             ),
             (StoreError::MessageSealed, Code::FailedPrecondition, ErrorReason::MessageSealed),
+            (StoreError::RequestConflict, Code::FailedPrecondition, ErrorReason::RequestConflict),
+            (StoreError::StorageFull, Code::ResourceExhausted, ErrorReason::StorageFull),
             (StoreError::AppConfigNotFound, Code::NotFound, ErrorReason::AppConfigNotFound),
             (StoreError::CredentialsInvalid, Code::Unauthenticated, ErrorReason::CredentialsInvalid),
             (StoreError::PermissionDenied, Code::PermissionDenied, ErrorReason::PermissionDenied),
