@@ -11,30 +11,14 @@ use sea_orm_migration::{
     },
 };
 
-mod m20261123_000001_create_messages;
-mod m20261123_000002_create_receipts;
-mod m20261123_000003_create_app_configs;
-mod m20261123_000004_create_sealing_keys;
-mod m20261123_000005_create_claims;
-mod m20261123_000006_add_passphrases;
-mod m20261125_000007_add_content_kinds;
-mod m20261125_000008_add_expiry_to_receipts;
+mod m20261129_000001_baseline;
 
 /// The changes, oldest first.
 struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261123_000001_create_messages::Migration),
-            Box::new(m20261123_000002_create_receipts::Migration),
-            Box::new(m20261123_000003_create_app_configs::Migration),
-            Box::new(m20261123_000004_create_sealing_keys::Migration),
-            Box::new(m20261123_000005_create_claims::Migration),
-            Box::new(m20261123_000006_add_passphrases::Migration),
-            Box::new(m20261125_000007_add_content_kinds::Migration),
-            Box::new(m20261125_000008_add_expiry_to_receipts::Migration),
-        ]
+        vec![Box::new(m20261129_000001_baseline::Migration)]
     }
 }
 

@@ -30,6 +30,15 @@ impl SharedKeyring {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Goes on without the key named `id`, which was retired elsewhere; unless it is the only one. The keyring file is read
+    /// again soon.
+    pub(crate) fn exclude(&self, id: &KeyId) {
+        let mut keyring = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = Keyring::clone(&keyring).without(id) {
+            *keyring = Arc::new(left);
+        }
+    }
+
     fn replace(&self, keyring: Keyring) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
     }
@@ -131,7 +140,7 @@ pub enum KeysError {
         /// Its name.
         id: String,
         /// How many.
-        messages: u64,
+        messages: i64,
     },
 }
 
@@ -198,7 +207,7 @@ impl KeyringFile {
             return Err(KeysError::TooYoung { id: id.as_str().to_owned(), until });
         }
         let left = keyring.clone().without(&id).ok_or(KeysError::InUse { id: id.as_str().to_owned() })?;
-        if let Err(messages) = retirement.prepare(&keyring, left.sealing(now), force).await? {
+        if let Err(messages) = retirement.prepare(&keyring, left.sealing(now), force, now).await? {
             return Err(KeysError::StillNeeded { id: id.as_str().to_owned(), messages });
         }
         replace(&self.path, &left.to_json())?;

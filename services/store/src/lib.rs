@@ -17,7 +17,7 @@ pub use error::StoreError;
 pub use keys::{KeyInfo, KeyringFile, KeysError};
 pub use settings::{
     DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, SettingsError,
-    StoreSettings, TokenSettings,
+    StorageSettings, StoreSettings, TokenSettings,
 };
 pub use storage::{Database, DatabaseError, KeyringMismatch};
 pub use store::{OpenError, OpenSettings, Store};

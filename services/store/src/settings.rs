@@ -6,7 +6,7 @@ use mayfly_bootstrap::{Secret, SecretFileError, create_or_read, read};
 
 use crate::domain::{InvalidKeyring, Keyring, Lifetime, Limits, random};
 use crate::keys::KeyringFile;
-use crate::storage::{Database, DatabaseError};
+use crate::storage::{Database, DatabaseError, StorageLimits};
 
 /// The largest `--max-text-bytes`: a request must fit in what gRPC takes by default, which is 4 MiB.
 const MAX_TEXT_BYTES_LIMIT: usize = 1 << 20;
@@ -190,7 +190,7 @@ pub struct LifetimeSettings {
 
 impl LifetimeSettings {
     /// How long a key may be needed after the last message was sealed with it: as long as that message may wait for its reader,
-    /// and then for its receipt, which is found by a verifier that the key makes. Its claim ends before its receipt.
+    /// and then for its receipt, since a repeated creation gets its token from the key. Its claim ends before its receipt.
     #[must_use]
     pub fn key_is_needed_for(&self) -> Lifetime {
         match (self.default_ttl, self.max_ttl) {
@@ -199,6 +199,28 @@ impl LifetimeSettings {
             }
             _ => Lifetime::Never,
         }
+    }
+}
+
+/// How much a store keeps. Creations beyond that are refused; messages can always be viewed and burned.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct StorageSettings {
+    /// The most messages that may wait for their readers.
+    #[arg(long, env = "MAYFLY_MAX_MESSAGES", default_value_t = 10_000_000, value_name = "N")]
+    pub max_messages: u64,
+    /// About how many bytes messages, and what is left of them, may take in the database.
+    #[arg(long, env = "MAYFLY_MAX_STORED_BYTES", default_value_t = 8 << 30, value_name = "BYTES")]
+    pub max_stored_bytes: u64,
+    /// How many bytes stay free where a SQLite database lies, so that deleting always works; at most an eighth of the file
+    /// system.
+    #[arg(long, env = "MAYFLY_MIN_FREE_BYTES", default_value_t = 256 << 20, value_name = "BYTES")]
+    pub min_free_bytes: u64,
+}
+
+impl StorageSettings {
+    pub(crate) fn limits(&self) -> StorageLimits {
+        let Self { max_messages, max_stored_bytes, min_free_bytes } = *self;
+        StorageLimits { max_messages, max_bytes: max_stored_bytes, min_free_bytes }
     }
 }
 
@@ -214,6 +236,9 @@ pub struct StoreSettings {
     /// How long messages live.
     #[command(flatten)]
     pub lifetimes: LifetimeSettings,
+    /// How much it keeps.
+    #[command(flatten)]
+    pub storage: StorageSettings,
     /// How long a reader that made a view id may ask for its text again, if it does not say before that it has it: 1s to 1d.
     #[arg(long, env = "MAYFLY_VIEW_GRACE", default_value = "10m", value_name = "DURATION", value_parser = parse_view_grace)]
     pub view_grace: Duration,

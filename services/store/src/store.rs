@@ -19,7 +19,10 @@ use crate::{
     settings::{
         DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
     },
-    storage::{AppConfigs, Database, DatabaseError, KeyringMismatch, Messages, Retention, claim_database},
+    storage::{
+        AppConfigs, Database, DatabaseError, KeyringMismatch, Messages, MessagesSettings, Retention, claim_database,
+        public_ids,
+    },
 };
 
 /// How often expired messages and old receipts are looked for. Expired messages cannot be read in the meantime.
@@ -109,16 +112,19 @@ impl Store {
 
         let keyring = SharedKeyring::new(keyring);
         let readers = database.connect_readers().await?;
-        let messages = Messages::open(
-            &database,
-            readers.clone(),
-            keyring.clone(),
-            Arc::clone(&clock),
-            Retention { view_grace: settings.view_grace, receipts: settings.lifetimes.receipt_retention },
-        );
+        let messages_settings = MessagesSettings {
+            retention: Retention { view_grace: settings.view_grace, receipts: settings.lifetimes.receipt_retention },
+            storage: settings.storage.limits(),
+            max_text_bytes: limits.max_text_bytes,
+        };
+        let messages =
+            Messages::open(&database, readers.clone(), keyring.clone(), Arc::clone(&clock), messages_settings);
+        let messages = messages.await.map_err(OpenError::Store)?;
+        let ids = public_ids(&database).await.map_err(OpenError::Store)?;
         let configs = AppConfigs::open(&database, readers, keyring.clone(), Arc::clone(&clock));
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut routes = grpc::routes(messages.clone(), configs, credentials, limits, Arc::clone(&clock), stop.clone());
+        let mut routes =
+            grpc::routes(messages.clone(), ids, configs, credentials, limits, Arc::clone(&clock), stop.clone());
         routes = routes.add_service(health_service);
         if !settings.no_reflection {
             routes = grpc::add_reflection(routes);
@@ -216,12 +222,17 @@ impl Store {
         }
     }
 
+    /// Whether the database can be used. Measures what is stored, if so.
+    async fn look_after_database(&self) -> bool {
+        self.messages.is_available().await && self.messages.measure().await.is_ok()
+    }
+
     async fn watch_health(&self) {
         let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_serving = true;
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let serving = tokio::time::timeout(HEALTH_TIMEOUT, self.messages.ping()).await.unwrap_or(false);
+            let serving = tokio::time::timeout(HEALTH_TIMEOUT, self.look_after_database()).await.unwrap_or(false);
             if serving != was_serving {
                 tracing::warn!(serving, "the database came or went");
                 grpc::set_serving(&self.health, serving).await;

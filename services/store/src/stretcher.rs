@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     StoreError,
-    domain::{Passphrase, PassphraseKey, PassphraseSalt},
+    domain::{AccessToken, Passphrase, PassphraseKey},
 };
 
 /// Passphrases in one room, being stretched or waiting for it; more are turned away.
@@ -73,18 +73,14 @@ impl Place {
     /// # Errors
     ///
     /// [`StoreError::Internal`] when that fails, which it does when there is no memory for it.
-    pub(crate) async fn stretch(
-        self,
-        passphrase: Passphrase,
-        salt: PassphraseSalt,
-    ) -> Result<PassphraseKey, StoreError> {
+    pub(crate) async fn stretch(self, passphrase: Passphrase, token: AccessToken) -> Result<PassphraseKey, StoreError> {
         let at_door = self.door.acquire().await.map_err(|error| broken(&error))?;
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|error| broken(&error))?;
         drop(at_door);
         let stretched = tokio::task::spawn_blocking(move || {
             // Held until the work is done, also when nobody waits for it any more.
             let _core = core;
-            PassphraseKey::derive(&passphrase, salt)
+            PassphraseKey::derive(&passphrase, &token)
         });
         stretched.await.map_err(|error| broken(&error))?.map_err(|error| broken(&error))
     }
@@ -114,8 +110,8 @@ mod tests {
 
     use super::*;
 
-    fn passphrase() -> (Passphrase, PassphraseSalt) {
-        (Passphrase::parse("x".to_owned()).unwrap().unwrap(), PassphraseSalt::generate().unwrap())
+    fn passphrase() -> (Passphrase, AccessToken) {
+        (Passphrase::parse("x".to_owned()).unwrap().unwrap(), AccessToken::generate().unwrap())
     }
 
     #[tokio::test]
@@ -124,8 +120,8 @@ mod tests {
         let all = creators.fill();
         assert_eq!(all.len(), 64);
         assert_eq!(creators.take_place().err(), Some(StoreError::Overloaded));
-        let (passphrase, salt) = passphrase();
-        assert!(readers.take_place().unwrap().stretch(passphrase, salt).await.is_ok());
+        let (passphrase, token) = passphrase();
+        assert!(readers.take_place().unwrap().stretch(passphrase, token).await.is_ok());
         drop(all);
         assert!(creators.take_place().is_ok());
     }
@@ -136,9 +132,9 @@ mod tests {
         let occupied = stretcher.readers.occupy_cores();
         let (done, mut order) = mpsc::unbounded_channel();
         let come = |name: &'static str, place: Place| {
-            let ((passphrase, salt), done) = (passphrase(), done.clone());
+            let ((passphrase, token), done) = (passphrase(), done.clone());
             tokio::spawn(async move {
-                drop(place.stretch(passphrase, salt).await.unwrap());
+                drop(place.stretch(passphrase, token).await.unwrap());
                 done.send(name).unwrap_or_default();
             });
         };

@@ -143,7 +143,8 @@ async fn the_sealed_text_is_gone_from_the_files_of_sqlite_after_a_sweep() {
     let store = TestStore::open(database.clone()).await.unwrap();
     let message = store.create(NEEDLE).await.unwrap();
     let connection = database.connect().await.unwrap();
-    let sealed = sea_orm::Statement::from_string(connection.get_database_backend(), "SELECT sealed_text FROM messages");
+    let sealed =
+        sea_orm::Statement::from_string(connection.get_database_backend(), "SELECT sealed_content FROM messages");
     let sealed: Vec<u8> = connection.query_one_raw(sealed).await.unwrap().unwrap().try_get_by_index(0).unwrap();
     connection.close().await.unwrap();
     assert!(holds(&files_of_sqlite(&database), &sealed));

@@ -165,7 +165,7 @@ on_each_database! {
         let message = store.create("hello").await.unwrap();
         let connection = database.connect().await.unwrap();
         let sealed = async |table: &str| {
-            let sql = Statement::from_string(connection.get_database_backend(), format!("SELECT sealed_text FROM {table}"));
+            let sql = Statement::from_string(connection.get_database_backend(), format!("SELECT sealed_content FROM {table}"));
             connection.query_one_raw(sql).await.unwrap().unwrap().try_get_by_index::<Vec<u8>>(0).unwrap()
         };
         let before = sealed("messages").await;

@@ -7,10 +7,10 @@ use std::{collections::HashSet, time::Duration};
 use mayfly_contracts::{
     Situation,
     error::ErrorReason,
-    message::{CreateMessageRequest, CreateMessageResponse, GetLimitsRequest, MessageState},
+    message::{CreateMessageRequest, CreateMessageResponse, GetLimitsRequest, MessageState, ViewMessageRequest},
 };
 use mayfly_testkit::{TestClock, TestDatabase, TestStore, on_each_database};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, Statement};
 use tonic::{Code, Status};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -73,13 +73,18 @@ on_each_database! {
         assert_eq!(store.create("x").await.unwrap().expire_time, None);
     }
 
-    async fn ids_grow_and_are_never_used_twice(database: TestDatabase) {
+    async fn ids_are_never_used_twice_and_tell_nothing(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
-        let first = store.create("first").await.unwrap();
-        store.view(&first).await.unwrap();
-        let second = store.create("second").await.unwrap();
-        assert!(second.id > first.id);
-        assert_ne!(second.access_token, first.access_token);
+        let mut messages = Vec::new();
+        for _ in 0..30 {
+            let message = store.create("hello").await.unwrap();
+            store.view(&message).await.unwrap();
+            messages.push(message);
+        }
+        let distinct: HashSet<_> = messages.iter().map(|message| (message.id, &message.access_token)).collect();
+        assert_eq!(distinct.len(), messages.len());
+        assert!(!messages.is_sorted_by_key(|message| message.id), "the number of messages can be read off the ids");
+        assert!(messages.iter().all(|message| (1..1 << 40).contains(&message.id)), "short enough to be typed");
     }
 
     async fn the_holder_of_the_token_can_tell_what_became_of_it(database: TestDatabase) {
@@ -213,9 +218,53 @@ on_each_database! {
         assert_eq!(restarted.create_with(repeatable("hello")).await.unwrap(), first);
         assert_eq!(count(&store.database, "messages").await, 1);
 
-        let other = store.create_with(repeatable("another text")).await.unwrap();
-        assert_ne!((other.id, &other.access_token), (first.id, &first.access_token));
         assert_eq!(store.view(&first).await.unwrap().text(), Some("hello"));
+    }
+
+    async fn one_request_with_something_else_is_a_conflict_that_changes_nothing(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let first = store.create_with(repeatable("hello")).await.unwrap();
+        let ttl = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+        let sealed = CreateMessageRequest::of_sealed(*b"hello").content;
+        let others = [
+            repeatable("another text"),
+            CreateMessageRequest { ttl, ..repeatable("hello") },
+            CreateMessageRequest { passphrase: "x".into(), ..repeatable("hello") },
+            CreateMessageRequest { content: sealed, ..repeatable("hello") },
+        ];
+        for other in others {
+            let refused = store.create_with(other).await.unwrap_err();
+            assert_eq!((refused.code(), reason(&refused)), (Code::FailedPrecondition, ErrorReason::RequestConflict));
+        }
+        assert_eq!(count(&store.database, "messages").await, 1);
+        assert_eq!(store.lookup(&first).await.unwrap().expire_time, first.expire_time);
+        assert_eq!(store.view(&first).await.unwrap().text(), Some("hello"));
+        // What was asked for is forgotten with the message; the id and the token are as before.
+        assert_eq!(store.create_with(repeatable("another text")).await.unwrap(), first);
+        assert_eq!(reason(&store.view(&first).await.unwrap_err()), ErrorReason::MessageViewed);
+    }
+
+    /// A thief has the database, the keyring and the request id, and guesses: nothing in a receipt depends on what was guessed.
+    async fn nothing_that_outlives_a_message_depends_on_its_content_or_passphrase(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let connection = database.connect().await.unwrap();
+        let mut receipts = HashSet::new();
+        for (text, passphrase) in [("0417", ""), ("9999", ""), ("0417", "sesame"), ("0417", "open")] {
+            let request = CreateMessageRequest { passphrase: passphrase.into(), ..repeatable(text) };
+            let CreateMessageResponse { id, access_token, .. } = store.create_with(request).await.unwrap();
+            let view_id = REQUEST_ID.into();
+            let view = ViewMessageRequest { id, access_token, view_id, passphrase: passphrase.into(), ..Default::default() };
+            store.messages().view_message(view).await.unwrap();
+            connection.execute_unprepared("DELETE FROM claims; UPDATE receipts SET message_id = 0").await.unwrap();
+            let all = Statement::from_string(connection.get_database_backend(), "SELECT * FROM receipts");
+            let row = connection.query_one_raw(all).await.unwrap().unwrap();
+            let bytes = |column: &str| row.try_get::<Option<Vec<u8>>>("", column).unwrap();
+            receipts.insert(["verifier", "request_hash", "claim_verifier"].map(bytes));
+            let columns = row.column_names();
+            assert_eq!(columns.len(), 10, "a new column that may depend on the content: {columns:?}");
+            connection.execute_unprepared("DELETE FROM receipts").await.unwrap();
+        }
+        assert_eq!(receipts.len(), 1);
     }
 
     async fn a_request_repeated_after_the_message_was_read_brings_nothing_back(database: TestDatabase) {
@@ -300,8 +349,8 @@ on_each_database! {
     async fn a_text_that_does_not_open_is_not_consumed_and_harms_no_other(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let (damaged, intact) = (store.create("damaged").await.unwrap(), store.create("intact").await.unwrap());
-        let damage = format!("UPDATE messages SET expire_time = expire_time + 1 WHERE id = {}", damaged.id);
-        store.database.connect().await.unwrap().execute_unprepared(&damage).await.unwrap();
+        let damage = "UPDATE messages SET expire_time = expire_time + 1 WHERE id = (SELECT MIN(id) FROM messages)";
+        store.database.connect().await.unwrap().execute_unprepared(damage).await.unwrap();
         let (first, second) = tokio::join!(store.view(&damaged), store.view(&intact));
         assert_eq!(first.unwrap_err().code(), Code::Internal);
         assert_eq!(second.unwrap().text(), Some("intact"));

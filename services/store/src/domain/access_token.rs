@@ -4,18 +4,18 @@
 //! checksum tells a mistyped token from one whose message is gone, without a look at the database and without telling
 //! strangers anything.
 
+use hkdf::Hkdf;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
-use super::{ContentKind, EntropyError, Key, MessageContent, Passphrase, RequestId, random};
+use super::{EntropyError, Key, RequestId, random};
 use crate::StoreError;
 
 const SECRET_BYTES: usize = 28;
 const CHECKSUM_BYTES: usize = 4;
 const CHECKSUM_DOMAIN: &[u8] = b"mayfly access token checksum v1";
-const REQUEST_DOMAIN: &[u8] = b"mayfly access token from request v1";
-const SEALED_REQUEST_DOMAIN: &[u8] = b"mayfly access token from request for sealed content v1";
+const REQUEST_DOMAIN: &[u8] = b"mayfly access token from request v2";
 
 /// The secret half of an access token; the checksum follows from it.
 #[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
@@ -27,25 +27,12 @@ impl AccessToken {
         Ok(Self(*random()?))
     }
 
-    /// The token of the message that `request` creates with `content` and `passphrase`: always the same one, though nothing
-    /// about the request is stored, and unguessable without the key. HKDF-SHA256 (RFC 5869).
-    pub(crate) fn for_request(
-        key: &Key,
-        request: RequestId,
-        content: &MessageContent,
-        passphrase: Option<&Passphrase>,
-    ) -> Self {
+    /// The token of the message that `request` creates under `key`: always the same one, though it is not stored, and
+    /// unguessable without the key. It takes nothing of the content or the passphrase, so nothing that outlives the message
+    /// confirms a guess of either. HKDF-SHA256 (RFC 5869).
+    pub(crate) fn for_request(key: &Key, request: RequestId) -> Self {
         let mut secret = [0; SECRET_BYTES];
-        let domain = match content.kind() {
-            ContentKind::Text => REQUEST_DOMAIN,
-            ContentKind::Sealed => SEALED_REQUEST_DOMAIN,
-        };
-        let bytes = content.as_bytes();
-        // The length tells where the content ends and the passphrase begins.
-        let length = (bytes.len() as u64).to_be_bytes();
-        let passphrase = passphrase.map(Passphrase::as_bytes).unwrap_or_default();
-        let info = [domain, request.as_bytes(), &length, bytes, passphrase];
-        key.derive(&[], &info, &mut secret);
+        key.derive(&[], &[REQUEST_DOMAIN, request.as_bytes()], &mut secret);
         Self(secret)
     }
 
@@ -77,6 +64,16 @@ impl AccessToken {
     /// The secret bytes, for deriving keys.
     pub(super) fn secret(&self) -> &[u8] {
         &self.0
+    }
+
+    /// A salt that follows from this token: another one for every message.
+    pub(super) fn derive_salt<const N: usize>(&self, label: &[u8]) -> [u8; N] {
+        const { assert!(N <= 255 * 32, "HKDF-SHA256 gives no more") };
+        let mut salt = [0; N];
+        if Hkdf::<Sha256>::new(None, &self.0).expand(label, &mut salt).is_err() {
+            unreachable!("the length was checked when this was compiled");
+        }
+        salt
     }
 
     fn checksum(&self) -> [u8; CHECKSUM_BYTES] {
@@ -136,22 +133,15 @@ mod tests {
     }
 
     #[test]
-    fn a_request_always_has_the_same_token() {
+    fn a_request_always_has_the_same_token_under_a_key() {
         let (key, other) = (Key::generate(None).unwrap(), Key::generate(None).unwrap());
         let request = |id| RequestId::parse(id).unwrap().unwrap();
         let one = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11");
         let another = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12");
-        let passphrase = |text: &str| Passphrase::parse(text.to_owned()).unwrap().unwrap();
-        let content = |kind, bytes: &str| MessageContent::unsealed(kind, bytes.as_bytes()).unwrap();
-        let (text, sealed) = (|text| content(ContentKind::Text, text), content(ContentKind::Sealed, "text"));
-        let token = AccessToken::for_request(&key, one, &text("text"), None);
-        assert_eq!(token, AccessToken::for_request(&key, one, &text("text"), None));
-        assert_ne!(token, AccessToken::for_request(&key, one, &text("another text"), None));
-        assert_ne!(token, AccessToken::for_request(&key, one, &sealed, None));
-        assert_ne!(token, AccessToken::for_request(&key, one, &text("text"), Some(&passphrase("x"))));
-        assert_ne!(token, AccessToken::for_request(&key, one, &text("tex"), Some(&passphrase("t"))));
-        assert_ne!(token, AccessToken::for_request(&key, another, &text("text"), None));
-        assert_ne!(token, AccessToken::for_request(&other, one, &text("text"), None));
+        let token = AccessToken::for_request(&key, one);
+        assert_eq!(token, AccessToken::for_request(&key, one));
+        assert_ne!(token, AccessToken::for_request(&key, another));
+        assert_ne!(token, AccessToken::for_request(&other, one));
     }
 
     #[test]

@@ -8,18 +8,11 @@ use zeroize::Zeroizing;
 use super::{Lifetime, Timestamp};
 use crate::StoreError;
 
-/// Identifies a message; greater than zero, never used twice.
+/// The number of a message in the database; greater than zero, never used twice. Callers see a public id instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct MessageId(i64);
 
 impl MessageId {
-    /// # Errors
-    ///
-    /// [`StoreError::FieldInvalid`] when it is not greater than zero.
-    pub(crate) fn parse(id: i64) -> Result<Self, StoreError> {
-        if id > 0 { Ok(Self(id)) } else { Err(StoreError::field("id", "must be greater than zero")) }
-    }
-
     /// The id that the database gave.
     pub(crate) fn from_column(id: i64) -> Self {
         Self(id)
@@ -141,8 +134,8 @@ impl fmt::Debug for SealedContent {
     }
 }
 
-/// A UUID that a caller made so that it can repeat a creation. Whoever guesses it and the content gets the token, which is no
-/// loss: they have the content.
+/// A UUID that a caller made so that it can repeat a creation. A caller that knows it, and the content, passphrase and lifetime
+/// that it came with, gets the token again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestId(Uuid);
 

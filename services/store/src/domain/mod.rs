@@ -8,8 +8,10 @@ mod entropy;
 mod keyring;
 mod message;
 mod passphrase;
+mod public_id;
 mod seal;
 mod time;
+mod verifier;
 
 pub(crate) use access_token::AccessToken;
 pub(crate) use app_config::{
@@ -22,8 +24,11 @@ pub(crate) use message::{
     ContentKind, Limits, Lookup, MessageContent, MessageId, MessageText, RequestId, SealedContent, ViewId,
 };
 pub use message::{Outcome, Receipt};
-pub(crate) use passphrase::{CallerTag, Passphrase, PassphraseKey, PassphraseSalt, TryLimits};
+pub(crate) use passphrase::{CallerTag, Passphrase, PassphraseKey, TryLimits};
+pub(crate) use public_id::PublicIds;
 pub(crate) use seal::{
-    ClaimSeal, MessageSeal, SealError, Unreadable, Verifier, config_secret_key, open_config_secret, seal_config_secret,
+    ClaimSeal, ContentTag, MessageSeal, SealError, Unreadable, config_secret_key, open_config_secret,
+    seal_config_secret,
 };
 pub use time::{Clock, Lifetime, SystemClock, Timestamp};
+pub(crate) use verifier::Verifier;

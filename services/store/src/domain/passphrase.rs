@@ -1,6 +1,6 @@
 //! Passphrases: what a reader must know beside the access token, if the creator wants it so.
 //!
-//! A passphrase is stretched with Argon2id (RFC 9106) over a salt that lies beside the message, and what comes out goes into
+//! A passphrase is stretched with Argon2id (RFC 9106) over a salt that follows from the access token, and the result goes into
 //! the message key. So whoever steals database, keyring and link still has to guess, at a price for every guess; whoever
 //! only has the link may guess a few times (see [`TryLimits`]).
 
@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::Zeroizing;
 
-use super::{AccessToken, EntropyError, Key, SealError, random};
+use super::{AccessToken, Key, SealError};
 use crate::StoreError;
 
 const MAX_BYTES: usize = 1024;
@@ -18,6 +18,7 @@ const SALT_BYTES: usize = 16;
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+const SALT_DOMAIN: &[u8] = b"mayfly passphrase salt v1";
 const CALLER_DOMAIN: &[u8] = b"mayfly passphrase caller v1";
 
 /// A passphrase as somebody typed it: 1 to 1,024 bytes. Wiped when dropped.
@@ -50,39 +51,23 @@ impl fmt::Debug for Passphrase {
     }
 }
 
-/// Makes the work of guessing one message's passphrase worthless for every other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PassphraseSalt([u8; SALT_BYTES]);
-
-impl PassphraseSalt {
-    pub(crate) fn generate() -> Result<Self, EntropyError> {
-        Ok(Self(*random()?))
-    }
-
-    /// The salt that the database holds; `None` when it is none.
-    pub(crate) fn from_column(column: &[u8]) -> Option<Self> {
-        column.try_into().ok().map(Self)
-    }
-
-    pub(crate) fn to_column(self) -> Vec<u8> {
-        self.0.to_vec()
-    }
-}
-
 /// A stretched passphrase.
 pub(crate) struct PassphraseKey(Zeroizing<[u8; 32]>);
 
 impl PassphraseKey {
-    /// Stretches `passphrase`. Takes tens of milliseconds of one core and 19 MiB: not for an async task.
+    /// Stretches the passphrase of the message with `token`, which also gives the salt: so a repeated creation needs no look at
+    /// the database, and the database alone does not even hold the salt. Takes tens of milliseconds of one core and 19 MiB: not
+    /// for an async task.
     ///
     /// # Errors
     ///
     /// [`SealError::Stretch`] when there is no memory for it.
-    pub(crate) fn derive(passphrase: &Passphrase, salt: PassphraseSalt) -> Result<Self, SealError> {
+    pub(crate) fn derive(passphrase: &Passphrase, token: &AccessToken) -> Result<Self, SealError> {
         let mut key = Zeroizing::new([0; 32]);
         let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(key.len())).map_err(SealError::Stretch)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        argon2.hash_password_into(passphrase.as_bytes(), &salt.0, key.as_mut_slice()).map_err(SealError::Stretch)?;
+        let salt = token.derive_salt::<SALT_BYTES>(SALT_DOMAIN);
+        argon2.hash_password_into(passphrase.as_bytes(), &salt, key.as_mut_slice()).map_err(SealError::Stretch)?;
         Ok(Self(key))
     }
 
@@ -139,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn stretching_depends_on_passphrase_and_salt_alone() {
-        let salt = PassphraseSalt::generate().unwrap();
-        let key = |text: &str, salt| PassphraseKey::derive(&passphrase(text), salt).unwrap();
-        assert_eq!(key("a", salt).as_bytes(), key("a", salt).as_bytes());
-        assert_ne!(key("a", salt).as_bytes(), key("b", salt).as_bytes());
-        assert_ne!(key("a", salt).as_bytes(), key("a", PassphraseSalt::generate().unwrap()).as_bytes());
+    fn stretching_depends_on_passphrase_and_token_alone() {
+        let (token, other) = (AccessToken::generate().unwrap(), AccessToken::generate().unwrap());
+        let key = |text: &str, token| PassphraseKey::derive(&passphrase(text), token).unwrap();
+        assert_eq!(key("a", &token).as_bytes(), key("a", &token).as_bytes());
+        assert_ne!(key("a", &token).as_bytes(), key("b", &token).as_bytes());
+        assert_ne!(key("a", &token).as_bytes(), key("a", &other).as_bytes());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Sealing: how a text lies in the database, and what opens it.
 //!
-//! From the access token and a key of the keyring, HKDF-SHA256 (RFC 5869) derives a *verifier*, which is stored and says
-//! whether a token fits, and a *message key*, which is not. The text is padded to a size class and encrypted with
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) under a random nonce; version, key id, flags and expiry are authenticated
-//! with it. So the database alone opens nothing, and neither does the database with a token once the key is destroyed.
+//! From the access token and a key of the keyring, HKDF-SHA256 (RFC 5869) derives a *message key*, which is not stored. The
+//! text is padded to a size class and encrypted with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) under a random nonce; version,
+//! key id, flags and expiry are authenticated with it. So the database alone opens nothing, and neither does the database with
+//! a token once the key is destroyed. The row names its key.
 //!
 //! A text whose reader may ask for it again is sealed anew, under a key that takes the reader's view id too: from then on the
 //! link opens it no longer.
@@ -11,10 +11,13 @@
 //! A sealed text is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`. App config secrets have the same form, under a key
 //! derived from the keyring alone, with the key id (8 bytes) after the version.
 
+use std::time::Duration;
+
 use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{
@@ -31,10 +34,8 @@ const NONCE_BYTES: usize = 24;
 const KEY_ID_BYTES: usize = 8;
 const LENGTH_BYTES: usize = 4;
 
-const VERIFIER_DOMAIN: &[u8] = b"mayfly message verifier v1";
 const MESSAGE_KEY_DOMAIN: &[u8] = b"mayfly message key v1";
-const PASSPHRASE_VERIFIER_DOMAIN: &[u8] = b"mayfly passphrase verifier v1";
-const CLAIM_VERIFIER_DOMAIN: &[u8] = b"mayfly claim verifier v1";
+const CONTENT_TAG_DOMAIN: &[u8] = b"mayfly content tag v1";
 const CLAIM_KEY_DOMAIN: &[u8] = b"mayfly claim key v1";
 const CLAIM_DOMAIN: &[u8] = b"mayfly claimed text";
 const SEALED_CLAIM_DOMAIN: &[u8] = b"mayfly claimed sealed content";
@@ -64,68 +65,39 @@ pub(crate) enum SealError {
     Stretch(#[source] argon2::Error),
 }
 
-/// Says whether a token, a passphrase or a view id fits a message, and opens nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Verifier([u8; 32]);
+/// Says whether two creations with one request id are the same. It is deleted with the message, since it could confirm a guess of
+/// the content to a thief who has database, keyring and token; like the message key, it takes the stretched passphrase.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ContentTag([u8; 32]);
 
-impl Verifier {
-    fn derive(key: &Key, secret: &[u8], info: &[&[u8]]) -> Self {
-        let mut verifier = [0; 32];
-        key.derive(secret, info, &mut verifier);
-        Self(verifier)
-    }
-
+impl ContentTag {
     pub(crate) fn to_column(self) -> Vec<u8> {
         self.0.to_vec()
     }
 
-    /// Equal verifiers have equal numbers.
-    pub(crate) fn affinity(self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
-    }
-
     pub(crate) fn matches_column(&self, column: &[u8]) -> bool {
-        self.0 == column
+        self.0.ct_eq(column).into()
     }
 }
 
-/// What one token makes of one key: seals and opens one message.
-pub(crate) struct MessageSeal {
-    key_id: KeyId,
-    verifier: Verifier,
-    passphrase_verifier: Option<Verifier>,
-    message_key: Zeroizing<[u8; 32]>,
+/// What seals and opens one message: its token, perhaps its passphrase, and one key of the keyring.
+pub(crate) struct MessageSeal<'a> {
+    key: &'a Key,
+    secret: Zeroizing<Vec<u8>>,
+    has_passphrase: bool,
 }
 
-impl MessageSeal {
+impl<'a> MessageSeal<'a> {
     /// The seal of a message with `token` and perhaps a passphrase under `key`.
-    pub(crate) fn new(key: &Key, token: &AccessToken, passphrase: Option<&PassphraseKey>) -> Self {
-        let verifier = Verifier::derive(key, token.secret(), &[VERIFIER_DOMAIN]);
+    pub(crate) fn new(key: &'a Key, token: &AccessToken, passphrase: Option<&PassphraseKey>) -> Self {
         let passphrase_bytes = passphrase.map(PassphraseKey::as_bytes).unwrap_or_default();
         let secret = Zeroizing::new([token.secret(), passphrase_bytes].concat());
-        let passphrase_verifier = passphrase.map(|_| Verifier::derive(key, &secret, &[PASSPHRASE_VERIFIER_DOMAIN]));
-        let mut message_key = Zeroizing::new([0; 32]);
-        key.derive(&secret, &[MESSAGE_KEY_DOMAIN], &mut message_key);
-        Self { key_id: key.id().clone(), verifier, passphrase_verifier, message_key }
-    }
-
-    pub(crate) fn key_id(&self) -> &KeyId {
-        &self.key_id
-    }
-
-    pub(crate) fn verifier(&self) -> Verifier {
-        self.verifier
-    }
-
-    /// What the passphrase must come to, if the message has one.
-    pub(crate) fn passphrase_verifier(&self) -> Option<Verifier> {
-        self.passphrase_verifier
+        Self { key, secret, has_passphrase: passphrase.is_some() }
     }
 
     /// Seals `content` until `expire_time`.
     pub(crate) fn seal(&self, content: &MessageContent, expire_time: Option<Timestamp>) -> Result<Vec<u8>, SealError> {
-        seal_content(&self.message_key, content, &self.associated_data(content.kind(), expire_time))
+        seal_content(&self.message_key(), content, &self.associated_data(content.kind(), expire_time))
     }
 
     /// Opens what [`seal`](Self::seal) made of a content of the same kind with the same expiry.
@@ -135,43 +107,51 @@ impl MessageSeal {
         kind: ContentKind,
         expire_time: Option<Timestamp>,
     ) -> Result<MessageContent, Unreadable> {
-        open_content(&self.message_key, sealed, kind, &self.associated_data(kind, expire_time))
+        open_content(&self.message_key(), sealed, kind, &self.associated_data(kind, expire_time))
     }
 
-    fn associated_data(&self, kind: ContentKind, expire_time: Option<Timestamp>) -> Vec<u8> {
-        let passphrase_flag = if self.passphrase_verifier.is_some() { FLAG_PASSPHRASE } else { 0 };
+    /// The tag of a creation of `content` with the lifetime `ttl`, as the caller asked for it.
+    pub(crate) fn content_tag(&self, content: &MessageContent, ttl: Option<Duration>) -> ContentTag {
+        let mut tag = [0; 32];
+        let flags = [self.flags(content.kind()), u8::from(ttl.is_some())];
+        let ttl = ttl.unwrap_or_default().as_nanos().to_be_bytes();
+        self.key.derive(&self.secret, &[CONTENT_TAG_DOMAIN, &flags, &ttl, content.as_bytes()], &mut tag);
+        ContentTag(tag)
+    }
+
+    fn message_key(&self) -> Zeroizing<[u8; 32]> {
+        let mut message_key = Zeroizing::new([0; 32]);
+        self.key.derive(&self.secret, &[MESSAGE_KEY_DOMAIN], &mut message_key);
+        message_key
+    }
+
+    fn flags(&self, kind: ContentKind) -> u8 {
+        let passphrase_flag = if self.has_passphrase { FLAG_PASSPHRASE } else { 0 };
         let kind_flag = match kind {
             ContentKind::Text => 0,
             ContentKind::Sealed => FLAG_SEALED,
         };
-        let flags = passphrase_flag | kind_flag;
+        passphrase_flag | kind_flag
+    }
+
+    fn associated_data(&self, kind: ContentKind, expire_time: Option<Timestamp>) -> Vec<u8> {
         let expire_time = expire_time.map_or(i64::MAX, Timestamp::micros).to_be_bytes();
-        [TEXT_DOMAIN, &[VERSION, flags], self.key_id.as_str().as_bytes(), &expire_time].concat()
+        [TEXT_DOMAIN, &[VERSION, self.flags(kind)], self.key.id().as_str().as_bytes(), &expire_time].concat()
     }
 }
 
-/// What one token and one reader's view id make of one key: seals and opens a content for that reader.
-pub(crate) struct ClaimSeal {
-    key_id: KeyId,
-    verifier: Verifier,
+/// What seals and opens one content for one reader: the message's token, the reader's view id, and one key of the keyring.
+pub(crate) struct ClaimSeal<'a> {
+    key: &'a Key,
     claim_key: Zeroizing<[u8; 32]>,
 }
 
-impl ClaimSeal {
+impl<'a> ClaimSeal<'a> {
     /// The seal of a message with `token` for the reader who made `view_id`, under `key`.
-    pub(crate) fn new(key: &Key, token: &AccessToken, view_id: ViewId) -> Self {
-        let verifier = Verifier::derive(key, token.secret(), &[CLAIM_VERIFIER_DOMAIN, view_id.as_bytes()]);
+    pub(crate) fn new(key: &'a Key, token: &AccessToken, view_id: ViewId) -> Self {
         let mut claim_key = Zeroizing::new([0; 32]);
         key.derive(token.secret(), &[CLAIM_KEY_DOMAIN, view_id.as_bytes()], &mut claim_key);
-        Self { key_id: key.id().clone(), verifier, claim_key }
-    }
-
-    pub(crate) fn key_id(&self) -> &KeyId {
-        &self.key_id
-    }
-
-    pub(crate) fn verifier(&self) -> Verifier {
-        self.verifier
+        Self { key, claim_key }
     }
 
     /// Seals `content` until `forfeit_time`.
@@ -195,7 +175,7 @@ impl ClaimSeal {
             ContentKind::Sealed => SEALED_CLAIM_DOMAIN,
         };
         let forfeit_time = forfeit_time.micros().to_be_bytes();
-        [domain, &[VERSION], self.key_id.as_str().as_bytes(), &forfeit_time].concat()
+        [domain, &[VERSION], self.key.id().as_str().as_bytes(), &forfeit_time].concat()
     }
 }
 

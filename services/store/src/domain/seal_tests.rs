@@ -1,7 +1,7 @@
 //! Tests of sealing.
 
 use super::*;
-use crate::domain::{Passphrase, PassphraseSalt};
+use crate::domain::{Passphrase, Verifier};
 
 const EXPIRY: Option<Timestamp> = Some(Timestamp::from_micros(1_795_334_564_485_522));
 
@@ -9,21 +9,22 @@ fn text(text: &str) -> MessageContent {
     MessageContent::unsealed(ContentKind::Text, text.as_bytes()).unwrap()
 }
 
-fn open(seal: &MessageSeal, sealed: &[u8], expire_time: Option<Timestamp>) -> Result<MessageContent, Unreadable> {
+fn open(seal: &MessageSeal<'_>, sealed: &[u8], expire_time: Option<Timestamp>) -> Result<MessageContent, Unreadable> {
     seal.open(sealed, ContentKind::Text, expire_time)
 }
 
-fn open_claim(claim: &ClaimSeal, sealed: &[u8], forfeit_time: Timestamp) -> Result<MessageContent, Unreadable> {
+fn open_claim(claim: &ClaimSeal<'_>, sealed: &[u8], forfeit_time: Timestamp) -> Result<MessageContent, Unreadable> {
     claim.open(sealed, ContentKind::Text, forfeit_time)
 }
 
-fn seal() -> MessageSeal {
-    MessageSeal::new(&Key::generate(None).unwrap(), &AccessToken::generate().unwrap(), None)
+fn key_and_token() -> (Key, AccessToken) {
+    (Key::generate(None).unwrap(), AccessToken::generate().unwrap())
 }
 
 #[test]
 fn a_text_comes_back_byte_for_byte() {
-    let seal = seal();
+    let (key, token) = key_and_token();
+    let seal = MessageSeal::new(&key, &token, None);
     for original in ["x", " a:b \n", "\u{1f511}*_[", &"long ".repeat(13_000)] {
         let sealed = seal.seal(&text(original), EXPIRY).unwrap();
         assert_eq!(open(&seal, &sealed, EXPIRY), Ok(text(original)));
@@ -34,16 +35,15 @@ fn a_text_comes_back_byte_for_byte() {
 fn another_token_or_another_key_opens_nothing() {
     let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
     let sealed = MessageSeal::new(&key, &token, None).seal(&text("hello"), EXPIRY).unwrap();
-    let other_token = MessageSeal::new(&key, &AccessToken::generate().unwrap(), None);
-    let other_key = MessageSeal::new(&Key::generate(None).unwrap(), &token, None);
-    assert_eq!(open(&other_token, &sealed, EXPIRY), Err(Unreadable));
-    assert_eq!(open(&other_key, &sealed, EXPIRY), Err(Unreadable));
-    assert!(other_key.verifier() != MessageSeal::new(&key, &token, None).verifier());
+    let (other_key, other_token) = key_and_token();
+    assert_eq!(open(&MessageSeal::new(&key, &other_token, None), &sealed, EXPIRY), Err(Unreadable));
+    assert_eq!(open(&MessageSeal::new(&other_key, &token, None), &sealed, EXPIRY), Err(Unreadable));
 }
 
 #[test]
 fn a_changed_byte_or_expiry_is_noticed() {
-    let seal = seal();
+    let (key, token) = key_and_token();
+    let seal = MessageSeal::new(&key, &token, None);
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
     assert_eq!(open(&seal, &sealed, None), Err(Unreadable));
     for position in 0..sealed.len() {
@@ -56,13 +56,15 @@ fn a_changed_byte_or_expiry_is_noticed() {
 
 #[test]
 fn a_seal_never_looks_the_same_twice() {
-    let seal = seal();
+    let (key, token) = key_and_token();
+    let seal = MessageSeal::new(&key, &token, None);
     assert_ne!(seal.seal(&text("hello"), EXPIRY).unwrap(), seal.seal(&text("hello"), EXPIRY).unwrap());
 }
 
 #[test]
 fn short_texts_all_have_one_size_and_long_ones_grow_little() {
-    let seal = seal();
+    let (key, token) = key_and_token();
+    let seal = MessageSeal::new(&key, &token, None);
     let size = |length: usize| seal.seal(&text(&"x".repeat(length)), EXPIRY).unwrap().len();
     assert_eq!(size(1), size(252));
     for length in [253, 1_000, 4_096, 65_536] {
@@ -94,17 +96,43 @@ fn config_secrets_need_the_keyring() {
 #[test]
 fn a_passphrase_is_part_of_the_seal() {
     let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
-    let salt = PassphraseSalt::generate().unwrap();
     let stretched =
-        |text: &str| PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), salt).unwrap();
+        |text: &str| PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), &token).unwrap();
     let seal = MessageSeal::new(&key, &token, Some(&stretched("right")));
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
     assert_eq!(open(&seal, &sealed, EXPIRY), Ok(text("hello")));
     for other in [MessageSeal::new(&key, &token, Some(&stretched("wrong"))), MessageSeal::new(&key, &token, None)] {
         assert_eq!(open(&other, &sealed, EXPIRY), Err(Unreadable));
-        assert!(other.verifier() == seal.verifier(), "the token is found without the passphrase");
-        assert!(other.passphrase_verifier() != seal.passphrase_verifier());
     }
+    let verifier = |text: &str| Verifier::of_passphrase(&token, &stretched(text));
+    assert_ne!(verifier("right"), verifier("wrong"));
+}
+
+#[test]
+fn a_content_tag_tells_creations_apart_by_all_that_was_asked_for() {
+    let (key, token) = key_and_token();
+    let (other_key, other_token) = key_and_token();
+    let passphrase =
+        |text: &str| PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), &token).unwrap();
+    let seal = MessageSeal::new(&key, &token, None);
+    let sealed = MessageContent::unsealed(ContentKind::Sealed, b"hello").unwrap();
+    let hour = Some(Duration::from_secs(3600));
+    let tags = [
+        seal.content_tag(&text("hello"), None),
+        seal.content_tag(&text("hello!"), None),
+        seal.content_tag(&sealed, None),
+        seal.content_tag(&text("hello"), hour),
+        seal.content_tag(&text("hello"), Some(Duration::ZERO)),
+        MessageSeal::new(&key, &token, Some(&passphrase("a"))).content_tag(&text("hello"), None),
+        MessageSeal::new(&key, &token, Some(&passphrase("b"))).content_tag(&text("hello"), None),
+        MessageSeal::new(&other_key, &token, None).content_tag(&text("hello"), None),
+        MessageSeal::new(&key, &other_token, None).content_tag(&text("hello"), None),
+    ];
+    let distinct: std::collections::HashSet<_> = tags.iter().map(|tag| tag.to_column()).collect();
+    assert_eq!(distinct.len(), tags.len());
+    assert!(
+        MessageSeal::new(&key, &token, None).content_tag(&text("hello"), hour).matches_column(&tags[3].to_column())
+    );
 }
 
 #[test]
@@ -119,7 +147,7 @@ fn a_claimed_text_opens_for_its_reader_alone() {
     assert_eq!(open_claim(&claim, &sealed, end), Ok(text("hello")));
     assert_eq!(open_claim(&claim, &sealed, Timestamp::from_micros(8)), Err(Unreadable), "the end is sealed in");
     assert_eq!(open_claim(&ClaimSeal::new(&key, &token, other), &sealed, end), Err(Unreadable));
-    assert!(ClaimSeal::new(&key, &token, other).verifier() != claim.verifier());
+    assert_ne!(Verifier::of_claim(&token, mine), Verifier::of_claim(&token, other));
     let link = MessageSeal::new(&key, &token, None);
     assert_eq!(open(&link, &sealed, Some(end)), Err(Unreadable), "the link alone does not open it");
 }

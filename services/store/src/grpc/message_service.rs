@@ -22,7 +22,7 @@ use crate::{
     StoreError,
     domain::{
         AccessToken, Clock, ContentKind, Limits, Lookup, MessageContent, MessageId, MessageText, Outcome, Passphrase,
-        RequestId, SealedContent, ViewId,
+        PublicIds, RequestId, SealedContent, ViewId,
     },
     storage::{Messages, NewMessage, Stored, View, Viewed},
 };
@@ -33,6 +33,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Answers calls from the collection of messages.
 pub(super) struct MessageGrpc {
     messages: Messages,
+    ids: PublicIds,
     limits: Limits,
     clock: Arc<dyn Clock>,
     watchers: Watchers,
@@ -48,7 +49,7 @@ impl MessageService for MessageGrpc {
         let message = self.new_message(request.into_inner())?;
         let Stored { id, token, create_time, expire_time } = self.messages.insert(message).await?;
         Ok(Response::new(CreateMessageResponse {
-            id: id.get(),
+            id: self.ids.of(id),
             access_token: token.to_text(),
             create_time: Some(wire::timestamp(create_time)),
             expire_time: expire_time.map(wire::timestamp),
@@ -61,7 +62,7 @@ impl MessageService for MessageGrpc {
     ) -> Result<Response<ViewMessageResponse>, Status> {
         let caller = caller(&request);
         let ViewMessageRequest { id, access_token, view_id, passphrase, accepts_sealed } = request.into_inner();
-        let (id, token) = opener(id, &access_token)?;
+        let (id, token) = self.message_ref(id, &access_token)?;
         let (view_id, passphrase) = (ViewId::parse(&view_id)?, Passphrase::parse(passphrase)?);
         let view = View { id, token, view_id, passphrase, accepts_sealed, caller: &caller };
         let Viewed { content, create_time, repeat_until } = self.messages.view(view).await?;
@@ -77,7 +78,7 @@ impl MessageService for MessageGrpc {
         request: Request<AcknowledgeViewRequest>,
     ) -> Result<Response<AcknowledgeViewResponse>, Status> {
         let AcknowledgeViewRequest { id, access_token, view_id } = request.into_inner();
-        let (id, token) = opener(id, &access_token)?;
+        let (id, token) = self.message_ref(id, &access_token)?;
         let view_id = ViewId::parse(&view_id)?.ok_or(StoreError::field("view_id", "must not be empty"))?;
         let view_time = self.messages.acknowledge(id, &token, view_id).await?;
         Ok(Response::new(AcknowledgeViewResponse { view_time: Some(wire::timestamp(view_time)) }))
@@ -88,7 +89,7 @@ impl MessageService for MessageGrpc {
         request: Request<LookupMessageRequest>,
     ) -> Result<Response<LookupMessageResponse>, Status> {
         let LookupMessageRequest { id, access_token } = request.into_inner();
-        let (id, token) = opener(id, &access_token)?;
+        let (id, token) = self.message_ref(id, &access_token)?;
         let lookup = self.messages.lookup(id, &token).await?;
         let (state, state_time, expire_time) = standing(lookup);
         let (needs_passphrase, is_sealed) = match lookup {
@@ -111,8 +112,8 @@ impl MessageService for MessageGrpc {
         request: Request<BurnMessageRequest>,
     ) -> Result<Response<BurnMessageResponse>, Status> {
         let BurnMessageRequest { id, access_token } = request.into_inner();
-        let (id, token) = opener(id, &access_token)?;
-        let time = self.messages.burn(id, &token).await?;
+        let (id, token) = self.message_ref(id, &access_token)?;
+        let time = self.messages.burn(id, token).await?;
         Ok(Response::new(BurnMessageResponse { burn_time: Some(wire::timestamp(time)) }))
     }
 
@@ -124,7 +125,7 @@ impl MessageService for MessageGrpc {
     ) -> Result<Response<Self::WatchMessageStream>, Status> {
         let caller = caller(&request);
         let WatchMessageRequest { id, access_token } = request.into_inner();
-        let (id, token) = opener(id, &access_token)?;
+        let (id, token) = self.message_ref(id, &access_token)?;
         let place = self.watchers.take_place(caller)?;
         // Listening begins before the first look, or what ends in between would go unheard.
         let ended = self.messages.ended();
@@ -206,8 +207,14 @@ async fn end_is_heard(ended: &mut broadcast::Receiver<MessageId>, id: MessageId)
 }
 
 impl MessageGrpc {
-    pub(super) fn new(messages: Messages, limits: Limits, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
-        Self { messages, limits, clock, watchers: Watchers::new(), stop }
+    pub(super) fn new(
+        messages: Messages,
+        ids: PublicIds,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { messages, ids, limits, clock, watchers: Watchers::new(), stop }
     }
 
     fn new_message(&self, request: CreateMessageRequest) -> Result<NewMessage, StoreError> {
@@ -217,7 +224,11 @@ impl MessageGrpc {
         let create_time = self.clock.now();
         let expire_time = self.limits.expire_time(create_time, ttl)?;
         let (request, passphrase) = (RequestId::parse(&request_id)?, Passphrase::parse(passphrase)?);
-        Ok(NewMessage { content, create_time, expire_time, request, passphrase })
+        Ok(NewMessage { content, create_time, ttl, expire_time, request, passphrase })
+    }
+
+    fn message_ref(&self, id: i64, access_token: &str) -> Result<(MessageId, AccessToken), StoreError> {
+        Ok((self.ids.parse(id)?, AccessToken::parse(access_token)?))
     }
 
     fn content(&self, content: Option<create_message_request::Content>) -> Result<MessageContent, StoreError> {
@@ -239,10 +250,6 @@ fn content_to_wire(content: &MessageContent) -> view_message_response::Content {
         MessageContent::Text(text) => view_message_response::Content::Text(text.as_str().to_owned()),
         MessageContent::Sealed(sealed) => view_message_response::Content::Sealed(sealed.as_bytes().to_vec()),
     }
-}
-
-fn opener(id: i64, access_token: &str) -> Result<(MessageId, AccessToken), StoreError> {
-    Ok((MessageId::parse(id)?, AccessToken::parse(access_token)?))
 }
 
 /// The state, since when, and when it expires.

@@ -22,20 +22,21 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 pub(crate) use self::credentials::Credentials;
 use self::{config_service::ConfigGrpc, message_service::MessageGrpc};
 use crate::{
-    domain::{Clock, Limits},
+    domain::{Clock, Limits, PublicIds},
     storage::{AppConfigs, Messages},
 };
 
 /// Both services.
 pub(crate) fn routes(
     messages: Messages,
+    ids: PublicIds,
     configs: AppConfigs,
     credentials: Credentials,
     limits: Limits,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Routes {
-    Routes::new(MessageServiceServer::new(MessageGrpc::new(messages, limits, clock, stop.clone())))
+    Routes::new(MessageServiceServer::new(MessageGrpc::new(messages, ids, limits, clock, stop.clone())))
         .add_service(ConfigServiceServer::new(ConfigGrpc { configs, credentials, stop }))
 }
 

@@ -15,6 +15,7 @@ use super::{
     database::{Database, WriteConnection},
     entities::app_configs,
     failure::{read, report},
+    sealing_keys,
 };
 use crate::{
     StoreError,
@@ -27,6 +28,8 @@ use crate::{
 
 /// How long a change may take. Past it the connection is dropped and the outcome unknown.
 const CHANGE_LIMIT: Duration = Duration::from_secs(15);
+/// How many retired keys are passed over in search of one that may seal.
+const SEAL_TRIES: usize = 4;
 const API_HASH: &str = "api_hash";
 const BOT_TOKEN: &str = "bot_token";
 
@@ -45,6 +48,8 @@ enum Refusal {
     NotFound,
     Seal(SealError),
     Open(Unreadable),
+    /// The keyring holds no key that may seal.
+    NoKey,
     Database(DbErr),
     /// The database did not answer in time.
     TimedOut,
@@ -89,14 +94,15 @@ impl AppConfigs {
     pub(crate) async fn insert(&self, new: NewAppConfig) -> Result<AppConfig, StoreError> {
         self.change(move |configs, transaction| {
             Box::pin(async move {
+                let key = configs.sealing_key(transaction).await?;
                 let row = app_configs::ActiveModel {
                     id: NotSet,
                     session_name: Set(new.session_name.as_str().to_owned()),
                     api_id: Set(new.api_id.get()),
-                    sealed_api_hash: Set(configs.seal(API_HASH, new.api_hash.expose())?),
+                    sealed_api_hash: Set(seal_config_secret(&key, API_HASH, new.api_hash.expose())?),
                     is_active: Set(new.is_active),
                     is_bot: Set(new.is_bot),
-                    sealed_bot_token: Set(configs.seal(BOT_TOKEN, new.bot_token.expose())?),
+                    sealed_bot_token: Set(seal_config_secret(&key, BOT_TOKEN, new.bot_token.expose())?),
                     update_time: Set(configs.clock.now().micros()),
                 };
                 configs.unseal(row.insert(transaction).await?)
@@ -109,6 +115,7 @@ impl AppConfigs {
     pub(crate) async fn update(&self, id: AppConfigId, change: AppConfigChange) -> Result<AppConfig, StoreError> {
         self.change(move |configs, transaction| {
             Box::pin(async move {
+                let key = configs.sealing_key(transaction).await?;
                 let AppConfigChange { session_name, api_id, api_hash, is_active, is_bot, bot_token } = change;
                 let found = app_configs::Entity::find_by_id(id.get()).lock_exclusive().one(transaction).await?;
                 let mut row: app_configs::ActiveModel = found.ok_or(Refusal::NotFound)?.into();
@@ -121,7 +128,7 @@ impl AppConfigs {
                     row.api_id = Set(api_id.get());
                 }
                 if let Some(api_hash) = api_hash {
-                    row.sealed_api_hash = Set(configs.seal(API_HASH, api_hash.expose())?);
+                    row.sealed_api_hash = Set(seal_config_secret(&key, API_HASH, api_hash.expose())?);
                 }
                 if let Some(is_active) = is_active {
                     row.is_active = Set(is_active);
@@ -130,7 +137,7 @@ impl AppConfigs {
                     row.is_bot = Set(is_bot);
                 }
                 if let Some(bot_token) = bot_token {
-                    row.sealed_bot_token = Set(configs.seal(BOT_TOKEN, bot_token.expose())?);
+                    row.sealed_bot_token = Set(seal_config_secret(&key, BOT_TOKEN, bot_token.expose())?);
                 }
                 configs.unseal(row.update(transaction).await?)
             })
@@ -217,8 +224,17 @@ impl AppConfigs {
         task.await.unwrap_or(Err(StoreError::Internal))
     }
 
-    fn seal(&self, name: &str, secret: &str) -> Result<Vec<u8>, SealError> {
-        seal_config_secret(self.keyring.load().sealing(self.clock.now()), name, secret)
+    /// The key that seals now. It cannot be retired before the transaction ends.
+    async fn sealing_key(&self, transaction: &DatabaseTransaction) -> Result<Key, Refusal> {
+        for _ in 0..SEAL_TRIES {
+            let key = self.keyring.load().sealing(self.clock.now()).clone();
+            if sealing_keys::living(transaction, std::iter::once(key.id())).await?.contains(key.id().as_str()) {
+                return Ok(key);
+            }
+            // Retired elsewhere; the keyring file is read again soon.
+            self.keyring.exclude(key.id());
+        }
+        Err(Refusal::NoKey)
     }
 
     fn unseal(&self, row: app_configs::Model) -> Result<AppConfig, Refusal> {
@@ -255,6 +271,10 @@ fn refuse(refusal: Refusal) -> StoreError {
         Refusal::Database(error) => report("changing an app config", &error),
         Refusal::TimedOut => {
             tracing::error!("changing an app config took too long and was given up; its outcome is unknown");
+            StoreError::Unavailable
+        }
+        Refusal::NoKey => {
+            tracing::error!("changing an app config failed: the keyring holds no key that may seal");
             StoreError::Unavailable
         }
         Refusal::Seal(error) => {

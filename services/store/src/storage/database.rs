@@ -12,7 +12,7 @@ use sea_orm::{
     SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
     sqlx::{
         self,
-        sqlite::{SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous},
     },
 };
 
@@ -58,9 +58,9 @@ impl Patience {
     const MIGRATION_ON_SQLITE: Self = Self { lock: Duration::from_hours(24), ..Self::MIGRATION_ON_POSTGRES };
 }
 
-/// What SQLite must answer when asked, or the database is not opened. `synchronous` 2 is FULL.
-const SQLITE_PRAGMAS: [(&str, &str); 4] =
-    [("journal_mode", "wal"), ("synchronous", "2"), ("secure_delete", "1"), ("foreign_keys", "1")];
+/// What SQLite must answer when asked, or the database is not opened. `synchronous` 2 is FULL, `temp_store` 2 MEMORY.
+const SQLITE_PRAGMAS: [(&str, &str); 5] =
+    [("journal_mode", "wal"), ("synchronous", "2"), ("secure_delete", "1"), ("foreign_keys", "1"), ("temp_store", "2")];
 
 /// A database and how to connect to it. `Debug` shows no URL.
 #[derive(Clone)]
@@ -166,11 +166,7 @@ impl Database {
         if let Some(file) = &self.sqlite_file {
             make_private(file)?;
         }
-        let patience = match self.backend {
-            DbBackend::Sqlite => Patience::MIGRATION_ON_SQLITE,
-            _ => Patience::MIGRATION_ON_POSTGRES,
-        };
-        let database = self.connect_alone(patience).await?;
+        let database = self.connect_alone(self.without_limits().patience).await?;
         let changes = {
             let mut changing = std::pin::pin!(mayfly_migrations::apply(&database));
             match tokio::time::timeout(MIGRATION_NOTICE, &mut changing).await {
@@ -181,6 +177,9 @@ impl Database {
                 }
             }
         };
+        if self.backend == DbBackend::Sqlite {
+            check_vacuum(&database).await;
+        }
         close(database).await;
         changes.map_err(DatabaseError::Migrate)
     }
@@ -238,6 +237,31 @@ impl Database {
         Ok(database)
     }
 
+    /// The same database for work that takes as long as it takes.
+    pub(super) fn without_limits(&self) -> Self {
+        let patience = match self.backend {
+            DbBackend::Sqlite => Patience::MIGRATION_ON_SQLITE,
+            _ => Patience::MIGRATION_ON_POSTGRES,
+        };
+        Self { patience, ..self.clone() }
+    }
+
+    /// The folder of a SQLite database.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        let folder = self.sqlite_file.as_ref()?.parent()?;
+        Some(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+    }
+
+    /// How many bytes SQLite's write-ahead log takes on the disk.
+    pub(super) fn write_ahead_log_bytes(&self) -> u64 {
+        let file = self.sqlite_file.as_ref().map(|file| {
+            let mut file = file.clone().into_os_string();
+            file.push("-wal");
+            PathBuf::from(file)
+        });
+        file.and_then(|file| std::fs::metadata(file).ok()).map_or(0, |found| found.len())
+    }
+
     fn options(&self, patience: Patience) -> ConnectOptions {
         let milliseconds = |time: Duration| format!("{}ms", time.as_millis());
         let limits =
@@ -266,19 +290,25 @@ fn with_file(
     file: Option<PathBuf>,
     patience: Patience,
 ) -> impl Fn(SqliteOptions) -> SqliteOptions + Send + Sync + 'static {
+    let is_empty = file.as_ref().and_then(|file| std::fs::metadata(file).ok()).is_some_and(|found| found.len() == 0);
     move |options| {
         let options = match &file {
             Some(file) => options.filename(file),
             None => options,
         };
-        options
+        let options = options
             // Made before, by `make_private`.
             .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
+            // What SQLite puts aside must not get into files beyond the data directory, which may be read-only, and where
+            // nothing is overwritten.
+            .pragma("temp_store", "MEMORY")
             .foreign_keys(true)
-            .busy_timeout(patience.lock)
+            .busy_timeout(patience.lock);
+        // Said to a database that has tables, it would be a write of its own.
+        if is_empty { options.auto_vacuum(SqliteAutoVacuum::Incremental) } else { options }
     }
 }
 
@@ -309,11 +339,26 @@ async fn check_pragmas(database: &DatabaseConnection) -> Result<(), DatabaseErro
     Ok(())
 }
 
+/// A file that was made by other programs, such as one that was put together from a dump, may not give space back.
+async fn check_vacuum(database: &DatabaseConnection) {
+    match read_pragma(database, "auto_vacuum").await {
+        Ok(found) if found != "2" => tracing::warn!(
+            "the database file never gets smaller: run `PRAGMA auto_vacuum = INCREMENTAL; VACUUM;` on it while no store runs"
+        ),
+        _ => {}
+    }
+}
+
 async fn read_pragma(database: &DatabaseConnection, pragma: &str) -> Result<String, DbErr> {
     let asked = sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
     let row = database.query_one_raw(asked).await?;
     let answer = row.ok_or_else(|| DbErr::RecordNotFound(pragma.to_owned()))?;
     answer.try_get_by_index::<String>(0).or_else(|_| answer.try_get_by_index::<i64>(0).map(|number| number.to_string()))
+}
+
+async fn read_number(database: &DatabaseConnection, pragma: &str) -> Result<i64, DbErr> {
+    let text = read_pragma(database, pragma).await?;
+    text.parse().map_err(|_| DbErr::Type(format!("PRAGMA {pragma} is no number")))
 }
 
 async fn close(database: DatabaseConnection) {
@@ -379,7 +424,33 @@ impl WriteConnection {
             _ => Ok(true),
         }
     }
+
+    /// Gives some free pages of SQLite's file back to the file system, if it has too many. Returns whether it still has.
+    pub(super) async fn vacuum(&mut self) -> Result<bool, DbErr> {
+        let Some(connection) = self.connection.as_ref().filter(|_| self.database.backend() == DbBackend::Sqlite) else {
+            return Ok(false);
+        };
+        let free_pages = async || read_number(connection, "freelist_count").await;
+        let kept = KEPT_FREE_PAGES.max(read_number(connection, "page_count").await? / KEPT_FREE_PART);
+        let before = free_pages().await?;
+        if before <= kept {
+            return Ok(false);
+        }
+        // Steps to the end: each step of the statement frees one page.
+        let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
+        connection.query_all_raw(sea_orm::Statement::from_string(DbBackend::Sqlite, vacuum)).await?;
+        let after = free_pages().await?;
+        // A file that was made without `auto_vacuum` gives nothing back.
+        Ok(after < before && after > kept)
+    }
 }
+
+/// Free pages that SQLite keeps, since it will need some soon: 16 MiB.
+const KEPT_FREE_PAGES: i64 = 4096;
+/// Of a large file, the part that may be free pages.
+const KEPT_FREE_PART: i64 = 8;
+/// Pages that are given back to the file system in one step: 1 MiB, some milliseconds.
+const VACUUM_PAGES: i64 = 256;
 
 fn into_db_error(error: DatabaseError) -> DbErr {
     match error {

@@ -8,25 +8,29 @@ use sea_orm::{
 use tokio::sync::broadcast;
 
 use super::{
-    batch::{Acknowledgement, Answer, Creation, Erasure, ErasureReason, Work},
+    batch::{Acknowledgement, Creation, CreationRequest, Erasure, ErasureReason, Output, Swept, Work},
+    capacity::{Capacity, StorageLimits},
     database::Database,
     entities::{content_kind, messages, receipts},
     failure::read,
     passphrase_tries::PassphraseTry,
-    writer::Writer,
+    usage::{self, Usage},
+    writer::{Writer, WriterParts},
 };
 use crate::{
     StoreError,
     domain::{
-        AccessToken, CallerTag, ClaimSeal, Clock, ContentKind, Key, KeyId, Keyring, Lookup, MessageContent, MessageId,
-        MessageSeal, Outcome, Passphrase, PassphraseSalt, Receipt, RequestId, SealError, Timestamp, TryLimits, ViewId,
+        AccessToken, CallerTag, Clock, ContentKind, Key, KeyId, Lookup, MessageContent, MessageId, MessageSeal,
+        Outcome, Passphrase, PassphraseKey, Receipt, RequestId, SealError, Timestamp, TryLimits, Verifier, ViewId,
     },
     keys::SharedKeyring,
     stretcher::Stretcher,
 };
 
-/// How many messages, claims or receipts one transaction sweeps.
-const SWEEP_LIMIT: u64 = 500;
+/// How often a creation is sealed anew because its key was retired, or is another one.
+const SEAL_TRIES: usize = 4;
+/// After how long without a write it is tried whether one is possible.
+const PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// All messages of a store.
 #[derive(Clone)]
@@ -36,22 +40,32 @@ pub(crate) struct Messages {
     keyring: SharedKeyring,
     clock: Arc<dyn Clock>,
     stretcher: Stretcher,
-    times: Retention,
+    capacity: Capacity,
 }
 
 /// How long what is left of a message is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retention {
-    /// A text that its reader may ask for again.
+    /// A content that its reader may ask for again.
     pub(crate) view_grace: Duration,
     /// A receipt.
     pub(crate) receipts: Duration,
+}
+
+/// What messages are kept with.
+pub(crate) struct MessagesSettings {
+    pub(crate) retention: Retention,
+    pub(crate) storage: StorageLimits,
+    /// The longest text, in bytes.
+    pub(crate) max_text_bytes: usize,
 }
 
 /// A message to be stored.
 pub(crate) struct NewMessage {
     pub(crate) content: MessageContent,
     pub(crate) create_time: Timestamp,
+    /// The lifetime as the caller asked for it. `None`: the store's default.
+    pub(crate) ttl: Option<Duration>,
     /// `None`: never.
     pub(crate) expire_time: Option<Timestamp>,
     /// `None`: this creation is not repeated.
@@ -83,8 +97,14 @@ pub(crate) struct Viewed {
 /// A message that has a passphrase.
 struct Protected {
     key_id: KeyId,
-    salt: PassphraseSalt,
     content_kind: ContentKind,
+}
+
+/// What became of a creation under one key.
+enum Inserted {
+    Stored(Stored),
+    UnderOtherKey(KeyId),
+    KeyRetired,
 }
 
 /// A message that is stored.
@@ -97,96 +117,145 @@ pub(crate) struct Stored {
 
 impl Messages {
     /// Opens the messages in `database`, whose schema is up to date.
-    pub(crate) fn open(
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database fails.
+    pub(crate) async fn open(
         database: &Database,
         readers: DatabaseConnection,
         keyring: SharedKeyring,
         clock: Arc<dyn Clock>,
-        times: Retention,
-    ) -> Self {
-        let writer = Writer::start(database, &clock);
-        Self { readers, writer, keyring, clock, stretcher: Stretcher::new(), times }
+        settings: MessagesSettings,
+    ) -> Result<Self, StoreError> {
+        let MessagesSettings { retention, storage, max_text_bytes } = settings;
+        let capacity = Capacity::new(storage, database.folder());
+        let (parts_clock, parts_keyring) = (Arc::clone(&clock), keyring.clone());
+        let parts = WriterParts {
+            clock: parts_clock,
+            keyring: parts_keyring,
+            retention,
+            capacity: capacity.clone(),
+            max_text_bytes,
+        };
+        let writer = Writer::start(database, parts);
+        let messages = Self { readers, writer, keyring, clock, stretcher: Stretcher::new(), capacity };
+        messages.measure().await?;
+        Ok(messages)
     }
 
     /// Seals and stores a message; a repeated request finds the message of the first.
     pub(crate) async fn insert(&self, message: NewMessage) -> Result<Stored, StoreError> {
-        let keyring = self.keyring.load();
-        let key = keyring.sealing(message.create_time);
-        let token = match message.request {
-            None => AccessToken::generate().map_err(|error| cannot_seal(&error.into()))?,
-            Some(request) => AccessToken::for_request(key, request, &message.content, message.passphrase.as_ref()),
-        };
-        if let Some(earlier) = self.stored_under_another_key(&keyring, key, &message).await? {
-            return Ok(earlier);
+        if message.request.is_none() && !self.capacity.room().take(Usage::message(message.content.as_bytes().len())) {
+            self.capacity.note_full(true);
+            return Err(StoreError::StorageFull);
         }
-        let passphrase = match message.passphrase {
-            None => None,
-            Some(passphrase) => {
-                let salt = PassphraseSalt::generate().map_err(|error| cannot_seal(&error.into()))?;
-                Some((salt, self.stretcher.creators.take_place()?.stretch(passphrase, salt).await?))
+        let fresh_token = AccessToken::generate().map_err(|error| cannot_seal(&error.into()))?;
+        let mut key = self.keyring.load().sealing(message.create_time).clone();
+        let mut stretched = None;
+        for _ in 0..SEAL_TRIES {
+            let token = match message.request {
+                None => fresh_token.clone(),
+                Some(request) => AccessToken::for_request(&key, request),
+            };
+            if let Some(passphrase) = message.passphrase.as_ref()
+                && stretched.as_ref().is_none_or(|(stretched_for, _)| *stretched_for != token)
+            {
+                let place = self.stretcher.creators.take_place()?;
+                stretched = Some((token.clone(), place.stretch(passphrase.clone(), token.clone()).await?));
             }
-        };
-        let seal = MessageSeal::new(key, &token, passphrase.as_ref().map(|(_, key)| key));
+            let passphrase = stretched.as_ref().map(|(_, passphrase)| passphrase);
+            match self.insert_under(&key, token, passphrase, &message).await? {
+                Inserted::Stored(stored) => return Ok(stored),
+                Inserted::UnderOtherKey(id) => match self.keyring.load().key(&id) {
+                    Some(other) => key = other.clone(),
+                    None => {
+                        tracing::warn!(key = id.as_str(), "the keyring lacks the key of a repeated creation");
+                        return Err(StoreError::Unavailable);
+                    }
+                },
+                Inserted::KeyRetired => {
+                    self.keyring.exclude(key.id());
+                    key = self.keyring.load().sealing(message.create_time).clone();
+                }
+            }
+        }
+        tracing::warn!("a creation found no key that seals");
+        Err(StoreError::Unavailable)
+    }
+
+    async fn insert_under(
+        &self,
+        key: &Key,
+        token: AccessToken,
+        passphrase: Option<&PassphraseKey>,
+        message: &NewMessage,
+    ) -> Result<Inserted, StoreError> {
+        let NewMessage { content, create_time, ttl, expire_time, request, passphrase: _ } = message;
+        let seal = MessageSeal::new(key, &token, passphrase);
         let creation = Creation {
-            verifier: seal.verifier(),
-            key_id: seal.key_id().clone(),
-            content_kind: message.content.kind(),
-            sealed_text: seal.seal(&message.content, message.expire_time).map_err(|error| cannot_seal(&error))?,
-            create_time: message.create_time,
-            expire_time: message.expire_time,
-            passphrase: passphrase.map(|(salt, _)| salt).zip(seal.passphrase_verifier()),
-            is_repeatable: message.request.is_some(),
+            verifier: Verifier::of_token(&token),
+            key_id: key.id().clone(),
+            content_kind: content.kind(),
+            sealed_content: seal.seal(content, *expire_time).map_err(|error| cannot_seal(&error))?,
+            create_time: *create_time,
+            expire_time: *expire_time,
+            passphrase_verifier: passphrase.map(|passphrase| Verifier::of_passphrase(&token, passphrase)),
+            request: request.map(|request| CreationRequest {
+                hash: Verifier::of_request(request),
+                content_tag: seal.content_tag(content, *ttl),
+            }),
         };
-        match self.writer.perform(Work::Create(creation)).await? {
-            Answer::Stored { id, create_time, expire_time } => Ok(Stored { id, token, create_time, expire_time }),
-            _ => Err(wrong_answer()),
+        match self.writer.perform(Work::Create(Box::new(creation))).await? {
+            Output::Stored { id, create_time, expire_time } => {
+                Ok(Inserted::Stored(Stored { id, token, create_time, expire_time }))
+            }
+            Output::UnderOtherKey(key_id) => Ok(Inserted::UnderOtherKey(key_id)),
+            Output::KeyRetired => Ok(Inserted::KeyRetired),
+            _ => Err(wrong_output()),
         }
     }
 
-    /// Erases an unread message and answers its content; with a view id it keeps that for this reader for a while.
+    /// Erases an unread message and returns its content; with a view id it keeps that for this reader for a while.
     pub(crate) async fn view(&self, view: View<'_>) -> Result<Viewed, StoreError> {
-        // Whoever has to be turned away is turned away here, before a try of a passphrase is counted.
+        // A reader who has to be turned away is turned away here, before a try of a passphrase is counted.
         let turn = self.writer.reserve(view.id.affinity())?;
-        let seals = match self.seal_behind_passphrase(&view).await? {
-            Some(seal) => vec![seal],
-            None => self.seals(&view.token),
-        };
-        let claims = view.view_id.map(|view_id| self.claims(&view.token, view_id)).unwrap_or_default();
-        let reason = ErasureReason::View { claims, grace: self.times.view_grace, accepts_sealed: view.accepts_sealed };
-        match turn.perform(self.erasure(view.id, seals, reason)).await? {
-            Answer::Viewed { content, create_time, repeat_until } => Ok(Viewed { content, create_time, repeat_until }),
-            _ => Err(wrong_answer()),
+        let passphrase = self.try_passphrase(&view).await?;
+        let View { id, token, view_id, accepts_sealed, .. } = view;
+        let erasure = Erasure::new(id, token, passphrase, ErasureReason::View { view_id, accepts_sealed });
+        match turn.perform(Work::Erase(Box::new(erasure))).await? {
+            Output::Viewed { content, create_time, repeat_until } => Ok(Viewed { content, create_time, repeat_until }),
+            _ => Err(wrong_output()),
         }
     }
 
-    /// Erases a text that its reader has; answers when it was viewed.
+    /// Erases a content that its reader has; returns when it was viewed.
     pub(crate) async fn acknowledge(
         &self,
         id: MessageId,
         token: &AccessToken,
         view_id: ViewId,
     ) -> Result<Timestamp, StoreError> {
-        let verifiers = self.seals(token).iter().map(MessageSeal::verifier).collect();
-        let claim_verifiers = self.claims(token, view_id).iter().map(ClaimSeal::verifier).collect();
-        let acknowledgement = Acknowledgement { id, verifiers, claim_verifiers };
+        let (verifier, claim_verifier) = (Verifier::of_token(token), Verifier::of_claim(token, view_id));
+        let acknowledgement = Acknowledgement { id, verifier, claim_verifier };
         match self.writer.perform(Work::Acknowledge(acknowledgement)).await? {
-            Answer::Acknowledged { view_time } => Ok(view_time),
-            _ => Err(wrong_answer()),
+            Output::Acknowledged { view_time } => Ok(view_time),
+            _ => Err(wrong_output()),
         }
     }
 
-    /// Erases an unread message; answers when that was done first.
-    pub(crate) async fn burn(&self, id: MessageId, token: &AccessToken) -> Result<Timestamp, StoreError> {
-        match self.writer.perform(self.erasure(id, self.seals(token), ErasureReason::Burn)).await? {
-            Answer::Burned { time } => Ok(time),
-            _ => Err(wrong_answer()),
+    /// Erases an unread message; returns when that was done first.
+    pub(crate) async fn burn(&self, id: MessageId, token: AccessToken) -> Result<Timestamp, StoreError> {
+        let erasure = Erasure::new(id, token, None, ErasureReason::Burn);
+        match self.writer.perform(Work::Erase(Box::new(erasure))).await? {
+            Output::Burned { time } => Ok(time),
+            _ => Err(wrong_output()),
         }
     }
 
     /// Where a message stands.
     pub(crate) async fn lookup(&self, id: MessageId, token: &AccessToken) -> Result<Lookup, StoreError> {
-        let verifiers = self.seals(token).iter().map(|seal| seal.verifier().to_column()).collect();
-        let found = read("looking a message up", self.find(id, verifiers)).await?;
+        let found = read("looking a message up", self.find(id, Verifier::of_token(token))).await?;
         found.ok_or(StoreError::MessageNotFound)
     }
 
@@ -195,23 +264,36 @@ impl Messages {
         self.writer.ended()
     }
 
-    /// Turns expired messages into receipts, and purges forfeited claims and old receipts, in small transactions, until none
-    /// is left.
+    /// Turns expired messages into receipts, purges forfeited claims and old receipts, and gives free space back, in small
+    /// steps, until none is left.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database fails.
     pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
         loop {
-            let work = Work::Sweep { limit: SWEEP_LIMIT, receipt_retention: self.times.receipts };
-            match self.writer.perform(work).await? {
-                Answer::Swept { expired, forfeited, purged } => {
+            match self.writer.perform(Work::Sweep).await? {
+                Output::Swept(Swept { expired, forfeited, purged, has_more }) => {
                     if expired + forfeited + purged > 0 {
                         tracing::debug!(expired, forfeited, purged, "swept");
                     }
-                    if expired.max(forfeited).max(purged) < SWEEP_LIMIT {
+                    if !has_more {
                         return Ok(());
                     }
                 }
-                _ => return Err(wrong_answer()),
+                _ => return Err(wrong_output()),
             }
         }
+    }
+
+    /// Measures how much is stored, by all stores.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database fails.
+    pub(crate) async fn measure(&self) -> Result<(), StoreError> {
+        self.capacity.measured(read("measuring what is stored", usage::total(&self.readers)).await?);
+        Ok(())
     }
 
     /// Ends when a write lane has, which none does by itself.
@@ -219,31 +301,30 @@ impl Messages {
         self.writer.lane_ended().await;
     }
 
-    /// Whether the database answers.
-    pub(crate) async fn ping(&self) -> bool {
-        self.readers.ping().await.is_ok()
+    /// Whether the database answers, and can be written to. That is tried when the last write failed, or was long ago.
+    pub(crate) async fn is_available(&self) -> bool {
+        if self.readers.ping().await.is_err() {
+            return false;
+        }
+        if !self.writer.needs_probe(PROBE_INTERVAL) {
+            return true;
+        }
+        let key_id = self.keyring.load().sealing(self.clock.now()).id().clone();
+        match self.writer.perform(Work::Probe(key_id)).await {
+            // A writer with too much to do is one that writes.
+            Ok(_) | Err(StoreError::Overloaded) => true,
+            Err(_) => false,
+        }
     }
 
-    fn erasure(&self, id: MessageId, seals: Vec<MessageSeal>, reason: ErasureReason) -> Work {
-        Work::Erase(Erasure { id, seals, reason, receipt_retention: self.times.receipts })
-    }
-
-    /// What `token` makes of each key: the message says only after it was found which one it was sealed with.
-    fn seals(&self, token: &AccessToken) -> Vec<MessageSeal> {
-        self.keyring.load().keys().map(|key| MessageSeal::new(key, token, None)).collect()
-    }
-
-    fn claims(&self, token: &AccessToken, view_id: ViewId) -> Vec<ClaimSeal> {
-        self.keyring.load().keys().map(|key| ClaimSeal::new(key, token, view_id)).collect()
-    }
-
-    /// The seal that the passphrase makes, if the message has one and one was given. The try is counted before it is made, and
-    /// a place to stretch the passphrase is taken before that: whoever is turned away has tried nothing.
-    async fn seal_behind_passphrase(&self, view: &View<'_>) -> Result<Option<MessageSeal>, StoreError> {
+    /// The stretched passphrase, if the message has one and one was given. The try is counted before it is stretched, and a
+    /// place to stretch it is taken before that: a reader who is turned away has tried nothing.
+    async fn try_passphrase(&self, view: &View<'_>) -> Result<Option<PassphraseKey>, StoreError> {
         let Some(passphrase) = &view.passphrase else { return Ok(None) };
-        let protected = read("looking for a passphrase", self.find_salt(view.id, &view.token)).await?;
-        let Some(Protected { key_id, salt, content_kind }) = protected else { return Ok(None) };
-        // Whoever cannot open the content is told so, and has tried nothing.
+        let verifier = Verifier::of_token(&view.token);
+        let protected = read("looking for a passphrase", self.find_protected(view.id, verifier)).await?;
+        let Some(Protected { key_id, content_kind }) = protected else { return Ok(None) };
+        // A reader who cannot open the content is told so, and has tried nothing.
         if content_kind == ContentKind::Sealed && !view.accepts_sealed {
             return Ok(None);
         }
@@ -252,82 +333,45 @@ impl Messages {
         let place = self.stretcher.readers.take_place()?;
         let passphrase_try = PassphraseTry {
             id: view.id,
-            verifier: MessageSeal::new(key, &view.token, None).verifier(),
+            verifier,
             caller: CallerTag::new(key, &view.token, view.caller),
             limits: TryLimits::DEFAULT,
         };
         match self.writer.perform(Work::CountTry(passphrase_try)).await? {
-            Answer::TryCounted => {}
-            _ => return Err(wrong_answer()),
+            Output::TryCounted => {}
+            _ => return Err(wrong_output()),
         }
-        let stretched = place.stretch(passphrase.clone(), salt).await?;
-        Ok(Some(MessageSeal::new(key, &view.token, Some(&stretched))))
+        Ok(Some(place.stretch(passphrase.clone(), view.token.clone()).await?))
     }
 
-    /// What is known of an unread message that has a passphrase. What expired asks for none: it is said to be gone.
-    async fn find_salt(&self, id: MessageId, token: &AccessToken) -> Result<Option<Protected>, DbErr> {
-        let verifiers = self.seals(token).into_iter().map(|seal| seal.verifier().to_column());
+    /// What is known of an unread message that has a passphrase. An expired message asks for none: it is said to be gone.
+    async fn find_protected(&self, id: MessageId, verifier: Verifier) -> Result<Option<Protected>, DbErr> {
         let unexpired = Condition::any()
             .add(messages::Column::ExpireTime.is_null())
             .add(messages::Column::ExpireTime.gt(self.clock.now().micros()));
-        let row: Option<(String, Option<Vec<u8>>, content_kind::ContentKind)> = messages::Entity::find_by_id(id.get())
+        let row: Option<(String, content_kind::ContentKind)> = messages::Entity::find_by_id(id.get())
             .select_only()
-            .columns([messages::Column::KeyId, messages::Column::PassphraseSalt, messages::Column::ContentKind])
-            .filter(messages::Column::Verifier.is_in(verifiers))
+            .columns([messages::Column::KeyId, messages::Column::ContentKind])
+            .filter(messages::Column::Verifier.eq(verifier.to_column()))
+            .filter(messages::Column::PassphraseVerifier.is_not_null())
             .filter(unexpired)
             .into_tuple()
             .one(&self.readers)
             .await?;
-        Ok(row.and_then(|(key_id, salt, content_kind)| {
-            let salt = PassphraseSalt::from_column(salt?.as_slice())?;
-            Some(Protected { key_id: KeyId::from_column(key_id), salt, content_kind: content_kind.into() })
+        Ok(row.map(|(key_id, content_kind)| Protected {
+            key_id: KeyId::from_column(key_id),
+            content_kind: content_kind.into(),
         }))
     }
 
-    /// A request that was made first before `sealing` became the key to seal with has its token from another one.
-    async fn stored_under_another_key(
-        &self,
-        keyring: &Keyring,
-        sealing: &Key,
-        message: &NewMessage,
-    ) -> Result<Option<Stored>, StoreError> {
-        let Some(request) = message.request else { return Ok(None) };
-        for key in keyring.keys().filter(|key| key.id() != sealing.id()) {
-            let token = AccessToken::for_request(key, request, &message.content, message.passphrase.as_ref());
-            let verifier = MessageSeal::new(key, &token, None).verifier().to_column();
-            let found = read("looking for a request", self.find_created(verifier)).await?;
-            if let Some((id, create_time, expire_time)) = found {
-                return Ok(Some(Stored { id, token, create_time, expire_time }));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn find_created(
-        &self,
-        verifier: Vec<u8>,
-    ) -> Result<Option<(MessageId, Timestamp, Option<Timestamp>)>, DbErr> {
-        let created = |id, create_time, expire_time: Option<i64>| {
-            let times = (Timestamp::from_micros(create_time), expire_time.map(Timestamp::from_micros));
-            (MessageId::from_column(id), times.0, times.1)
-        };
-        let unread = messages::Entity::find().filter(messages::Column::Verifier.eq(verifier.clone()));
-        if let Some(row) = unread.one(&self.readers).await? {
-            return Ok(Some(created(row.id, row.create_time, row.expire_time)));
-        }
-        let gone = receipts::Entity::find().filter(receipts::Column::Verifier.eq(verifier));
-        let row = gone.one(&self.readers).await?;
-        Ok(row.map(|row| created(row.message_id, row.create_time, row.expire_time)))
-    }
-
     /// Messages first, then receipts: a message that ends in between has its receipt by then.
-    async fn find(&self, id: MessageId, verifiers: Vec<Vec<u8>>) -> Result<Option<Lookup>, DbErr> {
+    async fn find(&self, id: MessageId, verifier: Verifier) -> Result<Option<Lookup>, DbErr> {
         let unread: Option<(i64, Option<i64>, content_kind::ContentKind, bool)> =
             messages::Entity::find_by_id(id.get())
                 .select_only()
                 .columns([messages::Column::CreateTime, messages::Column::ExpireTime, messages::Column::ContentKind])
-                .expr(messages::Column::PassphraseSalt.is_not_null())
-                .filter(messages::Column::Verifier.is_in(verifiers.clone()))
+                .expr(messages::Column::PassphraseVerifier.is_not_null())
+                .filter(messages::Column::Verifier.eq(verifier.to_column()))
                 .into_tuple()
                 .one(&self.readers)
                 .await?;
@@ -344,7 +388,7 @@ impl Messages {
             }));
         }
         let gone = receipts::Entity::find_by_id(id.get())
-            .filter(receipts::Column::Verifier.is_in(verifiers))
+            .filter(receipts::Column::Verifier.eq(verifier.to_column()))
             .one(&self.readers)
             .await?;
         Ok(gone.map(|receipt| Lookup::Gone(Receipt::from(&receipt))))
@@ -356,8 +400,8 @@ fn cannot_seal(error: &SealError) -> StoreError {
     StoreError::Internal
 }
 
-fn wrong_answer() -> StoreError {
-    tracing::error!("the writer gave the answer to another question");
+fn wrong_output() -> StoreError {
+    tracing::error!("the writer returned the output of other work");
     StoreError::Internal
 }
 
@@ -365,17 +409,27 @@ fn wrong_answer() -> StoreError {
 mod tests {
     use sea_orm::PaginatorTrait as _;
 
-    use super::{super::entities::passphrase_tries, *};
-    use crate::domain::{Lifetime, Limits, MessageText, SystemClock};
+    use super::{
+        super::{entities::passphrase_tries, sealing_keys::claim_database},
+        *,
+    };
+    use crate::domain::{Keyring, Lifetime, Limits, MessageText, SystemClock};
 
     const LIMITS: Limits = Limits { max_text_bytes: 5, default_ttl: Lifetime::Never, max_ttl: Lifetime::Never };
 
     async fn open(folder: &tempfile::TempDir) -> Messages {
         let database = Database::sqlite_file(&folder.path().join("mayfly.db"));
         database.migrate().await.unwrap();
-        let keyring = SharedKeyring::new(Keyring::generate().unwrap());
-        let times = Retention { view_grace: Duration::from_secs(600), receipts: Duration::from_secs(3600) };
-        Messages::open(&database, database.connect_readers().await.unwrap(), keyring, Arc::new(SystemClock), times)
+        let keyring = Keyring::generate().unwrap();
+        claim_database(&database, &keyring, SystemClock.now()).await.unwrap().unwrap();
+        let settings = MessagesSettings {
+            retention: Retention { view_grace: Duration::from_secs(600), receipts: Duration::from_secs(3600) },
+            storage: StorageLimits { max_messages: 1000, max_bytes: 1 << 30, min_free_bytes: 0 },
+            max_text_bytes: LIMITS.max_text_bytes,
+        };
+        let readers = database.connect_readers().await.unwrap();
+        let keyring = SharedKeyring::new(keyring);
+        Messages::open(&database, readers, keyring, Arc::new(SystemClock), settings).await.unwrap()
     }
 
     fn passphrase() -> Option<Passphrase> {
@@ -385,7 +439,8 @@ mod tests {
     async fn insert(messages: &Messages, passphrase: Option<Passphrase>) -> Result<Stored, StoreError> {
         let content = MessageContent::Text(MessageText::parse("hello".to_owned(), &LIMITS).unwrap());
         let create_time = SystemClock.now();
-        messages.insert(NewMessage { content, create_time, expire_time: None, request: None, passphrase }).await
+        let (ttl, expire_time, request) = (None, None, None);
+        messages.insert(NewMessage { content, create_time, ttl, expire_time, request, passphrase }).await
     }
 
     async fn view(messages: &Messages, stored: &Stored) -> Result<Viewed, StoreError> {

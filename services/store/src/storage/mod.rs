@@ -5,16 +5,21 @@
 
 mod app_configs;
 mod batch;
+mod capacity;
 mod database;
 mod entities;
 mod failure;
+mod instance;
 mod messages;
 mod passphrase_tries;
 mod sealing_keys;
+mod usage;
 mod writer;
 
 pub(crate) use app_configs::AppConfigs;
+pub(crate) use capacity::StorageLimits;
 pub use database::{Database, DatabaseError};
-pub(crate) use messages::{Messages, NewMessage, Retention, Stored, View, Viewed};
+pub(crate) use instance::public_ids;
+pub(crate) use messages::{Messages, MessagesSettings, NewMessage, Retention, Stored, View, Viewed};
 pub use sealing_keys::KeyringMismatch;
 pub(crate) use sealing_keys::{KeyRetirement, claim_database};

@@ -20,7 +20,6 @@ use crate::{
 /// One try by one caller.
 pub(super) struct PassphraseTry {
     pub(super) id: MessageId,
-    /// Under which key the message was found.
     pub(super) verifier: Verifier,
     pub(super) caller: CallerTag,
     pub(super) limits: TryLimits,

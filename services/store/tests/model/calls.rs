@@ -72,9 +72,11 @@ pub(crate) struct Calls<'world> {
     world: &'world World,
     number: u32,
     begin: Timestamp,
-    /// Not in the model; its id and its token are what the wrong ones are made of. All other messages have greater ids.
+    /// Not in the model; its id and its token are what the wrong ones are made of.
     untouched: CreateMessageResponse,
     messages: Vec<CreateMessageResponse>,
+    /// The number of `untouched` in the database. All other messages of the case have greater numbers.
+    first_row: i64,
 }
 
 impl<'world> Calls<'world> {
@@ -83,7 +85,10 @@ impl<'world> Calls<'world> {
         let ttl = prost_types::Duration { seconds: 90 * 24 * 3600, nanos: 0 };
         let untouched = CreateMessageRequest { ttl: Some(ttl), ..CreateMessageRequest::of_text(UNTOUCHED) };
         let untouched = store.create_with(untouched).await?;
-        Ok(Self { world, number, begin: world.clock.now(), untouched, messages: Vec::new() })
+        let newest = Statement::from_string(world.connection.get_database_backend(), "SELECT MAX(id) FROM messages");
+        let newest = world.connection.query_one_raw(newest).await?.context("no message")?;
+        let first_row = newest.try_get_by_index(0)?;
+        Ok(Self { world, number, begin: world.clock.now(), untouched, messages: Vec::new(), first_row })
     }
 
     pub(crate) async fn end(self, store: &TestStore) -> anyhow::Result<()> {
@@ -109,7 +114,7 @@ impl<'world> Calls<'world> {
     /// What lies in the database of this case.
     pub(crate) async fn rows(&self) -> anyhow::Result<Rows> {
         let connection = &self.world.connection;
-        let id = self.untouched.id;
+        let id = self.first_row;
         let sql = format!(
             "SELECT (SELECT count(*) FROM messages WHERE id > {id}), \
              (SELECT count(*) FROM claims WHERE message_id > {id}), \
@@ -136,7 +141,10 @@ impl<'world> Calls<'world> {
             passphrase: passphrase.map(in_words).unwrap_or_default().to_owned(),
             ..content
         };
-        let created = store.create_with(request).await?;
+        let created = match store.create_with(request).await {
+            Ok(created) => created,
+            Err(status) => return Ok(self.refused(&status)),
+        };
         let (create_time, expire_time) = (self.moment(created.create_time), self.maybe_moment(created.expire_time));
         let is_created = |message: &CreateMessageResponse| {
             (message.id, &message.access_token) == (created.id, &created.access_token)
@@ -144,8 +152,9 @@ impl<'world> Calls<'world> {
         let message = match self.messages.iter().position(is_created) {
             Some(message) => message,
             None => {
-                let last = self.messages.last().unwrap_or(&self.untouched);
-                ensure!(created.id > last.id, "{} is the id of another message", created.id);
+                let others = self.messages.iter().chain([&self.untouched]);
+                let is_new = others.into_iter().all(|other| other.id != created.id);
+                ensure!(is_new, "{} is the id of another message", created.id);
                 self.messages.push(created);
                 self.messages.len() - 1
             }

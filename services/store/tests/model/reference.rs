@@ -150,9 +150,14 @@ impl Reference {
         ends.into_iter().map(|end| end - self.now).collect()
     }
 
-    /// A repeated request finds its message, or the receipt of it. After both are gone it makes a new one.
+    /// A repeated request finds its message, or the receipt of it. After both are gone it makes a new one. As long as the message
+    /// is there, the same request with something else is a conflict.
     fn create(&mut self, creation: &Creation) -> Answer {
-        let earlier = self.messages.iter().position(|message| message.is_known() && message.is_repeated_by(creation));
+        let earlier = self.messages.iter().position(|message| message.is_known() && message.has_request_of(creation));
+        let conflicts = |message: &Message| message.is_stored && message.creation != *creation;
+        if earlier.is_some_and(|earlier| conflicts(&self.messages[earlier])) {
+            return refused(ErrorReason::RequestConflict);
+        }
         let message = earlier.unwrap_or_else(|| {
             self.messages.push(Message::new(creation, self.now));
             self.messages.len() - 1
@@ -194,12 +199,8 @@ impl Message {
         self.is_stored || self.receipt.is_some()
     }
 
-    /// Another lifetime makes no other message.
-    fn is_repeated_by(&self, Creation { text, is_sealed, request, passphrase, ttl: _ }: &Creation) -> bool {
-        let creation = &self.creation;
-        request.is_some()
-            && (&creation.request, &creation.text, &creation.passphrase) == (request, text, passphrase)
-            && creation.is_sealed == *is_sealed
+    fn has_request_of(&self, creation: &Creation) -> bool {
+        creation.request.is_some() && self.creation.request == creation.request
     }
 
     fn is_unread(&self, now: Moment) -> bool {

@@ -1,58 +1,65 @@
-//! Texts are erased because their readers have them.
+//! Contents are erased because their readers have them.
 
 use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryTrait as _,
     sea_query::ExprTrait as _,
 };
 
 use super::{
-    super::entities::{claims, receipts},
-    Answer, Answers, set,
+    super::{
+        entities::{claims, receipts},
+        usage::Usage,
+    },
+    Batch, Output, Results, sized,
 };
 use crate::{
     StoreError,
     domain::{MessageId, Receipt, Timestamp, Verifier},
 };
 
-/// A text to be erased because its reader has it.
+/// A content to be erased because its reader has it.
 pub(in crate::storage) struct Acknowledgement {
     pub(in crate::storage) id: MessageId,
-    /// What the token makes of each key.
-    pub(in crate::storage) verifiers: Vec<Verifier>,
-    /// What token and view id make of each key.
-    pub(in crate::storage) claim_verifiers: Vec<Verifier>,
+    pub(in crate::storage) verifier: Verifier,
+    pub(in crate::storage) claim_verifier: Verifier,
 }
 
-/// Erases texts that their readers have. A receipt knows its reader as long as it lives, so repeating is a success.
+/// Erases contents that their readers have. A receipt knows its reader as long as it lives, so repeating is a success.
 pub(super) async fn acknowledge(
-    transaction: &DatabaseTransaction,
+    batch: &mut Batch<'_>,
     acknowledgements: Vec<(usize, &Acknowledgement)>,
-    answers: &mut Answers,
+    results: &mut Results,
 ) -> Result<(), DbErr> {
     if acknowledgements.is_empty() {
         return Ok(());
     }
-    let columns = |verifiers: &[Verifier]| verifiers.iter().map(|verifier| verifier.to_column()).collect::<Vec<_>>();
     let claimed = acknowledgements.iter().fold(Condition::any(), |any, (_, acknowledgement)| {
-        let reader_fits = claims::Column::ClaimVerifier.is_in(columns(&acknowledgement.claim_verifiers));
+        let reader_fits = claims::Column::ClaimVerifier.eq(acknowledgement.claim_verifier.to_column());
         any.add(claims::Column::MessageId.eq(acknowledgement.id.get()).and(reader_fits))
     });
-    claims::Entity::delete_many().filter(claimed).exec(transaction).await?;
-    let verifiers: Vec<_> =
-        acknowledgements.iter().flat_map(|(_, acknowledgement)| columns(&acknowledgement.verifiers)).collect();
-    let known = receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(transaction).await?;
-    for (index, Acknowledgement { id, verifiers, claim_verifiers }) in acknowledgements {
-        let fits =
-            |verifiers: &[Verifier], column: &[u8]| verifiers.iter().any(|verifier| verifier.matches_column(column));
-        let receipt = known.iter().find(|receipt| receipt.message_id == id.get() && fits(verifiers, &receipt.verifier));
-        let answer = match receipt {
+    let mut delete = claims::Entity::delete_many().filter(claimed).into_query();
+    delete.returning(sized::returning(claims::Column::KeyId, claims::Column::SealedContent));
+    for row in batch.transaction.query_all(&delete).await? {
+        let (key_id, sealed_bytes) = sized::read(&row)?;
+        batch.usage.subtract(&key_id, Usage::claim(sealed_bytes));
+    }
+    let verifiers = acknowledgements.iter().map(|(_, acknowledgement)| acknowledgement.verifier.to_column());
+    let receipts =
+        receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(batch.transaction).await?;
+    for (index, Acknowledgement { id, verifier, claim_verifier }) in acknowledgements {
+        let receipt = receipts
+            .iter()
+            .find(|receipt| receipt.message_id == id.get() && verifier.matches_column(&receipt.verifier));
+        let result = match receipt {
             None => Err(StoreError::MessageNotFound),
-            Some(receipt) if receipt.claim_verifier.as_ref().is_some_and(|claim| fits(claim_verifiers, claim)) => {
-                Ok(Answer::Acknowledged { view_time: Timestamp::from_micros(receipt.outcome_time) })
+            Some(receipt)
+                if receipt.claim_verifier.as_ref().is_some_and(|claim| claim_verifier.matches_column(claim)) =>
+            {
+                Ok(Output::Acknowledged { view_time: Timestamp::from_micros(receipt.outcome_time) })
             }
             Some(receipt) => Err(StoreError::MessageGone(Receipt::from(receipt))),
         };
-        set(answers, index, answer);
+        results.set(index, result);
     }
     Ok(())
 }

@@ -1,106 +1,126 @@
 //! Messages are viewed or burned: who gets them, who may have them again, and what the others are told.
 
-use std::time::Duration;
-
+use mayfly_bootstrap::ErrorChain;
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    ColumnTrait as _, Condition, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _,
     sea_query::{ExprTrait as _, LockType, SimpleExpr},
 };
 
 use super::{
-    super::entities::{claims, content_kind, messages, receipts},
-    Answer, Answers, BatchError, insert_receipts, new_receipt, set,
+    super::{
+        entities::{claims, content_kind, messages, receipts},
+        usage::Usage,
+    },
+    Batch, BatchError, EndedMessage, Output, Results,
 };
 use crate::{
     StoreError,
     domain::{
-        ClaimSeal, ContentKind, MessageId, MessageSeal, Outcome, Receipt, SealError, Timestamp, Unreadable, Verifier,
+        AccessToken, ClaimSeal, ContentKind, Key, KeyId, MessageId, MessageSeal, Outcome, PassphraseKey, Receipt,
+        SealError, Timestamp, Unreadable, Verifier, ViewId,
     },
 };
 
 /// A message to be deleted.
 pub(in crate::storage) struct Erasure {
-    pub(in crate::storage) id: MessageId,
-    /// What the presented token makes of each key; the message was sealed with one of them.
-    pub(in crate::storage) seals: Vec<MessageSeal>,
-    pub(in crate::storage) reason: ErasureReason,
-    pub(in crate::storage) receipt_retention: Duration,
+    id: MessageId,
+    token: AccessToken,
+    verifier: Verifier,
+    passphrase: Option<(PassphraseKey, Verifier)>,
+    reason: ErasureReason,
+    /// The view id and what recognises it, of a reader that may ask again.
+    claim: Option<(ViewId, Verifier)>,
 }
 
 pub(in crate::storage) enum ErasureReason {
-    /// The content is answered. With `claims`, what token and view id make of each key, the reader may ask for it again.
+    /// The content is returned.
     View {
-        claims: Vec<ClaimSeal>,
-        grace: Duration,
+        /// With it the reader may ask for the content again.
+        view_id: Option<ViewId>,
         /// Whether the reader can open what its creator has encrypted.
         accepts_sealed: bool,
     },
     Burn,
 }
 
-/// Why a winner cannot be given the text; the message stays as it is.
+/// Why a winner cannot be given the content; the message stays as it is.
 #[derive(Debug, thiserror::Error)]
 enum CannotHandOver {
+    #[error("the keyring lacks the key that the message names")]
+    NoKey,
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     #[error(transparent)]
     Seal(#[from] SealError),
 }
 
+impl CannotHandOver {
+    /// The batch is done again without the work at `index`. It is logged here.
+    fn into_batch_error(self, index: usize) -> BatchError {
+        let error = match &self {
+            // Another store has a new key before this one, which reads its keyring again soon.
+            Self::NoKey => StoreError::Unavailable,
+            Self::Unreadable(_) | Self::Seal(_) => StoreError::Internal,
+        };
+        tracing::error!(error = %ErrorChain(&self), "a message was not handed over and stays where it is");
+        BatchError::CannotHandOver { index, error }
+    }
+}
+
 pub(super) async fn erase(
-    transaction: &DatabaseTransaction,
+    batch: &mut Batch<'_>,
     erasures: Vec<(usize, &Erasure)>,
-    now: Timestamp,
-    answers: &mut Answers,
-    ended: &mut Vec<MessageId>,
+    results: &mut Results,
 ) -> Result<(), BatchError> {
     if erasures.is_empty() {
         return Ok(());
     }
-    let deleted = delete_unread(transaction, &erasures, now).await?;
+    let deleted = delete_unread(batch, &erasures).await?;
+    // Looked at again: the statement may have waited for another transaction until the lifetime was over.
+    let now = batch.clock.now();
+    let (expired, deleted): (Vec<_>, Vec<_>) =
+        deleted.into_iter().partition(|row| row.expire_time.is_some_and(|time| time <= now.micros()));
     let (mut new_receipts, mut new_claims) = (Vec::with_capacity(deleted.len()), Vec::new());
     let mut losers = Vec::new();
     let mut taken = Vec::with_capacity(deleted.len());
     for (index, erasure) in erasures {
         // Of all in this batch for whom the message may be deleted, the first gets it.
-        let row = deleted.iter().find_map(|row| Some((row, erasure.seal_that_takes(row)?)));
-        match row.filter(|(row, _)| !taken.contains(&row.id)) {
+        let row = deleted.iter().find(|row| erasure.takes(row));
+        match row.filter(|row| !taken.contains(&row.id)) {
             None => losers.push((index, erasure)),
-            Some((row, seal)) => {
+            Some(row) => {
                 taken.push(row.id);
                 // Opened before the commit: what does not open is not consumed.
-                let won = erasure.won(row, seal, now).map_err(|_| BatchError::Unreadable(index))?;
-                set(answers, index, Ok(won.answer));
+                let won = erasure.won(batch, row, now).map_err(|error| error.into_batch_error(index))?;
+                results.set(index, Ok(won.output));
                 let claim_verifier = won.claim.as_ref().map(|claim| claim.claim_verifier.clone());
-                new_claims.extend(won.claim.map(claims::Model::into_active_model));
-                let retention = erasure.receipt_retention;
-                let receipt = new_receipt(row, won.outcome, now, retention, now);
-                new_receipts.push(receipts::ActiveModel { claim_verifier: Set(claim_verifier), ..receipt });
+                new_claims.extend(won.claim);
+                let receipt = batch.new_receipt(EndedMessage::from(row), won.outcome, now);
+                new_receipts.push(receipts::Model { claim_verifier, ..receipt });
             }
         }
     }
-    ended.extend(taken.into_iter().map(MessageId::from_column));
-    if !new_claims.is_empty() {
-        claims::Entity::insert_many(new_claims).exec_without_returning(transaction).await?;
+    for row in expired.iter().chain(&deleted) {
+        batch.usage.subtract(&row.key_id, Usage::message(row.sealed_content.len()));
+        batch.ended.push(MessageId::from_column(row.id));
     }
-    insert_receipts(transaction, new_receipts).await?;
-    let losers = repeat_views(transaction, losers, now, answers).await?;
-    explain(transaction, losers, now, answers).await?;
+    for row in &expired {
+        let expire_time = row.expire_time.map_or(now, Timestamp::from_micros);
+        new_receipts.push(batch.new_receipt(EndedMessage::from(row), receipts::Outcome::Expired, expire_time));
+    }
+    insert_claims(batch, new_claims).await?;
+    batch.insert_receipts(new_receipts).await?;
+    let losers = repeat_views(batch, losers, now, results).await?;
+    explain(batch, losers, now, results).await?;
     Ok(())
 }
 
-/// The heart of it: whoever's DELETE returns the row has the message, and nobody else ever will.
-async fn delete_unread(
-    transaction: &DatabaseTransaction,
-    erasures: &[(usize, &Erasure)],
-    now: Timestamp,
-) -> Result<Vec<messages::Model>, DbErr> {
-    let wanted = erasures.iter().fold(Condition::any(), |any, (_, erasure)| {
-        any.add(messages::Column::Id.eq(erasure.id.get()).and(erasure.fits()))
-    });
-    let unexpired = messages::Column::ExpireTime.is_null().or(messages::Column::ExpireTime.gt(now.micros()));
+/// The heart of it: the transaction whose DELETE returns the row has the message, and no other ever will.
+async fn delete_unread(batch: &Batch<'_>, erasures: &[(usize, &Erasure)]) -> Result<Vec<messages::Model>, DbErr> {
+    let wanted = erasures.iter().fold(Condition::any(), |any, (_, erasure)| any.add(erasure.matches_row()));
+    let now = batch.clock.now().micros();
+    let unexpired = messages::Column::ExpireTime.is_null().or(messages::Column::ExpireTime.gt(now));
     // Rows are locked in the order of their ids, or two transactions could wait for each other. SQLite, which locks no rows,
     // is told nothing of it.
     let in_order = messages::Entity::find()
@@ -114,41 +134,87 @@ async fn delete_unread(
     messages::Entity::delete_many()
         .filter(messages::Column::Id.in_subquery(in_order))
         .filter(unexpired)
-        .exec_with_returning(transaction)
+        .exec_with_returning(batch.transaction)
         .await
+}
+
+async fn insert_claims(batch: &mut Batch<'_>, new_claims: Vec<claims::Model>) -> Result<(), DbErr> {
+    if new_claims.is_empty() {
+        return Ok(());
+    }
+    for claim in &new_claims {
+        batch.usage.add(&claim.key_id, Usage::claim(claim.sealed_content.len()));
+    }
+    let rows = new_claims.into_iter().map(claims::Model::into_active_model);
+    claims::Entity::insert_many(rows).exec_without_returning(batch.transaction).await.map(drop)
 }
 
 /// What the winner of a message gets.
 struct Won {
-    answer: Answer,
+    output: Output,
     outcome: receipts::Outcome,
     claim: Option<claims::Model>,
 }
 
 impl Erasure {
-    fn verifiers(&self) -> Vec<Vec<u8>> {
-        self.seals.iter().map(|seal| seal.verifier().to_column()).collect()
+    pub(in crate::storage) fn new(
+        id: MessageId,
+        token: AccessToken,
+        passphrase: Option<PassphraseKey>,
+        reason: ErasureReason,
+    ) -> Self {
+        let claim = match reason {
+            ErasureReason::View { view_id, .. } => {
+                view_id.map(|view_id| (view_id, Verifier::of_claim(&token, view_id)))
+            }
+            ErasureReason::Burn => None,
+        };
+        let passphrase = passphrase.map(|passphrase| {
+            let verifier = Verifier::of_passphrase(&token, &passphrase);
+            (passphrase, verifier)
+        });
+        Self { id, verifier: Verifier::of_token(&token), token, passphrase, reason, claim }
     }
 
-    /// That the token is right, and for a view that the passphrase is too and the reader can open the content. Who has the
-    /// token may burn without. [`seal_that_takes`](Self::seal_that_takes) says the same of a row.
-    fn fits(&self) -> SimpleExpr {
-        let token_fits = messages::Column::Verifier.is_in(self.verifiers());
+    pub(super) fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// The condition under which a row may be deleted for this caller. [`takes`](Self::takes) says the same of a row.
+    fn matches_row(&self) -> SimpleExpr {
+        let token_fits =
+            messages::Column::Id.eq(self.id.get()).and(messages::Column::Verifier.eq(self.verifier.to_column()));
         match self.reason {
             ErasureReason::Burn => token_fits,
             ErasureReason::View { .. } => {
-                let passphrases = self.seals.iter().filter_map(MessageSeal::passphrase_verifier);
-                let passphrase_fits = messages::Column::PassphraseVerifier
-                    .is_null()
-                    .or(messages::Column::PassphraseVerifier.is_in(passphrases.map(Verifier::to_column)));
+                let has_none = messages::Column::PassphraseVerifier.is_null();
+                let passphrase_fits = match &self.passphrase {
+                    None => has_none,
+                    Some((_, verifier)) => has_none.or(messages::Column::PassphraseVerifier.eq(verifier.to_column())),
+                };
                 let fits = token_fits.and(passphrase_fits);
-                let text = messages::Column::ContentKind.eq(content_kind::ContentKind::Text);
-                if self.refuses(ContentKind::Sealed) { fits.and(text) } else { fits }
+                let is_text = messages::Column::ContentKind.eq(content_kind::ContentKind::Text);
+                if self.refuses(ContentKind::Sealed) { fits.and(is_text) } else { fits }
             }
         }
     }
 
-    /// Whether its reader cannot open such content.
+    /// Whether `row` may be deleted for this caller: a row that came back was deleted for some caller in the batch, perhaps for
+    /// another one.
+    fn takes(&self, row: &messages::Model) -> bool {
+        let token_fits = row.id == self.id.get() && self.verifier.matches_column(&row.verifier);
+        match self.reason {
+            ErasureReason::Burn => token_fits,
+            ErasureReason::View { .. } => {
+                let passphrase_fits = row.passphrase_verifier.as_ref().is_none_or(|column| {
+                    self.passphrase.as_ref().is_some_and(|(_, verifier)| verifier.matches_column(column))
+                });
+                token_fits && passphrase_fits && !self.refuses(row.content_kind.into())
+            }
+        }
+    }
+
+    /// Whether the caller cannot open such content.
     fn refuses(&self, kind: ContentKind) -> bool {
         match (&self.reason, kind) {
             (ErasureReason::View { accepts_sealed, .. }, ContentKind::Sealed) => !accepts_sealed,
@@ -156,126 +222,106 @@ impl Erasure {
         }
     }
 
-    fn has_passphrase(&self) -> bool {
-        self.seals.iter().any(|seal| seal.passphrase_verifier().is_some())
-    }
-
-    /// The seal that opens `row`, if [`fits`](Self::fits) is true of it: a row that came back was deleted for *somebody* in the
-    /// batch, who need not be this one.
-    fn seal_that_takes(&self, row: &messages::Model) -> Option<&MessageSeal> {
-        let mut seals = self.seals.iter().filter(|_| row.id == self.id.get());
-        let seal = seals.find(|seal| seal.verifier().matches_column(&row.verifier))?;
-        let fits = match (&self.reason, &row.passphrase_verifier) {
-            (ErasureReason::Burn, _) => true,
-            (ErasureReason::View { .. }, passphrase) => {
-                let passphrase_fits = passphrase.as_ref().is_none_or(|column| {
-                    seal.passphrase_verifier().is_some_and(|verifier| verifier.matches_column(column))
-                });
-                passphrase_fits && !self.refuses(row.content_kind.into())
-            }
-        };
-        fits.then_some(seal)
-    }
-
-    /// What token and view id make of each key; none when the reader gave no view id.
-    fn claims(&self) -> &[ClaimSeal] {
-        match &self.reason {
-            ErasureReason::View { claims, .. } => claims,
-            ErasureReason::Burn => &[],
+    fn won(&self, batch: &Batch<'_>, row: &messages::Model, now: Timestamp) -> Result<Won, CannotHandOver> {
+        if matches!(self.reason, ErasureReason::Burn) {
+            let output = Output::Burned { time: now };
+            return Ok(Won { output, outcome: receipts::Outcome::Burned, claim: None });
         }
-    }
-
-    fn won(&self, row: &messages::Model, seal: &MessageSeal, now: Timestamp) -> Result<Won, CannotHandOver> {
-        let (claims, grace) = match &self.reason {
-            ErasureReason::Burn => {
-                let answer = Answer::Burned { time: now };
-                return Ok(Won { answer, outcome: receipts::Outcome::Burned, claim: None });
-            }
-            ErasureReason::View { claims, grace, accepts_sealed: _ } => (claims, *grace),
-        };
+        let key = key_of(batch, &row.key_id).ok_or(CannotHandOver::NoKey)?;
+        // A passphrase that the message does not ask for is no part of its seal.
+        let passphrase = self.passphrase.as_ref().filter(|_| row.passphrase_verifier.is_some());
+        let seal = MessageSeal::new(key, &self.token, passphrase.map(|(passphrase, _)| passphrase));
         let kind = row.content_kind.into();
-        let content = seal.open(&row.sealed_text, kind, row.expire_time.map(Timestamp::from_micros))?;
-        let claim = match claims.iter().find(|claim| claim.key_id() == seal.key_id()) {
+        let content = seal.open(&row.sealed_content, kind, row.expire_time.map(Timestamp::from_micros))?;
+        let claim = match self.claim {
             None => None,
-            Some(claim) => {
-                let forfeit_time = now.after(grace);
+            Some((view_id, claim_verifier)) => {
+                let forfeit_time = now.after(batch.retention.view_grace);
                 Some(claims::Model {
                     message_id: row.id,
-                    claim_verifier: claim.verifier().to_column(),
-                    key_id: claim.key_id().as_str().to_owned(),
-                    sealed_text: claim.seal(&content, forfeit_time)?,
+                    claim_verifier: claim_verifier.to_column(),
+                    key_id: row.key_id.clone(),
+                    content_kind: row.content_kind,
+                    sealed_content: ClaimSeal::new(key, &self.token, view_id).seal(&content, forfeit_time)?,
                     create_time: row.create_time,
                     forfeit_time: forfeit_time.micros(),
-                    content_kind: row.content_kind,
                 })
             }
         };
         let repeat_until = claim.as_ref().map(|claim| Timestamp::from_micros(claim.forfeit_time));
         let create_time = Timestamp::from_micros(row.create_time);
-        let answer = Answer::Viewed { content, create_time, repeat_until };
-        Ok(Won { answer, outcome: receipts::Outcome::Viewed, claim })
+        let output = Output::Viewed { content, create_time, repeat_until };
+        Ok(Won { output, outcome: receipts::Outcome::Viewed, claim })
+    }
+
+    fn repeated(&self, batch: &Batch<'_>, row: &claims::Model, view_id: ViewId) -> Result<Output, StoreError> {
+        let forfeit_time = Timestamp::from_micros(row.forfeit_time);
+        let Some(key) = key_of(batch, &row.key_id) else {
+            tracing::error!(key = row.key_id, "the keyring lacks the key of a claim");
+            return Err(StoreError::Unavailable);
+        };
+        let seal = ClaimSeal::new(key, &self.token, view_id);
+        let content = seal.open(&row.sealed_content, row.content_kind.into(), forfeit_time).map_err(|_| {
+            tracing::error!("a claimed content does not open");
+            StoreError::Internal
+        })?;
+        let create_time = Timestamp::from_micros(row.create_time);
+        Ok(Output::Viewed { content, create_time, repeat_until: Some(forfeit_time) })
     }
 }
 
-/// Of those who got nothing, gives the text again to whoever it was handed to before; the others come back.
+fn key_of<'a>(batch: &Batch<'a>, key_id: &str) -> Option<&'a Key> {
+    batch.keyring.key(&KeyId::from_column(key_id.to_owned()))
+}
+
+/// Of the callers who got nothing, gives the content again to the one that it was handed to before. Returns the others.
 async fn repeat_views<'work>(
-    transaction: &DatabaseTransaction,
+    batch: &Batch<'_>,
     losers: Vec<(usize, &'work Erasure)>,
     now: Timestamp,
-    answers: &mut Answers,
+    results: &mut Results,
 ) -> Result<Vec<(usize, &'work Erasure)>, DbErr> {
-    let verifiers: Vec<_> =
-        losers.iter().flat_map(|(_, erasure)| erasure.claims()).map(|claim| claim.verifier().to_column()).collect();
+    let verifiers = losers.iter().filter_map(|(_, erasure)| erasure.claim.map(|(_, verifier)| verifier.to_column()));
+    let verifiers: Vec<_> = verifiers.collect();
     if verifiers.is_empty() {
         return Ok(losers);
     }
-    let mine = claims::Entity::find()
+    let rows = claims::Entity::find()
         .filter(claims::Column::ClaimVerifier.is_in(verifiers))
         .filter(claims::Column::ForfeitTime.gt(now.micros()))
-        .all(transaction)
+        .all(batch.transaction)
         .await?;
     let mut others = Vec::with_capacity(losers.len());
     for (index, erasure) in losers {
-        let claimed = mine.iter().filter(|row| row.message_id == erasure.id.get()).find_map(|row| {
-            let claim = erasure.claims().iter().find(|claim| claim.verifier().matches_column(&row.claim_verifier))?;
-            Some((row, claim))
+        let claimed = erasure.claim.and_then(|(view_id, verifier)| {
+            let mut rows = rows.iter().filter(|row| row.message_id == erasure.id.get());
+            Some((rows.find(|row| verifier.matches_column(&row.claim_verifier))?, view_id))
         });
         match claimed {
             None => others.push((index, erasure)),
             Some((row, _)) if erasure.refuses(row.content_kind.into()) => {
-                set(answers, index, Err(StoreError::MessageSealed));
+                results.set(index, Err(StoreError::MessageSealed));
             }
-            Some((row, claim)) => set(answers, index, repeated(row, claim)),
+            Some((row, view_id)) => results.set(index, erasure.repeated(batch, row, view_id)),
         }
     }
     Ok(others)
 }
 
-fn repeated(row: &claims::Model, claim: &ClaimSeal) -> Result<Answer, StoreError> {
-    let forfeit_time = Timestamp::from_micros(row.forfeit_time);
-    let content = claim.open(&row.sealed_text, row.content_kind.into(), forfeit_time).map_err(|_| {
-        tracing::error!("a claimed text does not open");
-        StoreError::Internal
-    })?;
-    let create_time = Timestamp::from_micros(row.create_time);
-    Ok(Answer::Viewed { content, create_time, repeat_until: Some(forfeit_time) })
-}
-
-/// Tells those who got nothing why, if their token is right: somebody was first, the lifetime was over, they cannot open the
+/// Tells the callers who got nothing why, if their token is right: another was first, the lifetime was over, they cannot open the
 /// content, or a passphrase is asked for.
 async fn explain(
-    transaction: &DatabaseTransaction,
+    batch: &Batch<'_>,
     losers: Vec<(usize, &Erasure)>,
     now: Timestamp,
-    answers: &mut Answers,
+    results: &mut Results,
 ) -> Result<(), DbErr> {
     if losers.is_empty() {
         return Ok(());
     }
-    let verifiers: Vec<_> = losers.iter().flat_map(|(_, erasure)| erasure.verifiers()).collect();
-    let known =
-        receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers.clone())).all(transaction).await?;
-    // Still there, yet not deleted above: expired and not swept so far, sealed, or behind a passphrase.
+    let verifiers: Vec<_> = losers.iter().map(|(_, erasure)| erasure.verifier.to_column()).collect();
+    // Still there, yet not deleted above: expired and not swept so far, sealed, or behind a passphrase. Messages first, then
+    // receipts: a message that ends in between has its receipt by then.
     let left: Vec<(i64, Vec<u8>, Option<i64>, content_kind::ContentKind)> = messages::Entity::find()
         .select_only()
         .columns([
@@ -284,29 +330,29 @@ async fn explain(
             messages::Column::ExpireTime,
             messages::Column::ContentKind,
         ])
-        .filter(messages::Column::Verifier.is_in(verifiers))
+        .filter(messages::Column::Verifier.is_in(verifiers.clone()))
         .into_tuple()
-        .all(transaction)
+        .all(batch.transaction)
         .await?;
+    let receipts =
+        receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(batch.transaction).await?;
     for (index, erasure) in losers {
-        let fits = |id: i64, verifier: &[u8]| {
-            id == erasure.id.get() && erasure.seals.iter().any(|seal| seal.verifier().matches_column(verifier))
-        };
-        let receipt = known.iter().find(|receipt| fits(receipt.message_id, &receipt.verifier)).map(Receipt::from);
+        let fits = |id: i64, verifier: &[u8]| id == erasure.id.get() && erasure.verifier.matches_column(verifier);
+        let receipt = receipts.iter().find(|receipt| fits(receipt.message_id, &receipt.verifier)).map(Receipt::from);
         let left = left.iter().find(|(id, verifier, ..)| fits(*id, verifier));
         let kind = left.map(|(.., kind)| ContentKind::from(*kind));
         let expired = left.and_then(|(.., time, _)| *time).filter(|time| *time <= now.micros());
         let expired = expired.map(|time| Receipt { outcome: Outcome::Expired, time: Timestamp::from_micros(time) });
-        let answer = match (receipt.or(expired), &erasure.reason) {
+        let result = match (receipt.or(expired), &erasure.reason) {
             // Burning is done once, and may be said twice.
-            (Some(Receipt { outcome: Outcome::Burned, time }), ErasureReason::Burn) => Ok(Answer::Burned { time }),
+            (Some(Receipt { outcome: Outcome::Burned, time }), ErasureReason::Burn) => Ok(Output::Burned { time }),
             (Some(receipt), _) => Err(StoreError::MessageGone(receipt)),
             (None, _) if left.is_none() => Err(StoreError::MessageNotFound),
             (None, _) if kind.is_some_and(|kind| erasure.refuses(kind)) => Err(StoreError::MessageSealed),
-            (None, _) if erasure.has_passphrase() => Err(StoreError::PassphraseWrong),
+            (None, _) if erasure.passphrase.is_some() => Err(StoreError::PassphraseWrong),
             (None, _) => Err(StoreError::PassphraseRequired),
         };
-        set(answers, index, answer);
+        results.set(index, result);
     }
     Ok(())
 }

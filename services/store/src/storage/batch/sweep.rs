@@ -1,72 +1,181 @@
 //! What has had its time: expired messages, forfeited claims, old receipts.
-
-use std::time::Duration;
+//!
+//! One sweep deletes a bounded number of rows with a bounded number of bytes, and reads no content. So it needs little room in
+//! SQLite's write-ahead log, and keeps nobody waiting for long.
 
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _,
-    sea_query::{LockBehavior, LockType},
+    ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    sea_query::{LockBehavior, LockType, Query},
 };
 
 use super::{
-    super::entities::{claims, messages, receipts},
-    Answer, insert_receipts, new_receipt,
+    super::{
+        entities::{claims, messages, receipts},
+        usage::{self, Usage},
+    },
+    Batch, EndedMessage, Swept, sized,
 };
 use crate::domain::{MessageId, Timestamp};
 
-pub(super) async fn sweep(
-    transaction: &DatabaseTransaction,
-    limit: u64,
-    receipt_retention: Duration,
-    now: Timestamp,
-    ended: &mut Vec<MessageId>,
-) -> Result<Answer, DbErr> {
-    // Rows that somebody else holds are left for the next time: several stores may sweep at once.
-    let due = messages::Entity::find()
+/// How many messages, claims or receipts one sweep deletes.
+const MAX_ROWS: u64 = 500;
+/// How many bytes of sealed content it deletes of either kind, and one row more.
+const MAX_BYTES: usize = 4 << 20;
+
+pub(super) async fn sweep(batch: &mut Batch<'_>) -> Result<Swept, DbErr> {
+    let now = batch.clock.now();
+    let expired = expire_messages(batch, now).await?;
+    let forfeited = forfeit_claims(batch, now).await?;
+    let purged = purge_receipts(batch, now).await?;
+    usage::delete_empty(batch.transaction).await?;
+    let has_more = expired.has_more || forfeited.has_more || purged.has_more;
+    Ok(Swept { expired: expired.rows, forfeited: forfeited.rows, purged: purged.rows, has_more })
+}
+
+/// What was deleted of one kind.
+struct Deleted {
+    rows: usize,
+    has_more: bool,
+}
+
+/// Rows that are due, as far as one sweep deletes them.
+struct Due {
+    ids: Vec<i64>,
+    has_more: bool,
+}
+
+impl Due {
+    /// The first of `rows`, which are ids and lengths, up to [`MAX_BYTES`].
+    fn of(rows: &[(i64, i32)]) -> Self {
+        let mut bytes: usize = 0;
+        let fits = rows.iter().take_while(|(_, length)| {
+            let fits = bytes < MAX_BYTES;
+            bytes = bytes.saturating_add(usize::try_from(*length).unwrap_or_default());
+            fits
+        });
+        let ids: Vec<_> = fits.map(|(id, _)| *id).collect();
+        Self { has_more: ids.len() < rows.len() || rows.len() as u64 == MAX_ROWS, ids }
+    }
+}
+
+// In all of these, rows that another transaction holds are left for the next time: several stores may sweep at once.
+
+async fn expire_messages(batch: &mut Batch<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
+    let due: Vec<(i64, i32)> = messages::Entity::find()
         .select_only()
         .column(messages::Column::Id)
+        .expr(sized::length(messages::Column::SealedContent))
         .filter(messages::Column::ExpireTime.lte(now.micros()))
         .order_by_asc(messages::Column::ExpireTime)
-        .limit(limit)
+        .limit(MAX_ROWS)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_query();
-    let expired = messages::Entity::delete_many()
-        .filter(messages::Column::Id.in_subquery(due))
-        .exec_with_returning(transaction)
+        .into_tuple()
+        .all(batch.transaction)
         .await?;
-    let new_receipts = expired.iter().map(|row| {
-        let expire_time = row.expire_time.map_or(now, Timestamp::from_micros);
-        new_receipt(row, receipts::Outcome::Expired, expire_time, receipt_retention, now)
-    });
-    insert_receipts(transaction, new_receipts.collect()).await?;
-    ended.extend(expired.iter().map(|row| MessageId::from_column(row.id)));
+    let Due { ids, has_more } = Due::of(&due);
+    if ids.is_empty() {
+        return Ok(Deleted { rows: 0, has_more });
+    }
+    let mut delete = messages::Entity::delete_many().filter(messages::Column::Id.is_in(ids)).into_query();
+    delete.returning(Query::returning().columns(ExpiredRow::COLUMNS));
+    let rows = batch.transaction.query_all(&delete).await?;
+    let mut new_receipts = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let ExpiredRow { id, verifier, request_hash, key_id, create_time, expire_time } =
+            ExpiredRow::from_query_result(row, "")?;
+        let length = due.iter().find(|(due, _)| *due == id).map_or(0, |(_, length)| *length);
+        batch.usage.subtract(&key_id, Usage::message(usize::try_from(length).unwrap_or_default()));
+        batch.ended.push(MessageId::from_column(id));
+        let outcome_time = expire_time.map_or(now, Timestamp::from_micros);
+        let message = EndedMessage { id, verifier, request_hash, key_id, create_time, expire_time };
+        new_receipts.push(batch.new_receipt(message, receipts::Outcome::Expired, outcome_time));
+    }
+    batch.insert_receipts(new_receipts).await?;
+    Ok(Deleted { rows: rows.len(), has_more })
+}
 
-    let forfeited = claims::Entity::find()
+#[derive(FromQueryResult)]
+struct ExpiredRow {
+    id: i64,
+    verifier: Vec<u8>,
+    request_hash: Option<Vec<u8>>,
+    key_id: String,
+    create_time: i64,
+    expire_time: Option<i64>,
+}
+
+impl ExpiredRow {
+    const COLUMNS: [messages::Column; 6] = [
+        messages::Column::Id,
+        messages::Column::Verifier,
+        messages::Column::RequestHash,
+        messages::Column::KeyId,
+        messages::Column::CreateTime,
+        messages::Column::ExpireTime,
+    ];
+}
+
+async fn forfeit_claims(batch: &mut Batch<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
+    let due: Vec<(i64, i32)> = claims::Entity::find()
         .select_only()
         .column(claims::Column::MessageId)
+        .expr(sized::length(claims::Column::SealedContent))
         .filter(claims::Column::ForfeitTime.lte(now.micros()))
         .order_by_asc(claims::Column::ForfeitTime)
-        .limit(limit)
+        .limit(MAX_ROWS)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_query();
-    let forfeited = claims::Entity::delete_many()
-        .filter(claims::Column::MessageId.in_subquery(forfeited))
-        .exec(transaction)
+        .into_tuple()
+        .all(batch.transaction)
         .await?;
+    let Due { ids, has_more } = Due::of(&due);
+    if ids.is_empty() {
+        return Ok(Deleted { rows: 0, has_more });
+    }
+    let mut delete = claims::Entity::delete_many().filter(claims::Column::MessageId.is_in(ids)).into_query();
+    delete.returning(sized::returning(claims::Column::KeyId, claims::Column::SealedContent));
+    let rows = batch.transaction.query_all(&delete).await?;
+    for row in &rows {
+        let (key_id, sealed_bytes) = sized::read(row)?;
+        batch.usage.subtract(&key_id, Usage::claim(sealed_bytes));
+    }
+    Ok(Deleted { rows: rows.len(), has_more })
+}
 
+async fn purge_receipts(batch: &mut Batch<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
     let old = receipts::Entity::find()
         .select_only()
         .column(receipts::Column::MessageId)
         .filter(receipts::Column::PurgeTime.lte(now.micros()))
         .order_by_asc(receipts::Column::PurgeTime)
-        .limit(limit)
+        .limit(MAX_ROWS)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_query();
-    let purged =
-        receipts::Entity::delete_many().filter(receipts::Column::MessageId.in_subquery(old)).exec(transaction).await?;
-    Ok(Answer::Swept {
-        expired: expired.len() as u64,
-        forfeited: forfeited.rows_affected,
-        purged: purged.rows_affected,
-    })
+    let mut delete = receipts::Entity::delete_many().filter(receipts::Column::MessageId.in_subquery(old)).into_query();
+    delete.returning(Query::returning().columns([receipts::Column::KeyId]));
+    let rows = batch.transaction.query_all(&delete).await?;
+    for row in &rows {
+        batch.usage.subtract(&row.try_get_by_index::<String>(0)?, Usage::receipts(1));
+    }
+    Ok(Deleted { rows: rows.len(), has_more: rows.len() as u64 == MAX_ROWS })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_takes_rows_up_to_its_bytes_and_at_least_one() {
+        let ids = |lengths: &[i32]| {
+            let rows: Vec<_> = (1..).zip(lengths.iter().copied()).collect();
+            let due = Due::of(&rows);
+            (due.ids.len(), due.has_more)
+        };
+        let all = i32::try_from(MAX_BYTES).unwrap();
+        assert_eq!(ids(&[]), (0, false));
+        assert_eq!(ids(&[1, 1]), (2, false));
+        assert_eq!(ids(&[i32::MAX, 1]), (1, true));
+        assert_eq!(ids(&[all - 1, 1, 1]), (2, true));
+        assert_eq!(ids(&[1; 500]), (500, true));
+    }
 }

@@ -1,4 +1,4 @@
-//! Messages that wait for their reader. A row is deleted when its text is handed out, burned or expired.
+//! Messages that wait for their reader. A row is deleted when its content is handed out, burned or expired.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,22 +10,25 @@ pub struct Model {
     /// Never used twice.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Derived from the access token and the key; says whether a token fits, and opens nothing.
+    /// Recognises the access token. See `domain/verifier.rs`.
     #[sea_orm(unique)]
     pub verifier: Vec<u8>,
-    /// Names the key of the keyring.
+    /// Recognises the request id. Null: the creation cannot be repeated.
+    #[sea_orm(unique)]
+    pub request_hash: Option<Vec<u8>>,
+    /// Tells a repeated creation from another one with the same request id. Null if `request_hash` is.
+    pub content_tag: Option<Vec<u8>>,
+    /// Names the key of the keyring that the message is sealed with, and that its token comes from if it has a request id.
     pub key_id: String,
+    /// What comes out when `sealed_content` is opened.
+    pub content_kind: ContentKind,
     /// See `domain/seal.rs`.
-    pub sealed_text: Vec<u8>,
+    pub sealed_content: Vec<u8>,
+    /// Recognises the stretched passphrase. Null: the token suffices.
+    pub passphrase_verifier: Option<Vec<u8>>,
     pub create_time: i64,
     /// Null: never.
     pub expire_time: Option<i64>,
-    /// Null, as the next one: the token suffices.
-    pub passphrase_salt: Option<Vec<u8>>,
-    /// Derived from token, key and passphrase; says whether a passphrase fits, and opens nothing.
-    pub passphrase_verifier: Option<Vec<u8>>,
-    /// What comes out when `sealed_text` is opened.
-    pub content_kind: ContentKind,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

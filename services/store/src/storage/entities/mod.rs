@@ -5,7 +5,9 @@
 pub(super) mod app_configs;
 pub(super) mod claims;
 pub(super) mod content_kind;
+pub(super) mod instance;
 pub(super) mod messages;
 pub(super) mod passphrase_tries;
 pub(super) mod receipts;
 pub(super) mod sealing_keys;
+pub(super) mod usage;

@@ -1,4 +1,5 @@
-//! What became of messages that are gone. Never any content; purged after the retention.
+//! What became of messages that are gone. Never a content, nor anything that confirms a guess of one; purged after the
+//! retention.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,20 +9,25 @@ pub struct Model {
     /// The id that the message had.
     #[sea_orm(primary_key, auto_increment = false)]
     pub message_id: i64,
-    /// The verifier that the message had.
+    /// Recognises the access token, as with the message.
     #[sea_orm(unique)]
     pub verifier: Vec<u8>,
+    /// Recognises the request id, as with the message. Null as well when the key of the token was retired.
+    #[sea_orm(unique)]
+    pub request_hash: Option<Vec<u8>>,
+    /// Recognises the reader. Null: it gave no view id, or there was no reader.
+    pub claim_verifier: Option<Vec<u8>>,
+    /// Names the key of the keyring that the token comes from if the message had a request id.
+    pub key_id: String,
     pub outcome: Outcome,
     /// When the message was stored.
     pub create_time: i64,
+    /// When the message would have expired, or did. Null: never.
+    pub expire_time: Option<i64>,
     /// When it ended.
     pub outcome_time: i64,
     /// When this receipt is purged.
     pub purge_time: i64,
-    /// Derived from the access token, the key and the reader's view id; tells that reader from others. Null: it had none.
-    pub claim_verifier: Option<Vec<u8>>,
-    /// When the message would have expired, or did. Null: never, or the receipt is older than this column.
-    pub expire_time: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

@@ -9,6 +9,8 @@ pub struct Model {
     pub key_id: String,
     /// When the key was first used here.
     pub create_time: i64,
+    /// Since when the key is being retired: nothing may be sealed with it any more. Null: it may.
+    pub retire_time: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

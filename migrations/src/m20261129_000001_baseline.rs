@@ -1,0 +1,261 @@
+//! The first schema: messages, what is left of them, app configs, and the names of the keys.
+
+use sea_orm_migration::{
+    prelude::*,
+    schema::{
+        big_integer, big_integer_null, big_pk_auto, binary, binary_null, binary_uniq, boolean, integer, string_len,
+    },
+};
+
+#[derive(DeriveMigrationName)]
+pub(super) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in
+            [messages(), receipts(), claims(), passphrase_tries(), app_configs(), sealing_keys(), usage(), instance()]
+        {
+            manager.create_table(table).await?;
+        }
+        for index in [messages_expire_time(), receipts_purge_time(), claims_forfeit_time()] {
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // A table that refers to another goes before it.
+        drop_table(manager, PassphraseTries::Table).await?;
+        drop_table(manager, Messages::Table).await?;
+        drop_table(manager, Receipts::Table).await?;
+        drop_table(manager, Claims::Table).await?;
+        drop_table(manager, AppConfigs::Table).await?;
+        drop_table(manager, SealingKeys::Table).await?;
+        drop_table(manager, Usage::Table).await?;
+        drop_table(manager, Instance::Table).await
+    }
+}
+
+async fn drop_table(manager: &SchemaManager<'_>, table: impl IntoTableRef) -> Result<(), DbErr> {
+    manager.drop_table(Table::drop().table(table).to_owned()).await
+}
+
+/// Messages that wait for their reader.
+fn messages() -> TableCreateStatement {
+    Table::create()
+        .table(Messages::Table)
+        .col(big_pk_auto(Messages::Id))
+        .col(binary_uniq(Messages::Verifier))
+        .col(binary_null(Messages::RequestHash).unique_key())
+        .col(binary_null(Messages::ContentTag))
+        .col(string_len(Messages::KeyId, 16))
+        .col(string_len(Messages::ContentKind, 16))
+        .col(binary(Messages::SealedContent))
+        .col(binary_null(Messages::PassphraseVerifier))
+        .col(big_integer(Messages::CreateTime))
+        .col(big_integer_null(Messages::ExpireTime))
+        .to_owned()
+}
+
+/// The sweeper looks for expired messages.
+fn messages_expire_time() -> IndexCreateStatement {
+    Index::create().name("messages_expire_time").table(Messages::Table).col(Messages::ExpireTime).to_owned()
+}
+
+/// What became of messages that are gone.
+fn receipts() -> TableCreateStatement {
+    Table::create()
+        .table(Receipts::Table)
+        .col(big_integer(Receipts::MessageId).primary_key())
+        .col(binary_uniq(Receipts::Verifier))
+        .col(binary_null(Receipts::RequestHash).unique_key())
+        .col(binary_null(Receipts::ClaimVerifier))
+        .col(string_len(Receipts::KeyId, 16))
+        .col(string_len(Receipts::Outcome, 16))
+        .col(big_integer(Receipts::CreateTime))
+        .col(big_integer_null(Receipts::ExpireTime))
+        .col(big_integer(Receipts::OutcomeTime))
+        .col(big_integer(Receipts::PurgeTime))
+        .to_owned()
+}
+
+/// The sweeper looks for old receipts.
+fn receipts_purge_time() -> IndexCreateStatement {
+    Index::create().name("receipts_purge_time").table(Receipts::Table).col(Receipts::PurgeTime).to_owned()
+}
+
+/// Contents that were handed to a reader who may still ask for them again.
+fn claims() -> TableCreateStatement {
+    Table::create()
+        .table(Claims::Table)
+        .col(big_integer(Claims::MessageId).primary_key())
+        .col(binary_uniq(Claims::ClaimVerifier))
+        .col(string_len(Claims::KeyId, 16))
+        .col(string_len(Claims::ContentKind, 16))
+        .col(binary(Claims::SealedContent))
+        .col(big_integer(Claims::CreateTime))
+        .col(big_integer(Claims::ForfeitTime))
+        .to_owned()
+}
+
+/// The sweeper looks for claims whose time is over.
+fn claims_forfeit_time() -> IndexCreateStatement {
+    Index::create().name("claims_forfeit_time").table(Claims::Table).col(Claims::ForfeitTime).to_owned()
+}
+
+/// Who tried passphrases on an unread message, and how often.
+fn passphrase_tries() -> TableCreateStatement {
+    Table::create()
+        .table(PassphraseTries::Table)
+        .col(big_integer(PassphraseTries::MessageId))
+        .col(binary(PassphraseTries::Caller))
+        .col(integer(PassphraseTries::Tries))
+        .col(big_integer(PassphraseTries::LastTime))
+        .primary_key(Index::create().col(PassphraseTries::MessageId).col(PassphraseTries::Caller))
+        .foreign_key(
+            ForeignKey::create()
+                .from(PassphraseTries::Table, PassphraseTries::MessageId)
+                .to(Messages::Table, Messages::Id)
+                .on_delete(ForeignKeyAction::Cascade),
+        )
+        .to_owned()
+}
+
+/// The bot's configuration.
+fn app_configs() -> TableCreateStatement {
+    Table::create()
+        .table(AppConfigs::Table)
+        .col(big_pk_auto(AppConfigs::Id))
+        .col(string_len(AppConfigs::SessionName, 255))
+        .col(big_integer(AppConfigs::ApiId))
+        .col(binary(AppConfigs::SealedApiHash))
+        .col(boolean(AppConfigs::IsActive))
+        .col(boolean(AppConfigs::IsBot))
+        .col(binary(AppConfigs::SealedBotToken))
+        .col(big_integer(AppConfigs::UpdateTime))
+        .to_owned()
+}
+
+/// Which keys of the keyring this database was sealed with. Their names only.
+fn sealing_keys() -> TableCreateStatement {
+    Table::create()
+        .table(SealingKeys::Table)
+        .col(string_len(SealingKeys::KeyId, 16).primary_key())
+        .col(big_integer(SealingKeys::CreateTime))
+        .col(big_integer_null(SealingKeys::RetireTime))
+        .to_owned()
+}
+
+/// How much is stored under each key. Several rows for a key, so that writers do not wait for each other.
+fn usage() -> TableCreateStatement {
+    Table::create()
+        .table(Usage::Table)
+        .col(string_len(Usage::KeyId, 16))
+        .col(integer(Usage::Shard))
+        .col(big_integer(Usage::Messages))
+        .col(big_integer(Usage::Claims))
+        .col(big_integer(Usage::Receipts))
+        .col(big_integer(Usage::Bytes))
+        .primary_key(Index::create().col(Usage::KeyId).col(Usage::Shard))
+        .to_owned()
+}
+
+/// What belongs to the database as a whole: one row.
+fn instance() -> TableCreateStatement {
+    Table::create()
+        .table(Instance::Table)
+        .col(integer(Instance::Id).primary_key())
+        .col(binary(Instance::IdKey))
+        .to_owned()
+}
+
+#[derive(DeriveIden)]
+enum Messages {
+    Table,
+    Id,
+    Verifier,
+    RequestHash,
+    ContentTag,
+    KeyId,
+    ContentKind,
+    SealedContent,
+    PassphraseVerifier,
+    CreateTime,
+    ExpireTime,
+}
+
+#[derive(DeriveIden)]
+enum Receipts {
+    Table,
+    MessageId,
+    Verifier,
+    RequestHash,
+    ClaimVerifier,
+    KeyId,
+    Outcome,
+    CreateTime,
+    ExpireTime,
+    OutcomeTime,
+    PurgeTime,
+}
+
+#[derive(DeriveIden)]
+enum Claims {
+    Table,
+    MessageId,
+    ClaimVerifier,
+    KeyId,
+    ContentKind,
+    SealedContent,
+    CreateTime,
+    ForfeitTime,
+}
+
+#[derive(DeriveIden)]
+enum PassphraseTries {
+    Table,
+    MessageId,
+    Caller,
+    Tries,
+    LastTime,
+}
+
+#[derive(DeriveIden)]
+enum AppConfigs {
+    Table,
+    Id,
+    SessionName,
+    ApiId,
+    SealedApiHash,
+    IsActive,
+    IsBot,
+    SealedBotToken,
+    UpdateTime,
+}
+
+#[derive(DeriveIden)]
+enum SealingKeys {
+    Table,
+    KeyId,
+    CreateTime,
+    RetireTime,
+}
+
+#[derive(DeriveIden)]
+enum Usage {
+    Table,
+    KeyId,
+    Shard,
+    Messages,
+    Claims,
+    Receipts,
+    Bytes,
+}
+
+#[derive(DeriveIden)]
+enum Instance {
+    Table,
+    Id,
+    IdKey,
+}

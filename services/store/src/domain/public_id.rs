@@ -1,0 +1,145 @@
+//! The ids that callers see. They tell nothing: neither how many messages there are, nor which of two came first.
+//!
+//! The database numbers its messages one after the other. A caller sees that number encrypted with FF1 (NIST SP 800-38G) and
+//! AES-256, as another number of the same size: 1 to 2^40 - 1 for the first 2^40 messages, up to 13 digits. So ids are as unique
+//! as the numbers, and stay the same. The key lies in the database, which shows the numbers anyway.
+
+use aes::Aes256;
+use fpe::ff1::{BinaryNumeralString, FF1};
+use zeroize::Zeroizing;
+
+use super::{EntropyError, MessageId, random};
+use crate::StoreError;
+
+const KEY_BYTES: usize = 32;
+/// Numbers are encrypted within blocks of 2^40. The next block is used when the last one is full.
+const BLOCK_BITS: u32 = 40;
+const BLOCK_MASK: u64 = (1 << BLOCK_BITS) - 1;
+const BLOCK_BYTES: usize = 5;
+
+/// Turns the numbers of messages into public ids and back.
+pub(crate) struct PublicIds {
+    cipher: FF1<Aes256>,
+    /// What zero is encrypted to. No message has the number zero, so another message can have its id.
+    of_zero: u64,
+}
+
+/// The stored key is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key of the public ids has another length than {KEY_BYTES} bytes")]
+pub(crate) struct InvalidIdKey;
+
+impl PublicIds {
+    /// A key for a new database.
+    pub(crate) fn generate_key() -> Result<Zeroizing<[u8; KEY_BYTES]>, EntropyError> {
+        random()
+    }
+
+    /// The public ids of the database that holds `key`.
+    pub(crate) fn new(key: &[u8]) -> Result<Self, InvalidIdKey> {
+        if key.len() != KEY_BYTES {
+            return Err(InvalidIdKey);
+        }
+        let cipher = FF1::new(key, 2).map_err(|_| InvalidIdKey)?;
+        let mut ids = Self { cipher, of_zero: 0 };
+        ids.of_zero = ids.encrypt(0);
+        Ok(ids)
+    }
+
+    /// The id of the message with the number `id`.
+    pub(crate) fn of(&self, id: MessageId) -> i64 {
+        let number = id.get().cast_unsigned();
+        match self.encrypt(number) {
+            0 => self.of_zero.cast_signed(),
+            public => public.cast_signed(),
+        }
+    }
+
+    /// The number behind a public id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::FieldInvalid`] when the id is not greater than zero.
+    pub(crate) fn parse(&self, public: i64) -> Result<MessageId, StoreError> {
+        if public <= 0 {
+            return Err(StoreError::field("id", "must be greater than zero"));
+        }
+        let public = public.cast_unsigned();
+        let encrypted = if public == self.of_zero { 0 } else { public };
+        Ok(MessageId::from_column(self.decrypt(encrypted).cast_signed()))
+    }
+
+    fn encrypt(&self, number: u64) -> u64 {
+        convert(number, |block, low| self.cipher.encrypt(block, low))
+    }
+
+    fn decrypt(&self, public: u64) -> u64 {
+        convert(public, |block, low| self.cipher.decrypt(block, low))
+    }
+}
+
+/// Applies `cipher` to the low bits of `number`, with the high ones as its tweak.
+fn convert<E>(number: u64, cipher: impl Fn(&[u8], &BinaryNumeralString) -> Result<BinaryNumeralString, E>) -> u64 {
+    let block = (number >> BLOCK_BITS).to_be_bytes();
+    let low = (number & BLOCK_MASK).to_le_bytes();
+    let low = BinaryNumeralString::from_bytes_le(low.get(..BLOCK_BYTES).unwrap_or_default());
+    let Ok(converted) = cipher(&block, &low) else { unreachable!("FF1 takes numbers of 40 bits") };
+    let converted = converted.to_bytes_le().into_iter().rev().fold(0, |number, byte| number << 8 | u64::from(byte));
+    number & !BLOCK_MASK | converted & BLOCK_MASK
+}
+
+impl std::fmt::Debug for PublicIds {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("PublicIds")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn ids() -> PublicIds {
+        PublicIds::new(PublicIds::generate_key().unwrap().as_slice()).unwrap()
+    }
+
+    #[test]
+    fn every_number_has_one_public_id_and_comes_back() {
+        let ids = ids();
+        let numbers = (1..2000).chain((1 << 40) - 2..(1 << 40) + 2000).chain([i64::MAX - 1, i64::MAX]);
+        let mut seen = HashSet::new();
+        for number in numbers {
+            let public = ids.of(MessageId::from_column(number));
+            assert!(public > 0, "{number}");
+            assert!(seen.insert(public), "{number}");
+            assert_eq!(ids.parse(public), Ok(MessageId::from_column(number)));
+        }
+    }
+
+    /// The number whose encryption is zero, and the id that zero would have.
+    #[test]
+    fn zero_is_neither_an_id_nor_a_number() {
+        let ids = ids();
+        let number = MessageId::from_column(ids.decrypt(0).cast_signed());
+        assert_eq!(ids.of(number), ids.of_zero.cast_signed());
+        assert_eq!(ids.parse(ids.of_zero.cast_signed()), Ok(number));
+        assert!(ids.parse(0).is_err() && ids.parse(-1).is_err());
+    }
+
+    #[test]
+    fn ids_neither_follow_each_other_nor_tell_how_many_there_are() {
+        let ids = ids();
+        let public: Vec<_> = (1..=1000).map(|number| ids.of(MessageId::from_column(number))).collect();
+        let ascending = public.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        assert!((400..600).contains(&ascending), "{ascending} of 999");
+        let above_half = public.iter().filter(|id| **id > 1 << 39).count();
+        assert!((400..600).contains(&above_half), "{above_half} of 1000");
+        assert_ne!(super::tests::ids().of(MessageId::from_column(1)), public[0], "each database has its own");
+    }
+
+    #[test]
+    fn a_key_of_another_length_is_refused() {
+        assert_eq!(PublicIds::new(&[0; 16]).err(), Some(InvalidIdKey));
+    }
+}

@@ -1,0 +1,21 @@
+//! What belongs to the database as a whole: one row.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "instance")]
+pub struct Model {
+    /// Always [`THE_ONE`].
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i32,
+    /// See `domain/public_id.rs`.
+    pub id_key: Vec<u8>,
+}
+
+/// The only row.
+pub(crate) const THE_ONE: i32 = 1;
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,161 @@
+//! How much is stored, counted in the transactions that change it, and how much more may be.
+
+use std::{collections::BTreeMap, ops::AddAssign};
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _, QueryTrait as _,
+    sea_query::{Expr, ExprTrait as _, OnConflict},
+};
+
+use super::entities::{sealing_keys, usage};
+
+/// What a message or a claim takes beside its sealed content: its row and its index entries.
+const ROW_BYTES: i64 = 384;
+/// What a receipt takes.
+const RECEIPT_BYTES: i64 = 320;
+/// Rows for one key, over which all writers of all stores are spread.
+pub(super) const SHARDS: i32 = 64;
+
+/// How many rows there are, and about how many bytes they take. Negative in a change that deletes more than it adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) messages: i64,
+    pub(crate) claims: i64,
+    pub(crate) receipts: i64,
+    pub(crate) bytes: i64,
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.claims += other.claims;
+        self.receipts += other.receipts;
+        self.bytes += other.bytes;
+    }
+}
+
+impl Usage {
+    const NONE: Self = Self { messages: 0, claims: 0, receipts: 0, bytes: 0 };
+
+    /// A message whose sealed content has so many bytes.
+    pub(super) fn message(sealed_bytes: usize) -> Self {
+        Self { messages: 1, bytes: row_bytes(sealed_bytes), ..Self::NONE }
+    }
+
+    /// A claim whose sealed content has so many bytes.
+    pub(super) fn claim(sealed_bytes: usize) -> Self {
+        Self { claims: 1, bytes: row_bytes(sealed_bytes), ..Self::NONE }
+    }
+
+    /// So many receipts.
+    pub(super) fn receipts(count: i64) -> Self {
+        Self { receipts: count, bytes: count.saturating_mul(RECEIPT_BYTES), ..Self::NONE }
+    }
+
+    fn times(self, count: i64) -> Self {
+        Self {
+            messages: self.messages * count,
+            claims: self.claims * count,
+            receipts: self.receipts * count,
+            bytes: self.bytes * count,
+        }
+    }
+}
+
+fn row_bytes(sealed_bytes: usize) -> i64 {
+    i64::try_from(sealed_bytes).unwrap_or(i64::MAX).saturating_add(ROW_BYTES)
+}
+
+/// What one transaction changes, by key.
+#[derive(Debug, Default)]
+pub(super) struct UsageChanges(BTreeMap<String, Usage>);
+
+impl UsageChanges {
+    pub(super) fn add(&mut self, key_id: &str, usage: Usage) {
+        match self.0.get_mut(key_id) {
+            Some(sum) => *sum += usage,
+            None => drop(self.0.insert(key_id.to_owned(), usage)),
+        }
+    }
+
+    pub(super) fn subtract(&mut self, key_id: &str, usage: Usage) {
+        self.add(key_id, usage.times(-1));
+    }
+
+    pub(super) fn total(&self) -> Usage {
+        self.0.values().fold(Usage::NONE, |mut total, usage| {
+            total += *usage;
+            total
+        })
+    }
+
+    /// Adds the changes to the rows of `shard`. The last statement of a transaction, so that writers that share a shard wait for
+    /// no more than each other's commit.
+    pub(super) async fn record(&self, transaction: &DatabaseTransaction, shard: i32) -> Result<(), DbErr> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let rows = self.0.iter().map(|(key_id, Usage { messages, claims, receipts, bytes })| usage::ActiveModel {
+            key_id: Set(key_id.clone()),
+            shard: Set(shard),
+            messages: Set(*messages),
+            claims: Set(*claims),
+            receipts: Set(*receipts),
+            bytes: Set(*bytes),
+        });
+        let sum =
+            |column: usage::Column| (column, Expr::col((usage::Entity, column)).add(Expr::col(("excluded", column))));
+        let added = OnConflict::columns([usage::Column::KeyId, usage::Column::Shard])
+            .values([
+                sum(usage::Column::Messages),
+                sum(usage::Column::Claims),
+                sum(usage::Column::Receipts),
+                sum(usage::Column::Bytes),
+            ])
+            .to_owned();
+        usage::Entity::insert_many(rows).on_conflict(added).exec_without_returning(transaction).await.map(drop)
+    }
+}
+
+/// All that is stored.
+pub(super) async fn total(connection: &impl ConnectionTrait) -> Result<Usage, DbErr> {
+    sum(connection, None).await
+}
+
+/// All that is stored under one key.
+pub(super) async fn under_key(connection: &impl ConnectionTrait, key_id: &str) -> Result<Usage, DbErr> {
+    sum(connection, Some(key_id)).await
+}
+
+async fn sum(connection: &impl ConnectionTrait, key_id: Option<&str>) -> Result<Usage, DbErr> {
+    let mut select = usage::Entity::find().select_only();
+    for column in [usage::Column::Messages, usage::Column::Claims, usage::Column::Receipts, usage::Column::Bytes] {
+        // PostgreSQL's sum of bigint is numeric.
+        select = select.column_as(Expr::col(column).sum().cast_as("bigint"), column);
+    }
+    if let Some(key_id) = key_id {
+        select = select.filter(usage::Column::KeyId.eq(key_id));
+    }
+    let sums: Option<[Option<i64>; 4]> = select
+        .into_tuple::<(Option<i64>, Option<i64>, Option<i64>, Option<i64>)>()
+        .one(connection)
+        .await?
+        .map(Into::into);
+    let [messages, claims, receipts, bytes] = sums.unwrap_or_default().map(Option::unwrap_or_default);
+    Ok(Usage { messages, claims, receipts, bytes })
+}
+
+/// Deletes rows that count nothing any more, of keys that are gone.
+pub(super) async fn delete_empty(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    let known = sealing_keys::Entity::find().select_only().column(sealing_keys::Column::KeyId).into_query();
+    usage::Entity::delete_many()
+        .filter(usage::Column::KeyId.not_in_subquery(known))
+        .filter(usage::Column::Messages.eq(0))
+        .filter(usage::Column::Claims.eq(0))
+        .filter(usage::Column::Receipts.eq(0))
+        .exec(transaction)
+        .await
+        .map(drop)
+}
