@@ -19,17 +19,19 @@ impl SelectThenDelete {
         Self { database, looked: Arc::new(Barrier::new(readers)) }
     }
 
-    /// Whether this reader got a text.
+    /// Whether this reader got the text of the newest message.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn view(&self, id: i64) -> anyhow::Result<bool> {
+    pub async fn view(&self) -> anyhow::Result<bool> {
         let backend = self.database.get_database_backend();
-        let look = Statement::from_string(backend, format!("SELECT sealed_text FROM messages WHERE id = {id}"));
+        let look = "SELECT id, sealed_content FROM messages ORDER BY id DESC LIMIT 1";
+        let look = Statement::from_string(backend, look);
         let found = self.database.query_one_raw(look).await?;
         self.looked.wait().await;
-        if found.is_some() {
+        if let Some(row) = &found {
+            let id: i64 = row.try_get_by_index(0)?;
             self.database.execute_unprepared(&format!("DELETE FROM messages WHERE id = {id}")).await?;
         }
         Ok(found.is_some())

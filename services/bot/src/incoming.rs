@@ -138,6 +138,14 @@ impl Incoming {
         Some(since.saturating_sub(Duration::from_secs(1)))
     }
 
+    /// The message that was written; `None` for a pressed button.
+    pub(crate) fn message_id(&self) -> Option<MessageId> {
+        match self.content {
+            Content::Text { message_id, .. } => Some(message_id),
+            Content::NotText | Content::InGroup { .. } | Content::Press(_) => None,
+        }
+    }
+
     /// `None` for everything the bot leaves alone: what is no command in groups and channels, edited messages, messages from
     /// bots, and Telegram's own notices.
     pub(crate) fn of(update: Update) -> Option<Self> {

@@ -10,10 +10,10 @@ use mayfly_contracts::{
     Situation,
     config::{AppConfig, CreateAppConfigRequest, GetLastActiveAppConfigRequest},
     error::ErrorReason,
-    message::{CreateMessageRequest, MessageState},
+    message::{CreateMessageRequest, CreateMessageResponse, MessageState, ViewMessageRequest},
 };
 use mayfly_store::{Database, KeyringFile, KeysError, OpenSettings};
-use mayfly_testkit::{ADMIN_TOKEN, TestDatabase, TestStore, bearer, on_each_database};
+use mayfly_testkit::{ADMIN_TOKEN, TestClock, TestDatabase, TestStore, bearer, on_each_database};
 use sea_orm::{ConnectionTrait as _, Statement};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -64,6 +64,13 @@ async fn rotated(store: &TestStore) -> [String; 2] {
     [first, second]
 }
 
+async fn messages_under(database: &TestDatabase, key: &str) -> i64 {
+    let connection = database.connect().await.unwrap();
+    let count = format!("SELECT count(*) FROM messages WHERE key_id = '{key}'");
+    let count = Statement::from_string(connection.get_database_backend(), count);
+    connection.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
 async fn key_of_newest_message(database: &TestDatabase) -> String {
     let connection = database.connect().await.unwrap();
     let newest = "SELECT key_id FROM messages ORDER BY id DESC LIMIT 1";
@@ -102,6 +109,129 @@ on_each_database! {
         assert_eq!(store.create_with(request()).await.unwrap(), message);
         store.view(&message).await.unwrap();
         assert_eq!(store.create_with(request()).await.unwrap(), message, "also from its receipt");
+    }
+
+    /// The first call reaches one store, its repeats another that has no such key yet, or has it already.
+    async fn one_request_is_one_message_while_a_key_becomes_active(database: TestDatabase) {
+        let ahead = TestStore::open(database.clone()).await.unwrap();
+        let behind = TestStore::open_with(database.clone(), ahead.clock.clone(), &[]).await.unwrap();
+        for round in 0_u32..10 {
+            file(&database).rotate(&ahead.clock, Duration::ZERO).unwrap();
+            let request_id = format!("{round:08x}-7d56-4f0e-8b0a-1c6a2f9d4e11");
+            let request = || CreateMessageRequest { request_id: request_id.clone(), ..CreateMessageRequest::of_text("hello") };
+            let reload = async { ahead.store.reload_keyring().await.unwrap() };
+            let calls = (0..16).map(|number| if number % 2 == 0 { &ahead } else { &behind }.create_with(request()));
+            let (_, answers) = tokio::join!(reload, futures_util::future::join_all(calls));
+            behind.store.reload_keyring().await.unwrap();
+            let again = behind.create_with(request()).await.unwrap();
+            for answer in answers {
+                match answer {
+                    Ok(message) => assert_eq!(message, again),
+                    Err(status) => assert_eq!(Situation::of(&status).reason, ErrorReason::StoreUnavailable),
+                }
+            }
+            assert_eq!(behind.view(&again).await.unwrap().text(), Some("hello"));
+        }
+    }
+
+    async fn a_store_that_lacks_the_newest_key_asks_readers_to_come_again(database: TestDatabase) {
+        let ahead = TestStore::open(database.clone()).await.unwrap();
+        let behind = TestStore::open_with(database.clone(), ahead.clock.clone(), &[]).await.unwrap();
+        file(&database).rotate(&ahead.clock, Duration::ZERO).unwrap();
+        ahead.store.reload_keyring().await.unwrap();
+        let message = ahead.create("hello").await.unwrap();
+        let refused = Situation::of(&behind.view(&message).await.unwrap_err()).reason;
+        assert_eq!(refused, ErrorReason::StoreUnavailable, "nothing was consumed");
+        behind.store.reload_keyring().await.unwrap();
+        assert_eq!(behind.view(&message).await.unwrap().text(), Some("hello"));
+    }
+
+    async fn hundreds_of_keys_change_nothing(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let first = store.create("first").await.unwrap();
+        for _ in 0..300 {
+            file(&database).rotate(&store.clock, Duration::ZERO).unwrap();
+        }
+        store.store.reload_keyring().await.unwrap();
+        let messages = futures_util::future::try_join_all((0..128).map(|_| store.create("hello"))).await.unwrap();
+        let stranger = |number: usize| CreateMessageResponse {
+            id: messages[number].id,
+            access_token: messages[(number + 1) % messages.len()].access_token.clone(),
+            ..CreateMessageResponse::default()
+        };
+        let (viewed, refused, created) = tokio::join!(
+            futures_util::future::join_all(messages.iter().map(|message| store.view(message))),
+            futures_util::future::join_all((0..128).map(async |number| store.view(&stranger(number)).await)),
+            futures_util::future::join_all((0..64).map(|_| store.create("meanwhile"))),
+        );
+        assert!(viewed.iter().all(|viewed| viewed.as_ref().unwrap().text() == Some("hello")));
+        let reasons = refused.into_iter().map(|refused| Situation::of(&refused.unwrap_err()).reason);
+        assert!(reasons.into_iter().all(|reason| reason == ErrorReason::MessageNotFound));
+        assert!(created.iter().all(Result::is_ok));
+        assert_eq!(store.view(&first).await.unwrap().text(), Some("first"));
+    }
+
+    /// Creations chose the old key before their passphrases were stretched.
+    async fn no_acknowledged_message_is_under_a_key_that_is_retired_meanwhile(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        for _ in 0..3 {
+            let first = file(&database).list(&store.clock).unwrap().pop().unwrap().id;
+            let guarded = || CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::of_text("hello") };
+            let creations = futures_util::future::join_all((0..8).map(|_| store.create_with(guarded())));
+            let retirement = async {
+                file(&database).rotate(&store.clock, Duration::ZERO).unwrap();
+                store.store.reload_keyring().await.unwrap();
+                let needed_for = settings(&database).store.lifetimes.key_is_needed_for();
+                file(&database).retire(&database_of(&database), &first, needed_for, &store.clock, true).await.unwrap();
+            };
+            let (created, ()) = tokio::join!(creations, retirement);
+            store.store.reload_keyring().await.unwrap();
+            for message in created {
+                let message = message.unwrap();
+                match store.lookup(&message).await {
+                    Ok(found) => assert_eq!(found.state(), MessageState::Unread),
+                    // Stored before the key was retired, which erased it.
+                    Err(_) => continue,
+                }
+                let key = key_of_newest_message(&database).await;
+                assert_ne!(key, first);
+                let request = ViewMessageRequest {
+                    id: message.id,
+                    access_token: message.access_token.clone(),
+                    passphrase: "right".into(),
+                    ..ViewMessageRequest::default()
+                };
+                let viewed = store.messages().view_message(request).await.unwrap().into_inner();
+                assert_eq!(viewed.text(), Some("hello"));
+            }
+            assert_eq!(messages_under(&database, &first).await, 0);
+        }
+    }
+
+    /// A store that has not read the keyring file again goes on with the keys that are left.
+    async fn a_store_passes_over_keys_that_were_retired_elsewhere(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let first = file(&database).list(&store.clock).unwrap().remove(0).id;
+        file(&database).rotate(&store.clock, MINUTE).unwrap();
+        store.store.reload_keyring().await.unwrap();
+        // Another clock is ahead: there the second key seals by now.
+        let ahead = TestClock::default();
+        ahead.advance(2 * MINUTE);
+        let needed_for = settings(&database).store.lifetimes.key_is_needed_for();
+        file(&database).retire(&database_of(&database), &first, needed_for, &ahead, true).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        assert_ne!(key_of_newest_message(&database).await, first);
+        store.store.reload_keyring().await.unwrap();
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
+        let app_config = AppConfig {
+            session_name: "bot".into(),
+            api_id: 1,
+            api_hash: "hash".into(),
+            bot_token: "1:AAH".into(),
+            ..AppConfig::default()
+        };
+        let request = CreateAppConfigRequest { app_config: Some(app_config) };
+        store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
     }
 
     async fn a_key_is_retired_when_nothing_needs_it(database: TestDatabase) {

@@ -131,7 +131,7 @@ on_each_database! {
         assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired);
     }
 
-    async fn a_repeated_creation_finds_its_message_and_another_passphrase_makes_another(database: TestDatabase) {
+    async fn a_repeated_creation_finds_its_message_and_another_passphrase_is_a_conflict(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let request = |passphrase: &str| CreateMessageRequest {
             passphrase: passphrase.into(),
@@ -140,8 +140,10 @@ on_each_database! {
         };
         let first = store.create_with(request(RIGHT)).await.unwrap();
         assert_eq!(store.create_with(request(RIGHT)).await.unwrap(), first);
-        assert_ne!(store.create_with(request("other")).await.unwrap().id, first.id);
-        assert_ne!(store.create_with(request("")).await.unwrap().id, first.id);
+        for other in ["other", ""] {
+            let refused = store.create_with(request(other)).await.unwrap_err();
+            assert_eq!(Situation::of(&refused).reason, ErrorReason::RequestConflict);
+        }
         assert_eq!(try_as(&store, &first, "a", RIGHT).await.unwrap(), "hello");
     }
 

@@ -61,7 +61,13 @@ impl New {
     async fn create(&self, tools: &Tools, incoming: &Incoming) -> Result<Answer, Stopping> {
         let request = CreateMessageRequest {
             ttl: self.lifetime.and_then(|lifetime| lifetime.try_into().ok()),
-            request_id: derived_id::create_request(&tools.bot_key, incoming.update_id).to_string(),
+            request_id: derived_id::create_request(
+                &tools.bot_key,
+                incoming.update_id,
+                incoming.chat,
+                incoming.message_id(),
+            )
+            .to_string(),
             ..CreateMessageRequest::of_text(&self.text)
         };
         match tools.store.create_message(request).await {

@@ -133,7 +133,7 @@ async fn nobody_learns_it(system: &System, wiretap: &Wiretap, disk: &Disk, row: 
     assert_eq!(leaked(&contents, &secrets), None, "{row}");
     assert!(!holds(&contents, sealed), "the store seals once more what is sealed");
     // Control: the search looks where the message lies.
-    let sealed_again: Vec<u8> = disk.ask(&format!("SELECT sealed_text FROM {row}")).await;
+    let sealed_again: Vec<u8> = disk.ask(&format!("SELECT sealed_content FROM {row}")).await;
     assert!(holds(&contents, &sealed_again), "{row}");
 
     let heard = wiretap.heard_up_to(PLAIN_TEXT).await;

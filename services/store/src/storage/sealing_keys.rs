@@ -13,7 +13,7 @@ use sea_orm::{
 use super::{
     database::{Database, WriteConnection},
     entities::{claims, messages, receipts, sealing_keys},
-    failure::report,
+    failure::{Failure, report},
     usage::{self, Usage, UsageChanges},
 };
 use crate::{
@@ -21,6 +21,8 @@ use crate::{
     domain::{Key, KeyId, Keyring, Timestamp},
 };
 
+/// How often a retirement is tried that the database undid because another transaction was in its way.
+const TRIES: u32 = 5;
 /// In which row of the usage retirements count.
 const SHARD: i32 = 0;
 
@@ -122,16 +124,16 @@ impl<'call> KeyRetirement<'call> {
     ) -> Result<Result<(), i64>, StoreError> {
         let prepared = self.transact(async |transaction| {
             let id = self.id.as_str();
-            if force && transaction.get_database_backend() == DbBackend::Postgres {
-                // Before any row: a writer that holds rows of the tables must not wait for ours.
-                let lock = "LOCK TABLE messages, claims, receipts IN SHARE ROW EXCLUSIVE MODE";
-                transaction.execute_unprepared(lock).await?;
-            }
             sealing_keys::Entity::update_many()
                 .col_expr(sealing_keys::Column::RetireTime, Expr::value(now.micros()))
                 .filter(sealing_keys::Column::KeyId.eq(id))
                 .exec(transaction)
                 .await?;
+            if force && transaction.get_database_backend() == DbBackend::Postgres {
+                // The writers lock the key first, too.
+                let lock = "LOCK TABLE messages, claims, receipts IN SHARE ROW EXCLUSIVE MODE";
+                transaction.execute_unprepared(lock).await?;
+            }
             let Usage { messages, claims, receipts, .. } = usage::under_key(transaction, id).await?;
             if messages + claims > 0 && !force {
                 return Ok(Err(messages + claims));
@@ -162,24 +164,30 @@ impl<'call> KeyRetirement<'call> {
         Ok(forgotten.await? == Ok(true))
     }
 
-    /// Commits what `work` did, or takes it back if it returns `Ok(Err(_))`.
+    /// Commits what `work` did, or takes it back if it returns `Ok(Err(_))`. Tries again when another transaction was in its way.
     async fn transact<T>(
         &self,
-        work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<Result<T, i64>, DbErr>,
+        work: impl AsyncFn(&DatabaseTransaction) -> Result<Result<T, i64>, DbErr>,
     ) -> Result<Result<T, i64>, StoreError> {
-        let mut connection = WriteConnection::new(self.database.clone());
-        let done = async {
-            let transaction = connection.begin().await?;
-            let done = work(&transaction).await?;
+        let mut tries = 1;
+        loop {
+            let mut connection = WriteConnection::new(self.database.clone());
+            let done = async {
+                let transaction = connection.begin().await?;
+                let done = work(&transaction).await?;
+                match done {
+                    Ok(_) => transaction.commit().await?,
+                    Err(_) => transaction.rollback().await?,
+                }
+                Ok(done)
+            };
+            let done = done.await;
+            connection.discard();
             match done {
-                Ok(_) => transaction.commit().await?,
-                Err(_) => transaction.rollback().await?,
+                Err(error) if Failure::of(&error) == Failure::Conflict && tries < TRIES => tries += 1,
+                done => return done.map_err(|error| report("retiring a key", &error)),
             }
-            Ok(done)
-        };
-        let done = done.await.map_err(|error| report("retiring a key", &error));
-        connection.discard();
-        done
+        }
     }
 }
 

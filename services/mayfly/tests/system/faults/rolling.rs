@@ -6,9 +6,6 @@ use mayfly_testkit::TestDatabase;
 use super::trial::{Trial, all_doors, assert_kept, rounds};
 use crate::harness::{Layout, Options, System, run};
 
-/// After so many hurried keys without a loss, none is lost by that.
-const MOST_KEYS: u64 = 500;
-
 async fn stop_and_start(system: &mut System, part: usize) {
     let process = &mut system.processes[part];
     process.terminate().await;
@@ -40,25 +37,21 @@ async fn every_part_is_restarted_in_turn() {
     assert_kept(trial.verdict().await, rounds());
 }
 
-/// Control: a key that seals before all stores have it makes messages unknown to some of them, and that is seen.
+/// A key that seals before all stores have it: a store without it asks callers to come again, and loses nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_hurried_through_two_stores_is_found_out() {
+async fn a_key_may_be_hurried_through_two_stores() {
     let database = TestDatabase::postgres().await.unwrap();
     // One after the other: each store looks for new keys every five seconds from its start on, so one is ahead of the other.
     let first = System::start(Layout::Three, &database, Options::default()).await;
     let second = System::start(Layout::Three, &database, Options::default()).await;
     let doors: Vec<Door> = [&first, &second].into_iter().flat_map(all_doors).collect();
-    let control = Trial::begin("rolling-hurried.control", doors, Habits::default());
-    for _ in 0..MOST_KEYS {
-        control.fault("a new key seals at once");
+    let trial = Trial::begin("rolling-hurried", doors, Habits::default());
+    for _ in 0..rounds() {
+        trial.fault("a new key seals at once");
         rotate(&first, "0s").await;
-        control.progress(50).await;
-        if !control.so_far().is_valid() {
-            break;
-        }
+        trial.progress(50).await;
     }
-    let control = control.verdict().await;
-    assert!(!control.is_valid(), "{control}");
+    assert_kept(trial.verdict().await, rounds());
 }
 
 /// Two systems on one PostgreSQL, whose stores migrate it at once; of each part one is always there.
@@ -76,8 +69,7 @@ async fn two_systems_start_at_once_and_all_their_parts_are_restarted_in_turn() {
         let (system, part) = (round % 2, round / 2 % 3);
         stop_and_start(&mut systems[usize::try_from(system).unwrap()], usize::try_from(part).unwrap()).await;
         if round % 3 == 0 {
-            // Both stores have the key by then: each looks for new ones every five seconds.
-            rotate(&systems[0], "8s").await;
+            rotate(&systems[0], "0s").await;
         }
     }
     assert_kept(trial.verdict().await, rounds());

@@ -162,13 +162,21 @@ impl Batch<'_> {
         for (index, error) in refused {
             results.set(*index, Err(error.clone()));
         }
-        let (mut creations, mut erasures, mut acknowledgements) = (Vec::new(), Vec::new(), Vec::new());
         let is_refused = |index| refused.iter().any(|(refused, _)| *refused == index);
-        for (index, work) in work.iter().enumerate().filter(|(index, _)| !is_refused(*index)) {
+        let rest = || work.iter().enumerate().filter(|(index, _)| !is_refused(*index));
+        let (mut creations, mut erasures, mut acknowledgements) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, work) in rest() {
             match work {
                 Work::Create(creation) => creations.push((index, &**creation)),
                 Work::Erase(erasure) => erasures.push((index, &**erasure)),
                 Work::Acknowledge(acknowledgement) => acknowledgements.push((index, acknowledgement)),
+                Work::CountTry(_) | Work::Sweep | Work::Probe(_) => {}
+            }
+        }
+        // Creations first: they lock the row of their key, and the retirement of a key locks that before any message.
+        create::create(&mut self, creations, &mut results).await?;
+        for (index, work) in rest() {
+            match work {
                 Work::CountTry(passphrase_try) => {
                     let counted = passphrase_tries::count(self.transaction, passphrase_try, self.clock.now()).await?;
                     results.set(index, counted.map(|()| Output::TryCounted));
@@ -178,9 +186,9 @@ impl Batch<'_> {
                     self.usage.add(key_id.as_str(), Usage::default());
                     results.set(index, Ok(Output::Probed));
                 }
+                Work::Create(_) | Work::Erase(_) | Work::Acknowledge(_) => {}
             }
         }
-        create::create(&mut self, creations, &mut results).await?;
         erase::erase(&mut self, erasures, &mut results).await?;
         acknowledge::acknowledge(&mut self, acknowledgements, &mut results).await?;
         self.usage.record(self.transaction, self.shard).await?;
