@@ -86,6 +86,11 @@ faults: need-cargo ## Break everything, ROUNDS=200 times, and judge whether mess
 	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl || status=$$?; \
 	exit $$status
 
+.PHONY: years
+years: need-cargo ## Let a store live for 400 days with 10 million messages, and print rates, memory and file size
+	MAYFLY_YEARS_DAYS=400 MAYFLY_YEARS_MESSAGES=10000000 \
+		cargo test --release --locked --package mayfly-store --test years -- --nocapture
+
 .PHONY: load
 load: build ## Tell how much this machine does: rate, times, CPU, memory, on SQLite and on PostgreSQL; FOR=30s for each load
 	cargo build --release --locked --package mayfly-check
