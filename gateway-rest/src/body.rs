@@ -1,41 +1,31 @@
-//! Request bodies: forms, JSON objects and multipart forms, all turned into the same fields.
+//! Request bodies: forms, JSON objects and multipart forms, all turned into the fields that a route asks for.
+//!
+//! Fields that it does not ask for are skipped and never kept: a small body can hold very many.
 
-use std::{sync::Arc, time::Duration};
+use std::fmt;
 
 use axum::{
-    body::{Body, Bytes},
+    body::to_bytes,
     extract::{FromRequest as _, Multipart, Request},
     http::{StatusCode, header},
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 use crate::problem::Problem;
 
-/// JSON writes a byte as six characters at worst (`\u001f`), a form as three (`%1f`).
-const WORST_ENCODING: usize = 6;
-/// Room for field names, ids, tokens and the borders of multipart forms.
-const SLACK: usize = 16 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much of all bodies is in hand at once: what has arrived of calls that are not answered yet.
-const ROOM: usize = 64 << 20;
+/// The named values of a body. Of a name that comes twice the last value counts.
+pub(crate) struct Fields(Vec<(&'static str, Value)>);
 
-/// What all bodies have in common.
-#[derive(Clone, Debug)]
-pub(crate) struct Bodies {
-    max_text_bytes: usize,
-    /// The longest body that may hold an allowed text.
-    limit: usize,
-    room: Arc<Semaphore>,
-}
-
-/// The named values of a body. Of a name that comes twice the last value counts; names that nobody asks for are ignored.
-pub(crate) struct Fields {
-    values: Map<String, Value>,
-    /// The room that the body takes, until the call is answered: its values are as large, and are copied on their way.
-    _room: OwnedSemaphorePermit,
+/// What a field holds.
+#[derive(Debug, PartialEq)]
+enum Value {
+    Text(String),
+    Integer(i64),
+    /// Anything that no field may hold, such as a list.
+    Other,
 }
 
 enum Kind {
@@ -44,76 +34,41 @@ enum Kind {
     Multipart,
 }
 
-impl Bodies {
-    /// For texts of at most `max_text_bytes`.
-    pub(crate) fn new(max_text_bytes: usize) -> Self {
-        let limit = max_text_bytes.saturating_mul(WORST_ENCODING).saturating_add(SLACK);
-        let room = Arc::new(Semaphore::new(ROOM.max(limit).min(Semaphore::MAX_PERMITS)));
-        Self { max_text_bytes, limit, room }
-    }
-
-    /// Reads the body of `request`.
-    ///
-    /// # Errors
-    ///
-    /// 400 when it is malformed, 408 when it does not arrive, 413 when it is too large, 415 when it is of another kind, 503 when
-    /// others take all the room.
-    pub(crate) async fn read(&self, request: Request) -> Result<Fields, Problem> {
-        let (parts, body) = request.into_parts();
-        let kind = kind_of(parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()))?;
-        let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: usize| length > self.limit) {
-            return Err(Problem::too_large(self.max_text_bytes));
-        }
-        let (bytes, room) = tokio::time::timeout(BODY_TIMEOUT, self.collect(body)).await.map_err(|_| late())??;
-        let values = match kind {
-            Kind::Form => parse_form(&bytes)?,
-            Kind::Json => parse_json(&bytes)?,
-            Kind::Multipart => parse_multipart(Request::from_parts(parts, Body::from(bytes))).await?,
-        };
-        Ok(Fields { values, _room: room })
-    }
-
-    /// All of a body, and its room. It takes that as it arrives, so that one that was announced and does not come takes none; and
-    /// it is refused rather than made to wait, because those who have the room may themselves wait for more.
-    async fn collect(&self, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
-        let take = |bytes: usize| {
-            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-            Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| Problem::too_many_bodies())
-        };
-        let (mut bytes, mut room) = (Vec::new(), take(0)?);
-        let mut body = Limited::new(body, self.limit);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.unreadable(&*error))?;
-            if let Ok(data) = frame.into_data() {
-                room.merge(take(data.len())?);
-                bytes.extend_from_slice(&data);
+/// Reads the fields with these `names` from the body of `request`, which is whole and within the limits of the process.
+///
+/// # Errors
+///
+/// 400 when it is malformed, 415 when it is of another kind.
+pub(crate) async fn read(request: Request, names: &'static [&'static str]) -> Result<Fields, Problem> {
+    let kind = kind_of(request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()))?;
+    let mut fields = Fields(Vec::with_capacity(names.len()));
+    match kind {
+        Kind::Multipart => parse_multipart(request, names, &mut fields).await?,
+        Kind::Form | Kind::Json => {
+            let bytes = to_bytes(request.into_body(), usize::MAX).await;
+            let bytes = bytes.map_err(|_| malformed("the body did not arrive whole"))?;
+            match kind {
+                Kind::Form => parse_form(&bytes, names, &mut fields)?,
+                Kind::Json | Kind::Multipart => parse_json(&bytes, names, &mut fields)?,
             }
         }
-        Ok((bytes.into(), room))
     }
-
-    fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> Problem {
-        if error.is::<LengthLimitError>() {
-            return Problem::too_large(self.max_text_bytes);
-        }
-        malformed("the body did not arrive whole")
-    }
+    Ok(fields)
 }
 
 impl Fields {
     /// A field that must be a string.
     pub(crate) fn required_string(&mut self, name: &str) -> Result<String, Problem> {
-        match self.values.remove(name) {
-            Some(Value::String(text)) => Ok(text),
-            Some(_) => Err(Problem::field(name, "must be a string")),
-            None => Err(Problem::field(name, "must be given")),
-        }
+        self.optional_string(name)?.ok_or_else(|| Problem::field(name, "must be given"))
     }
 
     /// A field that must be a string, or not there.
     pub(crate) fn optional_string(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        if self.values.contains_key(name) { self.required_string(name).map(Some) } else { Ok(None) }
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Integer(_) | Value::Other) => Err(Problem::field(name, "must be a string")),
+        }
     }
 
     /// A field that must be an integer of 64 bits: a number, or a string of digits.
@@ -123,13 +78,23 @@ impl Fields {
 
     /// As [`required_integer`](Self::required_integer), or not there.
     pub(crate) fn optional_integer(&mut self, name: &str) -> Result<Option<i64>, Problem> {
-        let number = match self.values.remove(name) {
+        let number = match self.take(name) {
             None => return Ok(None),
-            Some(Value::Number(number)) => number.as_i64(),
-            Some(Value::String(digits)) => digits.parse().ok(),
-            Some(_) => None,
+            Some(Value::Integer(number)) => Some(number),
+            Some(Value::Text(digits)) => digits.parse().ok(),
+            Some(Value::Other) => None,
         };
         number.map(Some).ok_or_else(|| Problem::field(name, "must be an integer of 64 bits"))
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let index = self.0.iter().position(|(known, _)| *known == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    fn put(&mut self, name: &'static str, value: Value) {
+        drop(self.take(name));
+        self.0.push((name, value));
     }
 }
 
@@ -156,22 +121,22 @@ pub(crate) fn late() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
 }
 
-fn malformed(detail: &str) -> Problem {
+/// The body cannot be read.
+pub(crate) fn malformed(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 /// Strict where the usual parsers are lenient: what is no UTF-8 is refused, not replaced.
-fn parse_form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
-    let mut fields = Map::new();
+fn parse_form(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
     for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let split = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let (name, value) = pair.split_at(split);
         let name = decode(name).ok_or_else(|| malformed("a field's name is no UTF-8"))?;
+        let Some(name) = names.iter().find(|known| **known == name) else { continue };
         let value = decode(value.strip_prefix(b"=").unwrap_or_default());
-        let value = value.ok_or_else(|| Problem::field(&name, "must be UTF-8"))?;
-        fields.insert(name, Value::String(value));
+        fields.put(name, Value::Text(value.ok_or_else(|| Problem::field(name, "must be UTF-8"))?));
     }
-    Ok(fields)
+    Ok(())
 }
 
 fn decode(bytes: &[u8]) -> Option<String> {
@@ -179,86 +144,179 @@ fn decode(bytes: &[u8]) -> Option<String> {
     String::from_utf8(percent_encoding::percent_decode(&spaced).collect()).ok()
 }
 
-fn parse_json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(malformed("the body must be a JSON object")),
-        Err(_) => Err(malformed("the body is no JSON")),
+async fn parse_multipart(request: Request, names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
+    let broken = || malformed("the body is no multipart form");
+    let mut form = Multipart::from_request(request, &()).await.map_err(|_| broken())?;
+    while let Some(field) = form.next_field().await.map_err(|_| broken())? {
+        let Some(name) = names.iter().find(|known| field.name() == Some(**known)) else { continue };
+        let bytes = field.bytes().await.map_err(|_| broken())?;
+        let value = String::from_utf8(bytes.into()).map_err(|_| Problem::field(name, "must be UTF-8"))?;
+        fields.put(name, Value::Text(value));
+    }
+    Ok(())
+}
+
+fn parse_json(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let parsed = json.deserialize_any(JsonObject { names, fields }).and_then(|()| json.end());
+    parsed.map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => malformed("the body must be a JSON object"),
+        _ => malformed("the body is no JSON"),
+    })
+}
+
+/// A JSON object, of which the named members are kept.
+struct JsonObject<'a> {
+    names: &'a [&'static str],
+    fields: &'a mut Fields,
+}
+
+impl<'de> Visitor<'de> for JsonObject<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key_seed(Name(self.names))? {
+            match name {
+                Some(name) => self.fields.put(name, members.next_value()?),
+                None => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
     }
 }
 
-async fn parse_multipart(request: Request) -> Result<Map<String, Value>, Problem> {
-    let broken = || malformed("the body is no multipart form");
-    let mut form = Multipart::from_request(request, &()).await.map_err(|_| broken())?;
-    let mut fields = Map::new();
-    while let Some(field) = form.next_field().await.map_err(|_| broken())? {
-        let name = field.name().unwrap_or_default().to_owned();
-        let bytes = field.bytes().await.map_err(|_| broken())?;
-        let value = String::from_utf8(bytes.into()).map_err(|_| Problem::field(&name, "must be UTF-8"))?;
-        fields.insert(name, Value::String(value));
+/// The name of a member, if it is one of these.
+#[derive(Clone, Copy)]
+struct Name<'a>(&'a [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<&'static str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_str(self)
     }
-    Ok(fields)
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<&'static str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().copied().find(|known| *known == name))
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Integer(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        Ok(i64::try_from(number).map_or(Value::Other, Value::Integer))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Other)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
-    use axum::response::IntoResponse as _;
-    use futures_util::stream::{self, StreamExt as _};
-
     use super::*;
 
-    const MAX_TEXT_BYTES: usize = 1000;
+    const NAMES: &[&str] = &["id", "text"];
 
-    fn bodies() -> Bodies {
-        Bodies::new(MAX_TEXT_BYTES)
-    }
-
-    fn post(body: Body) -> Request {
-        Request::post("/").header(header::CONTENT_TYPE, "application/json").body(body).unwrap()
-    }
-
-    async fn status_of(body: Body) -> StatusCode {
-        let Err(problem) = bodies().read(post(body)).await else { return StatusCode::OK };
-        problem.into_response().status()
+    async fn fields(content_type: &str, body: impl Into<axum::body::Body>) -> Vec<(&'static str, Value)> {
+        let request = Request::post("/").header(header::CONTENT_TYPE, content_type).body(body.into()).unwrap();
+        read(request, NAMES).await.unwrap_or_else(|problem| panic!("{problem:?}")).0
     }
 
     #[tokio::test]
-    async fn bodies_beyond_the_room_for_all_are_refused_until_one_that_is_in_hand_is_answered() {
-        let bodies = Bodies { room: Arc::new(Semaphore::new(100)), ..bodies() };
-        let large = || format!("{{\"text\":\"{}\"}}", "x".repeat(60));
-        let in_hand = bodies.read(post(large().into())).await.unwrap_or_else(|problem| panic!("{problem:?}"));
-        let Err(refused) = bodies.read(post(large().into())).await else { panic!("there was no room") };
-        let refused = refused.into_response();
-        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(refused.headers().contains_key(header::RETRY_AFTER));
-        assert!(bodies.read(post("{}".into())).await.is_ok(), "a small one has its room");
-        drop(in_hand);
-        assert!(bodies.read(post(large().into())).await.is_ok());
-    }
+    async fn nothing_is_kept_of_what_no_route_asks_for() {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let expected = vec![("id", Value::Integer(7)), ("text", text("a\n"))];
+        let unknown = "[[{\"text\":0},null]],".repeat(1000);
+        let json =
+            format!(r#"{{"unknown": [{unknown} 1], "id": 1, "x\u0000": 1e9, "te\u0078t": "a\n", "y": {{}}, "id": 7}}"#);
+        let mut found = fields("application/json; charset=utf-8", json).await;
+        found.sort_by_key(|(name, _)| *name);
+        assert_eq!(found, expected);
 
-    #[tokio::test(start_paused = true)]
-    async fn a_body_takes_room_for_what_has_arrived_and_not_for_what_was_announced() {
-        let bodies = bodies();
-        let room = bodies.room.available_permits();
-        let mut slow = post(Body::from_stream(stream::iter([Ok::<_, io::Error>("{")]).chain(stream::pending())));
-        slow.headers_mut().insert(header::CONTENT_LENGTH, 1000.into());
-        let mut reading = Box::pin(bodies.read(slow));
-        assert!(futures_util::poll!(&mut reading).is_pending());
-        assert_eq!(bodies.room.available_permits(), room - 1);
-        let Err(late) = reading.await else { panic!("it never ends") };
-        assert_eq!(late.into_response().status(), StatusCode::REQUEST_TIMEOUT);
-        assert_eq!(bodies.room.available_permits(), room);
+        let form = format!("{}id=1&text=a%0A&id=7", "unknown=1&".repeat(1000));
+        let mut found = fields("application/x-www-form-urlencoded", form).await;
+        found.sort_by_key(|(name, _)| *name);
+        assert_eq!(found, [("id", text("7")), ("text", text("a\n"))]);
+
+        let part = |name: &str, value: &str| {
+            format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let form = format!("{}{}{}--b--\r\n", part("unknown", "1"), part("text", "a"), part("text", "a\n"));
+        assert_eq!(fields("multipart/form-data; boundary=b", form).await, [("text", text("a\n"))]);
     }
 
     #[tokio::test]
-    async fn a_body_is_too_large_by_its_length_and_not_by_what_an_error_says() {
-        let parts = |parts: Vec<io::Result<&'static str>>| Body::from_stream(stream::iter(parts));
-        let largest = "x".repeat(MAX_TEXT_BYTES * WORST_ENCODING + SLACK);
-        assert_eq!(status_of(Body::from(format!("{largest}x"))).await, StatusCode::PAYLOAD_TOO_LARGE);
-        let broken = parts(vec![Ok("{"), Err(io::Error::other("length limit exceeded, says somebody else"))]);
-        assert_eq!(status_of(broken).await, StatusCode::BAD_REQUEST);
-        assert_eq!(status_of(parts(vec![Ok("{"), Ok("}")])).await, StatusCode::OK);
+    async fn json_values_that_no_field_may_hold_are_not_taken_for_others() {
+        for other in ["null", "true", "1.5", "9223372036854775808", "[1]", "{\"text\": \"x\"}"] {
+            let found = fields("application/json", format!("{{\"text\": {other}}}")).await;
+            assert_eq!(found, [("text", Value::Other)], "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_and_what_is_no_object_are_told_apart() {
+        let parse = |json: &str| {
+            let parsed = parse_json(json.as_bytes(), NAMES, &mut Fields(Vec::new()));
+            parsed.err().map(|problem| problem.to_json()["detail"].as_str().unwrap().to_owned())
+        };
+        assert_eq!(parse("{}"), None);
+        for no_json in ["", "{", "{\"text\"", "{} {}", "{\"unknown\": [1,}", "x"] {
+            assert_eq!(parse(no_json).as_deref(), Some("the body is no JSON"), "{no_json}");
+        }
+        for no_object in ["1", "[]", "\"x\"", "null"] {
+            assert_eq!(parse(no_object).as_deref(), Some("the body must be a JSON object"), "{no_object}");
+        }
     }
 }

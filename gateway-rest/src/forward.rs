@@ -2,16 +2,18 @@
 //!
 //! tonic-web answers 400 to every HTTP/1 request that is not gRPC-Web, so it stands on these routes only.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Router,
-    http::{HeaderName, Request, Response, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header},
 };
-use mayfly_contracts::{ServiceChannel, Situation, error::ErrorReason};
+use http_body_util::{BodyExt as _, Limited};
+use mayfly_bootstrap::http::Refusal;
+use mayfly_contracts::{ServiceChannel, Situation, error::ErrorReason, is_stream};
 use tonic::{Code, body::Body};
 use tonic_web::GrpcWebLayer;
-use tower::{Layer as _, Service, ServiceExt as _};
+use tower::{BoxError, Layer as _, Service, ServiceExt as _};
 
 use crate::Upstreams;
 
@@ -36,6 +38,11 @@ const HOP_BY_HOP: [HeaderName; 6] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+
+/// How long the body of a unary response may take to arrive from a service.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest: gRPC's own default.
+const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 /// Who answers, and what callers are told when nobody does.
 #[derive(Clone)]
@@ -83,12 +90,57 @@ fn forward(
             for name in HOP_BY_HOP {
                 request.headers_mut().remove(name);
             }
-            Ok(channel.oneshot(request).await.unwrap_or_else(|error| {
+            Ok(call(channel, request).await.unwrap_or_else(|error| {
                 tracing::warn!(error = %mayfly_bootstrap::ErrorChain(&*error), "{unreachable}");
                 refuse(reason, Code::Unavailable, unreachable)
             }))
         }
     })
+}
+
+/// The response to a unary call is taken whole before it is passed on. A caller that does not read it would otherwise hold what
+/// all calls to the service share: the flow control window of its connection.
+async fn call(channel: ServiceChannel, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+    let is_stream = is_stream(request.uri().path());
+    let response = channel.oneshot(request).await?;
+    if is_stream {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = tokio::time::timeout(RESPONSE_TIMEOUT, Limited::new(body, MAX_RESPONSE_BYTES).collect()).await??;
+    Ok(Response::from_parts(parts, Body::new(body)))
+}
+
+/// The response to a gRPC or gRPC-Web request that the limits refuse. `None` when it is neither.
+pub(crate) fn refused(refusal: Refusal, headers: &HeaderMap) -> Option<axum::response::Response> {
+    let content_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    if !content_type.starts_with("application/grpc") {
+        return None;
+    }
+    let mut response = match refusal {
+        Refusal::CallerBusy => busy("you have too much in flight, try later"),
+        Refusal::ServerBusy => busy("the gateway is busy, try later"),
+        Refusal::TooLarge => {
+            refuse(ErrorReason::TextTooLong, Code::InvalidArgument, "the request is larger than any that is accepted")
+        }
+        Refusal::Late => {
+            refuse(ErrorReason::StoreUnavailable, Code::DeadlineExceeded, "the request did not arrive in time")
+        }
+        Refusal::Incomplete => {
+            refuse(ErrorReason::StoreUnavailable, Code::Cancelled, "the request did not arrive whole")
+        }
+    };
+    // A refusal is nothing but headers, which gRPC-Web reads too if the type is its own.
+    if content_type.starts_with("application/grpc-web") {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc-web+proto"));
+    }
+    Some(response.map(axum::body::Body::new))
+}
+
+fn busy(message: &str) -> Response<Body> {
+    let retry_after = Some(Duration::from_secs(1));
+    let situation = Situation { retry_after, ..Situation::new(ErrorReason::Overloaded) };
+    situation.into_status(Code::ResourceExhausted, message).into_http()
 }
 
 fn refuse(reason: ErrorReason, code: Code, message: &str) -> Response<Body> {

@@ -18,11 +18,11 @@ mod problem;
 mod rest;
 mod settings;
 
-use std::io;
+use std::{io, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
-use mayfly_bootstrap::http::{self, Peers};
-use mayfly_contracts::{BotChannel, StoreChannel};
+use mayfly_bootstrap::http::{self, Callers, Limits, RequestLimits};
+use mayfly_contracts::{BIDIRECTIONAL_STREAMS, BotChannel, SERVER_STREAMS, StoreChannel};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -40,19 +40,28 @@ pub struct Upstreams {
 }
 
 /// Everything that the gateway serves, in front of `upstreams`, for texts of at most `max_text_bytes` bytes, behind
-/// `trusted_proxies` reverse proxies.
-pub fn router(upstreams: &Upstreams, max_text_bytes: usize, trusted_proxies: usize) -> Router {
+/// `trusted_proxies` reverse proxies. Takes part in the `limits` of the process.
+pub fn router(upstreams: &Upstreams, max_text_bytes: usize, trusted_proxies: usize, limits: Limits) -> Router {
     let proxies = TrustedProxies(trusted_proxies);
-    Router::new()
+    let limits = RequestLimits {
+        limits,
+        callers: Callers::BehindProxies(trusted_proxies),
+        server_streams: SERVER_STREAMS,
+        bidirectional_streams: BIDIRECTIONAL_STREAMS,
+        refuse: Arc::new(move |refusal, headers| problem::refused(refusal, headers, max_text_bytes)),
+    };
+    let router = Router::new()
         .merge(page::routes())
         .merge(openapi::routes())
         .merge(health::routes(upstreams.store.clone()))
-        .merge(rest::routes(upstreams.store.clone(), max_text_bytes))
+        .merge(rest::routes(upstreams.store.clone()))
         .merge(forward::routes(upstreams))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
-        // Bodies are measured where they are read, with a limit that follows from the longest text.
+        // The limits below measure bodies, by the longest text.
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(proxies, caller::name_caller))
+        .layer(middleware::from_fn(caller::set_caller));
+    limits
+        .apply(router)
         .layer(CatchPanicLayer::custom(|_| problem::after_panic()))
         .layer(middleware::from_fn_with_state(proxies, headers::harden))
         .layer(middleware::from_fn(log::log_request))
@@ -68,13 +77,14 @@ pub async fn run(
     upstreams: Upstreams,
     max_text_bytes: usize,
     trusted_proxies: usize,
+    limits: Limits,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let router = router(&upstreams, max_text_bytes, trusted_proxies);
-    let peers = if trusted_proxies == 0 { Peers::Strangers } else { Peers::Proxies };
+    let router = router(&upstreams, max_text_bytes, trusted_proxies, limits.clone());
     let mut serving = JoinSet::new();
     for listener in listeners {
-        serving.spawn(http::serve(listener, router.clone(), peers, stop.clone()));
+        let callers = Callers::BehindProxies(trusted_proxies);
+        serving.spawn(http::serve(listener, router.clone(), limits.clone(), callers, stop.clone()));
     }
     while let Some(served) = serving.join_next().await {
         served.map_err(io::Error::other)??;

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use axum::{
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use mayfly_bootstrap::http::Refusal;
 use mayfly_contracts::{FieldFault, Situation, error::ErrorReason};
 use serde::Serialize;
 use tonic::Status;
 use utoipa::ToSchema;
+
+use crate::{body, forward};
 
 /// How long a client had better wait when the store does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -89,13 +92,10 @@ impl Problem {
         Self::of(ErrorReason::TextTooLong, format!("text must be at most {max_text_bytes} bytes of UTF-8"))
     }
 
-    /// There is no room for another body. Nothing was done.
-    pub(crate) fn too_many_bodies() -> Self {
-        Self {
-            reason: Some(ErrorReason::Overloaded),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway has too much in hand, try later")
-        }
-        .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()))
+    /// As much is in flight as may be. Nothing was done.
+    fn busy(status: StatusCode, detail: &str) -> Self {
+        Self { reason: Some(ErrorReason::Overloaded), ..Self::new(status, detail) }
+            .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()))
     }
 
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -136,7 +136,9 @@ fn status_of(reason: ErrorReason) -> StatusCode {
         ErrorReason::PassphraseWrong => StatusCode::FORBIDDEN,
         // The request is right; it is the content that cannot be made into an answer of this kind.
         ErrorReason::MessageSealed | ErrorReason::RequestConflict => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorReason::PassphraseLocked | ErrorReason::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        ErrorReason::PassphraseLocked | ErrorReason::Overloaded | ErrorReason::RateLimited => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         ErrorReason::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorReason::StoreUnavailable | ErrorReason::BotUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorReason::Internal | ErrorReason::Unspecified => StatusCode::INTERNAL_SERVER_ERROR,
@@ -201,6 +203,21 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The response to a request that the limits refuse: as gRPC or as HTTP, like the request.
+pub(crate) fn refused(refusal: Refusal, headers: &HeaderMap, max_text_bytes: usize) -> Response {
+    if let Some(response) = forward::refused(refusal, headers) {
+        return response;
+    }
+    let problem = match refusal {
+        Refusal::CallerBusy => Problem::busy(StatusCode::TOO_MANY_REQUESTS, "you have too much in flight, try later"),
+        Refusal::ServerBusy => Problem::busy(StatusCode::SERVICE_UNAVAILABLE, "the gateway is busy, try later"),
+        Refusal::TooLarge => Problem::too_large(max_text_bytes),
+        Refusal::Late => body::late(),
+        Refusal::Incomplete => body::malformed("the body did not arrive whole"),
+    };
+    problem.into_response()
+}
+
 /// A handler panicked; the panic hook has logged where.
 pub(crate) fn after_panic() -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong on our side").into_response()
@@ -230,6 +247,7 @@ mod tests {
             (ErrorReason::CredentialsInvalid, 401),
             (ErrorReason::PermissionDenied, 403),
             (ErrorReason::Overloaded, 429),
+            (ErrorReason::RateLimited, 429),
             (ErrorReason::StorageFull, 507),
             (ErrorReason::StoreUnavailable, 503),
             (ErrorReason::BotUnavailable, 503),

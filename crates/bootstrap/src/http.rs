@@ -1,7 +1,8 @@
 //! Serving HTTP/1 and HTTP/2 (with prior knowledge) on one listener, within limits.
 
 mod activity;
-mod places;
+mod callers;
+mod limits;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -11,83 +12,100 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use self::{activity::Activity, places::Places};
+use self::activity::Activity;
+pub use self::{
+    callers::{Caller, Callers},
+    limits::{Limits, Refusal, RequestLimits},
+};
 use crate::DRAIN_LIMIT;
 
-/// Connections beyond this wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 4096;
-/// How many of them may come from one address, if strangers connect.
-const MAX_CONNECTIONS_OF_ONE: usize = 512;
 /// How long a new connection may take to bring the headers of a request. `axum::serve` knows no such limits.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that has brought a request may take to bring the next. Longer than reverse proxies keep idle connections (nginx
 /// 60 seconds): who closes first must be the one who sends, or a request meets a connection that is just being closed. hyper counts
 /// idleness and slow headers together; they cost the same, and who may be idle gains nothing by being slow.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// Requests at once on one HTTP/2 connection.
-const MAX_STREAMS: u32 = 256;
+/// How long a client may take to read a response that has an end.
+const READ_TIMEOUT: Duration = IDLE_TIMEOUT;
+/// How HTTP/2 connections of clients are shared by their requests.
+const CLIENT_STREAMS: Streams = Streams { count: 256, window: 64 << 10, connection_window: 128 << 10 };
+/// The same for gateways, each of which brings the requests of many clients on one connection. There, the windows of all
+/// streams fit into that of the connection, so that a stream which is not read holds up no other.
+const GATEWAY_STREAMS: Streams = Streams { count: 4096, window: 16 << 10, connection_window: 4096 * (16 << 10) };
+/// What a connection reads ahead, and the longest headers.
+const MAX_HEADER_BYTES: u32 = 16 << 10;
 /// How often an idle HTTP/2 connection is probed, and how long the probe may take.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 /// How long connections may take to end; less than the process has.
 const CONNECTION_DRAIN_LIMIT: Duration = DRAIN_LIMIT.saturating_sub(Duration::from_secs(2));
-/// After `accept` failed (mostly: out of file descriptors), how long until the next try.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// After `accept` failed (mostly: out of file descriptors), how long until the next try, at first and at most.
+const ACCEPT_PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// How often it is logged that `accept` still fails.
+const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Who connects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peers {
-    /// Anybody. One address may take an eighth of all connections; that of this machine, as many as it likes.
-    Strangers,
-    /// Reverse proxies, which bring many callers from few addresses.
-    Proxies,
+/// The requests on one HTTP/2 connection.
+struct Streams {
+    /// How many there may be at once.
+    count: u32,
+    /// How many bytes a client may send on one of them before a handler has taken them.
+    window: u32,
+    /// The same for all together.
+    connection_window: u32,
 }
 
 /// Serves `router` on `listener`, with the peer's address as [`ConnectInfo`], until `stop` is cancelled, then finishes the requests that have begun, as far as
-/// they end soon.
+/// they end soon. Connections take part in `limits`; requests do if the router does ([`RequestLimits::apply`]).
 ///
 /// # Errors
 ///
 /// None at present: a connection that breaks concerns its client alone. The `Result` is the form of a lifecycle task.
-pub async fn serve(listener: TcpListener, router: Router, peers: Peers, stop: CancellationToken) -> io::Result<()> {
-    let share = match peers {
-        Peers::Strangers => MAX_CONNECTIONS_OF_ONE,
-        Peers::Proxies => MAX_CONNECTIONS,
-    };
-    serve_on(listener, router, Places::new(MAX_CONNECTIONS, share, |peer| peer.is_loopback()), stop).await
-}
-
-async fn serve_on(listener: TcpListener, router: Router, places: Places, stop: CancellationToken) -> io::Result<()> {
-    let builder = Arc::new(connection_builder());
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    callers: Callers,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let builder = Arc::new(connection_builder(&callers));
     let connections = TaskTracker::new();
+    let mut failures = AcceptFailures::default();
     loop {
-        let accept = async {
-            let place = places.free().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            accepted = accept => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                limits.close_idle.notify_one();
+                let pause = tokio::time::sleep(failures.record(&error));
+                if stop.run_until_cancelled(pause).await.is_some() {
+                    continue;
+                }
+                break;
+            }
+        };
+        failures.end();
+        limits.relieve();
+        // Beyond the limit a connection is closed at once: it would keep others waiting in the kernel's queue.
+        let permit = match limits.connections.acquire(callers.connection_key(peer.ip()), 1) {
+            Ok(permit) => permit,
+            Err(exceeded) => {
+                tracing::debug!(%exceeded, "a connection was refused");
                 continue;
             }
         };
-        let Some(place) = place.of(peer.ip()) else {
-            tracing::debug!("a connection was refused: its address has its share");
-            continue;
-        };
-        let (builder, router, stop) = (Arc::clone(&builder), router.clone(), stop.clone());
+        let (builder, router, limits, stop) = (Arc::clone(&builder), router.clone(), limits.clone(), stop.clone());
         connections.spawn(async move {
-            let _place = place;
-            serve_connection(&builder, stream, peer, router, stop).await;
+            let _permit = permit;
+            serve_connection(&builder, stream, peer, router, &limits, stop).await;
         });
     }
     drop(listener);
@@ -99,19 +117,55 @@ async fn serve_on(listener: TcpListener, router: Router, places: Places, stop: C
     Ok(())
 }
 
+/// Failures of `accept` in a row. Logged when they begin and end, and once in a while between.
+#[derive(Default)]
+struct AcceptFailures {
+    count: u32,
+    logged: Option<Instant>,
+}
+
+impl AcceptFailures {
+    /// Returns how long to wait before the next try.
+    fn record(&mut self, error: &io::Error) -> Duration {
+        let now = Instant::now();
+        if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_LOG_INTERVAL) {
+            tracing::warn!(%error, "cannot accept connections");
+            self.logged = Some(now);
+        }
+        let pause = ACCEPT_PAUSES.0.saturating_mul(1 << self.count.min(10)).min(ACCEPT_PAUSES.1);
+        self.count += 1;
+        pause
+    }
+
+    /// A connection was accepted. Success between failures does not make the log longer.
+    fn end(&mut self) {
+        if self.count > 0 {
+            tracing::debug!("connections are accepted again");
+            self.count = 0;
+        }
+    }
+}
+
 /// Comes back when connections had their time to end after `stop`. No client can keep a process from its end.
-pub async fn connections_drained(stop: &CancellationToken) {
+async fn connections_drained(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(CONNECTION_DRAIN_LIMIT).await;
 }
 
-fn connection_builder() -> auto::Builder<TokioExecutor> {
+fn connection_builder(callers: &Callers) -> auto::Builder<TokioExecutor> {
+    let streams = match callers {
+        Callers::BehindGateways { .. } => GATEWAY_STREAMS,
+        Callers::Direct | Callers::BehindProxies(_) => CLIENT_STREAMS,
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT).max_buf_size(MAX_HEADER_BYTES as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(streams.window)
+        .initial_connection_window_size(streams.connection_window)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(streams.count)
         .keep_alive_interval(KEEP_ALIVE.0)
         .keep_alive_timeout(KEEP_ALIVE.1);
     builder
@@ -122,6 +176,7 @@ async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    limits: &Limits,
     stop: CancellationToken,
 ) {
     // Answers are small and complete: send each at once.
@@ -144,9 +199,14 @@ async fn serve_connection(
             tracing::debug!(error = %crate::ErrorChain(&*error), "a connection ended early");
         }
     };
+    let unread = || tracing::debug!("a connection was cut whose client does not read its responses");
     tokio::select! {
         ended = connection.as_mut() => return note_end(ended),
         () = activity.not_begun_for(HEADER_TIMEOUT) => return tracing::debug!("a connection without a request was closed"),
+        () = activity.unread_for(READ_TIMEOUT) => return unread(),
+        () = activity.idle_until(|| limits.close_idle.notified()) => {
+            tracing::debug!("an idle connection was closed to make room");
+        }
         () = activity.idle_for(IDLE_TIMEOUT) => {}
         () = stop.cancelled() => {}
     }
@@ -154,6 +214,7 @@ async fn serve_connection(
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         ended = connection => note_end(ended),
+        () = activity.unread_for(READ_TIMEOUT) => unread(),
         () = activity.idle_for(HEADER_TIMEOUT) => tracing::debug!("a connection was cut that was asked to end"),
     }
 }
@@ -161,25 +222,33 @@ async fn serve_connection(
 #[cfg(test)]
 mod tests {
     use axum::{
+        Extension,
         body::{Body, Bytes},
         routing::get,
     };
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    use super::*;
+    use super::{activity::LongLived, *};
 
     async fn start() -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<io::Result<()>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        (address, stop.clone(), tokio::spawn(serve(listener, router(), Peers::Strangers, stop)))
+        let serving = serve(listener, router(), Limits::new(MAX_BODY), Callers::Direct, stop.clone());
+        (address, stop, tokio::spawn(serving))
     }
+
+    const MAX_BODY: usize = 1000;
 
     fn router() -> Router {
         let endless = || async { Body::from_stream(futures_util::stream::pending::<io::Result<Bytes>>()) };
+        let long_lived = move || async move { (Extension(LongLived), endless().await) };
+        let large = || async { vec![b'x'; 64 << 20] };
         Router::new()
             .route("/", get(|| async { "hello" }))
             .route("/never", get(std::future::pending::<()>))
             .route("/endless", get(endless))
+            .route("/long-lived", get(long_lived))
+            .route("/large", get(large))
     }
 
     #[tokio::test(start_paused = true)]
@@ -267,11 +336,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_http_2_connection_lives_as_long_as_one_of_its_streams() {
         let (address, _stop, _serving) = start().await;
-        for path in ["/never", "/endless"] {
+        for path in ["/never", "/long-lived"] {
             let (client, ended) = http_2(address).await;
             let mut answer = Box::pin(ask(&client, path).await);
             // The answer to the second one begins, and does not end.
-            let body = if path == "/endless" { Some(answer.as_mut().await.unwrap().into_body()) } else { None };
+            let body = if path == "/long-lived" { Some(answer.as_mut().await.unwrap().into_body()) } else { None };
             tokio::time::sleep(IDLE_TIMEOUT * 10).await;
             assert!(!ended.is_finished(), "{path}");
             assert_eq!(ask(&client, "/").await.await.unwrap().status(), 200);
@@ -290,19 +359,59 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_address_takes_no_more_than_its_share_and_the_place_of_one_that_left_is_free() {
-        const SHARE: usize = 3;
+    async fn a_connection_beyond_the_limit_is_refused_and_an_idle_one_is_closed_for_the_next() {
+        const TOTAL: usize = 8;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let places = Places::new(MAX_CONNECTIONS, SHARE, |_| false);
-        tokio::spawn(serve_on(listener, router(), places, CancellationToken::new()));
+        let limits = Limits::with_connections((TOTAL, 1), MAX_BODY);
+        tokio::spawn(serve(listener, router(), limits.clone(), Callers::Direct, CancellationToken::new()));
         let mut taken = Vec::new();
-        for _ in 0..SHARE {
-            taken.push(is_served(address).await.expect("this is within the share"));
+        while limits.connections.in_use() < TOTAL - 1 {
+            taken.push(is_served(address).await.expect("this is within the limit"));
         }
-        assert!(is_served(address).await.is_none());
-        taken.pop();
-        // The server hears of that when it hears of it.
-        while is_served(address).await.is_none() {}
+        // From here on each closes the one that has been idle for longest.
+        for _ in 0..TOTAL * 2 {
+            while is_served(address).await.map(|connection| taken.push(connection)).is_none() {}
+        }
+        assert_eq!(taken[0].read(&mut [0; 64]).await.unwrap_or(0), 0, "the first one is closed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_its_response_loses_the_connection() {
+        let (address, _stop, _serving) = start().await;
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let began = tokio::time::Instant::now();
+        connection.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        tokio::time::sleep(IDLE_TIMEOUT * 2).await;
+        let mut rest = Vec::new();
+        // Cut, so what the kernel has buffered is all there is.
+        let read = connection.read_to_end(&mut rest).await;
+        assert!(rest.len() < 64 << 20, "{read:?}");
+        assert!(began.elapsed() < IDLE_TIMEOUT * 3);
+
+        let (client, ended) = http_2(address).await;
+        let response = ask(&client, "/large").await.await.unwrap();
+        assert!(ended.await.unwrap() < IDLE_TIMEOUT * 2);
+        drop(response);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failing_to_accept_is_logged_once_a_minute_and_tried_again_more_and_more_slowly() {
+        let mut failures = AcceptFailures::default();
+        let error = io::Error::other("out of files");
+        let mut waited = Duration::ZERO;
+        let mut logged = 0;
+        while waited < ACCEPT_LOG_INTERVAL * 3 {
+            let before = failures.logged;
+            let pause = failures.record(&error);
+            logged += usize::from(failures.logged != before);
+            tokio::time::advance(pause).await;
+            waited += pause;
+        }
+        assert!(logged == 3 && failures.count < 200, "{logged} lines, {} tries", failures.count);
+        failures.end();
+        let before = failures.logged;
+        assert_eq!(failures.record(&error), ACCEPT_PAUSES.0);
+        assert_eq!(failures.logged.is_some(), before.is_some());
     }
 }

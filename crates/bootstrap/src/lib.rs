@@ -3,18 +3,21 @@
 //!
 //! Knows nothing of messages, configs or the services.
 
+mod caller_id;
 mod error_chain;
 pub mod http;
+mod keyed_limit;
 mod lifecycle;
 mod listen;
+mod open_files;
 mod secret;
 mod secret_file;
-mod shares;
 pub mod telemetry;
 
+pub use caller_id::CallerId;
 pub use error_chain::ErrorChain;
+pub use keyed_limit::{KeyedLimit, LimitExceeded, Permit};
 pub use lifecycle::{DRAIN_LIMIT, Ended, Lifecycle, TaskError};
 pub use listen::{BindError, bind};
 pub use secret::Secret;
 pub use secret_file::{SecretFileError, create_or_read, put, read, replace};
-pub use shares::{Share, Shares};

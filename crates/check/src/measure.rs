@@ -57,6 +57,10 @@ impl Running {
         command.args(["--store-listen", &store, "--gateway-listen", &gateway, "--bot-listen", &bot, "--log", "warn"]);
         // Nobody answers there: no config asks for Telegram.
         command.args(["--telegram-api-url", "http://127.0.0.1:9"]);
+        // It creates as much as it can.
+        for rate in ["MAYFLY_CREATIONS_PER_MINUTE", "MAYFLY_TOTAL_CREATIONS_PER_MINUTE"] {
+            command.env(rate, "0");
+        }
         if let Some(url) = &settings.database_url {
             command.env("MAYFLY_DATABASE_URL", url);
         }

@@ -2,6 +2,8 @@
 
 use std::{
     convert::Infallible,
+    future::Future,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,6 +16,8 @@ use tonic::{
 };
 use tower::{BoxError, Service, ServiceExt as _, util::BoxCloneSyncService};
 
+use crate::is_stream;
+
 /// How long a connection to a remote service may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a remote service may take to begin its answer; longer than the store's own limit, so that its reason arrives.
@@ -22,12 +26,26 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// is noticed after the sum of both.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
+/// How many bytes a stream may hold that its caller has not read, and all streams of a channel: as many as the largest number of
+/// streams can hold, so that one that is not read holds up no other.
+const STREAM_WINDOW: u32 = 16 << 10;
+const STREAMS_WINDOW: u32 = 4096 * STREAM_WINDOW;
+/// The same for unary calls, whose responses are read at once.
+const UNARY_WINDOW: u32 = 256 << 10;
+const UNARY_CONNECTION_WINDOW: u32 = 4 << 20;
+
 /// The transport under the generated clients: type-erased, so that callers cannot tell a service in this process from
-/// one behind a network. Cheap to clone; clones share the connection.
+/// one behind a network. Cheap to clone; clones share the connections.
+///
+/// To a remote service there are two: one for unary calls, one for streams. A stream lasts for as long as its caller likes, and
+/// must not take from unary calls what calls on one connection share.
 #[derive(Clone)]
 pub struct ServiceChannel {
-    inner: BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>,
+    unary: Transport,
+    streams: Transport,
 }
+
+type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
 /// The store, over a [`ServiceChannel`].
 pub type StoreChannel = ServiceChannel;
@@ -50,21 +68,31 @@ impl ServiceChannel {
         if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
             return Err(InvalidServiceUrl(None));
         }
-        let channel: Channel = endpoint
+        let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE.0)
             .keep_alive_timeout(KEEP_ALIVE.1)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        Ok(Self { inner: BoxCloneSyncService::new(channel.map_err(BoxError::from)) })
+            .keep_alive_while_idle(true);
+        let connect = |window: u32, connection_window: u32| -> Transport {
+            let endpoint = endpoint.clone();
+            let endpoint =
+                endpoint.initial_stream_window_size(window).initial_connection_window_size(connection_window);
+            let channel: Channel = endpoint.connect_lazy();
+            BoxCloneSyncService::new(channel.map_err(BoxError::from))
+        };
+        Ok(Self {
+            unary: connect(UNARY_WINDOW, UNARY_CONNECTION_WINDOW),
+            streams: connect(STREAM_WINDOW, STREAMS_WINDOW),
+        })
     }
 
     /// A channel that calls the services in `routes` directly, with no HTTP/2 between.
     #[must_use]
     pub fn local(routes: Routes) -> Self {
         let service = tower::util::MapErr::new(routes.prepare(), |never: Infallible| -> BoxError { match never {} });
-        Self { inner: BoxCloneSyncService::new(service) }
+        let transport: Transport = BoxCloneSyncService::new(service);
+        Self { unary: transport.clone(), streams: transport }
     }
 }
 
@@ -77,13 +105,15 @@ impl std::fmt::Debug for ServiceChannel {
 impl Service<Request<Body>> for ServiceChannel {
     type Response = Response<Body>;
     type Error = BoxError;
-    type Future = <BoxCloneSyncService<Request<Body>, Response<Body>, BoxError> as Service<Request<Body>>>::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
+    /// Always ready: which transport has to be shows with the request.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.inner.call(request)
+        let transport = if is_stream(request.uri().path()) { &self.streams } else { &self.unary };
+        Box::pin(transport.clone().oneshot(request))
     }
 }

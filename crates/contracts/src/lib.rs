@@ -3,11 +3,13 @@
 //!
 //! What a call means stands in the `.proto` files and nowhere else.
 
+mod calls;
 mod channel;
 mod content;
 mod reason;
 mod redacted;
 
+pub use calls::{BIDIRECTIONAL_STREAMS, SERVER_STREAMS, is_stream, max_request_bytes};
 pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel};
 pub use reason::{ERROR_DOMAIN, FieldFault, Situation};
 
@@ -34,8 +36,8 @@ pub mod bot {
     include!(concat!(env!("OUT_DIR"), "/mayfly.bot.v1.rs"));
 }
 
-/// The gRPC metadata by which a front end tells the store who calls it: an address, or any other text of at most 64 characters
-/// that tells callers apart. Front ends set it themselves and never pass on what a caller sent.
+/// The gRPC metadata by which a front end reports the IP address of its caller to the store. Front ends set it themselves and
+/// never pass on what a caller sent. The store believes it only from front ends that it trusts.
 pub const CALLER_METADATA: &str = "mayfly-caller";
 
 /// All of `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for server reflection.

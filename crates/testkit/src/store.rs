@@ -11,7 +11,7 @@ use mayfly_contracts::{
         LookupMessageResponse, ViewMessageRequest, ViewMessageResponse, message_service_client::MessageServiceClient,
     },
 };
-use mayfly_store::{OpenSettings, Store};
+use mayfly_store::{OpenSettings, RateSettings, Store};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status};
 
@@ -69,7 +69,11 @@ impl TestStore {
             "--service-token",
             SERVICE_TOKEN,
         ];
-        let Arguments { open } = Arguments::try_parse_from(defaults.iter().chain(arguments))?;
+        let Arguments { mut open } = Arguments::try_parse_from(defaults.iter().chain(arguments))?;
+        // Tests create and guess more than people do, unless they are about that.
+        if !arguments.iter().any(|argument| argument.ends_with("-per-minute")) {
+            open.store.rates = RateSettings::default();
+        }
         let stop = CancellationToken::new();
         let store = Arc::new(Store::open(&open, Arc::new(clock.clone()), stop.clone()).await?);
         let channel = StoreChannel::local(store.routes());

@@ -13,7 +13,7 @@ use super::{
     answers::{BadFields, NoMessage, Troubles},
     idempotency_key::{self, RequiredIdempotencyKey},
     opener::{self, Opener},
-    time,
+    time, with_caller,
 };
 use crate::problem::Problem;
 
@@ -41,8 +41,9 @@ pub(super) async fn acknowledge_view(
     request: Request,
 ) -> Result<Json<AcknowledgedView>, Problem> {
     let view_id = idempotency_key::require(request.headers())?;
-    let (id, access_token) = opener::read(&gateway, request).await?;
+    let headers = request.headers().clone();
+    let (id, access_token) = opener::read(request).await?;
     let request = AcknowledgeViewRequest { id, access_token, view_id };
-    let acknowledged = gateway.messages().acknowledge_view(request).await?.into_inner();
+    let acknowledged = gateway.messages().acknowledge_view(with_caller(&headers, request)).await?.into_inner();
     Ok(Json(AcknowledgedView { viewed_at: time::rfc3339(acknowledged.view_time) }))
 }

@@ -13,14 +13,15 @@ pub(super) enum Troubles {
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Body<'static>),
     /// The store cannot be reached, or is shutting down. Nothing is known of the call's effect: repeat it with its
-    /// `Idempotency-Key`. With the reason `OVERLOADED`, the gateway has too many bodies in hand, and nothing was done.
+    /// `Idempotency-Key`. With the reason `OVERLOADED`, too many requests are in flight, and nothing was done.
     #[response(
         status = 503,
         content_type = "application/problem+json",
         headers(("Retry-After" = u64, description = "How many seconds to wait."))
     )]
     StoreUnavailable(Body<'static>),
-    /// Too many requests, or too many wrong passphrases for this message. Nothing was done.
+    /// Too many requests of this caller at once (`OVERLOADED`) or within a minute (`RATE_LIMITED`), or too many wrong passphrases for
+    /// this message (`PASSPHRASE_LOCKED`). Nothing was done.
     #[response(
         status = 429,
         content_type = "application/problem+json",

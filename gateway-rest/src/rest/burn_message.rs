@@ -12,7 +12,7 @@ use super::{
     Gateway,
     answers::{BadFields, NoMessage, Troubles},
     opener::{self, Opener},
-    time,
+    time, with_caller,
 };
 use crate::problem::Problem;
 
@@ -38,7 +38,9 @@ pub(super) async fn burn_message(
     State(gateway): State<Gateway>,
     request: Request,
 ) -> Result<Json<BurnedMessage>, Problem> {
-    let (id, access_token) = opener::read(&gateway, request).await?;
-    let burned = gateway.messages().burn_message(BurnMessageRequest { id, access_token }).await?.into_inner();
+    let headers = request.headers().clone();
+    let (id, access_token) = opener::read(request).await?;
+    let request = with_caller(&headers, BurnMessageRequest { id, access_token });
+    let burned = gateway.messages().burn_message(request).await?.into_inner();
     Ok(Json(BurnedMessage { burned_at: time::rfc3339(burned.burn_time) }))
 }

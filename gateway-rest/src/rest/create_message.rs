@@ -13,9 +13,9 @@ use super::{
     Gateway,
     answers::{BadFields, NotCreated, Troubles},
     idempotency_key::{self, IdempotencyKey},
-    time,
+    time, with_caller,
 };
-use crate::problem::Problem;
+use crate::{body, problem::Problem};
 
 /// What to store.
 #[derive(ToSchema)]
@@ -72,12 +72,13 @@ pub(super) async fn create_message(
     request: Request,
 ) -> Result<(StatusCode, Json<CreatedMessage>), Problem> {
     let request_id = idempotency_key::read(request.headers())?;
-    let mut fields = gateway.bodies.read(request).await?;
+    let headers = request.headers().clone();
+    let mut fields = body::read(request, &["text", "ttl", "passphrase"]).await?;
     let text = fields.required_string("text")?;
     let ttl = fields.optional_integer("ttl")?.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
     let request = CreateMessageRequest { ttl, request_id, passphrase, ..CreateMessageRequest::of_text(text.as_str()) };
-    let created = gateway.messages().create_message(request).await?.into_inner();
+    let created = gateway.messages().create_message(with_caller(&headers, request)).await?.into_inner();
     let message = CreatedMessage {
         id: created.id,
         text,

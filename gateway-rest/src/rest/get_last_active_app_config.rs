@@ -10,7 +10,7 @@ use serde::Serialize;
 use tonic::metadata::AsciiMetadataValue;
 use utoipa::ToSchema;
 
-use super::{Gateway, answers::Troubles, time};
+use super::{Gateway, answers::Troubles, time, with_caller};
 use crate::problem::{Body, Problem};
 
 /// The keys of the system that Mayfly replaces, in its order.
@@ -67,7 +67,7 @@ pub(super) async fn get_last_active_app_config(
     State(gateway): State<Gateway>,
     headers: HeaderMap,
 ) -> Result<Json<AppConfig>, Problem> {
-    let mut request = tonic::Request::new(GetLastActiveAppConfigRequest {});
+    let mut request = with_caller(&headers, GetLastActiveAppConfigRequest {});
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
         request.metadata_mut().insert("authorization", pass_on(authorization));
     }

@@ -12,7 +12,7 @@ use super::{
     Gateway,
     answers::{BadFields, NoMessage, Troubles},
     opener::{self, Opener},
-    time,
+    time, with_caller,
 };
 use crate::problem::Problem;
 
@@ -48,8 +48,10 @@ pub(super) async fn lookup_message(
     State(gateway): State<Gateway>,
     request: Request,
 ) -> Result<Json<FoundMessage>, Problem> {
-    let (id, access_token) = opener::read(&gateway, request).await?;
-    let found = gateway.messages().lookup_message(LookupMessageRequest { id, access_token }).await?.into_inner();
+    let headers = request.headers().clone();
+    let (id, access_token) = opener::read(request).await?;
+    let request = with_caller(&headers, LookupMessageRequest { id, access_token });
+    let found = gateway.messages().lookup_message(request).await?.into_inner();
     let state = match found.state() {
         MessageState::Unspecified => "unknown",
         MessageState::Unread => "unread",

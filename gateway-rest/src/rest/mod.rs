@@ -19,10 +19,7 @@ use mayfly_contracts::{
 };
 use utoipa::OpenApi;
 
-use crate::{
-    body::Bodies,
-    methods::{Only, both_forms},
-};
+use crate::methods::{Only, both_forms};
 
 /// What the handlers say of themselves, in the order in which they are met.
 #[derive(OpenApi)]
@@ -41,7 +38,6 @@ pub(crate) struct Documented;
 #[derive(Clone)]
 struct Gateway {
     store: StoreChannel,
-    bodies: Bodies,
 }
 
 impl Gateway {
@@ -75,7 +71,7 @@ pub(crate) const PATHS: [&str; 7] = [
     "burn_message",
 ];
 
-pub(crate) fn routes(store: StoreChannel, max_text_bytes: usize) -> Router {
+pub(crate) fn routes(store: StoreChannel) -> Router {
     let handlers: [MethodRouter<Gateway>; PATHS.len()] = [
         Only::Post.route(create_message::create_message),
         Only::Get.route(get_message::get_message),
@@ -89,5 +85,5 @@ pub(crate) fn routes(store: StoreChannel, max_text_bytes: usize) -> Router {
         .into_iter()
         .zip(handlers)
         .fold(Router::new(), |router, (path, route)| both_forms(router, &format!("/api/v1/{path}"), route));
-    router.with_state(Gateway { store, bodies: Bodies::new(max_text_bytes) })
+    router.with_state(Gateway { store })
 }

@@ -3,8 +3,13 @@
 use axum::extract::Request;
 use utoipa::ToSchema;
 
-use super::Gateway;
-use crate::{body::Fields, problem::Problem};
+use crate::{
+    body::{self, Fields},
+    problem::Problem,
+};
+
+/// The fields of an opener.
+const FIELDS: &[&str] = &["id", "access_token"];
 
 /// What opens a message.
 #[derive(ToSchema)]
@@ -19,8 +24,8 @@ pub(super) struct Opener {
 }
 
 /// Reads both from the body of `request`.
-pub(super) async fn read(gateway: &Gateway, request: Request) -> Result<(i64, String), Problem> {
-    of(&mut gateway.bodies.read(request).await?)
+pub(super) async fn read(request: Request) -> Result<(i64, String), Problem> {
+    of(&mut body::read(request, FIELDS).await?)
 }
 
 /// Both, out of `fields`.

@@ -14,7 +14,7 @@ use super::{
     idempotency_key::{self, IdempotencyKey},
     opener, time, with_caller,
 };
-use crate::problem::Problem;
+use crate::{body, problem::Problem};
 
 /// What opens a message for its reader.
 #[derive(ToSchema)]
@@ -63,7 +63,7 @@ pub(super) async fn view_message(
 ) -> Result<Json<ViewedMessage>, Problem> {
     let headers = request.headers().clone();
     let view_id = idempotency_key::read(&headers)?;
-    let mut fields = gateway.bodies.read(request).await?;
+    let mut fields = body::read(request, &["id", "access_token", "passphrase"]).await?;
     let (id, access_token) = opener::of(&mut fields)?;
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
     // REST has texts alone: the store refuses what else there is, and keeps it.

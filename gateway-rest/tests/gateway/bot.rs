@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures_util::{Stream, stream};
-use mayfly_bootstrap::http::{self, Peers};
+use mayfly_bootstrap::http::{self, Callers, Limits};
 use mayfly_contracts::{
     BotChannel, Situation,
     bot::{
@@ -76,7 +76,7 @@ async fn both() -> [(Gateway, TestStore); 2] {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = routes.clone().prepare().into_axum_router();
-    tokio::spawn(http::serve(listener, router, Peers::Strangers, Default::default()));
+    tokio::spawn(http::serve(listener, router, Limits::new(1 << 20), Callers::Direct, Default::default()));
     [in_front_of(BotChannel::local(routes)).await, in_front_of(BotChannel::remote(&url).unwrap()).await]
 }
 

@@ -1,5 +1,6 @@
 //! gRPC over HTTP/2 and gRPC-Web over HTTP/1, beside REST on one port, to a store in this process and to one behind a socket.
 
+use mayfly_bootstrap::http::Limits;
 use mayfly_contracts::{
     Situation, StoreChannel,
     config::{
@@ -28,7 +29,7 @@ async fn both() -> [Gateway; 2] {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = std::sync::Arc::clone(&local.store().store);
-    tokio::spawn(async move { serving.serve(listener).await });
+    tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
     let remote = Gateway::in_front_of(StoreChannel::remote(&url).unwrap()).await;
     [local, remote]
 }

@@ -1,6 +1,7 @@
 //! A gateway in front of a store, and how it is asked.
 
-use mayfly_contracts::{BotChannel, StoreChannel};
+use mayfly_bootstrap::http::Limits;
+use mayfly_contracts::{BotChannel, StoreChannel, max_request_bytes};
 use mayfly_gateway_rest::Upstreams;
 use mayfly_testkit::{TestDatabase, TestStore};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap, redirect};
@@ -57,7 +58,9 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let serving = mayfly_gateway_rest::run(vec![listener], upstreams, MAX_TEXT_BYTES, proxies, stop.clone());
+        let limits = Limits::new(max_request_bytes(MAX_TEXT_BYTES));
+        let serving =
+            mayfly_gateway_rest::run(vec![listener], upstreams, MAX_TEXT_BYTES, proxies, limits, stop.clone());
         tokio::spawn(serving);
         let client = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
         Self { url, store: None, client, _stop: stop.drop_guard() }

@@ -58,14 +58,14 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::{io, sync::Arc};
 
 use axum::Router;
 use mayfly_bootstrap::{
     Secret,
-    http::{self, Peers},
+    http::{self, Callers, Limits, RequestLimits},
 };
-use mayfly_contracts::StoreChannel;
+use mayfly_contracts::{BIDIRECTIONAL_STREAMS, SERVER_STREAMS, StoreChannel};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -107,6 +107,9 @@ pub enum BotError {
     #[error("cannot serve the status page")]
     Serve(#[source] io::Error),
 }
+
+/// The largest request that the bot takes: far more than any update of Telegram's, whose texts have at most 4096 characters.
+pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 
 /// A bot that is ready to run.
 pub struct Bot {
@@ -196,17 +199,25 @@ impl Bot {
         self.services.routes.clone()
     }
 
-    /// Runs the bot until it is stopped: serves its page and `BotService` on `listener`, takes the last active app config from
+    /// Runs the bot until it is stopped: serves its page and `BotService` on `listener` within the `limits` of the process, takes the last active app config from
     /// the store whenever that changes, and answers the chats. In the end the updates in hand are finished and confirmed,
     /// within seconds.
     ///
     /// # Errors
     ///
     /// [`BotError::Serve`].
-    pub async fn run(self, listener: TcpListener) -> Result<(), BotError> {
+    pub async fn run(self, listener: TcpListener, limits: Limits) -> Result<(), BotError> {
         let Self { router, services, board, watch, latest_config, sessions, stop } = self;
+        let request_limits = RequestLimits {
+            limits: limits.clone(),
+            callers: Callers::Direct,
+            server_streams: SERVER_STREAMS,
+            bidirectional_streams: BIDIRECTIONAL_STREAMS,
+            refuse: Arc::new(grpc::refused),
+        };
+        let router = request_limits.apply(router);
         let serving = async {
-            let served = http::serve(listener, router, Peers::Strangers, stop.clone()).await;
+            let served = http::serve(listener, router, limits, Callers::Direct, stop.clone()).await;
             served.map_err(BotError::Serve)
         };
         let watching = async {

@@ -62,7 +62,9 @@ pub(crate) fn sentence(language: Language, asked: Asked, situation: &Situation) 
         ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => language.say(Phrase::NeedsPassphrase),
         ErrorReason::MessageSealed => language.say(Phrase::Sealed),
         ErrorReason::PassphraseLocked => language.say(Phrase::PassphraseLocked),
-        ErrorReason::Overloaded => language.say_with(Phrase::Overloaded, [("later", &later(language, asked))]),
+        ErrorReason::Overloaded | ErrorReason::RateLimited => {
+            language.say_with(Phrase::Overloaded, [("later", &later(language, asked))])
+        }
         ErrorReason::StorageFull => language.say_with(Phrase::StorageFull, [("later", &later(language, asked))]),
         ErrorReason::StoreUnavailable => language.say_with(Phrase::Unavailable, [("later", &later(language, asked))]),
         // A request id of the bot belongs to one update, so a conflict is a fault of the bot. The last four concern app

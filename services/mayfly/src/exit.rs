@@ -129,6 +129,9 @@ impl From<Status> for Failure {
                 (Code::Refused, "the token does not allow this (--admin-token)".to_owned())
             }
             ErrorReason::Overloaded => (Code::Unreachable, "the store has too much to do: try later".to_owned()),
+            ErrorReason::RateLimited => {
+                (Code::Unreachable, "there were too many calls like this within a minute: try later".to_owned())
+            }
             ErrorReason::StorageFull => {
                 (Code::Refused, "the store is full (--max-messages, --max-stored-bytes, or its disk)".to_owned())
             }
@@ -177,6 +180,7 @@ mod tests {
             (ErrorReason::CredentialsInvalid, Code::Refused),
             (ErrorReason::PermissionDenied, Code::Refused),
             (ErrorReason::Overloaded, Code::Unreachable),
+            (ErrorReason::RateLimited, Code::Unreachable),
             (ErrorReason::StoreUnavailable, Code::Unreachable),
             (ErrorReason::BotUnavailable, Code::Unreachable),
             (ErrorReason::Internal, Code::Failed),

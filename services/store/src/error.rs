@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mayfly_bootstrap::LimitExceeded;
+
 use crate::domain::Receipt;
 
 /// Why the store refused or failed a call. `grpc/status.rs` says how each looks from outside.
@@ -71,12 +73,24 @@ pub enum StoreError {
     /// Too much work is waiting; nothing was changed.
     #[error("too much work is waiting")]
     Overloaded,
+    /// The caller, or all callers together, did this too often; nothing was changed.
+    #[error("too many calls of this kind")]
+    RateLimited {
+        /// When the next one is possible.
+        retry_after: Duration,
+    },
     /// The database cannot be reached or cannot write. When a commit was under way its outcome is unknown.
     #[error("the database is not available")]
     Unavailable,
     /// A fault on our side.
     #[error("internal error")]
     Internal,
+}
+
+impl From<LimitExceeded> for StoreError {
+    fn from(_: LimitExceeded) -> Self {
+        Self::Overloaded
+    }
 }
 
 impl StoreError {

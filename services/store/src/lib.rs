@@ -16,8 +16,8 @@ pub use domain::{Clock, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock,
 pub use error::StoreError;
 pub use keys::{KeyInfo, KeyringFile, KeysError};
 pub use settings::{
-    DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, SettingsError,
-    StorageSettings, StoreSettings, TokenSettings,
+    DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, RateSettings,
+    SettingsError, StorageSettings, StoreSettings, TokenSettings,
 };
 pub use storage::{Database, DatabaseError, KeyringMismatch};
 pub use store::{OpenError, OpenSettings, Store};

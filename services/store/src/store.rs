@@ -2,13 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mayfly_bootstrap::{ErrorChain, TaskError};
+use ipnet::IpNet;
+use mayfly_bootstrap::{ErrorChain, TaskError, http};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use crate::{
@@ -33,15 +31,13 @@ const KEYRING_INTERVAL: Duration = Duration::from_secs(5);
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long it may take to answer that.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Calls at once on one connection.
-const MAX_STREAMS: u32 = 1024;
-/// How often an idle connection is probed, and how long the probe may take.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 /// A store whose database is open and whose keyring fits it.
 pub struct Store {
     messages: Messages,
     routes: Routes,
+    max_text_bytes: usize,
+    trusted_gateways: Vec<IpNet>,
     health: HealthReporter,
     keyring: WatchedKeyring,
     database: Database,
@@ -123,15 +119,25 @@ impl Store {
         let ids = public_ids(&database).await.map_err(OpenError::Store)?;
         let configs = AppConfigs::open(&database, readers, keyring.clone(), Arc::clone(&clock));
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut routes =
-            grpc::routes(messages.clone(), ids, configs, credentials, limits, Arc::clone(&clock), stop.clone());
+        let max_text_bytes = limits.max_text_bytes;
+        let mut routes = grpc::routes(grpc::Parts {
+            messages: messages.clone(),
+            ids,
+            configs,
+            credentials,
+            limits,
+            rates: settings.rates,
+            clock: Arc::clone(&clock),
+            stop: stop.clone(),
+        });
         routes = routes.add_service(health_service);
         if !settings.no_reflection {
             routes = grpc::add_reflection(routes);
         }
         grpc::set_serving(&health, true).await;
         let keyring = WatchedKeyring { path: settings.keyring.path(data), shared: keyring };
-        Ok(Self { messages, routes, health, keyring, database, clock, stop })
+        let trusted_gateways = settings.trusted_gateways.clone();
+        Ok(Self { messages, routes, max_text_bytes, trusted_gateways, health, keyring, database, clock, stop })
     }
 
     /// The services, for a [`StoreChannel`](mayfly_contracts::StoreChannel) in the same process.
@@ -140,25 +146,16 @@ impl Store {
         self.routes.clone()
     }
 
-    /// Serves gRPC on `listener` until the store is stopped, then finishes the calls that have begun.
+    /// Serves gRPC on `listener`, within the `limits` of the process, until the store is stopped, then finishes the calls that
+    /// have begun.
     ///
     /// # Errors
     ///
     /// When the listener fails.
-    pub async fn serve(&self, listener: TcpListener) -> Result<(), TaskError> {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = Server::builder()
-            .max_concurrent_streams(MAX_STREAMS)
-            .http2_keepalive_interval(Some(KEEP_ALIVE.0))
-            .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-            .add_routes(self.routes())
-            .serve_with_incoming_shutdown(incoming, self.stop.clone().cancelled_owned());
-        tokio::select! {
-            served = serving => served?,
-            // Health watches and the like end only when their clients let go of them.
-            () = mayfly_bootstrap::http::connections_drained(&self.stop) => tracing::info!("connections were cut that did not end"),
-        }
-        Ok(())
+    pub async fn serve(&self, listener: TcpListener, limits: http::Limits) -> Result<(), TaskError> {
+        let callers = grpc::callers(&self.trusted_gateways);
+        let router = grpc::limited(self.routes(), limits.clone(), callers.clone(), self.max_text_bytes);
+        Ok(http::serve(listener, router, limits, callers, self.stop.clone()).await?)
     }
 
     /// Sweeps and watches over the database until the store is stopped.

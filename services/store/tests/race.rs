@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use mayfly_bootstrap::http::Limits;
 use mayfly_contracts::message::{BurnMessageRequest, ViewMessageRequest, message_service_client::MessageServiceClient};
 use mayfly_contracts::{Situation, StoreChannel, error::ErrorReason, message::CreateMessageResponse};
 use mayfly_testkit::{SelectThenDelete, TestStore, on_each_database, race};
@@ -24,7 +25,7 @@ async fn serve(store: &TestStore) -> StoreChannel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = std::sync::Arc::clone(&store.store);
-    tokio::spawn(async move { serving.serve(listener).await });
+    tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
     StoreChannel::remote(&url).unwrap()
 }
 

@@ -68,6 +68,7 @@ const FAILURES: Record<ErrorReason, (details: Details) => Failure> = {
     [ErrorReason.CREDENTIALS_INVALID]: () => ({ kind: "credentials" }),
     [ErrorReason.PERMISSION_DENIED]: () => ({ kind: "forbidden" }),
     [ErrorReason.OVERLOADED]: () => ({ kind: "busy" }),
+    [ErrorReason.RATE_LIMITED]: () => ({ kind: "busy" }),
     [ErrorReason.STORE_UNAVAILABLE]: () => ({ kind: "away" }),
     [ErrorReason.BOT_UNAVAILABLE]: () => ({ kind: "away" }),
     [ErrorReason.INTERNAL]: () => ({ kind: "failed" }),

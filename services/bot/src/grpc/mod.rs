@@ -11,8 +11,12 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 pub(crate) use self::{
     bot_service::BotGrpc,
     credentials::{Credentials, bearer},
+    status::refused,
 };
 use crate::status::StatusBoard;
+
+/// The largest request of a service here: they take credentials and names.
+const MAX_REQUEST_BYTES: usize = 16 << 10;
 
 /// The services, and what is told about their health.
 pub(crate) struct Services {
@@ -23,7 +27,8 @@ pub(crate) struct Services {
 impl Services {
     pub(crate) fn new(bot: BotGrpc) -> Self {
         let (health, health_service) = tonic_health::server::health_reporter();
-        let routes = Routes::new(BotServiceServer::new(bot)).add_service(health_service);
+        let bot = BotServiceServer::new(bot).max_decoding_message_size(MAX_REQUEST_BYTES);
+        let routes = Routes::new(bot).add_service(health_service);
         Self { routes: add_reflection(routes), health }
     }
 
@@ -53,7 +58,9 @@ fn add_reflection(routes: Routes) -> Routes {
             .with_service_name("grpc.health.v1.Health")
     };
     match (descriptors().build_v1(), descriptors().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
+        (Ok(v1), Ok(v1alpha)) => routes
+            .add_service(v1.max_decoding_message_size(MAX_REQUEST_BYTES))
+            .add_service(v1alpha.max_decoding_message_size(MAX_REQUEST_BYTES)),
         _ => {
             // Both sets were made by the build; a test asks for them.
             tracing::error!("the descriptor sets are damaged: no reflection");

@@ -1,6 +1,11 @@
 //! The one table from what the store says to what callers of the bot are told. Messages are constants for people; programs
 //! read the reason.
 
+use axum::{
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use mayfly_bootstrap::http::Refusal;
 use mayfly_contracts::{Situation, error::ErrorReason};
 use tonic::{Code, Status};
 
@@ -27,6 +32,7 @@ pub(super) fn of_store(status: &Status) -> Status {
         | ErrorReason::MessageSealed
         | ErrorReason::RequestConflict
         | ErrorReason::StorageFull
+        | ErrorReason::RateLimited
         | ErrorReason::PassphraseRequired
         | ErrorReason::PassphraseWrong
         | ErrorReason::PassphraseLocked => {
@@ -45,6 +51,30 @@ pub(super) fn of_own_call(status: &Status) -> Status {
         return internal();
     }
     of_store(status)
+}
+
+/// The response to a request that the limits of the listener refuse: as gRPC or as HTTP, like the request.
+pub(crate) fn refused(refusal: Refusal, headers: &HeaderMap) -> Response {
+    let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
+    let is_grpc = content_type.starts_with(b"application/grpc");
+    let (code, status, message) = match refusal {
+        Refusal::CallerBusy => {
+            (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, "you have too much in flight, try later")
+        }
+        Refusal::ServerBusy => (Code::ResourceExhausted, StatusCode::SERVICE_UNAVAILABLE, "the bot is busy, try later"),
+        Refusal::TooLarge => (Code::InvalidArgument, StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"),
+        Refusal::Late => (Code::DeadlineExceeded, StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time"),
+        Refusal::Incomplete => (Code::Cancelled, StatusCode::BAD_REQUEST, "the request did not arrive whole"),
+    };
+    if is_grpc {
+        let reason = match code {
+            Code::ResourceExhausted => ErrorReason::Overloaded,
+            Code::InvalidArgument => ErrorReason::FieldInvalid,
+            _ => ErrorReason::BotUnavailable,
+        };
+        return Situation::new(reason).into_status(code, message).into_http();
+    }
+    (status, [(header::RETRY_AFTER, "1")], message).into_response()
 }
 
 pub(super) fn internal() -> Status {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const EVERY_REASON: [ErrorReason; 21] = [
+const EVERY_REASON: [ErrorReason; 22] = [
     ErrorReason::Unspecified,
     ErrorReason::FieldInvalid,
     ErrorReason::TextTooLong,
@@ -21,6 +21,7 @@ const EVERY_REASON: [ErrorReason; 21] = [
     ErrorReason::CredentialsInvalid,
     ErrorReason::PermissionDenied,
     ErrorReason::Overloaded,
+    ErrorReason::RateLimited,
     ErrorReason::StoreUnavailable,
     ErrorReason::Internal,
     ErrorReason::BotUnavailable,
@@ -60,10 +61,10 @@ fn every_situation_has_its_sentence() {
         (_, ErrorReason::MessageSealed) => {
             "This message was encrypted by its sender. Open it in a browser, by its link. It is still unread."
         }
-        (Asked::Create, ErrorReason::Overloaded) => {
+        (Asked::Create, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
             "Too many requests at the moment. Nothing was stored; please try again later."
         }
-        (Asked::View, ErrorReason::Overloaded) => {
+        (Asked::View, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
             "Too many requests at the moment. I have nothing to show you; please try again later."
         }
         (Asked::Create, ErrorReason::StorageFull) => {
@@ -81,7 +82,9 @@ fn every_situation_has_its_sentence() {
         (Asked::View, ErrorReason::StoreUnavailable) => {
             "I cannot reach the place where messages are kept. I have nothing to show you; please try again later."
         }
-        (Asked::Other, ErrorReason::Overloaded) => "Too many requests at the moment. Please try again later.",
+        (Asked::Other, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
+            "Too many requests at the moment. Please try again later."
+        }
         (Asked::Other, ErrorReason::StoreUnavailable) => {
             "I cannot reach the place where messages are kept. Please try again later."
         }

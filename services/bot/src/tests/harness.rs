@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use clap::Parser as _;
-use mayfly_bootstrap::Secret;
+use mayfly_bootstrap::{Secret, http::Limits};
 use mayfly_contracts::BotChannel;
 use mayfly_testkit::{FakeTelegram, telegram::Message};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake_store::FakeStore;
 use crate::{
-    Bot, BotError, BotSettings,
+    Bot, BotError, BotSettings, MAX_REQUEST_BYTES,
     rate::Rate,
     timing::{Pauses, Timing},
 };
@@ -154,7 +154,7 @@ async fn start_wholly(
     settings.set_aside_folder = store.folder();
     settings.conversation.deletions_folder = store.folder().join("deletions");
     let bot = Bot::with(store.channel(), &service_token, &settings, timing, stop.clone()).unwrap();
-    RunningBot { url, stop, task: tokio::spawn(bot.run(listener)) }
+    RunningBot { url, stop, task: tokio::spawn(bot.run(listener, Limits::new(MAX_REQUEST_BYTES))) }
 }
 
 fn settings(arguments: &[&str]) -> BotSettings {

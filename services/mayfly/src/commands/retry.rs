@@ -42,7 +42,10 @@ impl RetrySettings {
                 Err(status) => status,
             };
             let situation = Situation::of(&status);
-            let is_passing = matches!(situation.reason, ErrorReason::StoreUnavailable | ErrorReason::Overloaded);
+            let is_passing = matches!(
+                situation.reason,
+                ErrorReason::StoreUnavailable | ErrorReason::Overloaded | ErrorReason::RateLimited
+            );
             if !is_passing || Instant::now() + pause > end {
                 return Err(status.into());
             }

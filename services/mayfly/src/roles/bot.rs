@@ -1,7 +1,7 @@
 //! `mayfly bot`.
 
-use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, Secret, bind};
-use mayfly_bot::{Bot, BotSettings};
+use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, Secret, bind, http::Limits};
+use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES};
 use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use tokio::net::TcpListener;
@@ -28,7 +28,7 @@ pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), Failure> {
     let listener = listen(&mut settings.bot).await?;
     let address = settings.bot.bot_listen;
     let bot = prepare(&lifecycle, store, &token, &settings.bot, &settings.data)?;
-    start(&mut lifecycle, bot, listener);
+    start(&mut lifecycle, bot, listener, Limits::new(MAX_REQUEST_BYTES));
     tracing::info!(%address, "the bot is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
@@ -53,6 +53,6 @@ pub(super) fn prepare(
 }
 
 /// Lets the bot serve.
-pub(super) fn start(lifecycle: &mut Lifecycle, bot: Bot, listener: TcpListener) {
-    lifecycle.spawn("bot", async move { Ok(bot.run(listener).await?) });
+pub(super) fn start(lifecycle: &mut Lifecycle, bot: Bot, listener: TcpListener, limits: Limits) {
+    lifecycle.spawn("bot", async move { Ok(bot.run(listener, limits).await?) });
 }

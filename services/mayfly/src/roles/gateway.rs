@@ -1,10 +1,11 @@
 //! `mayfly gateway`.
 
-use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind};
+use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind, http::Limits};
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::LimitSettings;
 use tokio::net::TcpListener;
 
+use super::process_limits;
 use crate::{
     cli::{BotUrl, StoreUrl},
     exit::Failure,
@@ -27,7 +28,8 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), Failure
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
     let upstreams = Upstreams { store: settings.store.channel()?, bot: settings.bot.channel()? };
     let listeners = listen(&mut settings.gateway).await?;
-    start(&mut lifecycle, listeners, upstreams, &settings.gateway, &settings.limits);
+    let limits = process_limits(&settings.limits);
+    start(&mut lifecycle, listeners, upstreams, &settings.gateway, &settings.limits, limits);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
@@ -47,9 +49,11 @@ pub(super) fn start(
     listeners: Vec<TcpListener>,
     upstreams: Upstreams,
     settings: &GatewaySettings,
-    limits: &LimitSettings,
+    texts: &LimitSettings,
+    limits: Limits,
 ) {
     let proxies = settings.trusted_proxies;
-    let serving = mayfly_gateway_rest::run(listeners, upstreams, limits.max_text_bytes, proxies, lifecycle.stop());
+    let stop = lifecycle.stop();
+    let serving = mayfly_gateway_rest::run(listeners, upstreams, texts.max_text_bytes, proxies, limits, stop);
     lifecycle.spawn("gateway", async move { Ok(serving.await?) });
 }

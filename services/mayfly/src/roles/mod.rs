@@ -4,3 +4,12 @@ pub(crate) mod bot;
 pub(crate) mod gateway;
 pub(crate) mod store;
 pub(crate) mod up;
+
+use mayfly_bootstrap::http::Limits;
+use mayfly_contracts::max_request_bytes;
+use mayfly_store::LimitSettings;
+
+/// What all listeners of the process share.
+fn process_limits(settings: &LimitSettings) -> Limits {
+    Limits::new(max_request_bytes(settings.max_text_bytes))
+}

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind};
+use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind, http::Limits};
 use mayfly_store::{OpenSettings, Store, SystemClock};
 use tokio::net::TcpListener;
 
+use super::process_limits;
 use crate::exit::Failure;
 
 /// What `mayfly store` is started with.
@@ -19,7 +20,8 @@ pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), Failure> 
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
     let listener = listen(&mut settings.open).await?;
     let address = settings.open.store.store_listen;
-    start(&mut lifecycle, &settings.open, listener).await?;
+    let limits = process_limits(&settings.open.limits);
+    start(&mut lifecycle, &settings.open, listener, limits).await?;
     tracing::info!(%address, "the store is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
@@ -34,6 +36,7 @@ pub(super) async fn start(
     lifecycle: &mut Lifecycle,
     settings: &OpenSettings,
     listener: TcpListener,
+    limits: Limits,
 ) -> Result<Arc<Store>, Failure> {
     let opening = Store::open(settings, Arc::new(SystemClock), lifecycle.stop());
     // Which waits for changes of the schema for as long as they take.
@@ -42,7 +45,7 @@ pub(super) async fn start(
     };
     let store = Arc::new(opened.map_err(Failure::failed)?);
     let (serving, maintained) = (Arc::clone(&store), Arc::clone(&store));
-    lifecycle.spawn("store", async move { serving.serve(listener).await });
+    lifecycle.spawn("store", async move { serving.serve(listener, limits).await });
     lifecycle.spawn("store maintenance", async move { maintained.maintain().await });
     Ok(store)
 }

@@ -13,7 +13,7 @@ use mayfly_contracts::{
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::{MissingToken, OpenSettings};
 
-use super::{bot, gateway, store};
+use super::{bot, gateway, process_limits, store};
 use crate::{commands::write_out, exit::Failure};
 
 /// What `mayfly up` is started with.
@@ -33,7 +33,8 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let gateway_listeners = gateway::listen(&mut settings.gateway).await?;
     let bot_listener = bot::listen(&mut settings.bot).await?;
 
-    let store = store::start(&mut lifecycle, &settings.open, store_listener).await?;
+    let limits = process_limits(&settings.open.limits);
+    let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
     let channel = StoreChannel::local(store.routes());
     let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Refuse);
     let token = token.map_err(Failure::failed)?;
@@ -41,8 +42,9 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let description = describe_bot(channel.clone(), &client).await?;
     let bot = bot::prepare(&lifecycle, channel.clone(), &token, &settings.bot, &settings.open.data)?;
     let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()) };
-    gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, &settings.open.limits);
-    bot::start(&mut lifecycle, bot, bot_listener);
+    let texts = &settings.open.limits;
+    gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, texts, limits.clone());
+    bot::start(&mut lifecycle, bot, bot_listener, limits);
     write_out(greeting(&settings, &client, &description)?.as_bytes())?;
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }

@@ -32,6 +32,10 @@ const GLANCE: Duration = Duration::from_millis(20);
 fn command(arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
     command.env_clear().args(arguments).kill_on_drop(true);
+    // Tests create and guess more than people do.
+    for rate in ["CREATIONS", "TOTAL_CREATIONS", "FAILED_READS", "TOTAL_FAILED_READS"] {
+        command.env(format!("MAYFLY_{rate}_PER_MINUTE"), "0");
+    }
     command
 }
 

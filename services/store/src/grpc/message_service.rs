@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use mayfly_bootstrap::KeyedLimit;
 use mayfly_contracts::message::{
     AcknowledgeViewRequest, AcknowledgeViewResponse, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest,
     CreateMessageResponse, GetLimitsRequest, GetLimitsResponse, LookupMessageRequest, LookupMessageResponse,
@@ -13,22 +14,25 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{
-    caller::caller,
-    watchers::{self, Watchers},
-    wire,
-};
+use super::{caller::Caller, rate_limits::RateLimits, wire};
 use crate::{
     StoreError,
     domain::{
         AccessToken, Clock, ContentKind, Limits, Lookup, MessageContent, MessageId, MessageText, Outcome, Passphrase,
         PublicIds, RequestId, SealedContent, ViewId,
     },
+    settings::RateSettings,
     storage::{Messages, NewMessage, Stored, View, Viewed},
 };
 
 /// How often a watcher looks for what another store did, and for the end of the lifetime.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Calls with a passphrase that one store handles at a time: those that create, and those that read. Each costs tens of
+/// milliseconds of a core; see `stretcher.rs`, which has room for as many.
+const MAX_PASSPHRASES: usize = 64;
+/// How many of them one caller may have.
+const MAX_PASSPHRASES_OF_ONE: usize = 8;
 
 /// Answers calls from the collection of messages.
 pub(super) struct MessageGrpc {
@@ -36,7 +40,9 @@ pub(super) struct MessageGrpc {
     ids: PublicIds,
     limits: Limits,
     clock: Arc<dyn Clock>,
-    watchers: Watchers,
+    rates: RateLimits,
+    creators_passphrases: KeyedLimit,
+    readers_passphrases: KeyedLimit,
     stop: CancellationToken,
 }
 
@@ -46,7 +52,13 @@ impl MessageService for MessageGrpc {
         &self,
         request: Request<CreateMessageRequest>,
     ) -> Result<Response<CreateMessageResponse>, Status> {
+        let caller = Caller::of(&request);
         let message = self.new_message(request.into_inner())?;
+        self.rates.creation(caller.rate_key())?;
+        let _permit = self
+            .creators_passphrases
+            .acquire(caller.id(), usize::from(message.passphrase.is_some()))
+            .map_err(StoreError::from)?;
         let Stored { id, token, create_time, expire_time } = self.messages.insert(message).await?;
         Ok(Response::new(CreateMessageResponse {
             id: self.ids.of(id),
@@ -60,12 +72,17 @@ impl MessageService for MessageGrpc {
         &self,
         request: Request<ViewMessageRequest>,
     ) -> Result<Response<ViewMessageResponse>, Status> {
-        let caller = caller(&request);
+        let caller = Caller::of(&request);
         let ViewMessageRequest { id, access_token, view_id, passphrase, accepts_sealed } = request.into_inner();
-        let (id, token) = self.message_ref(id, &access_token)?;
+        let (id, token) = self.message_ref(caller, id, &access_token)?;
         let (view_id, passphrase) = (ViewId::parse(&view_id)?, Passphrase::parse(passphrase)?);
-        let view = View { id, token, view_id, passphrase, accepts_sealed, caller: &caller };
-        let Viewed { content, create_time, repeat_until } = self.messages.view(view).await?;
+        let _permit = self
+            .readers_passphrases
+            .acquire(caller.id(), usize::from(passphrase.is_some()))
+            .map_err(StoreError::from)?;
+        let view = View { id, token, view_id, passphrase, accepts_sealed, caller: &caller.to_text() };
+        let viewed = self.messages.view(view).await;
+        let Viewed { content, create_time, repeat_until } = self.rates.named(caller.rate_key(), viewed)?;
         Ok(Response::new(ViewMessageResponse {
             content: Some(content_to_wire(&content)),
             create_time: Some(wire::timestamp(create_time)),
@@ -77,10 +94,12 @@ impl MessageService for MessageGrpc {
         &self,
         request: Request<AcknowledgeViewRequest>,
     ) -> Result<Response<AcknowledgeViewResponse>, Status> {
+        let caller = Caller::of(&request);
         let AcknowledgeViewRequest { id, access_token, view_id } = request.into_inner();
-        let (id, token) = self.message_ref(id, &access_token)?;
+        let (id, token) = self.message_ref(caller, id, &access_token)?;
         let view_id = ViewId::parse(&view_id)?.ok_or(StoreError::field("view_id", "must not be empty"))?;
-        let view_time = self.messages.acknowledge(id, &token, view_id).await?;
+        let acknowledged = self.messages.acknowledge(id, &token, view_id).await;
+        let view_time = self.rates.named(caller.rate_key(), acknowledged)?;
         Ok(Response::new(AcknowledgeViewResponse { view_time: Some(wire::timestamp(view_time)) }))
     }
 
@@ -88,9 +107,10 @@ impl MessageService for MessageGrpc {
         &self,
         request: Request<LookupMessageRequest>,
     ) -> Result<Response<LookupMessageResponse>, Status> {
+        let caller = Caller::of(&request);
         let LookupMessageRequest { id, access_token } = request.into_inner();
-        let (id, token) = self.message_ref(id, &access_token)?;
-        let lookup = self.messages.lookup(id, &token).await?;
+        let (id, token) = self.message_ref(caller, id, &access_token)?;
+        let lookup = self.rates.named(caller.rate_key(), self.messages.lookup(id, &token).await)?;
         let (state, state_time, expire_time) = standing(lookup);
         let (needs_passphrase, is_sealed) = match lookup {
             Lookup::Unread { needs_passphrase, content_kind, .. } => {
@@ -111,9 +131,10 @@ impl MessageService for MessageGrpc {
         &self,
         request: Request<BurnMessageRequest>,
     ) -> Result<Response<BurnMessageResponse>, Status> {
+        let caller = Caller::of(&request);
         let BurnMessageRequest { id, access_token } = request.into_inner();
-        let (id, token) = self.message_ref(id, &access_token)?;
-        let time = self.messages.burn(id, token).await?;
+        let (id, token) = self.message_ref(caller, id, &access_token)?;
+        let time = self.rates.named(caller.rate_key(), self.messages.burn(id, token).await)?;
         Ok(Response::new(BurnMessageResponse { burn_time: Some(wire::timestamp(time)) }))
     }
 
@@ -123,15 +144,14 @@ impl MessageService for MessageGrpc {
         &self,
         request: Request<WatchMessageRequest>,
     ) -> Result<Response<Self::WatchMessageStream>, Status> {
-        let caller = caller(&request);
+        let caller = Caller::of(&request);
         let WatchMessageRequest { id, access_token } = request.into_inner();
-        let (id, token) = self.message_ref(id, &access_token)?;
-        let place = self.watchers.take_place(caller)?;
+        let (id, token) = self.message_ref(caller, id, &access_token)?;
         // Listening begins before the first look, or what ends in between would go unheard.
         let ended = self.messages.ended();
-        let first = self.messages.lookup(id, &token).await?;
+        let first = self.rates.named(caller.rate_key(), self.messages.lookup(id, &token).await)?;
         let (answers, stream) = mpsc::channel(1);
-        let watch = Watch { messages: self.messages.clone(), id, token, ended, answers, _place: place };
+        let watch = Watch { messages: self.messages.clone(), id, token, ended, answers };
         tokio::spawn(self.stop.clone().run_until_cancelled_owned(watch.run(first)));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
@@ -153,7 +173,6 @@ struct Watch {
     token: AccessToken,
     ended: broadcast::Receiver<MessageId>,
     answers: mpsc::Sender<Result<WatchMessageResponse, Status>>,
-    _place: watchers::Place,
 }
 
 impl Watch {
@@ -211,10 +230,21 @@ impl MessageGrpc {
         messages: Messages,
         ids: PublicIds,
         limits: Limits,
+        rates: RateSettings,
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Self {
-        Self { messages, ids, limits, clock, watchers: Watchers::new(), stop }
+        let passphrases = || KeyedLimit::new(MAX_PASSPHRASES, MAX_PASSPHRASES_OF_ONE);
+        Self {
+            messages,
+            ids,
+            limits,
+            clock,
+            rates: RateLimits::new(rates),
+            creators_passphrases: passphrases(),
+            readers_passphrases: passphrases(),
+            stop,
+        }
     }
 
     fn new_message(&self, request: CreateMessageRequest) -> Result<NewMessage, StoreError> {
@@ -227,8 +257,10 @@ impl MessageGrpc {
         Ok(NewMessage { content, create_time, ttl, expire_time, request, passphrase })
     }
 
-    fn message_ref(&self, id: i64, access_token: &str) -> Result<(MessageId, AccessToken), StoreError> {
-        Ok((self.ids.parse(id)?, AccessToken::parse(access_token)?))
+    /// The message that a caller names.
+    fn message_ref(&self, caller: Caller, id: i64, access_token: &str) -> Result<(MessageId, AccessToken), StoreError> {
+        let parse = || Ok((self.ids.parse(id)?, AccessToken::parse(access_token)?));
+        self.rates.named(caller.rate_key(), parse())
     }
 
     fn content(&self, content: Option<create_message_request::Content>) -> Result<MessageContent, StoreError> {

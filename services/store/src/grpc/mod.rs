@@ -4,15 +4,19 @@ mod caller;
 mod config_service;
 mod credentials;
 mod message_service;
+mod rate_limits;
 mod status;
-mod watchers;
 mod wire;
 
 use std::sync::Arc;
 
+use axum::Router;
+use http::HeaderName;
+use mayfly_bootstrap::http::{Callers, RequestLimits};
 use mayfly_contracts::{
-    FILE_DESCRIPTOR_SET,
+    BIDIRECTIONAL_STREAMS, CALLER_METADATA, FILE_DESCRIPTOR_SET, SERVER_STREAMS,
     config::config_service_server::{ConfigServiceServer, SERVICE_NAME as CONFIG_SERVICE},
+    max_request_bytes,
     message::message_service_server::{MessageServiceServer, SERVICE_NAME as MESSAGE_SERVICE},
 };
 use tokio_util::sync::CancellationToken;
@@ -23,21 +27,56 @@ pub(crate) use self::credentials::Credentials;
 use self::{config_service::ConfigGrpc, message_service::MessageGrpc};
 use crate::{
     domain::{Clock, Limits, PublicIds},
+    settings::RateSettings,
     storage::{AppConfigs, Messages},
 };
 
+/// The largest request of a service that takes no texts: app configs and questions of reflection.
+const MAX_SMALL_REQUEST: usize = 16 << 10;
+
+/// What the services work with.
+pub(crate) struct Parts {
+    pub(crate) messages: Messages,
+    pub(crate) ids: PublicIds,
+    pub(crate) configs: AppConfigs,
+    pub(crate) credentials: Credentials,
+    pub(crate) limits: Limits,
+    pub(crate) rates: RateSettings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stop: CancellationToken,
+}
+
 /// Both services.
-pub(crate) fn routes(
-    messages: Messages,
-    ids: PublicIds,
-    configs: AppConfigs,
-    credentials: Credentials,
-    limits: Limits,
-    clock: Arc<dyn Clock>,
-    stop: CancellationToken,
-) -> Routes {
-    Routes::new(MessageServiceServer::new(MessageGrpc::new(messages, ids, limits, clock, stop.clone())))
-        .add_service(ConfigServiceServer::new(ConfigGrpc { configs, credentials, stop }))
+pub(crate) fn routes(parts: Parts) -> Routes {
+    let Parts { messages, ids, configs, credentials, limits, rates, clock, stop } = parts;
+    let largest = max_request_bytes(limits.max_text_bytes);
+    let messages = MessageServiceServer::new(MessageGrpc::new(messages, ids, limits, rates, clock, stop.clone()));
+    let configs = ConfigServiceServer::new(ConfigGrpc { configs, credentials, stop });
+    Routes::new(messages.max_decoding_message_size(largest))
+        .add_service(configs.max_decoding_message_size(MAX_SMALL_REQUEST))
+}
+
+/// The same services for callers on a network, within the limits of the process.
+pub(crate) fn limited(
+    routes: Routes,
+    limits: mayfly_bootstrap::http::Limits,
+    callers: Callers,
+    max_text_bytes: usize,
+) -> Router {
+    let refuse = Arc::new(move |refusal, _: &http::HeaderMap| status::refused(refusal, max_text_bytes));
+    let limits = RequestLimits {
+        limits,
+        callers,
+        server_streams: SERVER_STREAMS,
+        bidirectional_streams: BIDIRECTIONAL_STREAMS,
+        refuse,
+    };
+    limits.apply(routes.prepare().into_axum_router())
+}
+
+/// Callers of the store: anybody, and gateways that report theirs.
+pub(crate) fn callers(trusted_gateways: &[ipnet::IpNet]) -> Callers {
+    Callers::BehindGateways { networks: trusted_gateways.to_vec(), header: HeaderName::from_static(CALLER_METADATA) }
 }
 
 /// Server reflection, in the current and in the older form that many clients still ask for.
@@ -51,7 +90,9 @@ pub(crate) fn add_reflection(routes: Routes) -> Routes {
             .with_service_name("grpc.health.v1.Health")
     };
     match (descriptors().build_v1(), descriptors().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
+        (Ok(v1), Ok(v1alpha)) => routes
+            .add_service(v1.max_decoding_message_size(MAX_SMALL_REQUEST))
+            .add_service(v1alpha.max_decoding_message_size(MAX_SMALL_REQUEST)),
         _ => {
             // Both sets were made by the build; a test asks for them.
             tracing::error!("the descriptor sets are damaged: no reflection");

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use mayfly_bootstrap::http::Refusal;
 use mayfly_contracts::{FieldFault, Situation, error::ErrorReason};
 use tonic::{Code, Status};
 
@@ -76,6 +77,11 @@ impl From<StoreError> for Status {
                 let situation = Situation { retry_after: Some(RETRY_AFTER), ..Situation::new(ErrorReason::Overloaded) };
                 situation.into_status(Code::ResourceExhausted, "too much work is waiting, try later")
             }
+            StoreError::RateLimited { retry_after } => {
+                let situation =
+                    Situation { retry_after: Some(retry_after), ..Situation::new(ErrorReason::RateLimited) };
+                situation.into_status(Code::ResourceExhausted, "too many calls of this kind, try later")
+            }
             StoreError::Unavailable => {
                 let reason = ErrorReason::StoreUnavailable;
                 let situation = Situation { retry_after: Some(RETRY_AFTER), ..Situation::new(reason) };
@@ -84,6 +90,21 @@ impl From<StoreError> for Status {
             StoreError::Internal => plain(ErrorReason::Internal, Code::Internal, "internal error"),
         }
     }
+}
+
+/// The response to a request that the limits of the listener refuse.
+pub(super) fn refused(refusal: Refusal, max_text_bytes: usize) -> axum::response::Response {
+    let status: Status = match refusal {
+        Refusal::CallerBusy | Refusal::ServerBusy => StoreError::Overloaded.into(),
+        Refusal::TooLarge => StoreError::TextTooLong { max_bytes: max_text_bytes }.into(),
+        Refusal::Late => {
+            plain(ErrorReason::StoreUnavailable, Code::DeadlineExceeded, "the request did not arrive in time")
+        }
+        Refusal::Incomplete => {
+            plain(ErrorReason::StoreUnavailable, Code::Cancelled, "the request did not arrive whole")
+        }
+    };
+    status.into_http()
 }
 
 fn plain(reason: ErrorReason, code: Code, message: &str) -> Status {
@@ -141,6 +162,7 @@ mod tests {
             (StoreError::CredentialsInvalid, Code::Unauthenticated, ErrorReason::CredentialsInvalid),
             (StoreError::PermissionDenied, Code::PermissionDenied, ErrorReason::PermissionDenied),
             (StoreError::Overloaded, Code::ResourceExhausted, ErrorReason::Overloaded),
+            (StoreError::RateLimited { retry_after: RETRY_AFTER }, Code::ResourceExhausted, ErrorReason::RateLimited),
             (StoreError::Unavailable, Code::Unavailable, ErrorReason::StoreUnavailable),
             (StoreError::Internal, Code::Internal, ErrorReason::Internal),
         ];
