@@ -24,7 +24,7 @@ use tonic::Code;
 use crate::harness::{Gateway, answer};
 
 /// The gateway in front of its store in the same process, and another one in front of the same store behind a socket.
-async fn both() -> [Gateway; 2] {
+pub(crate) async fn both() -> [Gateway; 2] {
     let local = Gateway::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

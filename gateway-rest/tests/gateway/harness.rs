@@ -49,6 +49,11 @@ impl Gateway {
         Self::wholly(Upstreams { store: channel, bot: nobody }, proxies).await
     }
 
+    /// The same, with the store that it stands in front of.
+    pub(crate) fn with_store(self, store: TestStore) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
     /// In front of a store and a bot.
     pub(crate) async fn in_front_of_both(store: StoreChannel, bot: BotChannel) -> Self {
         Self::wholly(Upstreams { store, bot }, 0).await

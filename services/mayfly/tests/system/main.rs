@@ -9,6 +9,7 @@ mod client;
 mod faults;
 mod harness;
 mod life;
+mod limits;
 mod logs;
 mod race;
 mod scripts;

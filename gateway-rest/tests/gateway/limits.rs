@@ -1,0 +1,171 @@
+//! What one caller can do to others through the gateway.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use bytes::BytesMut;
+use mayfly_bootstrap::http::Limits;
+use mayfly_contracts::{
+    Situation, StoreChannel,
+    error::ErrorReason,
+    message::{ViewMessageRequest, WatchMessageRequest, message_service_client::MessageServiceClient},
+};
+use mayfly_testkit::{RawHttp2, TestClock, TestDatabase, TestStore, grpc_frame};
+use reqwest::Method;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
+
+use crate::harness::{Gateway, MAX_TEXT_BYTES, answer};
+
+const CREATE: &str = "/api/v1/create_message";
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+
+/// In front of a store behind a socket, which has these arguments.
+async fn in_front_of_a_socket(arguments: &[&str]) -> Gateway {
+    let database = TestDatabase::sqlite().unwrap();
+    let store = TestStore::open_with(database, TestClock::default(), arguments).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::sync::Arc::clone(&store.store);
+    tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
+    Gateway::behind_proxies(StoreChannel::remote(&url).unwrap(), 1).await.with_store(store)
+}
+
+async fn create_as(gateway: &Gateway, caller: &str) -> u16 {
+    let request = gateway.request(Method::POST, CREATE).form(&[("text", "hello")]);
+    answer(request.header("x-forwarded-for", caller)).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_caller_that_reads_none_of_its_streams_holds_up_nobody() {
+    let gateway = in_front_of_a_socket(&[]).await;
+    let hostile = RawHttp2::connect(&gateway.url, Ipv4Addr::LOCALHOST.into(), 0).await.unwrap();
+    let symbol = MessageRequest::FileContainingSymbol("mayfly.message.v1.MessageService".to_owned());
+    let question = grpc_frame(&ServerReflectionRequest { host: String::new(), message_request: Some(symbol) });
+    let questions = question.repeat(600);
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        streams.push(hostile.call(REFLECTION, BytesMut::from(&questions[..]).freeze(), false).await.unwrap());
+    }
+    for stream in &mut streams {
+        // The responses have begun, so they are on their way.
+        assert_eq!((&mut stream.response).await.unwrap().status(), 200);
+    }
+    let patience = Duration::from_secs(5);
+    for _ in 0..20 {
+        let created = tokio::time::timeout(patience, create_as(&gateway, "192.0.2.1")).await;
+        assert_eq!(created.expect("a creation is held up"), 201);
+        let ready = tokio::time::timeout(patience, gateway.get("/readyz")).await.expect("/readyz is held up");
+        assert_eq!(ready.status, 200);
+    }
+    let other = RawHttp2::connect(&gateway.url, Ipv4Addr::LOCALHOST.into(), 1 << 16).await.unwrap();
+    let watch = other.call(HEALTH_WATCH, grpc_frame(&HealthCheckRequest::default()), true).await.unwrap();
+    let mut response = tokio::time::timeout(patience, watch.response).await.unwrap().unwrap().into_body();
+    let first = tokio::time::timeout(patience, response.data()).await.expect("another stream is held up");
+    assert!(!first.unwrap().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_caller_that_reads_none_of_its_responses_holds_up_nobody() {
+    let gateway = in_front_of_a_socket(&[]).await;
+    let hostile = RawHttp2::connect(&gateway.url, Ipv4Addr::LOCALHOST.into(), 0).await.unwrap();
+    let mut streams = Vec::new();
+    // More than fits into what the gateway and the store have on their way to each other.
+    for _ in 0..160 {
+        let message = gateway.store().create(&"x".repeat(MAX_TEXT_BYTES)).await.unwrap();
+        let (id, access_token) = (message.id, message.access_token);
+        let view = grpc_frame(&ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() });
+        streams.push(hostile.call("/mayfly.message.v1.MessageService/ViewMessage", view, true).await.unwrap());
+    }
+    for stream in &mut streams {
+        let response = tokio::time::timeout(Duration::from_secs(5), &mut stream.response).await;
+        assert_eq!(response.expect("a response is held up").unwrap().status(), 200);
+    }
+    let created = tokio::time::timeout(Duration::from_secs(5), create_as(&gateway, "192.0.2.1")).await;
+    assert_eq!(created.expect("a creation is held up"), 201);
+}
+
+#[tokio::test]
+async fn a_caller_has_so_many_streams_of_a_kind_and_leaves_unary_calls_alone() {
+    let gateway = in_front_of_a_socket(&[]).await;
+    let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
+    let message = gateway.store().create("hello").await.unwrap();
+    let watch = || {
+        let request = WatchMessageRequest { id: message.id, access_token: message.access_token.clone() };
+        let mut request = tonic::Request::new(request);
+        request.metadata_mut().insert("x-forwarded-for", "2001:db8::1".parse().unwrap());
+        request
+    };
+    let mut watching = Vec::new();
+    for _ in 0..50 {
+        watching.push(client.watch_message(watch()).await.unwrap());
+    }
+    let mut neighbour = watch();
+    neighbour.metadata_mut().insert("x-forwarded-for", "[2001:db8::2]:443".parse().unwrap());
+    let refused = client.watch_message(neighbour).await.unwrap_err();
+    assert_eq!(Situation::of(&refused).reason, ErrorReason::Overloaded);
+    let mut other = watch();
+    other.metadata_mut().insert("x-forwarded-for", "2001:db8:0:1::1".parse().unwrap());
+    assert!(client.watch_message(other).await.is_ok());
+    assert_eq!(create_as(&gateway, "2001:db8::1").await, 201);
+}
+
+#[tokio::test]
+async fn a_caller_that_creates_too_fast_is_told_when_to_go_on_and_others_are_not_concerned() {
+    let gateway = in_front_of_a_socket(&["--creations-per-minute", "2"]).await;
+    for expected in [201, 201, 429] {
+        assert_eq!(create_as(&gateway, "192.0.2.1:4711").await, expected);
+    }
+    assert_eq!(create_as(&gateway, "192.0.2.2").await, 201);
+    let request = gateway.request(Method::POST, CREATE).form(&[("text", "hello")]);
+    let refused = answer(request.header("x-forwarded-for", "192.0.2.1")).await;
+    assert_eq!(refused.json()["reason"], json!("RATE_LIMITED"));
+    let seconds: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=31).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test]
+async fn a_caller_that_guesses_too_fast_is_refused_and_still_reads_with_the_right_token() {
+    let gateway = in_front_of_a_socket(&["--failed-reads-per-minute", "3"]).await;
+    let message = gateway.store().create("hello").await.unwrap();
+    let other = gateway.store().create("other").await.unwrap();
+    let view = async |id: i64, token: &str| {
+        let request = gateway.request(Method::POST, "/api/v1/view_message");
+        let request = request.json(&json!({ "id": id, "access_token": token }));
+        answer(request.header("x-forwarded-for", "192.0.2.1")).await
+    };
+    for (token, expected) in
+        [(&other.access_token[..], 204), ("mistyped", 401), (&other.access_token, 204), (&other.access_token, 429)]
+    {
+        assert_eq!(view(message.id, token).await.status, expected);
+    }
+    assert_eq!(view(message.id, "mistyped").await.status, 429);
+    assert_eq!(view(message.id, &message.access_token).await.json()["text"], "hello");
+    let again = view(message.id, &message.access_token).await;
+    assert_eq!((again.status.as_u16(), again.header("mayfly-message-state")), (204, "viewed"));
+}
+
+#[tokio::test]
+async fn a_flood_of_passphrases_refuses_no_other_caller() {
+    let gateway = in_front_of_a_socket(&[]).await;
+    let request = gateway.request(Method::POST, CREATE).json(&json!({ "text": "hello", "passphrase": "right" }));
+    let message = answer(request).await.json();
+    let view = |caller: &'static str, passphrase: &str| {
+        let body = json!({ "id": message["id"], "access_token": message["access_token"], "passphrase": passphrase });
+        let request = gateway.request(Method::POST, "/api/v1/view_message").json(&body);
+        answer(request.header("x-forwarded-for", caller))
+    };
+    let create = || {
+        let body = json!({ "text": "hello", "passphrase": "right" });
+        let request = gateway.request(Method::POST, CREATE).json(&body).header("x-forwarded-for", "192.0.2.1");
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    let (statuses, read) = tokio::join!(
+        futures_util::future::join_all((0..200).map(|_| create())),
+        view("192.0.2.2", "right")
+    );
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(read.json()["text"], "hello");
+}
