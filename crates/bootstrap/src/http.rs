@@ -2,6 +2,7 @@
 
 mod activity;
 mod callers;
+mod idle;
 mod limits;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -84,7 +85,7 @@ pub async fn serve(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                limits.close_idle.notify_one();
+                limits.idle.close_one();
                 let pause = tokio::time::sleep(failures.record(&error));
                 if stop.run_until_cancelled(pause).await.is_some() {
                     continue;
@@ -183,7 +184,7 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let activity = Arc::new(Activity::default());
+    let activity = Arc::new(Activity::new(limits.idle.open()));
     let counted = Arc::clone(&activity);
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let open = counted.begin();
@@ -202,9 +203,12 @@ async fn serve_connection(
     let unread = || tracing::debug!("a connection was cut whose client does not read its responses");
     tokio::select! {
         ended = connection.as_mut() => return note_end(ended),
-        () = activity.not_begun_for(HEADER_TIMEOUT) => return tracing::debug!("a connection without a request was closed"),
+        () = activity.unused_until(tokio::time::sleep(HEADER_TIMEOUT)) => return tracing::debug!("a connection without a request was closed"),
         () = activity.unread_for(READ_TIMEOUT) => return unread(),
-        () = activity.idle_until(|| limits.close_idle.notified()) => {
+        () = activity.unused_until(limits.idle.unused_should_close()) => {
+            return tracing::debug!("a connection without a request was closed to make room");
+        }
+        () = activity.idle_until(|| limits.idle.used_should_close()) => {
             tracing::debug!("an idle connection was closed to make room");
         }
         () = activity.idle_for(IDLE_TIMEOUT) => {}

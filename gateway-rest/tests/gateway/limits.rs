@@ -162,10 +162,8 @@ async fn a_flood_of_passphrases_refuses_no_other_caller() {
         let request = gateway.request(Method::POST, CREATE).json(&body).header("x-forwarded-for", "192.0.2.1");
         async move { request.send().await.unwrap().status().as_u16() }
     };
-    let (statuses, read) = tokio::join!(
-        futures_util::future::join_all((0..200).map(|_| create())),
-        view("192.0.2.2", "right")
-    );
+    let (statuses, read) =
+        tokio::join!(futures_util::future::join_all((0..200).map(|_| create())), view("192.0.2.2", "right"));
     assert!(statuses.contains(&429), "{statuses:?}");
     assert_eq!(read.json()["text"], "hello");
 }

@@ -9,12 +9,16 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use super::idle::Unused;
+
 /// The requests of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Activity(watch::Sender<Requests>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Requests {
+    /// Until the first one begins.
+    unused: Option<Unused>,
     /// How many have begun.
     begun: u64,
     /// Begun, and not yet answered to the last byte.
@@ -35,10 +39,16 @@ pub(super) struct OpenRequest {
 pub(super) struct LongLived;
 
 impl Activity {
+    /// No request has begun.
+    pub(super) fn new(unused: Unused) -> Self {
+        Self(watch::Sender::new(Requests { unused: Some(unused), begun: 0, open: 0, sending: BTreeMap::new() }))
+    }
+
     /// A request begins.
     pub(super) fn begin(self: &Arc<Self>) -> OpenRequest {
         let mut number = 0;
         self.0.send_modify(|requests| {
+            requests.unused = None;
             requests.begun += 1;
             requests.open += 1;
             number = requests.begun;
@@ -46,27 +56,38 @@ impl Activity {
         OpenRequest { activity: Arc::clone(self), number }
     }
 
-    /// Comes back when none began for so long; never, when one did.
-    pub(super) async fn not_begun_for(&self, limit: Duration) {
+    /// Comes back when `event` happens before the first request begins.
+    pub(super) async fn unused_until(&self, event: impl Future<Output = ()>) {
         let mut requests = self.0.subscribe();
-        if timeout(limit, requests.wait_for(|requests| requests.begun > 0)).await.is_ok() {
+        let is_unused = tokio::select! {
+            // A request that came at the same time counts.
+            biased;
+            _ = requests.wait_for(|requests| requests.begun > 0) => false,
+            () = event => true,
+        };
+        if !is_unused {
             pending().await
         }
     }
 
     /// Comes back when none was open for so long.
     pub(super) async fn idle_for(&self, limit: Duration) {
-        self.idle_until(|| tokio::time::sleep(limit)).await;
-    }
-
-    /// Comes back when `event` happens while none is open. It begins anew each time the connection becomes idle.
-    pub(super) async fn idle_until<Event: Future<Output = ()>>(&self, event: impl Fn() -> Event) {
         let mut requests = self.0.subscribe();
         // The sender is ours, so there is always somebody to wait for.
-        while requests.wait_for(|requests| requests.open == 0).await.is_ok() {
+        while requests.wait_for(|requests| requests.open == 0).await.is_ok()
+            && timeout(limit, requests.changed()).await.is_ok()
+        {}
+    }
+
+    /// Comes back when `event` happens after the first request and while none is open. The event begins anew each time the
+    /// connection becomes idle.
+    pub(super) async fn idle_until<Event: Future<Output = ()>>(&self, event: impl Fn() -> Event) {
+        let mut requests = self.0.subscribe();
+        while requests.wait_for(|requests| requests.begun > 0 && requests.open == 0).await.is_ok() {
             tokio::select! {
-                () = event() => return,
+                biased;
                 _ = requests.changed() => {}
+                () = event() => return,
             }
         }
     }

@@ -16,14 +16,12 @@ use axum::{
     response::Response,
 };
 use http_body_util::BodyExt as _;
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     activity::{LongLived, hold_until_sent},
     callers::{Caller, Callers},
+    idle::IdleConnections,
 };
 use crate::{KeyedLimit, LimitExceeded, Permit, open_files};
 
@@ -58,7 +56,7 @@ const BODY_PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub(super) connections: KeyedLimit,
-    pub(super) close_idle: Arc<Notify>,
+    pub(super) idle: Arc<IdleConnections>,
     requests: KeyedLimit,
     /// By path. Only paths that the program knows as streams are in it.
     streams: Arc<Mutex<HashMap<String, KeyedLimit>>>,
@@ -116,7 +114,7 @@ impl Limits {
         let bytes_of_one = MAX_BODY_BYTES_OF_ONE.max(max_body_bytes);
         Self {
             connections: KeyedLimit::new(total, share),
-            close_idle: Arc::default(),
+            idle: Arc::default(),
             requests: KeyedLimit::new(MAX_REQUESTS, MAX_REQUESTS_OF_ONE),
             streams: Arc::default(),
             body_bytes: KeyedLimit::new(MAX_BODY_BYTES.max(bytes_of_one.saturating_mul(4)), bytes_of_one),
@@ -134,11 +132,11 @@ impl Limits {
         streams.entry(path.to_owned()).or_insert_with(|| KeyedLimit::new(total, share)).clone()
     }
 
-    /// Frees the connection that has been idle for longest when few are left.
+    /// Closes an idle connection when few are left.
     pub(super) fn relieve(&self) {
         let total = self.connections.total();
         if self.connections.in_use() >= total - total / CONNECTION_SHARES {
-            self.close_idle.notify_one();
+            self.idle.close_one();
         }
     }
 }
