@@ -98,8 +98,8 @@ fn forward(
     })
 }
 
-/// The response to a unary call is taken whole before it is passed on. A caller that does not read it would otherwise hold what
-/// all calls to the service share: the flow control window of its connection.
+/// The response to a unary call is taken whole before it is passed on. A caller that does not read it would otherwise
+/// hold what all calls to the service share: the flow control window of its connection.
 async fn call(channel: ServiceChannel, request: Request<Body>) -> Result<Response<Body>, BoxError> {
     let is_stream = is_stream(request.uri().path());
     let response = channel.oneshot(request).await?;

@@ -22,7 +22,7 @@ use std::{io, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
 use mayfly_bootstrap::http::{self, Callers, Limits, RequestLimits};
-use mayfly_contracts::{BIDIRECTIONAL_STREAMS, BotChannel, SERVER_STREAMS, StoreChannel};
+use mayfly_contracts::{BIDIRECTIONAL_STREAMS, BotChannel, SERVER_STREAMS, StoreChannel, max_request_bytes};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -46,6 +46,7 @@ pub fn router(upstreams: &Upstreams, max_text_bytes: usize, trusted_proxies: usi
     let limits = RequestLimits {
         limits,
         callers: Callers::BehindProxies(trusted_proxies),
+        max_body_bytes: max_request_bytes(max_text_bytes),
         server_streams: SERVER_STREAMS,
         bidirectional_streams: BIDIRECTIONAL_STREAMS,
         refuse: Arc::new(move |refusal, headers| problem::refused(refusal, headers, max_text_bytes)),

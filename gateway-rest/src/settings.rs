@@ -14,10 +14,10 @@ pub struct GatewaySettings {
         value_name = "ADDRESS"
     )]
     pub gateway_listen: Vec<SocketAddr>,
-    /// How many reverse proxies stand in front of the gateway, each of which adds to X-Forwarded-For. Callers who try
-    /// passphrases are told apart by the address that the first of them saw. Without any, one address gets 512 connections of 4,096, and
-    /// only this machine gets more. When the proxies say in X-Forwarded-Proto that
-    /// the caller spoke TLS, browsers are told to use nothing else for a year.
+    /// How many reverse proxies stand in front of the gateway, each of which adds to X-Forwarded-For. Callers are told
+    /// apart by the address that the first of them saw. Without any, all callers behind a proxy have the limits of one.
+    /// When the proxies say in X-Forwarded-Proto that the caller spoke TLS, browsers are told to use nothing else for a
+    /// year.
     #[arg(long, env = "MAYFLY_TRUSTED_PROXIES", default_value_t = 0, value_name = "N")]
     pub trusted_proxies: usize,
 }

@@ -37,8 +37,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const READ_TIMEOUT: Duration = IDLE_TIMEOUT;
 /// How HTTP/2 connections of clients are shared by their requests.
 const CLIENT_STREAMS: Streams = Streams { count: 256, window: 64 << 10, connection_window: 128 << 10 };
-/// The same for gateways, each of which brings the requests of many clients on one connection. There, the windows of all
-/// streams fit into that of the connection, so that a stream which is not read holds up no other.
+/// The same for gateways, each of which brings the requests of many clients on one connection. There, the windows of
+/// all streams fit into that of the connection, so that a stream which is not read holds up no other.
 const GATEWAY_STREAMS: Streams = Streams { count: 4096, window: 16 << 10, connection_window: 4096 * (16 << 10) };
 /// What a connection reads ahead, and the longest headers.
 const MAX_HEADER_BYTES: u32 = 16 << 10;

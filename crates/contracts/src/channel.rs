@@ -26,8 +26,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// is noticed after the sum of both.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
-/// How many bytes a stream may hold that its caller has not read, and all streams of a channel: as many as the largest number of
-/// streams can hold, so that one that is not read holds up no other.
+/// How many bytes a stream may hold that its caller has not read, and all streams of a channel: as many as the largest
+/// number of streams can hold, so that one that is not read holds up no other.
 const STREAM_WINDOW: u32 = 16 << 10;
 const STREAMS_WINDOW: u32 = 4096 * STREAM_WINDOW;
 /// The same for unary calls, whose responses are read at once.
@@ -37,8 +37,8 @@ const UNARY_CONNECTION_WINDOW: u32 = 4 << 20;
 /// The transport under the generated clients: type-erased, so that callers cannot tell a service in this process from
 /// one behind a network. Cheap to clone; clones share the connections.
 ///
-/// To a remote service there are two: one for unary calls, one for streams. A stream lasts for as long as its caller likes, and
-/// must not take from unary calls what calls on one connection share.
+/// To a remote service there are two: one for unary calls, one for streams. A stream lasts for as long as its caller
+/// likes, and must not take from unary calls what calls on one connection share.
 #[derive(Clone)]
 pub struct ServiceChannel {
     unary: Transport,

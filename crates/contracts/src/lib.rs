@@ -36,8 +36,8 @@ pub mod bot {
     include!(concat!(env!("OUT_DIR"), "/mayfly.bot.v1.rs"));
 }
 
-/// The gRPC metadata by which a front end reports the IP address of its caller to the store. Front ends set it themselves and
-/// never pass on what a caller sent. The store believes it only from front ends that it trusts.
+/// The gRPC metadata by which a front end reports the IP address of its caller to the store. Front ends set it
+/// themselves and never pass on what a caller sent. The store believes it only from front ends that it trusts.
 pub const CALLER_METADATA: &str = "mayfly-caller";
 
 /// All of `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for server reflection.

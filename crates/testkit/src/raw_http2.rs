@@ -1,4 +1,5 @@
-//! HTTP/2 stream by stream, for clients that no library would be: they do not read, do not finish, and open many streams.
+//! HTTP/2 stream by stream, for clients that no library would be: they do not read, do not finish, and open many
+//! streams.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,8 +26,8 @@ pub struct RawStream {
 }
 
 impl RawHttp2 {
-    /// Connects to `url` (`http://127.0.0.1:8001`) from the address `from` of this machine, with a receive window of `window` bytes
-    /// for each stream. With 0, nothing of a response but its headers can be sent.
+    /// Connects to `url` (`http://127.0.0.1:8001`) from the address `from` of this machine, with a receive window of
+    /// `window` bytes for each stream. With 0, nothing of a response but its headers can be sent.
     ///
     /// # Errors
     ///

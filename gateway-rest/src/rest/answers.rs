@@ -20,8 +20,8 @@ pub(super) enum Troubles {
         headers(("Retry-After" = u64, description = "How many seconds to wait."))
     )]
     StoreUnavailable(Body<'static>),
-    /// Too many requests of this caller at once (`OVERLOADED`) or within a minute (`RATE_LIMITED`), or too many wrong passphrases for
-    /// this message (`PASSPHRASE_LOCKED`). Nothing was done.
+    /// Too many requests of this caller at once (`OVERLOADED`) or within a minute (`RATE_LIMITED`), or too many wrong
+    /// passphrases for this message (`PASSPHRASE_LOCKED`). Nothing was done.
     #[response(
         status = 429,
         content_type = "application/problem+json",

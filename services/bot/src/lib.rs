@@ -108,7 +108,8 @@ pub enum BotError {
     Serve(#[source] io::Error),
 }
 
-/// The largest request that the bot takes: far more than any update of Telegram's, whose texts have at most 4096 characters.
+/// The largest request that the bot takes: far more than any update of Telegram's, whose texts have at most 4096
+/// characters.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 
 /// A bot that is ready to run.
@@ -199,9 +200,9 @@ impl Bot {
         self.services.routes.clone()
     }
 
-    /// Runs the bot until it is stopped: serves its page and `BotService` on `listener` within the `limits` of the process, takes the last active app config from
-    /// the store whenever that changes, and answers the chats. In the end the updates in hand are finished and confirmed,
-    /// within seconds.
+    /// Runs the bot until it is stopped: serves its page and `BotService` on `listener` within the `limits` of the
+    /// process, takes the last active app config from the store whenever that changes, and answers the chats. In the
+    /// end the updates in hand are finished and confirmed, within seconds.
     ///
     /// # Errors
     ///
@@ -211,6 +212,7 @@ impl Bot {
         let request_limits = RequestLimits {
             limits: limits.clone(),
             callers: Callers::Direct,
+            max_body_bytes: MAX_REQUEST_BYTES,
             server_streams: SERVER_STREAMS,
             bidirectional_streams: BIDIRECTIONAL_STREAMS,
             refuse: Arc::new(grpc::refused),

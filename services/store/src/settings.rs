@@ -247,8 +247,9 @@ pub struct StoreSettings {
     /// How long a reader that made a view id may ask for its text again, if it does not say before that it has it: 1s to 1d.
     #[arg(long, env = "MAYFLY_VIEW_GRACE", default_value = "10m", value_name = "DURATION", value_parser = parse_view_grace)]
     pub view_grace: Duration,
-    /// Networks (`10.1.0.0/16`) or addresses of gateways, separated by commas. The store believes what they report about their
-    /// callers. What they call on their own behalf, as the bot does, is spared the limits on the rates of one caller.
+    /// Networks (`10.1.0.0/16`) or addresses of gateways, separated by commas. The store believes what they report
+    /// about their callers. What they call on their own behalf, as the bot does, is spared the limits on the rates of
+    /// one caller.
     #[arg(
         long,
         env = "MAYFLY_TRUSTED_GATEWAYS",
@@ -266,17 +267,19 @@ pub struct StoreSettings {
     pub no_reflection: bool,
 }
 
-/// How often callers may create messages and fail to name one. Each rate allows what it allows in a minute at once, too.
+/// How often callers may create messages and fail to name one. Each rate allows what it allows in a minute at once,
+/// too.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct RateSettings {
-    /// How many messages one caller may create in a minute. A caller is an IPv4 address or an IPv6 /64 network. 0: any number.
+    /// How many messages one caller may create in a minute. A caller is an IPv4 address or an IPv6 /64 network. 0: any
+    /// number.
     #[arg(long, env = "MAYFLY_CREATIONS_PER_MINUTE", default_value_t = 300, value_name = "NUMBER")]
     pub creations_per_minute: u32,
     /// How many messages all callers together may create in a minute. 0: any number.
     #[arg(long, env = "MAYFLY_TOTAL_CREATIONS_PER_MINUTE", default_value_t = 6_000, value_name = "NUMBER")]
     pub total_creations_per_minute: u32,
-    /// How many calls of one caller may fail in a minute because of an unknown id, a wrong token or a wrong passphrase. Beyond
-    /// that, such calls are refused; calls with the right ones never are. 0: any number.
+    /// How many calls of one caller may fail in a minute because of an unknown id, a wrong token or a wrong passphrase.
+    /// Beyond that, such calls are refused; calls with the right ones never are. 0: any number.
     #[arg(long, env = "MAYFLY_FAILED_READS_PER_MINUTE", default_value_t = 120, value_name = "NUMBER")]
     pub failed_reads_per_minute: u32,
     /// The same for all callers together. 0: any number.

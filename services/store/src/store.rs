@@ -146,8 +146,8 @@ impl Store {
         self.routes.clone()
     }
 
-    /// Serves gRPC on `listener`, within the `limits` of the process, until the store is stopped, then finishes the calls that
-    /// have begun.
+    /// Serves gRPC on `listener`, within the `limits` of the process, until the store is stopped, then finishes the
+    /// calls that have begun.
     ///
     /// # Errors
     ///

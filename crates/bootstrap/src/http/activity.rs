@@ -79,8 +79,8 @@ impl Activity {
         {}
     }
 
-    /// Comes back when `event` happens after the first request and while none is open. The event begins anew each time the
-    /// connection becomes idle.
+    /// Comes back when `event` happens after the first request and while none is open. The event begins anew each time
+    /// the connection becomes idle.
     pub(super) async fn idle_until<Event: Future<Output = ()>>(&self, event: impl Fn() -> Event) {
         let mut requests = self.0.subscribe();
         while requests.wait_for(|requests| requests.begun > 0 && requests.open == 0).await.is_ok() {

@@ -35,7 +35,8 @@ pub struct Caller {
 }
 
 impl Callers {
-    /// What connections of `peer` are counted by. `None` for peers that bring many callers, or that are on this machine.
+    /// What connections of `peer` are counted by. `None` for peers that bring many callers, or that are on this
+    /// machine.
     pub(super) fn connection_key(&self, peer: IpAddr) -> Option<CallerId> {
         let brings_many = match self {
             Self::Direct => false,

@@ -1,5 +1,5 @@
-//! Connections that can be closed to make room: first those that have never brought a request, then those that have been
-//! idle for longest.
+//! Connections that can be closed to make room: first those that have never brought a request, then those that have
+//! been idle for longest.
 
 use std::sync::{
     Arc,

@@ -61,7 +61,6 @@ pub struct Limits {
     /// By path. Only paths that the program knows as streams are in it.
     streams: Arc<Mutex<HashMap<String, KeyedLimit>>>,
     body_bytes: KeyedLimit,
-    max_body_bytes: usize,
 }
 
 /// Why a request was refused before it was handled. Nothing was done.
@@ -94,6 +93,8 @@ pub struct RequestLimits {
     pub limits: Limits,
     /// Who its callers are.
     pub callers: Callers,
+    /// The largest body.
+    pub max_body_bytes: usize,
     /// The paths whose responses go on for as long as the caller likes.
     pub server_streams: &'static [&'static str],
     /// The paths whose requests go on too.
@@ -103,8 +104,8 @@ pub struct RequestLimits {
 }
 
 impl Limits {
-    /// Limits for a process in which no request has a body of more than `max_body_bytes`. Raises the soft limit of open
-    /// files, because connections are limited by it.
+    /// Limits for a process in which no router accepts a body of more than `max_body_bytes`. Raises the soft limit of
+    /// open files, because connections are limited by it.
     #[must_use]
     pub fn new(max_body_bytes: usize) -> Self {
         Self::with_connections(max_connections(open_files::raise_limit()), max_body_bytes)
@@ -118,7 +119,6 @@ impl Limits {
             requests: KeyedLimit::new(MAX_REQUESTS, MAX_REQUESTS_OF_ONE),
             streams: Arc::default(),
             body_bytes: KeyedLimit::new(MAX_BODY_BYTES.max(bytes_of_one.saturating_mul(4)), bytes_of_one),
-            max_body_bytes,
         }
     }
 
@@ -175,11 +175,11 @@ impl RequestLimits {
         }
         let (parts, body) = request.into_parts();
         let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: usize| length > limits.max_body_bytes) {
+        if announced.is_some_and(|length: usize| length > self.max_body_bytes) {
             return Err(Refusal::TooLarge);
         }
         let [_, bytes] = &mut permits;
-        let body = collect(body, bytes, limits.max_body_bytes).await?;
+        let body = collect(body, bytes, self.max_body_bytes).await?;
         Ok((Request::from_parts(parts, body.into()), permits, kind))
     }
 }
@@ -254,6 +254,10 @@ mod tests {
     const MAX_BODY: usize = 2 << 20;
 
     fn router(limits: &Limits) -> Router {
+        router_for(limits, MAX_BODY)
+    }
+
+    fn router_for(limits: &Limits, max_body_bytes: usize) -> Router {
         let router = Router::new()
             .route("/length", post(async |body: Bytes| body.len().to_string()))
             .route("/caller", get(async |request: Request| format!("{:?}", request.extensions().get::<Caller>())))
@@ -272,7 +276,7 @@ mod tests {
         });
         let (server_streams, bidirectional_streams) = (&["/watch"], &["/chat"]);
         let (limits, callers) = (limits.clone(), Callers::Direct);
-        RequestLimits { limits, callers, server_streams, bidirectional_streams, refuse }.apply(router)
+        RequestLimits { limits, callers, max_body_bytes, server_streams, bidirectional_streams, refuse }.apply(router)
     }
 
     async fn send(router: &Router, peer: &str, mut request: Request) -> Response {
@@ -347,8 +351,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_too_large_by_what_it_announces_or_by_what_arrives() {
-        let limits = Limits::new(1000);
-        let (router, peer) = (router(&limits), "192.0.2.1");
+        let (router, peer) = (router_for(&Limits::new(MAX_BODY), 1000), "192.0.2.1");
         let sized = |bytes| post_request(Body::from(vec![0; bytes]));
         assert_eq!(send(&router, peer, sized(1000)).await.status(), StatusCode::OK);
         assert_eq!(send(&router, peer, sized(1001)).await.status(), StatusCode::PAYLOAD_TOO_LARGE);

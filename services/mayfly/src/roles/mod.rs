@@ -6,10 +6,11 @@ pub(crate) mod store;
 pub(crate) mod up;
 
 use mayfly_bootstrap::http::Limits;
+use mayfly_bot::MAX_REQUEST_BYTES;
 use mayfly_contracts::max_request_bytes;
 use mayfly_store::LimitSettings;
 
-/// What all listeners of the process share.
+/// What all listeners of the process share, whatever roles it has.
 fn process_limits(settings: &LimitSettings) -> Limits {
-    Limits::new(max_request_bytes(settings.max_text_bytes))
+    Limits::new(max_request_bytes(settings.max_text_bytes).max(MAX_REQUEST_BYTES))
 }

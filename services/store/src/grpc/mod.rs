@@ -67,6 +67,7 @@ pub(crate) fn limited(
     let limits = RequestLimits {
         limits,
         callers,
+        max_body_bytes: max_request_bytes(max_text_bytes),
         server_streams: SERVER_STREAMS,
         bidirectional_streams: BIDIRECTIONAL_STREAMS,
         refuse,

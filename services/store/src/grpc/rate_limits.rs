@@ -42,8 +42,9 @@ impl RateLimits {
         self.creations.check(caller)
     }
 
-    /// What a call comes to that names a message by an id, an access token and perhaps a passphrase. A failure to name one counts,
-    /// and is replaced by [`StoreError::RateLimited`] when there were too many. Whatever comes of a right name passes.
+    /// What a call comes to that names a message by an id, an access token and perhaps a passphrase. A failure to name
+    /// one counts, and is replaced by [`StoreError::RateLimited`] when there were too many. Whatever comes of a right
+    /// name passes.
     pub(super) fn named<T>(&self, caller: Option<CallerId>, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::MessageNotFound | StoreError::AccessTokenInvalid | StoreError::PassphraseWrong) = outcome
         {
