@@ -115,6 +115,8 @@ pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 /// A bot that is ready to run.
 pub struct Bot {
     router: Router,
+    /// The webhook checks its caller before it reads anything, and has a limit of its own.
+    webhook: Option<Router>,
     services: Services,
     board: StatusBoard,
     watch: ConfigWatch,
@@ -172,13 +174,12 @@ impl Bot {
         });
         // What is neither a page nor a service is not found, rather than an answer of gRPC's to a browser.
         let grpc = services.routes.clone().prepare().into_axum_router().reset_fallback();
-        let mut router = page::router(board.clone(), simulator).merge(grpc);
+        let router = page::router(board.clone(), simulator).merge(grpc);
         let webhook = settings.webhook().map(|webhook| {
             let door = Door::new(usize::from(webhook.connections), timing.webhook_hold);
-            // In front of the others, so that it can be at any path.
-            router = door.router(&webhook.path).fallback_service(std::mem::take(&mut router));
             (webhook, door)
         });
+        let webhook_router = webhook.as_ref().map(|(webhook, door)| door.router(&webhook.path));
         let sessions = Sessions {
             telegram,
             store,
@@ -191,7 +192,7 @@ impl Bot {
             board: board.clone(),
             stop: stop.clone(),
         };
-        Ok(Self { router, services, board, watch, latest_config, sessions, stop })
+        Ok(Self { router, webhook: webhook_router, services, board, watch, latest_config, sessions, stop })
     }
 
     /// Its gRPC services, for a [`BotChannel`](mayfly_contracts::BotChannel) in the same process.
@@ -208,7 +209,7 @@ impl Bot {
     ///
     /// [`BotError::Serve`].
     pub async fn run(self, listener: TcpListener, limits: Limits) -> Result<(), BotError> {
-        let Self { router, services, board, watch, latest_config, sessions, stop } = self;
+        let Self { router, webhook, services, board, watch, latest_config, sessions, stop } = self;
         let request_limits = RequestLimits {
             limits: limits.clone(),
             callers: Callers::Direct,
@@ -218,6 +219,11 @@ impl Bot {
             refuse: Arc::new(grpc::refused),
         };
         let router = request_limits.apply(router);
+        // In front of the others, so that it can be at any path.
+        let router = match webhook {
+            Some(webhook) => webhook.fallback_service(router),
+            None => router,
+        };
         let serving = async {
             let served = http::serve(listener, router, limits, Callers::Direct, stop.clone()).await;
             served.map_err(BotError::Serve)

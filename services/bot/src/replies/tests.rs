@@ -16,15 +16,15 @@ const EVERY_REASON: [ErrorReason; 22] = [
     ErrorReason::PassphraseLocked,
     ErrorReason::MessageSealed,
     ErrorReason::RequestConflict,
-    ErrorReason::StorageFull,
     ErrorReason::AppConfigNotFound,
     ErrorReason::CredentialsInvalid,
     ErrorReason::PermissionDenied,
     ErrorReason::Overloaded,
-    ErrorReason::RateLimited,
     ErrorReason::StoreUnavailable,
     ErrorReason::Internal,
     ErrorReason::BotUnavailable,
+    ErrorReason::StorageFull,
+    ErrorReason::RateLimited,
 ];
 
 fn situation(reason: ErrorReason) -> Situation {
