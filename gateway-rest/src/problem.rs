@@ -257,7 +257,11 @@ mod tests {
             let answer = Situation::new(reason).into_status(tonic::Code::Unknown, "");
             let response = Problem::from(answer).into_response();
             assert_eq!(response.status().as_u16(), status, "{reason:?}");
-            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), matches!(status, 429 | 503), "{reason:?}");
+            assert_eq!(
+                response.headers().contains_key(header::RETRY_AFTER),
+                matches!(status, 429 | 503 | 507),
+                "{reason:?}"
+            );
             assert_eq!(response.headers().contains_key(STATE), state_of(reason).is_some(), "{reason:?}");
         }
     }

@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 use self::activity::Activity;
 pub use self::{
     callers::{Caller, Callers},
-    limits::{Limits, Refusal, RequestLimits},
+    limits::{Limits, Refusal, Refuse, RequestLimits},
 };
 use crate::DRAIN_LIMIT;
 

@@ -165,10 +165,15 @@ async fn every_documented_status_is_reached() {
         (ErrorReason::Internal, Code::Internal),
         (ErrorReason::StoreUnavailable, Code::Unavailable),
         (ErrorReason::Overloaded, Code::ResourceExhausted),
-        (ErrorReason::StorageFull, Code::ResourceExhausted),
-        (ErrorReason::RequestConflict, Code::FailedPrecondition),
     ] {
         call_all(&in_front_of_a_store_that_says(reason, code).await, &mut seen).await;
+    }
+    for (reason, code) in
+        [(ErrorReason::StorageFull, Code::ResourceExhausted), (ErrorReason::RequestConflict, Code::FailedPrecondition)]
+    {
+        let path = "/api/v1/create_message";
+        let refused = in_front_of_a_store_that_says(reason, code).await.post_form(path, &[("text", "x")]).await;
+        seen.insert((path.to_owned(), refused.status.as_str().to_owned()));
     }
     let gateway = Gateway::start().await;
     call_all(&gateway, &mut seen).await;

@@ -86,6 +86,9 @@ enum CallKind {
     BidirectionalStream,
 }
 
+/// Makes the response to a refused request.
+pub type Refuse = Arc<dyn Fn(Refusal, &HeaderMap) -> Response + Send + Sync>;
+
 /// How a router limits its requests.
 #[derive(Clone)]
 pub struct RequestLimits {
@@ -100,7 +103,7 @@ pub struct RequestLimits {
     /// The paths whose requests go on too.
     pub bidirectional_streams: &'static [&'static str],
     /// The response to a request with these headers that is refused, in the words of its protocol.
-    pub refuse: Arc<dyn Fn(Refusal, &HeaderMap) -> Response + Send + Sync>,
+    pub refuse: Refuse,
 }
 
 impl Limits {
