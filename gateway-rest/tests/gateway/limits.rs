@@ -3,11 +3,18 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use bytes::BytesMut;
+use futures_util::{
+    future::join_all,
+    stream::{FuturesUnordered, StreamExt as _},
+};
 use mayfly_bootstrap::http::Limits;
 use mayfly_contracts::{
     Situation, StoreChannel,
     error::ErrorReason,
-    message::{ViewMessageRequest, WatchMessageRequest, message_service_client::MessageServiceClient},
+    message::{
+        CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, WatchMessageRequest,
+        message_service_client::MessageServiceClient,
+    },
 };
 use mayfly_testkit::{RawHttp2, TestClock, TestDatabase, TestStore, grpc_frame};
 use reqwest::Method;
@@ -149,21 +156,29 @@ async fn a_caller_that_guesses_too_fast_is_refused_and_still_reads_with_the_righ
 
 #[tokio::test]
 async fn a_flood_of_passphrases_refuses_no_other_caller() {
+    const HOSTILE: &str = "192.0.2.1";
+    const HONEST: &str = "192.0.2.2";
     let gateway = in_front_of_a_socket(&[]).await;
-    let request = gateway.request(Method::POST, CREATE).json(&json!({ "text": "hello", "passphrase": "right" }));
-    let message = answer(request).await.json();
-    let view = |caller: &'static str, passphrase: &str| {
-        let body = json!({ "id": message["id"], "access_token": message["access_token"], "passphrase": passphrase });
-        let request = gateway.request(Method::POST, "/api/v1/view_message").json(&body);
-        answer(request.header("x-forwarded-for", caller))
+    let create = async || {
+        let request = CreateMessageRequest { passphrase: "right".to_owned(), ..CreateMessageRequest::of_text("hello") };
+        gateway.store().create_with(request).await.unwrap()
     };
-    let create = || {
-        let body = json!({ "text": "hello", "passphrase": "right" });
-        let request = gateway.request(Method::POST, CREATE).json(&body).header("x-forwarded-for", "192.0.2.1");
+    let view = |caller: &'static str, message: &CreateMessageResponse, passphrase: &str| {
+        let body = json!({ "id": message.id, "access_token": message.access_token, "passphrase": passphrase });
+        let request = gateway.request(Method::POST, "/api/v1/view_message").json(&body);
+        let request = request.header("x-forwarded-for", caller);
         async move { request.send().await.unwrap().status().as_u16() }
     };
-    let (statuses, read) =
-        tokio::join!(futures_util::future::join_all((0..200).map(|_| create())), view("192.0.2.2", "right"));
-    assert!(statuses.contains(&429), "{statuses:?}");
-    assert_eq!(read.json()["text"], "hello");
+    // A caller has five tries for each message, so the flood needs many.
+    let mut flood = FuturesUnordered::new();
+    for _ in 0..20 {
+        let message = create().await;
+        flood.extend((0..5).map(|_| view(HOSTILE, &message, "wrong")));
+    }
+    let honest = [create().await, create().await, create().await];
+    let first = flood.next().await.unwrap();
+    let read = join_all(honest.iter().map(|message| view(HONEST, message, "right")));
+    let (read, statuses) = tokio::join!(read, flood.collect::<Vec<_>>());
+    assert_eq!(read, [200; 3]);
+    assert!(statuses.contains(&429) && statuses.contains(&403), "{first} {statuses:?}");
 }
