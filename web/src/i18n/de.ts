@@ -123,6 +123,12 @@ export default {
         insecureTitle: "Öffnen Sie diese Seite mit HTTPS",
         insecure:
             "Die Nachricht ist verschlüsselt, und Ihr Browser entschlüsselt nur auf Seiten, die mit HTTPS geöffnet wurden. Sie ist noch ungelesen.",
+        notSealedTitle: "Der Server widerspricht dem Link",
+        notSealed:
+            "Der Link enthält einen Schlüssel, die Nachricht wurde also in einem Browser verschlüsselt. Der Server sagt, sie sei es nicht. Es wurde nichts gelesen: Kopieren Sie den Link noch einmal, und fragen Sie den Absender, wenn es dabei bleibt.",
+        substitutedTitle: "Dieser Text wird nicht angezeigt",
+        substituted:
+            "Der Link enthält einen Schlüssel, die Nachricht wurde also in einem Browser verschlüsselt. Der Server hat einen unverschlüsselten Text geschickt und könnte ihn selbst geschrieben haben. Die Nachricht gilt jetzt als gelesen: Sagen Sie es dem Absender auf einem anderen Weg, und sagen Sie dem Betreiber Bescheid.",
         lockedTitle: "Zu viele falsche Kennwörter",
         locked: (time) => `Die Nachricht ist noch da und ungelesen. Der nächste Versuch ist möglich ab: ${time}.`,
         unreadableTitle: "Die Nachricht lässt sich nicht entschlüsseln",

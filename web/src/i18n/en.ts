@@ -119,6 +119,12 @@ export default {
         insecureTitle: "Open this page over HTTPS",
         insecure:
             "The message is encrypted, and your browser decrypts only on pages that were opened over HTTPS. The message is still unread.",
+        notSealedTitle: "The server does not say what the link says",
+        notSealed:
+            "The link has a key, so the message was encrypted in a browser. The server says that it was not. Nothing was read: copy the link again, and ask the sender if it stays like this.",
+        substitutedTitle: "This text is not shown",
+        substituted:
+            "The link has a key, so the message was encrypted in a browser. The server sent a text that was not, and could have written it itself. The message counts as read now: tell the sender, over another channel, and tell whoever runs this server.",
         lockedTitle: "Too many wrong passphrases",
         locked: (time: string) => `The message is still there and unread. Try again after ${time}.`,
         unreadableTitle: "The message cannot be decrypted",

@@ -121,6 +121,12 @@ export default {
         insecureTitle: "Abre esta página con HTTPS",
         insecure:
             "El mensaje está cifrado, y tu navegador solo descifra en páginas abiertas con HTTPS. El mensaje sigue sin leer.",
+        notSealedTitle: "El servidor contradice al enlace",
+        notSealed:
+            "El enlace tiene una clave, así que el mensaje se cifró en un navegador. El servidor dice que no. No se ha leído nada: copia de nuevo el enlace y, si sigue igual, pregunta a quien lo envió.",
+        substitutedTitle: "Este texto no se muestra",
+        substituted:
+            "El enlace tiene una clave, así que el mensaje se cifró en un navegador. El servidor envió un texto sin cifrar, que podría haber escrito él mismo. El mensaje cuenta ahora como leído: avisa por otro medio a quien lo envió, y también a quien administra el servidor.",
         lockedTitle: "Demasiadas frases de paso erróneas",
         locked: (time) => `El mensaje sigue ahí, sin leer. Podrás reintentarlo a partir de: ${time}.`,
         unreadableTitle: "El mensaje no se puede descifrar",

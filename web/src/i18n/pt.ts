@@ -121,6 +121,12 @@ export default {
         insecureTitle: "Abra esta página com HTTPS",
         insecure:
             "A mensagem está criptografada, e seu navegador só descriptografa em páginas abertas com HTTPS. Ela continua não lida.",
+        notSealedTitle: "O servidor contradiz o link",
+        notSealed:
+            "O link tem uma chave, portanto a mensagem foi criptografada em um navegador. O servidor diz que não. Nada foi lido: copie o link de novo e, se continuar assim, pergunte a quem enviou.",
+        substitutedTitle: "Este texto não é exibido",
+        substituted:
+            "O link tem uma chave, portanto a mensagem foi criptografada em um navegador. O servidor enviou um texto não criptografado, que ele mesmo pode ter escrito. A mensagem agora conta como lida: avise quem enviou por outro meio, e avise também quem administra o servidor.",
         lockedTitle: "Frases secretas erradas demais",
         locked: (time) => `A mensagem continua lá, não lida. Será possível tentar de novo a partir de: ${time}.`,
         unreadableTitle: "A mensagem não pode ser descriptografada",

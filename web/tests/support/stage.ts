@@ -87,6 +87,12 @@ export class Stage {
         return { ...made, path: `/m/${made.id}#${made.accessToken}.${keyText}` };
     }
 
+    /** A text that the store has sealed, under a link with a key, as if it had been encrypted in a browser. */
+    async textWithKey({ text = "hello" }: Making = {}): Promise<Waiting> {
+        const { id, accessToken, path } = await this.text({ text });
+        return { id, accessToken, path: `${path}.${await keyToText(newKey(), id, accessToken)}` };
+    }
+
     async view({ id, accessToken }: Waiting): Promise<void> {
         await this.messages.viewMessage({ id, accessToken, acceptsSealed: true });
     }
