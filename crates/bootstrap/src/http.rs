@@ -1,6 +1,7 @@
 //! Serving HTTP/1 and HTTP/2 (with prior knowledge) on one listener, within limits.
 
 mod activity;
+pub mod origin;
 mod places;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};

@@ -11,6 +11,7 @@ mod grpc;
 mod harness;
 mod headers;
 mod idempotency;
+mod origin;
 mod passphrases;
 mod prefetch;
 mod sealed;

@@ -26,6 +26,9 @@ export interface Making {
     ttl?: number;
 }
 
+/** A name that no browser takes for this machine; `browser.ts` has it resolve to it. */
+const INSECURE_HOST = "mayfly.example";
+
 export class Stage {
     readonly messages: Client<typeof MessageService>;
     private constructor(
@@ -36,7 +39,10 @@ export class Stage {
     }
 
     static async set(...more: string[]): Promise<Stage> {
-        const [browser, system] = await Promise.all([launch(), System.start(...more)]);
+        const [browser, system] = await Promise.all([
+            launch(),
+            System.start("--allowed-hosts", INSECURE_HOST, ...more),
+        ]);
         return new Stage(browser, system);
     }
 
@@ -51,7 +57,7 @@ export class Stage {
 
     /** Where the page is under a name that no browser takes for this machine, so that it counts as opened without HTTPS. */
     get insecureUrl(): string {
-        return this.url.replace("127.0.0.1", "mayfly.example");
+        return this.url.replace("127.0.0.1", INSECURE_HOST);
     }
 
     /** Somebody with a browser of their own. */
