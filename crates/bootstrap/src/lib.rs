@@ -4,6 +4,7 @@
 //! Knows nothing of messages, configs or the services.
 
 mod error_chain;
+mod folder;
 pub mod http;
 mod lifecycle;
 mod listen;
@@ -13,6 +14,7 @@ mod shares;
 pub mod telemetry;
 
 pub use error_chain::ErrorChain;
+pub use folder::{make_private_folder, sync_folder};
 pub use lifecycle::{DRAIN_LIMIT, Ended, Lifecycle, TaskError};
 pub use listen::{BindError, bind};
 pub use secret::Secret;

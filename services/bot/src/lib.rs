@@ -44,7 +44,6 @@ mod store;
 mod telegram;
 
 mod flood;
-mod folders;
 mod pacing;
 mod rate;
 mod timing;
