@@ -106,7 +106,7 @@ export class Creating {
     #fault(): Trouble | undefined {
         if (this.text === "") return "empty";
         if (this.isTooLong) return "tooLong";
-        if (utf8Length(this.passphrase) > LONGEST_PASSPHRASE) return "passphraseTooLong";
+        if (utf8Length(this.passphrase.normalize()) > LONGEST_PASSPHRASE) return "passphraseTooLong";
         return undefined;
     }
 
