@@ -47,7 +47,8 @@ impl New {
             Written::Sentence { argument: "", rest } => (None, rest),
             Written::Sentence { argument, rest } => (Some(lifetime(argument)?), rest),
             Written::Command { tail } => {
-                let timed = tail.split_once(':').and_then(|(head, rest)| Some((lifetime(head).ok()?, rest)));
+                let timed =
+                    tail.split_once(opener::is_colon).and_then(|(head, rest)| Some((lifetime(head).ok()?, rest)));
                 timed.map_or((None, tail), |(lifetime, rest)| (Some(lifetime), rest))
             }
         };
