@@ -58,6 +58,8 @@ pub(crate) struct Incoming {
     /// Within a second. `None`: Telegram does not say.
     pub written: Option<SystemTime>,
     pub chat: ChatId,
+    /// The topic of the chat, if it has topics. Whatever the bot sends goes there.
+    pub thread: Option<i32>,
     /// What the sender's app is set to.
     pub language: Language,
     pub content: Content,
@@ -67,8 +69,8 @@ pub(crate) struct Incoming {
 pub(crate) enum Content {
     /// A text was written.
     Text { message_id: MessageId, text: String },
-    /// A photo, a sticker, a voice message, … was sent.
-    NotText,
+    /// A photo, a sticker, a voice message, … was sent; `album` is what all pictures of one album have in common.
+    NotText { album: Option<String> },
     /// A command was given where others read along: in a group or a channel.
     InGroup { text: String },
     /// A button was pressed.
@@ -93,6 +95,10 @@ struct Message {
     chat: Chat,
     from: Option<User>,
     text: Option<String>,
+    media_group_id: Option<Value>,
+    message_thread_id: Option<Value>,
+    #[serde(default)]
+    is_topic_message: bool,
     #[serde(flatten)]
     others: HashMap<String, IgnoredAny>,
 }
@@ -109,6 +115,7 @@ struct CallbackQuery {
 #[derive(Deserialize)]
 struct PressedMessage {
     message_id: i32,
+    message_thread_id: Option<Value>,
     chat: Chat,
 }
 
@@ -155,7 +162,8 @@ impl Incoming {
     }
 
     fn of_message(update_id: u32, message: Value) -> Option<Self> {
-        let Message { message_id, date, chat, from, text, others } = serde_json::from_value(message).ok()?;
+        let Message { message_id, date, chat, from, text, media_group_id, message_thread_id, is_topic_message, others } =
+            serde_json::from_value(message).ok()?;
         // Who writes as a group or as a channel has a bot of Telegram's for a sender.
         let is_person = others.contains_key("sender_chat");
         if from.as_ref().is_some_and(|from| from.is_bot && !is_person) {
@@ -169,13 +177,17 @@ impl Incoming {
             }
             _ if chat.r#type != "private" => return None,
             Some(text) => Content::Text { message_id: MessageId(message_id), text },
-            None if CONTENT_THAT_IS_NO_TEXT.iter().any(|kind| others.contains_key(*kind)) => Content::NotText,
+            None if CONTENT_THAT_IS_NO_TEXT.iter().any(|kind| others.contains_key(*kind)) => {
+                Content::NotText { album: media_group_id.as_ref().and_then(Value::as_str).map(str::to_owned) }
+            }
             None => return None,
         };
+        // In groups without topics, replies to replies have a thread too, in which nobody can write.
+        let thread = message_thread_id.filter(|_| chat.r#type == "private" || is_topic_message);
         // A private chat has one person in it, named or not.
         let language = from.map(|from| from.language()).unwrap_or_default();
         let written = date.and_then(|date| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(date)));
-        Some(Self { update_id, written, chat: chat.id, language, content })
+        Some(Self { update_id, written, chat: chat.id, thread: thread_id(thread), language, content })
     }
 
     fn of_press(update_id: u32, callback_query: Value) -> Option<Self> {
@@ -186,10 +198,16 @@ impl Incoming {
         if message.as_ref().is_some_and(|message| message.chat.r#type != "private") {
             return None;
         }
+        let thread = message.as_ref().and_then(|message| thread_id(message.message_thread_id.clone()));
         let message_id = message.map(|message| MessageId(message.message_id));
         let content = Content::Press(Press { query_id: id, message_id, data });
-        Some(Self { update_id, written: None, chat, language, content })
+        Some(Self { update_id, written: None, chat, thread, language, content })
     }
+}
+
+/// Threads are known by the number of their first message.
+fn thread_id(value: Option<Value>) -> Option<i32> {
+    i32::try_from(value?.as_i64()?).ok()
 }
 
 #[cfg(test)]
@@ -217,7 +235,7 @@ mod tests {
     fn text_of(update: Update) -> Option<String> {
         match Incoming::of(update)?.content {
             Content::Text { text, .. } => Some(text),
-            Content::NotText => Some("(not text)".to_owned()),
+            Content::NotText { .. } => Some("(not text)".to_owned()),
             Content::InGroup { text } => Some(format!("(in a group) {text}")),
             Content::Press(press) => Some(format!("(pressed {})", press.data)),
         }
@@ -283,6 +301,22 @@ mod tests {
         let forgotten = Incoming::of(press(json!({}))).unwrap();
         assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
         assert!(matches!(forgotten.content, Content::Press(Press { message_id: None, .. })));
+    }
+
+    #[test]
+    fn a_message_and_a_press_are_in_the_topic_that_they_were_made_in() {
+        let thread = |extra: Value| Incoming::of(update("message", message(extra))).unwrap().thread;
+        assert_eq!(thread(json!({ "text": "hi", "message_thread_id": 116_834 })), Some(116_834));
+        assert_eq!(thread(json!({ "text": "hi" })), None);
+        assert_eq!(thread(json!({ "text": "hi", "message_thread_id": "odd" })), None, "it is answered all the same");
+        let chat = json!({ "id": -7, "type": "supergroup", "title": "g" });
+        let in_group = json!({ "text": "/help", "message_thread_id": 5, "chat": chat });
+        assert_eq!(thread(in_group.clone()), None, "a thread of replies is no topic");
+        let mut in_topic = in_group;
+        in_topic["is_topic_message"] = json!(true);
+        assert_eq!(thread(in_topic), Some(5));
+        let pressed = press(json!({ "message": message(json!({ "message_thread_id": 116_834 })) }));
+        assert_eq!(Incoming::of(pressed).unwrap().thread, Some(116_834));
     }
 
     #[test]

@@ -23,4 +23,5 @@ mod set_aside;
 mod simulator;
 mod store_troubles;
 mod telegram_troubles;
+mod topics;
 mod webhook;

@@ -101,6 +101,7 @@ impl Desk {
             update_id: self.update_id.fetch_add(1, Ordering::Relaxed),
             written: None,
             chat: ChatId(chat),
+            thread: None,
             language: Language::English,
             content: Content::Text { message_id: MessageId(1), text: text.to_owned() },
         };
