@@ -13,13 +13,16 @@ use crate::{
 ///
 /// The message goes first, then the store learns that it arrived; what follows is comfort and may fail.
 pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) -> Result<&'static str, Stopping> {
-    let Answer { message, once_sent, notice, change, is_request_kept, outcome } = answer;
+    let Answer { message, once_sent, notice, change, remark, is_request_kept, outcome } = answer;
     let sent = match &message {
         Some(message) => send(desk, incoming, message).await,
         None => Ok(()),
     };
     if let (Ok(()), Some(acknowledgement)) = (&sent, once_sent) {
         desk.tools.store.acknowledge_view(acknowledgement).await;
+    }
+    if let (Ok(()), Some(remark)) = (&sent, remark) {
+        comfort(send(desk, incoming, &Outgoing::new(remark)).await);
     }
     if let (Ok(()), true, Content::Text { message_id, .. }) =
         (&sent, is_request_kept && desk.conversation.delete_user_messages, &incoming.content)

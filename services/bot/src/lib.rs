@@ -27,6 +27,7 @@ mod incoming;
 mod intent;
 mod keywords;
 mod opener;
+mod rich_text;
 
 mod answer;
 mod bot_key;

@@ -4,6 +4,7 @@
 
 mod fake_store;
 mod flood;
+mod formats;
 pub(crate) mod fuzz;
 mod harness;
 

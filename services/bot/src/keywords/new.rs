@@ -9,7 +9,7 @@ use crate::{
     answer::{Answer, Outgoing},
     buttons,
     handlers::{Stopping, Tools, derived_id, refused},
-    incoming::Incoming,
+    incoming::{Content, Incoming},
     opener::{self, Opener},
     replies::Asked,
     texts::Phrase,
@@ -76,7 +76,8 @@ impl New {
                 let opener = Opener { id: created.id, access_token: created.access_token };
                 let buttons = buttons::created(tools, incoming.language, &opener);
                 let message = Outgoing { buttons, ..Outgoing::new(opener.written()) };
-                Ok(Answer { message: Some(message), is_request_kept: true, ..Answer::new("created") })
+                let remark = lost_marks(incoming);
+                Ok(Answer { message: Some(message), remark, is_request_kept: true, ..Answer::new("created") })
             }
             Err(failure) => refused(incoming.language, Asked::Create, failure),
         }
@@ -87,6 +88,13 @@ impl Operation for New {
     fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a> {
         Box::pin(self.create(tools, incoming))
     }
+}
+
+/// A warning, if the sender's app may have taken characters out of the text before it came here.
+fn lost_marks(incoming: &Incoming) -> Option<String> {
+    let Content::Text { lost_marks, .. } = &incoming.content else { return None };
+    let marks = lost_marks.join("  ");
+    (!marks.is_empty()).then(|| incoming.language.say_with(Phrase::LostMarks, [("marks", marks.as_str())]))
 }
 
 fn lifetime(written: &str) -> Result<Duration, Mistake> {
