@@ -40,6 +40,7 @@ export default {
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
         full: "Dieser Server nimmt im Moment keine weiteren Nachrichten an. Versuchen Sie es später noch einmal.",
         failed: "Auf dem Server ist etwas schiefgegangen. Was Sie geschrieben haben, steht noch hier.",
+        signIn: "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden. Es wurde nichts gespeichert: Kopieren Sie Ihren Text, und laden Sie die Seite neu.",
     },
 
     created: {
@@ -140,5 +141,7 @@ export default {
         busy: "Die Nachricht ist nicht verloren. Versuchen Sie es gleich noch einmal.",
         failedTitle: "Etwas ist schiefgegangen",
         failed: "Der Fehler liegt beim Server, und die Nachricht ist nicht verloren. Versuchen Sie es noch einmal, oder sagen Sie dem Betreiber Bescheid.",
+        signInTitle: "Melden Sie sich zuerst an",
+        signIn: "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden. Es wurde nichts gelesen, und nichts ging verloren: Laden Sie die Seite neu.",
     },
 } satisfies Texts;

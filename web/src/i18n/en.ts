@@ -38,6 +38,7 @@ export default {
         busy: "The server is busy. Try again in a moment.",
         full: "This server takes no more messages at the moment. Try again later.",
         failed: "Something went wrong on the server. What you wrote is still here.",
+        signIn: "A proxy in front of the server asks you to sign in. Nothing was stored: copy your text, and load the page again.",
     },
 
     created: {
@@ -135,5 +136,7 @@ export default {
         busy: "The message is not lost. Try again in a moment.",
         failedTitle: "Something went wrong",
         failed: "The fault is the server's, and the message is not lost. Try again, or tell whoever runs this server.",
+        signInTitle: "Sign in first",
+        signIn: "A proxy in front of the server asks you to sign in. Nothing was read or lost: load the page again.",
     },
 };

@@ -40,6 +40,7 @@ export default {
         busy: "El servidor está ocupado. Reinténtalo en un momento.",
         full: "Este servidor no admite más mensajes en este momento. Inténtalo más tarde.",
         failed: "Algo falló en el servidor. Lo que escribiste sigue aquí.",
+        signIn: "Un proxy delante del servidor te pide que inicies sesión. No se ha guardado nada: copia tu texto y vuelve a cargar la página.",
     },
 
     created: {
@@ -137,5 +138,7 @@ export default {
         busy: "El mensaje no se ha perdido. Reinténtalo en un momento.",
         failedTitle: "Algo salió mal",
         failed: "El fallo es del servidor y el mensaje no se ha perdido. Reinténtalo, o avisa a quien administra el servidor.",
+        signInTitle: "Primero inicia sesión",
+        signIn: "Un proxy delante del servidor te pide que inicies sesión. No se ha leído ni perdido nada: vuelve a cargar la página.",
     },
 } satisfies Texts;

@@ -40,6 +40,7 @@ export default {
         busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
         full: "Este servidor não aceita mais mensagens neste momento. Tente de novo mais tarde.",
         failed: "Algo deu errado no servidor. O que você escreveu continua aqui.",
+        signIn: "Um proxy na frente do servidor pede que você entre. Nada foi armazenado: copie seu texto e recarregue a página.",
     },
 
     created: {
@@ -137,5 +138,7 @@ export default {
         busy: "A mensagem não se perdeu. Tente de novo daqui a pouco.",
         failedTitle: "Algo deu errado",
         failed: "A falha é do servidor, e a mensagem não se perdeu. Tente de novo, ou avise quem administra o servidor.",
+        signInTitle: "Entre primeiro",
+        signIn: "Um proxy na frente do servidor pede que você entre. Nada foi lido nem perdido: recarregue a página.",
     },
 } satisfies Texts;

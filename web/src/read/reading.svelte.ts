@@ -48,7 +48,7 @@ export type Step =
     /** The content was delivered and does not decrypt. */
     | { step: "unreadable" }
     /** Nothing was lost; it may work if it is tried again. */
-    | { step: "away" | "busy" | "failed" }
+    | { step: "away" | "busy" | "failed" | "signIn" }
     /** The page was left. */
     | { step: "left" };
 
@@ -108,7 +108,7 @@ export class Reading {
         } catch (error) {
             const { kind } = failureOf(error);
             // Whatever else the store says, it has no text for this view any more.
-            if (kind === "away" || kind === "busy" || kind === "failed") {
+            if (kind === "away" || kind === "busy" || kind === "failed" || kind === "sign-in") {
                 return this.#show({ step: "finished", erasure: "failed" }, run);
             }
         }
@@ -174,6 +174,8 @@ export class Reading {
             case "away":
             case "busy":
                 return { step: failure.kind };
+            case "sign-in":
+                return { step: "signIn" };
             case "passphrase-required":
             case "passphrase-wrong":
                 if (this.#unread === undefined) return { step: "failed" };
@@ -187,6 +189,7 @@ export class Reading {
             case "sealed":
                 return { step: "keyMissing" };
             case "too-long":
+            case "full":
             case "field":
             case "credentials":
             case "forbidden":
