@@ -38,7 +38,8 @@ pub struct Upstreams {
     pub store: StoreChannel,
     /// The bot. Nothing but `BotService` needs it.
     pub bot: BotChannel,
-    /// Whether callers can ask which services there are. The gateway answers that itself, since it knows both upstreams.
+    /// Whether callers can ask which services there are. The gateway answers that itself, since it knows both
+    /// upstreams.
     pub has_reflection: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Refuses requests that pages of other sites send, and requests for host names that are not this server's. What counts as
-//! such is decided in [`mayfly_bootstrap::http::origin`].
+//! Refuses requests that pages of other sites send, and requests for host names that are not this server's. What counts
+//! as such is decided in [`mayfly_bootstrap::http::origin`].
 
 use axum::{
     extract::{Request, State},

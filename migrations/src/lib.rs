@@ -48,7 +48,8 @@ enum SchemaChanges {
 pub enum MigrationError {
     /// A newer program has changed the schema, in a way that this one does not know.
     #[error(
-        "Mayfly {} has changed the database schema ({change}): use that version or a newer one, this is {PROGRAM_VERSION}",
+        "Mayfly {} has changed the database schema ({change}): use that version or a newer one, \
+         this is {PROGRAM_VERSION}",
         program_version.as_deref().unwrap_or("of a newer version")
     )]
     Newer {

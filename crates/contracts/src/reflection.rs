@@ -4,7 +4,8 @@ use tonic::service::Routes;
 
 use crate::FILE_DESCRIPTOR_SET;
 
-/// Adds server reflection for `services` to `routes`, in the current form and in the older one that many clients still use.
+/// Adds server reflection for `services` to `routes`, in the current form and in the older one that many clients still
+/// use.
 ///
 /// The descriptors include `google.rpc`, so that clients can read the details of errors.
 #[must_use]

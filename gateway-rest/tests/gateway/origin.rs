@@ -1,4 +1,5 @@
-//! What a page of a stranger can do in the browser of somebody who reaches the gateway: nothing but link to its documents.
+//! What a page of a stranger can do in the browser of somebody who reaches the gateway: nothing but link to its
+//! documents.
 
 use mayfly_contracts::message::{CreateMessageRequest, CreateMessageResponse};
 use mayfly_testkit::grpc_web::{self, WebAnswer};

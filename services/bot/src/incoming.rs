@@ -17,8 +17,8 @@ use crate::{
     rich_text::{RichText, marks_of, plain_text_of},
 };
 
-/// The fields of a Bot API message that make it a notice of Telegram's own about a private chat. A message without a text and
-/// without any of these was sent by somebody, who gets a reply: Telegram adds kinds of content all the time.
+/// The fields of a Bot API message that make it a notice of Telegram's own about a private chat. A message without a
+/// text and without any of these was sent by somebody, who gets a reply: Telegram adds kinds of content all the time.
 const NOTICES: [&str; 37] = [
     "boost_added",
     "chat_background_set",
@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_rich_message_is_taken_as_its_text() {
-        let rich = json!({ "rich_message": { "blocks": [{ "type": "paragraph", "text": ["new:my ", { "type": "bold", "text": "x" }] }] } });
+        let text = json!(["new:my ", { "type": "bold", "text": "x" }]);
+        let rich = json!({ "rich_message": { "blocks": [{ "type": "paragraph", "text": text }] } });
         let Content::Text { text, lost_marks, .. } = Incoming::of(update("message", message(rich))).unwrap().content
         else {
             panic!("not a text")

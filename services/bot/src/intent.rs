@@ -11,8 +11,8 @@ pub(crate) enum Intent {
     Keyword { verb: &'static str, operation: Box<dyn Operation> },
     /// `id:token`: show the text once.
     View(Opener),
-    /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`, or a link that was pasted: say what
-    /// it is.
+    /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`, or a link that was
+    /// pasted: say what it is.
     Open(Opener),
     /// `/start` or `/help`.
     Help,

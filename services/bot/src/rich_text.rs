@@ -1,7 +1,8 @@
-//! Texts with formatting: which characters an app took out of a text to format it, and the plain text of a rich message.
+//! Texts with formatting: which characters an app took out of a text to format it, and the plain text of a rich
+//! message.
 //!
-//! Apps turn `**word**` into a bold `word`. What is left in a message is the word, and a note that it is bold, as an entity (Bot API,
-//! `MessageEntity`). Whether somebody typed the marks or chose the format in a menu, nobody can tell.
+//! Apps turn `**word**` into a bold `word`. What is left in a message is the word, and a note that it is bold, as an
+//! entity (Bot API, `MessageEntity`). Whether somebody typed the marks or chose the format in a menu, nobody can tell.
 
 use serde_json::Value;
 
@@ -9,7 +10,8 @@ use serde_json::Value;
 const MARKS: [(&str, &str); 6] =
     [("bold", "**"), ("italic", "__"), ("strikethrough", "~~"), ("spoiler", "||"), ("code", "`"), ("pre", "```")];
 
-/// A block of a rich message, and a formatted part of its text, may have these fields. What has others says more than its text.
+/// A block of a rich message, and a formatted part of its text, may have these fields. What has others says more than
+/// its text.
 const KNOWN_FIELDS: [&str; 4] = ["type", "text", "language", "size"];
 
 /// How deep formats are taken apart that lie within each other.
@@ -32,8 +34,8 @@ pub(crate) fn marks_of(entities: &Value) -> Vec<&'static str> {
     marks
 }
 
-/// The plain text of a rich message (Bot API 10.1), its blocks one below the other. `None` when it holds more than that text: it
-/// would be kept only in part.
+/// The plain text of a rich message (Bot API 10.1), its blocks one below the other. `None` when it holds more than that
+/// text: it would be kept only in part.
 pub(crate) fn plain_text_of(rich_message: &Value) -> Option<RichText> {
     let mut rich = RichText::default();
     // Also as a bare list of blocks.
@@ -106,7 +108,7 @@ mod tests {
         for rich in [
             json!({ "blocks": [{ "type": "paragraph", "text": "new:x" }, { "type": "photo", "photo": [] }] }),
             json!({ "blocks": [{ "type": "paragraph", "text": ["new:", { "type": "custom_emoji", "emoji": "x" }] }] }),
-            json!({ "blocks": [{ "type": "paragraph", "text": [{ "type": "url", "text": "x", "url": "https://x" }] }] }),
+            json!([{ "type": "paragraph", "text": [{ "type": "url", "text": "x", "url": "https://x" }] }]),
             json!({ "blocks": [{ "type": "list", "items": [] }] }),
             json!({ "blocks": [] }),
             json!({ "blocks": [{ "type": "paragraph", "text": 7 }] }),

@@ -55,8 +55,8 @@ pub struct BotSettings {
     /// and puts it there.
     #[arg(skip)]
     pub set_aside_folder: PathBuf,
-    /// What callers of the simulator have to show; without it there is no simulator. Not for the command line: the process
-    /// reads it from its data directory.
+    /// What callers of the simulator have to show; without it there is no simulator. Not for the command line: the
+    /// process reads it from its data directory.
     #[arg(skip)]
     pub simulator_token: Option<Secret>,
     /// Does not tell callers which services there are. A setting of the process, which puts it here.
@@ -108,7 +108,8 @@ pub struct ConversationSettings {
     pub deletions_folder: PathBuf,
 }
 
-/// Where browsers reach the gateway: `https://host` or `https://host:port`. The web page works at the root of a host only.
+/// Where browsers reach the gateway: `https://host` or `https://host:port`. The web page works at the root of a host
+/// only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 

@@ -216,13 +216,14 @@ impl Telegram {
         deleted.map(drop).map_err(|error| fault(&error))
     }
 
-    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when Telegram would not take it
-    /// for a message, or would change it. Answers the id of what was sent, unless Telegram answers it in a form that we do not
-    /// know.
+    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when Telegram would not
+    /// take it for a message, or would change it. Answers the id of what was sent, unless Telegram answers it in a form
+    /// that we do not know.
     ///
     /// When the connection broke after Telegram took the text, it arrives twice: better than never.
     ///
-    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not: others may read along there.
+    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not: others may read
+    /// along there.
     pub(crate) async fn send(
         &self,
         recipient: Recipient,

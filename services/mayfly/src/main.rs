@@ -25,8 +25,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The command line. Variables that are set to nothing count as not set: a line such as `MAYFLY_PUBLIC_URL=` in a file of variables,
-/// or in a description of containers, leaves a setting out.
+/// The command line. Variables that are set to nothing count as not set: a line such as `MAYFLY_PUBLIC_URL=` in a file
+/// of variables, or in a description of containers, leaves a setting out.
 fn parse() -> Cli {
     let matches = without_empty_variables(Cli::command()).get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())

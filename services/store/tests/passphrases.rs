@@ -66,7 +66,8 @@ on_each_database! {
 
     async fn a_passphrase_opens_however_a_keyboard_writes_it(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
-        let request = CreateMessageRequest { passphrase: "caf\u{e9} au\u{a0}lait".into(), ..CreateMessageRequest::of_text("hello") };
+        let passphrase = "caf\u{e9} au\u{a0}lait".into();
+        let request = CreateMessageRequest { passphrase, ..CreateMessageRequest::of_text("hello") };
         let message = store.messages().create_message(request).await.unwrap().into_inner();
         assert_eq!(try_as(&store, &message, "a", "cafe\u{301} au lait").await.unwrap(), "hello");
     }

@@ -14,8 +14,8 @@ const transport = createGrpcWebTransport({
 });
 
 /**
- * A call goes to this origin, and its answer is kept nowhere. With it go the credentials that the browser has for this origin: Mayfly
- * has none, but a proxy in front of it may ask for a password or a cookie of its own.
+ * A call goes to this origin, and its answer is kept nowhere. With it go the credentials that the browser has for this
+ * origin: Mayfly has none, but a proxy in front of it may ask for a password or a cookie of its own.
  */
 async function callThisOrigin(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const answer = await fetch(input, { ...init, cache: "no-store", credentials: "same-origin", redirect: "manual" });

@@ -80,8 +80,8 @@ function gone(outcome: Outcome, { metadata }: Details): Failure {
 }
 
 /**
- * What a thrown error means. An error that does not come from Mayfly itself comes from what lies between: that asks for credentials, or
- * nobody answered.
+ * What a thrown error means. An error that does not come from Mayfly itself comes from what lies between: that asks for
+ * credentials, or nobody answered.
  */
 export function failureOf(error: unknown): Failure {
     const status = ConnectError.from(error);

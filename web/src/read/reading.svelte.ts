@@ -1,12 +1,13 @@
 // Reading a message: from a link to a text, or to why there is none. Every step is one page.
 //
 // Opening the page looks the message up, which changes nothing; only a click reads it. The read is made with a random
-// `view_id` that this tab keeps, so a lost answer is asked for again, and a reload within the grace shows the text again.
-// So the page does not acknowledge the view as soon as the text is shown, which would make a reload fail. It does when the
-// reader hides the text; otherwise the store erases it when the grace ends. Until then nobody but this tab gets it.
+// `view_id` that this tab keeps, so a lost answer is asked for again, and a reload within the grace shows the text
+// again. So the page does not acknowledge the view as soon as the text is shown, which would make a reload fail. It
+// does when the reader hides the text; otherwise the store erases it when the grace ends. Until then nobody but this
+// tab gets it.
 //
-// A link with a key says that its message was encrypted in a browser. For such a link the page accepts sealed content only:
-// a server that delivers a text in clear instead could have written that text itself.
+// A link with a key says that its message was encrypted in a browser. For such a link the page accepts sealed content
+// only: a server that delivers a text in clear instead could have written that text itself.
 
 import { failureOf, type Failure, type Outcome } from "../api/failure.ts";
 import { acknowledgeView, lookupMessage, viewMessage, type Content } from "../api/messages.ts";

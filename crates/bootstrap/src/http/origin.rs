@@ -1,9 +1,10 @@
 //! Which web pages may send requests here: protection against DNS rebinding and cross-site request forgery.
 //!
-//! A browser on this machine or network reaches listeners that an attacker cannot. Two headers, which no script can forge, tell
-//! what a page in that browser is about to do. `Host` has the name under which the page knows this server; an attacker who points a
-//! name of his own at our address (DNS rebinding) cannot hide it. `Sec-Fetch-Site` and `Origin` tell which site the page comes
-//! from. Clients that are no browsers send neither of the latter, and are not limited.
+//! A browser on this machine or network reaches listeners that an attacker cannot. Two headers, which no script can
+//! forge, tell what a page in that browser is about to do. `Host` has the name under which the page knows this server;
+//! an attacker who points a name of his own at our address (DNS rebinding) cannot hide it. `Sec-Fetch-Site` and
+//! `Origin` tell which site the page comes from. Clients that are no browsers send neither of the latter, and are not
+//! limited.
 
 use std::sync::Arc;
 
@@ -19,9 +20,10 @@ const PRIVATE_SUFFIXES: [&str; 4] = [".localhost", ".local", ".home.arpa", ".int
 /// Under which host names browsers reach a server.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct HostSettings {
-    /// Host names under which browsers reach this process, separated by commas. Always allowed are IP addresses, localhost,
-    /// names without a dot, names that end with .local, .internal or .home.arpa, and the host of --public-url. With
-    /// --trusted-proxies and without this setting, the proxies decide which names lead here, and all are allowed.
+    /// Host names under which browsers reach this process, separated by commas. Always allowed are IP addresses,
+    /// localhost, names without a dot, names that end with .local, .internal or .home.arpa, and the host of
+    /// --public-url. With --trusted-proxies and without this setting, the proxies decide which names lead here, and all
+    /// are allowed.
     #[arg(
         long,
         env = "MAYFLY_ALLOWED_HOSTS",
@@ -86,8 +88,8 @@ impl OriginPolicy {
 
     /// Checks that no page of another site has sent the request. Not for documents, to which every site may link.
     ///
-    /// Browsers send `Sec-Fetch-Site` to HTTPS and to this machine only. Elsewhere `Origin` decides, which they add to every request
-    /// but GET and HEAD, and whose answer another site cannot read.
+    /// Browsers send `Sec-Fetch-Site` to HTTPS and to this machine only. Elsewhere `Origin` decides, which they add to
+    /// every request but GET and HEAD, and whose answer another site cannot read.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! Refuses requests for host names that are not this server's, so that a page that reached it by DNS rebinding reads nothing.
+//! Refuses requests for host names that are not this server's, so that a page that reached it by DNS rebinding reads
+//! nothing.
 
 use axum::{
     extract::{Request, State},

@@ -1,8 +1,8 @@
 //! A chat with the bot's own handlers, without Telegram: for people who want to try it before they have a bot.
 //!
-//! `POST /simulator` takes what somebody does, a `Message` or a `CallbackQuery` in the form of `wire.rs`, and answers the list
-//! of what the bot does about it. Off unless `--simulator` is given, and then for callers with its token only (`token.rs`): they
-//! read and write messages without any limit of Telegram's.
+//! `POST /simulator` takes what somebody does, a `Message` or a `CallbackQuery` in the form of `wire.rs`, and answers
+//! the list of what the bot does about it. Off unless `--simulator` is given, and then for callers with its token only
+//! (`token.rs`): they read and write messages without any limit of Telegram's.
 
 mod token;
 mod wire;

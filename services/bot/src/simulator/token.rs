@@ -1,8 +1,9 @@
 //! The simulator's token: whoever shows it may use the simulator.
 //!
-//! A peer's address proves nothing: behind a reverse proxy on the same machine everybody comes from the loopback interface, and
-//! such a proxy need not add any header. So the simulator asks for a token, as Jupyter does. It travels in the fragment of the page's
-//! address, which browsers do not send, and from there in `Authorization`, which no page of another site can add.
+//! A peer's address proves nothing: behind a reverse proxy on the same machine everybody comes from the loopback
+//! interface, and such a proxy need not add any header. So the simulator asks for a token, as Jupyter does. It travels
+//! in the fragment of the page's address, which browsers do not send, and from there in `Authorization`, which no page
+//! of another site can add.
 
 use std::sync::Arc;
 

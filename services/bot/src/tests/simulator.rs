@@ -159,7 +159,8 @@ async fn what_has_not_the_documented_form_is_refused() {
 #[tokio::test]
 async fn only_callers_with_the_token_are_served_wherever_they_come_from() {
     let (bot, store) = bot().await;
-    // As from a page of another site, or through a proxy on this machine that adds nothing: from the loopback interface.
+    // As from a page of another site, or through a proxy on this machine that adds nothing: from the loopback
+    // interface.
     let longer = format!("Bearer {SIMULATOR_TOKEN}x");
     let without_scheme = SIMULATOR_TOKEN.to_owned();
     for shown in [None, Some("Bearer "), Some("Bearer other"), Some(longer.as_str()), Some(without_scheme.as_str())] {

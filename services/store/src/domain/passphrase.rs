@@ -24,8 +24,8 @@ const LANES: u32 = 1;
 const SALT_DOMAIN: &[u8] = b"mayfly passphrase salt v1";
 const CALLER_DOMAIN: &[u8] = b"mayfly passphrase caller v1";
 
-/// A passphrase in the form of OpaqueString (RFC 8265, section 4.2), 1 to 1,024 bytes: keyboards and systems write the same letter
-/// in different ways. Wiped when dropped.
+/// A passphrase in the form of OpaqueString (RFC 8265, section 4.2), 1 to 1,024 bytes: keyboards and systems write the
+/// same letter in different ways. Wiped when dropped.
 #[derive(Clone)]
 pub(crate) struct Passphrase(Zeroizing<String>);
 
