@@ -16,7 +16,6 @@ const EVERY_REASON: [ErrorReason; 21] = [
     ErrorReason::PassphraseLocked,
     ErrorReason::MessageSealed,
     ErrorReason::RequestConflict,
-    ErrorReason::StorageFull,
     ErrorReason::AppConfigNotFound,
     ErrorReason::CredentialsInvalid,
     ErrorReason::PermissionDenied,
@@ -24,6 +23,7 @@ const EVERY_REASON: [ErrorReason; 21] = [
     ErrorReason::StoreUnavailable,
     ErrorReason::Internal,
     ErrorReason::BotUnavailable,
+    ErrorReason::StorageFull,
 ];
 
 fn situation(reason: ErrorReason) -> Situation {
