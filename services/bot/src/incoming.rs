@@ -180,7 +180,7 @@ impl Incoming {
     pub(crate) fn message_id(&self) -> Option<MessageId> {
         match self.content {
             Content::Text { message_id, .. } => Some(message_id),
-            Content::NotText | Content::InGroup { .. } | Content::Press(_) => None,
+            Content::NotText { .. } | Content::InGroup { .. } | Content::Press(_) => None,
         }
     }
 
