@@ -10,24 +10,21 @@ use axum::{
 };
 use http_body_util::{BodyExt as _, Limited};
 use mayfly_bootstrap::http::Refusal;
-use mayfly_contracts::{ServiceChannel, Situation, error::ErrorReason, is_stream};
-use tonic::{Code, body::Body};
+use mayfly_contracts::{ServiceChannel, Situation, error::ErrorReason, is_stream, with_reflection};
+use tonic::{Code, body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
 use tower::{BoxError, Layer as _, Service, ServiceExt as _};
 
 use crate::Upstreams;
 
 /// For everybody, as the store serves them.
-const OPEN: [&str; 4] = [
-    "mayfly.message.v1.MessageService",
-    "grpc.health.v1.Health",
-    "grpc.reflection.v1.ServerReflection",
-    "grpc.reflection.v1alpha.ServerReflection",
-];
+const OPEN: [&str; 2] = ["mayfly.message.v1.MessageService", "grpc.health.v1.Health"];
 /// For callers who show a token; the store says whether it is a good one.
 const WITH_TOKEN: [&str; 1] = ["mayfly.config.v1.ConfigService"];
 /// The bot's, for callers who show a token; the bot has the store say whether it is a good one.
 const OF_THE_BOT: [&str; 1] = ["mayfly.bot.v1.BotService"];
+/// The gateway's own: which services there are, the store's and the bot's.
+const REFLECTION: [&str; 2] = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 /// What concerns the connection of the caller, not the one to the store.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -52,7 +49,7 @@ struct Upstream {
     unreachable: &'static str,
 }
 
-pub(crate) fn routes(Upstreams { store, bot }: &Upstreams) -> Router {
+pub(crate) fn routes(Upstreams { store, bot, has_reflection }: &Upstreams) -> Router {
     let store = Upstream {
         channel: store.clone(),
         reason: ErrorReason::StoreUnavailable,
@@ -63,10 +60,22 @@ pub(crate) fn routes(Upstreams { store, bot }: &Upstreams) -> Router {
         reason: ErrorReason::BotUnavailable,
         unreachable: "the bot cannot be reached, try later",
     };
+    let reflection = Upstream {
+        channel: ServiceChannel::local(with_reflection(
+            Routes::default(),
+            &[OPEN.as_slice(), &WITH_TOKEN, &OF_THE_BOT].concat(),
+        )),
+        reason: ErrorReason::Internal,
+        unreachable: "reflection failed",
+    };
+    let reflected = if *has_reflection { REFLECTION.as_slice() } else { &[] };
     let mut router = Router::new();
-    for (services, upstream, needs_token) in
-        [(OPEN.as_slice(), &store, false), (&WITH_TOKEN, &store, true), (&OF_THE_BOT, &bot, true)]
-    {
+    for (services, upstream, needs_token) in [
+        (OPEN.as_slice(), &store, false),
+        (&WITH_TOKEN, &store, true),
+        (&OF_THE_BOT, &bot, true),
+        (reflected, &reflection, false),
+    ] {
         // Inside gRPC-Web, so that its callers can read refusals too.
         let forwarding = GrpcWebLayer::new().layer(forward(upstream.clone(), needs_token));
         for service in services {

@@ -15,7 +15,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(3);
 
 pub(crate) fn routes(store: StoreChannel) -> Router {
-    Router::new().route("/healthz", Only::Get.route(alive)).route("/readyz", Only::Get.route(ready)).with_state(store)
+    Router::new().route("/healthz", Only::Look.route(alive)).route("/readyz", Only::Look.route(ready)).with_state(store)
 }
 
 /// This process is up

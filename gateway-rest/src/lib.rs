@@ -13,6 +13,7 @@ mod health;
 mod log;
 mod methods;
 mod openapi;
+mod origin;
 mod page;
 mod problem;
 mod rest;
@@ -21,7 +22,7 @@ mod settings;
 use std::{io, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
-use mayfly_bootstrap::http::{self, Callers, Limits, RequestLimits};
+use mayfly_bootstrap::http::{self, Callers, Limits, RequestLimits, origin::OriginPolicy};
 use mayfly_contracts::{BIDIRECTIONAL_STREAMS, BotChannel, SERVER_STREAMS, StoreChannel, max_request_bytes};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -37,11 +38,20 @@ pub struct Upstreams {
     pub store: StoreChannel,
     /// The bot. Nothing but `BotService` needs it.
     pub bot: BotChannel,
+    /// Whether callers can ask which services there are. The gateway answers that itself, since it knows both
+    /// upstreams.
+    pub has_reflection: bool,
 }
 
 /// Everything that the gateway serves, in front of `upstreams`, for texts of at most `max_text_bytes` bytes, behind
-/// `trusted_proxies` reverse proxies. Takes part in the `limits` of the process.
-pub fn router(upstreams: &Upstreams, max_text_bytes: usize, trusted_proxies: usize, limits: Limits) -> Router {
+/// `trusted_proxies` reverse proxies, for the browsers that `origins` allows. Takes part in the `limits` of the process.
+pub fn router(
+    upstreams: &Upstreams,
+    max_text_bytes: usize,
+    trusted_proxies: usize,
+    origins: &OriginPolicy,
+    limits: Limits,
+) -> Router {
     let proxies = TrustedProxies(trusted_proxies);
     let limits = RequestLimits {
         limits,
@@ -51,18 +61,21 @@ pub fn router(upstreams: &Upstreams, max_text_bytes: usize, trusted_proxies: usi
         bidirectional_streams: BIDIRECTIONAL_STREAMS,
         refuse: Arc::new(move |refusal, headers| problem::refused(refusal, headers, max_text_bytes)),
     };
+    let calls = rest::routes(upstreams.store.clone())
+        .merge(forward::routes(upstreams))
+        .layer(middleware::from_fn_with_state(origins.clone(), origin::check_site));
     let router = Router::new()
         .merge(page::routes())
         .merge(openapi::routes())
         .merge(health::routes(upstreams.store.clone()))
-        .merge(rest::routes(upstreams.store.clone()))
-        .merge(forward::routes(upstreams))
+        .merge(calls)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         // The limits below measure bodies, by the longest text.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(caller::set_caller));
     limits
         .apply(router)
+        .layer(middleware::from_fn_with_state(origins.clone(), origin::check_host))
         .layer(CatchPanicLayer::custom(|_| problem::after_panic()))
         .layer(middleware::from_fn_with_state(proxies, headers::harden))
         .layer(middleware::from_fn(log::log_request))
@@ -78,10 +91,11 @@ pub async fn run(
     upstreams: Upstreams,
     max_text_bytes: usize,
     trusted_proxies: usize,
+    origins: OriginPolicy,
     limits: Limits,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let router = router(&upstreams, max_text_bytes, trusted_proxies, limits.clone());
+    let router = router(&upstreams, max_text_bytes, trusted_proxies, &origins, limits.clone());
     let mut serving = JoinSet::new();
     for listener in listeners {
         let callers = Callers::BehindProxies(trusted_proxies);

@@ -43,6 +43,8 @@ const OTHER_FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/
                        fields that nobody asks for are ignored, and of a field that comes twice the last one counts. Times are in \
                        RFC 3339, in UTC. Nothing may be cached. Errors are problem details (RFC 9457); their `reason` is for \
                        programs, their `detail` for people.\n\n\
+                       What a browser sends for a page of another site is refused with 403, and a host name that is \
+                       not allowed here with 421.\n\n\
                        A call with an `Idempotency-Key`, a UUID made for it, can be repeated as it is when its answer got lost.",
         license(name = "MIT OR Apache-2.0"),
     ),

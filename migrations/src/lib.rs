@@ -3,11 +3,14 @@
 //! [`apply`] is the only way in. All pending changes are made in one transaction, under a lock, so any number of stores may
 //! start at once: one changes the schema, the others wait and find it changed.
 
+use std::collections::HashSet;
+
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait,
+    prelude::{DeriveIden, Order, Query, SchemaManager},
     sea_orm::{
-        ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, TransactionOptions,
-        TransactionTrait as _,
+        self, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+        TransactionOptions, TransactionTrait as _,
     },
 };
 
@@ -25,22 +28,90 @@ impl MigratorTrait for Migrator {
 /// Any number will do, as long as nothing else in the same PostgreSQL database locks it.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(5204815990213547)";
 
+/// This program's version.
+const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Which program versions changed the schema; the last one has the highest id.
+#[derive(DeriveIden)]
+enum SchemaChanges {
+    Table,
+    Id,
+    ProgramVersion,
+}
+
+/// Why the schema cannot be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// A newer program has changed the schema, in a way that this one does not know.
+    #[error(
+        "Mayfly {} has changed the database schema ({change}): use that version or a newer one, \
+         this is {PROGRAM_VERSION}",
+        program_version.as_deref().unwrap_or("of a newer version")
+    )]
+    Newer {
+        /// The first change that this program does not know.
+        change: String,
+        /// The version of the program that made the last change, if that program wrote it down.
+        program_version: Option<String>,
+    },
+    /// The database cannot be reached or changed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
 /// Brings the schema up to date and answers how many changes that took. Changes nothing when it fails.
 ///
 /// # Errors
 ///
-/// When the database cannot be reached or changed, or was changed by a newer Mayfly.
-pub async fn apply(database: &DatabaseConnection) -> Result<usize, DbErr> {
+/// [`MigrationError`]
+pub async fn apply(database: &DatabaseConnection) -> Result<usize, MigrationError> {
     let options =
         TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
     let transaction = database.begin_with_options(options).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
         transaction.execute_unprepared(LOCK).await?;
     }
+    refuse_newer(&transaction).await?;
     let pending = Migrator::get_pending_migrations(&transaction).await?.len();
     Migrator::up(&transaction, None).await?;
+    if pending > 0 {
+        let change = Query::insert()
+            .into_table(SchemaChanges::Table)
+            .columns([SchemaChanges::ProgramVersion])
+            .values_panic([PROGRAM_VERSION.into()])
+            .to_owned();
+        transaction.execute(&change).await?;
+    }
     transaction.commit().await?;
     Ok(pending)
+}
+
+/// Leaves a schema alone that this program does not know.
+async fn refuse_newer(database: &DatabaseTransaction) -> Result<(), MigrationError> {
+    Migrator::install(database).await?;
+    let known: HashSet<_> = Migrator::migrations().iter().map(|change| change.name().to_owned()).collect();
+    let applied = Migrator::get_migration_models(database).await?;
+    match applied.into_iter().find(|change| !known.contains(&change.version)) {
+        None => Ok(()),
+        Some(change) => {
+            let program_version = last_program_version(database).await?;
+            Err(MigrationError::Newer { change: change.version, program_version })
+        }
+    }
+}
+
+async fn last_program_version(database: &DatabaseTransaction) -> Result<Option<String>, DbErr> {
+    if !SchemaManager::new(database).has_table("schema_changes").await? {
+        return Ok(None);
+    }
+    let last = Query::select()
+        .column(SchemaChanges::ProgramVersion)
+        .from(SchemaChanges::Table)
+        .order_by(SchemaChanges::Id, Order::Desc)
+        .limit(1)
+        .to_owned();
+    let row = database.query_one(&last).await?;
+    row.map(|row| row.try_get_by_index(0)).transpose()
 }
 
 /// Takes every change back, newest first, and with it all data. For tests of the changes themselves.

@@ -7,15 +7,25 @@ use sea_orm_migration::{
     },
 };
 
+use crate::SchemaChanges;
+
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in
-            [messages(), receipts(), claims(), passphrase_tries(), app_configs(), sealing_keys(), usage(), instance()]
-        {
+        for table in [
+            messages(),
+            receipts(),
+            claims(),
+            passphrase_tries(),
+            app_configs(),
+            sealing_keys(),
+            usage(),
+            instance(),
+            schema_changes(),
+        ] {
             manager.create_table(table).await?;
         }
         for index in [messages_expire_time(), receipts_purge_time(), claims_forfeit_time()] {
@@ -33,7 +43,8 @@ impl MigrationTrait for Migration {
         drop_table(manager, AppConfigs::Table).await?;
         drop_table(manager, SealingKeys::Table).await?;
         drop_table(manager, Usage::Table).await?;
-        drop_table(manager, Instance::Table).await
+        drop_table(manager, Instance::Table).await?;
+        drop_table(manager, SchemaChanges::Table).await
     }
 }
 
@@ -167,6 +178,15 @@ fn instance() -> TableCreateStatement {
         .table(Instance::Table)
         .col(integer(Instance::Id).primary_key())
         .col(binary(Instance::IdKey))
+        .to_owned()
+}
+
+/// Which versions of the program changed the schema, so that an older one can name the last.
+fn schema_changes() -> TableCreateStatement {
+    Table::create()
+        .table(SchemaChanges::Table)
+        .col(big_pk_auto(SchemaChanges::Id))
+        .col(string_len(SchemaChanges::ProgramVersion, 64))
         .to_owned()
 }
 

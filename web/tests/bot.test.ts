@@ -2,6 +2,8 @@
 // to the same.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Locator, Page } from "playwright-core";
 import { API_HASH, BOT_TOKEN } from "./support/admin.ts";
@@ -21,6 +23,12 @@ after(async () => {
 });
 
 const visit = (options = {}): Promise<Visitor> => stage.visitor({ origin: stage.system.botUrl, ...options });
+
+/** The page's address with the simulator's token, as `mayfly up` prints it. */
+async function address(): Promise<string> {
+    const token = await readFile(join(stage.system.dataDir, "simulator.token"), "utf8");
+    return `${stage.system.botUrl}/#${token.trim()}`;
+}
 
 /** Writes to the bot, and answers what it writes back. */
 async function say(page: Page, text: string): Promise<Locator> {
@@ -59,7 +67,7 @@ async function isForEverybody(page: Page): Promise<void> {
 
 test("a newcomer tries the bot without Telegram", async () => {
     const visitor = await visit();
-    const page = await visitor.open(stage.system.botUrl);
+    const page = await visitor.open(await address());
     await page.getByText("Waiting for a config").waitFor();
     await page.getByRole("button", { name: "new:hello" }).click();
     const back = page.getByRole("button", { name: "Send it back to read it" });
@@ -76,7 +84,7 @@ test("a newcomer tries the bot without Telegram", async () => {
 
 test("what the bot is told is a text, whatever it looks like", async () => {
     const visitor = await visit();
-    const page = await visitor.open(stage.system.botUrl);
+    const page = await visitor.open(await address());
     const text = `<img src="https://elsewhere.example/x"><script>alert(1)</script> &amp; {{state}}`;
     const opener = await textOf(await say(page, `new:${text}`));
     assert.equal(await textOf(await say(page, opener)), text);
@@ -86,7 +94,7 @@ test("what the bot is told is a text, whatever it looks like", async () => {
 
 test("the buttons under a message work, and what they say can be closed with the keyboard", async () => {
     const visitor = await visit();
-    const page = await visitor.open(stage.system.botUrl);
+    const page = await visitor.open(await address());
     const answer = await say(page, "new:to burn");
     const opener = await textOf(answer);
     await answer.getByRole("button", { name: "Read yet?" }).click();
@@ -105,6 +113,18 @@ test("the buttons under a message work, and what they say can be closed with the
         { id: BigInt(opener.split(":")[0]!), accessToken: opener.split(":")[1]!, path: "" },
         "BURNED",
     );
+    await visitor.leave();
+});
+
+test("a page without the token shows how the bot is doing, and says where the token is", async () => {
+    const visitor = await visit();
+    const page = await visitor.open(stage.system.botUrl);
+    await page.getByText("To chat, open the address").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Send", exact: true }).count(), 0);
+    await isForEverybody(page);
+    visitor.expect(/401/);
+    await page.goto(`${stage.system.botUrl}/#wrong`);
+    assert.match(await textOf(await say(page, "new:hello")), /needs its token/);
     await visitor.leave();
 });
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { after, before, test } from "node:test";
 import { arrivesAt, read, shown, title } from "./support/acts.ts";
-import { SCENES } from "./support/scenes.ts";
+import { answeringViewed, SCENES, substituting } from "./support/scenes.ts";
 import { Stage } from "./support/stage.ts";
 
 let stage: Stage;
@@ -248,6 +248,8 @@ const PAGES: Record<string, string> = {
     "key-missing": "The key is missing from this link",
     "key-mistyped": "The key in this link is mistyped",
     insecure: "Open this page over HTTPS",
+    "not-sealed": "The server does not say what the link says",
+    substituted: "This text is not shown",
     unreadable: "The message cannot be decrypted",
     away: "The server does not answer",
     busy: "The server is busy",
@@ -262,7 +264,7 @@ for (const [scene, name] of Object.entries(PAGES)) {
         assert.ok(page);
         await arrivesAt(page, name);
         const link = /\/m\/(\d+)#([0-9a-f]{64})/.exec(page.url());
-        const isStillThere = ["unread", "locked", "key", "insecure", "away", "busy", "failed"].includes(
+        const isStillThere = ["unread", "locked", "key", "not", "insecure", "away", "busy", "failed"].includes(
             scene.split("-")[0] ?? "",
         );
         if (isStillThere) {
@@ -275,6 +277,38 @@ for (const [scene, name] of Object.entries(PAGES)) {
         await visitor.leave();
     });
 }
+
+test("a link with a key shows no text in clear, neither at the click nor after a reload", async () => {
+    const message = await stage.sealed({ text: "original" });
+    const visitor = await stage.visitor();
+    const substitute = "substitute";
+    await substituting(visitor, substitute);
+    const page = await visitor.open(stage.url + message.path);
+    await read(page);
+    await arrivesAt(page, "This text is not shown");
+    assert.ok(!(await page.content()).includes(substitute));
+    await answeringViewed(visitor);
+    await page.reload();
+    await arrivesAt(page, "This text is not shown");
+    assert.ok(!(await page.content()).includes(substitute));
+    await visitor.leave();
+});
+
+test("a message whose link contradicts the server is not read", async () => {
+    const visitor = await stage.visitor();
+    let views = 0;
+    await visitor.context.route("**/ViewMessage", (route) => {
+        views += 1;
+        return route.continue();
+    });
+    const message = await stage.textWithKey();
+    const page = await visitor.open(stage.url + message.path);
+    await arrivesAt(page, "The server does not say what the link says");
+    assert.equal(await page.getByRole("button", { name: "Read the message" }).count(), 0);
+    assert.equal(views, 0);
+    assert.equal(await stage.state(message), "UNREAD");
+    await visitor.leave();
+});
 
 test("each page says so in its title too", async () => {
     const visitor = await stage.visitor();

@@ -4,6 +4,7 @@ mod activity;
 mod callers;
 mod idle;
 mod limits;
+pub mod origin;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 

@@ -5,6 +5,7 @@
 
 mod caller_id;
 mod error_chain;
+mod folder;
 pub mod http;
 mod keyed_limit;
 mod lifecycle;
@@ -16,6 +17,7 @@ pub mod telemetry;
 
 pub use caller_id::CallerId;
 pub use error_chain::ErrorChain;
+pub use folder::{make_private_folder, sync_folder};
 pub use keyed_limit::{KeyedLimit, LimitExceeded, Permit};
 pub use lifecycle::{DRAIN_LIMIT, Ended, Lifecycle, TaskError};
 pub use listen::{BindError, bind};

@@ -1,7 +1,7 @@
 //! Secrets in files: made once with mode 0600, then only read.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -10,7 +10,10 @@ use std::{
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::Secret;
+use crate::{
+    Secret,
+    folder::{make_private_folder, parent, sync_folder},
+};
 
 /// Larger than any keyring or token; keeps a wrong path (a device, a database) from filling the memory.
 const MAX_BYTES: u64 = 1 << 20;
@@ -85,13 +88,13 @@ pub fn create_or_read(
 
 /// Written beside its place and linked into it, so that nobody ever sees half a secret and nobody's is overwritten.
 fn create(path: &Path, make: impl FnOnce() -> Result<Secret, io::Error>) -> io::Result<()> {
-    let folder = folder_of(path);
-    create_private_dir(folder)?;
+    let folder = parent(path);
+    make_private_folder(folder)?;
     match draft(folder, &make()?)?.persist_noclobber(path) {
         Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => return Err(failed.error),
         _ => {}
     }
-    File::open(folder)?.sync_all()
+    sync_folder(folder)
 }
 
 /// Puts `secret` into the file at `path` instead of what is there, in one step, and overwrites what was there.
@@ -113,27 +116,23 @@ pub fn put(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
         if path.try_exists()? {
             return replace_file(path, secret);
         }
-        let folder = folder_of(path);
-        create_private_dir(folder)?;
+        let folder = parent(path);
+        make_private_folder(folder)?;
         draft(folder, secret)?.persist(path).map_err(|failed| failed.error)?;
-        File::open(folder)?.sync_all()
+        sync_folder(folder)
     };
     put().map_err(|source| SecretFileError::Write { path: path.to_owned(), source })
 }
 
 fn replace_file(path: &Path, secret: &Secret) -> io::Result<()> {
-    let folder = folder_of(path);
+    let folder = parent(path);
     let mut before = OpenOptions::new().write(true).open(path)?;
     draft(folder, secret)?.persist(path).map_err(|failed| failed.error)?;
-    File::open(folder)?.sync_all()?;
+    sync_folder(folder)?;
     // The best that can be done from here: what lies under a journal or in a flash cell is out of reach.
     let length = before.metadata()?.len();
     io::copy(&mut io::repeat(0).take(length), &mut before)?;
     before.sync_all()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A file with the secret, under a name that nobody else has, with mode 0600. Removed unless it is given a place.
@@ -143,11 +142,6 @@ fn draft(folder: &Path, secret: &Secret) -> io::Result<NamedTempFile> {
     draft.write_all(b"\n")?;
     draft.as_file().sync_all()?;
     Ok(draft)
-}
-
-fn create_private_dir(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 fn read_open(file: File, path: &Path) -> Result<Secret, SecretFileError> {
@@ -164,6 +158,8 @@ fn read_open(file: File, path: &Path) -> Result<Secret, SecretFileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn make(secret: &str) -> impl FnOnce() -> Result<Secret, io::Error> {

@@ -8,10 +8,12 @@ mod channel;
 mod content;
 mod reason;
 mod redacted;
+mod reflection;
 
 pub use calls::{BIDIRECTIONAL_STREAMS, SERVER_STREAMS, is_stream, max_request_bytes};
 pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel};
 pub use reason::{ERROR_DOMAIN, FieldFault, Situation};
+pub use reflection::with_reflection;
 
 /// The error reasons of `mayfly.error.v1`.
 pub mod error {

@@ -87,6 +87,8 @@ pub struct Message {
     pub reply_markup: Option<Value>,
     /// Whether it can be neither forwarded nor saved.
     pub is_protected: bool,
+    /// The topic of the chat that it is in.
+    pub thread: Option<i64>,
 }
 
 impl Message {
@@ -228,6 +230,16 @@ impl FakeTelegram {
     /// A person sends a sticker. Answers the update's id.
     pub fn user_sends_sticker(&self, chat_id: i64) -> i64 {
         self.change(|account| account.receive("message", account::sticker_message(chat_id)))
+    }
+
+    /// A person sends a message with these fields of the Bot API, in a private chat. Answers the update's id.
+    pub fn user_sends(&self, chat_id: i64, content: Value) -> i64 {
+        self.change(|account| account.receive("message", account::message_with(chat_id, content)))
+    }
+
+    /// A topic of any chat is deleted: sending to it fails from now on.
+    pub fn delete_topic(&self, thread: i64) {
+        self.change(|account| account.closed_threads.insert(thread));
     }
 
     /// From now on this person's app is set to the language with this tag.

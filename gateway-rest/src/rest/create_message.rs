@@ -28,7 +28,7 @@ struct NewMessage {
     /// days unless set otherwise.
     #[schema(required = false, minimum = 1, example = 3600)]
     ttl: i64,
-    /// What the reader must know beside the token: 1 to 1024 bytes of UTF-8. Not stored.
+    /// What the reader must know beside the token: 1 to 1024 bytes of UTF-8, in NFC. Not stored.
     #[schema(required = false, min_length = 1, max_length = 1024, example = "blue whale")]
     passphrase: String,
 }

@@ -1,6 +1,9 @@
 //! A gateway in front of a store, and how it is asked.
 
-use mayfly_bootstrap::http::Limits;
+use mayfly_bootstrap::http::{
+    Limits,
+    origin::{HostSettings, OriginPolicy},
+};
 use mayfly_contracts::{BotChannel, StoreChannel, max_request_bytes};
 use mayfly_gateway_rest::Upstreams;
 use mayfly_testkit::{TestDatabase, TestStore};
@@ -14,6 +17,9 @@ use crate::documented::hold_against_the_document;
 
 /// The longest text that the gateway is told of.
 pub(crate) const MAX_TEXT_BYTES: usize = 65_536;
+
+/// The host name under which browsers reach the gateway, besides its address.
+pub(crate) const PUBLIC_HOST: &str = "mayfly.example.org";
 
 /// A gateway; stops when dropped.
 pub(crate) struct Gateway {
@@ -46,7 +52,7 @@ impl Gateway {
     /// In front of whatever is there, and behind so many reverse proxies.
     pub(crate) async fn behind_proxies(channel: StoreChannel, proxies: usize) -> Self {
         let nobody = BotChannel::local(Routes::default());
-        Self::wholly(Upstreams { store: channel, bot: nobody }, proxies).await
+        Self::wholly(Upstreams { store: channel, bot: nobody, has_reflection: true }, proxies).await
     }
 
     /// The same, with the store that it stands in front of.
@@ -56,16 +62,17 @@ impl Gateway {
 
     /// In front of a store and a bot.
     pub(crate) async fn in_front_of_both(store: StoreChannel, bot: BotChannel) -> Self {
-        Self::wholly(Upstreams { store, bot }, 0).await
+        Self::wholly(Upstreams { store, bot, has_reflection: true }, 0).await
     }
 
     async fn wholly(upstreams: Upstreams, proxies: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
+        let origins = OriginPolicy::new(&HostSettings::default(), [PUBLIC_HOST], proxies);
         let limits = Limits::new(max_request_bytes(MAX_TEXT_BYTES));
         let serving =
-            mayfly_gateway_rest::run(vec![listener], upstreams, MAX_TEXT_BYTES, proxies, limits, stop.clone());
+            mayfly_gateway_rest::run(vec![listener], upstreams, MAX_TEXT_BYTES, proxies, origins, limits, stop.clone());
         tokio::spawn(serving);
         let client = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
         Self { url, store: None, client, _stop: stop.drop_guard() }

@@ -12,6 +12,7 @@ mod harness;
 mod headers;
 mod idempotency;
 mod limits;
+mod origin;
 mod passphrases;
 mod prefetch;
 mod sealed;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mayfly_bootstrap::http::Limits;
 use mayfly_contracts::StoreChannel;
+use reqwest::Method;
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -11,6 +12,20 @@ use tokio::net::TcpListener;
 use crate::harness::Gateway;
 
 const CREATE: &str = "/api/v1/create_message";
+
+/// As `wget --spider` asks, and many a monitor.
+#[tokio::test]
+async fn health_is_told_without_a_body_too() {
+    let gateway = Gateway::start().await;
+    for path in ["/healthz", "/readyz"] {
+        let head = gateway.request(Method::HEAD, path).send().await.unwrap();
+        assert_eq!(head.status(), 200, "{path}");
+        assert_eq!(head.text().await.unwrap(), "", "{path}");
+    }
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let alone = Gateway::in_front_of(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
+    assert_eq!(alone.request(Method::HEAD, "/readyz").send().await.unwrap().status(), 503);
+}
 
 #[tokio::test]
 async fn a_store_that_is_away_is_unavailable_and_says_when_to_come_back() {

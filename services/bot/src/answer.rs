@@ -14,6 +14,8 @@ pub(crate) struct Answer {
     pub notice: Option<String>,
     /// What becomes of the message whose button was pressed.
     pub change: Option<Change>,
+    /// What is said beside the message, in one of its own after it.
+    pub remark: Option<String>,
     /// Whether the message that asked held a secret that is kept in the store now.
     pub is_request_kept: bool,
     /// The word for the log about how it went.
@@ -62,7 +64,15 @@ pub(crate) enum Change {
 impl Answer {
     /// Nothing yet.
     pub(crate) fn new(outcome: &'static str) -> Self {
-        Self { message: None, once_sent: None, notice: None, change: None, is_request_kept: false, outcome }
+        Self {
+            message: None,
+            once_sent: None,
+            notice: None,
+            change: None,
+            remark: None,
+            is_request_kept: false,
+            outcome,
+        }
     }
 
     /// A message that only says something.

@@ -22,7 +22,7 @@ use crate::{
     delivery,
     flood::{Flood, FloodControl, Verdict, When},
     handlers::{self, Stopping, Tools, Wanted},
-    incoming::Incoming,
+    incoming::{Content, Incoming},
     settings::ConversationSettings,
     status::StatusBoard,
     telegram::Telegram,
@@ -40,6 +40,30 @@ pub(crate) struct Chats {
     flood: FloodControl,
     /// What was left for later. It comes again, and is no part of a flood then.
     left: HashSet<u32>,
+    albums: Albums,
+}
+
+/// The albums that were replied to last. Each picture of an album comes as a message of its own.
+#[derive(Default)]
+struct Albums(VecDeque<(ChatId, String)>);
+
+impl Albums {
+    /// So many albums that arrive at the same time are told apart.
+    const KEPT: usize = 64;
+
+    /// Whether another picture of the same album came before. Notes it, if not.
+    fn is_known(&mut self, incoming: &Incoming) -> bool {
+        let Content::NotText { album: Some(album) } = &incoming.content else { return false };
+        let album = (incoming.chat, album.clone());
+        if self.0.contains(&album) {
+            return true;
+        }
+        if self.0.len() == Self::KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(album);
+        false
+    }
 }
 
 /// What is to be done about something that came in.
@@ -84,6 +108,7 @@ impl Chats {
             in_service: HashMap::new(),
             flood,
             left: HashSet::new(),
+            albums: Albums::default(),
         }
     }
 
@@ -102,6 +127,9 @@ impl Chats {
         if self.left.remove(&incoming.update_id) {
             self.accept_again(incoming);
             return None;
+        }
+        if self.albums.is_known(&incoming) {
+            return Some(Served::Handled(incoming.update_id));
         }
         let came = Instant::now();
         let written = incoming.age(SystemTime::now()).and_then(|age| came.checked_sub(age));

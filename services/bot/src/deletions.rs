@@ -15,13 +15,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use mayfly_bootstrap::{make_private_folder, sync_folder};
 use teloxide::types::{ChatId, MessageId, UserId};
 use tokio::{sync::Notify, time::sleep};
 
-use crate::{
-    folders,
-    telegram::{Fault, Telegram},
-};
+use crate::telegram::{Fault, Telegram};
 
 /// Telegram deletes nothing that is older than 48 hours. What could not be deleted for so long is given up.
 const TELEGRAM_LIMIT: Duration = Duration::from_secs(48 * 60 * 60);
@@ -59,7 +57,7 @@ impl Deletions {
     ///
     /// When not.
     pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
-        folders::make(folder)?;
+        make_private_folder(folder)?;
         let probe = folder.join("probe");
         make_file(&probe)?;
         fs::remove_file(probe)
@@ -192,7 +190,7 @@ fn read(folder: &Path, bot: UserId) -> io::Result<BTreeSet<Deletion>> {
 
 fn make_file(path: &Path) -> io::Result<()> {
     fs::File::create(path)?;
-    path.parent().map_or(Ok(()), folders::sync)
+    path.parent().map_or(Ok(()), sync_folder)
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -5,7 +5,7 @@ use crate::{
     chats::Desk,
     handlers::Stopping,
     incoming::{Content, Incoming},
-    telegram::{Fault, Protection},
+    telegram::{Fault, Protection, Recipient},
     texts::Phrase,
 };
 
@@ -13,13 +13,16 @@ use crate::{
 ///
 /// The message goes first, then the store learns that it arrived; what follows is comfort and may fail.
 pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) -> Result<&'static str, Stopping> {
-    let Answer { message, once_sent, notice, change, is_request_kept, outcome } = answer;
+    let Answer { message, once_sent, notice, change, remark, is_request_kept, outcome } = answer;
     let sent = match &message {
         Some(message) => send(desk, incoming, message).await,
         None => Ok(()),
     };
     if let (Ok(()), Some(acknowledgement)) = (&sent, once_sent) {
         desk.tools.store.acknowledge_view(acknowledgement).await;
+    }
+    if let (Ok(()), Some(remark)) = (&sent, remark) {
+        comfort(send(desk, incoming, &Outgoing::new(remark)).await);
     }
     if let (Ok(()), true, Content::Text { message_id, .. }) =
         (&sent, is_request_kept && desk.conversation.delete_user_messages, &incoming.content)
@@ -55,7 +58,7 @@ pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) ->
 async fn send(desk: &Desk, incoming: &Incoming, message: &Outgoing) -> Result<(), Fault> {
     let is_protected = message.is_revealed && desk.conversation.protect_content;
     let protection = if is_protected { Protection::NoCopies } else { Protection::None };
-    let message_id = desk.telegram.send(incoming.chat, message, protection).await?;
+    let message_id = desk.telegram.send(Recipient::of(incoming), message, protection).await?;
     if let (true, Some(message_id)) = (message.is_revealed, message_id) {
         desk.deletions.note(incoming.chat, message_id).await;
     }
@@ -67,7 +70,7 @@ pub(crate) async fn apologize(desk: &Desk, incoming: &Incoming) -> Result<(), Fa
     let apology = incoming.language.say(Phrase::WentWrong);
     match &incoming.content {
         Content::Press(press) => desk.telegram.answer_press(&press.query_id, Some(&apology)).await,
-        Content::Text { .. } | Content::NotText | Content::InGroup { .. } => {
+        Content::Text { .. } | Content::NotText { .. } | Content::InGroup { .. } => {
             send(desk, incoming, &Outgoing::new(apology)).await
         }
     }

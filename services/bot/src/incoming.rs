@@ -12,28 +12,51 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 use teloxide::types::{ChatId, MessageId};
 
-use crate::language::Language;
+use crate::{
+    language::Language,
+    rich_text::{RichText, marks_of, plain_text_of},
+};
 
-/// What somebody can send instead of a text: the fields of a Bot API message that hold it. Other messages without a
-/// text are Telegram's own notices.
-const CONTENT_THAT_IS_NO_TEXT: [&str; 17] = [
-    "animation",
-    "audio",
-    "checklist",
-    "contact",
-    "dice",
-    "document",
-    "game",
-    "location",
-    "paid_media",
-    "photo",
-    "poll",
-    "sticker",
-    "story",
-    "venue",
-    "video",
-    "video_note",
-    "voice",
+/// The fields of a Bot API message that make it a notice of Telegram's own about a private chat. A message without a
+/// text and without any of these was sent by somebody, who gets a reply: Telegram adds kinds of content all the time.
+const NOTICES: [&str; 37] = [
+    "boost_added",
+    "chat_background_set",
+    "chat_owner_changed",
+    "chat_owner_left",
+    "chat_shared",
+    "checklist_tasks_added",
+    "checklist_tasks_done",
+    "connected_website",
+    "direct_message_price_changed",
+    "forum_topic_closed",
+    "forum_topic_created",
+    "forum_topic_edited",
+    "forum_topic_reopened",
+    "general_forum_topic_hidden",
+    "general_forum_topic_unhidden",
+    "gift",
+    "gift_upgrade_sent",
+    "giveaway",
+    "giveaway_completed",
+    "giveaway_created",
+    "giveaway_winners",
+    "managed_bot_created",
+    "message_auto_delete_timer_changed",
+    "paid_message_price_changed",
+    "passport_data",
+    "pinned_message",
+    "poll_option_added",
+    "poll_option_deleted",
+    "proximity_alert_triggered",
+    "refunded_payment",
+    "successful_payment",
+    "unique_gift",
+    "users_shared",
+    "video_chat_ended",
+    "video_chat_started",
+    "web_app_data",
+    "write_access_allowed",
 ];
 
 /// The kinds of updates that the bot acts on, as Telegram is asked for them.
@@ -58,6 +81,8 @@ pub(crate) struct Incoming {
     /// Within a second. `None`: Telegram does not say.
     pub written: Option<SystemTime>,
     pub chat: ChatId,
+    /// The topic of the chat, if it has topics. Whatever the bot sends goes there.
+    pub thread: Option<i32>,
     /// What the sender's app is set to.
     pub language: Language,
     pub content: Content,
@@ -66,9 +91,14 @@ pub(crate) struct Incoming {
 /// What was done.
 pub(crate) enum Content {
     /// A text was written.
-    Text { message_id: MessageId, text: String },
-    /// A photo, a sticker, a voice message, … was sent.
-    NotText,
+    Text {
+        message_id: MessageId,
+        text: String,
+        /// Which characters the sender's app may have taken out of the text to format it.
+        lost_marks: Vec<&'static str>,
+    },
+    /// A photo, a sticker, a voice message, … was sent; `album` is what all pictures of one album have in common.
+    NotText { album: Option<String> },
     /// A command was given where others read along: in a group or a channel.
     InGroup { text: String },
     /// A button was pressed.
@@ -93,6 +123,13 @@ struct Message {
     chat: Chat,
     from: Option<User>,
     text: Option<String>,
+    #[serde(default)]
+    entities: Value,
+    rich_message: Option<Value>,
+    media_group_id: Option<Value>,
+    message_thread_id: Option<Value>,
+    #[serde(default)]
+    is_topic_message: bool,
     #[serde(flatten)]
     others: HashMap<String, IgnoredAny>,
 }
@@ -109,6 +146,7 @@ struct CallbackQuery {
 #[derive(Deserialize)]
 struct PressedMessage {
     message_id: i32,
+    message_thread_id: Option<Value>,
     chat: Chat,
 }
 
@@ -142,7 +180,7 @@ impl Incoming {
     pub(crate) fn message_id(&self) -> Option<MessageId> {
         match self.content {
             Content::Text { message_id, .. } => Some(message_id),
-            Content::NotText | Content::InGroup { .. } | Content::Press(_) => None,
+            Content::NotText { .. } | Content::InGroup { .. } | Content::Press(_) => None,
         }
     }
 
@@ -155,27 +193,47 @@ impl Incoming {
     }
 
     fn of_message(update_id: u32, message: Value) -> Option<Self> {
-        let Message { message_id, date, chat, from, text, others } = serde_json::from_value(message).ok()?;
+        let Message {
+            message_id,
+            date,
+            chat,
+            from,
+            text,
+            entities,
+            rich_message,
+            media_group_id,
+            message_thread_id,
+            is_topic_message,
+            others,
+        } = serde_json::from_value(message).ok()?;
         // Who writes as a group or as a channel has a bot of Telegram's for a sender.
         let is_person = others.contains_key("sender_chat");
         if from.as_ref().is_some_and(|from| from.is_bot && !is_person) {
             return None;
         }
+        let text = match text {
+            Some(text) => Some(RichText { text, marks: marks_of(&entities) }),
+            None => rich_message.as_ref().and_then(plain_text_of),
+        };
         let content = match text {
-            Some(text)
+            Some(RichText { text, .. })
                 if matches!(chat.r#type.as_str(), "group" | "supergroup" | "channel") && text.starts_with('/') =>
             {
                 Content::InGroup { text }
             }
             _ if chat.r#type != "private" => return None,
-            Some(text) => Content::Text { message_id: MessageId(message_id), text },
-            None if CONTENT_THAT_IS_NO_TEXT.iter().any(|kind| others.contains_key(*kind)) => Content::NotText,
-            None => return None,
+            Some(RichText { text, marks }) => {
+                Content::Text { message_id: MessageId(message_id), text, lost_marks: marks }
+            }
+            None if NOTICES.iter().any(|notice| others.contains_key(*notice)) => return None,
+            None => Content::NotText { album: media_group_id.as_ref().and_then(Value::as_str).map(str::to_owned) },
         };
+        // In groups without topics, replies to replies have a thread too, in which nobody can write.
+        let thread = message_thread_id.filter(|_| chat.r#type == "private" || is_topic_message);
         // A private chat has one person in it, named or not.
         let language = from.map(|from| from.language()).unwrap_or_default();
         let written = date.and_then(|date| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(date)));
-        Some(Self { update_id, written, chat: chat.id, language, content })
+        Some(Self { update_id, written, chat: chat.id, thread: thread_id(thread), language, content })
     }
 
     fn of_press(update_id: u32, callback_query: Value) -> Option<Self> {
@@ -186,10 +244,16 @@ impl Incoming {
         if message.as_ref().is_some_and(|message| message.chat.r#type != "private") {
             return None;
         }
+        let thread = message.as_ref().and_then(|message| thread_id(message.message_thread_id.clone()));
         let message_id = message.map(|message| MessageId(message.message_id));
         let content = Content::Press(Press { query_id: id, message_id, data });
-        Some(Self { update_id, written: None, chat, language, content })
+        Some(Self { update_id, written: None, chat, thread, language, content })
     }
+}
+
+/// Threads are known by the number of their first message.
+fn thread_id(value: Option<Value>) -> Option<i32> {
+    i32::try_from(value?.as_i64()?).ok()
 }
 
 #[cfg(test)]
@@ -217,7 +281,7 @@ mod tests {
     fn text_of(update: Update) -> Option<String> {
         match Incoming::of(update)?.content {
             Content::Text { text, .. } => Some(text),
-            Content::NotText => Some("(not text)".to_owned()),
+            Content::NotText { .. } => Some("(not text)".to_owned()),
             Content::InGroup { text } => Some(format!("(in a group) {text}")),
             Content::Press(press) => Some(format!("(pressed {})", press.data)),
         }
@@ -229,9 +293,30 @@ mod tests {
     }
 
     #[test]
-    fn other_content_is_taken_as_not_text() {
-        let dice = message(json!({ "dice": { "emoji": "🎲", "value": 3 } }));
-        assert_eq!(text_of(update("message", dice)).as_deref(), Some("(not text)"));
+    fn other_content_is_taken_as_not_text_also_if_nobody_knows_it_yet() {
+        for content in [
+            json!({ "dice": { "emoji": "🎲", "value": 3 } }),
+            json!({ "hologram": { "file_id": "x" } }),
+            json!({ "rich_message": { "blocks": [{ "type": "hologram" }] } }),
+            json!({}),
+        ] {
+            assert_eq!(
+                text_of(update("message", message(content.clone()))).as_deref(),
+                Some("(not text)"),
+                "{content}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rich_message_is_taken_as_its_text() {
+        let text = json!(["new:my ", { "type": "bold", "text": "x" }]);
+        let rich = json!({ "rich_message": { "blocks": [{ "type": "paragraph", "text": text }] } });
+        let Content::Text { text, lost_marks, .. } = Incoming::of(update("message", message(rich))).unwrap().content
+        else {
+            panic!("not a text")
+        };
+        assert_eq!((text.as_str(), lost_marks), ("new:my x", vec!["**"]));
     }
 
     #[test]
@@ -283,6 +368,22 @@ mod tests {
         let forgotten = Incoming::of(press(json!({}))).unwrap();
         assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
         assert!(matches!(forgotten.content, Content::Press(Press { message_id: None, .. })));
+    }
+
+    #[test]
+    fn a_message_and_a_press_are_in_the_topic_that_they_were_made_in() {
+        let thread = |extra: Value| Incoming::of(update("message", message(extra))).unwrap().thread;
+        assert_eq!(thread(json!({ "text": "hi", "message_thread_id": 116_834 })), Some(116_834));
+        assert_eq!(thread(json!({ "text": "hi" })), None);
+        assert_eq!(thread(json!({ "text": "hi", "message_thread_id": "odd" })), None, "it is answered all the same");
+        let chat = json!({ "id": -7, "type": "supergroup", "title": "g" });
+        let in_group = json!({ "text": "/help", "message_thread_id": 5, "chat": chat });
+        assert_eq!(thread(in_group.clone()), None, "a thread of replies is no topic");
+        let mut in_topic = in_group;
+        in_topic["is_topic_message"] = json!(true);
+        assert_eq!(thread(in_topic), Some(5));
+        let pressed = press(json!({ "message": message(json!({ "message_thread_id": 116_834 })) }));
+        assert_eq!(Incoming::of(pressed).unwrap().thread, Some(116_834));
     }
 
     #[test]

@@ -2,11 +2,8 @@
 
 use crate::{
     keywords::{self, Keyword, Mistake, Operation, Written},
-    opener::{Opener, is_blank},
+    opener::{LINK_BEGINS, Opener, Pasted, is_blank, is_colon},
 };
-
-/// What every link of ours begins with, unless its message has an id beyond imagination.
-const LINK_BEGINS: &str = "AQ";
 
 /// What a text wants. No `Debug`: it holds secrets.
 pub(crate) enum Intent {
@@ -14,7 +11,8 @@ pub(crate) enum Intent {
     Keyword { verb: &'static str, operation: Box<dyn Operation> },
     /// `id:token`: show the text once.
     View(Opener),
-    /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`: say what it is.
+    /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`, or a link that was
+    /// pasted: say what it is.
     Open(Opener),
     /// `/start` or `/help`.
     Help,
@@ -30,7 +28,12 @@ impl Intent {
         if let Some(command) = text.trim_start_matches(is_blank).strip_prefix('/') {
             return Self::of_command(command);
         }
-        let Some((head, rest)) = text.split_once(':') else { return Self::Unknown };
+        match Opener::of_pasted(text) {
+            Pasted::Opener(opener) => return Self::Open(opener),
+            Pasted::Damaged => return Self::Mistaken(Mistake::Link),
+            Pasted::NoLink => {}
+        }
+        let Some((head, rest)) = text.split_once(is_colon) else { return Self::Unknown };
         let head = head.trim_matches(is_blank);
         let (word, argument) = head.split_once(is_blank).unwrap_or((head, ""));
         if let Some(keyword) = keywords::find(word) {
@@ -99,7 +102,7 @@ impl<'text> Command<'text> {
         let end = command.find(|character| !is_part(character)).unwrap_or(command.len());
         let (word, tail) = command.split_at_checked(end).unwrap_or((command, ""));
         let (name, bot) = word.split_once('@').map_or((word, None), |(name, bot)| (name, Some(bot)));
-        let tail = tail.strip_prefix(|between: char| between == ':' || is_blank(between)).unwrap_or(tail);
+        let tail = tail.strip_prefix(|between: char| is_colon(between) || is_blank(between)).unwrap_or(tail);
         Self { name, bot, tail }
     }
 }
@@ -136,6 +139,59 @@ mod tests {
         {
             assert_eq!(Intent::of(text).name(), "create_message", "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_wide_colon_is_a_colon() {
+        for text in ["new：x", "new 1h：x", "NEW ：x:y", "/new：x", "/new 1h：x"] {
+            assert_eq!(Intent::of(text).name(), "create_message", "{text}");
+        }
+        let token = "0b".repeat(32);
+        assert!(is_view(&format!("7：{token}"), 7, &token));
+        assert_eq!(Intent::of(&format!("look：7：{token}")).name(), "lookup_message");
+        assert_eq!(Intent::of(&format!("burn:7：{token}")).name(), "burn_message");
+        assert_eq!(Intent::of("안녕：x").name(), "unknown");
+    }
+
+    #[test]
+    fn a_pasted_link_is_opened_and_reads_nothing() {
+        let token = "0b".repeat(32);
+        let link = opener(7, &token).link().unwrap();
+        for text in [
+            format!("https://mayfly.example.org/m/7#{token}"),
+            format!(" http://127.0.0.1:8001/m/7/?lang=de#{token}.\n"),
+            format!("https://mayfly.example.org/m/7#{token}.AAECAwQF"),
+            format!("https://mayfly.example.org/m/7#{}\n{}", &token[..40], &token[40..]),
+            format!("https://t.me/some_bot?start={link}"),
+            format!("https://telegram.me/some_bot?start={link}"),
+            format!("t.me/some_bot?start={link}"),
+            format!("tg://resolve?domain=some_bot&start={link}"),
+        ] {
+            assert!(matches!(Intent::of(&text), Intent::Open(open) if open == opener(7, &token)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pasted_link_that_is_damaged_is_named_and_any_other_is_unknown() {
+        let link = opener(7, &"0b".repeat(32)).link().unwrap();
+        for text in [
+            "https://mayfly.example.org/m/7".to_owned(),
+            format!("https://mayfly.example.org/m/7#{}", "0b".repeat(20)),
+            format!("https://mayfly.example.org/m/0#{}", "0b".repeat(32)),
+            format!("https://t.me/some_bot?start={}", &link[..59]),
+        ] {
+            assert!(matches!(Intent::of(&text), Intent::Mistaken(Mistake::Link)), "{text}");
+        }
+        for text in [
+            "https://example.org/",
+            "https://t.me/some_bot?start=hello",
+            "https://t.me/some_bot",
+            "mailto:a@b",
+            "ftp://h/m/7",
+        ] {
+            assert_eq!(Intent::of(text).name(), "unknown", "{text}");
+        }
+        assert_eq!(Intent::of("new:https://mayfly.example.org/m/7").name(), "create_message");
     }
 
     #[test]

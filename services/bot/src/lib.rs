@@ -27,6 +27,7 @@ mod incoming;
 mod intent;
 mod keywords;
 mod opener;
+mod rich_text;
 
 mod answer;
 mod bot_key;
@@ -44,7 +45,6 @@ mod store;
 mod telegram;
 
 mod flood;
-mod folders;
 mod pacing;
 mod rate;
 mod timing;
@@ -63,7 +63,7 @@ use std::{io, sync::Arc};
 use axum::Router;
 use mayfly_bootstrap::{
     Secret,
-    http::{self, Callers, Limits, RequestLimits},
+    http::{self, Callers, Limits, RequestLimits, origin::OriginPolicy},
 };
 use mayfly_contracts::{BIDIRECTIONAL_STREAMS, SERVER_STREAMS, StoreChannel};
 use tokio::{net::TcpListener, sync::watch};
@@ -71,7 +71,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use log_out::{LogOutError, log_out};
-pub use settings::{BotSettings, ConversationSettings};
+pub use settings::{BotSettings, ConversationSettings, PublicUrl};
 
 use crate::{
     config_watch::ConfigWatch,
@@ -163,18 +163,21 @@ impl Bot {
         if conversation.delete_revealed_after.is_some() {
             Deletions::prepare(&conversation.deletions_folder).map_err(BotError::Deletions)?;
         }
-        let public_url = conversation.public_url.clone();
-        let simulate = || Simulator::new(store.clone(), outage.clone(), &timing, public_url, stop.clone());
-        let simulator = settings.simulator.then(simulate).transpose()?;
-        let services = Services::new(BotGrpc {
+        let public_url = conversation.public_url.as_ref().map(PublicUrl::to_url);
+        let simulate =
+            |token| Simulator::new(store.clone(), outage.clone(), &timing, public_url.clone(), token, stop.clone());
+        let simulator = settings.simulator_token.clone().map(simulate).transpose()?;
+        let origins = OriginPolicy::new(&settings.hosts, conversation.public_url.as_ref().map(PublicUrl::host), 0);
+        let grpc = BotGrpc {
             board: board.clone(),
             telegram: telegram.clone(),
             credentials: Credentials::new(store.clone(), service_token)?,
             stop: stop.clone(),
-        });
+        };
+        let services = Services::new(grpc, !settings.no_reflection);
         // What is neither a page nor a service is not found, rather than an answer of gRPC's to a browser.
         let grpc = services.routes.clone().prepare().into_axum_router().reset_fallback();
-        let router = page::router(board.clone(), simulator).merge(grpc);
+        let router = page::router(board.clone(), simulator, origins).merge(grpc);
         let webhook = settings.webhook().map(|webhook| {
             let door = Door::new(usize::from(webhook.connections), timing.webhook_hold);
             (webhook, door)

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 const TOKEN_BYTES: usize = 32;
 const CHECKSUM_BYTES: usize = 4;
@@ -9,6 +10,17 @@ const CHECKSUM_BYTES: usize = 4;
 const LINK_BYTES: usize = 1 + 8 + TOKEN_BYTES + CHECKSUM_BYTES;
 /// The first byte of a link, so that links of another form can be told apart one day.
 const LINK_VERSION: u8 = 1;
+
+/// What every link of ours begins with, unless its message has an id beyond imagination.
+pub(crate) const LINK_BEGINS: &str = "AQ";
+
+/// What a text is that may be a link of ours. No `Debug`: it may hold a secret.
+pub(crate) enum Pasted {
+    Opener(Opener),
+    /// It leads to a message, and a part of it is missing or wrong.
+    Damaged,
+    NoLink,
+}
 
 /// An id and an access token. Whether the token is one, and opens anything, is for the store to say. No `Debug`: it is a secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,8 +35,36 @@ impl Opener {
     /// Reads `id:token`. Apps break long words into lines, and copy marks along that nobody sees: blanks and invisible characters
     /// count nowhere. `None` when there is no such id.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (id, access_token) = text.split_once(':')?;
+        let (id, access_token) = text.split_once(is_colon)?;
         Self::of_parts(id, access_token)
+    }
+
+    /// Reads a link that somebody pasted: one of the web page's, `https://host/m/id#token`, or one of a bot's,
+    /// `https://t.me/bot?start=link`. A key behind the token is left aside: nobody but a browser can use it.
+    pub(crate) fn of_pasted(text: &str) -> Pasted {
+        let text = visible(text);
+        // Telegram itself writes its links without a scheme.
+        let scheme = if text.starts_with("t.me/") { "https://" } else { "" };
+        let Ok(url) = Url::parse(&format!("{scheme}{text}")) else { return Pasted::NoLink };
+        match (url.scheme(), url.host_str()) {
+            ("https" | "http", Some("t.me" | "telegram.me" | "telegram.dog")) | ("tg", Some("resolve")) => {
+                let payload = url.query_pairs().find(|(name, _)| name == "start");
+                let Some((_, payload)) = payload.filter(|(_, payload)| payload.starts_with(LINK_BEGINS)) else {
+                    return Pasted::NoLink;
+                };
+                Self::of_link(&payload).map_or(Pasted::Damaged, Pasted::Opener)
+            }
+            ("https" | "http", Some(_)) => {
+                let id = url.path().strip_prefix("/m/").map(|id| id.trim_end_matches('/'));
+                let Some(id) = id.filter(|id| id.bytes().all(|byte| byte.is_ascii_digit())) else {
+                    return Pasted::NoLink;
+                };
+                let token = url.fragment().unwrap_or_default().split('.').next().unwrap_or_default();
+                let opener = Self::of_parts(id, token).filter(Self::has_whole_token);
+                opener.map_or(Pasted::Damaged, Pasted::Opener)
+            }
+            _ => Pasted::NoLink,
+        }
     }
 
     /// As [`parse`](Self::parse), of what is before the colon and what is after it.
@@ -87,6 +127,11 @@ fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
 /// `text` without blanks and without what nobody sees.
 fn visible(text: &str) -> String {
     text.chars().filter(|character| !is_blank(*character)).collect()
+}
+
+/// A colon, also the wide one of Chinese and Japanese keyboards.
+pub(crate) fn is_colon(character: char) -> bool {
+    matches!(character, ':' | '\u{ff1a}')
 }
 
 /// Whether a character leaves no mark: white space, marks of direction, characters of no width.

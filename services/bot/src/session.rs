@@ -16,7 +16,7 @@ use crate::{
     handlers::Tools,
     polling::Polling,
     set_aside::SetAside,
-    settings::{ConversationSettings, Webhook},
+    settings::{ConversationSettings, PublicUrl, Webhook},
     status::{State, StatusBoard},
     store::{Outage, Store},
     telegram::{Fault, Identity, Telegram, TelegramApi},
@@ -88,7 +88,12 @@ impl Sessions {
         let set_aside = SetAside::new(&self.set_aside_folder, &bot_key);
         let deletions = Deletions::open(&conversation.deletions_folder, bot, conversation.delete_revealed_after);
         let desk = Desk {
-            tools: Tools { store, bot_key, bot_name, public_url: conversation.public_url.clone() },
+            tools: Tools {
+                store,
+                bot_key,
+                bot_name,
+                public_url: conversation.public_url.as_ref().map(PublicUrl::to_url),
+            },
             telegram: telegram.clone(),
             conversation: conversation.clone(),
             deletions: deletions.clone(),

@@ -21,10 +21,11 @@ use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
+use mayfly_bootstrap::{make_private_folder, sync_folder};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::{bot_key::BotKey, folders, incoming::Update};
+use crate::{bot_key::BotKey, incoming::Update};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
@@ -87,14 +88,14 @@ impl Inner {
     }
 
     fn put(&self, updates: &[Update]) -> io::Result<()> {
-        folders::make(&self.folder)?;
+        make_private_folder(&self.folder)?;
         for update in updates {
             let mut file = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &self.folder)?;
             file.write_all(&self.seal(update)?)?;
             file.as_file().sync_all()?;
             file.persist(self.file(update.id)).map_err(|failed| failed.error)?;
         }
-        folders::sync(&self.folder)
+        sync_folder(&self.folder)
     }
 
     fn all(&self) -> io::Result<Vec<Update>> {

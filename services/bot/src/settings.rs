@@ -1,7 +1,8 @@
 //! What the bot is started with.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+use mayfly_bootstrap::{Secret, http::origin::HostSettings};
 use url::Url;
 
 const SHORTEST_DELETION_DELAY: Duration = Duration::from_secs(1);
@@ -29,7 +30,8 @@ pub struct BotSettings {
     /// more than that for ten seconds, each has one message a minute read, and is told so once when it writes more.
     #[arg(long, env = "MAYFLY_MESSAGES_PER_SECOND", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages_per_second: u32,
-    /// Adds a chat with the bot to its page, for people on this machine, without Telegram.
+    /// Adds a chat with the bot to its page, without Telegram. It asks for a token, which is made on first start in
+    /// DATA_DIR/simulator.token; `mayfly up` prints the page's address with it.
     #[arg(long, env = "MAYFLY_SIMULATOR")]
     pub simulator: bool,
     /// How many messages a chat may write to the bot in a minute, 10 of them at once. What is more is not read, and the chat
@@ -53,6 +55,16 @@ pub struct BotSettings {
     /// and puts it there.
     #[arg(skip)]
     pub set_aside_folder: PathBuf,
+    /// What callers of the simulator have to show; without it there is no simulator. Not for the command line: the
+    /// process reads it from its data directory.
+    #[arg(skip)]
+    pub simulator_token: Option<Secret>,
+    /// Does not tell callers which services there are. A setting of the process, which puts it here.
+    #[arg(skip)]
+    pub no_reflection: bool,
+    /// Under which host names browsers reach the bot's page. Part of the process's settings, which puts it here.
+    #[arg(skip)]
+    pub hosts: HostSettings,
 }
 
 /// A webhook as it was asked for.
@@ -78,8 +90,8 @@ impl BotSettings {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConversationSettings {
     /// Where browsers reach the gateway, as `https://mayfly.example.org`. Unset: the bot offers no links to its page.
-    #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL", value_parser = parse_web_url)]
-    pub public_url: Option<Url>,
+    #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
     /// Delete a user's message from the chat once its text is stored.
     #[arg(long, env = "MAYFLY_DELETE_USER_MESSAGES")]
     pub delete_user_messages: bool,
@@ -94,6 +106,40 @@ pub struct ConversationSettings {
     /// directory, and puts it there.
     #[arg(skip)]
     pub deletions_folder: PathBuf,
+}
+
+/// Where browsers reach the gateway: `https://host` or `https://host:port`. The web page works at the root of a host
+/// only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// The host, without its port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// The URL of the gateway's root.
+    #[must_use]
+    pub fn to_url(&self) -> Url {
+        self.0.clone()
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        let url = parse_web_url(url)?;
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !is_plain {
+            return Err("must be a scheme and a host alone, as https://mayfly.example.org: the web page works at the \
+                        root of a host only"
+                .to_owned());
+        }
+        Ok(Self(url))
+    }
 }
 
 fn parse_deletion_delay(delay: &str) -> Result<Duration, String> {
@@ -185,6 +231,23 @@ mod tests {
         assert_eq!(parse_web_url("http://127.0.0.1:8081/prefix/").unwrap().path(), "/prefix");
         assert!(parse_web_url("mailto:someone@example.org").is_err());
         assert!(parse_web_url("api.telegram.org").is_err());
+    }
+
+    #[test]
+    fn a_public_url_has_no_path() {
+        for (url, host) in [
+            ("https://mayfly.example.org", "mayfly.example.org"),
+            ("https://mayfly.example.org/", "mayfly.example.org"),
+            ("http://nas:8001", "nas"),
+            ("http://[::1]:8001", "[::1]"),
+        ] {
+            assert_eq!(url.parse::<PublicUrl>().as_ref().map(PublicUrl::host), Ok(host));
+        }
+        for refused in
+            ["mayfly.example.org", "https://h/mayfly", "https://h/?a", "https://h/#a", "https://u:p@h", "ftp://h"]
+        {
+            assert!(refused.parse::<PublicUrl>().is_err(), "{refused}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use teloxide::{
     ApiError, Bot, RequestError,
     payloads::{DeleteWebhookSetters as _, SendDocumentSetters as _},
     requests::{JsonRequest, Payload, Requester as _},
-    types::{ChatId, InputFile, MessageId},
+    types::{ChatId, InputFile, MessageId, ThreadId},
 };
 use tokio::time::Instant;
 use url::Url;
@@ -30,7 +30,7 @@ use self::payloads::{
 use crate::{
     BotError,
     answer::{Change, Outgoing},
-    incoming::{KINDS_OF_UPDATES, Update},
+    incoming::{Incoming, KINDS_OF_UPDATES, Update},
     pacing::Pacing,
     settings::Webhook,
     timing::Timing,
@@ -137,6 +137,20 @@ pub(crate) struct Identity {
     pub display_name: String,
 }
 
+/// Where a message goes: a chat, or one of its topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    pub chat: ChatId,
+    pub thread: Option<i32>,
+}
+
+impl Recipient {
+    /// Where the reply to this goes.
+    pub(crate) fn of(incoming: &Incoming) -> Self {
+        Self { chat: incoming.chat, thread: incoming.thread }
+    }
+}
+
 /// What a reader may do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protection {
@@ -202,54 +216,74 @@ impl Telegram {
         deleted.map(drop).map_err(|error| fault(&error))
     }
 
-    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when Telegram would not take it
-    /// for a message, or would change it. Answers the id of what was sent, unless Telegram answers it in a form that we do not
-    /// know.
+    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when Telegram would not
+    /// take it for a message, or would change it. Answers the id of what was sent, unless Telegram answers it in a form
+    /// that we do not know.
     ///
     /// When the connection broke after Telegram took the text, it arrives twice: better than never.
+    ///
+    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not: others may read
+    /// along there.
     pub(crate) async fn send(
         &self,
-        chat: ChatId,
+        recipient: Recipient,
+        message: &Outgoing,
+        protection: Protection,
+    ) -> Result<Option<MessageId>, Fault> {
+        let sent = self.send_to(recipient, message, protection).await;
+        if recipient.thread.is_some() && sent == Err(Fault::Refused) && !message.is_revealed {
+            return self.send_to(Recipient { thread: None, ..recipient }, message, protection).await;
+        }
+        sent
+    }
+
+    async fn send_to(
+        &self,
+        recipient: Recipient,
         message: &Outgoing,
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
         let text = &message.text;
         if text.encode_utf16().count() <= LONGEST_MESSAGE && is_kept_whole(text) {
             let keyboard = Keyboard::of(&message.buttons);
-            let mut sent = self.send_message(chat, text, keyboard.clone(), protection).await;
+            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection).await;
             // A text without its buttons is better than none.
             if keyboard.is_some() && sent == Err(Fault::Refused) {
-                sent = self.send_message(chat, text, None, protection).await;
+                sent = self.send_message(recipient, text, None, protection).await;
             }
             // Telegram counts by rules of its own. A text that was read is nowhere else any more.
             if sent != Err(Fault::TextUnfit) {
                 return sent;
             }
         }
-        self.send_document(chat, text, protection).await
+        self.send_document(recipient, text, protection).await
     }
 
     async fn send_message(
         &self,
-        chat: ChatId,
+        recipient: Recipient,
         text: &str,
         reply_markup: Option<Keyboard>,
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
-        let message = SendMessage::new(chat, text, reply_markup, protection);
-        let sent: Value = self.patiently(|| self.in_turn(chat, self.call(message.clone()))).await?;
+        let message = SendMessage::new(recipient, text, reply_markup, protection);
+        let sent: Value = self.patiently(|| self.in_turn(recipient.chat, self.call(message.clone()))).await?;
         Ok(message_id(&sent))
     }
 
     async fn send_document(
         &self,
-        chat: ChatId,
+        recipient: Recipient,
         text: &str,
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
         let send = async || {
             let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
-            let document = self.calls.send_document(chat, file);
+            let document = self.calls.send_document(recipient.chat, file);
+            let document = match recipient.thread {
+                None => document,
+                Some(thread) => document.message_thread_id(ThreadId(MessageId(thread))),
+            };
             let document = match protection {
                 Protection::None => document,
                 Protection::NoCopies => document.protect_content(true),
@@ -259,7 +293,7 @@ impl Telegram {
                 Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
             }
         };
-        self.patiently(|| self.in_turn(chat, send())).await
+        self.patiently(|| self.in_turn(recipient.chat, send())).await
     }
 
     /// Sends when the chat may be written to again, by Telegram's limits.

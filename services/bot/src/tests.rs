@@ -4,6 +4,7 @@
 
 mod fake_store;
 mod flood;
+mod formats;
 pub(crate) mod fuzz;
 mod harness;
 
@@ -23,4 +24,5 @@ mod set_aside;
 mod simulator;
 mod store_troubles;
 mod telegram_troubles;
+mod topics;
 mod webhook;

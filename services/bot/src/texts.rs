@@ -52,6 +52,7 @@ texts! {
     FieldRefused = "field-refused",
     TextTooLong = "text-too-long",
     TextTooLongSomehow = "text-too-long-somehow",
+    LostMarks = "lost-marks",
     Mistyped = "mistyped",
     LinkMistyped = "link-mistyped",
     StaleButton = "stale-button",

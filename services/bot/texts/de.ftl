@@ -26,6 +26,7 @@ lifetime-refused = Diese Dauer geht nicht: { $fault }. Nichts wurde gespeichert.
 field-refused = Das kann ich nicht aufbewahren: { $fault }. Schreib new:dein Text
 text-too-long = Der Text ist zu lang: höchstens { $limit } Bytes können aufbewahrt werden. Nichts wurde gespeichert.
 text-too-long-somehow = Der Text ist zu lang. Nichts wurde gespeichert.
+lost-marks = Ihre App zeigt einen Teil dieses Textes formatiert. Falls Sie dafür { $marks } getippt haben, fehlen diese Zeichen in dem Text, den ich aufbewahre. Löschen Sie ihn dann ungelesen und schicken Sie ihn ohne Formatierung.
 mistyped = Hier hat sich ein Fehler eingeschlichen: kopiere es noch einmal. Es muss das ganze id:token sein, so wie ich es dem Absender gegeben habe.
 link-mistyped = Dieser Link ist beschädigt: öffne ihn noch einmal so, wie du ihn bekommen hast, oder bitte um einen neuen. Nichts wurde gelesen.
 stale-button = Dieser Knopf tut nichts mehr. /help zeigt, was ich kann.

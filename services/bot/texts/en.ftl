@@ -29,6 +29,7 @@ lifetime-refused = The lifetime does not fit: { $fault }. Nothing was stored.
 field-refused = I cannot keep that: { $fault }. Write new:your text
 text-too-long = The text is too long: at most { $limit } bytes can be kept. Nothing was stored.
 text-too-long-somehow = The text is too long. Nothing was stored.
+lost-marks = Your app shows a part of this text formatted. If you typed { $marks } for that, these characters are not in the text that I keep. Burn it then, and send the text without formatting.
 mistyped = This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender.
 link-mistyped = This link is damaged: open it again as you got it, or ask for a new one. Nothing was read.
 stale-button = This button does nothing any more. Send /help to see what I can do.

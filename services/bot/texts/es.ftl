@@ -26,6 +26,7 @@ lifetime-refused = La duración no es posible: { $fault }. No se ha guardado nad
 field-refused = No puedo guardar eso: { $fault }. Escribe new:tu texto
 text-too-long = El texto es demasiado largo: se pueden guardar { $limit } bytes como máximo. No se ha guardado nada.
 text-too-long-somehow = El texto es demasiado largo. No se ha guardado nada.
+lost-marks = Tu aplicación muestra con formato una parte de este texto. Si para ello escribiste { $marks }, esos caracteres no están en el texto que guardo. En ese caso bórralo sin leer y envíalo sin formato.
 mistyped = Hay un error al copiar: cópialo otra vez. Debe ser el id:token completo, tal como se lo di a quien lo envió.
 link-mistyped = Este enlace está dañado: ábrelo otra vez como lo recibiste o pide uno nuevo. No se ha leído nada.
 stale-button = Este botón ya no hace nada. Envía /help para ver qué puedo hacer.

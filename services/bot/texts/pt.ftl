@@ -26,6 +26,7 @@ lifetime-refused = A duração não é possível: { $fault }. Nada foi guardado.
 field-refused = Não posso guardar isso: { $fault }. Escreva new:seu texto
 text-too-long = O texto é longo demais: podem ser guardados { $limit } bytes no máximo. Nada foi guardado.
 text-too-long-somehow = O texto é longo demais. Nada foi guardado.
+lost-marks = Seu aplicativo mostra parte deste texto formatada. Se você digitou { $marks } para isso, esses caracteres não estão no texto que eu guardo. Nesse caso, apague-o sem ler e envie o texto sem formatação.
 mistyped = Há um erro na cópia: copie outra vez. Tem de ser o id:token inteiro, como o dei a quem o enviou.
 link-mistyped = Este link está danificado: abra-o outra vez como o recebeu ou peça um novo. Nada foi lido.
 stale-button = Este botão já não faz nada. Envie /help para ver o que posso fazer.

@@ -7,7 +7,7 @@ mod roles;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _, builder::Resettable};
 use mayfly_bootstrap::telemetry;
 
 use crate::{
@@ -17,12 +17,31 @@ use crate::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     telemetry::init(&cli.log);
     match run(cli.command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// The command line. Variables that are set to nothing count as not set: a line such as `MAYFLY_PUBLIC_URL=` in a file
+/// of variables, or in a description of containers, leaves a setting out.
+fn parse() -> Cli {
+    let matches = without_empty_variables(Cli::command()).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+#[expect(clippy::disallowed_methods, reason = "clap reads the variables, and this decides which of them it reads")]
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(
+            |argument| {
+                if argument.get_env().is_some_and(is_empty) { argument.env(Resettable::Reset) } else { argument }
+            },
+        )
+        .mut_subcommands(without_empty_variables)
 }
 
 async fn run(command: Command) -> Result<(), Failure> {

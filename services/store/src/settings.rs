@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -26,6 +26,17 @@ pub struct DataSettings {
     /// The folder for everything that is made on first start: the SQLite database, the keyring, the tokens.
     #[arg(long, env = "MAYFLY_DATA_DIR", default_value = "data", value_name = "DATA_DIR")]
     pub data_dir: PathBuf,
+}
+
+impl DataSettings {
+    /// The token of the bot's simulator, made on first use.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] when it cannot be read or made.
+    pub fn simulator_token(&self) -> Result<Secret, SettingsError> {
+        make_token(&self.data_dir.join("simulator.token")).map_err(|error| SettingsError::file("--simulator", error))
+    }
 }
 
 /// Which database is used.
@@ -122,11 +133,9 @@ fn token(
         (None, None, MissingToken::Refuse) => {
             read(&default_file).map_err(|error| SettingsError::file(setting, error))?
         }
-        (None, None, MissingToken::Make) => create_or_read(&default_file, || {
-            let bytes = random::<32>().map_err(std::io::Error::other)?;
-            Ok(Secret::new(hex::encode(bytes.as_slice())))
-        })
-        .map_err(|error| SettingsError::file(setting, error))?,
+        (None, None, MissingToken::Make) => {
+            make_token(&default_file).map_err(|error| SettingsError::file(setting, error))?
+        }
     };
     let is_header = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
     if token.expose().len() >= MIN_TOKEN_LENGTH && is_header {
@@ -134,6 +143,14 @@ fn token(
     } else {
         Err(SettingsError::WeakToken { setting })
     }
+}
+
+/// The token in `file`, which is made if it is not there.
+fn make_token(file: &Path) -> Result<Secret, SecretFileError> {
+    create_or_read(file, || {
+        let bytes = random::<32>().map_err(std::io::Error::other)?;
+        Ok(Secret::new(hex::encode(bytes.as_slice())))
+    })
 }
 
 /// What the store accepts. The gateway knows these limits too.

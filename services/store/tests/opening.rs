@@ -5,7 +5,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mayfly_testkit::{TestClock, TestDatabase, TestStore, on_each_database};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, Statement};
 
 async fn refusal(database: &TestDatabase, arguments: &[&str]) -> String {
     match TestStore::open_with(database.clone(), TestClock::default(), arguments).await {
@@ -36,12 +36,43 @@ on_each_database! {
         }
     }
 
-    async fn a_schema_from_the_future_is_left_alone(database: TestDatabase) {
+    async fn a_schema_from_the_future_is_left_alone_and_its_program_is_named(database: TestDatabase) {
         let connection = database.connect().await.unwrap();
         mayfly_migrations::apply(&connection).await.unwrap();
         let future = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)";
         connection.execute_unprepared(future).await.unwrap();
-        assert!(refusal(&database, &[]).await.contains("m29990101_000001_later"));
+        for version in ["7.0.0", "7.1.0"] {
+            let change = format!("INSERT INTO schema_changes (program_version) VALUES ('{version}')");
+            connection.execute_unprepared(&change).await.unwrap();
+        }
+        let refused = refusal(&database, &[]).await;
+        assert!(refused.contains("m29990101_000001_later"), "{refused}");
+        assert!(refused.contains("Mayfly 7.1.0") && refused.contains(env!("CARGO_PKG_VERSION")), "{refused}");
+    }
+
+    async fn a_schema_whose_program_is_not_known_is_left_alone_too(database: TestDatabase) {
+        let connection = database.connect().await.unwrap();
+        mayfly_migrations::apply(&connection).await.unwrap();
+        for statement in [
+            "DROP TABLE schema_changes",
+            "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)",
+        ] {
+            connection.execute_unprepared(statement).await.unwrap();
+        }
+        let refused = refusal(&database, &[]).await;
+        assert!(refused.contains("Mayfly of a newer version"), "{refused}");
+    }
+
+    async fn the_program_that_changed_the_schema_is_written_down_once(database: TestDatabase) {
+        for _ in 0..2 {
+            TestStore::open(database.clone()).await.unwrap();
+        }
+        let connection = database.connect().await.unwrap();
+        let backend = connection.get_database_backend();
+        let changes = Statement::from_string(backend, "SELECT program_version FROM schema_changes");
+        let rows = connection.query_all_raw(changes).await.unwrap();
+        let versions: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+        assert_eq!(versions, [env!("CARGO_PKG_VERSION")]);
     }
 
     async fn a_keyring_of_another_database_is_refused(database: TestDatabase) {

@@ -66,6 +66,14 @@ on_each_database! {
         assert_eq!(reason(try_as(&store, &message, "a", "").await), ErrorReason::MessageViewed);
     }
 
+    async fn a_passphrase_opens_however_a_keyboard_writes_it(database: TestDatabase) {
+        let store = TestStore::open(database).await.unwrap();
+        let passphrase = "caf\u{e9} au\u{a0}lait".into();
+        let request = CreateMessageRequest { passphrase, ..CreateMessageRequest::of_text("hello") };
+        let message = store.messages().create_message(request).await.unwrap().into_inner();
+        assert_eq!(try_as(&store, &message, "a", "cafe\u{301} au lait").await.unwrap(), "hello");
+    }
+
     async fn a_claim_is_repeated_without_the_passphrase(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = create(&store).await;

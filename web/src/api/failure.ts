@@ -1,7 +1,7 @@
 // Why a call failed, as a closed list of situations that a page can act on: the one table between reasons and pages.
 
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { ErrorReason } from "../gen/mayfly/error/v1/error_reason_pb.ts";
 
@@ -33,6 +33,8 @@ export type Failure =
     | { kind: "busy" }
     /** The store takes no more messages at the moment. */
     | { kind: "full" }
+    /** A proxy in front of the server wants its users to sign in. Whether the call took effect is known: it did not. */
+    | { kind: "sign-in" }
     /** Nobody answered, or not in time: whether the call took effect is not known. It can be repeated. */
     | { kind: "away" }
     /** A fault on the other side. */
@@ -78,12 +80,18 @@ function gone(outcome: Outcome, { metadata }: Details): Failure {
     return { kind: "gone", outcome, time: new Date(metadata["time"] ?? "") };
 }
 
-/** What a thrown error means. An error that does not come from Mayfly itself comes from what lies between: nobody answered. */
+/**
+ * What a thrown error means. An error that does not come from Mayfly itself comes from what lies between: that asks for
+ * credentials, or nobody answered.
+ */
 export function failureOf(error: unknown): Failure {
     const status = ConnectError.from(error);
     const info = status.findDetails(ErrorInfoSchema).find((info) => info.domain === "mayfly");
     const reason = ErrorReason[info?.reason as keyof typeof ErrorReason];
-    if (info === undefined) return { kind: "away" };
+    if (info === undefined) {
+        const isRefused = status.code === Code.Unauthenticated || status.code === Code.PermissionDenied;
+        return { kind: isRefused ? "sign-in" : "away" };
+    }
     if (reason === undefined) return { kind: "failed" };
     const delay = status.findDetails(RetryInfoSchema)[0]?.retryDelay;
     const violation = status.findDetails(BadRequestSchema)[0]?.fieldViolations[0];

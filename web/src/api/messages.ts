@@ -126,7 +126,7 @@ export async function* watchMessage(opener: Opener, signal: AbortSignal): AsyncG
         } catch (error) {
             signal.throwIfAborted();
             const { kind } = failureOf(error);
-            if (kind !== "away" && kind !== "busy" && kind !== "failed") throw error;
+            if (kind !== "away" && kind !== "busy" && kind !== "failed" && kind !== "sign-in") throw error;
         }
         failures += 1;
         if (failures > 1) yield undefined;

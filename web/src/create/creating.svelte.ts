@@ -13,7 +13,8 @@ const USUAL_LIMITS: Limits = { textBytes: 65_536, lifetimes: { longest: 90 * DAY
 const LONGEST_PASSPHRASE = 1_024;
 
 /** What is wrong, in words of `texts.create`. */
-export type Trouble = "empty" | "tooLong" | "passphraseTooLong" | "lifetimeRefused" | "away" | "busy" | "full" | "failed";
+export type Trouble =
+    "empty" | "tooLong" | "passphraseTooLong" | "lifetimeRefused" | "away" | "busy" | "full" | "failed" | "signIn";
 
 /** A message that is stored. */
 export interface Created {
@@ -91,7 +92,9 @@ export class Creating {
                       ? "lifetimeRefused"
                       : failure.kind === "away" || failure.kind === "busy" || failure.kind === "full"
                         ? failure.kind
-                        : "failed";
+                        : failure.kind === "sign-in"
+                          ? "signIn"
+                          : "failed";
         }
         this.step = "writing";
     }
@@ -106,7 +109,7 @@ export class Creating {
     #fault(): Trouble | undefined {
         if (this.text === "") return "empty";
         if (this.isTooLong) return "tooLong";
-        if (utf8Length(this.passphrase) > LONGEST_PASSPHRASE) return "passphraseTooLong";
+        if (utf8Length(this.passphrase.normalize()) > LONGEST_PASSPHRASE) return "passphraseTooLong";
         return undefined;
     }
 

@@ -40,6 +40,7 @@ export default {
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
         full: "Dieser Server nimmt im Moment keine weiteren Nachrichten an. Versuchen Sie es später noch einmal.",
         failed: "Auf dem Server ist etwas schiefgegangen. Was Sie geschrieben haben, steht noch hier.",
+        signIn: "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden. Es wurde nichts gespeichert: Kopieren Sie Ihren Text, und laden Sie die Seite neu.",
     },
 
     created: {
@@ -123,6 +124,12 @@ export default {
         insecureTitle: "Öffnen Sie diese Seite mit HTTPS",
         insecure:
             "Die Nachricht ist verschlüsselt, und Ihr Browser entschlüsselt nur auf Seiten, die mit HTTPS geöffnet wurden. Sie ist noch ungelesen.",
+        notSealedTitle: "Der Server widerspricht dem Link",
+        notSealed:
+            "Der Link enthält einen Schlüssel, die Nachricht wurde also in einem Browser verschlüsselt. Der Server sagt, sie sei es nicht. Es wurde nichts gelesen: Kopieren Sie den Link noch einmal, und fragen Sie den Absender, wenn es dabei bleibt.",
+        substitutedTitle: "Dieser Text wird nicht angezeigt",
+        substituted:
+            "Der Link enthält einen Schlüssel, die Nachricht wurde also in einem Browser verschlüsselt. Der Server hat einen unverschlüsselten Text geschickt und könnte ihn selbst geschrieben haben. Die Nachricht gilt jetzt als gelesen: Sagen Sie es dem Absender auf einem anderen Weg, und sagen Sie dem Betreiber Bescheid.",
         lockedTitle: "Zu viele falsche Kennwörter",
         locked: (time) => `Die Nachricht ist noch da und ungelesen. Der nächste Versuch ist möglich ab: ${time}.`,
         unreadableTitle: "Die Nachricht lässt sich nicht entschlüsseln",
@@ -134,5 +141,7 @@ export default {
         busy: "Die Nachricht ist nicht verloren. Versuchen Sie es gleich noch einmal.",
         failedTitle: "Etwas ist schiefgegangen",
         failed: "Der Fehler liegt beim Server, und die Nachricht ist nicht verloren. Versuchen Sie es noch einmal, oder sagen Sie dem Betreiber Bescheid.",
+        signInTitle: "Melden Sie sich zuerst an",
+        signIn: "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden. Es wurde nichts gelesen, und nichts ging verloren: Laden Sie die Seite neu.",
     },
 } satisfies Texts;

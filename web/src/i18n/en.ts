@@ -38,6 +38,7 @@ export default {
         busy: "The server is busy. Try again in a moment.",
         full: "This server takes no more messages at the moment. Try again later.",
         failed: "Something went wrong on the server. What you wrote is still here.",
+        signIn: "A proxy in front of the server asks you to sign in. Nothing was stored: copy your text, and load the page again.",
     },
 
     created: {
@@ -119,6 +120,12 @@ export default {
         insecureTitle: "Open this page over HTTPS",
         insecure:
             "The message is encrypted, and your browser decrypts only on pages that were opened over HTTPS. The message is still unread.",
+        notSealedTitle: "The server does not say what the link says",
+        notSealed:
+            "The link has a key, so the message was encrypted in a browser. The server says that it was not. Nothing was read: copy the link again, and ask the sender if it stays like this.",
+        substitutedTitle: "This text is not shown",
+        substituted:
+            "The link has a key, so the message was encrypted in a browser. The server sent a text that was not, and could have written it itself. The message counts as read now: tell the sender, over another channel, and tell whoever runs this server.",
         lockedTitle: "Too many wrong passphrases",
         locked: (time: string) => `The message is still there and unread. Try again after ${time}.`,
         unreadableTitle: "The message cannot be decrypted",
@@ -129,5 +136,7 @@ export default {
         busy: "The message is not lost. Try again in a moment.",
         failedTitle: "Something went wrong",
         failed: "The fault is the server's, and the message is not lost. Try again, or tell whoever runs this server.",
+        signInTitle: "Sign in first",
+        signIn: "A proxy in front of the server asks you to sign in. Nothing was read or lost: load the page again.",
     },
 };

@@ -40,6 +40,7 @@ export default {
         busy: "El servidor está ocupado. Reinténtalo en un momento.",
         full: "Este servidor no admite más mensajes en este momento. Inténtalo más tarde.",
         failed: "Algo falló en el servidor. Lo que escribiste sigue aquí.",
+        signIn: "Un proxy delante del servidor te pide que inicies sesión. No se ha guardado nada: copia tu texto y vuelve a cargar la página.",
     },
 
     created: {
@@ -121,6 +122,12 @@ export default {
         insecureTitle: "Abre esta página con HTTPS",
         insecure:
             "El mensaje está cifrado, y tu navegador solo descifra en páginas abiertas con HTTPS. El mensaje sigue sin leer.",
+        notSealedTitle: "El servidor contradice al enlace",
+        notSealed:
+            "El enlace tiene una clave, así que el mensaje se cifró en un navegador. El servidor dice que no. No se ha leído nada: copia de nuevo el enlace y, si sigue igual, pregunta a quien lo envió.",
+        substitutedTitle: "Este texto no se muestra",
+        substituted:
+            "El enlace tiene una clave, así que el mensaje se cifró en un navegador. El servidor envió un texto sin cifrar, que podría haber escrito él mismo. El mensaje cuenta ahora como leído: avisa por otro medio a quien lo envió, y también a quien administra el servidor.",
         lockedTitle: "Demasiadas frases de paso erróneas",
         locked: (time) => `El mensaje sigue ahí, sin leer. Podrás reintentarlo a partir de: ${time}.`,
         unreadableTitle: "El mensaje no se puede descifrar",
@@ -131,5 +138,7 @@ export default {
         busy: "El mensaje no se ha perdido. Reinténtalo en un momento.",
         failedTitle: "Algo salió mal",
         failed: "El fallo es del servidor y el mensaje no se ha perdido. Reinténtalo, o avisa a quien administra el servidor.",
+        signInTitle: "Primero inicia sesión",
+        signIn: "Un proxy delante del servidor te pide que inicies sesión. No se ha leído ni perdido nada: vuelve a cargar la página.",
     },
 } satisfies Texts;

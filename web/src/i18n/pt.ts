@@ -40,6 +40,7 @@ export default {
         busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
         full: "Este servidor não aceita mais mensagens neste momento. Tente de novo mais tarde.",
         failed: "Algo deu errado no servidor. O que você escreveu continua aqui.",
+        signIn: "Um proxy na frente do servidor pede que você entre. Nada foi armazenado: copie seu texto e recarregue a página.",
     },
 
     created: {
@@ -121,6 +122,12 @@ export default {
         insecureTitle: "Abra esta página com HTTPS",
         insecure:
             "A mensagem está criptografada, e seu navegador só descriptografa em páginas abertas com HTTPS. Ela continua não lida.",
+        notSealedTitle: "O servidor contradiz o link",
+        notSealed:
+            "O link tem uma chave, portanto a mensagem foi criptografada em um navegador. O servidor diz que não. Nada foi lido: copie o link de novo e, se continuar assim, pergunte a quem enviou.",
+        substitutedTitle: "Este texto não é exibido",
+        substituted:
+            "O link tem uma chave, portanto a mensagem foi criptografada em um navegador. O servidor enviou um texto não criptografado, que ele mesmo pode ter escrito. A mensagem agora conta como lida: avise quem enviou por outro meio, e avise também quem administra o servidor.",
         lockedTitle: "Frases secretas erradas demais",
         locked: (time) => `A mensagem continua lá, não lida. Será possível tentar de novo a partir de: ${time}.`,
         unreadableTitle: "A mensagem não pode ser descriptografada",
@@ -131,5 +138,7 @@ export default {
         busy: "A mensagem não se perdeu. Tente de novo daqui a pouco.",
         failedTitle: "Algo deu errado",
         failed: "A falha é do servidor, e a mensagem não se perdeu. Tente de novo, ou avise quem administra o servidor.",
+        signInTitle: "Entre primeiro",
+        signIn: "Um proxy na frente do servidor pede que você entre. Nada foi lido nem perdido: recarregue a página.",
     },
 } satisfies Texts;

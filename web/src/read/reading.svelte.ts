@@ -1,9 +1,13 @@
 // Reading a message: from a link to a text, or to why there is none. Every step is one page.
 //
 // Opening the page looks the message up, which changes nothing; only a click reads it. The read is made with a random
-// `view_id` that this tab keeps, so a lost answer is asked for again, and a reload within the grace shows the text again.
-// So the page does not acknowledge the view as soon as the text is shown, which would make a reload fail. It does when the
-// reader hides the text; otherwise the store erases it when the grace ends. Until then nobody but this tab gets it.
+// `view_id` that this tab keeps, so a lost answer is asked for again, and a reload within the grace shows the text
+// again. So the page does not acknowledge the view as soon as the text is shown, which would make a reload fail. It
+// does when the reader hides the text; otherwise the store erases it when the grace ends. Until then nobody but this
+// tab gets it.
+//
+// A link with a key says that its message was encrypted in a browser. For such a link the page accepts sealed content
+// only: a server that delivers a text in clear instead could have written that text itself.
 
 import { failureOf, type Failure, type Outcome } from "../api/failure.ts";
 import { acknowledgeView, lookupMessage, viewMessage, type Content } from "../api/messages.ts";
@@ -38,10 +42,14 @@ export type Step =
     /** The browser does not decrypt on a page without HTTPS. */
     | { step: "insecure" }
     | { step: "locked"; until: Date }
-    /** The text was handed over and does not decrypt. */
+    /** The link has a key, and the server says before the read that the message is not sealed. Nothing was read. */
+    | { step: "notSealed" }
+    /** The link has a key, and the server returned a text in clear. The server counts the message as read. */
+    | { step: "substituted" }
+    /** The content was delivered and does not decrypt. */
     | { step: "unreadable" }
     /** Nothing was lost; it may work if it is tried again. */
-    | { step: "away" | "busy" | "failed" }
+    | { step: "away" | "busy" | "failed" | "signIn" }
     /** The page was left. */
     | { step: "left" };
 
@@ -101,7 +109,7 @@ export class Reading {
         } catch (error) {
             const { kind } = failureOf(error);
             // Whatever else the store says, it has no text for this view any more.
-            if (kind === "away" || kind === "busy" || kind === "failed") {
+            if (kind === "away" || kind === "busy" || kind === "failed" || kind === "sign-in") {
                 return this.#show({ step: "finished", erasure: "failed" }, run);
             }
         }
@@ -121,29 +129,27 @@ export class Reading {
     /** What the page says at first. Changes nothing, except that it asks again for a text that this tab has read already. */
     async #look(link: Link): Promise<Step> {
         const state = await lookupMessage(link.opener);
-        if (state.kind === "gone") {
-            const { viewId } = tabState();
-            if (state.outcome !== "viewed" || viewId === undefined) return { step: "gone", ...state };
-            this.#key = await this.#keyOf(link);
-            return this.#view(link, viewId, "");
-        }
-        if (state.isSealed) {
-            if (link.keyText === "") return { step: "keyMissing" };
+        const { viewId } = tabState();
+        const isReadHere = state.kind === "gone" && state.outcome === "viewed" && viewId !== undefined;
+        if (state.kind === "gone" && !isReadHere) return { step: "gone", ...state };
+        if (link.keyText !== "") {
             if (!canSeal()) return { step: "insecure" };
-            this.#key = await this.#keyOf(link);
+            const { id, accessToken } = link.opener;
+            this.#key = await keyFromText(link.keyText, id, accessToken);
             if (this.#key === undefined) return { step: "keyMistyped" };
         }
+        if (state.kind === "gone") return this.#view(link, viewId ?? "", "");
+        // What the server says about the message has to agree with the link before anything is read.
+        if (state.isSealed && this.#key === undefined) return { step: "keyMissing" };
+        if (!state.isSealed && this.#key !== undefined) return { step: "notSealed" };
         const { kind: _, ...unread } = state;
         return (this.#unread = { step: "unread", ...unread });
-    }
-
-    async #keyOf({ keyText, opener: { id, accessToken } }: Link): Promise<Key | undefined> {
-        return keyText === "" || !canSeal() ? undefined : keyFromText(keyText, id, accessToken);
     }
 
     async #view(link: Link, viewId: string, passphrase: string): Promise<Step> {
         const how = { viewId, passphrase, acceptsSealed: this.#key !== undefined };
         const view = await viewMessage(link.opener, how, () => (this.current = { step: "opening", isSlow: true }));
+        if (view.content.case === "text" && link.keyText !== "") return { step: "substituted" };
         try {
             const text = await this.#decrypt(view.content);
             return { step: "shown", text, ...(view.repeatUntil && { repeatUntil: view.repeatUntil }) };
@@ -169,6 +175,8 @@ export class Reading {
             case "away":
             case "busy":
                 return { step: failure.kind };
+            case "sign-in":
+                return { step: "signIn" };
             case "passphrase-required":
             case "passphrase-wrong":
                 if (this.#unread === undefined) return { step: "failed" };
@@ -182,6 +190,7 @@ export class Reading {
             case "sealed":
                 return { step: "keyMissing" };
             case "too-long":
+            case "full":
             case "field":
             case "credentials":
             case "forbidden":

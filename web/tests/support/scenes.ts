@@ -1,9 +1,15 @@
 // Every page, in every state that somebody may see: for axe and for the eye.
 
 import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { TestAppConfigResponseSchema, TestOutcome } from "../../src/gen/mayfly/bot/v1/bot_service_pb.ts";
+import {
+    LookupMessageResponseSchema,
+    ViewMessageResponseSchema,
+} from "../../src/gen/mayfly/message/v1/message_service_pb.ts";
+import { MessageState } from "../../src/gen/mayfly/message/v1/message_state_pb.ts";
 import { Admin } from "./admin.ts";
 import type { Visitor } from "./browser.ts";
 import type { Stage } from "./stage.ts";
@@ -47,7 +53,7 @@ async function failing(visitor: Visitor, call: string, reason: string): Promise<
     );
 }
 
-/** Answers a call to the bot in its place, as gRPC-Web does: one message, then how the call ended. */
+/** Answers a call in the server's place, as gRPC-Web does: one message, then how the call ended. */
 async function answering(visitor: Visitor, call: string, message: Uint8Array): Promise<void> {
     const frame = (kind: number, content: Uint8Array) => {
         const head = Buffer.alloc(5);
@@ -56,9 +62,29 @@ async function answering(visitor: Visitor, call: string, message: Uint8Array): P
         return Buffer.concat([head, content]);
     };
     const body = Buffer.concat([frame(0, message), frame(0x80, Buffer.from("grpc-status: 0\r\n"))]);
-    await visitor.context.route(`**/mayfly.bot.v1.BotService/${call}`, (route) =>
+    await visitor.context.route(`**/${call}`, (route) =>
         route.fulfill({ status: 200, contentType: "application/grpc-web+proto", body }),
     );
+}
+
+/** A server that says of a text that it is sealed, and then delivers it in clear. */
+export async function substituting(visitor: Visitor, text: string): Promise<void> {
+    const lookup = create(LookupMessageResponseSchema, {
+        state: MessageState.UNREAD,
+        stateTime: timestampNow(),
+        isSealed: true,
+    });
+    const view = create(ViewMessageResponseSchema, { content: { case: "text", value: text } });
+    const service = "mayfly.message.v1.MessageService";
+    await answering(visitor, `${service}/LookupMessage`, toBinary(LookupMessageResponseSchema, lookup));
+    await answering(visitor, `${service}/ViewMessage`, toBinary(ViewMessageResponseSchema, view));
+}
+
+/** A server that says of every message that it was read. */
+export async function answeringViewed(visitor: Visitor): Promise<void> {
+    const lookup = create(LookupMessageResponseSchema, { state: MessageState.VIEWED, stateTime: timestampNow() });
+    const call = "mayfly.message.v1.MessageService/LookupMessage";
+    await answering(visitor, call, toBinary(LookupMessageResponseSchema, lookup));
 }
 
 /** The admin page, opened, with app configs of these names. */
@@ -180,6 +206,14 @@ export const SCENES: Record<string, Scene> = {
         const { path } = await stage.sealed();
         return open(stage, visitor, path.slice(0, -1) + (path.endsWith("A") ? "B" : "A"));
     },
+    "not-sealed": async (stage, visitor) => open(stage, visitor, (await stage.textWithKey()).path),
+    substituted: async (stage, visitor) => {
+        await substituting(visitor, TEXT);
+        const page = await open(stage, visitor, (await stage.sealed()).path);
+        await page.getByRole("button", { name: "Read the message" }).click();
+        await page.getByRole("heading", { name: "This text is not shown" }).waitFor();
+        return page;
+    },
     unreadable: async (stage, visitor) => {
         const page = await open(stage, visitor, (await stage.damaged()).path);
         await page.getByRole("button", { name: "Read the message" }).click();
@@ -244,7 +278,7 @@ export const SCENES: Record<string, Scene> = {
         const passed = { outcome: TestOutcome.OK, userName: "team_bot", displayName: "Team Bot" };
         await answering(
             visitor,
-            "TestAppConfig",
+            "mayfly.bot.v1.BotService/TestAppConfig",
             toBinary(TestAppConfigResponseSchema, create(TestAppConfigResponseSchema, passed)),
         );
         await page.getByRole("button", { name: "Test" }).click();

@@ -26,6 +26,9 @@ export interface Making {
     ttl?: number;
 }
 
+/** A name that no browser takes for this machine; `browser.ts` has it resolve to it. */
+const INSECURE_HOST = "mayfly.example";
+
 export class Stage {
     readonly messages: Client<typeof MessageService>;
     private constructor(
@@ -36,7 +39,10 @@ export class Stage {
     }
 
     static async set(...more: string[]): Promise<Stage> {
-        const [browser, system] = await Promise.all([launch(), System.start(...more)]);
+        const [browser, system] = await Promise.all([
+            launch(),
+            System.start("--allowed-hosts", INSECURE_HOST, ...more),
+        ]);
         return new Stage(browser, system);
     }
 
@@ -51,7 +57,7 @@ export class Stage {
 
     /** Where the page is under a name that no browser takes for this machine, so that it counts as opened without HTTPS. */
     get insecureUrl(): string {
-        return this.url.replace("127.0.0.1", "mayfly.example");
+        return this.url.replace("127.0.0.1", INSECURE_HOST);
     }
 
     /** Somebody with a browser of their own. */
@@ -85,6 +91,12 @@ export class Stage {
         const made = await this.messages.createMessage({ content });
         const keyText = await keyToText(newKey(), made.id, made.accessToken);
         return { ...made, path: `/m/${made.id}#${made.accessToken}.${keyText}` };
+    }
+
+    /** A text that the store has sealed, under a link with a key, as if it had been encrypted in a browser. */
+    async textWithKey({ text = "hello" }: Making = {}): Promise<Waiting> {
+        const { id, accessToken, path } = await this.text({ text });
+        return { id, accessToken, path: `${path}.${await keyToText(newKey(), id, accessToken)}` };
     }
 
     async view({ id, accessToken }: Waiting): Promise<void> {

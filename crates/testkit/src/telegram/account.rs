@@ -40,6 +40,8 @@ pub(super) struct Account {
     /// Chats that wrote to the bot, or that it is in.
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
+    /// Topics of chats that were deleted.
+    pub(super) closed_threads: HashSet<i64>,
     pub(super) replies: Vec<Reply>,
     /// What stands in the chats, by chat and number.
     pub(super) messages: BTreeMap<(i64, i64), Message>,
@@ -78,6 +80,7 @@ impl Account {
             forgets_on_arrival: false,
             chats: HashSet::new(),
             blocked: HashSet::new(),
+            closed_threads: HashSet::new(),
             replies: Vec::new(),
             messages: BTreeMap::new(),
             presses: BTreeMap::new(),
@@ -115,7 +118,9 @@ impl Account {
                 *from = joined(from.take(), self.language_of(chat_id));
             }
             let text = message.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let written = Message { message_id, is_from_bot: false, text, reply_markup: None, is_protected: false };
+            let thread = message.get("message_thread_id").and_then(Value::as_i64);
+            let written =
+                Message { message_id, is_from_bot: false, text, reply_markup: None, is_protected: false, thread };
             self.messages.insert((chat_id, message_id), written);
         }
         if self.allowed_updates.as_ref().is_some_and(|kinds| !kinds.contains(kind)) {
@@ -142,6 +147,10 @@ impl Account {
             json!({ "message_id": message_id, "date": now(), "from": self.user(), "chat": chat(chat_id) }),
             json!({ "text": pressed.text, "reply_markup": pressed.reply_markup }),
         );
+        let message = match pressed.thread {
+            None => message,
+            Some(thread) => joined(message, json!({ "message_thread_id": thread, "is_topic_message": true })),
+        };
         let query_id = format!("query-{}", self.presses.len() + 1);
         let from = joined(person(chat_id), self.language_of(chat_id));
         let query =
@@ -181,7 +190,10 @@ impl Account {
         let protect_content = reply.params.get("protect_content");
         let is_protected = protect_content.is_some_and(|value| *value == json!(true) || *value == json!("true"));
         let text = reply.text.clone();
-        let sent = Message { message_id: reply.message_id, is_from_bot: true, text, reply_markup, is_protected };
+        let thread = reply.params.get("message_thread_id");
+        let thread = thread.and_then(|thread| thread.as_i64().or_else(|| thread.as_str()?.parse().ok()));
+        let sent =
+            Message { message_id: reply.message_id, is_from_bot: true, text, reply_markup, is_protected, thread };
         self.messages.insert((reply.chat_id, reply.message_id), sent);
         self.replies.push(reply);
         joined(message, content)
@@ -231,6 +243,10 @@ pub(super) fn channel_post(chat_id: i64, text: &str) -> Value {
     let chat = json!({ "id": chat_id, "type": "channel", "title": "A channel" });
     // Nobody in particular writes there.
     json!({ "date": now(), "sender_chat": chat, "chat": chat, "text": text.trim() })
+}
+
+pub(super) fn message_with(chat_id: i64, content: Value) -> Value {
+    from_person(chat_id, chat(chat_id), content)
 }
 
 pub(super) fn sticker_message(chat_id: i64) -> Value {

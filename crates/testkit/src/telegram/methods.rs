@@ -170,6 +170,9 @@ fn send_document(account: &mut Account, params: &Params) -> Outcome {
 }
 
 fn writable_chat(account: &Account, params: &Params) -> Result<i64, Refusal> {
+    if params.number("message_thread_id").is_some_and(|thread| account.closed_threads.contains(&thread)) {
+        return Err(bad_request("message thread not found"));
+    }
     let chat_id = params.number("chat_id").filter(|chat_id| account.chats.contains(chat_id));
     let chat_id = chat_id.ok_or_else(|| Refusal::new(400, "Bad Request: chat not found"))?;
     if account.blocked.contains(&chat_id) {

@@ -4,7 +4,7 @@ mod bot_service;
 mod credentials;
 mod status;
 
-use mayfly_contracts::{FILE_DESCRIPTOR_SET, bot::bot_service_server::BotServiceServer};
+use mayfly_contracts::{bot::bot_service_server::BotServiceServer, with_reflection};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -25,11 +25,13 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) fn new(bot: BotGrpc) -> Self {
+    pub(crate) fn new(bot: BotGrpc, has_reflection: bool) -> Self {
         let (health, health_service) = tonic_health::server::health_reporter();
         let bot = BotServiceServer::new(bot).max_decoding_message_size(MAX_REQUEST_BYTES);
         let routes = Routes::new(bot).add_service(health_service);
-        Self { routes: add_reflection(routes), health }
+        let served = ["mayfly.bot.v1.BotService", "grpc.health.v1.Health"];
+        let routes = if has_reflection { with_reflection(routes, &served) } else { routes };
+        Self { routes, health }
     }
 
     /// Keeps the health service saying what `/readyz` says. Ends with the board.
@@ -44,27 +46,6 @@ impl Services {
             if changes.wait_for(|status| status.is_connected != is_ready).await.is_err() {
                 return;
             }
-        }
-    }
-}
-
-/// Server reflection, in the current and in the older form that many clients still ask for.
-fn add_reflection(routes: Routes) -> Routes {
-    let descriptors = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name("mayfly.bot.v1.BotService")
-            .with_service_name("grpc.health.v1.Health")
-    };
-    match (descriptors().build_v1(), descriptors().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => routes
-            .add_service(v1.max_decoding_message_size(MAX_REQUEST_BYTES))
-            .add_service(v1alpha.max_decoding_message_size(MAX_REQUEST_BYTES)),
-        _ => {
-            // Both sets were made by the build; a test asks for them.
-            tracing::error!("the descriptor sets are damaged: no reflection");
-            routes
         }
     }
 }

@@ -56,7 +56,7 @@ impl<'content> Wanted<'content> {
     pub(crate) fn of(content: &'content Content) -> Self {
         match content {
             Content::Text { text, .. } => Self::Text { text, intent: Intent::of(text) },
-            Content::NotText => Self::NotText,
+            Content::NotText { .. } => Self::NotText,
             Content::InGroup { .. } => Self::InGroup,
             Content::Press(press) => Self::Press(Pressed::parse(&press.data)),
         }
@@ -78,7 +78,7 @@ impl<'content> Wanted<'content> {
 pub(crate) fn is_for_us(tools: &Tools, content: &Content) -> bool {
     match content {
         Content::InGroup { text } => intent::is_command_for(tools.bot_name.as_deref(), text),
-        Content::Text { .. } | Content::NotText | Content::Press(_) => true,
+        Content::Text { .. } | Content::NotText { .. } | Content::Press(_) => true,
     }
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn slow_down(incoming: &Incoming, flood: Flood) -> Answer {
     let sentence = incoming.language.say(phrase);
     match incoming.content {
         Content::Press(_) => Answer::noting(sentence, outcome),
-        Content::Text { .. } | Content::NotText => Answer::saying(sentence, outcome),
+        Content::Text { .. } | Content::NotText { .. } => Answer::saying(sentence, outcome),
         Content::InGroup { .. } => Answer::new(outcome),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     answer::{Answer, Outgoing},
     buttons,
     handlers::{Stopping, Tools, derived_id, refused},
-    incoming::Incoming,
+    incoming::{Content, Incoming},
     opener::{self, Opener},
     replies::Asked,
     texts::Phrase,
@@ -47,7 +47,8 @@ impl New {
             Written::Sentence { argument: "", rest } => (None, rest),
             Written::Sentence { argument, rest } => (Some(lifetime(argument)?), rest),
             Written::Command { tail } => {
-                let timed = tail.split_once(':').and_then(|(head, rest)| Some((lifetime(head).ok()?, rest)));
+                let timed =
+                    tail.split_once(opener::is_colon).and_then(|(head, rest)| Some((lifetime(head).ok()?, rest)));
                 timed.map_or((None, tail), |(lifetime, rest)| (Some(lifetime), rest))
             }
         };
@@ -75,7 +76,8 @@ impl New {
                 let opener = Opener { id: created.id, access_token: created.access_token };
                 let buttons = buttons::created(tools, incoming.language, &opener);
                 let message = Outgoing { buttons, ..Outgoing::new(opener.written()) };
-                Ok(Answer { message: Some(message), is_request_kept: true, ..Answer::new("created") })
+                let remark = lost_marks(incoming);
+                Ok(Answer { message: Some(message), remark, is_request_kept: true, ..Answer::new("created") })
             }
             Err(failure) => refused(incoming.language, Asked::Create, failure),
         }
@@ -86,6 +88,13 @@ impl Operation for New {
     fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a> {
         Box::pin(self.create(tools, incoming))
     }
+}
+
+/// A warning, if the sender's app may have taken characters out of the text before it came here.
+fn lost_marks(incoming: &Incoming) -> Option<String> {
+    let Content::Text { lost_marks, .. } = &incoming.content else { return None };
+    let marks = lost_marks.join("  ");
+    (!marks.is_empty()).then(|| incoming.language.say_with(Phrase::LostMarks, [("marks", marks.as_str())]))
 }
 
 fn lifetime(written: &str) -> Result<Duration, Mistake> {

@@ -5,6 +5,7 @@
 mod accept;
 mod headers;
 mod html;
+mod origin;
 mod report;
 
 use axum::{
@@ -16,9 +17,11 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
+use mayfly_bootstrap::http::origin::OriginPolicy;
+
 use self::report::Report;
 use crate::{
-    simulator::{self, Simulator, Visitor},
+    simulator::{self, Simulator},
     status::StatusBoard,
 };
 
@@ -39,7 +42,7 @@ struct Page {
 ///
 /// A bot that waits for its config is ready: it is doing what it should, and whoever waits for it to be ready before they
 /// add the config would wait for ever. Telegram's troubles do not make it unready either; a restart would not help.
-pub(crate) fn router(board: StatusBoard, simulator: Option<Simulator>) -> Router {
+pub(crate) fn router(board: StatusBoard, simulator: Option<Simulator>, origins: OriginPolicy) -> Router {
     let has_simulator = simulator.is_some();
     let mut router = Router::new()
         .route("/", get(page))
@@ -55,13 +58,15 @@ pub(crate) fn router(board: StatusBoard, simulator: Option<Simulator>) -> Router
             .route("/page/simulator.js", asset("text/javascript; charset=utf-8", SIMULATOR_SCRIPT))
             .merge(simulator::router(simulator));
     }
-    router.layer(middleware::map_response(headers::harden))
+    router
+        .layer(middleware::from_fn_with_state(origins, origin::check_host))
+        .layer(middleware::map_response(headers::harden))
 }
 
-async fn page(State(page): State<Page>, visitor: Visitor, headers: HeaderMap) -> Response {
+async fn page(State(page): State<Page>, headers: HeaderMap) -> Response {
     let report = Report::of(page.board.status());
     let answer = if accept::prefers_html(&headers) {
-        Html(html::page(&report, page.has_simulator && visitor == Visitor::Local)).into_response()
+        Html(html::page(&report, page.has_simulator)).into_response()
     } else {
         Json(report).into_response()
     };

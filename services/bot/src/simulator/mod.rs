@@ -1,10 +1,10 @@
 //! A chat with the bot's own handlers, without Telegram: for people who want to try it before they have a bot.
 //!
-//! `POST /simulator` takes what somebody does, a `Message` or a `CallbackQuery` in the form of `wire.rs`, and answers the list
-//! of what the bot does about it. Off unless `--simulator` is given, and then for this machine only (`guard.rs`): whoever gets
-//! here reads and writes messages without any limit of Telegram's.
+//! `POST /simulator` takes what somebody does, a `Message` or a `CallbackQuery` in the form of `wire.rs`, and answers
+//! the list of what the bot does about it. Off unless `--simulator` is given, and then for callers with its token only
+//! (`token.rs`): they read and write messages without any limit of Telegram's.
 
-mod guard;
+mod token;
 mod wire;
 
 use std::{
@@ -24,13 +24,13 @@ use axum::{
     routing::post,
 };
 use futures_util::FutureExt as _;
+use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub(crate) use self::guard::Visitor;
-use self::wire::Posted;
+use self::{token::Token, wire::Posted};
 use crate::{
     BotError,
     answer::Answer,
@@ -51,6 +51,7 @@ const BOT_NAME: &str = "-";
 /// The bot behind the simulated chat.
 pub(crate) struct Simulator {
     tools: Tools,
+    token: Token,
     /// The last update's id. Each call is an update of its own.
     updates: AtomicU32,
 }
@@ -62,6 +63,7 @@ impl Simulator {
         outage: Outage,
         timing: &Timing,
         public_url: Option<Url>,
+        token: Secret,
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
         let bot_key = BotKey::random().map_err(|_| BotError::Randomness)?;
@@ -69,7 +71,7 @@ impl Simulator {
         let timing = Timing { store_patience: timing.simulator_patience, ..timing.clone() };
         let store = Store::new(store, outage, timing, stop);
         let tools = Tools { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
-        Ok(Self { tools, updates: AtomicU32::new(0) })
+        Ok(Self { tools, token: Token::new(token), updates: AtomicU32::new(0) })
     }
 
     async fn answer(&self, incoming: &Incoming) -> Result<Answer, Stopping> {
@@ -88,11 +90,11 @@ impl Simulator {
     }
 }
 
-/// The simulator's one route, behind its guard.
+/// The simulator's one route, for callers with the token.
 pub(crate) fn router(simulator: Simulator) -> Router {
     Router::new()
         .route(PATH, post(simulate))
-        .route_layer(middleware::from_fn(guard::refuse_others))
+        .route_layer(middleware::from_fn_with_state(simulator.token.clone(), token::require))
         .with_state(Arc::new(simulator))
 }
 

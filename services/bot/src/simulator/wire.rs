@@ -167,11 +167,14 @@ impl Posted {
 
     /// What the bot does about it, in the order in which it happens.
     pub(super) fn answered(self, answer: Answer) -> Vec<Done> {
-        let Answer { message, notice, change, .. } = answer;
+        let Answer { message, notice, change, remark, .. } = answer;
         let now = DateTime::<Utc>::from(SystemTime::now()).format(DATE).to_string();
         let sent = message.map(|message| {
             let id = self.message.message_id.saturating_add(1);
             self.message(id, message.text, &message.buttons, now.clone())
+        });
+        let remarked = remark.map(|remark| {
+            self.message(self.message.message_id.saturating_add(2), remark, &Buttons::new(), now.clone())
         });
         let noticed = notice
             .map(|message| Done::CallbackAnswer(CallbackAnswer { name: "BotCallbackAnswer", message, alert: true }));
@@ -186,7 +189,7 @@ impl Posted {
             }
         });
         let message = |message| Done::Message(Box::new(message));
-        [sent.map(message), noticed, changed.map(message)].into_iter().flatten().collect()
+        [sent.map(message), remarked.map(message), noticed, changed.map(message)].into_iter().flatten().collect()
     }
 
     fn message(&self, message_id: i32, text: String, buttons: &Buttons, date: String) -> Message {

@@ -15,7 +15,7 @@ use crate::{
     answer::{Action, Button, Buttons},
     incoming::{KINDS_OF_UPDATES, Update},
     settings::Webhook,
-    telegram::Protection,
+    telegram::{Protection, Recipient},
 };
 
 /// getUpdates with our own form of an update; see `incoming.rs` for the reason.
@@ -85,6 +85,8 @@ impl WebhookInfo {
 #[derive(Clone, Serialize)]
 pub(super) struct SendMessage {
     chat_id: ChatId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_thread_id: Option<i32>,
     text: String,
     link_preview_options: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,10 +96,16 @@ pub(super) struct SendMessage {
 }
 
 impl SendMessage {
-    pub(super) fn new(chat_id: ChatId, text: &str, reply_markup: Option<Keyboard>, protection: Protection) -> Self {
+    pub(super) fn new(
+        recipient: Recipient,
+        text: &str,
+        reply_markup: Option<Keyboard>,
+        protection: Protection,
+    ) -> Self {
+        let Recipient { chat: chat_id, thread: message_thread_id } = recipient;
         let link_preview_options = json!({ "is_disabled": true });
         let protect_content = (protection == Protection::NoCopies).then_some(true);
-        Self { chat_id, text: text.to_owned(), link_preview_options, reply_markup, protect_content }
+        Self { chat_id, message_thread_id, text: text.to_owned(), link_preview_options, reply_markup, protect_content }
     }
 }
 

@@ -40,11 +40,11 @@ async fn under_what_was_kept_are_buttons_and_its_text_is_nothing_but_the_opener(
 
 #[tokio::test]
 async fn a_gateway_with_a_public_url_has_a_button_and_what_is_secret_is_behind_the_hash() {
-    let world = world_with_flags(Mode::Polling, &["--public-url", "https://mayfly.example.org/one/"]).await;
+    let world = world_with_flags(Mode::Polling, &["--public-url", "https://mayfly.example.org/"]).await;
     let message = world.ask_message(ANN, "new:hello").await;
     assert_eq!(message.labels(), ["Copy", "Share", "Open in browser", "Read yet?", "Burn"]);
     let token = message.text.split_once(':').unwrap().1;
-    let url = format!("https://mayfly.example.org/one/m/1#{token}");
+    let url = format!("https://mayfly.example.org/m/1#{token}");
     assert_eq!(message.button("Open in browser").unwrap()["url"], url);
 }
 

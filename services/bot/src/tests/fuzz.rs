@@ -101,8 +101,9 @@ impl Desk {
             update_id: self.update_id.fetch_add(1, Ordering::Relaxed),
             written: None,
             chat: ChatId(chat),
+            thread: None,
             language: Language::English,
-            content: Content::Text { message_id: MessageId(1), text: text.to_owned() },
+            content: Content::Text { message_id: MessageId(1), text: text.to_owned(), lost_marks: Vec::new() },
         };
         self.runtime
             .block_on(handlers::handle(&self.tools, &incoming, &Wanted::of(&incoming.content)))

@@ -22,6 +22,7 @@ use crate::{
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const SERVICE_TOKEN: &str = "service-token";
 pub(super) const ADMIN_TOKEN: &str = "admin-token";
+pub(super) const SIMULATOR_TOKEN: &str = "simulator-token";
 pub(super) const BOT_TOKEN: &str = "1000000000:AAH-first";
 /// Another token of the first bot.
 pub(super) const NEW_BOT_TOKEN: &str = "1000000000:AAH-third";
@@ -152,6 +153,7 @@ async fn start_wholly(
     let service_token = Secret::new(SERVICE_TOKEN.to_owned());
     let mut settings = settings(&arguments);
     settings.set_aside_folder = store.folder();
+    settings.simulator_token = settings.simulator.then(|| Secret::new(SIMULATOR_TOKEN.to_owned()));
     settings.conversation.deletions_folder = store.folder().join("deletions");
     let bot = Bot::with(store.channel(), &service_token, &settings, timing, stop.clone()).unwrap();
     RunningBot { url, stop, task: tokio::spawn(bot.run(listener, Limits::new(MAX_REQUEST_BYTES))) }

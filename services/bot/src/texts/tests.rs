@@ -90,7 +90,12 @@ fn sentences_that_are_shown_above_the_chat_fit_there() {
         for text in Phrase::ALL {
             let is_longer = matches!(
                 text,
-                Phrase::HelpIntro | Phrase::NewHelp | Phrase::CutText | Phrase::LifetimeUnclear | Phrase::FieldRefused
+                Phrase::HelpIntro
+                    | Phrase::NewHelp
+                    | Phrase::CutText
+                    | Phrase::LifetimeUnclear
+                    | Phrase::FieldRefused
+                    | Phrase::LostMarks
             );
             let said = language.say_with(*text, [("time", time), ("later", &language.say(Phrase::NothingToShowLater))]);
             assert!(is_longer || said.chars().count() <= 200, "{language:?} {text:?}");

@@ -1,6 +1,13 @@
 //! `mayfly gateway`.
 
-use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind, http::Limits};
+use mayfly_bootstrap::{
+    DRAIN_LIMIT, Lifecycle, bind,
+    http::{
+        Limits,
+        origin::{HostSettings, OriginPolicy},
+    },
+};
+use mayfly_bot::PublicUrl;
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::LimitSettings;
 use tokio::net::TcpListener;
@@ -17,6 +24,14 @@ pub(crate) struct GatewayRoleSettings {
     #[command(flatten)]
     gateway: GatewaySettings,
     #[command(flatten)]
+    hosts: HostSettings,
+    /// Where browsers reach the gateway, as `https://mayfly.example.org`.
+    #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<PublicUrl>,
+    /// Do not tell callers which services and methods there are (gRPC server reflection).
+    #[arg(long, env = "MAYFLY_NO_REFLECTION")]
+    no_reflection: bool,
+    #[command(flatten)]
     limits: LimitSettings,
     #[command(flatten)]
     store: StoreUrl,
@@ -26,10 +41,15 @@ pub(crate) struct GatewayRoleSettings {
 
 pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), Failure> {
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
-    let upstreams = Upstreams { store: settings.store.channel()?, bot: settings.bot.channel()? };
+    let upstreams = Upstreams {
+        store: settings.store.channel()?,
+        bot: settings.bot.channel()?,
+        has_reflection: !settings.no_reflection,
+    };
     let listeners = listen(&mut settings.gateway).await?;
     let limits = process_limits(&settings.limits);
-    start(&mut lifecycle, listeners, upstreams, &settings.gateway, &settings.limits, limits);
+    let origins = origins(&settings.gateway, &settings.hosts, settings.public_url.as_ref());
+    start(&mut lifecycle, listeners, upstreams, &settings.gateway, origins, &settings.limits, limits);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
 }
@@ -43,17 +63,27 @@ pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpList
     Ok(listeners)
 }
 
+/// Which requests of browsers the gateway accepts.
+pub(super) fn origins(
+    settings: &GatewaySettings,
+    hosts: &HostSettings,
+    public_url: Option<&PublicUrl>,
+) -> OriginPolicy {
+    OriginPolicy::new(hosts, public_url.map(PublicUrl::host), settings.trusted_proxies)
+}
+
 /// Lets the gateway serve.
 pub(super) fn start(
     lifecycle: &mut Lifecycle,
     listeners: Vec<TcpListener>,
     upstreams: Upstreams,
     settings: &GatewaySettings,
+    origins: OriginPolicy,
     texts: &LimitSettings,
     limits: Limits,
 ) {
     let proxies = settings.trusted_proxies;
     let stop = lifecycle.stop();
-    let serving = mayfly_gateway_rest::run(listeners, upstreams, texts.max_text_bytes, proxies, limits, stop);
+    let serving = mayfly_gateway_rest::run(listeners, upstreams, texts.max_text_bytes, proxies, origins, limits, stop);
     lifecycle.spawn("gateway", async move { Ok(serving.await?) });
 }

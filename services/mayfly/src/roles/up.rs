@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::CommandFactory as _;
-use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle};
+use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, http::origin::HostSettings};
 use mayfly_bot::BotSettings;
 use mayfly_contracts::{
     BotChannel, Situation, StoreChannel,
@@ -25,6 +25,8 @@ pub(crate) struct UpSettings {
     gateway: GatewaySettings,
     #[command(flatten)]
     bot: BotSettings,
+    #[command(flatten)]
+    hosts: HostSettings,
 }
 
 pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
@@ -40,10 +42,15 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let token = token.map_err(Failure::failed)?;
     let client = client_command(&settings);
     let description = describe_bot(channel.clone(), &client).await?;
-    let bot = bot::prepare(&lifecycle, channel.clone(), &token, &settings.bot, &settings.open.data)?;
-    let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()) };
+    bot::complete(&mut settings.bot, &settings.hosts, &settings.open.data)?;
+    settings.bot.no_reflection = settings.open.store.no_reflection;
+    let bot = bot::prepare(&lifecycle, channel.clone(), &token, &settings.bot)?;
+    let has_reflection = !settings.open.store.no_reflection;
+    let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()), has_reflection };
+    let public_url = settings.bot.conversation.public_url.as_ref();
+    let origins = gateway::origins(&settings.gateway, &settings.hosts, public_url);
     let texts = &settings.open.limits;
-    gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, texts, limits.clone());
+    gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, origins, texts, limits.clone());
     bot::start(&mut lifecycle, bot, bot_listener, limits);
     write_out(greeting(&settings, &client, &description)?.as_bytes())?;
     Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
@@ -72,22 +79,16 @@ async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<Str
 
 /// Where the bot can be tried without Telegram.
 fn describe_simulator(settings: &BotSettings) -> String {
-    if !settings.simulator {
-        return String::new();
-    }
-    // It refuses whoever does not come from the loopback interface.
+    let Some(token) = &settings.simulator_token else { return String::new() };
     let address = match settings.bot_listen {
         address if address.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
-        address if address.ip().to_canonical().is_loopback() => address,
-        _ => {
-            return "The chat simulator is for this machine alone, and --bot-listen is no address for that.\n\n"
-                .to_owned();
-        }
+        address => address,
     };
     format!(
-        "Or chat with the bot in a browser on this machine, without Telegram: write new:hello at\n\
-         \x20 http://{address}\n\
-         \n"
+        "Or chat with the bot in a browser, without Telegram: write new:hello at\n\
+         \x20 http://{address}/#{token}\n\
+         \n",
+        token = token.expose()
     )
 }
 
@@ -117,7 +118,7 @@ fn client_command(settings: &UpSettings) -> ClientCommand {
 }
 
 fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, Failure> {
-    let UpSettings { open, gateway, bot: bot_settings } = settings;
+    let UpSettings { open, gateway, bot: bot_settings, hosts: _ } = settings;
     let database = open.database.database(&open.data).map_err(Failure::failed)?.describe();
     let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("http://{address}")).collect();
     let data = std::path::absolute(&open.data.data_dir).unwrap_or_else(|_| open.data.data_dir.clone());

@@ -53,7 +53,8 @@ async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
     let simulated = [("MAYFLY_SIMULATOR", "true")];
     let options = Options { store_environment: &simulated, ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
-    assert!(system.processes[0].says(&format!("write new:hello at\n  {}", system.bot_url)));
+    let address = format!("write new:hello at\n  {}/#{}\n", system.bot_url, simulator_token(&system));
+    assert!(system.processes[0].says(&address));
     let ask = async |text: &str| {
         let done = simulate(&system, message(text)).await;
         done[0]["text"].as_str().unwrap().to_owned()
@@ -92,6 +93,10 @@ async fn the_buttons_of_the_bot_can_be_tried_too() {
     system.stop().await;
 }
 
+fn simulator_token(system: &System) -> String {
+    fs::read_to_string(system.data.join("simulator.token")).unwrap().trim().to_owned()
+}
+
 fn message(text: &str) -> Value {
     json!({
         "_": "Message", "message_id": 6, "date": "2021-08-01 08:23:28", "text": text,
@@ -114,7 +119,7 @@ fn button(under: &Value, label: &str) -> Value {
 
 /// What the bot does about something that somebody does in its simulator.
 async fn simulate(system: &System, object: Value) -> Vec<Value> {
-    let client = reqwest::Client::new();
-    let answer = client.post(format!("{}/simulator", system.bot_url)).json(&object).send().await.unwrap();
+    let request = reqwest::Client::new().post(format!("{}/simulator", system.bot_url));
+    let answer = request.bearer_auth(simulator_token(system)).json(&object).send().await.unwrap();
     answer.json().await.unwrap()
 }

@@ -10,6 +10,8 @@ use mayfly_contracts::{
     },
 };
 use mayfly_testkit::{TestDatabase, grpc_web, on_each_database};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, prost_types::FileDescriptorProto};
 use serde_json::Value;
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -73,35 +75,77 @@ async fn grpc_web_calls(url: &str) {
     assert!(gone.messages.is_empty() && gone.trailers.contains("grpc-status:5"), "{}", gone.trailers);
 }
 
+type Reflection = ServerReflectionClient<StoreChannel>;
+
+async fn reflect(client: &mut Reflection, request: MessageRequest) -> MessageResponse {
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
+    let answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+    answers.into_inner().message().await.unwrap().unwrap().message_response.unwrap()
+}
+
+/// The file that declares `symbol`, and all that it imports, as grpcurl gathers them.
+async fn descriptors_of(client: &mut Reflection, symbol: &str) -> DescriptorPool {
+    let mut requests = vec![MessageRequest::FileContainingSymbol(symbol.to_owned())];
+    let mut files: Vec<FileDescriptorProto> = Vec::new();
+    while let Some(request) = requests.pop() {
+        let answer = reflect(client, request).await;
+        let MessageResponse::FileDescriptorResponse(found) = answer else { panic!("{symbol}: {answer:?}") };
+        for file in &found.file_descriptor_proto {
+            let file = FileDescriptorProto::decode(file.as_slice()).unwrap();
+            requests.extend(file.dependency.iter().cloned().map(MessageRequest::FileByFilename));
+            files.retain(|known| known.name != file.name);
+            files.push(file);
+        }
+    }
+    let mut pool = DescriptorPool::new();
+    pool.add_file_descriptor_protos(files).unwrap();
+    pool
+}
+
 /// What a client without the contracts finds out, as grpcurl does.
-async fn reflection(url: &str) {
+async fn reflection(url: &str, served: &[&str]) {
     let mut client = ServerReflectionClient::new(StoreChannel::remote(url).unwrap());
-    let ask = |request| ServerReflectionRequest { host: String::new(), message_request: Some(request) };
-    let requests = [
-        ask(MessageRequest::ListServices(String::new())),
-        ask(MessageRequest::FileContainingSymbol("mayfly.message.v1.MessageService".to_owned())),
-    ];
-    let mut answers = client.server_reflection_info(tokio_stream::iter(requests)).await.unwrap().into_inner();
-    let Some(MessageResponse::ListServicesResponse(list)) = answers.message().await.unwrap().unwrap().message_response
-    else {
-        panic!("no list of services");
-    };
+    let answer = reflect(&mut client, MessageRequest::ListServices(String::new())).await;
+    let MessageResponse::ListServicesResponse(list) = answer else { panic!("no list of services: {answer:?}") };
     let mut services: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
     services.sort_unstable();
-    // What is served here, and nothing that only the bot serves.
-    let served = ["grpc.health.v1.Health", "mayfly.config.v1.ConfigService", "mayfly.message.v1.MessageService"];
-    assert_eq!(services, served);
-    let file = answers.message().await.unwrap().unwrap().message_response;
-    assert!(matches!(file, Some(MessageResponse::FileDescriptorResponse(_))), "{file:?}");
+    assert_eq!(services, served, "{url}");
+    for service in served {
+        let pool = descriptors_of(&mut client, service).await;
+        assert!(pool.get_service_by_name(service).is_some(), "{url}: {service}");
+    }
+}
+
+/// The details of an error, read with nothing but what reflection tells.
+async fn details_in_words(url: &str) {
+    let mut reflection = ServerReflectionClient::new(StoreChannel::remote(url).unwrap());
+    let mut messages = MessageServiceClient::new(StoreChannel::remote(url).unwrap());
+    let refused = messages.create_message(create("")).await.unwrap_err();
+    let status = tonic_types::pb::Status::decode(refused.details()).unwrap();
+    let mut seen = Vec::new();
+    for detail in status.details {
+        let name = detail.type_url.rsplit('/').next().unwrap();
+        let pool = descriptors_of(&mut reflection, name).await;
+        let descriptor = pool.get_message_by_name(name).unwrap();
+        seen.push(DynamicMessage::decode(descriptor, detail.value.as_slice()).unwrap().to_string());
+    }
+    let seen = seen.join("\n");
+    assert!(seen.contains(r#"reason:"FIELD_INVALID""#), "{url}: {seen}");
+    assert!(seen.contains(r#"field:"text""#), "{url}: {seen}");
 }
 
 async fn all(layout: Layout, database: &TestDatabase) {
     let mut system = System::start(layout, database, Options::default()).await;
     rest(&system).await;
+    let served = ["grpc.health.v1.Health", "mayfly.config.v1.ConfigService", "mayfly.message.v1.MessageService"];
     for url in [&system.store_url, &system.gateway_url] {
         grpc(url).await;
-        reflection(url).await;
+        details_in_words(url).await;
     }
+    reflection(&system.store_url, &served).await;
+    let mut served_by_both = [&served[..], &["mayfly.bot.v1.BotService"]].concat();
+    served_by_both.sort_unstable();
+    reflection(&system.gateway_url, &served_by_both).await;
     grpc_web_calls(&system.gateway_url).await;
     let none = system.configs().get_last_active_app_config(GetLastActiveAppConfigRequest {}).await.unwrap_err();
     assert_eq!(Situation::of(&none).reason, ErrorReason::AppConfigNotFound);

@@ -127,3 +127,20 @@ async fn values_out_of_range_are_named() {
     }
     refused_as_it_is(&["new", "x", "--store-url", "not a url"], &["--store-url"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    let mut names = Vec::new();
+    for command in ["up", "store", "gateway", "bot", "new", "config", "healthcheck"] {
+        let help = run(&[command, "--help"]).await.out;
+        let named = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
+        names.extend(named.map(str::to_owned));
+    }
+    assert!(names.len() > 40, "{names:?}");
+    let empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let options = Options { store_environment: &empty, ..Options::default() };
+    let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
+    let opener = system.client(&["new", "hello"]).await.out;
+    assert_eq!(system.client(&["view", opener.trim()]).await.out.trim_end(), "hello");
+    system.stop().await;
+}

@@ -210,8 +210,7 @@ impl Limits {
             Some(ttl) if ttl < MIN_TTL => return Err(StoreError::field("ttl", "must be at least 1 second")),
             Some(ttl) => match self.max_ttl {
                 Lifetime::Limited(max) if ttl > max => {
-                    let max = humantime::format_duration(max);
-                    return Err(StoreError::field("ttl", format!("must be at most {max}")));
+                    return Err(StoreError::field("ttl", format!("must be at most {}", Lifetime::Limited(max))));
                 }
                 _ => Lifetime::Limited(ttl),
             },

@@ -7,12 +7,15 @@
 use std::{fmt, time::Duration};
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use super::{AccessToken, Key, SealError};
 use crate::StoreError;
 
 const MAX_BYTES: usize = 1024;
+/// By how much the normal form of a text can be longer, in bytes (UAX #15, section 6).
+const MAX_GROWTH: usize = 3;
 const SALT_BYTES: usize = 16;
 /// 19 MiB, two passes, one lane: the first choice of the OWASP Password Storage Cheat Sheet.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -21,7 +24,8 @@ const LANES: u32 = 1;
 const SALT_DOMAIN: &[u8] = b"mayfly passphrase salt v1";
 const CALLER_DOMAIN: &[u8] = b"mayfly passphrase caller v1";
 
-/// A passphrase as somebody typed it: 1 to 1,024 bytes. Wiped when dropped.
+/// A passphrase in the form of OpaqueString (RFC 8265, section 4.2), 1 to 1,024 bytes: keyboards and systems write the
+/// same letter in different ways. Wiped when dropped.
 #[derive(Clone)]
 pub(crate) struct Passphrase(Zeroizing<String>);
 
@@ -33,9 +37,12 @@ impl Passphrase {
     /// [`StoreError::FieldInvalid`] when it is too long.
     pub(crate) fn parse(text: String) -> Result<Option<Self>, StoreError> {
         let text = Zeroizing::new(text);
-        match text.len() {
+        // Whole in one allocation, so that no part is left behind in another.
+        let mut opaque = Zeroizing::new(String::with_capacity(text.len().saturating_mul(MAX_GROWTH)));
+        opaque.extend(text.chars().map(|char| if is_space(char) { ' ' } else { char }).nfc());
+        match opaque.len() {
             0 => Ok(None),
-            1..=MAX_BYTES => Ok(Some(Self(text))),
+            1..=MAX_BYTES => Ok(Some(Self(opaque))),
             _ => Err(StoreError::field("passphrase", format!("must be at most {MAX_BYTES} bytes of UTF-8"))),
         }
     }
@@ -43,6 +50,11 @@ impl Passphrase {
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
+}
+
+/// The spaces of Unicode (general category Zs), among which keyboards do not let people choose.
+fn is_space(char: char) -> bool {
+    matches!(char, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
 
 impl fmt::Debug for Passphrase {
@@ -121,6 +133,33 @@ mod tests {
         assert!(Passphrase::parse(String::new()).unwrap().is_none());
         assert!(Passphrase::parse("x".repeat(MAX_BYTES)).unwrap().is_some());
         assert!(Passphrase::parse("x".repeat(MAX_BYTES + 1)).is_err());
+    }
+
+    #[test]
+    fn passphrases_that_look_alike_are_one() {
+        let bytes = |text: &str| passphrase(text).as_bytes().to_vec();
+        for (one, other) in [
+            ("caf\u{e9}", "cafe\u{301}"),
+            ("\u{ac00}", "\u{1100}\u{1161}"),
+            ("a b", "a\u{a0}b"),
+            ("a b", "a\u{3000}b"),
+            ("\u{212b}", "\u{c5}"),
+        ] {
+            assert_eq!(bytes(one), bytes(other), "{one} {other}");
+        }
+        for (one, other) in
+            [("a", "A"), ("a b", "ab"), ("a", "a "), ("\u{ff21}", "A"), ("\u{fb01}", "fi"), ("a\tb", "a b")]
+        {
+            assert_ne!(bytes(one), bytes(other), "{one} {other}");
+        }
+        assert!(Passphrase::parse("e\u{301}".repeat(MAX_BYTES / 2)).unwrap().is_some(), "as long as it is kept");
+    }
+
+    #[test]
+    fn the_longest_growth_is_foreseen() {
+        for text in ["\u{1d160}", "\u{fb2c}", "\u{390}"] {
+            assert!(text.nfc().collect::<String>().len() <= text.len() * MAX_GROWTH, "{text}");
+        }
     }
 
     #[test]

@@ -101,8 +101,21 @@ impl fmt::Display for Lifetime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Never => formatter.write_str("never"),
-            Self::Limited(duration) => humantime::format_duration(*duration).fmt(formatter),
+            Self::Limited(duration) => fmt_in_days(*duration, formatter),
         }
+    }
+}
+
+/// `90 days`, `1 day 6h`. humantime would count in months of 30.44 days.
+fn fmt_in_days(duration: Duration, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
+    let days = duration.as_secs() / SECONDS_OF_A_DAY;
+    let rest = duration.saturating_sub(Duration::from_secs(days.saturating_mul(SECONDS_OF_A_DAY)));
+    let unit = if days == 1 { "day" } else { "days" };
+    match (days, rest.is_zero()) {
+        (0, _) => write!(formatter, "{}", humantime::format_duration(rest)),
+        (_, true) => write!(formatter, "{days} {unit}"),
+        (_, false) => write!(formatter, "{days} {unit} {}", humantime::format_duration(rest)),
     }
 }
 
@@ -119,6 +132,21 @@ mod tests {
     #[test]
     fn the_end_of_time_is_not_passed() {
         assert_eq!(Timestamp::from_micros(i64::MAX - 1).after(Duration::MAX).micros(), i64::MAX);
+    }
+
+    #[test]
+    fn lifetimes_are_written_as_people_say_them_and_can_be_read_again() {
+        for (seconds, words) in [
+            (90 * 86_400, "90 days"),
+            (86_400, "1 day"),
+            (366 * 86_400, "366 days"),
+            (30 * 3_600, "1 day 6h"),
+            (86_399, "23h 59m 59s"),
+            (60, "1m"),
+        ] {
+            let lifetime = Lifetime::Limited(Duration::from_secs(seconds));
+            assert_eq!((lifetime.to_string().as_str(), words.parse()), (words, Ok(lifetime)));
+        }
     }
 
     #[test]

@@ -14,10 +14,11 @@ use axum::Router;
 use http::HeaderName;
 use mayfly_bootstrap::http::{Callers, RequestLimits};
 use mayfly_contracts::{
-    BIDIRECTIONAL_STREAMS, CALLER_METADATA, FILE_DESCRIPTOR_SET, SERVER_STREAMS,
+    BIDIRECTIONAL_STREAMS, CALLER_METADATA, SERVER_STREAMS,
     config::config_service_server::{ConfigServiceServer, SERVICE_NAME as CONFIG_SERVICE},
     max_request_bytes,
     message::message_service_server::{MessageServiceServer, SERVICE_NAME as MESSAGE_SERVICE},
+    with_reflection,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -80,26 +81,9 @@ pub(crate) fn callers(trusted_gateways: &[ipnet::IpNet]) -> Callers {
     Callers::BehindGateways { networks: trusted_gateways.to_vec(), header: HeaderName::from_static(CALLER_METADATA) }
 }
 
-/// Server reflection, in the current and in the older form that many clients still ask for.
+/// Adds server reflection for everything that the store serves.
 pub(crate) fn add_reflection(routes: Routes) -> Routes {
-    let descriptors = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name(MESSAGE_SERVICE)
-            .with_service_name(CONFIG_SERVICE)
-            .with_service_name("grpc.health.v1.Health")
-    };
-    match (descriptors().build_v1(), descriptors().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => routes
-            .add_service(v1.max_decoding_message_size(MAX_SMALL_REQUEST))
-            .add_service(v1alpha.max_decoding_message_size(MAX_SMALL_REQUEST)),
-        _ => {
-            // Both sets were made by the build; a test asks for them.
-            tracing::error!("the descriptor sets are damaged: no reflection");
-            routes
-        }
-    }
+    with_reflection(routes, &[MESSAGE_SERVICE, CONFIG_SERVICE, "grpc.health.v1.Health"])
 }
 
 /// Tells the health service, for the process as a whole and for each service.

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use mayfly_bootstrap::Secret;
+use mayfly_bootstrap::{Secret, make_private_folder, sync_folder};
+use mayfly_migrations::MigrationError;
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
     SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
@@ -112,7 +113,7 @@ pub enum DatabaseError {
     },
     /// The schema cannot be brought up to date.
     #[error("cannot bring the database schema up to date")]
-    Migrate(#[source] DbErr),
+    Migrate(#[source] MigrationError),
 }
 
 impl Database {
@@ -315,12 +316,11 @@ fn with_file(
 /// Makes the file of a new database, and its folder if need be, for nobody else to read. SQLite gives what it puts beside a
 /// database the mode that the database has.
 fn make_private(file: &Path) -> Result<(), DatabaseError> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
-    }
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_private_folder(folder).map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    match made.and_then(|_| sync_folder(folder)) {
         Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
             Err(DatabaseError::File { path: file.to_owned(), source })
         }
@@ -454,7 +454,7 @@ const VACUUM_PAGES: i64 = 256;
 
 fn into_db_error(error: DatabaseError) -> DbErr {
     match error {
-        DatabaseError::Connect(error) | DatabaseError::Migrate(error) => error,
+        DatabaseError::Connect(error) | DatabaseError::Migrate(MigrationError::Database(error)) => error,
         other => DbErr::Custom(other.to_string()),
     }
 }

@@ -1,10 +1,20 @@
-// The simulated chat. Says what somebody does in the documented form of a message, and shows what the bot does about it.
+// The simulated chat. Takes its token from the fragment of the address, which browsers send to nobody. Says what somebody does in the documented form of a message, and shows what the bot does about it.
 //
 // Texts are shown as text, whatever is in them, and are kept nowhere but on the page.
 
 const byId = (id) => document.getElementById(id);
 const [log, messages, composer, field, suggestions, exchange, notice] =
     ["log", "messages", "composer", "text", "suggestions", "exchange", "notice"].map(byId);
+
+/** What the simulator asks for. */
+const token = () => location.hash.slice(1);
+
+function unlock() {
+    byId("simulator").toggleAttribute("data-locked", token() === "");
+}
+
+addEventListener("hashchange", unlock);
+unlock();
 
 /** Strangers to each other: whoever opens the page again is somebody else to the bot. */
 const PERSON = 1 + (crypto.getRandomValues(new Uint32Array(1))[0] >>> 1);
@@ -39,7 +49,7 @@ async function post(object) {
     try {
         const answer = await fetch("/simulator", {
             method: "POST",
-            headers: { "content-type": "application/json" },
+            headers: { "content-type": "application/json", authorization: `Bearer ${token()}` },
             body: JSON.stringify(object),
         });
         if (!answer.ok) {

@@ -1,0 +1,295 @@
+//! Which web pages may send requests here: protection against DNS rebinding and cross-site request forgery.
+//!
+//! A browser on this machine or network reaches listeners that an attacker cannot. Two headers, which no script can
+//! forge, tell what a page in that browser is about to do. `Host` has the name under which the page knows this server;
+//! an attacker who points a name of his own at our address (DNS rebinding) cannot hide it. `Sec-Fetch-Site` and
+//! `Origin` tell which site the page comes from. Clients that are no browsers send neither of the latter, and are not
+//! limited.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, Uri, Version, header, uri::Authority};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Suffixes of names that nobody can register on the internet: RFC 6761, RFC 6762, RFC 8375 and ICANN's reservation of
+/// `.internal`. So no attacker can point one at our address.
+const PRIVATE_SUFFIXES: [&str; 4] = [".localhost", ".local", ".home.arpa", ".internal"];
+
+/// Under which host names browsers reach a server.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct HostSettings {
+    /// Host names under which browsers reach this process, separated by commas. Always allowed are IP addresses,
+    /// localhost, names without a dot, names that end with .local, .internal or .home.arpa, and the host of
+    /// --public-url. With --trusted-proxies and without this setting, the proxies decide which names lead here, and all
+    /// are allowed.
+    #[arg(
+        long,
+        env = "MAYFLY_ALLOWED_HOSTS",
+        value_delimiter = ',',
+        value_name = "HOSTS",
+        value_parser = parse_host_name
+    )]
+    pub allowed_hosts: Vec<String>,
+}
+
+/// Which requests of browsers are accepted. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct OriginPolicy {
+    /// Host names in lower case, besides those that are always allowed.
+    hosts: Arc<[String]>,
+    allows_every_host: bool,
+    trusts_forwarded_host: bool,
+}
+
+/// Why a request is refused. Its text is meant for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// The request is for a host name under which this server is not known.
+    #[error("this host name is not allowed here: name it in --allowed-hosts or --public-url")]
+    Host,
+    /// A page of another site has sent the request.
+    #[error("pages of other sites may not send requests here")]
+    CrossSite,
+}
+
+impl OriginPolicy {
+    /// The policy of a server behind `trusted_proxies` reverse proxies, which browsers reach under `public_hosts` too.
+    #[must_use]
+    pub fn new<'a>(
+        settings: &'a HostSettings,
+        public_hosts: impl IntoIterator<Item = &'a str>,
+        trusted_proxies: usize,
+    ) -> Self {
+        let named = settings.allowed_hosts.iter().map(String::as_str).chain(public_hosts);
+        Self {
+            hosts: named.map(normalized).collect(),
+            allows_every_host: trusted_proxies > 0 && settings.allowed_hosts.is_empty(),
+            trusts_forwarded_host: trusted_proxies > 0,
+        }
+    }
+
+    /// Checks the host name that the request is for.
+    ///
+    /// HTTP/2 is not checked: browsers speak it over TLS alone, which this server does not.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginError::Host`]
+    pub fn check_host(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), OriginError> {
+        let is_unnamed = uri.authority().is_none() && !headers.contains_key(header::HOST);
+        if self.allows_every_host || version >= Version::HTTP_2 || is_unnamed {
+            return Ok(());
+        }
+        let is_allowed = host(uri, headers).is_some_and(|host| self.is_own(&host));
+        if is_allowed { Ok(()) } else { Err(OriginError::Host) }
+    }
+
+    /// Checks that no page of another site has sent the request. Not for documents, to which every site may link.
+    ///
+    /// Browsers send `Sec-Fetch-Site` to HTTPS and to this machine only. Elsewhere `Origin` decides, which they add to
+    /// every request but GET and HEAD, and whose answer another site cannot read.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginError::CrossSite`]
+    pub fn check_site(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), OriginError> {
+        let is_own_site = if headers.contains_key(SEC_FETCH_SITE) {
+            matches!(single(headers, &SEC_FETCH_SITE), Some("same-origin" | "none"))
+        } else {
+            !headers.contains_key(header::ORIGIN) || self.is_own_origin(uri, headers)
+        };
+        if is_own_site { Ok(()) } else { Err(OriginError::CrossSite) }
+    }
+
+    fn is_own(&self, host: &Authority) -> bool {
+        let name = normalized(host.host());
+        let is_plain = !host.as_str().contains('@');
+        is_plain && (is_unreachable_for_others(&name) || self.hosts.contains(&name))
+    }
+
+    fn is_own_origin(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let origin = single(headers, &header::ORIGIN).and_then(|origin| origin.parse::<Uri>().ok());
+        let Some((scheme, origin)) = origin.as_ref().and_then(|origin| origin.scheme_str().zip(origin.authority()))
+        else {
+            return false;
+        };
+        let forwarded = || {
+            let host = single(headers, &X_FORWARDED_HOST).filter(|_| self.trusts_forwarded_host)?;
+            host.rsplit(',').next()?.trim().parse::<Authority>().ok()
+        };
+        let is_same = |host: &Authority| {
+            let default_port = if scheme == "https" { 443 } else { 80 };
+            let port = |authority: &Authority| authority.port_u16().unwrap_or(default_port);
+            normalized(host.host()) == normalized(origin.host()) && port(host) == port(origin)
+        };
+        host(uri, headers).iter().chain(&forwarded()).any(is_same) || self.hosts.contains(&normalized(origin.host()))
+    }
+}
+
+/// Whether no attacker on the internet can make a browser take this name for one of his own.
+fn is_unreachable_for_others(name: &str) -> bool {
+    let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let is_address = literal.parse::<std::net::IpAddr>().is_ok();
+    is_address || !name.is_empty() && (!name.contains('.') || PRIVATE_SUFFIXES.iter().any(|end| name.ends_with(end)))
+}
+
+fn normalized(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// The host and port that the request is for: the authority of its target, or its one `Host` header.
+fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    uri.authority().cloned().or_else(|| single(headers, &header::HOST)?.parse().ok())
+}
+
+/// A header that is there once.
+fn single<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())?.to_str().ok()
+}
+
+fn parse_host_name(name: &str) -> Result<String, String> {
+    let name = name.trim();
+    let authority: Authority =
+        name.parse().map_err(|_| "must be a host name, such as mayfly.example.org".to_owned())?;
+    if authority.host() != name {
+        return Err("must be a host name alone, without scheme, port or path".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(allowed: &[&str], public: &[&str], proxies: usize) -> OriginPolicy {
+        let settings = HostSettings { allowed_hosts: allowed.iter().map(|&name| name.to_owned()).collect() };
+        OriginPolicy::new(&settings, public.iter().copied(), proxies)
+    }
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn allows_host(policy: &OriginPolicy, host: &str) -> bool {
+        policy.check_host(Version::HTTP_11, &Uri::from_static("/"), &headers(&[("host", host)])).is_ok()
+    }
+
+    fn allows_site(policy: &OriginPolicy, pairs: &[(&str, &str)]) -> bool {
+        policy.check_site(&Uri::from_static("/"), &headers(pairs)).is_ok()
+    }
+
+    #[test]
+    fn names_that_no_attacker_can_own_are_allowed() {
+        let policy = policy(&[], &[], 0);
+        for host in [
+            "127.0.0.1:8001",
+            "10.0.0.7",
+            "[::1]:8001",
+            "[fe80::1]",
+            "localhost:8001",
+            "LOCALHOST",
+            "localhost.:1",
+            "nas:8001",
+            "app.localhost",
+            "mayfly.local",
+            "mayfly.corp.internal",
+            "mayfly.home.arpa",
+        ] {
+            assert!(allows_host(&policy, host), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_that_an_attacker_can_own_are_refused() {
+        let policy = policy(&["mayfly.example.org"], &["public.example.org"], 0);
+        for host in [
+            "evil.example",
+            "evil.example.",
+            "evil.example:8001",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "mayfly.example.org.evil.example",
+            "0x7f.1",
+            "a@localhost",
+            "",
+        ] {
+            assert!(!allows_host(&policy, host), "{host}");
+        }
+        let twice = headers(&[("host", "localhost"), ("host", "localhost")]);
+        assert!(policy.check_host(Version::HTTP_11, &Uri::from_static("/"), &twice).is_err());
+        let in_the_target = Uri::from_static("http://evil.example/");
+        assert!(policy.check_host(Version::HTTP_11, &in_the_target, &headers(&[("host", "localhost")])).is_err());
+    }
+
+    #[test]
+    fn named_hosts_are_allowed_and_clients_that_are_no_browsers_are_not_asked() {
+        let policy = policy(&["Mayfly.Example.org"], &["public.example.org"], 0);
+        assert!(allows_host(&policy, "mayfly.example.org:8001") && allows_host(&policy, "PUBLIC.example.org"));
+        assert!(policy.check_host(Version::HTTP_10, &Uri::from_static("/"), &HeaderMap::new()).is_ok());
+        let grpc = Uri::from_static("http://store.example.org:50051/");
+        assert!(policy.check_host(Version::HTTP_2, &grpc, &HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn proxies_decide_about_names_unless_names_are_given() {
+        assert!(allows_host(&policy(&[], &[], 1), "mayfly.example.org"));
+        assert!(!allows_host(&policy(&["other.example.org"], &[], 1), "mayfly.example.org"));
+    }
+
+    #[test]
+    fn pages_of_this_site_and_clients_that_are_no_browsers_may_send_requests() {
+        let direct = policy(&[], &["mayfly.example.org"], 0);
+        let host = ("host", "10.0.0.7:8001");
+        for pairs in [
+            &[][..],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+            // A proxy that speaks TLS and puts its upstream into `Host`.
+            &[("sec-fetch-site", "same-origin"), ("origin", "https://any.example.org")],
+            &[("origin", "http://10.0.0.7:8001")],
+            &[("origin", "https://mayfly.example.org")],
+        ] {
+            assert!(allows_site(&direct, &[&[host], pairs].concat()), "{pairs:?}");
+        }
+        assert!(allows_site(&direct, &[("host", "nas:80"), ("origin", "http://NAS")]));
+        let forwarded = [host, ("origin", "https://m.example"), ("x-forwarded-host", "m.example")];
+        assert!(allows_site(&policy(&[], &[], 1), &forwarded));
+        assert!(!allows_site(&direct, &forwarded), "nobody is trusted to say that");
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_not_send_requests() {
+        let policy = policy(&[], &["mayfly.example.org"], 0);
+        for pairs in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "unknown")],
+            &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "cross-site"), ("origin", "http://10.0.0.7:8001")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "http://10.0.0.7:8000")],
+            &[("origin", "https://10.0.0.7")],
+            &[("origin", "http://10.0.0.7:8001.evil.example")],
+            &[("origin", "null")],
+            &[("origin", "")],
+            &[("origin", "http://10.0.0.7:8001"), ("origin", "http://10.0.0.7:8001")],
+        ] {
+            assert!(!allows_site(&policy, &[&[("host", "10.0.0.7:8001")], pairs].concat()), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_is_a_host_name_alone() {
+        for name in ["mayfly.example.org", " nas ", "10.0.0.7", "[::1]"] {
+            assert!(parse_host_name(name).is_ok(), "{name}");
+        }
+        for name in
+            ["", "https://mayfly.example.org", "mayfly.example.org:8001", "mayfly.example.org/m", "a b", "u@host"]
+        {
+            assert!(parse_host_name(name).is_err(), "{name}");
+        }
+    }
+}

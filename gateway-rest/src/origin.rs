@@ -1,0 +1,36 @@
+//! Refuses requests that pages of other sites send, and requests for host names that are not this server's. What counts
+//! as such is decided in [`mayfly_bootstrap::http::origin`].
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use mayfly_bootstrap::http::origin::{OriginError, OriginPolicy};
+
+use crate::problem::Problem;
+
+/// For every path: a page that reached this server by DNS rebinding reads nothing.
+pub(crate) async fn check_host(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
+    match policy.check_host(request.version(), request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => refuse(error),
+    }
+}
+
+/// For REST and gRPC. Documents are not among them: every site may link to the page.
+pub(crate) async fn check_site(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
+    match policy.check_site(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => refuse(error),
+    }
+}
+
+fn refuse(error: OriginError) -> Response {
+    let status = match error {
+        OriginError::Host => StatusCode::MISDIRECTED_REQUEST,
+        OriginError::CrossSite => StatusCode::FORBIDDEN,
+    };
+    Problem::new(status, error.to_string()).into_response()
+}

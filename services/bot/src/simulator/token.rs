@@ -1,0 +1,43 @@
+//! The simulator's token: whoever shows it may use the simulator.
+//!
+//! A peer's address proves nothing: behind a reverse proxy on the same machine everybody comes from the loopback
+//! interface, and such a proxy need not add any header. So the simulator asks for a token, as Jupyter does. It travels
+//! in the fragment of the page's address, which browsers do not send, and from there in `Authorization`, which no page
+//! of another site can add.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use mayfly_bootstrap::Secret;
+use subtle::ConstantTimeEq as _;
+
+/// The token, as the simulator knows it. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Token(Arc<Secret>);
+
+impl Token {
+    pub(super) fn new(token: Secret) -> Self {
+        Self(Arc::new(token))
+    }
+
+    fn is_shown_by(&self, request: &Request) -> bool {
+        let Some(shown) = request.headers().get(header::AUTHORIZATION) else { return false };
+        let shown = shown.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default();
+        shown.ct_eq(self.0.expose().as_bytes()).into()
+    }
+}
+
+/// Refuses requests without the token.
+pub(super) async fn require(State(token): State<Token>, request: Request, next: Next) -> Response {
+    if token.is_shown_by(&request) {
+        return next.run(request).await;
+    }
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    (StatusCode::UNAUTHORIZED, challenge, "the simulator needs its token, which is in simulator.token\n")
+        .into_response()
+}

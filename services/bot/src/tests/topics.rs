@@ -1,0 +1,82 @@
+//! Private chats with topics, and albums.
+
+use mayfly_testkit::telegram::Message;
+use serde_json::{Value, json};
+
+use super::harness::{ANN, Mode, World, world, world_with_flags};
+
+const THREAD: i64 = 116_834;
+
+fn written(text: &str) -> Value {
+    json!({ "text": text, "message_thread_id": THREAD, "is_topic_message": true })
+}
+
+/// Writes in the topic; the reply, which is in the topic too.
+async fn ask(world: &World, text: &str) -> Message {
+    world.telegram.user_sends(ANN, written(text));
+    let reply = world.telegram.next_reply(ANN).await.unwrap();
+    let message = world.message(ANN, reply.message_id);
+    assert_eq!(message.thread, Some(THREAD), "{text}");
+    message
+}
+
+#[tokio::test]
+async fn every_reply_goes_to_the_topic_that_was_written_in() {
+    let world = world().await;
+    ask(&world, "/help").await;
+    ask(&world, "hello").await;
+    let kept = ask(&world, "new:hello").await;
+    assert_eq!(ask(&world, &kept.text).await.text, "hello");
+    // What Telegram would change goes as a file.
+    let kept = ask(&world, "new:a\u{2028}b").await;
+    world.telegram.user_sends(ANN, written(&kept.text));
+    let file = world.telegram.next_reply(ANN).await.unwrap();
+    assert!(file.document.is_some());
+    assert_eq!(world.message(ANN, file.message_id).thread, Some(THREAD));
+    world.telegram.user_sends(ANN, json!({ "dice": {}, "message_thread_id": THREAD }));
+    assert_eq!(world.telegram.next_reply(ANN).await.unwrap().params["message_thread_id"], THREAD);
+}
+
+#[tokio::test]
+async fn a_pressed_button_reveals_in_its_topic_and_what_is_deleted_is_the_message_of_that_topic() {
+    let world = world_with_flags(Mode::Polling, &["--delete-user-messages"]).await;
+    let kept = ask(&world, "new:hello").await;
+    world.telegram.until_messages(ANN, |messages| messages.len() == 1).await.unwrap();
+    let share = kept.button("Share").unwrap()["url"].as_str().unwrap().to_owned();
+    let (_, link) = share.split_once("?start=").unwrap();
+    let offered = ask(&world, &format!("/start {link}")).await;
+    world.press(ANN, &offered, "Reveal").await;
+    let shown = world.telegram.next_reply(ANN).await.unwrap();
+    assert_eq!((shown.text.as_str(), &shown.params["message_thread_id"]), ("hello", &json!(THREAD)));
+}
+
+#[tokio::test]
+async fn a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_does() {
+    let world = world().await;
+    let kept = ask(&world, "new:hello").await;
+    world.telegram.delete_topic(THREAD);
+    let asked = world.telegram.user_sends(ANN, written(&kept.text));
+    world.telegram.confirmed(asked).await.unwrap();
+    world.telegram.user_sends(ANN, written("/help"));
+    let help = world.telegram.next_reply(ANN).await.unwrap();
+    assert!(help.text.contains("id:token"), "{}", help.text);
+    assert_eq!(help.params.get("message_thread_id"), None);
+    // Whoever asked has it still, from another topic or from the chat.
+    assert_eq!(world.ask(ANN, &kept.text).await, "hello");
+}
+
+#[tokio::test]
+async fn an_album_gets_one_reply() {
+    let world = world().await;
+    let photo = |album: &str| json!({ "photo": [{ "file_id": "x" }], "media_group_id": album });
+    let mut last = 0;
+    for album in ["1", "1", "1", "2", "2", "1"] {
+        last = world.telegram.user_sends(ANN, photo(album));
+    }
+    world.telegram.confirmed(last).await.unwrap();
+    assert_eq!(world.telegram.replies(ANN).len(), 2, "one for each album");
+    world.telegram.user_sends(ANN, json!({ "photo": [{ "file_id": "x" }] }));
+    world.telegram.next_reply(ANN).await.unwrap();
+    world.telegram.next_reply(ANN).await.unwrap();
+    assert!(world.reply(ANN).await.contains("only keep text"), "a photo that is in no album");
+}
