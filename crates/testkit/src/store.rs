@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use clap::Parser as _;
 use mayfly_contracts::{
     StoreChannel,
@@ -12,6 +13,7 @@ use mayfly_contracts::{
     },
 };
 use mayfly_store::{OpenSettings, RateSettings, Store};
+use sea_orm::{ConnectionTrait as _, Statement};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status};
 
@@ -96,6 +98,18 @@ impl TestStore {
     #[must_use]
     pub fn configs(&self) -> ConfigServiceClient<StoreChannel> {
         ConfigServiceClient::new(self.channel())
+    }
+
+    /// How many messages lie in the database.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn unread_messages(&self) -> anyhow::Result<i64> {
+        let connection = self.database.connect().await?;
+        let count = Statement::from_string(connection.get_database_backend(), "SELECT COUNT(*) FROM messages");
+        let row = connection.query_one_raw(count).await?.context("a count has a row")?;
+        Ok(row.try_get_by_index(0)?)
     }
 
     /// Stores a text with the default lifetime.

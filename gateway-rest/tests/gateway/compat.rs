@@ -17,10 +17,8 @@ async fn a_form_creates_a_message_with_the_documented_keys_in_their_order() {
         .into();
     assert!(keys.is_sorted(), "{}", created.body);
     let message = created.json();
-    assert_eq!(
-        (&message["id"], &message["text"], &message["is_viewed"]),
-        (&json!(1), &json!("your text here"), &json!(false))
-    );
+    assert!(message["id"].as_i64().unwrap() > 0);
+    assert_eq!((&message["text"], &message["is_viewed"]), (&json!("your text here"), &json!(false)));
     assert_eq!(message["access_token"].as_str().unwrap().len(), 64);
     assert_eq!(message["timestamp"], "2026-01-01T00:00:00.000000Z");
     assert_eq!(message["expires_at"], "2026-01-31T00:00:00.000000Z");
@@ -74,7 +72,7 @@ async fn bodies_without_a_proper_text_are_refused_and_name_it() {
         assert_eq!(gateway.post_json(CREATE, &body).await.status, 400);
     }
     assert_eq!(gateway.post(CREATE, "application/json", r#"{"text":"#).await.status, 400);
-    assert_eq!(gateway.store().create("x").await.unwrap().id, 1, "nothing was stored");
+    assert_eq!(gateway.store().unread_messages().await.unwrap(), 0, "nothing was stored");
 }
 
 #[tokio::test]

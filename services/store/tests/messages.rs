@@ -10,7 +10,7 @@ use mayfly_contracts::{
     message::{CreateMessageRequest, CreateMessageResponse, GetLimitsRequest, MessageState, ViewMessageRequest},
 };
 use mayfly_testkit::{TestClock, TestDatabase, TestStore, on_each_database};
-use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
 use tonic::{Code, Status};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -356,4 +356,32 @@ on_each_database! {
         assert_eq!(second.unwrap().text(), Some("intact"));
         assert_eq!(store.lookup(&damaged).await.unwrap().state(), MessageState::Unread);
     }
+}
+
+/// The reader's statement waits for a transaction that holds the row until the lifetime is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_expires_while_its_row_is_waited_for_is_not_handed_out() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let store = TestStore::open(database.clone()).await.unwrap();
+    let message = store.create_for("hello", DAY).await.unwrap();
+    let holder = database.connect().await.unwrap().begin().await.unwrap();
+    holder.execute_unprepared("SELECT * FROM messages FOR UPDATE").await.unwrap();
+    let beside = database.connect().await.unwrap();
+    let released = async {
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waiting = Statement::from_string(beside.get_database_backend(), waiting);
+        let is_waiting = async || {
+            let row = beside.query_one_raw(waiting.clone()).await.unwrap().unwrap();
+            row.try_get_by_index::<i64>(0).unwrap() > 0
+        };
+        while !is_waiting().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        store.clock.advance(DAY);
+        holder.rollback().await.unwrap();
+    };
+    let (viewed, ()) = tokio::join!(store.view(&message), released);
+    assert_eq!(reason(&viewed.unwrap_err()), ErrorReason::MessageExpired);
+    assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Expired);
 }
