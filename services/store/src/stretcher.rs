@@ -1,17 +1,19 @@
 //! Stretches passphrases beside the async tasks, a few at a time: each takes a core for tens of milliseconds and 19 MiB, and
 //! strangers may ask for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     StoreError,
-    domain::{AccessToken, Passphrase, PassphraseKey},
+    domain::{AccessToken, Passphrase, PassphraseKey, StretchMemory},
 };
 
 /// Passphrases in one room, being stretched or waiting for it; more are turned away.
 const PLACES: usize = 64;
+/// The most passphrases that are stretched at once, on however many cores: each takes 19 MiB.
+const MAX_AT_ONCE: usize = 4;
 
 /// Cheap to clone; all clones share the limits.
 #[derive(Clone)]
@@ -30,28 +32,34 @@ pub(crate) struct Room {
     /// a crowd in one delays another by no more than that.
     door: Arc<Semaphore>,
     cores: Arc<Semaphore>,
+    memory: Memory,
 }
+
+/// What was stretched in before, and is free: at most as many as there are cores.
+type Memory = Arc<Mutex<Vec<StretchMemory>>>;
 
 /// A place in a room, and with it the right to have one passphrase stretched.
 pub(crate) struct Place {
     _place: OwnedSemaphorePermit,
     door: Arc<Semaphore>,
     cores: Arc<Semaphore>,
+    memory: Memory,
 }
 
 impl Stretcher {
     /// Leaves a core for everybody else, where there is more than one.
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self::with_cores(cores.saturating_sub(1).max(1))
+        Self::with_cores(cores.saturating_sub(1).clamp(1, MAX_AT_ONCE))
     }
 
     fn with_cores(count: usize) -> Self {
-        let cores = Arc::new(Semaphore::new(count));
+        let (cores, memory) = (Arc::new(Semaphore::new(count)), Memory::default());
         let room = || Room {
             places: Arc::new(Semaphore::new(PLACES)),
             door: Arc::new(Semaphore::new(count)),
             cores: Arc::clone(&cores),
+            memory: Arc::clone(&memory),
         };
         Self { readers: room(), creators: room() }
     }
@@ -63,7 +71,8 @@ impl Room {
     /// [`StoreError::Overloaded`] when all places are taken.
     pub(crate) fn take_place(&self) -> Result<Place, StoreError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| StoreError::Overloaded)?;
-        Ok(Place { _place: place, door: Arc::clone(&self.door), cores: Arc::clone(&self.cores) })
+        let (door, cores, memory) = (Arc::clone(&self.door), Arc::clone(&self.cores), Arc::clone(&self.memory));
+        Ok(Place { _place: place, door, cores, memory })
     }
 }
 
@@ -77,10 +86,15 @@ impl Place {
         let at_door = self.door.acquire().await.map_err(|error| broken(&error))?;
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|error| broken(&error))?;
         drop(at_door);
+        let memory = self.memory;
         let stretched = tokio::task::spawn_blocking(move || {
             // Held until the work is done, also when nobody waits for it any more.
             let _core = core;
-            PassphraseKey::derive(&passphrase, &token)
+            let free = || memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut own = free().pop().unwrap_or_default();
+            let key = PassphraseKey::derive(&passphrase, &token, &mut own);
+            free().push(own);
+            key
         });
         stretched.await.map_err(|error| broken(&error))?.map_err(|error| broken(&error))
     }
@@ -124,6 +138,18 @@ mod tests {
         assert!(readers.take_place().unwrap().stretch(passphrase, token).await.is_ok());
         drop(all);
         assert!(creators.take_place().is_ok());
+    }
+
+    #[tokio::test]
+    async fn passphrases_are_stretched_in_as_much_memory_as_there_are_cores() {
+        let stretcher = Stretcher::with_cores(2);
+        let all = stretcher.readers.fill().into_iter().take(12).map(|place| {
+            let (passphrase, token) = passphrase();
+            place.stretch(passphrase, token)
+        });
+        assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
+        let free = stretcher.creators.memory.lock().unwrap().len();
+        assert!((1..=2).contains(&free), "{free}");
     }
 
     #[tokio::test]

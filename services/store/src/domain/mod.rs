@@ -24,7 +24,7 @@ pub(crate) use message::{
     ContentKind, Limits, Lookup, MessageContent, MessageId, MessageText, RequestId, SealedContent, ViewId,
 };
 pub use message::{Outcome, Receipt};
-pub(crate) use passphrase::{CallerTag, Passphrase, PassphraseKey, TryLimits};
+pub(crate) use passphrase::{CallerTag, Passphrase, PassphraseKey, StretchMemory, TryLimits};
 pub(crate) use public_id::PublicIds;
 pub(crate) use seal::{
     ClaimSeal, ContentTag, MessageSeal, SealError, Unreadable, config_secret_key, open_config_secret,

@@ -6,9 +6,9 @@
 
 use std::{fmt, time::Duration};
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use unicode_normalization::UnicodeNormalization as _;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{AccessToken, Key, SealError};
 use crate::StoreError;
@@ -63,6 +63,12 @@ impl fmt::Debug for Passphrase {
     }
 }
 
+/// Memory to stretch a passphrase in: 19 MiB from the first use on. Wiped after each use.
+///
+/// It is used again, since an allocator may keep such a block for each thread that ever had one.
+#[derive(Default)]
+pub(crate) struct StretchMemory(Vec<Block>);
+
 /// A stretched passphrase.
 pub(crate) struct PassphraseKey(Zeroizing<[u8; 32]>);
 
@@ -74,12 +80,23 @@ impl PassphraseKey {
     /// # Errors
     ///
     /// [`SealError::Stretch`] when there is no memory for it.
-    pub(crate) fn derive(passphrase: &Passphrase, token: &AccessToken) -> Result<Self, SealError> {
+    pub(crate) fn derive(
+        passphrase: &Passphrase,
+        token: &AccessToken,
+        memory: &mut StretchMemory,
+    ) -> Result<Self, SealError> {
         let mut key = Zeroizing::new([0; 32]);
         let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(key.len())).map_err(SealError::Stretch)?;
+        let StretchMemory(blocks) = memory;
+        let missing = params.block_count().saturating_sub(blocks.len());
+        blocks.try_reserve_exact(missing).map_err(|_| SealError::Stretch(argon2::Error::OutOfMemory))?;
+        blocks.resize(params.block_count(), Block::new());
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let salt = token.derive_salt::<SALT_BYTES>(SALT_DOMAIN);
-        argon2.hash_password_into(passphrase.as_bytes(), &salt, key.as_mut_slice()).map_err(SealError::Stretch)?;
+        let stretched =
+            argon2.hash_password_into_with_memory(passphrase.as_bytes(), &salt, key.as_mut_slice(), &mut *blocks);
+        blocks.iter_mut().for_each(|block| block.zeroize());
+        stretched.map_err(SealError::Stretch)?;
         Ok(Self(key))
     }
 
@@ -165,7 +182,8 @@ mod tests {
     #[test]
     fn stretching_depends_on_passphrase_and_token_alone() {
         let (token, other) = (AccessToken::generate().unwrap(), AccessToken::generate().unwrap());
-        let key = |text: &str, token| PassphraseKey::derive(&passphrase(text), token).unwrap();
+        let key =
+            |text: &str, token| PassphraseKey::derive(&passphrase(text), token, &mut StretchMemory::default()).unwrap();
         assert_eq!(key("a", &token).as_bytes(), key("a", &token).as_bytes());
         assert_ne!(key("a", &token).as_bytes(), key("b", &token).as_bytes());
         assert_ne!(key("a", &token).as_bytes(), key("a", &other).as_bytes());

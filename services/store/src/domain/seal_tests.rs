@@ -1,7 +1,7 @@
 //! Tests of sealing.
 
 use super::*;
-use crate::domain::{Passphrase, Verifier};
+use crate::domain::{Passphrase, StretchMemory, Verifier};
 
 const EXPIRY: Option<Timestamp> = Some(Timestamp::from_micros(1_795_334_564_485_522));
 
@@ -96,8 +96,14 @@ fn config_secrets_need_the_keyring() {
 #[test]
 fn a_passphrase_is_part_of_the_seal() {
     let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
-    let stretched =
-        |text: &str| PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), &token).unwrap();
+    let stretched = |text: &str| {
+        PassphraseKey::derive(
+            &Passphrase::parse(text.to_owned()).unwrap().unwrap(),
+            &token,
+            &mut StretchMemory::default(),
+        )
+        .unwrap()
+    };
     let seal = MessageSeal::new(&key, &token, Some(&stretched("right")));
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
     assert_eq!(open(&seal, &sealed, EXPIRY), Ok(text("hello")));
@@ -112,8 +118,14 @@ fn a_passphrase_is_part_of_the_seal() {
 fn a_content_tag_tells_creations_apart_by_all_that_was_asked_for() {
     let (key, token) = key_and_token();
     let (other_key, other_token) = key_and_token();
-    let passphrase =
-        |text: &str| PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), &token).unwrap();
+    let passphrase = |text: &str| {
+        PassphraseKey::derive(
+            &Passphrase::parse(text.to_owned()).unwrap().unwrap(),
+            &token,
+            &mut StretchMemory::default(),
+        )
+        .unwrap()
+    };
     let seal = MessageSeal::new(&key, &token, None);
     let sealed = MessageContent::unsealed(ContentKind::Sealed, b"hello").unwrap();
     let hour = Some(Duration::from_secs(3600));

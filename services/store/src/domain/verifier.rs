@@ -71,13 +71,19 @@ impl Verifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Passphrase;
+    use crate::domain::{Passphrase, StretchMemory};
 
     #[test]
     fn each_secret_has_a_verifier_of_its_own() {
         let (token, other) = (AccessToken::generate().unwrap(), AccessToken::generate().unwrap());
-        let passphrase =
-            |text: &str| PassphraseKey::derive(&Passphrase::parse(text.into()).unwrap().unwrap(), &token).unwrap();
+        let passphrase = |text: &str| {
+            PassphraseKey::derive(
+                &Passphrase::parse(text.into()).unwrap().unwrap(),
+                &token,
+                &mut StretchMemory::default(),
+            )
+            .unwrap()
+        };
         let id = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
         let (view_id, request) = (ViewId::parse(id).unwrap().unwrap(), RequestId::parse(id).unwrap().unwrap());
         let verifiers = [

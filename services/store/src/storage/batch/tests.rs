@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait as _, Database, TransactionTrait as _};
 use super::*;
 use crate::domain::{
     AccessToken, ContentKind, Lifetime, Limits, MessageSeal, MessageText, Passphrase, PassphraseKey, RequestId,
-    SealedContent, Verifier, ViewId,
+    SealedContent, StretchMemory, Verifier, ViewId,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
@@ -56,7 +56,12 @@ impl World {
     }
 
     fn stretch(&self, text: &str) -> PassphraseKey {
-        PassphraseKey::derive(&Passphrase::parse(text.to_owned()).unwrap().unwrap(), &self.token).unwrap()
+        PassphraseKey::derive(
+            &Passphrase::parse(text.to_owned()).unwrap().unwrap(),
+            &self.token,
+            &mut StretchMemory::default(),
+        )
+        .unwrap()
     }
 
     fn content(&self) -> MessageContent {
