@@ -57,6 +57,11 @@ pub fn router(
         limits,
         callers: Callers::BehindProxies(trusted_proxies),
         max_body_bytes: max_request_bytes(max_text_bytes),
+        response_bytes: Arc::new(move |path| {
+            let returns_text =
+                ["/view_message", "/get_message/", "/ViewMessage"].iter().any(|part| path.contains(part));
+            if returns_text { max_text_bytes } else { 0 }
+        }),
         server_streams: SERVER_STREAMS,
         bidirectional_streams: BIDIRECTIONAL_STREAMS,
         refuse: Arc::new(move |refusal, headers| problem::refused(refusal, headers, max_text_bytes)),

@@ -102,6 +102,26 @@ impl<K: Eq + Hash + Copy> Permit<K> {
         self.amount += amount;
         Ok(())
     }
+
+    /// How many units it has.
+    #[must_use]
+    pub fn amount(&self) -> usize {
+        self.amount
+    }
+
+    /// Keeps exactly `amount` units, even beyond the limits: what is in use already cannot be refused.
+    pub fn set(&mut self, amount: usize) {
+        let mut usage = self.limit.usage();
+        usage.total = usage.total.saturating_sub(self.amount).saturating_add(amount);
+        if let Some(key) = self.key {
+            let own = usage.by_key.get(&key).copied().unwrap_or_default();
+            match own.saturating_sub(self.amount).saturating_add(amount) {
+                0 => drop(usage.by_key.remove(&key)),
+                own => drop(usage.by_key.insert(key, own)),
+            }
+        }
+        self.amount = amount;
+    }
 }
 
 impl<K: Eq + Hash + Copy> Drop for Permit<K> {
@@ -168,6 +188,10 @@ mod tests {
         assert_eq!(permit.grow(11), Err(LimitExceeded::Share));
         assert_eq!(limit.in_use(), 50);
         assert_eq!(permit.grow(10), Ok(()));
+        permit.set(7);
+        assert_eq!((limit.in_use(), limit.usage().by_key[&'a']), (7, 7));
+        permit.set(101);
+        assert_eq!((limit.in_use(), limit.acquire(Some('b'), 1).err()), (101, Some(LimitExceeded::Total)));
         drop(permit);
         assert!(limit.in_use() == 0 && limit.usage().by_key.is_empty());
     }

@@ -217,6 +217,7 @@ impl Bot {
             limits: limits.clone(),
             callers: Callers::Direct,
             max_body_bytes: MAX_REQUEST_BYTES,
+            response_bytes: Arc::new(|_| 0),
             server_streams: SERVER_STREAMS,
             bidirectional_streams: BIDIRECTIONAL_STREAMS,
             refuse: Arc::new(grpc::refused),

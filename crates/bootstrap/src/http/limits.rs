@@ -47,6 +47,10 @@ const MAX_BIDIRECTIONAL_STREAMS_OF_ONE: usize = 8;
 const MAX_BODY_BYTES: usize = 16 << 20;
 /// How many of them one caller may have, unless the largest body is larger.
 const MAX_BODY_BYTES_OF_ONE: usize = 4 << 20;
+/// Bytes of texts in responses that their callers have not read yet.
+const MAX_RESPONSE_BYTES: usize = 64 << 20;
+/// How many of them one caller may have.
+const MAX_RESPONSE_BYTES_OF_ONE: usize = 16 << 20;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the next part of a body may take to arrive.
@@ -61,6 +65,7 @@ pub struct Limits {
     /// By path. Only paths that the program knows as streams are in it.
     streams: Arc<Mutex<HashMap<String, KeyedLimit>>>,
     body_bytes: KeyedLimit,
+    response_bytes: KeyedLimit,
 }
 
 /// Why a request was refused before it was handled. Nothing was done.
@@ -98,6 +103,9 @@ pub struct RequestLimits {
     pub callers: Callers,
     /// The largest body.
     pub max_body_bytes: usize,
+    /// About how many bytes the response to a request for this path may have, if it may be large. They are taken before
+    /// the request is handled, because afterwards it is too late to refuse it.
+    pub response_bytes: Arc<dyn Fn(&str) -> usize + Send + Sync>,
     /// The paths whose responses go on for as long as the caller likes.
     pub server_streams: &'static [&'static str],
     /// The paths whose requests go on too.
@@ -122,6 +130,7 @@ impl Limits {
             requests: KeyedLimit::new(MAX_REQUESTS, MAX_REQUESTS_OF_ONE),
             streams: Arc::default(),
             body_bytes: KeyedLimit::new(MAX_BODY_BYTES.max(bytes_of_one.saturating_mul(4)), bytes_of_one),
+            response_bytes: KeyedLimit::new(MAX_RESPONSE_BYTES, MAX_RESPONSE_BYTES_OF_ONE),
         }
     }
 
@@ -168,11 +177,15 @@ impl RequestLimits {
         }
     }
 
-    async fn admit(&self, request: Request, caller: Caller) -> Result<(Request, [Permit; 2], CallKind), Refusal> {
+    async fn admit(&self, request: Request, caller: Caller) -> Result<(Request, [Permit; 3], CallKind), Refusal> {
         let (limits, key) = (&self.limits, Some(caller.id));
         let path = request.uri().path();
         let kind = self.kind_of(path);
-        let mut permits = [limits.in_flight(kind, path).acquire(key, 1)?, limits.body_bytes.acquire(key, 0)?];
+        let mut permits = [
+            limits.in_flight(kind, path).acquire(key, 1)?,
+            limits.body_bytes.acquire(key, 0)?,
+            limits.response_bytes.acquire(key, (self.response_bytes)(path))?,
+        ];
         if kind == CallKind::BidirectionalStream {
             return Ok((request, permits, kind));
         }
@@ -181,7 +194,7 @@ impl RequestLimits {
         if announced.is_some_and(|length: usize| length > self.max_body_bytes) {
             return Err(Refusal::TooLarge);
         }
-        let [_, bytes] = &mut permits;
+        let [_, bytes, _] = &mut permits;
         let body = collect(body, bytes, self.max_body_bytes).await?;
         Ok((Request::from_parts(parts, body.into()), permits, kind))
     }
@@ -194,8 +207,12 @@ async fn limit_request(State(limits): State<RequestLimits>, mut request: Request
     request.extensions_mut().insert(caller);
     let headers = request.headers().clone();
     match limits.admit(request, caller).await {
-        Ok((request, permits, kind)) => {
+        Ok((request, mut permits, kind)) => {
             let mut response = next.run(request).await;
+            let [_, _, response_bytes] = &mut permits;
+            if let Some(length) = response.body().size_hint().exact().filter(|_| response_bytes.amount() > 0) {
+                response_bytes.set(usize::try_from(length).unwrap_or(usize::MAX));
+            }
             if kind != CallKind::Unary {
                 response.extensions_mut().insert(LongLived);
             }
@@ -255,6 +272,7 @@ mod tests {
     use super::*;
 
     const MAX_BODY: usize = 2 << 20;
+    const LARGE: usize = 1 << 20;
 
     fn router(limits: &Limits) -> Router {
         router_for(limits, MAX_BODY)
@@ -264,6 +282,7 @@ mod tests {
         let router = Router::new()
             .route("/length", post(async |body: Bytes| body.len().to_string()))
             .route("/caller", get(async |request: Request| format!("{:?}", request.extensions().get::<Caller>())))
+            .route("/large", get(async || vec![0; LARGE / 2]))
             .route("/never", get(std::future::pending::<()>))
             .route("/watch", get(async || Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())))
             .route("/chat", get(async |request: Request| request.into_body()));
@@ -279,7 +298,9 @@ mod tests {
         });
         let (server_streams, bidirectional_streams) = (&["/watch"], &["/chat"]);
         let (limits, callers) = (limits.clone(), Callers::Direct);
-        RequestLimits { limits, callers, max_body_bytes, server_streams, bidirectional_streams, refuse }.apply(router)
+        let response_bytes = Arc::new(|path: &str| if path == "/large" { LARGE } else { 0 });
+        RequestLimits { limits, callers, max_body_bytes, response_bytes, server_streams, bidirectional_streams, refuse }
+            .apply(router)
     }
 
     async fn send(router: &Router, peer: &str, mut request: Request) -> Response {
@@ -350,6 +371,26 @@ mod tests {
         assert_eq!(limits.body_bytes.in_use(), 1000);
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "1000");
         assert_eq!((limits.body_bytes.in_use(), limits.requests.in_use()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn large_responses_that_are_not_read_are_limited_before_their_requests_are_handled() {
+        let limits = Limits::new(MAX_BODY);
+        let router = router(&limits);
+        let mut unread = Vec::new();
+        loop {
+            let response = send(&router, "192.0.2.1", get_request("/large")).await;
+            if response.status() == StatusCode::TOO_MANY_REQUESTS {
+                break;
+            }
+            unread.push(response);
+        }
+        // What a response turns out not to need is free again, so more fit than were reckoned with.
+        assert_eq!(unread.len(), MAX_RESPONSE_BYTES_OF_ONE / (LARGE / 2) - 1);
+        assert_eq!(send(&router, "192.0.2.1", get_request("/caller")).await.status(), StatusCode::OK);
+        assert_eq!(send(&router, "192.0.2.2", get_request("/large")).await.status(), StatusCode::OK);
+        drop(unread);
+        assert_eq!(limits.response_bytes.in_use(), 0);
     }
 
     #[tokio::test]

@@ -29,14 +29,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// What `mayfly` is called with beyond a test's arguments, so that nothing leaks in from whoever runs the tests.
-fn command(arguments: &[impl AsRef<OsStr>]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
+fn command(arguments: &[impl AsRef<OsStr>], soft_file_limit: Option<u64>) -> Command {
+    let mut command = match soft_file_limit {
+        None => Command::new(program()),
+        Some(limit) => {
+            let mut command = Command::new("prlimit");
+            command.arg(format!("--nofile={limit}:")).arg(program());
+            command
+        }
+    };
     command.env_clear().args(arguments).kill_on_drop(true);
     // Tests create and guess more than people do.
     for rate in ["CREATIONS", "TOTAL_CREATIONS", "FAILED_READS", "TOTAL_FAILED_READS"] {
         command.env(format!("MAYFLY_{rate}_PER_MINUTE"), "0");
     }
     command
+}
+
+/// The program under test: that of this build, unless `MAYFLY_TEST_PROGRAM` names another.
+#[expect(clippy::disallowed_methods, reason = "tests have no command line")]
+fn program() -> PathBuf {
+    let named = std::env::var_os("MAYFLY_TEST_PROGRAM").filter(|program| !program.is_empty());
+    named.map_or_else(|| env!("CARGO_BIN_EXE_mayfly").into(), PathBuf::from)
 }
 
 /// A port of 127.0.0.1 that is free, below those that the system gives to clients.
@@ -65,7 +79,7 @@ pub(crate) async fn run_with(arguments: &[&str], input: &str) -> Said {
 
 /// The same, with standard output going elsewhere.
 pub(crate) async fn run_between(arguments: &[&str], input: &str, output: Stdio) -> Said {
-    let mut command = command(arguments);
+    let mut command = command(arguments, None);
     command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that has read enough may go before it has read everything.
@@ -85,25 +99,30 @@ pub(crate) async fn run(arguments: &[&str]) -> Said {
 pub(crate) struct Process {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    soft_file_limit: Option<u64>,
     child: Child,
     output: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Process {
-    pub(crate) fn start(arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
-        let mut command = command(&arguments);
+    pub(crate) fn start(
+        arguments: Vec<String>,
+        environment: Vec<(String, String)>,
+        soft_file_limit: Option<u64>,
+    ) -> Self {
+        let mut command = command(&arguments, soft_file_limit);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = Arc::default();
         tokio::spawn(collect(child.stdout.take().unwrap(), Arc::clone(&output)));
         tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&output)));
-        Self { arguments, environment, child, output }
+        Self { arguments, environment, soft_file_limit, child, output }
     }
 
     /// Starts it once more, after it ended.
     pub(crate) fn start_again(&mut self) {
-        *self = Self::start(self.arguments.clone(), self.environment.clone());
+        *self = Self::start(self.arguments.clone(), self.environment.clone(), self.soft_file_limit);
     }
 
     /// The process's id.
@@ -187,6 +206,8 @@ pub(crate) struct Options<'test> {
     pub(crate) by_webhook: bool,
     /// What the store connects to instead of its database itself.
     pub(crate) database_url: Option<&'test str>,
+    /// The soft limit of open files that every process is started with.
+    pub(crate) soft_file_limit: Option<u64>,
 }
 
 /// In how many processes a system runs.
@@ -232,7 +253,7 @@ impl System {
         let start_in = |environment: &[(&str, &str)], parts: &[&[&str]]| {
             let arguments = parts.concat().into_iter().map(str::to_owned).collect();
             let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-            Process::start(arguments, environment.iter().map(owned).collect())
+            Process::start(arguments, environment.iter().map(owned).collect(), options.soft_file_limit)
         };
         self.processes = match layout {
             Layout::One => {

@@ -69,6 +69,7 @@ pub(crate) fn limited(
         limits,
         callers,
         max_body_bytes: max_request_bytes(max_text_bytes),
+        response_bytes: Arc::new(move |path| if path.ends_with("/ViewMessage") { max_text_bytes } else { 0 }),
         server_streams: SERVER_STREAMS,
         bidirectional_streams: BIDIRECTIONAL_STREAMS,
         refuse,

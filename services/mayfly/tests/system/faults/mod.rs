@@ -3,6 +3,7 @@
 //! `MAYFLY_FAULT_ROUNDS` says how often each fault strikes. The histories go to the folder `MAYFLY_FAULT_HISTORIES`, if that
 //! is set, for `mayfly-check judge`. Controls are systems built wrongly on purpose; they must be found out.
 
+mod attacks;
 mod clients;
 mod clocks;
 mod conversations;
