@@ -384,6 +384,7 @@ mod tests {
                 break;
             }
             unread.push(response);
+            assert!(unread.len() < 100, "no response is refused");
         }
         // What a response turns out not to need is free again, so more fit than were reckoned with.
         assert_eq!(unread.len(), MAX_RESPONSE_BYTES_OF_ONE / (LARGE / 2) - 1);
