@@ -7,7 +7,7 @@ use std::fmt;
 use axum::{
     body::to_bytes,
     extract::{FromRequest as _, Multipart, Request},
-    http::{StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -34,22 +34,35 @@ enum Kind {
     Multipart,
 }
 
+/// The field by which a form names its charset (RFC 7578, section 4.6).
+const CHARSET_FIELD: &str = "_charset_";
+/// The charsets that UTF-8 includes.
+const CHARSETS: [&str; 4] = ["utf-8", "utf8", "us-ascii", "ascii"];
+/// The transfer encodings that leave a part's bytes as they are.
+const TRANSFER_ENCODINGS: [&str; 3] = ["7bit", "8bit", "binary"];
+/// Some programs write it before a UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads the fields with these `names` from the body of `request`, which is whole and within the limits of the process.
 ///
 /// # Errors
 ///
-/// 400 when it is malformed, 415 when it is of another kind.
+/// 400 when it is malformed, 415 when it is of another kind, or encoded in another way than as plain UTF-8.
 pub(crate) async fn read(request: Request, names: &'static [&'static str]) -> Result<Fields, Problem> {
-    let kind = kind_of(request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()))?;
+    let content_type = header_text(request.headers(), &header::CONTENT_TYPE);
+    let kind = kind_of(content_type)?;
+    check_charset(charset_of(content_type))?;
+    check_content_encoding(request.headers())?;
     let mut fields = Fields(Vec::with_capacity(names.len()));
     match kind {
         Kind::Multipart => parse_multipart(request, names, &mut fields).await?,
         Kind::Form | Kind::Json => {
             let bytes = to_bytes(request.into_body(), usize::MAX).await;
             let bytes = bytes.map_err(|_| malformed("the body did not arrive whole"))?;
+            let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
             match kind {
-                Kind::Form => parse_form(&bytes, names, &mut fields)?,
-                Kind::Json | Kind::Multipart => parse_json(&bytes, names, &mut fields)?,
+                Kind::Form => parse_form(bytes, names, &mut fields)?,
+                Kind::Json | Kind::Multipart => parse_json(bytes, names, &mut fields)?,
             }
         }
     }
@@ -76,10 +89,11 @@ impl Fields {
         self.optional_integer(name)?.ok_or_else(|| Problem::field(name, "must be given"))
     }
 
-    /// As [`required_integer`](Self::required_integer), or not there.
+    /// As [`required_integer`](Self::required_integer), or not there. Forms send an empty string for an empty input.
     pub(crate) fn optional_integer(&mut self, name: &str) -> Result<Option<i64>, Problem> {
         let number = match self.take(name) {
             None => return Ok(None),
+            Some(Value::Text(empty)) if empty.is_empty() => return Ok(None),
             Some(Value::Integer(number)) => Some(number),
             Some(Value::Text(digits)) => digits.parse().ok(),
             Some(Value::Other) => None,
@@ -92,14 +106,19 @@ impl Fields {
         Some(self.0.swap_remove(index).1)
     }
 
-    fn put(&mut self, name: &'static str, value: Value) {
+    /// Sets the field to `value`; JSON's null counts as absent.
+    fn put(&mut self, name: &'static str, value: Option<Value>) {
         drop(self.take(name));
-        self.0.push((name, value));
+        self.0.extend(value.map(|value| (name, value)));
     }
 }
 
-fn kind_of(content_type: Option<&str>) -> Result<Kind, Problem> {
-    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim()
+}
+
+fn kind_of(content_type: &str) -> Result<Kind, Problem> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
         "application/x-www-form-urlencoded" => Ok(Kind::Form),
         "application/json" => Ok(Kind::Json),
@@ -114,6 +133,54 @@ pub(crate) fn other_kind() -> Problem {
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "the content type must be application/x-www-form-urlencoded, application/json or multipart/form-data",
     )
+}
+
+/// The charset that a content type declares, if any.
+fn charset_of(content_type: &str) -> Option<&str> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    })
+}
+
+fn is_one_of(name: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn check_charset(charset: Option<&str>) -> Result<(), Problem> {
+    match charset {
+        Some(charset) if !is_one_of(charset, &CHARSETS) => {
+            Err(encoded(&format!("the charset must be UTF-8, not {charset}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_content_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    for encoding in headers.get_all(header::CONTENT_ENCODING) {
+        let encoding = encoding.to_str().unwrap_or("of an unknown name").trim();
+        if !is_one_of(encoding, &["", "identity"]) {
+            let problem = encoded(&format!("the body must come without a content encoding, not as {encoding}"));
+            // RFC 9110, section 12.5.3: what a request may have instead.
+            return Err(problem.with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+        }
+    }
+    Ok(())
+}
+
+/// Transfer encodings are deprecated (RFC 7578, section 4.7), so no part is decoded; none is stored encoded either.
+fn check_transfer_encoding(part: &HeaderMap) -> Result<(), Problem> {
+    let Some(encoding) = part.get("content-transfer-encoding") else { return Ok(()) };
+    let encoding = encoding.to_str().unwrap_or("of an unknown name").trim();
+    if is_one_of(encoding, &TRANSFER_ENCODINGS) {
+        return Ok(());
+    }
+    Err(encoded(&format!("the parts must come without a content transfer encoding, not as {encoding}")))
+}
+
+/// The body is encoded in a way that is not read here.
+fn encoded(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
 }
 
 /// The body did not arrive.
@@ -131,10 +198,16 @@ fn parse_form(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Resu
     for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let split = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let (name, value) = pair.split_at(split);
-        let name = decode(name).ok_or_else(|| malformed("a field's name is no UTF-8"))?;
+        // UTF-16 without its mark is UTF-8 with a zero byte beside each letter.
+        let name = decode(name).filter(|name| !name.contains('\0'));
+        let name = name.ok_or_else(|| malformed("the form must be UTF-8, and the name of a field is not"))?;
+        let value = value.strip_prefix(b"=").unwrap_or_default();
+        if name == CHARSET_FIELD {
+            check_charset(Some(&String::from_utf8_lossy(value)))?;
+        }
         let Some(name) = names.iter().find(|known| **known == name) else { continue };
-        let value = decode(value.strip_prefix(b"=").unwrap_or_default());
-        fields.put(name, Value::Text(value.ok_or_else(|| Problem::field(name, "must be UTF-8"))?));
+        let value = decode(value).ok_or_else(|| Problem::field(name, "must be UTF-8"))?;
+        fields.put(name, Some(Value::Text(value)));
     }
     Ok(())
 }
@@ -148,16 +221,24 @@ async fn parse_multipart(request: Request, names: &[&'static str], fields: &mut 
     let broken = || malformed("the body is no multipart form");
     let mut form = Multipart::from_request(request, &()).await.map_err(|_| broken())?;
     while let Some(field) = form.next_field().await.map_err(|_| broken())? {
+        if field.name() == Some(CHARSET_FIELD) {
+            check_charset(Some(&String::from_utf8_lossy(&field.bytes().await.map_err(|_| broken())?)))?;
+            continue;
+        }
         let Some(name) = names.iter().find(|known| field.name() == Some(**known)) else { continue };
+        check_charset(charset_of(header_text(field.headers(), &header::CONTENT_TYPE)))?;
+        check_transfer_encoding(field.headers())?;
         let bytes = field.bytes().await.map_err(|_| broken())?;
         let value = String::from_utf8(bytes.into()).map_err(|_| Problem::field(name, "must be UTF-8"))?;
-        fields.put(name, Value::Text(value));
+        fields.put(name, Some(Value::Text(value)));
     }
     Ok(())
 }
 
 fn parse_json(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    // JSON has no zero bytes, and UTF-16 has one beside each letter of ASCII.
+    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+    let mut json = serde_json::Deserializer::from_str(text.ok_or_else(|| malformed("the body must be UTF-8"))?);
     let parsed = json.deserialize_any(JsonObject { names, fields }).and_then(|()| json.end());
     parsed.map_err(|error| match error.classify() {
         serde_json::error::Category::Data => malformed("the body must be a JSON object"),
@@ -248,10 +329,6 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Other)
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Other)
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Value::Other)
@@ -299,9 +376,106 @@ mod tests {
 
     #[tokio::test]
     async fn json_values_that_no_field_may_hold_are_not_taken_for_others() {
-        for other in ["null", "true", "1.5", "9223372036854775808", "[1]", "{\"text\": \"x\"}"] {
+        for other in ["true", "1.5", "9223372036854775808", "[1]", "{\"text\": \"x\"}"] {
             let found = fields("application/json", format!("{{\"text\": {other}}}")).await;
             assert_eq!(found, [("text", Value::Other)], "{other}");
+        }
+    }
+
+    async fn refusal(headers: &[(HeaderName, &str)], body: impl Into<axum::body::Body>) -> (u64, String) {
+        let mut request = Request::post("/").body(body.into()).unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let refused = read(request, NAMES).await.err().map(|problem| problem.to_json()).unwrap_or_default();
+        (refused["status"].as_u64().unwrap_or(200), refused["detail"].as_str().unwrap_or_default().to_owned())
+    }
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    fn part(headers: &str, value: &str) -> String {
+        format!("--b\r\ncontent-disposition: form-data; name=\"text\"\r\n{headers}\r\n{value}\r\n--b--\r\n")
+    }
+
+    #[tokio::test]
+    async fn null_and_an_empty_input_count_as_absent() {
+        for (content_type, body) in [
+            ("application/json", r#"{"text": null, "id": null}"#),
+            ("application/json", r#"{"text": "x", "text": null, "id": ""}"#),
+            (FORM, "id="),
+            (FORM, "id=1&id"),
+        ] {
+            let mut fields = Fields(fields(content_type, body).await);
+            assert_eq!(fields.optional_string("text").unwrap(), None, "{body}");
+            assert_eq!(fields.optional_integer("id").unwrap(), None, "{body}");
+        }
+        let text = vec![("text", Value::Text("x".to_owned()))];
+        assert_eq!(fields("application/json", r#"{"text": null, "text": "x"}"#).await, text);
+    }
+
+    #[tokio::test]
+    async fn bodies_in_other_charsets_are_refused_by_name() {
+        let latin_1 = b"{\"text\": \"caf\xe9\"}".to_vec();
+        let json = r#"{"text": "x"}"#;
+        let utf_16_le: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf_16_be: Vec<u8> = json.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let marked = [b"\xff\xfe", &utf_16_le[..]].concat();
+        for body in [latin_1, utf_16_le, utf_16_be, marked] {
+            let refused = refusal(&[(header::CONTENT_TYPE, "application/json")], body).await;
+            assert_eq!(refused, (400, "the body must be UTF-8".to_owned()));
+        }
+        let form: Vec<u8> = "text=x".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let (status, detail) = refusal(&[(header::CONTENT_TYPE, FORM)], form).await;
+        assert!(status == 400 && detail.contains("UTF-8"), "{detail}");
+
+        for kind in ["application/json", FORM, "multipart/form-data; boundary=b"] {
+            for charset in ["iso-8859-1", "\"UTF-16\"", "windows-1252"] {
+                let content_type = format!("{kind}; Charset={charset}");
+                let (status, detail) = refusal(&[(header::CONTENT_TYPE, &content_type)], "").await;
+                assert_eq!(status, 415, "{content_type}");
+                assert!(detail.contains(charset.trim_matches('"')), "{detail}");
+            }
+        }
+        let multipart = [(header::CONTENT_TYPE, "multipart/form-data; boundary=b")];
+        let named = "--b\r\ncontent-disposition: form-data; name=\"_charset_\"\r\n\r\nlatin1\r\n--b--\r\n";
+        let in_part = part("content-type: text/plain; charset=latin1\r\n", "x");
+        for refused in [
+            refusal(&multipart, in_part).await,
+            refusal(&multipart, named).await,
+            refusal(&[(header::CONTENT_TYPE, FORM)], "_charset_=latin1&text=x").await,
+        ] {
+            assert_eq!(refused, (415, "the charset must be UTF-8, not latin1".to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn utf_8_may_be_declared_and_marked() {
+        let text = vec![("text", Value::Text("café".to_owned()))];
+        for mark in ["", "\u{feff}"] {
+            let json = format!("{mark}{{\"text\": \"café\"}}");
+            assert_eq!(fields("application/json; charset=\"UTF-8\"", json).await, text);
+            let form = format!("{mark}text=café&_charset_=UTF-8");
+            assert_eq!(fields("application/x-www-form-urlencoded;charset=utf8", form).await, text);
+        }
+        let form = part("content-type: text/plain; charset=utf-8\r\ncontent-transfer-encoding: 8BIT\r\n", "café");
+        assert_eq!(fields("multipart/form-data; boundary=b", form).await, text);
+    }
+
+    #[tokio::test]
+    async fn encoded_bodies_and_parts_are_refused_by_name() {
+        for kind in ["application/json", FORM, "multipart/form-data; boundary=b"] {
+            for encoding in ["gzip", "br", "gzip, identity"] {
+                let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_ENCODING, encoding)];
+                let (status, detail) = refusal(&headers, "x").await;
+                assert!(status == 415 && detail.contains(encoding), "{detail}");
+            }
+        }
+        let plain = [(header::CONTENT_TYPE, FORM), (header::CONTENT_ENCODING, "identity")];
+        assert_eq!(refusal(&plain, "text=x").await.0, 200);
+        for encoding in ["base64", "quoted-printable", "x-uuencode"] {
+            let form = part(&format!("Content-Transfer-Encoding: {encoding}\r\n"), "Y2Fm");
+            let (status, detail) = refusal(&[(header::CONTENT_TYPE, "multipart/form-data; boundary=b")], form).await;
+            assert!(status == 415 && detail.contains(encoding), "{detail}");
         }
     }
 

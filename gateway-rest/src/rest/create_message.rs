@@ -27,10 +27,10 @@ struct NewMessage {
     /// The lifetime in seconds, up to the store's longest: 7776000 (90 days) unless set otherwise. When it is missing, the store's default: 30
     /// days unless set otherwise.
     #[schema(required = false, minimum = 1, example = 3600)]
-    ttl: i64,
+    ttl: Option<i64>,
     /// What the reader must know beside the token: 1 to 1024 bytes of UTF-8, in NFC. Not stored.
     #[schema(required = false, min_length = 1, max_length = 1024, example = "blue whale")]
-    passphrase: String,
+    passphrase: Option<String>,
 }
 
 /// The keys of the system that Mayfly replaces, in its order; then ours.

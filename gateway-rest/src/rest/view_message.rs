@@ -28,7 +28,7 @@ struct ReadersOpener {
     access_token: String,
     /// What the creator asked for beside the token, if anything.
     #[schema(required = false, example = "blue whale")]
-    passphrase: String,
+    passphrase: Option<String>,
 }
 
 /// The text, which nobody else gets from now on.
