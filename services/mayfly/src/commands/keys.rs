@@ -96,6 +96,7 @@ async fn retire(settings: RetireSettings) -> Result<(), Failure> {
         Some(id) => vec![id],
         None => file.old_enough(needed_for, &SystemClock)?,
     };
+    database.check().await.map_err(Failure::failed)?;
     for id in &ids {
         file.retire(&database, id, needed_for, &SystemClock, force).await?;
     }

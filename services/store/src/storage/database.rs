@@ -12,7 +12,8 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
     SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
     sqlx::{
-        self,
+        self, Connection as _, Row as _,
+        postgres::{PgConnectOptions, PgConnection},
         sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous},
     },
 };
@@ -33,13 +34,12 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 /// After how long it is said that a change of the schema is not done yet.
 const MIGRATION_NOTICE: Duration = Duration::from_secs(5);
 
-/// What every PostgreSQL session is told, whatever the server's defaults are.
-const POSTGRES_SESSION: [(&str, &str); 4] = [
-    ("default_transaction_isolation", "read committed"),
-    ("synchronous_commit", "on"),
-    ("idle_in_transaction_session_timeout", "15s"),
-    ("client_connection_check_interval", "10s"),
-];
+/// What every PostgreSQL session is told, whatever the server's defaults are. By statements, since connection poolers
+/// refuse or ignore settings that come with the connection.
+const POSTGRES_SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; \
+    SET idle_in_transaction_session_timeout = '15s'; SET client_connection_check_interval = '10s'";
+/// The only encoding of a PostgreSQL database that holds every text.
+const ENCODING: &str = "UTF8";
 
 /// How long a connection puts up with what takes long.
 #[derive(Clone, Copy)]
@@ -101,6 +101,32 @@ pub enum DatabaseError {
     /// No connection.
     #[error("cannot open the database (--database-url)")]
     Connect(#[source] DbErr),
+    /// PostgreSQL refuses connections, or is not there.
+    #[error("cannot open the database (--database-url) at {address}")]
+    Unreachable {
+        /// Its host and port, or its socket.
+        address: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// A name in another script could not be stored.
+    #[error(
+        "the PostgreSQL database (--database-url) has the encoding {found}, and Mayfly needs {ENCODING}: \
+         make one with `CREATE DATABASE mayfly ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0`"
+    )]
+    Encoding {
+        /// What it is.
+        found: String,
+    },
+    /// Statements of one connection reach any session of the server.
+    #[error(
+        "the connection pooler at {address} (--database-url) shares its sessions between connections, and Mayfly needs \
+         sessions of its own: set `pool_mode = session` in PgBouncer, or connect to PostgreSQL itself"
+    )]
+    SharedSessions {
+        /// Its host and port, or its socket.
+        address: String,
+    },
     /// SQLite does not do as told.
     #[error("SQLite keeps {pragma} at {found}, and Mayfly needs {wanted}")]
     Pragma {
@@ -157,6 +183,62 @@ impl Database {
         }
     }
 
+    /// Makes sure that PostgreSQL can be reached and used; SQLite is checked with each connection. Says at once what is
+    /// wrong, where a pool of connections would try again until its time is over.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] when it cannot.
+    pub async fn check(&self) -> Result<(), DatabaseError> {
+        if self.backend != DbBackend::Postgres {
+            return Ok(());
+        }
+        let unreachable = |source| DatabaseError::Unreachable { address: self.postgres_address(), source };
+        let mut connections = [
+            self.connect_to_postgres().await.map_err(unreachable)?,
+            self.connect_to_postgres().await.map_err(unreachable)?,
+        ];
+        let mut sessions = Vec::new();
+        for connection in &mut connections {
+            let question = "SELECT pg_backend_pid(), current_setting('server_encoding')";
+            // In one message, without a prepared statement: it works through every pooler.
+            let row = sqlx::raw_sql(question).fetch_one(connection).await.map_err(unreachable)?;
+            let found: String = row.try_get(1).map_err(unreachable)?;
+            if found != ENCODING {
+                return Err(DatabaseError::Encoding { found });
+            }
+            sessions.push(row.try_get::<i32, _>(0).map_err(unreachable)?);
+        }
+        for connection in connections {
+            // Nothing depends on the farewell.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
+        }
+        // Between statements, a pooler that shares sessions gives the same one to both.
+        if sessions[0] == sessions[1] {
+            return Err(DatabaseError::SharedSessions { address: self.postgres_address() });
+        }
+        Ok(())
+    }
+
+    async fn connect_to_postgres(&self) -> Result<PgConnection, sqlx::Error> {
+        let options: PgConnectOptions = self.url.expose().parse()?;
+        let options = options.application_name("mayfly");
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
+        let silent = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time"));
+        connecting.await.map_err(silent)?
+    }
+
+    /// Where PostgreSQL is, without credentials.
+    fn postgres_address(&self) -> String {
+        match self.url.expose().parse::<PgConnectOptions>() {
+            Ok(options) => match options.get_socket() {
+                Some(socket) => socket.display().to_string(),
+                None => format!("{}:{}", options.get_host(), options.get_port()),
+            },
+            Err(_) => "an unknown address".to_owned(),
+        }
+    }
+
     /// Brings the schema up to date; answers how many changes that took. Waits for whoever else is at it, and for its own changes,
     /// for as long as that takes.
     ///
@@ -167,6 +249,7 @@ impl Database {
         if let Some(file) = &self.sqlite_file {
             make_private(file)?;
         }
+        self.check().await?;
         let database = self.connect_alone(self.without_limits().patience).await?;
         let changes = {
             let mut changing = std::pin::pin!(mayfly_migrations::apply(&database));
@@ -264,16 +347,24 @@ impl Database {
     }
 
     fn options(&self, patience: Patience) -> ConnectOptions {
-        let milliseconds = |time: Duration| format!("{}ms", time.as_millis());
-        let limits =
-            [("statement_timeout", milliseconds(patience.statement)), ("lock_timeout", milliseconds(patience.lock))];
+        let session = format!(
+            "{POSTGRES_SESSION}; SET statement_timeout = {}; SET lock_timeout = {}",
+            patience.statement.as_millis(),
+            patience.lock.as_millis()
+        );
         let mut options = ConnectOptions::new(self.url.expose());
         options
             .sqlx_logging(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .map_sqlx_postgres_opts(move |options| {
-                options.application_name("mayfly").options(POSTGRES_SESSION).options(limits.clone())
+            .map_sqlx_postgres_opts(|options| options.application_name("mayfly"))
+            .map_sqlx_postgres_pool_opts(move |options| {
+                // Numbers and constants alone are in it.
+                let session = session.clone();
+                options.after_connect(move |connection, _| {
+                    let session = sqlx::AssertSqlSafe(session.clone());
+                    Box::pin(async move { sqlx::raw_sql(session).execute(connection).await.map(drop) })
+                })
             });
         options
     }
