@@ -22,4 +22,4 @@ pub use keyed_limit::{KeyedLimit, LimitExceeded, Permit};
 pub use lifecycle::{DRAIN_LIMIT, Ended, Lifecycle, TaskError};
 pub use listen::{BindError, bind};
 pub use secret::Secret;
-pub use secret_file::{SecretFileError, create_or_read, put, read, replace};
+pub use secret_file::{SecretAccess, SecretFileError, create_or_read, put, read, replace};

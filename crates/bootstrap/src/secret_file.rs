@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -45,12 +45,35 @@ pub enum SecretFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The users of a group may read or change it, and the group was not allowed to, or is not one of the process's own.
+    #[error(
+        "{} may be read by the group {group} (its mode is {mode:o}): run chmod 600 on it; or, where Kubernetes' fsGroup \
+         sets this mode, start the process in that group with --group-readable-secrets",
+        path.display()
+    )]
+    OpenToGroup {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// Its group.
+        group: u32,
+    },
     /// It holds nothing, or more than any secret.
     #[error("{} is empty, too large or not text", path.display())]
     NoSecret {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// Who may have access to a secret that was made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretAccess {
+    /// The owner of the file.
+    Owner,
+    /// The file's group too, if the process is in it.
+    OwnGroup,
 }
 
 /// Reads the secret in the file at `path`, without the line break that editors leave at its end.
@@ -69,9 +92,10 @@ pub fn read(path: &Path) -> Result<Secret, SecretFileError> {
 ///
 /// # Errors
 ///
-/// [`SecretFileError`]; also when other users may read the file, since then it was not made here.
+/// [`SecretFileError`]; also when users beyond `access` may read the file, since it was not made so here.
 pub fn create_or_read(
     path: &Path,
+    access: SecretAccess,
     make: impl FnOnce() -> Result<Secret, io::Error>,
 ) -> Result<Secret, SecretFileError> {
     if !path.exists() {
@@ -79,11 +103,28 @@ pub fn create_or_read(
     }
     let unreadable = |source| SecretFileError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(SecretFileError::OpenToOthers { path: path.to_owned(), mode });
-    }
+    let metadata = file.metadata().map_err(unreadable)?;
+    check_access(path, metadata.mode() & 0o777, metadata.gid(), access)?;
     read_open(file, path)
+}
+
+fn check_access(path: &Path, mode: u32, group: u32, access: SecretAccess) -> Result<(), SecretFileError> {
+    let path = path.to_owned();
+    if mode & 0o007 != 0 {
+        return Err(SecretFileError::OpenToOthers { path, mode });
+    }
+    if mode & 0o070 != 0 {
+        if access == SecretAccess::Owner || !is_own_group(group) {
+            return Err(SecretFileError::OpenToGroup { path, mode, group });
+        }
+        tracing::info!(path = %path.display(), group, mode = format!("{mode:o}"), "a secret may be read by a group");
+    }
+    Ok(())
+}
+
+fn is_own_group(group: u32) -> bool {
+    let is_member = || rustix::process::getgroups().is_ok_and(|own| own.iter().any(|own| own.as_raw() == group));
+    rustix::process::getegid().as_raw() == group || is_member()
 }
 
 /// Written beside its place and linked into it, so that nobody ever sees half a secret and nobody's is overwritten.
@@ -158,9 +199,11 @@ fn read_open(file: File, path: &Path) -> Result<Secret, SecretFileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
+
+    const OWNER: SecretAccess = SecretAccess::Owner;
 
     fn make(secret: &str) -> impl FnOnce() -> Result<Secret, io::Error> {
         let secret = Secret::new(secret.to_owned());
@@ -171,8 +214,8 @@ mod tests {
     fn a_secret_is_made_once_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/token");
-        assert_eq!(create_or_read(&path, make("first")).unwrap().expose(), "first");
-        assert_eq!(create_or_read(&path, make("second")).unwrap().expose(), "first");
+        assert_eq!(create_or_read(&path, OWNER, make("first")).unwrap().expose(), "first");
+        assert_eq!(create_or_read(&path, OWNER, make("second")).unwrap().expose(), "first");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the draft is gone");
     }
@@ -182,10 +225,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         assert!(replace(&path, &Secret::new("none".to_owned())).is_err(), "there is nothing to replace");
-        create_or_read(&path, make("first")).unwrap();
+        create_or_read(&path, OWNER, make("first")).unwrap();
         let mut before = File::open(&path).unwrap();
         replace(&path, &Secret::new("second".to_owned())).unwrap();
-        assert_eq!(create_or_read(&path, make("third")).unwrap().expose(), "second");
+        assert_eq!(create_or_read(&path, OWNER, make("third")).unwrap().expose(), "second");
         let mut left = String::new();
         before.read_to_string(&mut left).unwrap();
         assert_eq!(left, "\0".repeat("first\n".len()));
@@ -208,10 +251,30 @@ mod tests {
     fn a_secret_open_to_others_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        create_or_read(&path, make("secret")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let refused = create_or_read(&path, make("other"));
-        assert!(matches!(refused, Err(SecretFileError::OpenToOthers { mode: 0o640, .. })));
+        create_or_read(&path, OWNER, make("secret")).unwrap();
+        for mode in [0o604, 0o602, 0o644, 0o666] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            for access in [OWNER, SecretAccess::OwnGroup] {
+                let refused = create_or_read(&path, access, make("other"));
+                assert!(matches!(refused, Err(SecretFileError::OpenToOthers { .. })), "{mode:o} {refused:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_open_to_a_group_is_read_if_that_is_allowed_and_the_group_is_our_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        create_or_read(&path, OWNER, make("secret")).unwrap();
+        for mode in [0o640, 0o660] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = create_or_read(&path, OWNER, make("other")).unwrap_err();
+            assert!(refused.to_string().contains("--group-readable-secrets"), "{refused}");
+            assert_eq!(create_or_read(&path, SecretAccess::OwnGroup, make("other")).unwrap().expose(), "secret");
+        }
+        let foreign = (1..).find(|group| !is_own_group(*group)).unwrap();
+        let refused = check_access(&path, 0o640, foreign, SecretAccess::OwnGroup);
+        assert!(matches!(refused, Err(SecretFileError::OpenToGroup { mode: 0o640, .. })), "{refused:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use mayfly_bootstrap::{Secret, SecretFileError, create_or_read, read};
+use mayfly_bootstrap::{Secret, SecretAccess, SecretFileError, create_or_read, read};
 
 use crate::domain::{InvalidKeyring, Keyring, Lifetime, Limits, random};
 use crate::keys::KeyringFile;
@@ -26,16 +26,33 @@ pub struct DataSettings {
     /// The folder for everything that is made on first start: the SQLite database, the keyring, the tokens.
     #[arg(long, env = "MAYFLY_DATA_DIR", default_value = "data", value_name = "DATA_DIR")]
     pub data_dir: PathBuf,
+    /// Accept a keyring and tokens that a group may read, if the process is in that group. Kubernetes' fsGroup gives files
+    /// such a mode. What all users may read is refused all the same.
+    #[arg(long, env = "MAYFLY_GROUP_READABLE_SECRETS")]
+    pub group_readable_secrets: bool,
 }
 
 impl DataSettings {
+    fn secret_access(&self) -> SecretAccess {
+        if self.group_readable_secrets { SecretAccess::OwnGroup } else { SecretAccess::Owner }
+    }
+
+    /// The token in `file`, which is made if it is not there.
+    fn make_token(&self, file: &Path) -> Result<Secret, SecretFileError> {
+        create_or_read(file, self.secret_access(), || {
+            let bytes = random::<32>().map_err(std::io::Error::other)?;
+            Ok(Secret::new(hex::encode(bytes.as_slice())))
+        })
+    }
+
     /// The token of the bot's simulator, made on first use.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] when it cannot be read or made.
     pub fn simulator_token(&self) -> Result<Secret, SettingsError> {
-        make_token(&self.data_dir.join("simulator.token")).map_err(|error| SettingsError::file("--simulator", error))
+        self.make_token(&self.data_dir.join("simulator.token"))
+            .map_err(|error| SettingsError::file("--simulator", error))
     }
 }
 
@@ -106,7 +123,7 @@ impl TokenSettings {
     /// [`SettingsError`] when it cannot be read or made, or is too short.
     pub fn admin_token(&self, data: &DataSettings, missing: MissingToken) -> Result<Secret, SettingsError> {
         let names = ("--admin-token", "--admin-token-file");
-        token(names, &self.admin_token, &self.admin_token_file, data.data_dir.join("admin.token"), missing)
+        token(names, &self.admin_token, &self.admin_token_file, data, "admin.token", missing)
     }
 
     /// The service token.
@@ -116,7 +133,7 @@ impl TokenSettings {
     /// [`SettingsError`] when it cannot be read or made, or is too short.
     pub fn service_token(&self, data: &DataSettings, missing: MissingToken) -> Result<Secret, SettingsError> {
         let names = ("--service-token", "--service-token-file");
-        token(names, &self.service_token, &self.service_token_file, data.data_dir.join("service.token"), missing)
+        token(names, &self.service_token, &self.service_token_file, data, "service.token", missing)
     }
 }
 
@@ -124,9 +141,11 @@ fn token(
     (setting, file_setting): (&'static str, &'static str),
     given: &Option<Secret>,
     given_file: &Option<PathBuf>,
-    default_file: PathBuf,
+    data: &DataSettings,
+    default_file: &str,
     missing: MissingToken,
 ) -> Result<Secret, SettingsError> {
+    let default_file = data.data_dir.join(default_file);
     let token = match (given, given_file, missing) {
         (Some(token), ..) => token.clone(),
         (None, Some(file), _) => read(file).map_err(|error| SettingsError::file(file_setting, error))?,
@@ -134,7 +153,7 @@ fn token(
             read(&default_file).map_err(|error| SettingsError::file(setting, error))?
         }
         (None, None, MissingToken::Make) => {
-            make_token(&default_file).map_err(|error| SettingsError::file(setting, error))?
+            data.make_token(&default_file).map_err(|error| SettingsError::file(setting, error))?
         }
     };
     let is_header = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
@@ -143,14 +162,6 @@ fn token(
     } else {
         Err(SettingsError::WeakToken { setting })
     }
-}
-
-/// The token in `file`, which is made if it is not there.
-fn make_token(file: &Path) -> Result<Secret, SecretFileError> {
-    create_or_read(file, || {
-        let bytes = random::<32>().map_err(std::io::Error::other)?;
-        Ok(Secret::new(hex::encode(bytes.as_slice())))
-    })
 }
 
 /// What the store accepts. The gateway knows these limits too.
@@ -344,8 +355,10 @@ impl StoreSettings {
     /// [`SettingsError`] when it cannot be read or made, or is none.
     pub(crate) fn keyring(&self, data: &DataSettings) -> Result<Keyring, SettingsError> {
         let file = self.keyring.path(data);
-        let json = create_or_read(&file, || Ok(Keyring::generate().map_err(std::io::Error::other)?.to_json()))
-            .map_err(|error| SettingsError::file("--keyring", error))?;
+        let json = create_or_read(&file, data.secret_access(), || {
+            Ok(Keyring::generate().map_err(std::io::Error::other)?.to_json())
+        })
+        .map_err(|error| SettingsError::file("--keyring", error))?;
         Keyring::from_json(&json).map_err(|source| SettingsError::Keyring { file, source })
     }
 }
