@@ -28,17 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition is looked at that nobody tells us of.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// What `mayfly` is called with beyond a test's arguments, so that nothing leaks in from whoever runs the tests.
-fn command(arguments: &[impl AsRef<OsStr>], soft_file_limit: Option<u64>) -> Command {
-    let mut command = match soft_file_limit {
-        None => Command::new(program()),
-        Some(limit) => {
-            let mut command = Command::new("prlimit");
-            command.arg(format!("--nofile={limit}:")).arg(program());
-            command
-        }
-    };
-    command.env_clear().args(arguments).kill_on_drop(true);
+/// What `mayfly` is called with beyond a test's arguments, so that nothing leaks in from whoever runs the tests. The program
+/// and arguments of `wrapper`, if there is one, start it.
+fn command(wrapper: &[impl AsRef<OsStr>], arguments: &[impl AsRef<OsStr>]) -> Command {
+    let mayfly = program();
+    let mut words = wrapper.iter().map(AsRef::as_ref).chain([mayfly.as_os_str()]);
+    let mut command = Command::new(words.next().unwrap_or(mayfly.as_os_str()));
+    command.env_clear().args(words).args(arguments).kill_on_drop(true);
     // Tests create and guess more than people do.
     for rate in ["CREATIONS", "TOTAL_CREATIONS", "FAILED_READS", "TOTAL_FAILED_READS"] {
         command.env(format!("MAYFLY_{rate}_PER_MINUTE"), "0");
@@ -79,7 +75,7 @@ pub(crate) async fn run_with(arguments: &[&str], input: &str) -> Said {
 
 /// The same, with standard output going elsewhere.
 pub(crate) async fn run_between(arguments: &[&str], input: &str, output: Stdio) -> Said {
-    let mut command = command(arguments, None);
+    let mut command = command(&[] as &[&str], arguments);
     command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that has read enough may go before it has read everything.
@@ -97,32 +93,33 @@ pub(crate) async fn run(arguments: &[&str]) -> Said {
 
 /// A role that runs. Killed when dropped.
 pub(crate) struct Process {
+    wrapper: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    soft_file_limit: Option<u64>,
     child: Child,
     output: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Process {
-    pub(crate) fn start(
-        arguments: Vec<String>,
-        environment: Vec<(String, String)>,
-        soft_file_limit: Option<u64>,
-    ) -> Self {
-        let mut command = command(&arguments, soft_file_limit);
+    pub(crate) fn start(arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
+        Self::start_by(Vec::new(), arguments, environment)
+    }
+
+    /// Starts it by the program and arguments of `wrapper`, which becomes the process itself.
+    fn start_by(wrapper: Vec<String>, arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
+        let mut command = command(&wrapper, &arguments);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = Arc::default();
         tokio::spawn(collect(child.stdout.take().unwrap(), Arc::clone(&output)));
         tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&output)));
-        Self { arguments, environment, soft_file_limit, child, output }
+        Self { wrapper, arguments, environment, child, output }
     }
 
     /// Starts it once more, after it ended.
     pub(crate) fn start_again(&mut self) {
-        *self = Self::start(self.arguments.clone(), self.environment.clone(), self.soft_file_limit);
+        *self = Self::start_by(self.wrapper.clone(), self.arguments.clone(), self.environment.clone());
     }
 
     /// The process's id.
@@ -206,8 +203,8 @@ pub(crate) struct Options<'test> {
     pub(crate) by_webhook: bool,
     /// What the store connects to instead of its database itself.
     pub(crate) database_url: Option<&'test str>,
-    /// The soft limit of open files that every process is started with.
-    pub(crate) soft_file_limit: Option<u64>,
+    /// A program and its first arguments, which starts each process.
+    pub(crate) wrapper: &'test [&'test str],
 }
 
 /// In how many processes a system runs.
@@ -253,7 +250,8 @@ impl System {
         let start_in = |environment: &[(&str, &str)], parts: &[&[&str]]| {
             let arguments = parts.concat().into_iter().map(str::to_owned).collect();
             let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-            Process::start(arguments, environment.iter().map(owned).collect(), options.soft_file_limit)
+            let wrapper = options.wrapper.iter().map(|word| (*word).to_owned()).collect();
+            Process::start_by(wrapper, arguments, environment.iter().map(owned).collect())
         };
         self.processes = match layout {
             Layout::One => {

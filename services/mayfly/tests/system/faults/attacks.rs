@@ -595,7 +595,7 @@ async fn clients_that_never_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_idle_connections_than_the_soft_limit_of_files() {
     for layout in [Layout::One, Layout::Three] {
-        let options = Options { soft_file_limit: Some(1024), ..Options::default() };
+        let options = Options { wrapper: &["prlimit", "--nofile=1024:"], ..Options::default() };
         let system = System::start(layout, &TestDatabase::sqlite().unwrap(), options).await;
         attack("1,500 idle connections, soft limit of 1,024 files", &system, layout, async |system| {
             let mut open = Vec::new();

@@ -1,0 +1,141 @@
+//! PostgreSQL as others set it up: roles with few rights, other encodings, connection poolers, and no server at all.
+
+use std::time::Duration;
+
+use mayfly_testkit::{PgBouncer, TestDatabase};
+use sea_orm::ConnectionTrait as _;
+
+use crate::harness::{Layout, Options, Said, System, free_port, run};
+
+/// Holds the statements that a service's role needs, for people.
+const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
+
+/// The URL of a role with the rights that the documentation gives it, on a schema that its owner made.
+async fn service_role(database: &TestDatabase) -> String {
+    let said = migrate(database, database.url()).await;
+    assert_eq!(said.code, 0, "{}", said.err);
+    let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
+    let (_, statements) = OPERATIONS.split_once("```sql\n").unwrap();
+    let (statements, _) = statements.split_once("```").unwrap();
+    let owner = database.connect().await.unwrap();
+    owner.execute_unprepared(&statements.replace("mayfly_service", &role)).await.unwrap();
+    database.url().replace("mayfly@", &format!("{role}@"))
+}
+
+async fn migrate(database: &TestDatabase, url: &str) -> Said {
+    start("migrate", database, url).await
+}
+
+/// Starts a command that is to fail, or ends by itself.
+async fn start(command: &str, database: &TestDatabase, url: &str) -> Said {
+    let data = database.folder().join("data").display().to_string();
+    let listen = format!("--store-listen=127.0.0.1:{}", free_port());
+    let mut arguments = vec![command, "--database-url", url, "--data-dir", &data];
+    if command == "store" {
+        arguments.push(&listen);
+    }
+    run(&arguments).await
+}
+
+/// Creates, views, configures, and retires a key.
+async fn use_everything(system: &System, url: &str) {
+    let data = system.data.display().to_string();
+    let opener = system.client(&["new", "hello"]).await.out;
+    assert_eq!(system.client(&["view", opener.trim()]).await.out.trim_end(), "hello");
+    let burned = system.client(&["new", "hello"]).await.out;
+    assert_eq!(system.client(&["burn", burned.trim()]).await.code, 0);
+    let hash = "0123456789abcdef0123456789abcdee";
+    let bot_token = "1000000000:AAHneedle-needle-needle-needle-0000";
+    let fields = ["add", "--session-name", "봇 😀", "--api-id", "1", "--api-hash", hash, "--bot-token", bot_token];
+    let added = system.config(&fields).await;
+    assert_eq!(added.code, 0, "{}", added.err);
+    let unread = system.client(&["new", "hello"]).await.out;
+    let rotated = run(&["keys", "rotate", "--activate-in", "0s", "--data-dir", &data]).await;
+    assert_eq!(rotated.code, 0, "{}", rotated.err);
+    let keys = run(&["keys", "list", "--data-dir", &data]).await.out;
+    let old = keys.split_whitespace().next().unwrap();
+    let retired = run(&["keys", "retire", old, "--force", "--data-dir", &data, "--database-url", url]).await;
+    assert_eq!(retired.code, 0, "{}", retired.err);
+    assert_eq!(system.client(&["view", unread.trim()]).await.code, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_only_read_and_write_rows_is_enough() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let url = service_role(&database).await;
+    assert_eq!(migrate(&database, &url).await.code, 0);
+    let options = Options { database_url: Some(&url), ..Options::default() };
+    let mut system = System::start(Layout::One, &database, options).await;
+    use_everything(&system, &url).await;
+    system.stop().await;
+    assert!(!String::from_utf8_lossy(&system.output()).contains("ERROR"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_is_named_in_the_log() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let url = service_role(&database).await;
+    let owner = database.connect().await.unwrap();
+    let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
+    for table in ["instance", "sealing_keys"] {
+        owner.execute_unprepared(&format!("REVOKE ALL ON {table} FROM {role}")).await.unwrap();
+        let said = start("store", &database, &url).await;
+        assert_ne!(said.code, 0);
+        assert!(said.err.contains(&format!("permission denied for table {table}")), "{}", said.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_another_encoding_is_refused() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let admin = database.connect().await.unwrap();
+    let name = format!("{}_latin1", database.url().rsplit('/').next().unwrap());
+    let made = format!("CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    admin.execute_unprepared(&made).await.unwrap();
+    let url = format!("{}_latin1", database.url());
+    for command in ["store", "migrate"] {
+        let said = start(command, &database, &url).await;
+        assert_ne!(said.code, 0, "{command}");
+        assert!(said.err.contains("LATIN1") && said.err.contains("UTF8"), "{}", said.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_where_nothing_listens_is_named_at_once() {
+    let database = TestDatabase::sqlite().unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let url = format!("postgres://u:needle-password@{address}/db");
+    let data = database.folder().join("data").display().to_string();
+    assert_eq!(run(&["migrate", "--data-dir", &data]).await.code, 0);
+    for command in ["store", "migrate"] {
+        // A pool would try for five seconds.
+        let said = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
+        assert_ne!(said.code, 0, "{command}");
+        assert!(said.err.contains("Connection refused") && said.err.contains(&address), "{}", said.err);
+        assert!(!said.err.contains("needle-password"), "{}", said.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_gives_each_connection_a_session_works() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let pooler = PgBouncer::start(database.url(), "session").await.unwrap();
+    let options = Options { database_url: Some(pooler.url()), ..Options::default() };
+    let mut system = System::start(Layout::One, &database, options).await;
+    use_everything(&system, pooler.url()).await;
+    system.stop().await;
+    assert!(!String::from_utf8_lossy(&system.output()).contains("ERROR"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_shares_sessions_is_refused() {
+    let database = TestDatabase::postgres().await.unwrap();
+    for mode in ["transaction", "statement"] {
+        let pooler = PgBouncer::start(database.url(), mode).await.unwrap();
+        for command in ["store", "migrate"] {
+            let said = start(command, &database, pooler.url()).await;
+            assert_ne!(said.code, 0, "{mode}");
+            assert!(said.err.contains("pool_mode = session"), "{}", said.err);
+        }
+    }
+}

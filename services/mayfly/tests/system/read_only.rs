@@ -1,0 +1,69 @@
+//! A file system that is read-only, as in a container: only the data directory can be written.
+
+use std::time::Duration;
+
+use mayfly_contracts::message::CreateMessageRequest;
+use mayfly_testkit::TestDatabase;
+use sea_orm::{ConnectionTrait as _, Statement};
+use tokio::task::JoinSet;
+
+use crate::harness::{Layout, Options, System};
+
+/// Makes everything read-only but the folder `$0`, for the process that it becomes. It takes root, or a namespace of users.
+const READ_ONLY: &str = r#"
+set -eu
+for folder in /tmp /var/tmp; do mount --bind "$folder" "$folder"; mount -o remount,bind,ro "$folder"; done
+mount -o remount,bind,ro /
+mount --bind "$0" "$0"
+mount -o remount,bind,rw "$0"
+cd /
+for folder in / /tmp /var/tmp; do
+    if touch "$folder/mayfly-test" 2>/dev/null; then echo "$folder can be written" >&2; exit 1; fi
+done
+exec "$@"
+"#;
+
+/// The sweeper looks every 30 seconds.
+const SWEPT_WITHIN: Duration = Duration::from_secs(60);
+const CLIENTS: usize = 100;
+const ROUNDS: usize = 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_is_all_that_must_be_writable() {
+    let database = TestDatabase::sqlite().unwrap();
+    let folder = database.folder().display().to_string();
+    let wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", READ_ONLY, &folder];
+    let options = Options { wrapper: &wrapper, ..Options::default() };
+    let mut system = System::start(Layout::One, &database, options).await;
+
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let mut messages = system.messages();
+        clients.spawn(async move {
+            for _ in 0..ROUNDS {
+                let kept = CreateMessageRequest::of_text("kept".repeat(500));
+                let ttl = Some(prost_types::Duration { seconds: 3, nanos: 0 });
+                let brief = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("brief".repeat(500)) };
+                messages.create_message(kept).await.unwrap();
+                messages.create_message(brief).await.unwrap();
+            }
+        });
+    }
+    clients.join_all().await;
+
+    let beside = database.connect().await.unwrap();
+    let count = Statement::from_string(beside.get_database_backend(), "SELECT count(*) FROM messages");
+    let swept = async {
+        loop {
+            let row = beside.query_one_raw(count.clone()).await.unwrap().unwrap();
+            if row.try_get_by_index::<i64>(0).unwrap() == i64::try_from(CLIENTS * ROUNDS).unwrap() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let output = || String::from_utf8_lossy(&system.output()).into_owned();
+    tokio::time::timeout(SWEPT_WITHIN, swept).await.unwrap_or_else(|_| panic!("not swept: {}", output()));
+    assert!(!output().contains("ERROR"), "{}", output());
+    system.stop().await;
+}
