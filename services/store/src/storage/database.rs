@@ -194,27 +194,19 @@ impl Database {
             return Ok(());
         }
         let unreachable = |source| DatabaseError::Unreachable { address: self.postgres_address(), source };
-        let mut connections = [
-            self.connect_to_postgres().await.map_err(unreachable)?,
-            self.connect_to_postgres().await.map_err(unreachable)?,
-        ];
-        let mut sessions = Vec::new();
-        for connection in &mut connections {
-            let question = "SELECT pg_backend_pid(), current_setting('server_encoding')";
-            // In one message, without a prepared statement: it works through every pooler.
-            let row = sqlx::raw_sql(question).fetch_one(connection).await.map_err(unreachable)?;
-            let found: String = row.try_get(1).map_err(unreachable)?;
-            if found != ENCODING {
-                return Err(DatabaseError::Encoding { found });
-            }
-            sessions.push(row.try_get::<i32, _>(0).map_err(unreachable)?);
-        }
-        for connection in connections {
+        let mut first = self.connect_to_postgres().await.map_err(unreachable)?;
+        let mut second = self.connect_to_postgres().await.map_err(unreachable)?;
+        let (session, encoding) = session_of(&mut first).await.map_err(unreachable)?;
+        let (other_session, _) = session_of(&mut second).await.map_err(unreachable)?;
+        for connection in [first, second] {
             // Nothing depends on the farewell.
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
+            drop(tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await);
+        }
+        if encoding != ENCODING {
+            return Err(DatabaseError::Encoding { found: encoding });
         }
         // Between statements, a pooler that shares sessions gives the same one to both.
-        if sessions[0] == sessions[1] {
+        if session == other_session {
             return Err(DatabaseError::SharedSessions { address: self.postgres_address() });
         }
         Ok(())
@@ -374,6 +366,14 @@ impl std::fmt::Debug for Database {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.describe())
     }
+}
+
+/// The process id of the server's end of a connection, and the encoding of its database.
+async fn session_of(connection: &mut PgConnection) -> Result<(i32, String), sqlx::Error> {
+    let question = "SELECT pg_backend_pid(), current_setting('server_encoding')";
+    // Without a prepared statement: it works through every pooler.
+    let row = sqlx::raw_sql(question).fetch_one(connection).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 type SqliteOptions = sqlx::sqlite::SqliteConnectOptions;
