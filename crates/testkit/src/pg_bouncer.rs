@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 /// As whom PostgreSQL runs when the tests are root's; PgBouncer refuses to run as root too.
 const OWNER_VARIABLE: &str = "MAYFLY_TEST_POSTGRES_OWNER";
+const PROGRAM: &str = "pgbouncer";
+/// Where it may be: Debian keeps it out of the PATH of users.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long it may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -48,13 +51,19 @@ impl PgBouncer {
         let mut command = match std::env::var(OWNER_VARIABLE).ok().as_deref().and_then(|owner| owner.split_once(':')) {
             Some((user, group)) => {
                 let mut command = Command::new("setpriv");
-                command.args(["--reuid", user, "--regid", group, "--clear-groups", "pgbouncer"]);
+                command.args(["--reuid", user, "--regid", group, "--clear-groups", PROGRAM]);
                 command
             }
-            None => Command::new("pgbouncer"),
+            None => Command::new(PROGRAM),
         };
-        command.arg("--quiet").arg(&settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().context("this test needs PgBouncer: apt-get install pgbouncer")?;
+        command
+            .env("PATH", PATH)
+            .arg("--quiet")
+            .arg(&settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let process = command.spawn().context("this test needs PgBouncer: run scripts/need-test-tools")?;
         let pooler = Self { url: format!("postgres://mayfly@127.0.0.1:{port}/{name}"), process, _folder: folder };
         let listening = async {
             while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
@@ -62,7 +71,7 @@ impl PgBouncer {
             }
         };
         let waited = tokio::time::timeout(START_TIMEOUT, listening).await;
-        waited.context("PgBouncer does not listen; is it installed? apt-get install pgbouncer")?;
+        waited.context("PgBouncer does not listen; if it is missing, run scripts/need-test-tools")?;
         Ok(pooler)
     }
 

@@ -91,6 +91,31 @@ async fn a_keyring_that_is_none_is_named_and_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_the_own_group_may_read_are_accepted_by_a_setting() {
+    let database = TestDatabase::sqlite().unwrap();
+    let mut system = System::start(Layout::One, &database, Options::default()).await;
+    system.stop().await;
+    let secrets = ["keyring.json", "admin.token", "service.token"].map(|name| system.data.join(name));
+    let set_mode = |mode| {
+        for secret in &secrets {
+            fs::set_permissions(secret, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    let (listen, data) = (store_listen(), system.data.display().to_string());
+    let store = ["store", &listen, "--data-dir", &data];
+    set_mode(0o660);
+    refused_as_it_is(&store, &["--keyring", "--group-readable-secrets"]).await;
+    let allowed = Options { more: &["--group-readable-secrets"], ..Options::default() };
+    system.start_processes(Layout::One, allowed).await;
+    for secret in &secrets {
+        assert!(system.processes[0].says(&secret.display().to_string()), "{}", secret.display());
+    }
+    system.stop().await;
+    set_mode(0o664);
+    refused_as_it_is(&[&store[..], &["--group-readable-secrets"]].concat(), &["--keyring", "chmod 600"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_keyring_of_another_database_is_refused() {
     let database = TestDatabase::sqlite().unwrap();
     System::start(Layout::One, &database, Options::default()).await.stop().await;
