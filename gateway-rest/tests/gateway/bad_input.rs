@@ -80,9 +80,20 @@ async fn broken_multipart_forms_are_refused() {
 async fn lifetimes_out_of_range_name_their_field() {
     let gateway = Gateway::start().await;
     let day = 24 * 3600;
-    for ttl in [json!(0), json!(-1), json!(90 * day + 1), json!(1.5), json!("soon"), json!(null), json!(u64::MAX)] {
+    for ttl in [json!(0), json!(-1), json!(90 * day + 1), json!(1.5), json!("soon"), json!(u64::MAX)] {
         let refused = gateway.post_json(CREATE, &json!({ "text": "x", "ttl": ttl })).await;
         assert_eq!((refused.status.as_u16(), refused.field().as_str()), (400, "ttl"), "{ttl}");
+    }
+}
+
+#[tokio::test]
+async fn optional_fields_that_are_null_or_empty_count_as_absent() {
+    let gateway = Gateway::start().await;
+    let json = json!({ "text": "x", "ttl": null, "passphrase": null });
+    let form = gateway.post(CREATE, "application/x-www-form-urlencoded", "text=x&ttl=&passphrase=").await;
+    for created in [gateway.post_json(CREATE, &json).await, form] {
+        assert_eq!(created.status.as_u16(), 201);
+        assert!(created.json()["expires_at"].is_string());
     }
 }
 
