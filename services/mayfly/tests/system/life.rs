@@ -25,7 +25,7 @@ async fn whoever_lets_the_system_choose_ports_is_told_which() {
     let listen = ["--store-listen", "--gateway-listen", "--bot-listen"].map(|flag| [flag, "127.0.0.1:0"]).concat();
     let arguments =
         [&["up", "--data-dir", &data, "--telegram-api-url", "http://127.0.0.1:9"], listen.as_slice()].concat();
-    let up = Process::start(arguments.into_iter().map(str::to_owned).collect(), Vec::new(), None);
+    let up = Process::start(arguments.into_iter().map(str::to_owned).collect(), Vec::new());
     until("there is a greeting", async || up.says("The bot waits")).await;
     let greeting = String::from_utf8(up.output()).unwrap();
     let url_after = |words: &str| {
