@@ -48,7 +48,7 @@ pub(super) struct ViewedMessage {
 /// Reads a message, once
 ///
 /// With an `Idempotency-Key`, again and again for whoever has the key, until `acknowledge_view` or the end of the store's grace
-/// (ten minutes unless set otherwise), which `repeat_until` tells.
+/// (ten minutes unless set otherwise), which `repeat_until` tells. Each repeat starts the grace again, up to a day after the read.
 #[utoipa::path(
     post,
     path = "/api/v1/view_message",

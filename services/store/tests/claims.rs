@@ -65,7 +65,11 @@ on_each_database! {
         assert_eq!(first.repeat_until.unwrap().seconds, now + 600);
         for _ in 0..3 {
             store.clock.advance(Duration::from_secs(60));
-            assert_eq!(view_as(&store, &message, MINE).await.unwrap(), first, "the same text, until the same time");
+            let now = store.clock.now().micros() / 1_000_000;
+            let repeated = view_as(&store, &message, MINE).await.unwrap();
+            assert_eq!(repeated.repeat_until.as_ref().unwrap().seconds, now + 600, "the grace begins again");
+            let ViewMessageResponse { repeat_until, .. } = first.clone();
+            assert_eq!(ViewMessageResponse { repeat_until, ..repeated }, first, "the same text");
         }
         assert_eq!(texts(&database).await, 1);
         assert_eq!(acknowledge(&store, &message, MINE).await.unwrap(), now);
@@ -94,7 +98,7 @@ on_each_database! {
         view_as(&store, &message, MINE).await.unwrap();
         store.clock.advance(GRACE - Duration::from_micros(1));
         assert_eq!(view_as(&store, &message, MINE).await.unwrap().text(), Some("hello"), "up to the last moment");
-        store.clock.advance(Duration::from_micros(1));
+        store.clock.advance(GRACE);
         for view_id in [MINE, YOURS] {
             assert_eq!(reason(view_as(&store, &message, view_id).await), ErrorReason::MessageViewed, "not yet swept");
         }
@@ -102,6 +106,38 @@ on_each_database! {
         assert_eq!(texts(&database).await, 0);
         assert_eq!(reason(view_as(&store, &message, MINE).await), ErrorReason::MessageViewed);
         assert_eq!(acknowledge(&store, &message, MINE).await.unwrap(), viewed, "a late acknowledgement is no error");
+    }
+
+    async fn a_reader_that_keeps_asking_keeps_its_claim_for_a_day_at_most(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        view_as(&store, &message, MINE).await.unwrap();
+        let end = store.clock.now().after(Duration::from_hours(24)).micros() / 1_000_000;
+        let step = GRACE - Duration::from_secs(60);
+        // 160 steps of 540 seconds are a day.
+        for _ in 0..159 {
+            store.clock.advance(step);
+            store.store.sweep().await.unwrap();
+            let repeated = view_as(&store, &message, MINE).await.unwrap();
+            assert_eq!(repeated.text(), Some("hello"));
+            assert!(repeated.repeat_until.unwrap().seconds <= end);
+            assert_eq!(reason(view_as(&store, &message, YOURS).await), ErrorReason::MessageViewed);
+        }
+        store.clock.advance(step);
+        assert_eq!(reason(view_as(&store, &message, MINE).await), ErrorReason::MessageViewed);
+        store.store.sweep().await.unwrap();
+        assert_eq!(texts(&database).await, 0);
+    }
+
+    async fn a_repeated_view_does_not_outlive_its_acknowledgement(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        let message = store.create("hello").await.unwrap();
+        view_as(&store, &message, MINE).await.unwrap();
+        store.clock.advance(Duration::from_secs(60));
+        view_as(&store, &message, MINE).await.unwrap();
+        acknowledge(&store, &message, MINE).await.unwrap();
+        assert_eq!(texts(&database).await, 0);
+        assert_eq!(reason(view_as(&store, &message, MINE).await), ErrorReason::MessageViewed);
     }
 
     async fn a_claim_survives_the_store(database: TestDatabase) {

@@ -9,6 +9,8 @@ use crate::steps::{Call, Caller, Creation, Opener, Passphrase, Reader, Step, Ver
 /// The settings of the store that is compared.
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const GRACE: Duration = Duration::from_secs(600);
+/// How long after the view its reader can keep its claim.
+const MAX_CLAIM: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const RETENTION: Duration = Duration::from_secs(2 * 3600);
 
 /// Of one caller. That all callers together have 20 is left to `passphrases.rs`: random steps hardly ever get there.
@@ -245,19 +247,19 @@ impl Message {
         accepts_sealed: bool,
         now: Moment,
     ) -> Answer {
-        let viewed = |repeat_until| Answer::Viewed {
-            text: self.creation.text.clone(),
-            is_sealed: self.creation.is_sealed,
-            create_time: self.create_time,
-            repeat_until,
-        };
+        let (text, is_sealed, create_time) = (self.creation.text.clone(), self.creation.is_sealed, self.create_time);
+        let viewed = |repeat_until| Answer::Viewed { text, is_sealed, create_time, repeat_until };
         let can_open = accepts_sealed || !self.creation.is_sealed;
         if !self.is_unread(now) {
-            let mine = self.claim.filter(|claim| Some(claim.reader) == reader && now < claim.forfeit_time);
+            let longest_end = self.receipt.map_or(now, |receipt| receipt.purge_time.min(receipt.time + MAX_CLAIM));
+            let mine = self.claim.as_mut().filter(|claim| Some(claim.reader) == reader && now < claim.forfeit_time);
             return match mine {
                 None => self.gone(),
                 Some(_) if !can_open => refused(ErrorReason::MessageSealed),
-                Some(claim) => viewed(Some(claim.forfeit_time)),
+                Some(claim) => {
+                    claim.forfeit_time = claim.forfeit_time.max(longest_end.min(now + GRACE));
+                    viewed(Some(claim.forfeit_time))
+                }
             };
         }
         if !can_open {

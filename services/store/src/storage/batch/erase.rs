@@ -1,5 +1,7 @@
 //! Messages are viewed or burned: who gets them, who may have them again, and what the others are told.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use mayfly_bootstrap::ErrorChain;
 use sea_orm::{
     ColumnTrait as _, Condition, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
@@ -254,7 +256,14 @@ impl Erasure {
         Ok(Won { output, outcome: receipts::Outcome::Viewed, claim })
     }
 
-    fn repeated(&self, batch: &Batch<'_>, row: &claims::Model, view_id: ViewId) -> Result<Output, StoreError> {
+    /// Returns a claimed content to its reader, and the row with a later end if the repeated view extends the claim.
+    fn repeated(
+        &self,
+        batch: &Batch<'_>,
+        row: &claims::Model,
+        view_id: ViewId,
+        new_end: Timestamp,
+    ) -> Result<(Output, Option<claims::Model>), StoreError> {
         let forfeit_time = Timestamp::from_micros(row.forfeit_time);
         let Some(key) = key_of(batch, &row.key_id) else {
             tracing::error!(key = row.key_id, "the keyring lacks the key of a claim");
@@ -265,8 +274,19 @@ impl Erasure {
             tracing::error!("a claimed content does not open");
             StoreError::Internal
         })?;
+        let extended = if new_end > forfeit_time {
+            // The seal authenticates the end of the claim, so a later end needs a new seal.
+            let sealed_content = seal.seal(&content, new_end).map_err(|error| {
+                tracing::error!(error = %ErrorChain(&error), "a claim was not extended");
+                StoreError::Internal
+            })?;
+            Some(claims::Model { sealed_content, forfeit_time: new_end.micros(), ..row.clone() })
+        } else {
+            None
+        };
+        let repeat_until = Some(new_end.max(forfeit_time));
         let create_time = Timestamp::from_micros(row.create_time);
-        Ok(Output::Viewed { content, create_time, repeat_until: Some(forfeit_time) })
+        Ok((Output::Viewed { content, create_time, repeat_until }, extended))
     }
 }
 
@@ -274,7 +294,12 @@ fn key_of<'a>(batch: &Batch<'a>, key_id: &str) -> Option<&'a Key> {
     batch.keyring.key(&KeyId::from_column(key_id.to_owned()))
 }
 
+/// How long after the view its reader can keep its claim by repeating the view. The longest grace, too.
+const MAX_CLAIM: Duration = Duration::from_hours(24);
+
 /// Of the callers who got nothing, gives the content again to the one that it was handed to before. Returns the others.
+///
+/// A repeated view extends its claim by the grace, counted from now: a reader that still asks does not have the text yet.
 async fn repeat_views<'work>(
     batch: &Batch<'_>,
     losers: Vec<(usize, &'work Erasure)>,
@@ -291,7 +316,12 @@ async fn repeat_views<'work>(
         .filter(claims::Column::ForfeitTime.gt(now.micros()))
         .all(batch.transaction)
         .await?;
+    if rows.is_empty() {
+        return Ok(losers);
+    }
+    let longest_ends = longest_ends(batch, &rows).await?;
     let mut others = Vec::with_capacity(losers.len());
+    let mut extensions = BTreeMap::new();
     for (index, erasure) in losers {
         let claimed = erasure.claim.and_then(|(view_id, verifier)| {
             let mut rows = rows.iter().filter(|row| row.message_id == erasure.id.get());
@@ -302,10 +332,51 @@ async fn repeat_views<'work>(
             Some((row, _)) if erasure.refuses(row.content_kind.into()) => {
                 results.set(index, Err(StoreError::MessageSealed));
             }
-            Some((row, view_id)) => results.set(index, erasure.repeated(batch, row, view_id)),
+            Some((row, view_id)) => {
+                let longest_end = longest_ends.get(&row.message_id).copied().unwrap_or(now);
+                let new_end = now.after(batch.retention.view_grace).min(longest_end);
+                let repeated = erasure.repeated(batch, row, view_id, new_end).map(|(output, extended)| {
+                    extensions.extend(extended.map(|claim| (row.message_id, (row.forfeit_time, claim))));
+                    output
+                });
+                results.set(index, repeated);
+            }
         }
     }
+    extend_claims(batch, extensions).await?;
     Ok(others)
+}
+
+/// The latest time that each of these claims can be extended to, by message.
+async fn longest_ends(batch: &Batch<'_>, rows: &[claims::Model]) -> Result<BTreeMap<i64, Timestamp>, DbErr> {
+    let times: Vec<(i64, i64, i64)> = receipts::Entity::find()
+        .select_only()
+        .columns([receipts::Column::MessageId, receipts::Column::OutcomeTime, receipts::Column::PurgeTime])
+        .filter(receipts::Column::MessageId.is_in(rows.iter().map(|row| row.message_id)))
+        .into_tuple()
+        .all(batch.transaction)
+        .await?;
+    // A view cannot be acknowledged when its receipt is gone.
+    let ends = times.into_iter().map(|(message_id, view_time, purge_time)| {
+        let longest = Timestamp::from_micros(view_time).after(MAX_CLAIM);
+        (message_id, longest.min(Timestamp::from_micros(purge_time)))
+    });
+    Ok(ends.collect())
+}
+
+/// Writes claims with their new ends, in the order of their ids, each with the end that it had. A claim that another
+/// store has extended or erased meanwhile stays as that store left it.
+async fn extend_claims(batch: &Batch<'_>, extensions: BTreeMap<i64, (i64, claims::Model)>) -> Result<(), DbErr> {
+    for (message_id, (old_end, claim)) in extensions {
+        claims::Entity::update_many()
+            .col_expr(claims::Column::SealedContent, claim.sealed_content.into())
+            .col_expr(claims::Column::ForfeitTime, claim.forfeit_time.into())
+            .filter(claims::Column::MessageId.eq(message_id))
+            .filter(claims::Column::ForfeitTime.eq(old_end))
+            .exec(batch.transaction)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Tells the callers who got nothing why, if their token is right: another was first, the lifetime was over, they cannot open the
