@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use teloxide::types::ChatId;
 use tokio::{
     task::{self, JoinSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -28,11 +28,17 @@ use crate::{
     telegram::Telegram,
 };
 
+/// So many updates may wait in a chat that is stuck. What comes beyond is ignored, as in a flood: one chat that Telegram
+/// lets nobody write to must not use up what may be in hand of all chats.
+const WAITING_IN_A_STUCK_CHAT: usize = 100;
+
 /// The chats with something to do.
 pub(crate) struct Chats {
     desk: Arc<Desk>,
-    /// What waits in each chat that is being served, possibly nothing.
-    waiting: HashMap<ChatId, VecDeque<Work>>,
+    /// The chats that are being served.
+    waiting: HashMap<ChatId, Queue>,
+    /// A chat that is served for longer with one update is stuck.
+    stuck_after: Duration,
     /// Each answers whether the update is handled.
     running: JoinSet<bool>,
     /// Which update each of these is about.
@@ -41,6 +47,13 @@ pub(crate) struct Chats {
     /// What was left for later. It comes again, and is no part of a flood then.
     left: HashSet<u32>,
     albums: Albums,
+}
+
+/// What waits in a chat that is being served, possibly nothing.
+struct Queue {
+    /// When the update that is being served was begun.
+    begun: Instant,
+    works: VecDeque<Work>,
 }
 
 /// The albums that were replied to last. Each picture of an album comes as a message of its own.
@@ -100,10 +113,11 @@ pub(crate) enum Served {
 }
 
 impl Chats {
-    pub(crate) fn new(desk: Desk, flood: FloodControl) -> Self {
+    pub(crate) fn new(desk: Desk, flood: FloodControl, stuck_after: Duration) -> Self {
         Self {
             desk: Arc::new(desk),
             waiting: HashMap::new(),
+            stuck_after,
             running: JoinSet::new(),
             in_service: HashMap::new(),
             flood,
@@ -131,6 +145,10 @@ impl Chats {
         if self.albums.is_known(&incoming) {
             return Some(Served::Handled(incoming.update_id));
         }
+        if self.is_stuck_and_full(incoming.chat) {
+            self.desk.board.note_error("a chat that cannot be written to has more updates waiting than it may");
+            return Some(Served::Handled(incoming.update_id));
+        }
         let came = Instant::now();
         let written = incoming.age(SystemTime::now()).and_then(|age| came.checked_sub(age));
         let work = match self.flood.judge(incoming.chat, When { written, came }) {
@@ -150,6 +168,12 @@ impl Chats {
         None
     }
 
+    fn is_stuck_and_full(&self, chat: ChatId) -> bool {
+        self.waiting.get(&chat).is_some_and(|queue| {
+            queue.works.len() >= WAITING_IN_A_STUCK_CHAT && queue.begun.elapsed() > self.stuck_after
+        })
+    }
+
     /// Takes a message that was accepted before: what was not too much then is not too much now, when all that waited comes at once.
     pub(crate) fn accept_again(&mut self, incoming: Incoming) {
         self.queue(Work::Answer(incoming));
@@ -158,9 +182,9 @@ impl Chats {
     fn queue(&mut self, work: Work) {
         let chat = work.incoming().chat;
         match self.waiting.get_mut(&chat) {
-            Some(queue) => queue.push_back(work),
+            Some(queue) => queue.works.push_back(work),
             None => {
-                self.waiting.insert(chat, VecDeque::new());
+                self.waiting.insert(chat, Queue { begun: Instant::now(), works: VecDeque::new() });
                 self.begin(work);
             }
         }
@@ -186,13 +210,17 @@ impl Chats {
 
     fn end(&mut self, chat: ChatId, update_id: u32, is_handled: bool) -> Served {
         if !is_handled {
-            let behind = self.waiting.remove(&chat).unwrap_or_default();
+            let behind = self.waiting.remove(&chat).map(|queue| queue.works).unwrap_or_default();
             let ids = std::iter::once(update_id).chain(behind.iter().map(|work| work.incoming().update_id));
             let ids: Vec<_> = ids.collect();
             self.left.extend(&ids);
             return Served::LeftForLater(ids);
         }
-        match self.waiting.get_mut(&chat).and_then(VecDeque::pop_front) {
+        let next = self.waiting.get_mut(&chat).and_then(|queue| {
+            queue.begun = Instant::now();
+            queue.works.pop_front()
+        });
+        match next {
             Some(next) => self.begin(next),
             None => drop(self.waiting.remove(&chat)),
         }
@@ -227,7 +255,14 @@ async fn serve(desk: Arc<Desk>, work: Work) -> bool {
 
 async fn answer(desk: &Desk, work: &Work, wanted: &Wanted<'_>) -> Result<&'static str, Stopping> {
     let answer = match work {
-        Work::Answer(incoming) => handlers::handle(&desk.tools, incoming, wanted).await?,
+        Work::Answer(incoming) => {
+            if wanted.reads_text()
+                && let Err(outcome) = delivery::until_writable(desk, incoming).await
+            {
+                return Ok(outcome);
+            }
+            handlers::handle(&desk.tools, incoming, wanted).await?
+        }
         Work::SlowDown(incoming, flood) => handlers::slow_down(incoming, *flood),
     };
     delivery::deliver(desk, work.incoming(), answer).await

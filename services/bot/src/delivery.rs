@@ -9,14 +9,38 @@ use crate::{
     texts::Phrase,
 };
 
+/// Waits until the chat can be written to, before a text is read for it: a text that was read is nowhere else.
+///
+/// Returns the word for the log if it cannot. Then nothing is read, and the reader can ask again.
+pub(crate) async fn until_writable(desk: &Desk, incoming: &Incoming) -> Result<(), &'static str> {
+    let Err(fault) = desk.telegram.until_writable(Recipient::of(incoming)).await else { return Ok(()) };
+    tracing::info!(?fault, "did not read a text that cannot be sent");
+    let (phrase, outcome) = match fault {
+        Fault::ChatGone => (None, "chat gone"),
+        Fault::Refused => (Some(Phrase::TopicGone), "topic gone"),
+        _ => {
+            desk.board.update_failed("Telegram did not take an answer");
+            (Some(Phrase::NothingToShowLater), "not read")
+        }
+    };
+    let sentence = phrase.map(|phrase| incoming.language.say(phrase));
+    if let Content::Press(press) = &incoming.content {
+        comfort(desk.telegram.answer_press(&press.query_id, sentence.as_deref()).await);
+    } else if let Some(sentence) = sentence {
+        comfort(send(desk, incoming, &Outgoing::new(sentence)).await);
+    }
+    Err(outcome)
+}
+
 /// Delivers `answer` and says how it went, in a word for the log.
 ///
 /// The message goes first, then the store learns that it arrived; what follows is comfort and may fail.
 pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) -> Result<&'static str, Stopping> {
     let Answer { message, once_sent, notice, change, remark, is_request_kept, outcome } = answer;
-    let sent = match &message {
-        Some(message) => send(desk, incoming, message).await,
-        None => Ok(()),
+    let sent = match (&message, &once_sent) {
+        (Some(message), Some(view)) => desk.tools.store.keep_claim_during(view, send(desk, incoming, message)).await,
+        (Some(message), None) => send(desk, incoming, message).await,
+        (None, _) => Ok(()),
     };
     if let (Ok(()), Some(acknowledgement)) = (&sent, once_sent) {
         desk.tools.store.acknowledge_view(acknowledgement).await;

@@ -193,6 +193,7 @@ impl Incoming {
     }
 
     fn of_message(update_id: u32, message: Value) -> Option<Self> {
+        let Ok(message) = Message::deserialize(&message) else { return Self::of_odd_message(update_id, &message) };
         let Message {
             message_id,
             date,
@@ -205,7 +206,7 @@ impl Incoming {
             message_thread_id,
             is_topic_message,
             others,
-        } = serde_json::from_value(message).ok()?;
+        } = message;
         // Who writes as a group or as a channel has a bot of Telegram's for a sender.
         let is_person = others.contains_key("sender_chat");
         if from.as_ref().is_some_and(|from| from.is_bot && !is_person) {
@@ -234,6 +235,18 @@ impl Incoming {
         let language = from.map(|from| from.language()).unwrap_or_default();
         let written = date.and_then(|date| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(date)));
         Some(Self { update_id, written, chat: chat.id, thread: thread_id(thread), language, content })
+    }
+
+    /// A message with fields of other types than those we know. Its sender gets a reply all the same, if its chat is private.
+    fn of_odd_message(update_id: u32, message: &Value) -> Option<Self> {
+        let chat = Chat::deserialize(message.get("chat")?).ok().filter(|chat| chat.r#type == "private")?;
+        let from = message.get("from").and_then(|from| User::deserialize(from).ok());
+        if from.as_ref().is_some_and(|from| from.is_bot) {
+            return None;
+        }
+        let language = from.map(|from| from.language()).unwrap_or_default();
+        let (written, thread, content) = (None, None, Content::NotText { album: None });
+        Some(Self { update_id, written, chat: chat.id, thread, language, content })
     }
 
     fn of_press(update_id: u32, callback_query: Value) -> Option<Self> {
@@ -305,6 +318,25 @@ mod tests {
                 Some("(not text)"),
                 "{content}"
             );
+        }
+    }
+
+    #[test]
+    fn a_private_message_with_fields_of_other_types_is_taken_as_not_text() {
+        for odd in [
+            json!({ "text": { "plain": "new:x" } }),
+            json!({ "date": "today" }),
+            json!({ "message_id": 5_000_000_000_u64 }),
+            json!({ "from": { "id": 7 } }),
+            json!({ "is_topic_message": null }),
+        ] {
+            let taken = text_of(update("message", message(odd.clone())));
+            assert_eq!(taken.as_deref(), Some("(not text)"), "{odd}");
+        }
+        let bot = json!({ "date": "today", "from": { "id": 8, "is_bot": true } });
+        let group = json!({ "date": "today", "chat": { "id": -7, "type": "group" } });
+        for ignored in [bot, group] {
+            assert_eq!(text_of(update("message", message(ignored.clone()))), None, "{ignored}");
         }
     }
 

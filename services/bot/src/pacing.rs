@@ -4,10 +4,13 @@
 //! a second over all. teloxide has an adaptor for this, but when Telegram tells one chat to wait, that one holds all others up too,
 //! and it counts 20 messages a minute in every chat, which Telegram does in groups only.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use teloxide::types::ChatId;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::rate::{ChatMeters, Meter, Rate};
 
@@ -23,6 +26,41 @@ pub(crate) struct Pacing {
 struct Meters {
     chats: ChatMeters,
     all: Meter,
+    flood_waits: FloodWaits,
+}
+
+/// Until when Telegram takes no messages, as far as it said so.
+#[derive(Default)]
+struct FloodWaits {
+    /// By chat. Waits that are over are removed when another is added.
+    chats: HashMap<ChatId, Instant>,
+    /// The chats that were told to wait since Telegram last took a message.
+    in_a_row: HashSet<ChatId>,
+    /// When the first of `in_a_row` may be written to again.
+    first_end: Option<Instant>,
+}
+
+impl FloodWaits {
+    /// So many chats in a row are taken for all. A bot in private chats hardly ever exceeds the limit of two chats at once.
+    const ALL: usize = 2;
+
+    fn add(&mut self, chat: ChatId, end: Instant, now: Instant) {
+        self.chats.retain(|_, end| *end > now);
+        self.chats.insert(chat, end);
+        self.in_a_row.insert(chat);
+        self.first_end = Some(self.first_end.filter(|first| *first > now).map_or(end, |first| first.min(end)));
+    }
+
+    fn end(&mut self, chat: ChatId) {
+        self.chats.remove(&chat);
+        self.in_a_row.clear();
+        self.first_end = None;
+    }
+
+    fn of(&self, chat: ChatId) -> Option<Instant> {
+        let all = self.first_end.filter(|_| self.in_a_row.len() >= Self::ALL);
+        self.chats.get(&chat).copied().max(all)
+    }
 }
 
 impl Pacing {
@@ -37,8 +75,29 @@ impl Pacing {
         sleep_until(self.reserve(|meters, now| take(&mut meters.all, self.over_all, now))).await;
     }
 
+    /// Records that Telegram takes no message for `chat` before `wait` is over.
+    pub(crate) fn flood(&self, chat: ChatId, wait: Duration) {
+        let now = Instant::now();
+        self.with_meters(|meters| meters.flood_waits.add(chat, now + wait, now));
+    }
+
+    /// Records that Telegram took a message for `chat`.
+    pub(crate) fn sent(&self, chat: ChatId) {
+        self.with_meters(|meters| meters.flood_waits.end(chat));
+    }
+
+    /// How long Telegram takes no message for `chat`, as far as it said so: to this chat, or to several in a row.
+    pub(crate) fn flood_wait(&self, chat: ChatId) -> Option<Duration> {
+        let end = self.with_meters(|meters| meters.flood_waits.of(chat))?;
+        Some(end.saturating_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
+    }
+
+    fn with_meters<T>(&self, work: impl FnOnce(&mut Meters) -> T) -> T {
+        work(&mut self.meters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn reserve(&self, take: impl FnOnce(&mut Meters, Instant) -> Instant) -> Instant {
-        take(&mut self.meters.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+        self.with_meters(|meters| take(meters, Instant::now()))
     }
 }
 
@@ -51,8 +110,6 @@ fn take(meter: &mut Meter, rate: Rate, now: Instant) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const ANN: ChatId = ChatId(7);
@@ -85,6 +142,23 @@ mod tests {
         let turns = futures_util::future::join_all(turns).await;
         assert!(turns.is_sorted());
         assert_eq!(turns.last().unwrap().as_millis() / 100, 29);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_wait_of_one_chat_is_none_of_others_and_that_of_two_in_a_row_is() {
+        let (bob, carol) = (ChatId(8), ChatId(9));
+        let (pacing, seconds) = (pacing(), Duration::from_secs);
+        pacing.flood(ANN, seconds(700));
+        assert_eq!([ANN, bob].map(|chat| pacing.flood_wait(chat)), [Some(seconds(700)), None]);
+        pacing.flood(bob, seconds(690));
+        assert_eq!(pacing.flood_wait(carol), Some(seconds(690)));
+        tokio::time::advance(seconds(10)).await;
+        assert_eq!(pacing.flood_wait(carol), Some(seconds(680)));
+        // Telegram takes messages again, if not from all.
+        pacing.sent(bob);
+        assert_eq!([ANN, bob, carol].map(|chat| pacing.flood_wait(chat)), [Some(seconds(690)), None, None]);
+        tokio::time::advance(seconds(690)).await;
+        assert_eq!(pacing.flood_wait(ANN), None);
     }
 
     #[tokio::test(start_paused = true)]

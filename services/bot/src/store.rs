@@ -87,6 +87,31 @@ impl Store {
         .map_err(|status| Failure::Said(Situation::of(&status)))
     }
 
+    /// Repeats a view for as long as `sending` its text takes, so that the store keeps the claim: if this process ends
+    /// meanwhile, the next one gets the text again.
+    pub(crate) async fn keep_claim_during<T>(
+        &self,
+        view: &AcknowledgeViewRequest,
+        sending: impl Future<Output = T>,
+    ) -> T {
+        let renewing = async {
+            loop {
+                tokio::time::sleep(self.timing.claim_renewal).await;
+                let AcknowledgeViewRequest { id, access_token, view_id } = view.clone();
+                let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
+                let _turn = self.turns.acquire().await;
+                if let Err(status) = self.client.clone().view_message(request).await {
+                    let reason = Situation::of(&status).reason.name();
+                    tracing::debug!(reason, "a claim could not be kept");
+                }
+            }
+        };
+        tokio::select! {
+            sent = sending => sent,
+            never = renewing => never,
+        }
+    }
+
     /// Changes nothing.
     pub(crate) async fn lookup_message(&self, opener: &Opener) -> Result<LookupMessageResponse, Failure> {
         self.patiently(|mut client| {

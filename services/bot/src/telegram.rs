@@ -25,7 +25,7 @@ use url::Url;
 pub(crate) use self::payloads::WebhookInfo;
 use self::payloads::{
     AnswerCallbackQuery, DeleteMessage, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo, Keyboard,
-    SendMessage, SetMyCommands, SetWebhook,
+    SendChatAction, SendMessage, SetMyCommands, SetWebhook,
 };
 use crate::{
     BotError,
@@ -237,6 +237,35 @@ impl Telegram {
         sent
     }
 
+    /// Waits until a message can be sent to `recipient`, as far as that shows without sending one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot: the chat or its topic is gone, or Telegram's flood control lasts too long.
+    pub(crate) async fn until_writable(&self, recipient: Recipient) -> Result<(), Fault> {
+        let (last_failure, is_in_topic) = (&Mutex::new(None), recipient.thread.is_some());
+        let has_worked_since_last_failure = || {
+            let last = last_failure.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+            last.is_some_and(|last| self.pulse.felt_after(last))
+        };
+        let has_worked_since_last_failure = &has_worked_since_last_failure;
+        let check = || async move {
+            if let Some(wait) = self.pacing.flood_wait(recipient.chat) {
+                // In short steps: Telegram may take messages of others sooner, and then from this chat.
+                return Err(Fault::Flood(wait.min(self.timing.flood_check)));
+            }
+            match self.call(SendChatAction::typing(recipient)).await.map(|_: Value| ()) {
+                // Telegram does other things for us: this method alone fails, which says nothing about messages.
+                Err(Fault::Unreachable) if has_worked_since_last_failure() => Ok(()),
+                Err(Fault::Refused) if is_in_topic => Err(Fault::Refused),
+                Err(fault @ (Fault::ChatGone | Fault::Flood(_) | Fault::Unreachable)) => Err(fault),
+                // Sending tells more.
+                Ok(()) | Err(_) => Ok(()),
+            }
+        };
+        self.patiently_for(self.timing.text_patience, check).await
+    }
+
     async fn send_to(
         &self,
         recipient: Recipient,
@@ -244,19 +273,20 @@ impl Telegram {
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
         let text = &message.text;
+        let patience = if message.is_revealed { self.timing.text_patience } else { self.timing.flood_patience };
         if text.encode_utf16().count() <= LONGEST_MESSAGE && is_kept_whole(text) {
             let keyboard = Keyboard::of(&message.buttons);
-            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection).await;
+            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection, patience).await;
             // A text without its buttons is better than none.
             if keyboard.is_some() && sent == Err(Fault::Refused) {
-                sent = self.send_message(recipient, text, None, protection).await;
+                sent = self.send_message(recipient, text, None, protection, patience).await;
             }
             // Telegram counts by rules of its own. A text that was read is nowhere else any more.
             if sent != Err(Fault::TextUnfit) {
                 return sent;
             }
         }
-        self.send_document(recipient, text, protection).await
+        self.send_document(recipient, text, protection, patience).await
     }
 
     async fn send_message(
@@ -265,9 +295,11 @@ impl Telegram {
         text: &str,
         reply_markup: Option<Keyboard>,
         protection: Protection,
+        patience: Duration,
     ) -> Result<Option<MessageId>, Fault> {
         let message = SendMessage::new(recipient, text, reply_markup, protection);
-        let sent: Value = self.patiently(|| self.in_turn(recipient.chat, self.call(message.clone()))).await?;
+        let send = || self.in_turn(recipient.chat, self.call(message.clone()));
+        let sent: Value = self.patiently_for(patience, send).await?;
         Ok(message_id(&sent))
     }
 
@@ -276,6 +308,7 @@ impl Telegram {
         recipient: Recipient,
         text: &str,
         protection: Protection,
+        patience: Duration,
     ) -> Result<Option<MessageId>, Fault> {
         let send = async || {
             let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
@@ -293,13 +326,19 @@ impl Telegram {
                 Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
             }
         };
-        self.patiently(|| self.in_turn(recipient.chat, send())).await
+        self.patiently_for(patience, || self.in_turn(recipient.chat, send())).await
     }
 
-    /// Sends when the chat may be written to again, by Telegram's limits.
-    async fn in_turn<T>(&self, chat: ChatId, send: impl Future<Output = T>) -> T {
+    /// Sends when the chat may be written to again, by Telegram's limits. Records what Telegram says about flood control.
+    async fn in_turn<T>(&self, chat: ChatId, send: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         self.pacing.turn(chat).await;
-        send.await
+        let sent = send.await;
+        match &sent {
+            Ok(_) => self.pacing.sent(chat),
+            Err(Fault::Flood(wait)) => self.pacing.flood(chat, *wait),
+            Err(_) => {}
+        }
+        sent
     }
 
     /// Lets whoever pressed a button wait no longer. Telegram forgets a press after some minutes.
@@ -356,8 +395,15 @@ impl Telegram {
     where
         Call: Future<Output = Result<T, Fault>>,
     {
+        self.patiently_for(self.timing.flood_patience, call).await
+    }
+
+    /// As [`patiently`](Self::patiently), with another limit for flood control.
+    async fn patiently_for<T, Call>(&self, mut flood_patience: Duration, call: impl Fn() -> Call) -> Result<T, Fault>
+    where
+        Call: Future<Output = Result<T, Fault>>,
+    {
         let mut pauses = self.timing.telegram_pauses.start();
-        let mut flood_patience = self.timing.flood_patience;
         let (mut last_failure, mut alone_since) = (None, None);
         loop {
             let pause = match call().await {

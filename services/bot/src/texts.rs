@@ -81,6 +81,7 @@ texts! {
     TooFast = "too-fast",
     TooCrowded = "too-crowded",
     WentWrong = "went-wrong",
+    TopicGone = "topic-gone",
     SentToYou = "sent-to-you",
     SentToYouUntil = "sent-to-you-until",
     Revealed = "revealed",

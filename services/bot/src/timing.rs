@@ -46,6 +46,12 @@ pub(crate) struct Timing {
     pub send_patience: Duration,
     /// How long an answer may altogether be held up by Telegram's flood control.
     pub flood_patience: Duration,
+    /// The same for texts that were read, and for requests to read one. A text that was read is nowhere else.
+    pub text_patience: Duration,
+    /// The longest pause before another look whether a chat can be written to.
+    pub flood_check: Duration,
+    /// How often a view is repeated while its text waits to be sent, so that the store keeps the claim.
+    pub claim_renewal: Duration,
     /// Pauses between tries while the store is away.
     pub store_pauses: Pauses,
     /// How long the store may be away before senders are told.
@@ -78,6 +84,9 @@ impl Default for Timing {
             webhook_hold: Duration::from_secs(3),
             send_patience: Duration::from_secs(600),
             flood_patience: Duration::from_secs(600),
+            text_patience: Duration::from_hours(24),
+            flood_check: Duration::from_secs(5),
+            claim_renewal: Duration::from_secs(60),
             store_pauses: Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(5) },
             store_patience: Duration::from_secs(600),
             simulator_patience: Duration::from_secs(5),

@@ -107,6 +107,7 @@ async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outc
             "deletemessage" => conversation::delete_message(account, params),
             "editmessagetext" | "editmessagereplymarkup" => conversation::edit_message(account, method, params),
             "answercallbackquery" => conversation::answer_callback_query(account, params),
+            "sendchataction" => writable_chat(account, params).map(|_| json!(true)),
             "setmycommands" => conversation::set_my_commands(account, params),
             _ => Err(Refusal::new(404, "Not Found")),
         }

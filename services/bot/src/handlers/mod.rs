@@ -62,6 +62,11 @@ impl<'content> Wanted<'content> {
         }
     }
 
+    /// Whether a text is read for it.
+    pub(crate) fn reads_text(&self) -> bool {
+        matches!(self, Self::Text { intent: Intent::View(_), .. } | Self::Press(Some((Pressed::Reveal, _))))
+    }
+
     /// Its name in logs.
     pub(crate) fn name(&self) -> &'static str {
         match self {

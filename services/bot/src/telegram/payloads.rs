@@ -49,6 +49,26 @@ impl Payload for SetWebhook {
     const NAME: &'static str = "SetWebhook";
 }
 
+/// sendChatAction: shows for some seconds that the bot is typing. Telegram refuses it where it would refuse a message.
+#[derive(Clone, Serialize)]
+pub(super) struct SendChatAction {
+    chat_id: ChatId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_thread_id: Option<i32>,
+    action: &'static str,
+}
+
+impl SendChatAction {
+    pub(super) fn typing(Recipient { chat, thread }: Recipient) -> Self {
+        Self { chat_id: chat, message_thread_id: thread, action: "typing" }
+    }
+}
+
+impl Payload for SendChatAction {
+    type Output = Value;
+    const NAME: &'static str = "SendChatAction";
+}
+
 /// Where updates go at present.
 #[derive(Clone, Serialize)]
 pub(super) struct GetWebhookInfo {}

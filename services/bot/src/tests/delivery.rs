@@ -1,21 +1,28 @@
 //! No update is lost, none has its effect twice, and their order is kept.
 
+use std::time::Duration;
+
 use mayfly_testkit::telegram::{DeliveryFault, Fault};
 
 use super::{
     fake_store::PANIC,
     harness::{
-        ANN, BOB, BOT_TOKEN, Mode, NEW_BOT_TOKEN, OPENED_HERE, VIEWED, World, fakes, in_both_modes, start, start_in,
-        world, world_in,
+        ANN, BOB, BOT_TOKEN, Mode, NEW_BOT_TOKEN, OPENED_HERE, VIEWED, World, fakes, in_both_modes, quick, start,
+        start_in, start_of, world, world_in, world_of,
     },
 };
-use crate::{language::Language, texts::Phrase};
+use crate::{language::Language, texts::Phrase, timing::Timing};
 
 in_both_modes! {
     an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_same_message,
     a_text_that_was_read_but_never_sent_is_sent_after_a_crash,
     who_was_shown_a_text_before_a_crash_is_not_told_afterwards_that_others_read_it,
     a_text_that_cannot_be_sent_is_left_to_its_reader,
+    a_chat_that_blocked_the_bot_reads_nothing,
+    a_text_waits_out_a_flood_wait_longer_than_all_patience_and_keeps_its_claim,
+    a_text_that_waits_for_the_end_of_a_flood_wait_is_sent_by_the_next_process,
+    a_chat_that_must_wait_reads_nothing_before_it_can_be_written_to,
+    an_outage_of_telegram_reads_nothing,
     a_text_that_was_read_but_never_sent_is_sent_under_a_new_token_of_the_same_bot,
     a_text_that_was_stored_but_not_answered_is_stored_once_under_a_new_token_of_the_same_bot,
     one_slow_chat_does_not_hold_up_another,
@@ -98,12 +105,110 @@ async fn who_was_shown_a_text_before_a_crash_is_not_told_afterwards_that_others_
     bot.stop().await;
 }
 
+async fn a_chat_that_blocked_the_bot_reads_nothing(mode: Mode) {
+    let world = world_in(mode).await;
+    let key = world.store.put("hello");
+    world.ask(ANN, "/help").await;
+    world.telegram.user_blocks(ANN);
+    let update = world.telegram.user_says(ANN, &key);
+    world.telegram.confirmed(update).await.unwrap();
+    assert_eq!(world.store.view_calls(), 0);
+    assert_eq!(world.ask(BOB, &key).await, "hello", "it is unread");
+}
+
+/// Gives up on anything but texts as soon as Telegram asks for a pause.
+fn impatient() -> Timing {
+    let (claim_renewal, flood_check) = (Duration::from_millis(20), Duration::from_millis(50));
+    Timing { flood_patience: Duration::ZERO, claim_renewal, flood_check, ..quick() }
+}
+
+const FLOOD: Fault = Fault::TooManyRequests { retry_after: 1 };
+
+async fn a_text_waits_out_a_flood_wait_longer_than_all_patience_and_keeps_its_claim(mode: Mode) {
+    let world = world_of(mode, impatient()).await;
+    for (method, text) in [("sendMessage", "hello"), ("sendDocument", " hello ")] {
+        let key = world.store.put(text);
+        world.telegram.fail_next(method, 1, FLOOD);
+        let before = world.store.view_calls();
+        assert_eq!(world.ask(ANN, &key).await, text);
+        assert!(world.store.view_calls() > before + 2, "the claim was kept meanwhile");
+    }
+    world.store.until(|data| data.texts() == 0).await;
+}
+
+async fn a_text_that_waits_for_the_end_of_a_flood_wait_is_sent_by_the_next_process(mode: Mode) {
+    let world = world_of(mode, impatient()).await;
+    let key = world.store.put("hello");
+    world.telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 700 });
+    world.telegram.user_says(ANN, &key);
+    world.telegram.called("sendMessage", 1).await.unwrap();
+    world.store.until(|data| data.view_calls > 2).await;
+    world.bot.kill().await;
+    let bot = start_of(mode, &world.telegram, &world.store, impatient()).await;
+    assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, "hello");
+    bot.stop().await;
+}
+
+async fn a_chat_that_must_wait_reads_nothing_before_it_can_be_written_to(mode: Mode) {
+    let world = world_of(mode, impatient()).await;
+    let key = world.store.put("hello");
+    // An answer that is given up, from which the bot knows.
+    world.telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 700 });
+    let help = world.telegram.user_says(ANN, "/help");
+    world.telegram.confirmed(help).await.unwrap();
+    world.telegram.user_says(ANN, &key);
+    world.bot.shows_that(|status| status["queued_updates"] == 1).await;
+    world.ask(BOB, "look:1:x").await;
+    assert_eq!(world.store.view_calls(), 0);
+    world.bot.kill().await;
+    // Whoever comes next asks Telegram.
+    world.telegram.fail_next("sendChatAction", 1, FLOOD);
+    let bot = start_of(mode, &world.telegram, &world.store, impatient()).await;
+    assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, "hello");
+    assert_eq!(world.telegram.calls("sendChatAction").len(), 2);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_chat_that_must_wait_for_long_uses_up_no_more_than_its_share() {
+    let world = world_of(Mode::Polling, impatient()).await;
+    let key = world.store.put("hello");
+    world.telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 700 });
+    world.telegram.user_says(ANN, &key);
+    world.telegram.called("sendMessage", 1).await.unwrap();
+    for _ in 0..150 {
+        world.telegram.user_says(ANN, "/help");
+    }
+    // It came last, so all before it were looked at.
+    world.ask(BOB, "look:1:x").await;
+    world.bot.shows_that(|status| status["queued_updates"] == 101).await;
+}
+
+async fn an_outage_of_telegram_reads_nothing(mode: Mode) {
+    let world = world_in(mode).await;
+    let key = world.store.put("hello");
+    world.ask(ANN, "/help").await;
+    world.telegram.called("setMyCommands", Language::ALL.len()).await.unwrap();
+    for method in ["sendChatAction", "getUpdates", "getWebhookInfo", "sendMessage"] {
+        world.telegram.fail_next(method, 1_000, Fault::CutBefore);
+    }
+    let calls = world.telegram.calls("sendChatAction").len();
+    world.telegram.user_says(ANN, &key);
+    world.telegram.called("sendChatAction", calls + 5).await.unwrap();
+    assert_eq!(world.store.view_calls(), 0);
+    for method in ["sendChatAction", "getUpdates", "getWebhookInfo", "sendMessage"] {
+        world.telegram.no_more_faults(method);
+    }
+    assert_eq!(world.reply(ANN).await, "hello");
+}
+
 async fn a_text_that_cannot_be_sent_is_left_to_its_reader(mode: Mode) {
     let world = world_in(mode).await;
     let key = world.store.put("hello");
     world.telegram.user_says(ANN, "/help");
     world.reply(ANN).await;
-    world.telegram.user_blocks(ANN);
+    // Blocked between the check and the message.
+    world.store.block_on_next_view(&world.telegram, ANN);
     let update = world.telegram.user_says(ANN, &key);
     world.telegram.confirmed(update).await.unwrap();
     assert_eq!(world.store.texts(), 1);

@@ -20,6 +20,7 @@ use mayfly_contracts::{
         message_service_server::{MessageService, MessageServiceServer},
     },
 };
+use mayfly_testkit::FakeTelegram;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -61,6 +62,8 @@ pub(super) struct Data {
     /// Creations of these texts take effect but are not answered.
     held: HashSet<String>,
     lose_next_view: bool,
+    /// A chat that blocks the bot while it reads.
+    blocks_on_view: Option<(FakeTelegram, i64)>,
 }
 
 struct Message {
@@ -141,6 +144,11 @@ impl FakeStore {
         self.change(|data| data.lose_next_view = true);
     }
 
+    /// The chat blocks the bot while the next view takes effect.
+    pub(super) fn block_on_next_view(&self, telegram: &FakeTelegram, chat: i64) {
+        self.change(|data| data.blocks_on_view = Some((telegram.clone(), chat)));
+    }
+
     /// The texts that readers have not acknowledged are erased.
     pub(super) fn end_grace(&self) {
         self.change(|data| {
@@ -157,6 +165,11 @@ impl FakeStore {
     /// How many texts are still there.
     pub(super) fn texts(&self) -> usize {
         self.data().texts()
+    }
+
+    /// How often a text was asked for.
+    pub(super) fn view_calls(&self) -> usize {
+        self.data().view_calls
     }
 
     /// How many messages were ever stored.
@@ -315,6 +328,9 @@ impl MessageService for FakeStore {
         assert!(!accepts_sealed, "a chat shows texts alone");
         assert!(!view_id.is_empty(), "the bot makes its views repeatable");
         self.change(|data| data.view_calls += 1);
+        if let Some((telegram, chat)) = self.change(|data| data.blocks_on_view.take()) {
+            telegram.user_blocks(chat);
+        }
         self.refuse_when_away()?;
         if access_token.len() != 64 {
             return Err(Situation::new(ErrorReason::AccessTokenInvalid).into_status(Code::Unauthenticated, "mistyped"));

@@ -109,6 +109,11 @@ async fn what_cannot_be_sent_is_not_said_to_stand_below() {
     world.telegram.user_blocks(ANN);
     assert_eq!(world.press(ANN, &offered, "Reveal").await, None);
     assert_eq!(world.message(ANN, offered.message_id), offered);
+    assert_eq!(world.store.view_calls(), 0, "nothing was read");
+    world.telegram.user_unblocks(ANN);
+    world.store.block_on_next_view(&world.telegram, ANN);
+    assert_eq!(world.press(ANN, &offered, "Reveal").await, None);
+    assert_eq!(world.message(ANN, offered.message_id), offered);
     world.telegram.user_unblocks(ANN);
     assert_eq!(world.press(ANN, &offered, "Reveal").await, None);
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, "hello", "still theirs");

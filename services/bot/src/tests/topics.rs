@@ -57,6 +57,9 @@ async fn a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_do
     world.telegram.delete_topic(THREAD);
     let asked = world.telegram.user_sends(ANN, written(&kept.text));
     world.telegram.confirmed(asked).await.unwrap();
+    let refusal = world.telegram.next_reply(ANN).await.unwrap();
+    assert!(refusal.text.starts_with("I cannot write to the topic"), "{}", refusal.text);
+    assert_eq!(world.store.view_calls(), 0, "nothing was read");
     world.telegram.user_sends(ANN, written("/help"));
     let help = world.telegram.next_reply(ANN).await.unwrap();
     assert!(help.text.contains("id:token"), "{}", help.text);
