@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { arrivesAt, handedOn, read, shown } from "./support/acts.ts";
+import { Admin } from "./support/admin.ts";
 import { CREDENTIALS, Proxy } from "./support/proxy.ts";
 import { Stage } from "./support/stage.ts";
 
@@ -51,6 +52,36 @@ test("a reader who is not signed in any more is told so, and reads after that", 
     await shown(page).waitFor();
     assert.equal(await shown(page).textContent(), "still there");
     await visitor.leave();
+});
+
+test("the admin page says what a proxy with a password does to its token", async () => {
+    proxy.isOpen = true;
+    const visitor = await visit();
+    visitor.expect(/401/);
+    const page = await visitor.open(`${proxy.url}/admin`);
+    // The token takes the place of the password in the header that both need.
+    await page.getByLabel("Admin token").fill((await Admin.of(stage.system)).token);
+    proxy.isOpen = false;
+    await page.getByRole("button", { name: "Open" }).click();
+    await page.getByText("A proxy that asks for a password by HTTP Basic").waitFor();
+    await visitor.leave();
+});
+
+test("an open admin page says when a proxy asks to sign in", async () => {
+    const free = await Proxy.start(stage.url, { asksForPassword: false });
+    try {
+        const visitor = await stage.visitor({ origin: free.url });
+        visitor.expect(/401/);
+        const page = await visitor.open(`${free.url}/admin`);
+        await page.getByLabel("Admin token").fill((await Admin.of(stage.system)).token);
+        await page.getByRole("button", { name: "Open" }).click();
+        await page.getByRole("region", { name: "The bot" }).waitFor();
+        free.isOpen = false;
+        await page.getByText("A proxy in front of the server asks you to sign in").waitFor();
+        await visitor.leave();
+    } finally {
+        await free.stop();
+    }
 });
 
 test("a writer who is not signed in any more is told so, and what was written stays", async () => {

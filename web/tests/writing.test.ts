@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import jsqr from "jsqr";
+import type { Page } from "playwright-core";
 import { arrivesAt, handedOn, openerOf, read, shown, write } from "./support/acts.ts";
 import { Stage } from "./support/stage.ts";
 import { until } from "./support/system.ts";
@@ -77,13 +78,33 @@ test("a burned message opens nothing any more", async () => {
 test("who burns a message that was just read is told that it was read", async () => {
     const writer = await stage.visitor();
     // The live line comes too late.
-    await writer.context.route("**/WatchMessage", (route) => route.abort());
+    await writer.context.route("**/LookupMessage", (route) => route.abort());
     writer.expect(/ERR_FAILED/);
     const { page, link } = await write(stage, writer, TEXT, { isPlain: true });
     await stage.system.rest("view_message", openerOf(link));
     await page.getByRole("button", { name: "Burn it" }).click();
     await page.getByRole("button", { name: "Yes, erase it" }).click();
     await arrivesAt(page, "This message was read");
+    await writer.leave();
+});
+
+test("six tabs that wait for their readers leave a seventh its connections", async () => {
+    const writer = await stage.visitor();
+    const waiting: { page: Page; link: string }[] = [];
+    for (let tab = 1; tab <= 6; tab += 1) {
+        const made = await write(stage, writer, `text ${tab}`, { isPlain: true });
+        await made.page.getByText("Not read yet").waitFor();
+        waiting.push(made);
+    }
+    const { page } = await write(stage, writer, "seventh");
+    await page.getByText("Not read yet").waitFor();
+    await page.getByRole("button", { name: "Burn it" }).click();
+    await page.getByRole("button", { name: "Yes, erase it" }).click();
+    await page.getByText(/^Burned unread on /).waitFor();
+    for (const { page, link } of waiting) {
+        await stage.system.rest("view_message", openerOf(link));
+        await page.getByText(/^Read on /).waitFor();
+    }
     await writer.leave();
 });
 

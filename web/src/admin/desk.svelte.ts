@@ -17,7 +17,7 @@ import { failureOf } from "../api/failure.ts";
 import type { Session } from "./session.svelte.ts";
 
 /** What went wrong, in words of `texts.troubles`. */
-export type Trouble = "away" | "busy" | "failed" | "configUnknown";
+export type Trouble = "away" | "busy" | "signIn" | "failed" | "configUnknown";
 
 /** What is wrong with a form: one of its fields, or something else. */
 export type Fault = { field: keyof Draft } | { trouble: Trouble };
@@ -127,6 +127,8 @@ export class Desk {
             case "away":
             case "busy":
                 return kind;
+            case "sign-in":
+                return "signIn";
             default:
                 return "failed";
         }
@@ -139,7 +141,9 @@ export class Desk {
                 if (status !== undefined) this.bot = status;
             }
         } catch (error) {
-            if (!signal.aborted) this.#troubleOf(error);
+            if (signal.aborted) return;
+            this.isBotAway = true;
+            this.trouble = this.#troubleOf(error);
         }
     }
 }

@@ -4,16 +4,17 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { BotMode, BotService, BotState, TestOutcome } from "../gen/mayfly/bot/v1/bot_service_pb.ts";
 import { ConfigService } from "../gen/mayfly/config/v1/config_service_pb.ts";
+import type { BotStatus as WireStatus } from "../gen/mayfly/bot/v1/bot_service_pb.ts";
 import type { AppConfig as WireConfig } from "../gen/mayfly/config/v1/app_config_pb.ts";
 import { clientFor } from "./client.ts";
 import { failureOf } from "./failure.ts";
-import { pause, pauseAfter } from "./pauses.ts";
+import { pauseAfter, pauseUntilSeen } from "./pauses.ts";
 
 const configs = clientFor(ConfigService);
 const bot = clientFor(BotService);
 
-/** After how long a stream is renewed, in milliseconds: a browser does not notice that the other end vanished. */
-const WATCH_LIMIT = 300_000;
+/** How long to wait between two looks at the bot, in milliseconds. */
+const STATUS_PAUSE = 2_000;
 /** How long a test may take, in milliseconds: the bot asks Telegram. */
 const TEST_LIMIT = 60_000;
 
@@ -107,8 +108,8 @@ export async function testAppConfig(headers: Credentials, id: bigint): Promise<T
 }
 
 /**
- * Tells how the bot is doing, now and whenever that changes. While nobody answers it says `undefined`, and tries again for as
- * long as it takes. Throws what no trying again will mend.
+ * Tells how the bot is doing, now and again and again. While nobody answers it says `undefined`, and tries again for as
+ * long as it takes. Throws what no trying again will mend. It keeps no stream open, as `watchMessage` does not.
  */
 export async function* watchBotStatus(
     headers: Credentials,
@@ -116,30 +117,31 @@ export async function* watchBotStatus(
 ): AsyncGenerator<BotStatus | undefined> {
     for (let failures = 0; ;) {
         try {
-            for await (const { status } of bot.watchBotStatus({}, { headers, signal, timeoutMs: WATCH_LIMIT })) {
-                failures = 0;
-                if (status === undefined) continue;
-                yield {
-                    state: BotState[status.state] as BotStatus["state"],
-                    mode: BotMode[status.mode] as BotStatus["mode"],
-                    userName: status.userName,
-                    appConfigId: status.appConfigId,
-                    lastUpdateTime: status.lastUpdateTime && timestampDate(status.lastUpdateTime),
-                    queuedUpdates: status.queuedUpdates,
-                    failedUpdates: status.failedUpdates,
-                    version: status.version,
-                };
-            }
-            // The bot stops, or the stream was old enough.
+            const { status } = await bot.getBotStatus({}, { headers, signal });
+            failures = 0;
+            if (status !== undefined) yield statusOf(status);
         } catch (error) {
             signal.throwIfAborted();
             const { kind } = failureOf(error);
-            if (kind === "credentials" || kind === "forbidden") throw error;
+            if (kind === "credentials" || kind === "forbidden" || kind === "sign-in") throw error;
+            failures += 1;
+            if (failures > 1) yield undefined;
         }
-        failures += 1;
-        if (failures > 1) yield undefined;
-        await pause(pauseAfter(failures), signal);
+        await pauseUntilSeen(failures === 0 ? STATUS_PAUSE : pauseAfter(failures), signal);
     }
+}
+
+function statusOf(status: WireStatus): BotStatus {
+    return {
+        state: BotState[status.state] as BotStatus["state"],
+        mode: BotMode[status.mode] as BotStatus["mode"],
+        userName: status.userName,
+        appConfigId: status.appConfigId,
+        lastUpdateTime: status.lastUpdateTime && timestampDate(status.lastUpdateTime),
+        queuedUpdates: status.queuedUpdates,
+        failedUpdates: status.failedUpdates,
+        version: status.version,
+    };
 }
 
 function configOf(config: WireConfig): AppConfig {

@@ -5,7 +5,7 @@ import { MessageService } from "../gen/mayfly/message/v1/message_service_pb.ts";
 import { MessageState } from "../gen/mayfly/message/v1/message_state_pb.ts";
 import { clientFor } from "./client.ts";
 import { failureOf, type Outcome } from "./failure.ts";
-import { pause, pauseAfter } from "./pauses.ts";
+import { pause, pauseAfter, pauseBetweenLooks, pauseUntilSeen } from "./pauses.ts";
 
 const client = clientFor(MessageService);
 
@@ -13,9 +13,6 @@ const client = clientFor(MessageService);
 const PATIENCE = 20_000;
 /** The same for a mere look, of which nothing depends. */
 const LOOK_PATIENCE = 3_000;
-
-/** After how long a stream is renewed, in milliseconds: a browser does not notice that the other end vanished. */
-const WATCH_LIMIT = 300_000;
 
 /** What opens a message. */
 export interface Opener {
@@ -110,27 +107,30 @@ export async function burnMessage(opener: Opener): Promise<Date | undefined> {
 }
 
 /**
- * Tells where a message stands, now and whenever that changes, until it is gone. While the stream is interrupted it says
- * `undefined`, and tries again for as long as it takes. Throws what no trying again will mend.
+ * Tells where a message stands, now and again and again until it is gone. While nobody answers it says `undefined`, and
+ * tries again for as long as it takes. Throws what no trying again will mend.
+ *
+ * It asks instead of keeping a stream open: over HTTP/1.1 a browser has six connections to a server, for all its tabs.
  */
 export async function* watchMessage(opener: Opener, signal: AbortSignal): AsyncGenerator<State | undefined> {
+    const start = performance.now();
     for (let failures = 0; ;) {
+        let wait: number;
         try {
-            for await (const seen of client.watchMessage({ ...opener }, { signal, timeoutMs: WATCH_LIMIT })) {
-                failures = 0;
-                const state = stateOf({ ...seen, needsPassphrase: false, isSealed: false });
-                yield state;
-                if (state.kind === "gone") return;
-            }
-            // The store shuts down, and another takes over.
+            const state = stateOf(await client.lookupMessage({ ...opener }, { signal }));
+            failures = 0;
+            yield state;
+            if (state.kind === "gone") return;
+            wait = pauseBetweenLooks(performance.now() - start);
         } catch (error) {
             signal.throwIfAborted();
             const { kind } = failureOf(error);
             if (kind !== "away" && kind !== "busy" && kind !== "failed" && kind !== "sign-in") throw error;
+            failures += 1;
+            if (failures > 1) yield undefined;
+            wait = pauseAfter(failures);
         }
-        failures += 1;
-        if (failures > 1) yield undefined;
-        await pause(pauseAfter(failures), signal);
+        await pauseUntilSeen(wait, signal);
     }
 }
 

@@ -24,3 +24,28 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
         signal?.addEventListener("abort", stop, { once: true });
     });
 }
+
+/** The shortest and the longest pause between two looks at something that changes. */
+const SHORTEST_LOOK = 2_000;
+const LONGEST_LOOK = 30_000;
+
+/** How long to wait before the next look, in milliseconds, when the first was so long ago: longer and longer. */
+export function pauseBetweenLooks(age: number): number {
+    return Math.min(Math.max(age / 10, SHORTEST_LOOK), LONGEST_LOOK);
+}
+
+/** As `pause`, and ends early when the page is seen again: in the background, browsers slow its timers down. */
+export async function pauseUntilSeen(milliseconds: number, signal: AbortSignal): Promise<void> {
+    const seen = new AbortController();
+    const look = () => {
+        if (!document.hidden) seen.abort();
+    };
+    document.addEventListener("visibilitychange", look);
+    try {
+        await pause(milliseconds, AbortSignal.any([signal, seen.signal]));
+    } catch {
+        signal.throwIfAborted();
+    } finally {
+        document.removeEventListener("visibilitychange", look);
+    }
+}

@@ -15,11 +15,11 @@ export class Proxy {
     ) {}
 
     /** In front of the server at `upstream`. */
-    static async start(upstream: string): Promise<Proxy> {
+    static async start(upstream: string, { asksForPassword = true } = {}): Promise<Proxy> {
         const { username, password } = CREDENTIALS;
         const expected = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
         const server = createServer((asked, answer) => {
-            if (!proxy.isOpen || asked.headers.authorization !== expected) {
+            if (!proxy.isOpen || (asksForPassword && asked.headers.authorization !== expected)) {
                 // Without a challenge, so that no browser opens a dialog.
                 const headers = proxy.isOpen ? { "www-authenticate": `Basic realm="x"` } : {};
                 answer.writeHead(401, { "content-type": "text/html", ...headers }).end("<h1>401</h1>");

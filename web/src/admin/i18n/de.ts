@@ -2,6 +2,10 @@
 
 import type { Texts } from "../texts.ts";
 
+/** What a proxy in front of the server asks for. */
+const SIGN_IN =
+    "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden: Laden Sie die Seite neu. Ein Proxy, der per HTTP Basic nach einem Passwort fragt, lässt dem Verwaltungs-Token keinen Platz: Öffnen Sie diese Seite an ihm vorbei, oder nehmen Sie „mayfly config“.";
+
 export default {
     title: "Verwaltung",
     lock: "Sperren",
@@ -20,6 +24,7 @@ export default {
         troubles: {
             away: "Der Server antwortet nicht. Versuchen Sie es gleich noch einmal.",
             busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
+            signIn: SIGN_IN,
             failed: "Auf dem Server ist etwas schiefgegangen.",
         },
     },
@@ -114,6 +119,7 @@ export default {
     troubles: {
         away: "Der Server antwortet nicht. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen: Vielleicht ist es geschehen.",
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
+        signIn: SIGN_IN,
         failed: "Auf dem Server ist etwas schiefgegangen. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen.",
         configUnknown: "Jemand anderes hat sie gelöscht.",
     },

@@ -1,5 +1,9 @@
 // English, which gives the shape of the texts in all other languages.
 
+/** What a proxy in front of the server asks for. */
+const SIGN_IN =
+    "A proxy in front of the server asks you to sign in: load the page again. A proxy that asks for a password by HTTP Basic leaves no room for the admin token: open this page past it, or use “mayfly config”.";
+
 export default {
     title: "Administration",
     lock: "Lock",
@@ -18,6 +22,7 @@ export default {
         troubles: {
             away: "The server does not answer. Try again in a moment.",
             busy: "The server is busy. Try again in a moment.",
+            signIn: SIGN_IN,
             failed: "Something went wrong on the server.",
         },
     },
@@ -111,6 +116,7 @@ export default {
     troubles: {
         away: "The server does not answer. Look at the list before you try again: it may have been done.",
         busy: "The server is busy. Try again in a moment.",
+        signIn: SIGN_IN,
         failed: "Something went wrong on the server. Look at the list before you try again.",
         configUnknown: "Somebody else has deleted it.",
     },

@@ -2,6 +2,10 @@
 
 import type { Texts } from "../texts.ts";
 
+/** What a proxy in front of the server asks for. */
+const SIGN_IN =
+    "Un proxy delante del servidor pide que inicie sesión: vuelva a cargar la página. Un proxy que pide una contraseña por HTTP Basic no deja pasar el token de administración: abra esta página sin él, o use «mayfly config».";
+
 export default {
     title: "Administración",
     lock: "Bloquear",
@@ -19,6 +23,7 @@ export default {
         troubles: {
             away: "El servidor no responde. Inténtelo de nuevo dentro de un momento.",
             busy: "El servidor está ocupado. Inténtelo de nuevo dentro de un momento.",
+            signIn: SIGN_IN,
             failed: "Algo ha fallado en el servidor.",
         },
     },
@@ -113,6 +118,7 @@ export default {
     troubles: {
         away: "El servidor no responde. Mire la lista antes de intentarlo de nuevo: puede que ya esté hecho.",
         busy: "El servidor está ocupado. Inténtelo de nuevo dentro de un momento.",
+        signIn: SIGN_IN,
         failed: "Algo ha fallado en el servidor. Mire la lista antes de intentarlo de nuevo.",
         configUnknown: "Otra persona la ha eliminado.",
     },

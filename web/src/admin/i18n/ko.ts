@@ -2,6 +2,10 @@
 
 import type { Texts } from "../texts.ts";
 
+/** What a proxy in front of the server asks for. */
+const SIGN_IN =
+    "서버 앞의 프록시가 로그인을 요구합니다. 페이지를 새로 고치세요. HTTP Basic으로 비밀번호를 요구하는 프록시는 관리 토큰을 전달하지 못합니다. 프록시를 거치지 않고 이 페이지를 열거나 mayfly config를 사용하세요.";
+
 export default {
     title: "관리",
     lock: "잠그기",
@@ -19,6 +23,7 @@ export default {
         troubles: {
             away: "서버가 응답하지 않습니다. 잠시 후 다시 시도하세요.",
             busy: "서버가 바쁩니다. 잠시 후 다시 시도하세요.",
+            signIn: SIGN_IN,
             failed: "서버에서 문제가 생겼습니다.",
         },
     },
@@ -112,6 +117,7 @@ export default {
     troubles: {
         away: "서버가 응답하지 않습니다. 이미 처리되었을 수 있으니 목록을 확인한 뒤 다시 시도하세요.",
         busy: "서버가 바쁩니다. 잠시 후 다시 시도하세요.",
+        signIn: SIGN_IN,
         failed: "서버에서 문제가 생겼습니다. 목록을 확인한 뒤 다시 시도하세요.",
         configUnknown: "다른 사람이 이미 삭제했습니다.",
     },

@@ -2,6 +2,10 @@
 
 import type { Texts } from "../texts.ts";
 
+/** What a proxy in front of the server asks for. */
+const SIGN_IN =
+    "Um proxy na frente do servidor pede que você entre: recarregue a página. Um proxy que pede uma senha por HTTP Basic não deixa passar o token de administração: abra esta página sem ele ou use “mayfly config”.";
+
 export default {
     title: "Administração",
     lock: "Bloquear",
@@ -19,6 +23,7 @@ export default {
         troubles: {
             away: "O servidor não responde. Tente de novo daqui a pouco.",
             busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
+            signIn: SIGN_IN,
             failed: "Algo deu errado no servidor.",
         },
     },
@@ -112,6 +117,7 @@ export default {
     troubles: {
         away: "O servidor não responde. Olhe a lista antes de tentar de novo: talvez já tenha sido feito.",
         busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
+        signIn: SIGN_IN,
         failed: "Algo deu errado no servidor. Olhe a lista antes de tentar de novo.",
         configUnknown: "Outra pessoa a excluiu.",
     },
