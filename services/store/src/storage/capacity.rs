@@ -136,7 +136,7 @@ impl Disk {
             Ok(found) => {
                 let total = found.f_blocks.saturating_mul(found.f_frsize);
                 let free = found.f_bavail.saturating_mul(found.f_frsize);
-                free < min_free_bytes.min(total / LARGEST_RESERVE)
+                is_below_reserve(free, total, min_free_bytes)
             }
             Err(error) => {
                 tracing::debug!(%error, "the free space of the database's file system is not known");
@@ -146,6 +146,11 @@ impl Disk {
         *last_look = Some((Instant::now(), is_low));
         is_low
     }
+}
+
+/// Whether `free` bytes of a file system with `total` bytes are fewer than must stay free.
+fn is_below_reserve(free: u64, total: u64, min_free_bytes: u64) -> bool {
+    free < min_free_bytes.min(total / LARGEST_RESERVE)
 }
 
 #[cfg(test)]
@@ -169,13 +174,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_room_when_the_disk_is_low() {
+    fn the_reserve_is_at_most_an_eighth_of_the_file_system() {
+        assert!(is_below_reserve(99, 10_000, 100) && !is_below_reserve(100, 10_000, 100));
+        assert!(is_below_reserve(9, 80, 100) && !is_below_reserve(10, 80, 100));
+        assert!(!is_below_reserve(0, 80, 0), "none is asked for");
+    }
+
+    #[test]
+    fn a_disk_without_a_reserve_or_of_unknown_size_is_not_low() {
         let folder = tempfile::tempdir().unwrap();
-        let on_disk = |limits| Capacity::new(limits, Some(folder.path().to_owned()));
-        assert!(on_disk(LIMITS).room().take(Usage::message(1)));
-        // The reserve is at most an eighth of the file system, and this one has more than that free.
-        assert!(!on_disk(StorageLimits { min_free_bytes: u64::MAX, ..LIMITS }).is_disk_low());
-        let gone = Capacity::new(LIMITS, Some(folder.path().join("gone")));
-        assert!(!gone.is_disk_low(), "not known");
+        assert!(Capacity::new(LIMITS, Some(folder.path().to_owned())).room().take(Usage::message(1)));
+        let unknown = StorageLimits { min_free_bytes: u64::MAX, ..LIMITS };
+        assert!(!Capacity::new(unknown, Some(folder.path().join("gone"))).is_disk_low());
     }
 }
