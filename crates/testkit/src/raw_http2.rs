@@ -54,7 +54,8 @@ impl RawHttp2 {
             .header(http::header::TE, "trailers")
             .body(())?;
         let (response, mut request) = self.sender.clone().ready().await?.send_request(request, false)?;
-        request.send_data(body, is_whole)?;
+        // A server that refuses the call may have ended the stream already; then the response says so.
+        let _refused_early = request.send_data(body, is_whole).is_err();
         Ok(RawStream { response, request })
     }
 }

@@ -64,6 +64,18 @@ async fn rotated(store: &TestStore) -> [String; 2] {
     [first, second]
 }
 
+async fn create_app_config(store: &TestStore) {
+    let app_config = AppConfig {
+        session_name: "bot".into(),
+        api_id: 1,
+        api_hash: "hash".into(),
+        bot_token: "1:AAH".into(),
+        ..AppConfig::default()
+    };
+    let request = CreateAppConfigRequest { app_config: Some(app_config) };
+    store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
+}
+
 async fn messages_under(database: &TestDatabase, key: &str) -> i64 {
     let connection = database.connect().await.unwrap();
     let count = format!("SELECT count(*) FROM messages WHERE key_id = '{key}'");
@@ -223,15 +235,7 @@ on_each_database! {
         assert_ne!(key_of_newest_message(&database).await, first);
         store.store.reload_keyring().await.unwrap();
         assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
-        let app_config = AppConfig {
-            session_name: "bot".into(),
-            api_id: 1,
-            api_hash: "hash".into(),
-            bot_token: "1:AAH".into(),
-            ..AppConfig::default()
-        };
-        let request = CreateAppConfigRequest { app_config: Some(app_config) };
-        store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
+        create_app_config(&store).await;
     }
 
     async fn a_key_is_retired_when_nothing_needs_it(database: TestDatabase) {
@@ -285,15 +289,7 @@ on_each_database! {
 
     async fn app_configs_outlive_the_key_they_were_sealed_with(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
-        let app_config = AppConfig {
-            session_name: "bot".into(),
-            api_id: 1,
-            api_hash: "hash".into(),
-            bot_token: "1:AAH".into(),
-            ..AppConfig::default()
-        };
-        let request = CreateAppConfigRequest { app_config: Some(app_config) };
-        store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
+        create_app_config(&store).await;
         let [first, _] = rotated(&store).await;
         retire(&store, &first, true).await.unwrap();
         store.store.reload_keyring().await.unwrap();

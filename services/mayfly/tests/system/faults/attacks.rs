@@ -398,7 +398,6 @@ async fn unread(system: &System) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass in this form, on either layout"]
 async fn a_sweep_of_large_messages_beside_readers_of_large_messages() {
     let count = scaled(20, 1000);
     let readers = scaled(8, 256);
@@ -408,7 +407,8 @@ async fn a_sweep_of_large_messages_beside_readers_of_large_messages() {
         attack("a sweep of texts of 1 MiB, readers of such at once", &system, layout, async |system| {
             create_large(system, count, ttl).await;
             let messages = create_large(system, readers, 3600).await;
-            let clients: Vec<_> = (0..16).map(|number| client_at(hostile(number))).collect();
+            // More of them could hold all unread responses that there may be; then all readers are told to try again.
+            let clients: Vec<_> = (0..3).map(|number| client_at(hostile(number))).collect();
             let read = |(number, message): (usize, &Value)| {
                 let (client, message) = (&clients[number % clients.len()], message.clone());
                 async move {
@@ -436,7 +436,6 @@ async fn a_sweep_of_large_messages_beside_readers_of_large_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass in this form, on either layout"]
 async fn readers_of_large_messages_that_do_not_read() {
     let count = scaled(24, 256);
     for layout in [Layout::One, Layout::Three] {
@@ -705,7 +704,6 @@ async fn fill_and_use(name: &str, layout: Layout, disk_size: &str, environment: 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass in this form, on either layout"]
 async fn creations_until_the_most_bytes_are_stored() {
     for layout in [Layout::One, Layout::Three] {
         let environment = [("MAYFLY_MAX_STORED_BYTES", if is_full_size() { "100000000" } else { "40000000" })];
@@ -714,7 +712,6 @@ async fn creations_until_the_most_bytes_are_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass in this form, on either layout"]
 async fn creations_until_the_reserve_of_the_disk() {
     let size = if is_full_size() { "128m" } else { "48m" };
     for layout in [Layout::One, Layout::Three] {

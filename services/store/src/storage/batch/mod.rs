@@ -8,7 +8,7 @@ mod erase;
 mod sized;
 mod sweep;
 
-use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _};
+use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult};
 
 pub(super) use self::{
     acknowledge::Acknowledgement,
@@ -230,6 +230,7 @@ impl Batch<'_> {
 }
 
 /// What a receipt keeps of a message.
+#[derive(FromQueryResult)]
 struct EndedMessage {
     id: i64,
     verifier: Vec<u8>,
@@ -237,6 +238,17 @@ struct EndedMessage {
     key_id: String,
     create_time: i64,
     expire_time: Option<i64>,
+}
+
+impl EndedMessage {
+    const COLUMNS: [messages::Column; 6] = [
+        messages::Column::Id,
+        messages::Column::Verifier,
+        messages::Column::RequestHash,
+        messages::Column::KeyId,
+        messages::Column::CreateTime,
+        messages::Column::ExpireTime,
+    ];
 }
 
 impl From<&messages::Model> for EndedMessage {

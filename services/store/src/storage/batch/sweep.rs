@@ -78,42 +78,19 @@ async fn expire_messages(batch: &mut Batch<'_>, now: Timestamp) -> Result<Delete
         return Ok(Deleted { rows: 0, has_more });
     }
     let mut delete = messages::Entity::delete_many().filter(messages::Column::Id.is_in(ids)).into_query();
-    delete.returning(Query::returning().columns(ExpiredRow::COLUMNS));
+    delete.returning(Query::returning().columns(EndedMessage::COLUMNS));
     let rows = batch.transaction.query_all(&delete).await?;
     let mut new_receipts = Vec::with_capacity(rows.len());
     for row in &rows {
-        let ExpiredRow { id, verifier, request_hash, key_id, create_time, expire_time } =
-            ExpiredRow::from_query_result(row, "")?;
-        let length = due.iter().find(|(due, _)| *due == id).map_or(0, |(_, length)| *length);
-        batch.usage.subtract(&key_id, Usage::message(usize::try_from(length).unwrap_or_default()));
-        batch.ended.push(MessageId::from_column(id));
-        let outcome_time = expire_time.map_or(now, Timestamp::from_micros);
-        let message = EndedMessage { id, verifier, request_hash, key_id, create_time, expire_time };
+        let message = EndedMessage::from_query_result(row, "")?;
+        let length = due.iter().find(|(due, _)| *due == message.id).map_or(0, |(_, length)| *length);
+        batch.usage.subtract(&message.key_id, Usage::message(usize::try_from(length).unwrap_or_default()));
+        batch.ended.push(MessageId::from_column(message.id));
+        let outcome_time = message.expire_time.map_or(now, Timestamp::from_micros);
         new_receipts.push(batch.new_receipt(message, receipts::Outcome::Expired, outcome_time));
     }
     batch.insert_receipts(new_receipts).await?;
     Ok(Deleted { rows: rows.len(), has_more })
-}
-
-#[derive(FromQueryResult)]
-struct ExpiredRow {
-    id: i64,
-    verifier: Vec<u8>,
-    request_hash: Option<Vec<u8>>,
-    key_id: String,
-    create_time: i64,
-    expire_time: Option<i64>,
-}
-
-impl ExpiredRow {
-    const COLUMNS: [messages::Column; 6] = [
-        messages::Column::Id,
-        messages::Column::Verifier,
-        messages::Column::RequestHash,
-        messages::Column::KeyId,
-        messages::Column::CreateTime,
-        messages::Column::ExpireTime,
-    ];
 }
 
 async fn forfeit_claims(batch: &mut Batch<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
