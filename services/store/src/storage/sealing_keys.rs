@@ -142,7 +142,7 @@ impl<'call> KeyRetirement<'call> {
                 erase_under(transaction, id).await?;
             }
             if receipts > 0 {
-                // Nobody can derive the token of a repeated creation any more: it makes a new message.
+                // The token of a repeated creation cannot be derived any more: it makes a new message.
                 receipts::Entity::update_many()
                     .col_expr(receipts::Column::RequestHash, Expr::value(None::<Vec<u8>>))
                     .filter(receipts::Column::KeyId.eq(id))

@@ -1,7 +1,7 @@
 //! What has had its time: expired messages, forfeited claims, old receipts.
 //!
 //! One sweep deletes a bounded number of rows with a bounded number of bytes, and reads no content. So it needs little room in
-//! SQLite's write-ahead log, and keeps nobody waiting for long.
+//! SQLite's write-ahead log, and other work waits only briefly.
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _,
