@@ -49,8 +49,8 @@ const MAX_BODY_BYTES: usize = 16 << 20;
 const MAX_BODY_BYTES_OF_ONE: usize = 4 << 20;
 /// Bytes of texts in responses that their callers have not read yet.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
-/// How many of them one caller may have.
-const MAX_RESPONSE_BYTES_OF_ONE: usize = 8 << 20;
+/// How many of them one caller may have: as many texts of the usual limit as it may have requests in flight.
+const MAX_RESPONSE_BYTES_OF_ONE: usize = 16 << 20;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the next part of a body may take to arrive.

@@ -442,7 +442,7 @@ async fn readers_of_large_messages_that_do_not_read() {
         let system = start_for_large_texts(layout).await;
         attack("views of 1 MiB, unread", &system, layout, async |system| {
             let messages = create_large(system, count, 3600).await;
-            let connections = join_all((0..4).map(|n| RawHttp2::connect(&system.gateway_url, hostile(n), 0))).await;
+            let connections = join_all((0..3).map(|n| RawHttp2::connect(&system.gateway_url, hostile(n), 0))).await;
             let mut open = Vec::new();
             for (number, message) in messages.iter().enumerate() {
                 let request = mayfly_contracts::message::ViewMessageRequest {
