@@ -13,7 +13,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Whoever the listener has identified. A call that came over no listener is one of this process, which reports its
+    /// The caller that the listener identified. A call that came over no listener is one of this process, which reports its
     /// own callers.
     pub(super) fn of<T>(request: &Request<T>) -> Self {
         if let Some(http::Caller { id, is_service }) = request.extensions().get() {

@@ -130,10 +130,9 @@ impl Messages {
     ) -> Result<Self, StoreError> {
         let MessagesSettings { retention, storage, max_text_bytes } = settings;
         let capacity = Capacity::new(storage, database.folder());
-        let (parts_clock, parts_keyring) = (Arc::clone(&clock), keyring.clone());
         let parts = WriterParts {
-            clock: parts_clock,
-            keyring: parts_keyring,
+            clock: Arc::clone(&clock),
+            keyring: keyring.clone(),
             retention,
             capacity: capacity.clone(),
             max_text_bytes,

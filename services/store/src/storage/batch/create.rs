@@ -68,7 +68,7 @@ pub(super) async fn create(
     let known = find_known(batch.transaction, &creations, &inserted).await?;
     undo_repeats(batch.transaction, &known, &mut inserted).await?;
     for creation in to_insert {
-        // Removed when counted: two creations with one request are one message.
+        // Counted once: two creations with one request are one message.
         if let Some(row) = inserted.get_mut(&creation.verifier).filter(|row| !row.is_counted) {
             row.is_counted = true;
             batch.usage.add(creation.key_id.as_str(), Usage::message(creation.sealed_content.len()));
