@@ -76,13 +76,13 @@ ROUNDS := 200
 HISTORIES := $(CURDIR)/target/faults
 
 .PHONY: faults
-faults: need-cargo ## Break everything, ROUNDS=200 times, and judge whether messages were lost or read twice
+faults: build ## Break the release build, ROUNDS=200 times, and judge whether messages were lost or read twice
 	scripts/need-test-tools
 	rm -rf $(HISTORIES) && mkdir -p $(HISTORIES)
 	MAYFLY_MODEL_STEPS=$$(($(ROUNDS) * 500)) scripts/with-postgres cargo test --locked --package mayfly-store --test model
 	status=0; \
-	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) scripts/with-postgres \
-		cargo test --locked --package mayfly --test system -- faults race --test-threads 2 --nocapture || status=$$?; \
+	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) MAYFLY_TEST_PROGRAM=$(CURDIR)/target/release/mayfly \
+		scripts/with-postgres cargo test --locked --package mayfly --test system -- faults race --test-threads 2 --nocapture || status=$$?; \
 	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl || status=$$?; \
 	exit $$status
 
