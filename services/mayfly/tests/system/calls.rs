@@ -114,6 +114,11 @@ async fn reflection(url: &str, served: &[&str]) {
         let pool = descriptors_of(&mut client, service).await;
         assert!(pool.get_service_by_name(service).is_some(), "{url}: {service}");
     }
+    let symbol = MessageRequest::FileContainingSymbol("x".repeat(16 << 10));
+    let large = ServerReflectionRequest { host: String::new(), message_request: Some(symbol) };
+    let mut responses = client.server_reflection_info(tokio_stream::once(large)).await.unwrap().into_inner();
+    let response = responses.message().await;
+    assert!(matches!(response, Ok(None)), "{url}: {response:?}");
 }
 
 /// The details of an error, read with nothing but what reflection tells.
