@@ -57,6 +57,16 @@ web-test: need-cargo web ## Run the tests of the web page, in a browser in front
 	cargo build --locked --package mayfly-testkit --example fake_telegram
 	cd web && npm test
 
+.PHONY: configuration
+configuration: need-cargo ## Write docs/configuration.md from the definition of the command line
+	MAYFLY_WRITE_DOCUMENTATION=1 cargo test --workspace --locked --bin mayfly configuration
+
+.PHONY: images
+images: need-cargo web ## Take the pictures of the README from the running program: docs/images
+	scripts/need-test-tools
+	cargo build --locked --package mayfly
+	cd web && npm run --silent images
+
 .PHONY: figures
 figures: need-cargo web ## Print what the pages cost a browser: requests, bytes, and how long until they can be used
 	scripts/need-test-tools

@@ -2,6 +2,8 @@
 
 mod cli;
 mod commands;
+#[cfg(test)]
+mod configuration;
 mod exit;
 mod roles;
 
