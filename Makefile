@@ -36,25 +36,24 @@ web/node_modules/.package-lock.json: web/package-lock.json | need-node
 	cd web && npm ci
 
 .PHONY: test
-test: need-cargo web ## Run all tests, on SQLite and on a throw-away PostgreSQL, and in a browser
-	scripts/need-test-tools
-	scripts/with-postgres cargo test --workspace --locked
-	scripts/api-test
-	$(MAKE) web-test
+test: need-cargo ## Run all tests, on SQLite and on a throw-away PostgreSQL, and in a browser; installs nothing unless run as root
+	scripts/test
+
+# The programs that tests start. Built like the tests, so that nothing is built twice with other features.
+.PHONY: programs
+programs: need-cargo
+	cargo build --workspace --all-targets --locked
 
 # How many requests to each call.
 EXAMPLES := 200
 
 .PHONY: api-test
-api-test: need-cargo ## Ask a gateway for everything that its documentation says, EXAMPLES=200 times each, and compare
-	cargo build --locked --package mayfly
+api-test: programs ## Ask a gateway for everything that its documentation says, EXAMPLES=200 times each, and compare
 	scripts/api-test $(EXAMPLES)
 
 .PHONY: web-test
-web-test: need-cargo web ## Run the tests of the web page, in a browser in front of the program
-	scripts/need-test-tools
-	cargo build --locked --package mayfly
-	cargo build --locked --package mayfly-testkit --example fake_telegram
+web-test: web programs ## Run the tests of the web page, in a browser in front of the program
+	scripts/install-test-tools
 	cd web && npm test
 
 .PHONY: configuration
@@ -62,15 +61,13 @@ configuration: need-cargo ## Write docs/configuration.md from the definition of 
 	MAYFLY_WRITE_DOCUMENTATION=1 cargo test --workspace --locked --bin mayfly configuration
 
 .PHONY: images
-images: need-cargo web ## Take the pictures of the README from the running program: docs/images
-	scripts/need-test-tools
-	cargo build --locked --package mayfly
+images: web programs ## Take the pictures of the README from the running program: docs/images
+	scripts/install-test-tools
 	cd web && npm run --silent images
 
 .PHONY: figures
-figures: need-cargo web ## Print what the pages cost a browser: requests, bytes, and how long until they can be used
-	scripts/need-test-tools
-	cargo build --locked --package mayfly
+figures: web programs ## Print what the pages cost a browser: requests, bytes, and how long until they can be used
+	scripts/install-test-tools
 	cd web && npm run --silent figures
 
 CARGO_MUTANTS := 27.1.0
@@ -86,14 +83,14 @@ ROUNDS := 200
 HISTORIES := $(CURDIR)/target/faults
 
 .PHONY: faults
-faults: build ## Break the release build, ROUNDS=200 times, and judge whether messages were lost or read twice
-	scripts/need-test-tools
+faults: build programs ## Break the release build, ROUNDS=200 times, and judge whether messages were lost or read twice
+	scripts/install-test-tools
 	rm -rf $(HISTORIES) && mkdir -p $(HISTORIES)
-	MAYFLY_MODEL_STEPS=$$(($(ROUNDS) * 500)) scripts/with-postgres cargo test --locked --package mayfly-store --test model
+	MAYFLY_MODEL_STEPS=$$(($(ROUNDS) * 500)) scripts/with-postgres cargo test --workspace --locked --test model
 	status=0; \
 	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) MAYFLY_TEST_PROGRAM=$(CURDIR)/target/release/mayfly \
-		scripts/with-postgres cargo test --locked --package mayfly --test system -- faults race --test-threads 2 --nocapture || status=$$?; \
-	cargo run --locked --quiet --package mayfly-check -- judge $(HISTORIES)/*.jsonl || status=$$?; \
+		scripts/with-postgres cargo test --workspace --locked --test system -- faults race --test-threads 2 --nocapture || status=$$?; \
+	target/debug/mayfly-check judge $(HISTORIES)/*.jsonl || status=$$?; \
 	exit $$status
 
 .PHONY: years
@@ -110,7 +107,7 @@ load: build ## Tell how much this machine does: rate, times, CPU, memory, on SQL
 FOR := 30s
 
 .PHONY: check
-check: fmt-check clippy doc lint-proto web-check ## Check format, lints, types, documentation and contracts
+check: fmt-check clippy doc deny lint-proto web-check ## Check format, lints, types, documentation, dependencies and contracts
 
 .PHONY: fmt-check
 fmt-check: need-cargo ## Check the format of the code
@@ -123,6 +120,19 @@ clippy: need-cargo ## Check the code for common mistakes
 .PHONY: doc
 doc: need-cargo ## Build the documentation of the code
 	RUSTDOCFLAGS="--deny warnings --allow rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --locked
+
+CARGO_DENY := 0.20.2
+DENY := target/cargo-deny-$(CARGO_DENY)
+
+.PHONY: deny
+deny: need-cargo ## Check licences and sources of third-party crates; and advisories, where their database can be reached
+	[ -x $(DENY)/bin/cargo-deny ] || cargo install --locked --root $(DENY) cargo-deny@$(CARGO_DENY)
+	$(DENY)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
+	@if $(DENY)/bin/cargo-deny --locked fetch db 2>/dev/null; then \
+		$(DENY)/bin/cargo-deny --frozen check --hide-inclusion-graph advisories; \
+	else \
+		echo "deny: the database of advisories cannot be reached, so they are not checked" >&2; \
+	fi
 
 .PHONY: lint-proto
 lint-proto: need-node ## Check the contracts

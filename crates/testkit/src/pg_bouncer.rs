@@ -63,7 +63,7 @@ impl PgBouncer {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let process = command.spawn().context("this test needs PgBouncer: run scripts/need-test-tools")?;
+        let process = command.spawn().context("this test needs PgBouncer: run scripts/install-test-tools")?;
         let pooler = Self { url: format!("postgres://mayfly@127.0.0.1:{port}/{name}"), process, _folder: folder };
         let listening = async {
             while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
@@ -71,7 +71,7 @@ impl PgBouncer {
             }
         };
         let waited = tokio::time::timeout(START_TIMEOUT, listening).await;
-        waited.context("PgBouncer does not listen; if it is missing, run scripts/need-test-tools")?;
+        waited.context("PgBouncer does not listen; if it is missing, run scripts/install-test-tools")?;
         Ok(pooler)
     }
 

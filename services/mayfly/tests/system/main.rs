@@ -6,6 +6,7 @@ mod bot;
 mod calls;
 mod chat;
 mod client;
+mod examples;
 mod faults;
 mod harness;
 mod life;

@@ -56,7 +56,7 @@ impl Wiretap {
         command.args(["-i", "lo", "-s", "0", "-U", "--immediate-mode", "-B", "131072", "-Z", "root", "-w"]);
         command.arg(&file).arg(&filter);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap()).kill_on_drop(true);
-        let tcpdump = command.spawn().expect("tcpdump is installed: run scripts/need-test-tools");
+        let tcpdump = command.spawn().expect("tcpdump is installed: run scripts/install-test-tools");
         until("tcpdump listens", async || fs::read_to_string(&said).unwrap().contains("listening on")).await;
         Self { file, _tcpdump: tcpdump }
     }
@@ -72,7 +72,7 @@ impl Wiretap {
 async fn memory(process: &Process, database: &TestDatabase) -> Vec<u8> {
     let prefix = database.folder().join("core");
     let gcore = Command::new("gcore").arg("-o").arg(&prefix).arg(process.id()).output().await;
-    let gcore = gcore.expect("gcore is installed: run scripts/need-test-tools");
+    let gcore = gcore.expect("gcore is installed: run scripts/install-test-tools");
     assert!(gcore.status.success(), "gcore, as root: {}", String::from_utf8_lossy(&gcore.stderr));
     let file = prefix.with_extension(process.id());
     let memory = fs::read(&file).unwrap();
