@@ -222,8 +222,8 @@ impl Telegram {
     ///
     /// When the connection broke after Telegram took the text, it arrives twice: better than never.
     ///
-    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not: others may read
-    /// along there.
+    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not, and neither does
+    /// what opens one: others may read along there.
     pub(crate) async fn send(
         &self,
         recipient: Recipient,
@@ -263,7 +263,7 @@ impl Telegram {
                 Ok(()) | Err(_) => Ok(()),
             }
         };
-        self.patiently_for(self.timing.text_patience, check).await
+        self.patiently_for(self.timing.message_patience, check).await
     }
 
     async fn send_to(
@@ -273,20 +273,19 @@ impl Telegram {
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
         let text = &message.text;
-        let patience = if message.is_revealed { self.timing.text_patience } else { self.timing.flood_patience };
         if text.encode_utf16().count() <= LONGEST_MESSAGE && is_kept_whole(text) {
             let keyboard = Keyboard::of(&message.buttons);
-            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection, patience).await;
+            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection).await;
             // A text without its buttons is better than none.
             if keyboard.is_some() && sent == Err(Fault::Refused) {
-                sent = self.send_message(recipient, text, None, protection, patience).await;
+                sent = self.send_message(recipient, text, None, protection).await;
             }
             // Telegram counts by rules of its own. A text that was read is nowhere else any more.
             if sent != Err(Fault::TextUnfit) {
                 return sent;
             }
         }
-        self.send_document(recipient, text, protection, patience).await
+        self.send_document(recipient, text, protection).await
     }
 
     async fn send_message(
@@ -295,11 +294,10 @@ impl Telegram {
         text: &str,
         reply_markup: Option<Keyboard>,
         protection: Protection,
-        patience: Duration,
     ) -> Result<Option<MessageId>, Fault> {
         let message = SendMessage::new(recipient, text, reply_markup, protection);
         let send = || self.in_turn(recipient.chat, self.call(message.clone()));
-        let sent: Value = self.patiently_for(patience, send).await?;
+        let sent: Value = self.patiently_for(self.timing.message_patience, send).await?;
         Ok(message_id(&sent))
     }
 
@@ -308,7 +306,6 @@ impl Telegram {
         recipient: Recipient,
         text: &str,
         protection: Protection,
-        patience: Duration,
     ) -> Result<Option<MessageId>, Fault> {
         let send = async || {
             let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
@@ -326,7 +323,7 @@ impl Telegram {
                 Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
             }
         };
-        self.patiently_for(patience, || self.in_turn(recipient.chat, send())).await
+        self.patiently_for(self.timing.message_patience, || self.in_turn(recipient.chat, send())).await
     }
 
     /// Sends when the chat may be written to again, by Telegram's limits. Records what Telegram says about flood control.
