@@ -231,7 +231,7 @@ impl Telegram {
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
         let sent = self.send_to(recipient, message, protection).await;
-        if recipient.thread.is_some() && sent == Err(Fault::Refused) && !message.is_revealed {
+        if recipient.thread.is_some() && sent == Err(Fault::Refused) && !message.is_secret() {
             return self.send_to(Recipient { thread: None, ..recipient }, message, protection).await;
         }
         sent
