@@ -3,8 +3,19 @@
 use mayfly_testkit::telegram::Message;
 use serde_json::{Value, json};
 
-use super::harness::{ANN, Mode, World, world, world_with_flags};
+use super::harness::{ANN, Mode, World, in_both_modes, world_in, world_with_flags};
 use crate::{language::Language, texts::Phrase};
+
+in_both_modes! {
+    every_reply_goes_to_the_topic_that_was_written_in,
+    a_pressed_button_reveals_in_its_topic_and_what_is_deleted_is_the_message_of_that_topic,
+    a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_does,
+    what_opens_a_text_does_not_go_to_the_chat_when_its_topic_is_gone,
+    a_token_does_not_go_to_the_chat_when_its_topic_was_deleted_meanwhile,
+    a_message_with_fields_of_other_types_is_answered_in_its_topic_and_an_album_of_them_once,
+    an_album_of_documents_whose_captions_hold_commands_gets_one_reply_and_keeps_nothing,
+    an_album_gets_one_reply,
+}
 
 const THREAD: i64 = 116_834;
 
@@ -21,9 +32,8 @@ async fn ask(world: &World, text: &str) -> Message {
     message
 }
 
-#[tokio::test]
-async fn every_reply_goes_to_the_topic_that_was_written_in() {
-    let world = world().await;
+async fn every_reply_goes_to_the_topic_that_was_written_in(mode: Mode) {
+    let world = world_in(mode).await;
     ask(&world, "/help").await;
     ask(&world, "hello").await;
     let kept = ask(&world, "new:hello").await;
@@ -38,9 +48,8 @@ async fn every_reply_goes_to_the_topic_that_was_written_in() {
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().params["message_thread_id"], THREAD);
 }
 
-#[tokio::test]
-async fn a_pressed_button_reveals_in_its_topic_and_what_is_deleted_is_the_message_of_that_topic() {
-    let world = world_with_flags(Mode::Polling, &["--delete-user-messages"]).await;
+async fn a_pressed_button_reveals_in_its_topic_and_what_is_deleted_is_the_message_of_that_topic(mode: Mode) {
+    let world = world_with_flags(mode, &["--delete-user-messages"]).await;
     let kept = ask(&world, "new:hello").await;
     world.telegram.until_messages(ANN, |messages| messages.len() == 1).await.unwrap();
     let share = kept.button("Share").unwrap()["url"].as_str().unwrap().to_owned();
@@ -51,9 +60,8 @@ async fn a_pressed_button_reveals_in_its_topic_and_what_is_deleted_is_the_messag
     assert_eq!((shown.text.as_str(), &shown.params["message_thread_id"]), ("hello", &json!(THREAD)));
 }
 
-#[tokio::test]
-async fn a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_does() {
-    let world = world().await;
+async fn a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_does(mode: Mode) {
+    let world = world_in(mode).await;
     let kept = ask(&world, "new:hello").await;
     world.telegram.delete_topic(THREAD);
     let asked = world.telegram.user_sends(ANN, written(&kept.text));
@@ -69,9 +77,8 @@ async fn a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_do
     assert_eq!(world.ask(ANN, &kept.text).await, "hello");
 }
 
-#[tokio::test]
-async fn what_opens_a_text_does_not_go_to_the_chat_when_its_topic_is_gone() {
-    let world = world().await;
+async fn what_opens_a_text_does_not_go_to_the_chat_when_its_topic_is_gone(mode: Mode) {
+    let world = world_in(mode).await;
     let kept = ask(&world, "new:hello").await;
     let share = kept.button("Share").unwrap()["url"].as_str().unwrap().to_owned();
     let (_, link) = share.split_once("?start=").unwrap();
@@ -85,9 +92,8 @@ async fn what_opens_a_text_does_not_go_to_the_chat_when_its_topic_is_gone() {
     assert_eq!((world.store.messages(), world.store.texts()), (1, 1), "nothing was kept or burned");
 }
 
-#[tokio::test]
-async fn a_token_does_not_go_to_the_chat_when_its_topic_was_deleted_meanwhile() {
-    let world = world().await;
+async fn a_token_does_not_go_to_the_chat_when_its_topic_was_deleted_meanwhile(mode: Mode) {
+    let world = world_in(mode).await;
     world.ask(ANN, "/help").await;
     world.store.hold("other");
     let asked = world.telegram.user_sends(ANN, written("new:other"));
@@ -98,9 +104,8 @@ async fn a_token_does_not_go_to_the_chat_when_its_topic_was_deleted_meanwhile() 
     assert_eq!(world.telegram.replies(ANN).len(), 1, "the help");
 }
 
-#[tokio::test]
-async fn a_message_with_fields_of_other_types_is_answered_in_its_topic_and_an_album_of_them_once() {
-    let world = world().await;
+async fn a_message_with_fields_of_other_types_is_answered_in_its_topic_and_an_album_of_them_once(mode: Mode) {
+    let world = world_in(mode).await;
     let mut last = 0;
     for _ in 0..3 {
         let odd = json!({ "photo": 7, "date": "today", "media_group_id": 9, "message_thread_id": THREAD });
@@ -111,9 +116,8 @@ async fn a_message_with_fields_of_other_types_is_answered_in_its_topic_and_an_al
     assert_eq!((replies.len(), &replies[0].params["message_thread_id"]), (1, &json!(THREAD)));
 }
 
-#[tokio::test]
-async fn an_album_of_documents_whose_captions_hold_commands_gets_one_reply_and_keeps_nothing() {
-    let world = world().await;
+async fn an_album_of_documents_whose_captions_hold_commands_gets_one_reply_and_keeps_nothing(mode: Mode) {
+    let world = world_in(mode).await;
     let key = world.store.put("hello");
     let captions = ["new:one".to_owned(), key, "/new two".to_owned(), String::new()];
     let mut last = 0;
@@ -128,9 +132,8 @@ async fn an_album_of_documents_whose_captions_hold_commands_gets_one_reply_and_k
     assert_eq!((world.store.messages(), world.store.texts(), world.store.view_calls()), (1, 1, 0));
 }
 
-#[tokio::test]
-async fn an_album_gets_one_reply() {
-    let world = world().await;
+async fn an_album_gets_one_reply(mode: Mode) {
+    let world = world_in(mode).await;
     let photo = |album: &str| json!({ "photo": [{ "file_id": "x" }], "media_group_id": album });
     let mut last = 0;
     for album in ["1", "1", "1", "2", "2", "1"] {
