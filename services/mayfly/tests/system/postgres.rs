@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mayfly_testkit::{PgBouncer, TestDatabase};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
 use crate::harness::{Layout, Options, Said, System, free_port, run};
 
@@ -45,6 +45,8 @@ async fn use_everything(system: &System, url: &str) {
     let burned = system.client(&["new", "hello"]).await.out;
     assert_eq!(system.client(&["burn", burned.trim()]).await.code, 0);
     configure(system).await;
+    // Else the bot might ask for it after its key is retired.
+    assert_eq!(system.config(&["delete", "1"]).await.code, 0);
     let unread = system.client(&["new", "hello"]).await.out;
     let rotated = run(&["keys", "rotate", "--activate-in", "0s", "--data-dir", &data]).await;
     assert_eq!(rotated.code, 0, "{}", rotated.err);
@@ -55,7 +57,7 @@ async fn use_everything(system: &System, url: &str) {
     assert_eq!(system.client(&["view", unread.trim()]).await.code, 3);
 }
 
-/// Adds an app config with a name that few encodings have, lists it, and deletes it.
+/// Adds an app config with a name that few encodings have, and lists it.
 async fn configure(system: &System) {
     let hash = "0123456789abcdef0123456789abcdee";
     let bot_token = "1000000000:AAHneedle-needle-needle-needle-0000";
@@ -64,8 +66,6 @@ async fn configure(system: &System) {
     assert_eq!(added.code, 0, "{}", added.err);
     let listed = system.config(&["list"]).await;
     assert!(listed.out.contains("봇 😀"), "{} {}", listed.out, listed.err);
-    // Else the bot might ask for it after its key is retired.
-    assert_eq!(system.config(&["delete", "1"]).await.code, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,6 +122,9 @@ async fn a_role_whose_clients_use_another_encoding_keeps_every_name() {
     let options = Options { database_url: Some(&url), ..Options::default() };
     let mut system = System::start(Layout::One, &database, options).await;
     configure(&system).await;
+    let name = Statement::from_string(DbBackend::Postgres, "SELECT session_name FROM app_configs");
+    let name = owner.query_one_raw(name).await.unwrap().unwrap();
+    assert_eq!(name.try_get_by_index::<String>(0).unwrap(), "봇 😀", "as others read it");
     system.stop().await;
 }
 
