@@ -62,6 +62,40 @@ pub(crate) struct Update {
     callback_query: Option<Value>,
 }
 
+/// An update of which only the envelopes of messages are read.
+#[derive(Deserialize)]
+struct Envelopes {
+    update_id: u32,
+    message: Option<Envelope>,
+    edited_message: Option<Envelope>,
+}
+
+/// The fields of a message that say who gets a reply, and where.
+#[derive(Deserialize, Serialize)]
+struct Envelope {
+    message_id: Option<Value>,
+    date: Option<Value>,
+    edit_date: Option<Value>,
+    chat: Option<Value>,
+    from: Option<Value>,
+    message_thread_id: Option<Value>,
+    media_group_id: Option<Value>,
+}
+
+impl Update {
+    /// Reads an update. JSON that is nested too deep is read as messages without content, whose senders get a reply.
+    /// `None` when it has no id.
+    pub(crate) fn of_json(json: &[u8]) -> Option<Self> {
+        let whole = serde_json::from_slice(json).ok();
+        whole.or_else(|| {
+            let Envelopes { update_id: id, message, edited_message } = serde_json::from_slice(json).ok()?;
+            let [message, edited_message] =
+                [message, edited_message].map(|envelope| serde_json::to_value(envelope?).ok());
+            Some(Self { id, message, edited_message, channel_post: None, callback_query: None })
+        })
+    }
+}
+
 /// What somebody did in a chat with the bot. No `Debug`: it may hold a secret.
 pub(crate) struct Incoming {
     pub update_id: u32,
@@ -421,6 +455,10 @@ mod tests {
         let Content::Press(taken) = pressed.content else { panic!("not a press") };
         assert_eq!((taken.query_id.as_str(), taken.message_id, taken.data.as_str()), ("q", Some(MessageId(1)), "look"));
 
+        let odd = json!({ "message_id": "odd", "chat": { "id": 7, "type": "private" } });
+        let odd = Incoming::of(press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
+        assert!(matches!(odd.content, Content::Press(Press { message_id: None, data, .. }) if data.is_empty()));
+
         let forgotten = Incoming::of(press(json!({}))).unwrap();
         assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
         assert!(matches!(forgotten.content, Content::Press(Press { message_id: None, .. })));
@@ -446,6 +484,20 @@ mod tests {
     fn a_press_in_a_group_is_left_alone() {
         let message = json!({ "message_id": 1, "chat": { "id": -7, "type": "group", "title": "g" } });
         assert!(Incoming::of(press(json!({ "message": message }))).is_none());
+    }
+
+    #[test]
+    fn of_an_update_that_is_nested_too_deep_the_sender_is_known() {
+        let deep = (0..500).fold(json!("new:x"), |text, _| json!([text]));
+        for (kind, expected) in [("message", "(not text)"), ("edited_message", "(edited)")] {
+            let deep = message(json!({ "text": "new:x", "rich_message": deep.clone(), "edit_date": 9 }));
+            let update = json!({ "update_id": 5, kind: deep }).to_string();
+            let read = Update::of_json(update.as_bytes()).unwrap();
+            assert_eq!((read.id, text_of(read).as_deref()), (5, Some(expected)));
+        }
+        for none in ["", "[]", "{}", r#"{ "update_id": "x" }"#] {
+            assert!(Update::of_json(none.as_bytes()).is_none(), "{none}");
+        }
     }
 
     #[test]

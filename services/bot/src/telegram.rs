@@ -11,8 +11,8 @@ use std::{
 };
 
 use mayfly_bootstrap::Secret;
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
 use teloxide::{
     ApiError, Bot, RequestError,
     payloads::{DeleteWebhookSetters as _, SendDocumentSetters as _},
@@ -186,7 +186,10 @@ impl Telegram {
 
     async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, Fault> {
         let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: KINDS_OF_UPDATES };
-        let updates = JsonRequest::new(self.polls.clone(), poll).await.map_err(|error| fault(&error))?;
+        let updates = match JsonRequest::new(self.polls.clone(), poll).await {
+            Err(RequestError::InvalidJson { raw, .. }) => updates_of(&raw).ok_or(Fault::Unreachable)?,
+            updates => updates.map_err(|error| fault(&error))?,
+        };
         self.pulse.feel();
         Ok(updates)
     }
@@ -435,6 +438,18 @@ fn sent_anyway(error: &RequestError) -> Result<Value, Fault> {
         RequestError::InvalidJson { raw, .. } => positive_result(raw).ok_or(Fault::Unreachable),
         error => Err(fault(error)),
     }
+}
+
+/// Reads each update by itself, so that one which cannot be read keeps no other from coming.
+fn updates_of(raw: &str) -> Option<Vec<Update>> {
+    #[derive(Deserialize)]
+    struct Polled<'raw> {
+        ok: bool,
+        #[serde(borrow)]
+        result: Vec<&'raw RawValue>,
+    }
+    let Polled { ok, result } = serde_json::from_str(raw).ok()?;
+    ok.then(|| result.iter().filter_map(|update| Update::of_json(update.get().as_bytes())).collect())
 }
 
 fn message_id(message: &Value) -> Option<MessageId> {
