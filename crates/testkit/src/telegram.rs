@@ -26,7 +26,8 @@
 //!   bot wrote edited, to something else; a press is answered once.
 //! - A bot can write only to chats that wrote to it, and not to those that blocked it.
 //!
-//! What it cannot do is the limit on messages per second; script a [`Fault::TooManyRequests`] instead.
+//! What it cannot do is the limit on messages per second; script a [`Fault::TooManyRequests`] or a
+//! [`flood_wait`](FakeTelegram::flood_wait) instead.
 
 mod account;
 mod conversation;
@@ -393,6 +394,11 @@ impl FakeTelegram {
     /// Takes back what is left of [`fail_next`](Self::fail_next).
     pub fn no_more_faults(&self, method: &str) {
         self.change(|account| account.faults.remove(&method.to_lowercase()));
+    }
+
+    /// For so long no message can be sent to this chat, or to any: each is answered with 429 and the rest of the time.
+    pub fn flood_wait(&self, chat_id: Option<i64>, wait: Duration) {
+        self.change(|account| account.flood_waits.insert(chat_id, tokio::time::Instant::now() + wait));
     }
 
     /// Sets a webhook, as another program would. Updates are not delivered to it.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{DeliveryFault, Fault, Message, Notice, Reply, keyboard, params::Params, webhook::Webhook};
 
@@ -40,6 +41,8 @@ pub(super) struct Account {
     /// Chats that wrote to the bot, or that it is in.
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
+    /// Until when no message can be sent to a chat, or to any.
+    pub(super) flood_waits: HashMap<Option<i64>, Instant>,
     /// Topics of chats that were deleted.
     pub(super) closed_threads: HashSet<i64>,
     pub(super) replies: Vec<Reply>,
@@ -80,6 +83,7 @@ impl Account {
             forgets_on_arrival: false,
             chats: HashSet::new(),
             blocked: HashSet::new(),
+            flood_waits: HashMap::new(),
             closed_threads: HashSet::new(),
             replies: Vec::new(),
             messages: BTreeMap::new(),

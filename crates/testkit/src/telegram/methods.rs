@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     Fault, Reply,
@@ -118,6 +119,7 @@ async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outc
 
 fn send_message(account: &mut Account, params: &Params) -> Outcome {
     let chat_id = writable_chat(account, params)?;
+    refuse_during_flood_wait(account, chat_id)?;
     let text = fit_text(params)?;
     let keyboard = keyboard::check(params.fields.get("reply_markup")).map_err(bad_request)?;
     let params = Value::Object(params.fields.clone());
@@ -154,6 +156,7 @@ pub(super) fn bad_request(what: impl std::fmt::Display) -> Refusal {
 
 fn send_document(account: &mut Account, params: &Params) -> Outcome {
     let chat_id = writable_chat(account, params)?;
+    refuse_during_flood_wait(account, chat_id)?;
     let file = params.file("document").filter(|file| !file.content.is_empty());
     let file = file.ok_or_else(|| Refusal::new(400, "Bad Request: file must be non-empty"))?;
     let document = json!({
@@ -180,6 +183,14 @@ fn writable_chat(account: &Account, params: &Params) -> Result<i64, Refusal> {
         return Err(Refusal::new(403, "Forbidden: bot was blocked by the user"));
     }
     Ok(chat_id)
+}
+
+fn refuse_during_flood_wait(account: &Account, chat_id: i64) -> Result<(), Refusal> {
+    let ends = [Some(chat_id), None].map(|chat| account.flood_waits.get(&chat).copied());
+    let rest = ends.into_iter().flatten().map(|end| end.saturating_duration_since(Instant::now())).max();
+    // Telegram counts whole seconds, and never says 0.
+    let seconds = rest.filter(|rest| !rest.is_zero()).map(|rest| rest.as_secs_f64().ceil() as u32);
+    seconds.map_or(Ok(()), |seconds| Err(Refusal::too_many_requests(seconds)))
 }
 
 fn answer(outcome: Outcome) -> Response {

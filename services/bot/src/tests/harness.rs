@@ -41,7 +41,17 @@ pub(super) enum Mode {
 }
 
 /// Defines tests that hold however the bot gets its updates, each as one by polling and one by webhook.
+///
+/// With `clock = paused`, time passes when everything waits.
 macro_rules! in_both_modes {
+    (clock = paused; $($name:ident,)*) => {
+        mod by_polling {
+            $(#[tokio::test(start_paused = true)] async fn $name() { super::$name(super::Mode::Polling).await; })*
+        }
+        mod by_webhook {
+            $(#[tokio::test(start_paused = true)] async fn $name() { super::$name(super::Mode::Webhook).await; })*
+        }
+    };
     ($($name:ident,)*) => {
         mod by_polling {
             $(#[tokio::test] async fn $name() { super::$name(super::Mode::Polling).await; })*

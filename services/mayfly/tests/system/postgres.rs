@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mayfly_testkit::{PgBouncer, TestDatabase};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
 use crate::harness::{Layout, Options, Said, System, free_port, run};
 
@@ -44,11 +44,9 @@ async fn use_everything(system: &System, url: &str) {
     assert_eq!(system.client(&["view", opener.trim()]).await.out.trim_end(), "hello");
     let burned = system.client(&["new", "hello"]).await.out;
     assert_eq!(system.client(&["burn", burned.trim()]).await.code, 0);
-    let hash = "0123456789abcdef0123456789abcdee";
-    let bot_token = "1000000000:AAHneedle-needle-needle-needle-0000";
-    let fields = ["add", "--session-name", "봇 😀", "--api-id", "1", "--api-hash", hash, "--bot-token", bot_token];
-    let added = system.config(&fields).await;
-    assert_eq!(added.code, 0, "{}", added.err);
+    configure(system).await;
+    // Else the bot might ask for it after its key is retired.
+    assert_eq!(system.config(&["delete", "1"]).await.code, 0);
     let unread = system.client(&["new", "hello"]).await.out;
     let rotated = run(&["keys", "rotate", "--activate-in", "0s", "--data-dir", &data]).await;
     assert_eq!(rotated.code, 0, "{}", rotated.err);
@@ -57,6 +55,17 @@ async fn use_everything(system: &System, url: &str) {
     let retired = run(&["keys", "retire", old, "--force", "--data-dir", &data, "--database-url", url]).await;
     assert_eq!(retired.code, 0, "{}", retired.err);
     assert_eq!(system.client(&["view", unread.trim()]).await.code, 3);
+}
+
+/// Adds an app config with a name that few encodings have, and lists it.
+async fn configure(system: &System) {
+    let hash = "0123456789abcdef0123456789abcdee";
+    let bot_token = "1000000000:AAHneedle-needle-needle-needle-0000";
+    let fields = ["add", "--session-name", "봇 😀", "--api-id", "1", "--api-hash", hash, "--bot-token", bot_token];
+    let added = system.config(&fields).await;
+    assert_eq!(added.code, 0, "{}", added.err);
+    let listed = system.config(&["list"]).await;
+    assert!(listed.out.contains("봇 😀"), "{} {}", listed.out, listed.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,15 +98,34 @@ async fn a_right_that_is_missing_is_named_in_the_log() {
 async fn a_database_of_another_encoding_is_refused() {
     let database = TestDatabase::postgres().await.unwrap();
     let admin = database.connect().await.unwrap();
-    let name = format!("{}_latin1", database.url().rsplit('/').next().unwrap());
-    let made = format!("CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
-    admin.execute_unprepared(&made).await.unwrap();
-    let url = format!("{}_latin1", database.url());
-    for command in ["store", "migrate"] {
-        let said = start(command, &database, &url).await;
-        assert_ne!(said.code, 0, "{command}");
-        assert!(said.err.contains("LATIN1") && said.err.contains("UTF8"), "{}", said.err);
+    // The second takes all bytes, and counts them where it should count characters.
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let url = format!("{}_{}", database.url(), encoding.to_lowercase());
+        let name = url.rsplit('/').next().unwrap();
+        let made = format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
+        admin.execute_unprepared(&made).await.unwrap();
+        for command in ["store", "migrate"] {
+            let said = start(command, &database, &url).await;
+            assert_ne!(said.code, 0, "{command}");
+            assert!(said.err.contains(encoding) && said.err.contains("UTF8"), "{}", said.err);
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_whose_clients_use_another_encoding_keeps_every_name() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let url = service_role(&database).await;
+    let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
+    let owner = database.connect().await.unwrap();
+    owner.execute_unprepared(&format!("ALTER ROLE {role} SET client_encoding = 'LATIN1'")).await.unwrap();
+    let options = Options { database_url: Some(&url), ..Options::default() };
+    let mut system = System::start(Layout::One, &database, options).await;
+    configure(&system).await;
+    let name = Statement::from_string(DbBackend::Postgres, "SELECT session_name FROM app_configs");
+    let name = owner.query_one_raw(name).await.unwrap().unwrap();
+    assert_eq!(name.try_get_by_index::<String>(0).unwrap(), "봇 😀", "as others read it");
+    system.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
