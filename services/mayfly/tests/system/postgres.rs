@@ -5,7 +5,7 @@ use std::time::Duration;
 use mayfly_testkit::{PgBouncer, TestDatabase};
 use sea_orm::ConnectionTrait as _;
 
-use crate::harness::{Layout, Options, Said, System, free_port, run};
+use crate::harness::{Layout, Options, Said, System, free_port, run, until};
 
 /// Holds the statements that a service's role needs, for people.
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
@@ -83,6 +83,62 @@ async fn a_right_that_is_missing_is_named_in_the_log() {
         assert_ne!(said.code, 0);
         assert!(said.err.contains(&format!("permission denied for table {table}")), "{}", said.err);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_of_the_server_hide_no_line_of_the_log() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let name = database.url().rsplit('/').next().unwrap();
+    let owner = database.connect().await.unwrap();
+    // Now each statement brings notices, which are as detailed as the log.
+    owner.execute_unprepared(&format!("ALTER DATABASE {name} SET client_min_messages = 'debug5'")).await.unwrap();
+    for (layout, lines) in [
+        (Layout::One, &["finishing; a second signal ends at once"][..]),
+        (Layout::Three, &["the store is ready", "finishing; a second signal ends at once"]),
+    ] {
+        let options = Options { more: &["--log", "debug"], ..Options::default() };
+        let mut system = System::start(layout, &database, options).await;
+        let store = &mut system.processes[0];
+        store.terminate().await;
+        assert!(store.ended().await.success());
+        for line in lines {
+            until(line, async || store.says(line)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_lost_is_named_in_the_log_of_whatever_needs_it() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let url = service_role(&database).await;
+    let owner = database.connect().await.unwrap();
+    let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
+    let options = Options { database_url: Some(&url), ..Options::default() };
+    let system = System::start(Layout::One, &database, options).await;
+    let guarded = system.client(&["new", "hello", "--passphrase", "blue whale"]).await.out;
+    let view = ["view", guarded.trim(), "--passphrase", "blue whale", "--retry-for", "0s"];
+    let new = ["new", "hello", "--retry-for", "0s"];
+    for (table, command) in [
+        ("messages", &new[..]),
+        ("usage", &new),
+        ("sealing_keys", &new),
+        ("passphrase_tries", &view),
+        ("claims", &view),
+        ("receipts", &view),
+        ("messages", &view),
+        ("app_configs", &["config", "list"]),
+    ] {
+        owner.execute_unprepared(&format!("REVOKE ALL ON {table} FROM {role}")).await.unwrap();
+        let before = system.output().len();
+        let said =
+            if command[0] == "config" { system.config(&command[1..]).await } else { system.client(command).await };
+        assert_ne!(said.code, 0, "{table}: {command:?}");
+        assert!(!said.err.contains("permission"), "{}", said.err);
+        let words = format!("permission denied for table {table}");
+        until(&words, async || String::from_utf8_lossy(&system.output()[before..]).contains(&words)).await;
+        owner.execute_unprepared(&format!("GRANT ALL ON {table} TO {role}")).await.unwrap();
+    }
+    assert_eq!(system.client(&view).await.out.trim_end(), "hello", "nothing was consumed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
