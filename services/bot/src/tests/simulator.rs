@@ -171,6 +171,11 @@ async fn only_callers_with_the_token_are_served_wherever_they_come_from() {
     }
     assert_eq!(store.messages(), 0);
     assert_eq!(post(&bot, &message("new:hello"), &[("x-forwarded-for", "203.0.113.9")]).await.status, 200);
+    // Behind a proxy that asks for a password.
+    let token = format!("Bearer {SIMULATOR_TOKEN}");
+    let mut headers = vec![("content-type", "application/json"), ("authorization", "Basic YTpi")];
+    headers.push(("mayfly-authorization", &token));
+    assert_eq!(bot.send("POST", "/simulator", &headers, message("new:hello").to_string()).await.status, 200);
 }
 
 #[tokio::test]
