@@ -23,18 +23,15 @@ async fn service_role(database: &TestDatabase) -> String {
 }
 
 async fn migrate(database: &TestDatabase, url: &str) -> Said {
-    start("migrate", database, url).await
+    start(&["migrate"], database, url).await
 }
 
 /// Starts a command that is to fail, or ends by itself.
-async fn start(command: &str, database: &TestDatabase, url: &str) -> Said {
+async fn start(command: &[&str], database: &TestDatabase, url: &str) -> Said {
     let data = database.folder().join("data").display().to_string();
     let listen = format!("--store-listen=127.0.0.1:{}", free_port());
-    let mut arguments = vec![command, "--database-url", url, "--data-dir", &data];
-    if command == "store" {
-        arguments.push(&listen);
-    }
-    run(&arguments).await
+    let listen: &[&str] = if command == ["store"] { &[&listen] } else { &[] };
+    run(&[command, &["--database-url", url, "--data-dir", &data], listen].concat()).await
 }
 
 /// Creates, views, configures, and retires a key.
@@ -79,7 +76,7 @@ async fn a_right_that_is_missing_is_named_in_the_log() {
     let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
     for table in ["instance", "sealing_keys"] {
         owner.execute_unprepared(&format!("REVOKE ALL ON {table} FROM {role}")).await.unwrap();
-        let said = start("store", &database, &url).await;
+        let said = start(&["store"], &database, &url).await;
         assert_ne!(said.code, 0);
         assert!(said.err.contains(&format!("permission denied for table {table}")), "{}", said.err);
     }
@@ -150,7 +147,7 @@ async fn a_database_of_another_encoding_is_refused() {
     admin.execute_unprepared(&made).await.unwrap();
     let url = format!("{}_latin1", database.url());
     for command in ["store", "migrate"] {
-        let said = start(command, &database, &url).await;
+        let said = start(&[command], &database, &url).await;
         assert_ne!(said.code, 0, "{command}");
         assert!(said.err.contains("LATIN1") && said.err.contains("UTF8"), "{}", said.err);
     }
@@ -159,16 +156,18 @@ async fn a_database_of_another_encoding_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_where_nothing_listens_is_named_at_once() {
     let database = TestDatabase::sqlite().unwrap();
-    let address = format!("127.0.0.1:{}", free_port());
-    let url = format!("postgres://u:needle-password@{address}/db");
     let data = database.folder().join("data").display().to_string();
     assert_eq!(run(&["migrate", "--data-dir", &data]).await.code, 0);
-    for command in ["store", "migrate"] {
-        // A pool would try for five seconds.
-        let said = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
-        assert_ne!(said.code, 0, "{command}");
-        assert!(said.err.contains("Connection refused") && said.err.contains(&address), "{}", said.err);
-        assert!(!said.err.contains("needle-password"), "{}", said.err);
+    for host in ["127.0.0.1", "localhost", "[::1]"] {
+        let address = format!("{host}:{}", free_port());
+        let url = format!("postgres://u:needle-password@{address}/db");
+        for command in [&["store"][..], &["migrate"], &["keys", "retire", "0000000000000000"]] {
+            // A pool would try for five seconds.
+            let said = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
+            assert_ne!(said.code, 0, "{command:?}");
+            assert!(said.err.contains("Connection refused") && said.err.contains(&address), "{}", said.err);
+            assert!(!said.err.contains("needle-password"), "{}", said.err);
+        }
     }
 }
 
@@ -189,7 +188,7 @@ async fn a_pooler_that_shares_sessions_is_refused() {
     for mode in ["transaction", "statement"] {
         let pooler = PgBouncer::start(database.url(), mode).await.unwrap();
         for command in ["store", "migrate"] {
-            let said = start(command, &database, pooler.url()).await;
+            let said = start(&[command], &database, pooler.url()).await;
             assert_ne!(said.code, 0, "{mode}");
             assert!(said.err.contains("pool_mode = session"), "{}", said.err);
         }
