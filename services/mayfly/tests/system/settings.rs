@@ -153,6 +153,17 @@ async fn values_out_of_range_are_named() {
     refused_as_it_is(&["new", "x", "--store-url", "not a url"], &["--store-url"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_url_below_a_path_is_refused_by_every_role_that_has_one() {
+    for role in ["up", "gateway", "bot"] {
+        for url in ["https://host.example/mayfly", "https://host.example/mayfly/", "https://host.example/?x", "host"] {
+            refused_as_it_is(&[role, "--public-url", url], &["--public-url"]).await;
+            let said = run_in(&[("MAYFLY_PUBLIC_URL", url)], &[role]).await;
+            assert!(said.code == 2 && said.err.contains("--public-url"), "{role} {url}: {}", said.err);
+        }
+    }
+}
+
 /// The variables that the help of this command and of all its subcommands names.
 async fn variables_of(command: &[&str]) -> BTreeSet<String> {
     let help = run(&[command, &["--help"]].concat()).await.out;
