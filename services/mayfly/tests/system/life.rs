@@ -48,6 +48,27 @@ async fn whoever_lets_the_system_choose_ports_is_told_which() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn health_checks_by_get_and_head_find_what_is_there_and_nothing_else() {
+    let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let http = reqwest::Client::new();
+    for (listener, path, expected) in [
+        (&system.gateway_url, "/healthz", 200),
+        (&system.gateway_url, "/readyz", 200),
+        (&system.gateway_url, "/health", 404),
+        (&system.bot_url, "/healthz", 200),
+        (&system.bot_url, "/readyz", 200),
+        (&system.bot_url, "/health", 404),
+        // Which has health checks over gRPC alone.
+        (&system.store_url, "/healthz", 404),
+    ] {
+        for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
+            let answer = http.request(method.clone(), format!("{listener}{path}")).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), expected, "{method} {listener}{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_made_on_first_start_is_private_and_stays() {
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
