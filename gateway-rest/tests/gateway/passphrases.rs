@@ -142,6 +142,19 @@ async fn callers_behind_a_proxy_that_adds_ports_are_told_apart_by_every_protocol
 }
 
 #[tokio::test]
+async fn a_passphrase_is_the_same_however_a_system_writes_it_in_every_protocol() {
+    let gateway = Gateway::start().await;
+    for (written, read) in [("caf\u{e9}", "cafe\u{301}"), ("cafe\u{301}", "caf\u{e9}"), ("a\u{a0}b", "a b")] {
+        for protocol in [Protocol::Rest, Protocol::Grpc, Protocol::GrpcWeb] {
+            let fields = [("text", "hello"), ("passphrase", written)];
+            let opener = gateway.post_form("/api/v1/create_message", &fields).await.json();
+            let status = view_by(protocol, &gateway, &opener, read, "192.0.2.1").await;
+            assert_eq!(status, 200, "{protocol:?}: {written:?} {read:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_passphrase_must_be_a_string() {
     let gateway = Gateway::start().await;
     for path in ["/api/v1/create_message", VIEW] {
