@@ -19,12 +19,30 @@ pub struct WebAnswer<M> {
 ///
 /// When the server does not answer in gRPC-Web.
 pub async fn call<M: Message + Default>(url: &str, path: &str, request: &impl Message) -> anyhow::Result<WebAnswer<M>> {
+    call_with(url, path, request, &[]).await
+}
+
+/// The same, with more headers.
+///
+/// # Errors
+///
+/// As [`call`].
+pub async fn call_with<M: Message + Default>(
+    url: &str,
+    path: &str,
+    request: &impl Message,
+    headers: &[(&str, &str)],
+) -> anyhow::Result<WebAnswer<M>> {
     let message = request.encode_to_vec();
     let mut frame = vec![0];
     frame.extend(u32::try_from(message.len())?.to_be_bytes());
     frame.extend(message);
     let client = reqwest::Client::builder().http1_only().build()?;
-    let response = client.post(format!("{url}{path}")).header("content-type", CONTENT_TYPE).body(frame).send().await?;
+    let mut call = client.post(format!("{url}{path}")).header("content-type", CONTENT_TYPE).body(frame);
+    for (name, value) in headers {
+        call = call.header(*name, *value);
+    }
+    let response = call.send().await?;
     ensure!(response.status() == 200, "status {}", response.status());
     let mut trailers = String::new();
     for (name, value) in response.headers() {

@@ -267,9 +267,15 @@ impl RunningBot {
     }
 
     /// What the bot's listener answers to any request.
-    pub(super) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
         let client = teloxide::net::default_reqwest_settings().build().unwrap();
-        let mut request = client.request(method.parse().unwrap(), format!("{}{path}", self.url)).body(body);
+        let mut request = client.request(method.parse().unwrap(), format!("{}{path}", self.url)).body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -41,6 +41,19 @@ async fn text_and_opener_come_from_standard_input_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_passphrase_is_the_same_however_a_system_writes_it() {
+    let system = system().await;
+    let file = system.data.join("passphrase");
+    std::fs::write(&file, "\u{feff}cafe\u{301}\r\n").unwrap();
+    let (file, composed) = (["--passphrase-file", &file.display().to_string()], ["--passphrase", "caf\u{e9}"]);
+    for (written, read) in [(file, composed), (composed, file)] {
+        let opener = system.client(&[&["new", "hello"], &written[..]].concat()).await.out;
+        let view = system.client(&[&["view", opener.trim()], &read[..]].concat()).await;
+        assert_eq!((view.code, view.out.as_str()), (0, "hello"), "{}", view.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_burned_unread() {
     let system = system().await;
     let opener = system.client(&["new", "x", "--ttl", "1h"]).await.out;

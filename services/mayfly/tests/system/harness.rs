@@ -75,7 +75,17 @@ pub(crate) async fn run_with(arguments: &[&str], input: &str) -> Said {
 
 /// The same, with standard output going elsewhere.
 pub(crate) async fn run_between(arguments: &[&str], input: &str, output: Stdio) -> Said {
+    run_command(command(&[] as &[&str], arguments), input, output).await
+}
+
+/// Runs `mayfly` to its end, with more environment variables.
+pub(crate) async fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Said {
     let mut command = command(&[] as &[&str], arguments);
+    command.envs(environment.iter().copied());
+    run_command(command, "", Stdio::piped()).await
+}
+
+async fn run_command(mut command: Command, input: &str, output: Stdio) -> Said {
     command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that has read enough may go before it has read everything.

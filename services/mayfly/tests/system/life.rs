@@ -5,6 +5,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use mayfly_contracts::message::{CreateMessageRequest, ViewMessageRequest};
 use mayfly_testkit::{TestDatabase, on_each_database};
 
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
 use crate::harness::{Layout, Options, Process, System, run, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,6 +48,27 @@ async fn whoever_lets_the_system_choose_ports_is_told_which() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn health_checks_by_get_and_head_find_what_is_there_and_nothing_else() {
+    let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let http = reqwest::Client::new();
+    for (listener, path, expected) in [
+        (&system.gateway_url, "/healthz", 200),
+        (&system.gateway_url, "/readyz", 200),
+        (&system.gateway_url, "/health", 404),
+        (&system.bot_url, "/healthz", 200),
+        (&system.bot_url, "/readyz", 200),
+        (&system.bot_url, "/health", 404),
+        // Which has health checks over gRPC alone.
+        (&system.store_url, "/healthz", 404),
+    ] {
+        for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
+            let answer = http.request(method.clone(), format!("{listener}{path}")).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), expected, "{method} {listener}{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_made_on_first_start_is_private_and_stays() {
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -77,6 +103,30 @@ on_each_database! {
             let expected = (number >= 10).then(|| format!("text {number}"));
             assert_eq!(viewed.ok().map(|answer| answer.into_inner().into_text().unwrap()), expected, "{number}");
         }
+    }
+
+    async fn the_log_says_what_a_second_signal_does_and_what_it_cut_short(database: TestDatabase) {
+        const ANNOUNCEMENT: &str = "finishing; a second signal ends at once";
+        let mut system = System::start(Layout::Three, &database, Options::default()).await;
+        for process in &mut system.processes {
+            process.terminate().await;
+            assert!(process.ended().await.success());
+            until("the second signal is announced", async || process.says(ANNOUNCEMENT)).await;
+        }
+
+        system.start_processes(Layout::One, Options::default()).await;
+        // A request whose body does not come holds up the end.
+        let mut connection = TcpStream::connect(system.gateway_url.trim_start_matches("http://")).await.unwrap();
+        let head = "POST /api/v1/create_message HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let continued = connection.read_u8().await.unwrap();
+        assert_eq!(continued, b'H', "the handler waits for the body");
+        let up = &mut system.processes[0];
+        up.terminate().await;
+        until("the second signal is announced", async || up.says(ANNOUNCEMENT)).await;
+        up.terminate().await;
+        assert_eq!(up.ended().await.code(), Some(1));
+        until("the log says that work was cut short", async || up.says("work was cut short")).await;
     }
 
     async fn the_schema_is_brought_up_to_date_by_itself_and_by_command(database: TestDatabase) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mayfly_testkit::{PgBouncer, TestDatabase};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
-use crate::harness::{Layout, Options, Said, System, free_port, run};
+use crate::harness::{Layout, Options, Said, System, free_port, run, until};
 
 /// Holds the statements that a service's role needs, for people.
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
@@ -23,18 +23,15 @@ async fn service_role(database: &TestDatabase) -> String {
 }
 
 async fn migrate(database: &TestDatabase, url: &str) -> Said {
-    start("migrate", database, url).await
+    start(&["migrate"], database, url).await
 }
 
 /// Starts a command that is to fail, or ends by itself.
-async fn start(command: &str, database: &TestDatabase, url: &str) -> Said {
+async fn start(command: &[&str], database: &TestDatabase, url: &str) -> Said {
     let data = database.folder().join("data").display().to_string();
     let listen = format!("--store-listen=127.0.0.1:{}", free_port());
-    let mut arguments = vec![command, "--database-url", url, "--data-dir", &data];
-    if command == "store" {
-        arguments.push(&listen);
-    }
-    run(&arguments).await
+    let listen: &[&str] = if command == ["store"] { &[&listen] } else { &[] };
+    run(&[command, &["--database-url", url, "--data-dir", &data], listen].concat()).await
 }
 
 /// Creates, views, configures, and retires a key.
@@ -88,10 +85,66 @@ async fn a_right_that_is_missing_is_named_in_the_log() {
     let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
     for table in ["instance", "sealing_keys"] {
         owner.execute_unprepared(&format!("REVOKE ALL ON {table} FROM {role}")).await.unwrap();
-        let said = start("store", &database, &url).await;
+        let said = start(&["store"], &database, &url).await;
         assert_ne!(said.code, 0);
         assert!(said.err.contains(&format!("permission denied for table {table}")), "{}", said.err);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_of_the_server_hide_no_line_of_the_log() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let name = database.url().rsplit('/').next().unwrap();
+    let owner = database.connect().await.unwrap();
+    // Now each statement brings notices, which are as detailed as the log.
+    owner.execute_unprepared(&format!("ALTER DATABASE {name} SET client_min_messages = 'debug5'")).await.unwrap();
+    for (layout, lines) in [
+        (Layout::One, &["finishing; a second signal ends at once"][..]),
+        (Layout::Three, &["the store is ready", "finishing; a second signal ends at once"]),
+    ] {
+        let options = Options { more: &["--log", "debug"], ..Options::default() };
+        let mut system = System::start(layout, &database, options).await;
+        let store = &mut system.processes[0];
+        store.terminate().await;
+        assert!(store.ended().await.success());
+        for line in lines {
+            until(line, async || store.says(line)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_lost_is_named_in_the_log_of_whatever_needs_it() {
+    let database = TestDatabase::postgres().await.unwrap();
+    let url = service_role(&database).await;
+    let owner = database.connect().await.unwrap();
+    let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
+    let options = Options { database_url: Some(&url), ..Options::default() };
+    let system = System::start(Layout::One, &database, options).await;
+    let guarded = system.client(&["new", "hello", "--passphrase", "blue whale"]).await.out;
+    let view = ["view", guarded.trim(), "--passphrase", "blue whale", "--retry-for", "0s"];
+    let new = ["new", "hello", "--retry-for", "0s"];
+    for (table, command) in [
+        ("messages", &new[..]),
+        ("usage", &new),
+        ("sealing_keys", &new),
+        ("passphrase_tries", &view),
+        ("claims", &view),
+        ("receipts", &view),
+        ("messages", &view),
+        ("app_configs", &["config", "list"]),
+    ] {
+        owner.execute_unprepared(&format!("REVOKE ALL ON {table} FROM {role}")).await.unwrap();
+        let before = system.output().len();
+        let said =
+            if command[0] == "config" { system.config(&command[1..]).await } else { system.client(command).await };
+        assert_ne!(said.code, 0, "{table}: {command:?}");
+        assert!(!said.err.contains("permission"), "{}", said.err);
+        let words = format!("permission denied for table {table}");
+        until(&words, async || String::from_utf8_lossy(&system.output()[before..]).contains(&words)).await;
+        owner.execute_unprepared(&format!("GRANT ALL ON {table} TO {role}")).await.unwrap();
+    }
+    assert_eq!(system.client(&view).await.out.trim_end(), "hello", "nothing was consumed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +158,7 @@ async fn a_database_of_another_encoding_is_refused() {
         let made = format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
         admin.execute_unprepared(&made).await.unwrap();
         for command in ["store", "migrate"] {
-            let said = start(command, &database, &url).await;
+            let said = start(&[command], &database, &url).await;
             assert_ne!(said.code, 0, "{command}");
             assert!(said.err.contains(encoding) && said.err.contains("UTF8"), "{}", said.err);
         }
@@ -131,16 +184,18 @@ async fn a_role_whose_clients_use_another_encoding_keeps_every_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_where_nothing_listens_is_named_at_once() {
     let database = TestDatabase::sqlite().unwrap();
-    let address = format!("127.0.0.1:{}", free_port());
-    let url = format!("postgres://u:needle-password@{address}/db");
     let data = database.folder().join("data").display().to_string();
     assert_eq!(run(&["migrate", "--data-dir", &data]).await.code, 0);
-    for command in ["store", "migrate"] {
-        // A pool would try for five seconds.
-        let said = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
-        assert_ne!(said.code, 0, "{command}");
-        assert!(said.err.contains("Connection refused") && said.err.contains(&address), "{}", said.err);
-        assert!(!said.err.contains("needle-password"), "{}", said.err);
+    for host in ["127.0.0.1", "localhost", "[::1]"] {
+        let address = format!("{host}:{}", free_port());
+        let url = format!("postgres://u:needle-password@{address}/db");
+        for command in [&["store"][..], &["migrate"], &["keys", "retire", "0000000000000000"]] {
+            // A pool would try for five seconds.
+            let said = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
+            assert_ne!(said.code, 0, "{command:?}");
+            assert!(said.err.contains("Connection refused") && said.err.contains(&address), "{}", said.err);
+            assert!(!said.err.contains("needle-password"), "{}", said.err);
+        }
     }
 }
 
@@ -161,7 +216,7 @@ async fn a_pooler_that_shares_sessions_is_refused() {
     for mode in ["transaction", "statement"] {
         let pooler = PgBouncer::start(database.url(), mode).await.unwrap();
         for command in ["store", "migrate"] {
-            let said = start(command, &database, pooler.url()).await;
+            let said = start(&[command], &database, pooler.url()).await;
             assert_ne!(said.code, 0, "{mode}");
             assert!(said.err.contains("pool_mode = session"), "{}", said.err);
         }

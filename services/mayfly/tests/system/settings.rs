@@ -1,11 +1,11 @@
 //! Settings that cannot be used: each is named, with an exit code, and nothing is changed.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
 
 use mayfly_testkit::TestDatabase;
 use tempfile::TempDir;
 
-use crate::harness::{Layout, Options, System, free_port, run};
+use crate::harness::{Layout, Options, System, free_port, run, run_in};
 
 /// Runs `arguments` in a data folder of their own; they must fail, with `words` on standard error.
 async fn refused(arguments: &[&str], words: &[&str]) {
@@ -154,18 +154,62 @@ async fn values_out_of_range_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
-    let mut names = Vec::new();
-    for command in ["up", "store", "gateway", "bot", "new", "config", "healthcheck"] {
-        let help = run(&[command, "--help"]).await.out;
-        let named = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
-        names.extend(named.map(str::to_owned));
+async fn a_public_url_below_a_path_is_refused_by_every_role_that_has_one() {
+    for role in ["up", "gateway", "bot"] {
+        for url in ["https://host.example/mayfly", "https://host.example/mayfly/", "https://host.example/?x", "host"] {
+            refused_as_it_is(&[role, "--public-url", url], &["--public-url"]).await;
+            let said = run_in(&[("MAYFLY_PUBLIC_URL", url)], &[role]).await;
+            assert!(said.code == 2 && said.err.contains("--public-url"), "{role} {url}: {}", said.err);
+        }
     }
-    assert!(names.len() > 40, "{names:?}");
+}
+
+/// The variables that the help of this command and of all its subcommands names.
+async fn variables_of(command: &[&str]) -> BTreeSet<String> {
+    let help = run(&[command, &["--help"]].concat()).await.out;
+    let named = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
+    let mut names: BTreeSet<_> = named.map(str::to_owned).collect();
+    let (_, listed) = help.split_once("\nCommands:\n").unwrap_or_default();
+    for subcommand in listed.lines().map_while(|line| line.strip_prefix("  ")?.split(' ').next()) {
+        if !subcommand.is_empty() && subcommand != "help" {
+            names.extend(Box::pin(variables_of(&[command, &[subcommand]].concat())).await);
+        }
+    }
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    let names = variables_of(&[]).await;
+    assert!(names.len() > 50 && names.contains("MAYFLY_BOT_TOKEN_FILE"), "{names:?}");
     let empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
-    let options = Options { store_environment: &empty, ..Options::default() };
-    let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
-    let opener = system.client(&["new", "hello"]).await.out;
-    assert_eq!(system.client(&["view", opener.trim()]).await.out.trim_end(), "hello");
-    system.stop().await;
+    let options = Options {
+        store_environment: &empty,
+        gateway_environment: &empty,
+        bot_environment: &empty,
+        ..Options::default()
+    };
+    for layout in [Layout::One, Layout::Three] {
+        let mut system = System::start(layout, &TestDatabase::sqlite().unwrap(), options).await;
+        let data = system.data.display().to_string();
+        let client = async |arguments: &[&str]| {
+            let said = run_in(&empty, &[arguments, &["--store-url", &system.store_url]].concat()).await;
+            assert_eq!(said.code, 0, "{arguments:?}: {}", said.err);
+            said.out.trim().to_owned()
+        };
+        let opener = client(&["new", "hello"]).await;
+        client(&["lookup", &opener]).await;
+        assert_eq!(client(&["view", &opener]).await, "hello");
+        let opener = client(&["new", "hello"]).await;
+        client(&["burn", &opener]).await;
+        let fields = ["--session-name", "s", "--api-id", "1", "--api-hash", "0123456789abcdef0123456789abcdee"];
+        let token = ["--bot-token", "1000000000:AAHneedle-needle-needle-needle-0000", "--data-dir", &data];
+        client(&[&["config", "add"], &fields[..], &token].concat()).await;
+        client(&["config", "list", "--data-dir", &data]).await;
+        for command in [&["token"][..], &["keys", "list"]] {
+            let said = run_in(&empty, &[command, &["--data-dir", &data]].concat()).await;
+            assert_eq!(said.code, 0, "{command:?}: {}", said.err);
+        }
+        system.stop().await;
+    }
 }
