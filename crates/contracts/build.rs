@@ -15,7 +15,7 @@ const FILES: [&str; 6] = [
     "mayfly/message/v1/message_state.proto",
 ];
 
-/// Messages that carry a secret in a field of their own; `src/redacted.rs` gives each a `Debug` that hides it.
+/// Messages with a secret field. `src/redacted.rs` implements a `Debug` for them that hides it.
 const SECRET_MESSAGES: [&str; 9] = [
     ".mayfly.config.v1.AppConfig",
     ".mayfly.message.v1.AcknowledgeViewRequest",
@@ -28,16 +28,16 @@ const SECRET_MESSAGES: [&str; 9] = [
     ".mayfly.message.v1.WatchMessageRequest",
 ];
 
-#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+#[expect(clippy::disallowed_methods, reason = "cargo passes settings to build scripts in the environment")]
 fn main() -> Result<(), Box<dyn Error>> {
-    // `compile_fds` knows nothing of the files behind the descriptors, so we say when to run again.
+    // `compile_fds` does not know the source files, so cargo needs to be told when to run this again.
     println!("cargo:rerun-if-changed={PROTO_DIR}");
 
     let descriptors = protox::compile(FILES, [PROTO_DIR])?;
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out_dir.join("mayfly.fds"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
-        // `ServiceChannel` is the transport; a `connect` that takes an address would go around it.
+        // `ServiceChannel` is the transport. A generated `connect` would bypass it.
         .build_transport(false)
         .skip_debug(SECRET_MESSAGES)
         .compile_fds(descriptors)?;

@@ -9,8 +9,8 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header},
 };
 use http_body_util::{BodyExt as _, Limited};
-use mayfly_bootstrap::http::Refusal;
-use mayfly_contracts::{ServiceChannel, Situation, error::ErrorReason, is_stream, with_reflection};
+use mayfly_bootstrap::http::Rejection;
+use mayfly_contracts::{ErrorInfo, ServiceChannel, error::ErrorReason, is_streaming, with_reflection};
 use tonic::{Code, body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
 use tower::{BoxError, Layer as _, Service, ServiceExt as _};
@@ -110,9 +110,9 @@ fn forward(
 /// The response to a unary call is taken whole before it is passed on. A caller that does not read it would otherwise
 /// hold what all calls to the service share: the flow control window of its connection.
 async fn call(channel: ServiceChannel, request: Request<Body>) -> Result<Response<Body>, BoxError> {
-    let is_stream = is_stream(request.uri().path());
+    let is_streaming = is_streaming(request.uri().path());
     let response = channel.oneshot(request).await?;
-    if is_stream {
+    if is_streaming {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -121,21 +121,21 @@ async fn call(channel: ServiceChannel, request: Request<Body>) -> Result<Respons
 }
 
 /// The response to a gRPC or gRPC-Web request that the limits refuse. `None` when it is neither.
-pub(crate) fn refused(refusal: Refusal, headers: &HeaderMap) -> Option<axum::response::Response> {
+pub(crate) fn refused(refusal: Rejection, headers: &HeaderMap) -> Option<axum::response::Response> {
     let content_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     if !content_type.starts_with("application/grpc") {
         return None;
     }
     let mut response = match refusal {
-        Refusal::CallerBusy => busy("you have too much in flight, try later"),
-        Refusal::ServerBusy => busy("the gateway is busy, try later"),
-        Refusal::TooLarge => {
+        Rejection::CallerBusy => busy("you have too much in flight, try later"),
+        Rejection::ServerBusy => busy("the gateway is busy, try later"),
+        Rejection::TooLarge => {
             refuse(ErrorReason::TextTooLong, Code::InvalidArgument, "the request is larger than any that is accepted")
         }
-        Refusal::Late => {
+        Rejection::TimedOut => {
             refuse(ErrorReason::StoreUnavailable, Code::DeadlineExceeded, "the request did not arrive in time")
         }
-        Refusal::Incomplete => {
+        Rejection::Incomplete => {
             refuse(ErrorReason::StoreUnavailable, Code::Cancelled, "the request did not arrive whole")
         }
     };
@@ -148,10 +148,10 @@ pub(crate) fn refused(refusal: Refusal, headers: &HeaderMap) -> Option<axum::res
 
 fn busy(message: &str) -> Response<Body> {
     let retry_after = Some(Duration::from_secs(1));
-    let situation = Situation { retry_after, ..Situation::new(ErrorReason::Overloaded) };
+    let situation = ErrorInfo { retry_after, ..ErrorInfo::new(ErrorReason::Overloaded) };
     situation.into_status(Code::ResourceExhausted, message).into_http()
 }
 
 fn refuse(reason: ErrorReason, code: Code, message: &str) -> Response<Body> {
-    Situation::new(reason).into_status(code, message).into_http()
+    ErrorInfo::new(reason).into_status(code, message).into_http()
 }

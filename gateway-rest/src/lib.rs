@@ -22,8 +22,8 @@ mod settings;
 use std::{io, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
-use mayfly_bootstrap::http::{self, Callers, Limits, RequestLimits, origin::OriginPolicy};
-use mayfly_contracts::{BIDIRECTIONAL_STREAMS, BotChannel, SERVER_STREAMS, StoreChannel, max_request_bytes};
+use mayfly_bootstrap::http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy};
+use mayfly_contracts::{BIDI_STREAMING_METHODS, BotChannel, SERVER_STREAMING_METHODS, StoreChannel, max_request_bytes};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -50,21 +50,21 @@ pub fn router(
     max_text_bytes: usize,
     trusted_proxies: usize,
     origins: &OriginPolicy,
-    limits: Limits,
+    limits: ServerLimits,
 ) -> Router {
     let proxies = TrustedProxies(trusted_proxies);
     let limits = RequestLimits {
         limits,
-        callers: Callers::BehindProxies(trusted_proxies),
+        callers: CallerSource::TrustedProxies(trusted_proxies),
         max_body_bytes: max_request_bytes(max_text_bytes),
         response_bytes: Arc::new(move |path| {
             let returns_text =
                 ["/view_message", "/get_message/", "/ViewMessage"].iter().any(|part| path.contains(part));
             if returns_text { max_text_bytes } else { 0 }
         }),
-        server_streams: SERVER_STREAMS,
-        bidirectional_streams: BIDIRECTIONAL_STREAMS,
-        refuse: Arc::new(move |refusal, headers| problem::refused(refusal, headers, max_text_bytes)),
+        server_streaming: SERVER_STREAMING_METHODS,
+        bidi_streaming: BIDI_STREAMING_METHODS,
+        reject: Arc::new(move |rejection, headers| problem::refused(rejection, headers, max_text_bytes)),
     };
     let calls = rest::routes(upstreams.store.clone())
         .merge(forward::routes(upstreams))
@@ -98,13 +98,13 @@ pub async fn run(
     max_text_bytes: usize,
     trusted_proxies: usize,
     origins: OriginPolicy,
-    limits: Limits,
+    limits: ServerLimits,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let router = router(&upstreams, max_text_bytes, trusted_proxies, &origins, limits.clone());
     let mut serving = JoinSet::new();
     for listener in listeners {
-        let callers = Callers::BehindProxies(trusted_proxies);
+        let callers = CallerSource::TrustedProxies(trusted_proxies);
         serving.spawn(http::serve(listener, router.clone(), limits.clone(), callers, stop.clone()));
     }
     while let Some(served) = serving.join_next().await {

@@ -6,8 +6,8 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use mayfly_bootstrap::http::Refusal;
-use mayfly_contracts::{FieldFault, Situation, error::ErrorReason};
+use mayfly_bootstrap::http::Rejection;
+use mayfly_contracts::{ErrorInfo, FieldViolation, error::ErrorReason};
 use serde::Serialize;
 use tonic::Status;
 use utoipa::ToSchema;
@@ -28,7 +28,7 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     reason: Option<ErrorReason>,
-    fields: Vec<FieldFault>,
+    fields: Vec<FieldViolation>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -82,7 +82,7 @@ impl Problem {
     /// A field is missing or wrong.
     pub(crate) fn field(field: &str, fault: &str) -> Self {
         Self {
-            fields: vec![FieldFault { field: field.to_owned(), fault: fault.to_owned() }],
+            fields: vec![FieldViolation { field: field.to_owned(), description: fault.to_owned() }],
             ..Self::of(ErrorReason::FieldInvalid, format!("{field} {fault}"))
         }
     }
@@ -115,7 +115,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             reason: self.reason.map(ErrorReason::name),
-            errors: self.fields.iter().map(|fault| Fault { field: &fault.field, detail: &fault.fault }).collect(),
+            errors: self.fields.iter().map(|fault| Fault { field: &fault.field, detail: &fault.description }).collect(),
         }
     }
 }
@@ -158,7 +158,7 @@ fn state_of(reason: ErrorReason) -> Option<&'static str> {
 /// What the store says. Its message is shown where it is about the request, and a constant where it is not.
 impl From<Status> for Problem {
     fn from(answer: Status) -> Self {
-        let Situation { reason, metadata, fields, retry_after } = Situation::of(&answer);
+        let ErrorInfo { reason, metadata, fields, retry_after } = ErrorInfo::from_status(&answer);
         let status = status_of(reason);
         let detail = match reason {
             ErrorReason::StoreUnavailable => "the store cannot be reached, try later",
@@ -204,16 +204,16 @@ impl IntoResponse for Problem {
 }
 
 /// The response to a request that the limits refuse: as gRPC or as HTTP, like the request.
-pub(crate) fn refused(refusal: Refusal, headers: &HeaderMap, max_text_bytes: usize) -> Response {
+pub(crate) fn refused(refusal: Rejection, headers: &HeaderMap, max_text_bytes: usize) -> Response {
     if let Some(response) = forward::refused(refusal, headers) {
         return response;
     }
     let problem = match refusal {
-        Refusal::CallerBusy => Problem::busy(StatusCode::TOO_MANY_REQUESTS, "you have too much in flight, try later"),
-        Refusal::ServerBusy => Problem::busy(StatusCode::SERVICE_UNAVAILABLE, "the gateway is busy, try later"),
-        Refusal::TooLarge => Problem::too_large(max_text_bytes),
-        Refusal::Late => body::late(),
-        Refusal::Incomplete => body::malformed("the body did not arrive whole"),
+        Rejection::CallerBusy => Problem::busy(StatusCode::TOO_MANY_REQUESTS, "you have too much in flight, try later"),
+        Rejection::ServerBusy => Problem::busy(StatusCode::SERVICE_UNAVAILABLE, "the gateway is busy, try later"),
+        Rejection::TooLarge => Problem::too_large(max_text_bytes),
+        Rejection::TimedOut => body::late(),
+        Rejection::Incomplete => body::malformed("the body did not arrive whole"),
     };
     problem.into_response()
 }
@@ -254,7 +254,7 @@ mod tests {
             (ErrorReason::Internal, 500),
         ];
         for (reason, status) in table {
-            let answer = Situation::new(reason).into_status(tonic::Code::Unknown, "");
+            let answer = ErrorInfo::new(reason).into_status(tonic::Code::Unknown, "");
             let response = Problem::from(answer).into_response();
             assert_eq!(response.status().as_u16(), status, "{reason:?}");
             assert_eq!(

@@ -1,4 +1,4 @@
-//! [`CallerId`]: what limits know a caller by.
+//! [`CallerId`]: the key by which limits count a caller.
 
 use std::{
     fmt,
@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-/// The part of an IPv6 address that its owner cannot choose: a customer gets a network of 2^64 addresses.
+/// The network part of an IPv6 address. Providers assign a /64 network to a customer, who chooses the rest freely.
 const NETWORK_MASK: u128 = !0 << 64;
 
 /// An IPv4 address, or the /64 network of an IPv6 address.
@@ -14,7 +14,7 @@ const NETWORK_MASK: u128 = !0 << 64;
 pub struct CallerId(IpAddr);
 
 impl CallerId {
-    /// Whether the caller is on this machine.
+    /// Returns `true` if the caller is on this machine.
     #[must_use]
     pub fn is_loopback(self) -> bool {
         self.0.is_loopback()
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn all_addresses_of_an_ipv6_network_are_one_caller() {
+    fn all_addresses_of_an_ipv6_network_are_the_same_caller() {
         assert_eq!(id("2001:db8::1"), id("2001:db8::ffff:1"));
         assert_ne!(id("2001:db8::1"), id("2001:db8:0:1::1"));
         assert_ne!(id("192.0.2.1"), id("192.0.2.2"));

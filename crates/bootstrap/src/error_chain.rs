@@ -1,22 +1,22 @@
-//! An error with its causes, on one line.
+//! [`ErrorChain`]: an error with its causes, on one line.
 
 use std::{error::Error, fmt};
 
-/// Shows an error and all its sources, `: ` between them. For logs and standard error, never for clients.
+/// Displays an error and its sources, separated by `: `. For logs and standard error, never for clients.
 pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
-        formatter.write_str(&said)?;
+        let mut previous = self.0.to_string();
+        formatter.write_str(&previous)?;
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            // Many errors repeat their source in their own text; once is enough.
+            // Many errors repeat the text of their source.
             let text = error.to_string();
-            if !said.contains(&text) {
+            if !previous.contains(&text) {
                 write!(formatter, ": {text}")?;
             }
-            said = text;
+            previous = text;
             cause = error.source();
         }
         Ok(())

@@ -1,8 +1,8 @@
-//! Serving HTTP/1 and HTTP/2 (with prior knowledge) on one listener, within limits.
+//! An HTTP server: HTTP/1 and HTTP/2 with prior knowledge on one listener, with limits.
 
 mod activity;
 mod authorization;
-mod callers;
+mod caller;
 mod idle;
 mod limits;
 pub mod origin;
@@ -25,56 +25,62 @@ use tower::ServiceExt as _;
 use self::activity::Activity;
 pub use self::{
     authorization::unwrap_authorization,
-    callers::{Caller, Callers},
-    limits::{Limits, Refusal, Refuse, RequestLimits},
+    caller::{Caller, CallerSource},
+    limits::{Rejection, RejectionHandler, RequestLimits, ServerLimits},
 };
-use crate::DRAIN_LIMIT;
+use crate::lifecycle::DRAIN_TIMEOUT;
 
-/// How long a new connection may take to bring the headers of a request. `axum::serve` knows no such limits.
+/// How long a new connection may take to send the headers of a request. `axum::serve` has no such timeouts.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection that has brought a request may take to bring the next. Longer than reverse proxies keep idle connections (nginx
-/// 60 seconds): who closes first must be the one who sends, or a request meets a connection that is just being closed. hyper counts
-/// idleness and slow headers together; they cost the same, and who may be idle gains nothing by being slow.
+/// How long a connection may be idle between requests. Longer than the idle timeout of reverse proxies (nginx: 60
+/// seconds). The side that sends requests must close first, or a request arrives on a connection that is being closed.
+///
+/// hyper counts idle time and slow headers together. They cost the same, so a slow client gains nothing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long a client may take to read a response that has an end.
+/// How long a client may take to read a finite response.
 const READ_TIMEOUT: Duration = IDLE_TIMEOUT;
-/// How HTTP/2 connections of clients are shared by their requests.
-const CLIENT_STREAMS: Streams = Streams { count: 256, window: 64 << 10, connection_window: 128 << 10 };
-/// The same for gateways, each of which brings the requests of many clients on one connection. There, the windows of
-/// all streams fit into that of the connection, so that a stream which is not read holds up no other.
-const GATEWAY_STREAMS: Streams = Streams { count: 4096, window: 16 << 10, connection_window: 4096 * (16 << 10) };
-/// What a connection reads ahead, and the longest headers.
+/// HTTP/2 settings for connections of clients.
+const CLIENT_HTTP2: Http2Settings =
+    Http2Settings { max_streams: 256, stream_window: 64 << 10, connection_window: 128 << 10 };
+/// HTTP/2 settings for connections of gateways, which carry the requests of many clients. The windows of all streams
+/// fit into the window of the connection, so a stream that is not read does not block the others.
+const GATEWAY_HTTP2: Http2Settings =
+    Http2Settings { max_streams: 4096, stream_window: 16 << 10, connection_window: 4096 * (16 << 10) };
+/// The read buffer of a connection, and the largest headers.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
-/// How often an idle HTTP/2 connection is probed, and how long the probe may take.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-/// How long connections may take to end; less than the process has.
-const CONNECTION_DRAIN_LIMIT: Duration = DRAIN_LIMIT.saturating_sub(Duration::from_secs(2));
-/// After `accept` failed (mostly: out of file descriptors), how long until the next try, at first and at most.
-const ACCEPT_PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
-/// How often it is logged that `accept` still fails.
+/// How often an idle HTTP/2 connection is pinged, and how long the response may take.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long connections may take to drain; less than the process has.
+const CONNECTION_DRAIN_TIMEOUT: Duration = DRAIN_TIMEOUT.saturating_sub(Duration::from_secs(2));
+/// The first and the longest delay after a failed `accept` (usually: no file descriptors left).
+const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// How often continuing failures of `accept` are logged.
 const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The requests on one HTTP/2 connection.
-struct Streams {
-    /// How many there may be at once.
-    count: u32,
-    /// How many bytes a client may send on one of them before a handler has taken them.
-    window: u32,
-    /// The same for all together.
+/// Flow control and concurrency of HTTP/2 connections.
+struct Http2Settings {
+    /// The most concurrent streams of a connection.
+    max_streams: u32,
+    /// How many unread bytes a client may send on a stream.
+    stream_window: u32,
+    /// How many unread bytes a client may send on all streams of a connection.
     connection_window: u32,
 }
 
-/// Serves `router` on `listener`, with the peer's address as [`ConnectInfo`], until `stop` is cancelled, then finishes the requests that have begun, as far as
-/// they end soon. Connections take part in `limits`; requests do if the router does ([`RequestLimits::apply`]).
+/// Serves `router` on `listener` until `stop` is cancelled, then drains the requests in flight.
+///
+/// Requests have the peer's address as [`ConnectInfo`]. `limits` apply to connections; they apply to requests only if
+/// the router uses [`RequestLimits::apply`].
 ///
 /// # Errors
 ///
-/// None at present: a connection that breaks concerns its client alone. The `Result` is the form of a lifecycle task.
+/// None: a broken connection concerns only its client. The `Result` fits a lifecycle task.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: Limits,
-    callers: Callers,
+    limits: ServerLimits,
+    callers: CallerSource,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let builder = Arc::new(connection_builder(&callers));
@@ -96,13 +102,13 @@ pub async fn serve(
                 break;
             }
         };
-        failures.end();
-        limits.relieve();
-        // Beyond the limit a connection is closed at once: it would keep others waiting in the kernel's queue.
+        failures.reset();
+        limits.make_room();
+        // Beyond the limit, close the connection at once. Otherwise the others would wait in the kernel's queue.
         let permit = match limits.connections.acquire(callers.connection_key(peer.ip()), 1) {
             Ok(permit) => permit,
             Err(exceeded) => {
-                tracing::debug!(%exceeded, "a connection was refused");
+                tracing::debug!(%exceeded, "a connection was rejected");
                 continue;
             }
         };
@@ -116,12 +122,12 @@ pub async fn serve(
     connections.close();
     tokio::select! {
         () = connections.wait() => {}
-        () = connections_drained(&stop) => tracing::info!("connections were cut that did not end"),
+        () = drain_timeout(&stop) => tracing::info!("connections that did not drain were closed"),
     }
     Ok(())
 }
 
-/// Failures of `accept` in a row. Logged when they begin and end, and once in a while between.
+/// Consecutive failures of `accept`. Logs the first failure, and at most one per [`ACCEPT_LOG_INTERVAL`].
 #[derive(Default)]
 struct AcceptFailures {
     count: u32,
@@ -129,20 +135,20 @@ struct AcceptFailures {
 }
 
 impl AcceptFailures {
-    /// Returns how long to wait before the next try.
+    /// Records a failure, and returns the delay before the next attempt.
     fn record(&mut self, error: &io::Error) -> Duration {
         let now = Instant::now();
         if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_LOG_INTERVAL) {
             tracing::warn!(%error, "cannot accept connections");
             self.logged = Some(now);
         }
-        let pause = ACCEPT_PAUSES.0.saturating_mul(1 << self.count.min(10)).min(ACCEPT_PAUSES.1);
+        let pause = ACCEPT_BACKOFF.0.saturating_mul(1 << self.count.min(10)).min(ACCEPT_BACKOFF.1);
         self.count += 1;
         pause
     }
 
-    /// A connection was accepted. Success between failures does not make the log longer.
-    fn end(&mut self) {
+    /// Records a success. It does not reset the log interval, so alternating results do not fill the log.
+    fn reset(&mut self) {
         if self.count > 0 {
             tracing::debug!("connections are accepted again");
             self.count = 0;
@@ -150,28 +156,28 @@ impl AcceptFailures {
     }
 }
 
-/// Comes back when connections had their time to end after `stop`. No client can keep a process from its end.
-async fn connections_drained(stop: &CancellationToken) {
+/// Completes when the drain timeout has passed since `stop`, so that no client can keep the process from ending.
+async fn drain_timeout(stop: &CancellationToken) {
     stop.cancelled().await;
-    tokio::time::sleep(CONNECTION_DRAIN_LIMIT).await;
+    tokio::time::sleep(CONNECTION_DRAIN_TIMEOUT).await;
 }
 
-fn connection_builder(callers: &Callers) -> auto::Builder<TokioExecutor> {
-    let streams = match callers {
-        Callers::BehindGateways { .. } => GATEWAY_STREAMS,
-        Callers::Direct | Callers::BehindProxies(_) => CLIENT_STREAMS,
+fn connection_builder(callers: &CallerSource) -> auto::Builder<TokioExecutor> {
+    let http2 = match callers {
+        CallerSource::TrustedGateways { .. } => GATEWAY_HTTP2,
+        CallerSource::Direct | CallerSource::TrustedProxies(_) => CLIENT_HTTP2,
     };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT).max_buf_size(MAX_HEADER_BYTES as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .initial_stream_window_size(streams.window)
-        .initial_connection_window_size(streams.connection_window)
+        .initial_stream_window_size(http2.stream_window)
+        .initial_connection_window_size(http2.connection_window)
         .max_header_list_size(MAX_HEADER_BYTES)
-        .max_concurrent_streams(streams.count)
-        .keep_alive_interval(KEEP_ALIVE.0)
-        .keep_alive_timeout(KEEP_ALIVE.1);
+        .max_concurrent_streams(http2.max_streams)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     builder
 }
 
@@ -180,10 +186,10 @@ async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    limits: &Limits,
+    limits: &ServerLimits,
     stop: CancellationToken,
 ) {
-    // Answers are small and complete: send each at once.
+    // Responses are small and complete: send each without delay.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -192,37 +198,39 @@ async fn serve_connection(
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let open = counted.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
-        async move { answer.await.map(|answer| open.until_sent(answer)) }
+        let response = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move { response.await.map(|response| open.until_sent(response)) }
     });
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // A client that goes away or speaks nonsense is not our fault, and not worth more than this.
-    let note_end = |ended: Result<(), Box<dyn std::error::Error + Send + Sync>>| {
+    // A client that disconnects or sends invalid data is no fault of the server: log at debug level.
+    let log_end = |ended: Result<(), Box<dyn std::error::Error + Send + Sync>>| {
         if let Err(error) = ended {
             tracing::debug!(error = %crate::ErrorChain(&*error), "a connection ended early");
         }
     };
-    let unread = || tracing::debug!("a connection was cut whose client does not read its responses");
+    let log_stalled = || tracing::debug!("a connection was closed whose client does not read its responses");
     tokio::select! {
-        ended = connection.as_mut() => return note_end(ended),
-        () = activity.unused_until(tokio::time::sleep(HEADER_TIMEOUT)) => return tracing::debug!("a connection without a request was closed"),
-        () = activity.unread_for(READ_TIMEOUT) => return unread(),
-        () = activity.unused_until(limits.idle.unused_should_close()) => {
+        ended = connection.as_mut() => return log_end(ended),
+        () = activity.until_unless_used(tokio::time::sleep(HEADER_TIMEOUT)) => {
+            return tracing::debug!("a connection without a request was closed");
+        }
+        () = activity.stalled_for(READ_TIMEOUT) => return log_stalled(),
+        () = activity.until_unless_used(limits.idle.unused_should_close()) => {
             return tracing::debug!("a connection without a request was closed to make room");
         }
-        () = activity.idle_until(|| limits.idle.used_should_close()) => {
+        () = activity.until_while_idle(|| limits.idle.used_should_close()) => {
             tracing::debug!("an idle connection was closed to make room");
         }
         () = activity.idle_for(IDLE_TIMEOUT) => {}
         () = stop.cancelled() => {}
     }
-    // Whoever has a request on its way now is told which ones are still answered.
+    // Tells the client (HTTP/2: GOAWAY) which requests will still be answered.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
-        ended = connection => note_end(ended),
-        () = activity.unread_for(READ_TIMEOUT) => unread(),
-        () = activity.idle_for(HEADER_TIMEOUT) => tracing::debug!("a connection was cut that was asked to end"),
+        ended = connection => log_end(ended),
+        () = activity.stalled_for(READ_TIMEOUT) => log_stalled(),
+        () = activity.idle_for(HEADER_TIMEOUT) => tracing::debug!("a connection that did not shut down was closed"),
     }
 }
 
@@ -240,7 +248,7 @@ mod tests {
     async fn start() -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<io::Result<()>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let serving = serve(listener, router(), Limits::new(MAX_BODY), Callers::Direct, stop.clone());
+        let serving = serve(listener, router(), ServerLimits::new(MAX_BODY), CallerSource::Direct, stop.clone());
         (address, stop, tokio::spawn(serving))
     }
 
@@ -250,7 +258,7 @@ mod tests {
     fn router() -> Router {
         let endless = || async { Body::from_stream(futures_util::stream::pending::<io::Result<Bytes>>()) };
         let long_lived = move || async move { (Extension(LongLived), endless().await) };
-        // In parts: what is one part is taken off the handler's hands at once.
+        // In several parts: the server takes a single part from the handler at once.
         let part = Bytes::from(vec![b'x'; 1 << 20]);
         let large = move || async move {
             Body::from_stream(futures_util::stream::iter(
@@ -268,7 +276,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_request_is_closed() {
         let (address, _stop, _serving) = start().await;
-        // The second one begins like HTTP/2, and stops there; the third one stops within its headers.
+        // The second one stops within the HTTP/2 preface, the third one within its headers.
         for beginning in ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: "] {
             let mut connection = TcpStream::connect(address).await.unwrap();
             let began = tokio::time::Instant::now();
@@ -278,29 +286,29 @@ mod tests {
         }
         let mut connection = TcpStream::connect(address).await.unwrap();
         connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.ends_with("hello"), "{answer}");
+        let mut response = String::new();
+        connection.read_to_string(&mut response).await.unwrap();
+        assert!(response.ends_with("hello"), "{response}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_serves_another_request_after_a_minute_and_is_closed_when_none_comes() {
-        /// When nginx closes connections to what it stands in front of.
+    async fn a_connection_serves_another_request_after_a_minute_and_is_closed_when_idle() {
+        /// The time after which nginx closes idle upstream connections.
         const NGINX: Duration = Duration::from_secs(60);
         let (address, _stop, _serving) = start().await;
         let mut connection = TcpStream::connect(address).await.unwrap();
-        let mut answer = vec![0; 1024];
+        let mut response = vec![0; 1024];
         for _ in 0..2 {
             connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-            let length = connection.read(&mut answer).await.unwrap();
-            assert!(answer[..length].ends_with(b"hello"));
+            let length = connection.read(&mut response).await.unwrap();
+            assert!(response[..length].ends_with(b"hello"));
             tokio::time::sleep(NGINX).await;
         }
-        // Headers that come in drops do not prolong that.
+        // Headers that arrive byte by byte do not extend the timeout.
         let began = tokio::time::Instant::now();
-        for drop in b"GET / HTTP/1.1\r\nhost: x".iter().cycle() {
+        for byte in b"GET / HTTP/1.1\r\nhost: x".iter().cycle() {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            if connection.write_all(&[*drop]).await.is_err() {
+            if connection.write_all(&[*byte]).await.is_err() {
                 break;
             }
         }
@@ -308,17 +316,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_client_keeps_a_process_from_its_end() {
+    async fn no_client_keeps_a_process_from_ending() {
         let (address, stop, serving) = start().await;
         let mut connection = TcpStream::connect(address).await.unwrap();
         connection.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         let began = tokio::time::Instant::now();
         stop.cancel();
         serving.await.unwrap().unwrap();
-        assert!(began.elapsed() < DRAIN_LIMIT);
+        assert!(began.elapsed() < DRAIN_TIMEOUT);
     }
 
-    /// An HTTP/2 connection that answers every probe, and asks for nothing by itself; and when it ended.
+    /// An HTTP/2 connection that answers pings and sends no requests, and how long it lasted.
     async fn http_2(address: SocketAddr) -> (h2::client::SendRequest<Bytes>, tokio::task::JoinHandle<Duration>) {
         let stream = TcpStream::connect(address).await.unwrap();
         let (client, connection) = h2::client::handshake(stream).await.unwrap();
@@ -330,17 +338,17 @@ mod tests {
         (client, ended)
     }
 
-    async fn ask(client: &h2::client::SendRequest<Bytes>, path: &str) -> h2::client::ResponseFuture {
+    async fn get_path(client: &h2::client::SendRequest<Bytes>, path: &str) -> h2::client::ResponseFuture {
         let request = hyper::Request::get(format!("http://x{path}")).body(()).unwrap();
         client.clone().ready().await.unwrap().send_request(request, true).unwrap().0
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_http_2_connection_is_closed_when_nothing_was_asked_for_a_while() {
+    async fn an_http_2_connection_is_closed_when_idle() {
         let (address, _stop, _serving) = start().await;
         let (client, ended) = http_2(address).await;
         for _ in 0..3 {
-            assert_eq!(ask(&client, "/").await.await.unwrap().status(), 200);
+            assert_eq!(get_path(&client, "/").await.await.unwrap().status(), 200);
             tokio::time::sleep(IDLE_TIMEOUT / 2).await;
         }
         let lasted = ended.await.unwrap();
@@ -348,24 +356,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_http_2_connection_lives_as_long_as_one_of_its_streams() {
+    async fn an_http_2_connection_lasts_as_long_as_one_of_its_streams() {
         let (address, _stop, _serving) = start().await;
         for path in ["/never", "/long-lived"] {
             let (client, ended) = http_2(address).await;
-            let mut answer = Box::pin(ask(&client, path).await);
-            // The answer to the second one begins, and does not end.
-            let body = if path == "/long-lived" { Some(answer.as_mut().await.unwrap().into_body()) } else { None };
+            let mut response = Box::pin(get_path(&client, path).await);
+            // The second response begins, and does not end.
+            let body = if path == "/long-lived" { Some(response.as_mut().await.unwrap().into_body()) } else { None };
             tokio::time::sleep(IDLE_TIMEOUT * 10).await;
             assert!(!ended.is_finished(), "{path}");
-            assert_eq!(ask(&client, "/").await.await.unwrap().status(), 200);
-            drop((answer, body));
+            assert_eq!(get_path(&client, "/").await.await.unwrap().status(), 200);
+            drop((response, body));
             let lasted = ended.await.unwrap();
             assert!(lasted < IDLE_TIMEOUT * 12, "{path}: {lasted:?}");
         }
     }
 
-    /// Whether a connection is served; it stays open.
-    async fn is_served(address: SocketAddr) -> Option<TcpStream> {
+    /// Opens a connection and sends a request. Returns the connection if the server responds.
+    async fn connect_and_get(address: SocketAddr) -> Option<TcpStream> {
         let mut connection = TcpStream::connect(address).await.unwrap();
         connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.ok()?;
         let length = connection.read(&mut [0; 1024]).await.unwrap_or(0);
@@ -373,51 +381,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_beyond_the_limit_is_refused_and_an_idle_one_is_closed_for_the_next() {
+    async fn a_connection_beyond_the_limit_is_rejected_and_an_idle_one_is_closed_to_make_room() {
         const TOTAL: usize = 8;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = Limits::with_connections((TOTAL, 1), MAX_BODY);
-        tokio::spawn(serve(listener, router(), limits.clone(), Callers::Direct, CancellationToken::new()));
+        let limits = ServerLimits::with_connections((TOTAL, 1), MAX_BODY);
+        tokio::spawn(serve(listener, router(), limits.clone(), CallerSource::Direct, CancellationToken::new()));
         let mut taken = Vec::new();
         while limits.connections.in_use() < TOTAL - 1 {
-            taken.push(is_served(address).await.expect("this is within the limit"));
+            taken.push(connect_and_get(address).await.expect("within the limit"));
         }
-        // From here on each closes the one that has been idle for longest.
+        // From now on, each connection closes the one that has been idle for longest.
         let others = async {
             for _ in 0..TOTAL * 2 {
-                while is_served(address).await.map(|connection| taken.push(connection)).is_none() {}
+                while connect_and_get(address).await.map(|connection| taken.push(connection)).is_none() {}
             }
         };
-        tokio::time::timeout(HEADER_TIMEOUT, others).await.expect("nobody makes room");
-        assert_eq!(taken[0].read(&mut [0; 64]).await.unwrap_or(0), 0, "the first one is closed");
+        tokio::time::timeout(HEADER_TIMEOUT, others).await.expect("no connection is closed");
+        assert_eq!(taken[0].read(&mut [0; 64]).await.unwrap_or(0), 0, "the oldest connection is closed");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_does_not_read_its_response_loses_the_connection() {
+    async fn the_connection_of_a_client_that_does_not_read_its_response_is_closed() {
         let (address, _stop, _serving) = start().await;
         let mut connection = TcpStream::connect(address).await.unwrap();
         let began = tokio::time::Instant::now();
         connection.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         tokio::time::sleep(IDLE_TIMEOUT * 2).await;
         let mut rest = Vec::new();
-        // Cut, so what the kernel has buffered is all there is.
+        // Only what the kernel buffered arrives.
         let read = connection.read_to_end(&mut rest).await;
         assert!(rest.len() < LARGE_PARTS << 20, "{read:?}");
         assert!(began.elapsed() < IDLE_TIMEOUT * 3);
 
         let (client, ended) = http_2(address).await;
-        let response = ask(&client, "/large").await.await.unwrap();
+        let response = get_path(&client, "/large").await.await.unwrap();
         assert!(ended.await.unwrap() < IDLE_TIMEOUT * 2);
         drop(response);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_only_writes_loses_the_connection() {
+    async fn the_connection_of_a_client_that_only_writes_is_closed() {
         let (address, _stop, _serving) = start().await;
         let mut connection = TcpStream::connect(address).await.unwrap();
         let requests = "GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
-        // Until the buffers of both sides are full, and then until the server gives up.
+        // Fills the buffers of both sides, then waits until the server closes the connection.
         loop {
             let written = tokio::time::timeout(READ_TIMEOUT * 3, connection.write_all(requests.as_bytes()));
             if written.await.expect("the connection stays open").is_err() {
@@ -427,7 +435,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failing_to_accept_is_logged_once_a_minute_and_tried_again_more_and_more_slowly() {
+    async fn failures_of_accept_are_logged_once_a_minute_and_retried_with_growing_delays() {
         let mut failures = AcceptFailures::default();
         let error = io::Error::other("out of files");
         let mut waited = Duration::ZERO;
@@ -441,9 +449,9 @@ mod tests {
             waited += pause;
         }
         assert!(logged == 3 && tries < 200, "{logged} lines, {tries} tries");
-        failures.end();
+        failures.reset();
         let before = failures.logged;
-        assert_eq!(failures.record(&error), ACCEPT_PAUSES.0);
+        assert_eq!(failures.record(&error), ACCEPT_BACKOFF.0);
         assert_eq!(failures.logged.is_some(), before.is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! [`KeyedLimit`]: how much of something all callers together, and each of them, may use at a time.
+//! [`KeyedLimit`]: limits how much of a resource is in use at a time, in total and per key.
 
 use std::{
     collections::HashMap,
@@ -9,66 +9,66 @@ use std::{
 
 use crate::CallerId;
 
-/// A limit over all keys and a share for each, in units (connections, bytes). Clones share it.
+/// Limits the units (connections, bytes) in use, in total and per key. Clones share the limit.
 ///
-/// Acquiring never waits: a caller that holds units while it waits for more could wait for itself.
+/// Acquiring never waits: a caller that waits for units while it holds others could deadlock.
 pub struct KeyedLimit<K: Eq + Hash + Copy = CallerId>(Arc<Inner<K>>);
 
 struct Inner<K> {
     total: usize,
-    share: usize,
+    per_key: usize,
     usage: Mutex<Usage<K>>,
 }
 
 struct Usage<K> {
     total: usize,
-    /// Keys that use nothing are not in it.
+    /// Contains only keys with units in use.
     by_key: HashMap<K, usize>,
 }
 
-/// Units in use; given back when dropped.
+/// Units in use. Releases them when dropped.
 pub struct Permit<K: Eq + Hash + Copy = CallerId> {
     limit: KeyedLimit<K>,
     key: Option<K>,
     amount: usize,
 }
 
-/// There is not as much left as was asked for.
+/// Not enough units are free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitExceeded {
-    /// The key uses its whole share.
+    /// The key reached its own limit.
     #[error("the caller has its share in use")]
-    Share,
-    /// All keys together use everything.
+    PerKey,
+    /// All keys together reached the total limit.
     #[error("everything is in use")]
     Total,
 }
 
 impl<K: Eq + Hash + Copy> KeyedLimit<K> {
-    /// At most `total` units in use, and at most `share` of them by one key.
+    /// Allows `total` units in use, and `per_key` of them for each key.
     #[must_use]
-    pub fn new(total: usize, share: usize) -> Self {
-        Self(Arc::new(Inner { total, share, usage: Mutex::new(Usage { total: 0, by_key: HashMap::new() }) }))
+    pub fn new(total: usize, per_key: usize) -> Self {
+        Self(Arc::new(Inner { total, per_key, usage: Mutex::new(Usage { total: 0, by_key: HashMap::new() }) }))
     }
 
-    /// Takes `amount` units for `key`. Without a key only the limit over all holds.
+    /// Acquires `amount` units for `key`. Without a key, only the total limit applies.
     ///
     /// # Errors
     ///
-    /// [`LimitExceeded`], and then nothing is taken.
+    /// [`LimitExceeded`]; nothing is acquired then.
     pub fn acquire(&self, key: Option<K>, amount: usize) -> Result<Permit<K>, LimitExceeded> {
         let mut permit = Permit { limit: self.clone(), key, amount: 0 };
         permit.grow(amount)?;
         Ok(permit)
     }
 
-    /// How many units are in use.
+    /// The units in use.
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.usage().total
     }
 
-    /// The limit over all keys.
+    /// The total limit.
     #[must_use]
     pub fn total(&self) -> usize {
         self.0.total
@@ -80,21 +80,21 @@ impl<K: Eq + Hash + Copy> KeyedLimit<K> {
 }
 
 impl<K: Eq + Hash + Copy> Permit<K> {
-    /// Takes `amount` units more.
+    /// Acquires `amount` more units.
     ///
     /// # Errors
     ///
-    /// [`LimitExceeded`], and then the permit stays as it is.
+    /// [`LimitExceeded`]; the permit is unchanged then.
     pub fn grow(&mut self, amount: usize) -> Result<(), LimitExceeded> {
-        let Inner { total, share, .. } = &*self.limit.0;
+        let Inner { total, per_key, .. } = &*self.limit.0;
         let mut usage = self.limit.usage();
         if amount > total.saturating_sub(usage.total) {
             return Err(LimitExceeded::Total);
         }
         if let Some(key) = self.key.filter(|_| amount > 0) {
             let own = usage.by_key.get(&key).copied().unwrap_or_default();
-            if amount > share.saturating_sub(own) {
-                return Err(LimitExceeded::Share);
+            if amount > per_key.saturating_sub(own) {
+                return Err(LimitExceeded::PerKey);
             }
             usage.by_key.insert(key, own + amount);
         }
@@ -103,13 +103,13 @@ impl<K: Eq + Hash + Copy> Permit<K> {
         Ok(())
     }
 
-    /// How many units it has.
+    /// The units that this permit holds.
     #[must_use]
     pub fn amount(&self) -> usize {
         self.amount
     }
 
-    /// Keeps exactly `amount` units, even beyond the limits: what is in use already cannot be refused.
+    /// Sets the held units to `amount`, even beyond the limits: units that are already in use cannot be rejected.
     pub fn set(&mut self, amount: usize) {
         let mut usage = self.limit.usage();
         usage.total = usage.total.saturating_sub(self.amount).saturating_add(amount);
@@ -144,8 +144,8 @@ impl<K: Eq + Hash + Copy> Clone for KeyedLimit<K> {
 
 impl<K: Eq + Hash + Copy> fmt::Debug for KeyedLimit<K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { total, share, .. } = &*self.0;
-        formatter.debug_struct("KeyedLimit").field("total", total).field("share", share).finish_non_exhaustive()
+        let Inner { total, per_key, .. } = &*self.0;
+        formatter.debug_struct("KeyedLimit").field("total", total).field("per_key", per_key).finish_non_exhaustive()
     }
 }
 
@@ -160,20 +160,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_its_share_and_what_it_gives_back_can_be_taken_again() {
+    fn a_key_is_limited_and_can_acquire_again_what_it_released() {
         let limit = KeyedLimit::new(10, 2);
         let mut own = vec![limit.acquire(Some('a'), 1).unwrap(), limit.acquire(Some('a'), 1).unwrap()];
-        assert_eq!(limit.acquire(Some('a'), 1).err(), Some(LimitExceeded::Share));
+        assert_eq!(limit.acquire(Some('a'), 1).err(), Some(LimitExceeded::PerKey));
         let other = limit.acquire(Some('b'), 2).unwrap();
         own.pop();
         own.push(limit.clone().acquire(Some('a'), 1).unwrap());
-        assert_eq!(limit.acquire(Some('a'), 1).err(), Some(LimitExceeded::Share));
+        assert_eq!(limit.acquire(Some('a'), 1).err(), Some(LimitExceeded::PerKey));
         drop((own, other));
-        assert!(limit.in_use() == 0 && limit.usage().by_key.is_empty(), "no key is remembered");
+        assert!(limit.in_use() == 0 && limit.usage().by_key.is_empty(), "no key is kept");
     }
 
     #[test]
-    fn all_keys_together_have_a_limit_and_only_a_caller_without_a_key_has_no_share() {
+    fn the_total_is_limited_and_callers_without_a_key_have_no_other_limit() {
         let limit = KeyedLimit::new(5, 2);
         let _all = [limit.acquire(Some('a'), 2).unwrap(), limit.acquire(None, 3).unwrap()];
         assert_eq!(limit.acquire(Some('b'), 1).err(), Some(LimitExceeded::Total));
@@ -181,11 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_grows_within_the_limits_and_a_refusal_takes_nothing() {
+    fn a_permit_grows_within_the_limits_and_a_rejected_growth_changes_nothing() {
         let limit = KeyedLimit::new(100, 60);
         let mut permit = limit.acquire(Some('a'), 0).unwrap();
         assert_eq!(permit.grow(50), Ok(()));
-        assert_eq!(permit.grow(11), Err(LimitExceeded::Share));
+        assert_eq!(permit.grow(11), Err(LimitExceeded::PerKey));
         assert_eq!(limit.in_use(), 50);
         assert_eq!(permit.grow(10), Ok(()));
         permit.set(7);

@@ -1,25 +1,24 @@
-//! What every Mayfly process does before and after its own work: read settings and secrets, set up logs, bind
-//! listeners, serve HTTP, and come to an orderly end.
+//! What every Mayfly process needs: settings, secrets, logs, listeners, an HTTP server with limits, and a clean
+//! shutdown.
 //!
-//! Knows nothing of messages, configs or the services.
+//! Knows nothing of messages, app configs or the services.
 
 mod caller_id;
 mod error_chain;
-mod folder;
 pub mod http;
 mod keyed_limit;
 mod lifecycle;
 mod listen;
 mod open_files;
+mod private_dir;
 mod secret;
-mod secret_file;
+pub mod secret_file;
 pub mod telemetry;
 
 pub use caller_id::CallerId;
 pub use error_chain::ErrorChain;
-pub use folder::{make_private_folder, sync_folder};
 pub use keyed_limit::{KeyedLimit, LimitExceeded, Permit};
-pub use lifecycle::{DRAIN_LIMIT, Ended, Lifecycle, TaskError};
+pub use lifecycle::{DRAIN_TIMEOUT, Lifecycle, ShutdownOutcome, TaskError};
 pub use listen::{BindError, bind};
+pub use private_dir::{create_private_dir_all, parent_dir, sync_dir};
 pub use secret::Secret;
-pub use secret_file::{SecretAccess, SecretFileError, create_or_read, put, read, replace};

@@ -1,4 +1,4 @@
-//! The life of a process: tasks that run until the first signal, drain, and end.
+//! The lifecycle of a process: tasks that run until the first signal, then drain and end.
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -8,27 +8,28 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::ErrorChain;
+use crate::error_chain::ErrorChain;
 
-/// How long tasks may take to finish what they began, unless said otherwise. Shorter than the 10 seconds that container
-/// engines wait before they kill.
-pub const DRAIN_LIMIT: Duration = Duration::from_secs(8);
+/// How long tasks may take to drain, by default. Shorter than the 10 seconds after which container engines kill a
+/// process.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Why a task ended.
+/// The error of a task.
 pub type TaskError = Box<dyn Error + Send + Sync>;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// A signal came and everything was finished. Exit code 0.
-    Cleanly,
-    /// A task ended by itself, which none should. Exit code 1.
+pub enum ShutdownOutcome {
+    /// A signal arrived, and all tasks finished. Exit code 0.
+    Clean,
+    /// A task ended without a signal. Exit code 1.
     Failed,
-    /// A second signal, or the drain limit, cut work short. Exit code 1.
+    /// A second signal or the drain timeout aborted tasks. Exit code 1.
     Aborted,
 }
 
-/// Owns a process's long-running tasks. Each gets the [`stop`](Self::stop) token and ends when it is cancelled.
+/// Owns the long-running tasks of a process. Each task gets the [`stop`](Self::stop) token and ends when it is
+/// cancelled.
 pub struct Lifecycle {
     stop: CancellationToken,
     tasks: JoinSet<(&'static str, Result<(), TaskError>)>,
@@ -37,11 +38,11 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A life without tasks yet. From here on SIGINT and SIGTERM no longer end the process by themselves.
+    /// A lifecycle without tasks. From now on, SIGINT and SIGTERM no longer end the process by themselves.
     ///
     /// # Errors
     ///
-    /// When the operating system does not let us listen to signals.
+    /// When signal handlers cannot be installed.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self {
             stop: CancellationToken::new(),
@@ -51,56 +52,56 @@ impl Lifecycle {
         })
     }
 
-    /// Cancelled when the process should finish: a signal came, or a task died.
+    /// Cancelled when the process should finish: after a signal, or when a task ended.
     #[must_use]
     pub fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Runs `task` until it ends, which it should do only after [`stop`](Self::stop) was cancelled.
+    /// Spawns `task`, which must not end before [`stop`](Self::stop) is cancelled.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<(), TaskError>> + Send + 'static) {
         self.tasks.spawn(async move { (name, task.await) });
     }
 
-    /// Waits for what has to be done before there are tasks; `None` when a signal came first, and then it is given up.
-    pub async fn unless_signalled<T>(&mut self, preparation: impl Future<Output = T>) -> Option<T> {
+    /// Runs `preparation`, before there are tasks. Returns `None` and drops it if a signal arrives first.
+    pub async fn run_until_signalled<T>(&mut self, preparation: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             () = signalled(&mut self.interrupt, &mut self.terminate) => None,
             prepared = preparation => Some(prepared),
         }
     }
 
-    /// Waits for the first signal or the first task that ends, then lets the others drain for at most `drain_limit`.
-    pub async fn run(mut self, drain_limit: Duration) -> Ended {
-        let mut ended = tokio::select! {
-            () = signalled(&mut self.interrupt, &mut self.terminate) => Ended::Cleanly,
+    /// Waits for the first signal or the first task that ends, then drains the other tasks for at most `drain_timeout`.
+    pub async fn run(mut self, drain_timeout: Duration) -> ShutdownOutcome {
+        let mut outcome = tokio::select! {
+            () = signalled(&mut self.interrupt, &mut self.terminate) => ShutdownOutcome::Clean,
             Some(early) = self.tasks.join_next() => {
-                report_early_end(early);
-                Ended::Failed
+                log_unexpected_end(early);
+                ShutdownOutcome::Failed
             }
         };
         tracing::info!("finishing; a second signal ends at once");
         self.stop.cancel();
 
-        let limit = tokio::time::sleep(drain_limit);
-        tokio::pin!(limit);
+        let timeout = tokio::time::sleep(drain_timeout);
+        tokio::pin!(timeout);
         loop {
             tokio::select! {
                 finished = self.tasks.join_next() => match finished {
-                    None => return ended,
+                    None => return outcome,
                     Some(Ok((_, Ok(())))) => {}
                     Some(failed) => {
-                        report_early_end(failed);
-                        ended = Ended::Failed;
+                        log_unexpected_end(failed);
+                        outcome = ShutdownOutcome::Failed;
                     }
                 },
                 () = signalled(&mut self.interrupt, &mut self.terminate) => break,
-                () = &mut limit => break,
+                () = &mut timeout => break,
             }
         }
         tracing::error!(unfinished = self.tasks.len(), "work was cut short");
         self.tasks.shutdown().await;
-        Ended::Aborted
+        ShutdownOutcome::Aborted
     }
 }
 
@@ -111,11 +112,11 @@ async fn signalled(interrupt: &mut Signal, terminate: &mut Signal) {
     }
 }
 
-fn report_early_end(end: Result<(&'static str, Result<(), TaskError>), tokio::task::JoinError>) {
+fn log_unexpected_end(end: Result<(&'static str, Result<(), TaskError>), tokio::task::JoinError>) {
     match end {
         Ok((task, Ok(()))) => tracing::error!(task, "a task ended by itself"),
         Ok((task, Err(error))) => tracing::error!(task, error = %ErrorChain(&*error), "a task failed"),
-        // The panic hook has logged where.
+        // The panic hook has logged the location.
         Err(_) => tracing::error!("a task panicked"),
     }
 }
@@ -125,16 +126,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_task_that_dies_ends_the_process_with_failure_after_the_others_drained() {
+    async fn a_task_that_fails_ends_the_process_with_failure_after_the_others_drained() {
         let mut lifecycle = Lifecycle::new().unwrap();
         let stop = lifecycle.stop();
         let (drained, was_drained) = tokio::sync::oneshot::channel();
         lifecycle.spawn("drains", async move {
             stop.cancelled().await;
-            drained.send(()).map_err(|()| "nobody listens".into())
+            drained.send(()).map_err(|()| "the receiver is gone".into())
         });
-        lifecycle.spawn("dies", async { Err("died".into()) });
-        assert_eq!(lifecycle.run(DRAIN_LIMIT).await, Ended::Failed);
+        lifecycle.spawn("fails", async { Err("failed".into()) });
+        assert_eq!(lifecycle.run(DRAIN_TIMEOUT).await, ShutdownOutcome::Failed);
         was_drained.await.unwrap();
     }
 
@@ -142,7 +143,7 @@ mod tests {
     async fn a_task_that_does_not_drain_is_aborted() {
         let mut lifecycle = Lifecycle::new().unwrap();
         lifecycle.spawn("hangs", std::future::pending());
-        lifecycle.spawn("dies", async { Ok(()) });
-        assert_eq!(lifecycle.run(DRAIN_LIMIT).await, Ended::Aborted);
+        lifecycle.spawn("ends", async { Ok(()) });
+        assert_eq!(lifecycle.run(DRAIN_TIMEOUT).await, ShutdownOutcome::Aborted);
     }
 }

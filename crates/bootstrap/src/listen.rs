@@ -13,12 +13,12 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// Binds `address`, which came from the setting named `setting` (`--store-listen`), and puts the port there that the system
-/// chose if it was 0.
+/// Binds `address`, the value of `setting` (`--store-listen`). Replaces port 0 in `address` by the port that the system
+/// chose.
 ///
 /// # Errors
 ///
-/// [`BindError`] when the port is taken, is not ours to take, or the address is not this machine's.
+/// [`BindError`] when the port is in use or not permitted, or the address is not one of this machine.
 pub async fn bind(setting: &'static str, address: &mut SocketAddr) -> Result<TcpListener, BindError> {
     let bound = TcpListener::bind(*address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (local, listener) = bound.map_err(|source| BindError { address: *address, setting, source })?;

@@ -1,10 +1,10 @@
-//! A string that must not be shown.
+//! [`Secret`]: a string that must not be logged or printed.
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
 use zeroize::Zeroizing;
 
-/// A secret string: wiped from memory when dropped, and hidden from `Debug`. There is no `Display`.
+/// A secret string. It is wiped from memory when dropped, `Debug` hides it, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -15,7 +15,7 @@ impl Secret {
         Self(Zeroizing::new(secret))
     }
 
-    /// The secret in clear. Keep the borrow short, and out of everything that prints.
+    /// The plain secret. Do not pass it to anything that prints.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -28,7 +28,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// For command-line flags and environment variables.
+/// Parses command line flags and environment variables.
 impl FromStr for Secret {
     type Err = Infallible;
 
@@ -43,8 +43,8 @@ mod tests {
 
     #[test]
     fn debug_hides_the_secret() {
-        let Ok(secret) = "needle".parse::<Secret>();
+        let Ok(secret) = "hidden".parse::<Secret>();
         assert_eq!(format!("{secret:?}"), "Secret");
-        assert_eq!(secret.expose(), "needle");
+        assert_eq!(secret.expose(), "hidden");
     }
 }

@@ -1,7 +1,7 @@
-//! Logs: what is written, in which form, and what never is.
+//! Logs: levels, formats, and what is never logged.
 //!
-//! Our own crates log at the level that is asked for. Everything below us stays at `warn`, whatever is asked for:
-//! libraries trace frames, URLs and connection options, and some of these are secrets.
+//! Mayfly's own crates log at the configured level. Libraries never log below `warn`: they trace frames, URLs and
+//! connection options, some of which are secrets.
 
 use std::{io, panic, str::FromStr};
 
@@ -10,13 +10,13 @@ use tracing_subscriber::{
     Layer as _, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-/// Every crate of ours begins with this.
-const OUR_CRATES: &str = "mayfly";
+/// The prefix of Mayfly's own crates.
+const OWN_CRATES: &str = "mayfly";
 
-/// These even warn of what they were given: of parts of a database URL, say.
-const INDISCREET_CRATES: &str = "sqlx";
+/// Crates whose warnings may contain secrets, such as parts of a database URL.
+const SECRET_LOGGING_CRATES: &str = "sqlx";
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// One line of text each, for people.
@@ -25,7 +25,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged.
+/// Log settings.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogSettings {
     /// How much is logged: error, warn, info, debug or trace.
@@ -36,7 +36,7 @@ pub struct LogSettings {
     pub log_format: LogFormat,
 }
 
-/// Starts writing logs to standard error, and turns panics into log lines. Call it once, first thing.
+/// Starts logging to standard error, and logs panics. Call it once, before anything else.
 pub fn init(settings: &LogSettings) {
     subscriber(settings, io::stderr).init();
     panic::set_hook(Box::new(log_panic));
@@ -48,20 +48,21 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let targets = Targets::new()
-        .with_target(OUR_CRATES, settings.log)
-        .with_target(INDISCREET_CRATES, LevelFilter::ERROR)
+        .with_target(OWN_CRATES, settings.log)
+        .with_target(SECRET_LOGGING_CRATES, LevelFilter::ERROR)
         .with_default(LevelFilter::from_level(settings.log.min(Level::WARN)));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match settings.log_format {
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    // The filter is one of the whole subscriber. A layer's own filter remembers that it refused an event until the next
-    // event, which is then lost if only `log_enabled!` asked about the first: sqlx does so for each notice of PostgreSQL.
+    // A filter of the whole subscriber, not of the layer. A layer's filter remembers a rejected event until the next
+    // one, which it then drops if only `log_enabled!` asked for the first. sqlx does that for each notice of
+    // PostgreSQL.
     tracing_subscriber::registry().with(targets).with(lines)
 }
 
-/// A panic's message may hold whatever was formatted into it, so only messages from the source code are shown.
+/// Logs only constant panic messages: a formatted message may contain secrets.
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
     let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message withheld)");
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_after_a_question_about_a_refused_one_is_logged() {
+    fn an_event_after_log_enabled_asked_for_a_rejected_one_is_logged() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let settings = LogSettings { log: Level::INFO, log_format: LogFormat::Text };
         let writer = Arc::new(File::create(file.path()).unwrap());
@@ -83,15 +84,15 @@ mod tests {
             tracing::info_span!(target: "sqlx", "notice").metadata().unwrap()
         });
         let is_notice_enabled = tracing::subscriber::with_default(subscriber(&settings, writer), || {
-            // As `log_enabled!` does: a question that no event follows.
+            // `log_enabled!` asks without an event.
             let is_enabled = tracing::dispatcher::get_default(|asked| asked.enabled(notice));
             tracing::error!("permission denied");
             tracing::error!(target: "sqlx", "the next one");
-            tracing::warn!(target: "sqlx", "too indiscreet");
+            tracing::warn!(target: "sqlx", "may hold a secret");
             is_enabled
         });
         let log = std::fs::read_to_string(file.path()).unwrap();
         assert!(log.contains("permission denied") && log.contains("the next one"), "{log}");
-        assert!(!is_notice_enabled && !log.contains("too indiscreet"), "{log}");
+        assert!(!is_notice_enabled && !log.contains("may hold a secret"), "{log}");
     }
 }

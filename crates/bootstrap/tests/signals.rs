@@ -1,4 +1,4 @@
-//! What a signal ends. Signals meet the whole process, so this test has one to itself.
+//! Signals before tasks run. A signal reaches the whole process, so this test has its own.
 
 #![cfg(test)]
 
@@ -7,10 +7,10 @@ use std::process::Command;
 use mayfly_bootstrap::Lifecycle;
 
 #[tokio::test]
-async fn a_signal_ends_what_has_not_begun_to_run_yet() {
+async fn a_signal_aborts_the_preparation_of_a_process() {
     let mut lifecycle = Lifecycle::new().unwrap();
-    assert_eq!(lifecycle.unless_signalled(async { "done" }).await, Some("done"));
+    assert_eq!(lifecycle.run_until_signalled(async { "done" }).await, Some("done"));
     let sent = Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status().unwrap();
     assert!(sent.success());
-    assert_eq!(lifecycle.unless_signalled(std::future::pending::<()>()).await, None);
+    assert_eq!(lifecycle.run_until_signalled(std::future::pending::<()>()).await, None);
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     error::ErrorReason,
     message::{
         AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, MessageState,
@@ -159,7 +159,7 @@ pub struct GrpcDoor {
 
 impl GrpcDoor {
     async fn ask(&self, question: &Question) -> Reply {
-        self.try_ask(question).await.unwrap_or_else(|status| match Situation::of(&status).reason {
+        self.try_ask(question).await.unwrap_or_else(|status| match ErrorInfo::from_status(&status).reason {
             ErrorReason::MessageViewed
             | ErrorReason::MessageBurned
             | ErrorReason::MessageExpired
@@ -174,7 +174,7 @@ impl GrpcDoor {
         match question {
             Question::Create { text, request_id } => {
                 let request =
-                    CreateMessageRequest { request_id: key(*request_id), ..CreateMessageRequest::of_text(text) };
+                    CreateMessageRequest { request_id: key(*request_id), ..CreateMessageRequest::from_text(text) };
                 let created = client.create_message(self.in_time(request)).await?.into_inner();
                 Ok(Reply::Created(Opener { id: created.id, access_token: created.access_token }))
             }

@@ -1,4 +1,4 @@
-//! [`ServiceChannel`]: one way to reach a service, whether it runs in this process or in another.
+//! [`ServiceChannel`]: a transport to a service in this process or in another one.
 
 use std::{
     convert::Infallible,
@@ -16,33 +16,35 @@ use tonic::{
 };
 use tower::{BoxError, Service, ServiceExt as _, util::BoxCloneSyncService};
 
-use crate::is_stream;
+use crate::is_streaming;
 
-/// How long a connection to a remote service may take to come up.
+/// How long connecting to a remote service may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a remote service may take to begin its answer; longer than the store's own limit, so that its reason arrives.
+/// How long a remote service may take to begin its response. Longer than the timeouts of the store, so that its error
+/// arrives.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often an idle connection is probed, and how long the probe may take. A service that vanished without a word
-/// is noticed after the sum of both.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+/// How often an idle connection is pinged, and how long the response may take. The sum is the time to detect a lost
+/// service.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many bytes a stream may hold that its caller has not read, and all streams of a channel: as many as the largest
-/// number of streams can hold, so that one that is not read holds up no other.
-const STREAM_WINDOW: u32 = 16 << 10;
-const STREAMS_WINDOW: u32 = 4096 * STREAM_WINDOW;
-/// The same for unary calls, whose responses are read at once.
+/// HTTP/2 windows for streams, each and per connection. The connection has room for the windows of all streams, so a
+/// stream that is not read does not block the others.
+const STREAMING_WINDOW: u32 = 16 << 10;
+const STREAMING_CONNECTION_WINDOW: u32 = 4096 * STREAMING_WINDOW;
+/// HTTP/2 windows for unary calls, whose responses are read at once.
 const UNARY_WINDOW: u32 = 256 << 10;
 const UNARY_CONNECTION_WINDOW: u32 = 4 << 20;
 
-/// The transport under the generated clients: type-erased, so that callers cannot tell a service in this process from
-/// one behind a network. Cheap to clone; clones share the connections.
+/// The transport of the generated clients. It is type-erased, so that clients do not depend on where a service runs.
+/// Cheap to clone; clones share the connections.
 ///
-/// To a remote service there are two: one for unary calls, one for streams. A stream lasts for as long as its caller
-/// likes, and must not take from unary calls what calls on one connection share.
+/// A remote service has two connections: one for unary calls and one for streams. Streams last long, and must not use
+/// up the flow control window of unary calls.
 #[derive(Clone)]
 pub struct ServiceChannel {
     unary: Transport,
-    streams: Transport,
+    streaming: Transport,
 }
 
 type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
@@ -52,17 +54,18 @@ pub type StoreChannel = ServiceChannel;
 /// The bot, over a [`ServiceChannel`].
 pub type BotChannel = ServiceChannel;
 
-/// The address of a service is not a URL of the form `http://host:port`.
+/// The address of a service is not of the form `http://host:port`.
 #[derive(Debug, thiserror::Error)]
-#[error("the address is no URL of the form http://host:port")]
+#[error("the address must be a URL of the form http://host:port")]
 pub struct InvalidServiceUrl(#[source] Option<tonic::transport::Error>);
 
 impl ServiceChannel {
-    /// A channel to the service at `url` (`http://host:port`). Connects with the first call, and again when needed.
+    /// A channel to the service at `url` (`http://host:port`). Connects with the first call, and reconnects when
+    /// needed.
     ///
     /// # Errors
     ///
-    /// [`InvalidServiceUrl`] when `url` is something else.
+    /// [`InvalidServiceUrl`] when `url` has another form.
     pub fn remote(url: &str) -> Result<Self, InvalidServiceUrl> {
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| InvalidServiceUrl(Some(error)))?;
         if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
@@ -71,8 +74,8 @@ impl ServiceChannel {
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
-            .http2_keep_alive_interval(KEEP_ALIVE.0)
-            .keep_alive_timeout(KEEP_ALIVE.1)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
         let connect = |window: u32, connection_window: u32| -> Transport {
             let endpoint = endpoint.clone();
@@ -83,16 +86,16 @@ impl ServiceChannel {
         };
         Ok(Self {
             unary: connect(UNARY_WINDOW, UNARY_CONNECTION_WINDOW),
-            streams: connect(STREAM_WINDOW, STREAMS_WINDOW),
+            streaming: connect(STREAMING_WINDOW, STREAMING_CONNECTION_WINDOW),
         })
     }
 
-    /// A channel that calls the services in `routes` directly, with no HTTP/2 between.
+    /// A channel that calls the services in `routes` in this process, without HTTP/2.
     #[must_use]
     pub fn local(routes: Routes) -> Self {
         let service = tower::util::MapErr::new(routes.prepare(), |never: Infallible| -> BoxError { match never {} });
         let transport: Transport = BoxCloneSyncService::new(service);
-        Self { unary: transport.clone(), streams: transport }
+        Self { unary: transport.clone(), streaming: transport }
     }
 }
 
@@ -107,13 +110,13 @@ impl Service<Request<Body>> for ServiceChannel {
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
 
-    /// Always ready: which transport has to be shows with the request.
+    /// Always ready: the request decides which transport is used.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let transport = if is_stream(request.uri().path()) { &self.streams } else { &self.unary };
+        let transport = if is_streaming(request.uri().path()) { &self.streaming } else { &self.unary };
         Box::pin(transport.clone().oneshot(request))
     }
 }

@@ -1,31 +1,31 @@
-//! Shorthand for the content that most clients deal in: a text.
+//! Constructors and accessors for the content of messages.
 
 use tonic::Status;
 
 use crate::message::{CreateMessageRequest, ViewMessageResponse, create_message_request, view_message_response};
 
 impl CreateMessageRequest {
-    /// A request to keep `text`, with nothing else set.
+    /// A request to store `text`, without further fields.
     #[must_use]
-    pub fn of_text(text: impl Into<String>) -> Self {
+    pub fn from_text(text: impl Into<String>) -> Self {
         Self { content: Some(create_message_request::Content::Text(text.into())), ..Self::default() }
     }
 
-    /// A request to keep what its creator has encrypted, with nothing else set.
+    /// A request to store content that its creator encrypted, without further fields.
     #[must_use]
-    pub fn of_sealed(sealed: impl Into<Vec<u8>>) -> Self {
+    pub fn from_sealed(sealed: impl Into<Vec<u8>>) -> Self {
         Self { content: Some(create_message_request::Content::Sealed(sealed.into())), ..Self::default() }
     }
 }
 
 impl ViewMessageResponse {
-    /// An answer with `text`, with nothing else set.
+    /// A response with `text`, without further fields.
     #[must_use]
-    pub fn of_text(text: impl Into<String>) -> Self {
+    pub fn from_text(text: impl Into<String>) -> Self {
         Self { content: Some(view_message_response::Content::Text(text.into())), ..Self::default() }
     }
 
-    /// The text, if that is the content.
+    /// The text; `None` for sealed content.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.content {
@@ -34,7 +34,7 @@ impl ViewMessageResponse {
         }
     }
 
-    /// The content as its creator encrypted it, if it did.
+    /// The content that its creator encrypted; `None` for a text.
     #[must_use]
     pub fn sealed(&self) -> Option<&[u8]> {
         match &self.content {
@@ -43,16 +43,16 @@ impl ViewMessageResponse {
         }
     }
 
-    /// The text, for a reader who did not say that it accepts anything else.
+    /// The text, for a reader that does not accept sealed content.
     ///
     /// # Errors
     ///
-    /// `INTERNAL` when it is something else all the same: a fault of the store.
+    /// `INTERNAL` when the content is not a text, which is a bug of the store.
     pub fn into_text(self) -> Result<String, Status> {
         match self.content {
             Some(view_message_response::Content::Text(text)) => Ok(text),
             Some(view_message_response::Content::Sealed(_)) | None => {
-                Err(Status::internal("the store answered content that was not asked for"))
+                Err(Status::internal("the store returned content that was not requested"))
             }
         }
     }

@@ -1,18 +1,18 @@
-//! The contracts between Mayfly's processes: code generated from `proto/`, the reasons that errors carry, and
-//! [`ServiceChannel`], over which the generated clients reach the services.
+//! The gRPC contracts of Mayfly: code generated from `proto/`, error details, and [`ServiceChannel`], the transport of
+//! the generated clients.
 //!
-//! What a call means stands in the `.proto` files and nowhere else.
+//! The `.proto` files document the calls.
 
-mod calls;
 mod channel;
 mod content;
-mod reason;
+mod error_info;
+mod methods;
 mod redacted;
 mod reflection;
 
-pub use calls::{BIDIRECTIONAL_STREAMS, SERVER_STREAMS, is_stream, max_request_bytes};
 pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel};
-pub use reason::{ERROR_DOMAIN, FieldFault, Situation};
+pub use error_info::{ERROR_DOMAIN, ErrorInfo, FieldViolation};
+pub use methods::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, is_streaming, max_request_bytes};
 pub use reflection::with_reflection;
 
 /// The error reasons of `mayfly.error.v1`.
@@ -32,15 +32,15 @@ pub mod config {
     include!(concat!(env!("OUT_DIR"), "/mayfly.config.v1.rs"));
 }
 
-/// `mayfly.bot.v1`: how the bot is doing.
+/// `mayfly.bot.v1`: the status of the bot.
 #[expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code")]
 pub mod bot {
     include!(concat!(env!("OUT_DIR"), "/mayfly.bot.v1.rs"));
 }
 
-/// The gRPC metadata by which a front end reports the IP address of its caller to the store. Front ends set it
-/// themselves and never pass on what a caller sent. The store believes it only from front ends that it trusts.
+/// The gRPC metadata in which a front end reports the IP address of its caller to the store. Front ends always set it
+/// and never forward the value of a caller. The store accepts it only from trusted front ends.
 pub const CALLER_METADATA: &str = "mayfly-caller";
 
-/// All of `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for server reflection.
+/// `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mayfly.fds"));

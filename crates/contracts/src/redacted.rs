@@ -1,7 +1,7 @@
-//! `Debug` for the messages that carry secrets, so that a text, a token or a key cannot reach a log by way of `{:?}`.
+//! `Debug` for messages with secrets, so that `{:?}` does not log a text, a token or a key.
 //!
-//! `build.rs` lists the same messages. Each is taken apart completely: a new field stops the build here until somebody
-//! has decided whether it may be shown.
+//! `build.rs` lists the same messages. The macro destructures each message completely, so a new field breaks the build
+//! until it is listed as shown or hidden.
 
 use std::fmt;
 
@@ -56,10 +56,10 @@ impl fmt::Debug for view_message_response::Content {
 mod tests {
     use super::*;
 
-    const SECRET: &str = "needle";
+    const SECRET: &str = "hidden";
 
     #[test]
-    fn secrets_do_not_show_in_debug_output() {
+    fn debug_output_hides_secrets() {
         let secret = || SECRET.to_owned();
         let shown = format!(
             "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
@@ -69,10 +69,10 @@ mod tests {
             CreateMessageRequest {
                 request_id: secret(),
                 passphrase: secret(),
-                ..CreateMessageRequest::of_text(SECRET)
+                ..CreateMessageRequest::from_text(SECRET)
             },
-            CreateMessageRequest::of_text(SECRET).content,
-            CreateMessageRequest::of_sealed(SECRET).content,
+            CreateMessageRequest::from_text(SECRET).content,
+            CreateMessageRequest::from_sealed(SECRET).content,
             CreateMessageResponse { access_token: secret(), ..CreateMessageResponse::default() },
             LookupMessageRequest { id: 1, access_token: secret() },
             ViewMessageRequest {
@@ -81,8 +81,8 @@ mod tests {
                 passphrase: secret(),
                 ..ViewMessageRequest::default()
             },
-            ViewMessageResponse::of_text(SECRET),
-            ViewMessageResponse::of_text(SECRET).content,
+            ViewMessageResponse::from_text(SECRET),
+            ViewMessageResponse::from_text(SECRET).content,
             WatchMessageRequest { id: 1, access_token: secret() },
         );
         assert!(!shown.contains(SECRET), "{shown}");

@@ -1,16 +1,15 @@
-//! gRPC server reflection: tells callers, without files, which services there are and how to read what they return.
+//! gRPC server reflection, by which clients discover services and their messages.
 
 use tonic::service::Routes;
 
 use crate::FILE_DESCRIPTOR_SET;
 
-/// The largest request: a question names one file, type or extension.
+/// The largest request, which names a file, a type or an extension.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
 
-/// Adds server reflection for `services` to `routes`, in the current form and in the older one that many clients still
-/// use.
+/// Adds server reflection for `services` to `routes`: v1, and v1alpha for older clients.
 ///
-/// The descriptors include `google.rpc`, so that clients can read the details of errors.
+/// The descriptors include `google.rpc`, so that clients can decode error details.
 #[must_use]
 pub fn with_reflection(routes: Routes, services: &[&str]) -> Routes {
     let descriptors = || {
@@ -25,8 +24,8 @@ pub fn with_reflection(routes: Routes, services: &[&str]) -> Routes {
             .add_service(v1.max_decoding_message_size(MAX_REQUEST_BYTES))
             .add_service(v1alpha.max_decoding_message_size(MAX_REQUEST_BYTES)),
         _ => {
-            // The build made all sets, and a test asks for them.
-            tracing::error!("the descriptor sets are damaged: there is no reflection");
+            // Cannot happen: the sets come from the build, and a test uses them.
+            tracing::error!("the descriptor sets are invalid; server reflection is off");
             routes
         }
     }

@@ -118,7 +118,7 @@ impl TestStore {
     ///
     /// What the store answers.
     pub async fn create(&self, text: &str) -> Result<CreateMessageResponse, Status> {
-        self.create_with(CreateMessageRequest::of_text(text)).await
+        self.create_with(CreateMessageRequest::from_text(text)).await
     }
 
     /// Stores a text with a lifetime.
@@ -128,7 +128,7 @@ impl TestStore {
     /// What the store answers.
     pub async fn create_for(&self, text: &str, ttl: Duration) -> Result<CreateMessageResponse, Status> {
         let ttl = ttl.try_into().map_err(|_| Status::invalid_argument("ttl"))?;
-        let request = CreateMessageRequest { ttl: Some(ttl), ..CreateMessageRequest::of_text(text) };
+        let request = CreateMessageRequest { ttl: Some(ttl), ..CreateMessageRequest::from_text(text) };
         self.create_with(request).await
     }
 

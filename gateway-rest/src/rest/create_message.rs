@@ -77,7 +77,8 @@ pub(super) async fn create_message(
     let text = fields.required_string("text")?;
     let ttl = fields.optional_integer("ttl")?.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
-    let request = CreateMessageRequest { ttl, request_id, passphrase, ..CreateMessageRequest::of_text(text.as_str()) };
+    let request =
+        CreateMessageRequest { ttl, request_id, passphrase, ..CreateMessageRequest::from_text(text.as_str()) };
     let created = gateway.messages().create_message(with_caller(&headers, request)).await?.into_inner();
     let message = CreatedMessage {
         id: created.id,

@@ -3,9 +3,9 @@
 use std::pin::Pin;
 
 use futures_util::{Stream, stream};
-use mayfly_bootstrap::http::{self, Callers, Limits};
+use mayfly_bootstrap::http::{self, CallerSource, ServerLimits};
 use mayfly_contracts::{
-    BotChannel, Situation,
+    BotChannel, ErrorInfo,
     bot::{
         BotState, BotStatus, GetBotStatusRequest, GetBotStatusResponse, TestAppConfigRequest, TestAppConfigResponse,
         TestOutcome, WatchBotStatusRequest, WatchBotStatusResponse,
@@ -31,7 +31,7 @@ fn check<T>(request: &Request<T>) -> Result<(), Status> {
     if shown == Some(format!("Bearer {ADMIN_TOKEN}")) {
         return Ok(());
     }
-    Err(Situation::new(ErrorReason::PermissionDenied).into_status(Code::PermissionDenied, "no"))
+    Err(ErrorInfo::new(ErrorReason::PermissionDenied).into_status(Code::PermissionDenied, "no"))
 }
 
 fn status() -> Option<BotStatus> {
@@ -76,7 +76,7 @@ async fn both() -> [(Gateway, TestStore); 2] {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = routes.clone().prepare().into_axum_router();
-    tokio::spawn(http::serve(listener, router, Limits::new(1 << 20), Callers::Direct, Default::default()));
+    tokio::spawn(http::serve(listener, router, ServerLimits::new(1 << 20), CallerSource::Direct, Default::default()));
     [in_front_of(BotChannel::local(routes)).await, in_front_of(BotChannel::remote(&url).unwrap()).await]
 }
 
@@ -106,7 +106,7 @@ async fn what_the_bot_refuses_stays_refused() {
     for (gateway, _store) in &both().await {
         let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
         let refused = client.get_bot_status(bearer("another", GetBotStatusRequest {})).await.unwrap_err();
-        assert_eq!(Situation::of(&refused).reason, ErrorReason::PermissionDenied);
+        assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::PermissionDenied);
     }
 }
 
@@ -115,7 +115,7 @@ async fn who_shows_no_token_does_not_get_to_the_bot() {
     for (gateway, _store) in &both().await {
         let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
         let refused = client.get_bot_status(GetBotStatusRequest {}).await.unwrap_err();
-        assert_eq!(Situation::of(&refused).reason, ErrorReason::CredentialsInvalid);
+        assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::CredentialsInvalid);
         let path = "/mayfly.bot.v1.BotService/GetBotStatus";
         let refused: WebAnswer<GetBotStatusResponse> =
             grpc_web::call(&gateway.url, path, &GetBotStatusRequest {}).await.unwrap();
@@ -129,7 +129,10 @@ async fn a_bot_that_is_away_is_a_status_and_nothing_else_is_lost() {
     let (gateway, store) = in_front_of(BotChannel::remote(&format!("http://{address}")).unwrap()).await;
     let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
     let refused = client.get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap_err();
-    assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::Unavailable, ErrorReason::BotUnavailable));
+    assert_eq!(
+        (refused.code(), ErrorInfo::from_status(&refused).reason),
+        (Code::Unavailable, ErrorReason::BotUnavailable)
+    );
     assert_eq!(gateway.get("/readyz").await.status, 200);
     store.create("x").await.unwrap();
 }

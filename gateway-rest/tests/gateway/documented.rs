@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::Router;
-use mayfly_contracts::{Situation, StoreChannel, error::ErrorReason, message::CreateMessageRequest};
+use mayfly_contracts::{ErrorInfo, StoreChannel, error::ErrorReason, message::CreateMessageRequest};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
@@ -138,7 +138,7 @@ async fn the_limits_in_the_document_are_the_limits() {
 
 /// A store that says the same to every call.
 async fn in_front_of_a_store_that_says(reason: ErrorReason, code: Code) -> Gateway {
-    let say = move || async move { Situation::new(reason).into_status(code, "").into_http::<axum::body::Body>() };
+    let say = move || async move { ErrorInfo::new(reason).into_status(code, "").into_http::<axum::body::Body>() };
     Gateway::in_front_of(StoreChannel::local(Routes::from(Router::new().fallback(say)))).await
 }
 
@@ -223,7 +223,7 @@ async fn every_documented_status_is_reached() {
     opener["passphrase"] = json!("wrong");
     see(view, gateway.post_json(view, &opener).await);
 
-    let sealed = gateway.store().create_with(CreateMessageRequest::of_sealed(*b"sealed")).await.unwrap();
+    let sealed = gateway.store().create_with(CreateMessageRequest::from_sealed(*b"sealed")).await.unwrap();
     let (id, token) = (sealed.id, sealed.access_token);
     see(view, gateway.post_json(view, &json!({ "id": id, "access_token": token })).await);
     see(get, gateway.get(&format!("/api/v1/get_message/{id}/{token}")).await);

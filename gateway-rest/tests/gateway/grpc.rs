@@ -1,8 +1,8 @@
 //! gRPC over HTTP/2 and gRPC-Web over HTTP/1, beside REST on one port, to a store in this process and to one behind a socket.
 
-use mayfly_bootstrap::http::Limits;
+use mayfly_bootstrap::http::ServerLimits;
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     config::{
         GetLastActiveAppConfigRequest, GetLastActiveAppConfigResponse, ListAppConfigsRequest,
         config_service_client::ConfigServiceClient,
@@ -35,12 +35,12 @@ pub(crate) async fn behind_a_socket(local: &Gateway) -> StoreChannel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = std::sync::Arc::clone(&local.store().store);
-    tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
+    tokio::spawn(async move { serving.serve(listener, ServerLimits::new(1 << 20)).await });
     StoreChannel::remote(&url).unwrap()
 }
 
 fn create(text: &str) -> CreateMessageRequest {
-    CreateMessageRequest::of_text(text)
+    CreateMessageRequest::from_text(text)
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn grpc_passes_through() {
             ViewMessageRequest { id: message.id, access_token: message.access_token, ..ViewMessageRequest::default() };
         assert_eq!(client.view_message(request.clone()).await.unwrap().into_inner().text(), Some("hello"));
         let gone = client.view_message(request).await.unwrap_err();
-        assert_eq!((gone.code(), Situation::of(&gone).reason), (Code::NotFound, ErrorReason::MessageViewed));
+        assert_eq!((gone.code(), ErrorInfo::from_status(&gone).reason), (Code::NotFound, ErrorReason::MessageViewed));
     }
 }
 
@@ -87,9 +87,9 @@ async fn app_configs_are_for_callers_with_a_token() {
         let mut client = ConfigServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
         let list = ListAppConfigsRequest::default;
         let refused = client.list_app_configs(list()).await.unwrap_err();
-        assert_eq!(Situation::of(&refused).reason, ErrorReason::CredentialsInvalid);
+        assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::CredentialsInvalid);
         let refused = client.list_app_configs(bearer("unknown", list())).await.unwrap_err();
-        assert_eq!(Situation::of(&refused).reason, ErrorReason::CredentialsInvalid);
+        assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::CredentialsInvalid);
         assert!(client.list_app_configs(bearer(ADMIN_TOKEN, list())).await.is_ok());
 
         let path = "/mayfly.config.v1.ConfigService/GetLastActiveAppConfig";
@@ -106,7 +106,10 @@ async fn a_store_that_is_away_is_a_status_to_both() {
     let gateway = Gateway::in_front_of(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
     let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
     let refused = client.create_message(create("x")).await.unwrap_err();
-    assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::Unavailable, ErrorReason::StoreUnavailable));
+    assert_eq!(
+        (refused.code(), ErrorInfo::from_status(&refused).reason),
+        (Code::Unavailable, ErrorReason::StoreUnavailable)
+    );
     let path = "/mayfly.message.v1.MessageService/CreateMessage";
     let refused: WebAnswer<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("x")).await.unwrap();
     assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:14"), "{}", refused.trailers);

@@ -1,7 +1,7 @@
 //! A gateway in front of a store, and how it is asked.
 
 use mayfly_bootstrap::http::{
-    Limits,
+    ServerLimits,
     origin::{HostSettings, OriginPolicy},
 };
 use mayfly_contracts::{BotChannel, StoreChannel, max_request_bytes};
@@ -70,7 +70,7 @@ impl Gateway {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let origins = OriginPolicy::new(&HostSettings::default(), [PUBLIC_HOST], proxies);
-        let limits = Limits::new(max_request_bytes(MAX_TEXT_BYTES));
+        let limits = ServerLimits::new(max_request_bytes(MAX_TEXT_BYTES));
         let serving =
             mayfly_gateway_rest::run(vec![listener], upstreams, MAX_TEXT_BYTES, proxies, origins, limits, stop.clone());
         tokio::spawn(serving);

@@ -7,9 +7,9 @@ use futures_util::{
     future::join_all,
     stream::{FuturesUnordered, StreamExt as _},
 };
-use mayfly_bootstrap::http::Limits;
+use mayfly_bootstrap::http::ServerLimits;
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     error::ErrorReason,
     message::{
         CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, WatchMessageRequest,
@@ -36,7 +36,7 @@ async fn in_front_of_a_socket(arguments: &[&str]) -> Gateway {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = std::sync::Arc::clone(&store.store);
-    tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
+    tokio::spawn(async move { serving.serve(listener, ServerLimits::new(1 << 20)).await });
     Gateway::behind_proxies(StoreChannel::remote(&url).unwrap(), 1).await.with_store(store)
 }
 
@@ -112,7 +112,7 @@ async fn a_caller_has_so_many_streams_of_a_kind_and_leaves_unary_calls_alone() {
     let mut neighbour = watch();
     neighbour.metadata_mut().insert("x-forwarded-for", "[2001:db8::2]:443".parse().unwrap());
     let refused = client.watch_message(neighbour).await.unwrap_err();
-    assert_eq!(Situation::of(&refused).reason, ErrorReason::Overloaded);
+    assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::Overloaded);
     let mut other = watch();
     other.metadata_mut().insert("x-forwarded-for", "2001:db8:0:1::1".parse().unwrap());
     assert!(client.watch_message(other).await.is_ok());
@@ -160,7 +160,8 @@ async fn a_flood_of_passphrases_refuses_no_other_caller() {
     const HONEST: &str = "192.0.2.2";
     let gateway = in_front_of_a_socket(&[]).await;
     let create = async || {
-        let request = CreateMessageRequest { passphrase: "right".to_owned(), ..CreateMessageRequest::of_text("hello") };
+        let request =
+            CreateMessageRequest { passphrase: "right".to_owned(), ..CreateMessageRequest::from_text("hello") };
         gateway.store().create_with(request).await.unwrap()
     };
     let view = |caller: &'static str, message: &CreateMessageResponse, passphrase: &str| {

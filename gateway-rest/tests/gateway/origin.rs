@@ -104,7 +104,7 @@ async fn the_own_page_and_clients_that_are_no_browsers_are_served() {
         }
         assert_eq!(send(form).await.status(), 201, "{headers:?}");
     }
-    let request = CreateMessageRequest::of_text("hello");
+    let request = CreateMessageRequest::from_text("hello");
     let created: WebAnswer<CreateMessageResponse> = grpc_web::call(&gateway.url, GRPC, &request).await.unwrap();
     assert_eq!(created.messages.len(), 1);
 }

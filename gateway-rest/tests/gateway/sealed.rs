@@ -8,7 +8,7 @@ use crate::harness::Gateway;
 #[tokio::test]
 async fn what_opens_in_a_browser_alone_is_refused_and_stays_unread() {
     let gateway = Gateway::start().await;
-    let created = gateway.store().create_with(CreateMessageRequest::of_sealed(*b"\xff\x00")).await.unwrap();
+    let created = gateway.store().create_with(CreateMessageRequest::from_sealed(*b"\xff\x00")).await.unwrap();
     let (id, access_token) = (created.id, created.access_token);
     let opener = json!({ "id": id, "access_token": access_token });
     let found = gateway.post_json("/api/v1/lookup_message", &opener).await.json();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_bootstrap::http::Limits;
+use mayfly_bootstrap::http::ServerLimits;
 use mayfly_contracts::StoreChannel;
 use reqwest::Method;
 use sea_orm::ConnectionTrait as _;
@@ -50,7 +50,7 @@ async fn a_store_that_comes_back_is_found_again() {
 
     let listener = TcpListener::bind(address).await.unwrap();
     let serving = std::sync::Arc::clone(&store.store().store);
-    tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
+    tokio::spawn(async move { serving.serve(listener, ServerLimits::new(1 << 20)).await });
     let ready = async { while gateway.get("/readyz").await.status != 200 {} };
     tokio::time::timeout(Duration::from_secs(20), ready).await.unwrap();
     assert_eq!(gateway.post_form(CREATE, &[("text", "x")]).await.status, 201);

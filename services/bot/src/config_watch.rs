@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     config::{AppConfig, WatchLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
 };
 use tokio::{sync::watch, time::sleep};
@@ -55,7 +55,7 @@ impl ConfigWatch {
             self.board.note_error("the store cannot be reached");
             if !is_reported {
                 is_reported = true;
-                let reason = status.map_or("SHUTTING_DOWN", |status| Situation::of(&status).reason.name());
+                let reason = status.map_or("SHUTTING_DOWN", |status| ErrorInfo::from_status(&status).reason.name());
                 tracing::warn!(reason, "lost the store's app config; trying again until it is back");
             }
             sleep(backoff.next()).await;

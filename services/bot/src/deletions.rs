@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use mayfly_bootstrap::{make_private_folder, sync_folder};
+use mayfly_bootstrap::{create_private_dir_all, sync_dir};
 use teloxide::types::{ChatId, MessageId, UserId};
 use tokio::{sync::Notify, time::sleep};
 
@@ -57,7 +57,7 @@ impl Deletions {
     ///
     /// When not.
     pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
-        make_private_folder(folder)?;
+        create_private_dir_all(folder)?;
         let probe = folder.join("probe");
         make_file(&probe)?;
         fs::remove_file(probe)
@@ -190,7 +190,7 @@ fn read(folder: &Path, bot: UserId) -> io::Result<BTreeSet<Deletion>> {
 
 fn make_file(path: &Path) -> io::Result<()> {
     fs::File::create(path)?;
-    path.parent().map_or(Ok(()), sync_folder)
+    path.parent().map_or(Ok(()), sync_dir)
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -63,9 +63,9 @@ use std::{io, sync::Arc};
 use axum::Router;
 use mayfly_bootstrap::{
     Secret,
-    http::{self, Callers, Limits, RequestLimits, origin::OriginPolicy},
+    http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy},
 };
-use mayfly_contracts::{BIDIRECTIONAL_STREAMS, SERVER_STREAMS, StoreChannel};
+use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, StoreChannel};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -211,16 +211,16 @@ impl Bot {
     /// # Errors
     ///
     /// [`BotError::Serve`].
-    pub async fn run(self, listener: TcpListener, limits: Limits) -> Result<(), BotError> {
+    pub async fn run(self, listener: TcpListener, limits: ServerLimits) -> Result<(), BotError> {
         let Self { router, webhook, services, board, watch, latest_config, sessions, stop } = self;
         let request_limits = RequestLimits {
             limits: limits.clone(),
-            callers: Callers::Direct,
+            callers: CallerSource::Direct,
             max_body_bytes: MAX_REQUEST_BYTES,
             response_bytes: Arc::new(|_| 0),
-            server_streams: SERVER_STREAMS,
-            bidirectional_streams: BIDIRECTIONAL_STREAMS,
-            refuse: Arc::new(grpc::refused),
+            server_streaming: SERVER_STREAMING_METHODS,
+            bidi_streaming: BIDI_STREAMING_METHODS,
+            reject: Arc::new(grpc::refused),
         };
         let router = request_limits.apply(router);
         // In front of the others, so that it can be at any path.
@@ -229,7 +229,7 @@ impl Bot {
             None => router,
         };
         let serving = async {
-            let served = http::serve(listener, router, limits, Callers::Direct, stop.clone()).await;
+            let served = http::serve(listener, router, limits, CallerSource::Direct, stop.clone()).await;
             served.map_err(BotError::Serve)
         };
         let watching = async {

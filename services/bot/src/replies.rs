@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use mayfly_contracts::{
-    FieldFault, Situation,
+    ErrorInfo, FieldViolation,
     error::ErrorReason,
     message::{LookupMessageResponse, MessageState},
 };
@@ -50,7 +50,7 @@ pub(crate) fn mistake(language: Language, mistake: &Mistake) -> String {
 }
 
 /// What to say when the store refused.
-pub(crate) fn sentence(language: Language, asked: Asked, situation: &Situation) -> String {
+pub(crate) fn sentence(language: Language, asked: Asked, situation: &ErrorInfo) -> String {
     match situation.reason {
         ErrorReason::FieldInvalid => field_invalid(language, asked, &situation.fields),
         ErrorReason::TextTooLong => text_too_long(language, situation),
@@ -80,7 +80,7 @@ pub(crate) fn sentence(language: Language, asked: Asked, situation: &Situation) 
 }
 
 /// What to say about a message that was read, to the chat that read it.
-pub(crate) fn opened_here(language: Language, situation: &Situation) -> String {
+pub(crate) fn opened_here(language: Language, situation: &ErrorInfo) -> String {
     dated(language, Phrase::OpenedHere, Phrase::OpenedHereOn, time_of(situation))
 }
 
@@ -114,18 +114,18 @@ pub(crate) fn sent_to_you(language: Language, found: &LookupMessageResponse) -> 
     dated(language, Phrase::SentToYou, Phrase::SentToYouUntil, until)
 }
 
-fn field_invalid(language: Language, asked: Asked, faults: &[FieldFault]) -> String {
+fn field_invalid(language: Language, asked: Asked, faults: &[FieldViolation]) -> String {
     if asked != Asked::Create {
         return language.say(Phrase::Mistyped);
     }
     if let Some(lifetime) = faults.iter().find(|fault| fault.field == "ttl") {
-        return language.say_with(Phrase::LifetimeRefused, [("fault", &lifetime.fault)]);
+        return language.say_with(Phrase::LifetimeRefused, [("fault", &lifetime.description)]);
     }
-    let faults: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.fault)).collect();
+    let faults: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.description)).collect();
     language.say_with(Phrase::FieldRefused, [("fault", &faults.join(", "))])
 }
 
-fn text_too_long(language: Language, situation: &Situation) -> String {
+fn text_too_long(language: Language, situation: &ErrorInfo) -> String {
     match situation.metadata.get("max_bytes") {
         Some(limit) => language.say_with(Phrase::TextTooLong, [("limit", limit)]),
         None => language.say(Phrase::TextTooLongSomehow),
@@ -149,7 +149,7 @@ fn dated(language: Language, without: Phrase, with: Phrase, time: Option<DateTim
     }
 }
 
-fn time_of(situation: &Situation) -> Option<DateTime<Utc>> {
+fn time_of(situation: &ErrorInfo) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(situation.metadata.get("time")?).ok()?;
     Some(time.with_timezone(&Utc))
 }

@@ -21,7 +21,7 @@ use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
-use mayfly_bootstrap::{make_private_folder, sync_folder};
+use mayfly_bootstrap::{create_private_dir_all, sync_dir};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
@@ -88,14 +88,14 @@ impl Inner {
     }
 
     fn put(&self, updates: &[Update]) -> io::Result<()> {
-        make_private_folder(&self.folder)?;
+        create_private_dir_all(&self.folder)?;
         for update in updates {
             let mut file = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &self.folder)?;
             file.write_all(&self.seal(update)?)?;
             file.as_file().sync_all()?;
             file.persist(self.file(update.id)).map_err(|failed| failed.error)?;
         }
-        sync_folder(&self.folder)
+        sync_dir(&self.folder)
     }
 
     fn all(&self) -> io::Result<Vec<Update>> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     error::ErrorReason,
     message::{
         AcknowledgeViewRequest, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest, CreateMessageResponse,
@@ -56,7 +56,7 @@ impl Outage {
 /// Why a call did not succeed.
 pub(crate) enum Failure {
     /// The store said no, or nothing for too long.
-    Said(Situation),
+    Said(ErrorInfo),
     /// The bot stops while the store is away. The update stays unconfirmed and comes again.
     Stopping,
 }
@@ -84,7 +84,7 @@ impl Store {
         })
         .await?
         .into_text()
-        .map_err(|status| Failure::Said(Situation::of(&status)))
+        .map_err(|status| Failure::Said(ErrorInfo::from_status(&status)))
     }
 
     /// Repeats a view for as long as `sending` its text takes, so that the store keeps the claim: if this process ends
@@ -101,7 +101,7 @@ impl Store {
                 let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
                 let _turn = self.turns.acquire().await;
                 if let Err(status) = self.client.clone().view_message(request).await {
-                    let reason = Situation::of(&status).reason.name();
+                    let reason = ErrorInfo::from_status(&status).reason.name();
                     tracing::debug!(reason, "a claim could not be kept");
                 }
             }
@@ -146,7 +146,7 @@ impl Store {
     /// Told once, and not waited for: the store erases the text by itself after a while.
     pub(crate) async fn acknowledge_view(&self, request: AcknowledgeViewRequest) {
         if let Err(status) = self.client.clone().acknowledge_view(request).await {
-            let reason = Situation::of(&status).reason.name();
+            let reason = ErrorInfo::from_status(&status).reason.name();
             tracing::info!(reason, "a view could not be acknowledged; the store forgets its text later");
         }
     }
@@ -167,7 +167,7 @@ impl Store {
                     self.outage.is_over();
                     return Ok(response.into_inner());
                 }
-                Err(status) => Situation::of(&status),
+                Err(status) => ErrorInfo::from_status(&status),
             };
             match situation.reason {
                 ErrorReason::StoreUnavailable => since = since.min(self.outage.began()),

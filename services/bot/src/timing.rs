@@ -162,6 +162,6 @@ mod tests {
     #[test]
     fn a_stopping_bot_is_done_before_the_process_is_cut_short() {
         let Timing { stop_limit, confirm_limit, .. } = Timing::default();
-        assert!(stop_limit + confirm_limit < mayfly_bootstrap::DRAIN_LIMIT);
+        assert!(stop_limit + confirm_limit < mayfly_bootstrap::DRAIN_TIMEOUT);
     }
 }

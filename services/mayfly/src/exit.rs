@@ -2,8 +2,8 @@
 
 use std::{error::Error, process::ExitCode};
 
-use mayfly_bootstrap::{Ended, ErrorChain};
-use mayfly_contracts::{Situation, error::ErrorReason};
+use mayfly_bootstrap::{ErrorChain, ShutdownOutcome};
+use mayfly_contracts::{ErrorInfo, error::ErrorReason};
 use tonic::Status;
 
 /// Why a command or role failed.
@@ -71,11 +71,11 @@ impl Failure {
     }
 
     /// What a process that ended this way says.
-    pub(crate) fn of_end(ended: Ended) -> Result<(), Self> {
+    pub(crate) fn of_end(ended: ShutdownOutcome) -> Result<(), Self> {
         let sentence = match ended {
-            Ended::Cleanly => return Ok(()),
-            Ended::Failed => "a part of the process failed; the log says why",
-            Ended::Aborted => "work was cut short",
+            ShutdownOutcome::Clean => return Ok(()),
+            ShutdownOutcome::Failed => "a part of the process failed; the log says why",
+            ShutdownOutcome::Aborted => "work was cut short",
         };
         Err(Self { code: Code::Failed, sentence: sentence.to_owned() })
     }
@@ -90,7 +90,7 @@ impl Failure {
 /// What the store says, for people at a terminal. The one table for this protocol.
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        let situation = Situation::of(&status);
+        let situation = ErrorInfo::from_status(&status);
         let when = situation.metadata.get("time").map(|time| format!(" at {time}")).unwrap_or_default();
         let exposed = "If that was not you, treat the text as exposed.";
         let (code, sentence) = match situation.reason {
@@ -150,8 +150,9 @@ impl From<Status> for Failure {
     }
 }
 
-fn faults(situation: &Situation, status: &Status) -> String {
-    let faults: Vec<_> = situation.fields.iter().map(|field| format!("{} {}", field.field, field.fault)).collect();
+fn faults(situation: &ErrorInfo, status: &Status) -> String {
+    let faults: Vec<_> =
+        situation.fields.iter().map(|field| format!("{} {}", field.field, field.description)).collect();
     if faults.is_empty() { status.message().to_owned() } else { faults.join("; ") }
 }
 
@@ -186,7 +187,7 @@ mod tests {
             (ErrorReason::Internal, Code::Failed),
         ];
         for (reason, code) in table {
-            let status = Situation::new(reason).into_status(tonic::Code::Unknown, "");
+            let status = ErrorInfo::new(reason).into_status(tonic::Code::Unknown, "");
             assert_eq!(Failure::from(status).code, code, "{reason:?}");
         }
     }

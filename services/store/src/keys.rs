@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use mayfly_bootstrap::{Secret, SecretFileError, read, replace};
+use mayfly_bootstrap::{
+    Secret,
+    secret_file::{self, SecretFileError},
+};
 
 use crate::{
     KeyringMismatch, StoreError,
@@ -52,8 +55,8 @@ pub(crate) struct WatchedKeyring {
 
 impl WatchedKeyring {
     /// Takes up what is in the file now, if that differs and fits the database; answers whether it did.
-    pub(crate) async fn reload(&self, database: &Database, now: Timestamp) -> Result<bool, KeysError> {
-        let keyring = parse(&self.path, &read(&self.path)?)?;
+    pub(crate) async fn reload(&self, database: &Database, now: Timestamp) -> Result<bool, KeyringError> {
+        let keyring = parse(&self.path, &secret_file::read(&self.path)?)?;
         if ids(&keyring) == ids(&self.shared.load()) {
             return Ok(false);
         }
@@ -67,8 +70,8 @@ fn ids(keyring: &Keyring) -> Vec<KeyId> {
     keyring.keys().map(Key::id).cloned().collect()
 }
 
-fn parse(path: &Path, json: &Secret) -> Result<Keyring, KeysError> {
-    Keyring::from_json(json).map_err(|source| KeysError::Keyring { path: path.to_owned(), source })
+fn parse(path: &Path, json: &Secret) -> Result<Keyring, KeyringError> {
+    Keyring::from_json(json).map_err(|source| KeyringError::Keyring { path: path.to_owned(), source })
 }
 
 /// What can be known about a key without knowing it.
@@ -84,7 +87,7 @@ pub struct KeyInfo {
 
 /// Keys cannot be listed, rotated or retired.
 #[derive(Debug, thiserror::Error)]
-pub enum KeysError {
+pub enum KeyringError {
     /// The keyring file cannot be used.
     #[error("--keyring cannot be used")]
     File(#[from] SecretFileError),
@@ -128,7 +131,7 @@ pub enum KeysError {
         "the key {id} was in use until {until}: messages that it sealed may live for as long as --max-ttl after that, and be asked after \
          for as long as --receipt-retention after their end, which nothing can answer without it (--force)"
     )]
-    TooYoung {
+    RecentlyUsed {
         /// Its name.
         id: String,
         /// When another key took over.
@@ -136,7 +139,7 @@ pub enum KeysError {
     },
     /// Messages wait for their readers that need the key.
     #[error("the key {id} still seals {messages} messages that wait for their readers (--force erases them)")]
-    StillNeeded {
+    StillRequired {
         /// Its name.
         id: String,
         /// How many.
@@ -159,8 +162,8 @@ impl KeyringFile {
     ///
     /// # Errors
     ///
-    /// [`KeysError`] when the file is no keyring.
-    pub fn list(&self, clock: &dyn Clock) -> Result<Vec<KeyInfo>, KeysError> {
+    /// [`KeyringError`] when the file is no keyring.
+    pub fn list(&self, clock: &dyn Clock) -> Result<Vec<KeyInfo>, KeyringError> {
         Ok(describe(&self.read()?, clock.now()))
     }
 
@@ -169,13 +172,13 @@ impl KeyringFile {
     ///
     /// # Errors
     ///
-    /// [`KeysError`] when the file cannot be read or written.
-    pub fn rotate(&self, clock: &dyn Clock, activate_in: Duration) -> Result<KeyInfo, KeysError> {
+    /// [`KeyringError`] when the file cannot be read or written.
+    pub fn rotate(&self, clock: &dyn Clock, activate_in: Duration) -> Result<KeyInfo, KeyringError> {
         let _lock = self.lock()?;
         let active_from = clock.now().after(activate_in);
-        let key = Key::generate(Some(active_from)).map_err(|error| KeysError::Generate(Box::new(error)))?;
+        let key = Key::generate(Some(active_from)).map_err(|error| KeyringError::Generate(Box::new(error)))?;
         let id = key.id().as_str().to_owned();
-        replace(&self.path, &self.read()?.with(key).to_json())?;
+        secret_file::replace(&self.path, &self.read()?.with(key).to_json())?;
         Ok(KeyInfo { id, active_from: Some(active_from), is_sealing: activate_in.is_zero() })
     }
 
@@ -184,7 +187,7 @@ impl KeyringFile {
     ///
     /// # Errors
     ///
-    /// [`KeysError`]; without `force` also when the key was in use less than `needed_for` ago, or messages still need it.
+    /// [`KeyringError`]; without `force` also when the key was in use less than `needed_for` ago, or messages still need it.
     pub async fn retire(
         &self,
         database: &Database,
@@ -192,7 +195,7 @@ impl KeyringFile {
         needed_for: Lifetime,
         clock: &dyn Clock,
         force: bool,
-    ) -> Result<(), KeysError> {
+    ) -> Result<(), KeyringError> {
         let _lock = self.lock()?;
         let now = clock.now();
         let (keyring, id) = (self.read()?, KeyId::from_column(id.to_owned()));
@@ -200,17 +203,17 @@ impl KeyringFile {
         if keyring.key(&id).is_none() {
             // Perhaps cut short after the key was destroyed, before the database forgot it.
             let was_known = retirement.forget().await?;
-            return if was_known { Ok(()) } else { Err(KeysError::Unknown { id: id.as_str().to_owned() }) };
+            return if was_known { Ok(()) } else { Err(KeyringError::Unknown { id: id.as_str().to_owned() }) };
         }
-        let until = replaced_at(&keyring, &id, now).ok_or(KeysError::InUse { id: id.as_str().to_owned() })?;
+        let until = replaced_at(&keyring, &id, now).ok_or(KeyringError::InUse { id: id.as_str().to_owned() })?;
         if !force && !is_past(until, needed_for, now) {
-            return Err(KeysError::TooYoung { id: id.as_str().to_owned(), until });
+            return Err(KeyringError::RecentlyUsed { id: id.as_str().to_owned(), until });
         }
-        let left = keyring.clone().without(&id).ok_or(KeysError::InUse { id: id.as_str().to_owned() })?;
+        let left = keyring.clone().without(&id).ok_or(KeyringError::InUse { id: id.as_str().to_owned() })?;
         if let Err(messages) = retirement.prepare(&keyring, left.sealing(now), force, now).await? {
-            return Err(KeysError::StillNeeded { id: id.as_str().to_owned(), messages });
+            return Err(KeyringError::StillRequired { id: id.as_str().to_owned(), messages });
         }
-        replace(&self.path, &left.to_json())?;
+        secret_file::replace(&self.path, &left.to_json())?;
         retirement.forget().await?;
         Ok(())
     }
@@ -219,8 +222,8 @@ impl KeyringFile {
     ///
     /// # Errors
     ///
-    /// [`KeysError`] when the file is no keyring.
-    pub fn old_enough(&self, needed_for: Lifetime, clock: &dyn Clock) -> Result<Vec<String>, KeysError> {
+    /// [`KeyringError`] when the file is no keyring.
+    pub fn retirable_keys(&self, needed_for: Lifetime, clock: &dyn Clock) -> Result<Vec<String>, KeyringError> {
         let (keyring, now) = (self.read()?, clock.now());
         let old = keyring
             .keys()
@@ -229,16 +232,16 @@ impl KeyringFile {
         Ok(old.map(|id| id.as_str().to_owned()).collect())
     }
 
-    fn read(&self) -> Result<Keyring, KeysError> {
-        parse(&self.path, &read(&self.path)?)
+    fn read(&self) -> Result<Keyring, KeyringError> {
+        parse(&self.path, &secret_file::read(&self.path)?)
     }
 
     /// Held while the keyring is read, changed and written. Beside the keyring, which is replaced.
-    fn lock(&self) -> Result<File, KeysError> {
+    fn lock(&self) -> Result<File, KeyringError> {
         let mut path = self.path.clone().into_os_string();
         path.push(".lock");
-        let lock = File::options().create(true).append(true).open(path).map_err(KeysError::Lock)?;
-        lock.lock().map_err(KeysError::Lock)?;
+        let lock = File::options().create(true).append(true).open(path).map_err(KeyringError::Lock)?;
+        lock.lock().map_err(KeyringError::Lock)?;
         Ok(lock)
     }
 }

@@ -14,7 +14,7 @@ mod stretcher;
 
 pub use domain::{Clock, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock, Timestamp};
 pub use error::StoreError;
-pub use keys::{KeyInfo, KeyringFile, KeysError};
+pub use keys::{KeyInfo, KeyringError, KeyringFile};
 pub use settings::{
     DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, RateSettings,
     SettingsError, StorageSettings, StoreSettings, TokenSettings,

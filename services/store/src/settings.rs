@@ -7,7 +7,10 @@ use std::{
 };
 
 use ipnet::IpNet;
-use mayfly_bootstrap::{Secret, SecretAccess, SecretFileError, create_or_read, read};
+use mayfly_bootstrap::{
+    Secret,
+    secret_file::{self, SecretAccess, SecretFileError},
+};
 
 use crate::domain::{InvalidKeyring, Keyring, Lifetime, Limits, random};
 use crate::keys::KeyringFile;
@@ -39,7 +42,7 @@ impl DataSettings {
 
     /// The token in `file`, which is made if it is not there.
     fn make_token(&self, file: &Path) -> Result<Secret, SecretFileError> {
-        create_or_read(file, self.secret_access(), || {
+        secret_file::read_or_create(file, self.secret_access(), || {
             let bytes = random::<32>().map_err(std::io::Error::other)?;
             Ok(Secret::new(hex::encode(bytes.as_slice())))
         })
@@ -76,7 +79,9 @@ impl DatabaseSettings {
     /// [`SettingsError`] when the URL cannot be read or is of no known kind.
     pub fn database(&self, data: &DataSettings) -> Result<Database, SettingsError> {
         let url = match &self.database_url_file {
-            Some(file) => Some(read(file).map_err(|error| SettingsError::file("--database-url-file", error))?),
+            Some(file) => {
+                Some(secret_file::read(file).map_err(|error| SettingsError::file("--database-url-file", error))?)
+            }
             None => self.database_url.clone(),
         };
         match url {
@@ -110,9 +115,9 @@ const MIN_TOKEN_LENGTH: usize = 32;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum MissingToken {
     /// Make it: this is the store's first start.
-    Make,
+    Create,
     /// Refuse: this is not the store, and a token of its own would open nothing.
-    Refuse,
+    Reject,
 }
 
 impl TokenSettings {
@@ -148,11 +153,11 @@ fn token(
     let default_file = data.data_dir.join(default_file);
     let token = match (given, given_file, missing) {
         (Some(token), ..) => token.clone(),
-        (None, Some(file), _) => read(file).map_err(|error| SettingsError::file(file_setting, error))?,
-        (None, None, MissingToken::Refuse) => {
-            read(&default_file).map_err(|error| SettingsError::file(setting, error))?
+        (None, Some(file), _) => secret_file::read(file).map_err(|error| SettingsError::file(file_setting, error))?,
+        (None, None, MissingToken::Reject) => {
+            secret_file::read(&default_file).map_err(|error| SettingsError::file(setting, error))?
         }
-        (None, None, MissingToken::Make) => {
+        (None, None, MissingToken::Create) => {
             data.make_token(&default_file).map_err(|error| SettingsError::file(setting, error))?
         }
     };
@@ -225,7 +230,7 @@ impl LifetimeSettings {
     /// How long a key may be needed after the last message was sealed with it: as long as that message may wait for its reader,
     /// and then for its receipt, since a repeated creation gets its token from the key. Its claim ends before its receipt.
     #[must_use]
-    pub fn key_is_needed_for(&self) -> Lifetime {
+    pub fn key_retention(&self) -> Lifetime {
         match (self.default_ttl, self.max_ttl) {
             (Lifetime::Limited(default), Lifetime::Limited(max)) => {
                 Lifetime::Limited(default.max(max).saturating_add(self.receipt_retention))
@@ -355,7 +360,7 @@ impl StoreSettings {
     /// [`SettingsError`] when it cannot be read or made, or is none.
     pub(crate) fn keyring(&self, data: &DataSettings) -> Result<Keyring, SettingsError> {
         let file = self.keyring.path(data);
-        let json = create_or_read(&file, data.secret_access(), || {
+        let json = secret_file::read_or_create(&file, data.secret_access(), || {
             Ok(Keyring::generate().map_err(std::io::Error::other)?.to_json())
         })
         .map_err(|error| SettingsError::file("--keyring", error))?;

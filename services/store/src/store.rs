@@ -13,7 +13,7 @@ use crate::{
     StoreError,
     domain::Clock,
     grpc::{self, Credentials},
-    keys::{KeysError, SharedKeyring, WatchedKeyring},
+    keys::{KeyringError, SharedKeyring, WatchedKeyring},
     settings::{
         DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
     },
@@ -97,8 +97,8 @@ impl Store {
         let OpenSettings { store: settings, data, database, tokens, limits } = settings;
         let limits = settings.limits(limits)?;
         let keyring = settings.keyring(data)?;
-        let admin_token = tokens.admin_token(data, MissingToken::Make)?;
-        let credentials = Credentials::new(&admin_token, &tokens.service_token(data, MissingToken::Make)?);
+        let admin_token = tokens.admin_token(data, MissingToken::Create)?;
+        let credentials = Credentials::new(&admin_token, &tokens.service_token(data, MissingToken::Create)?);
         let database = database.database(data)?;
         let changes = database.migrate().await?;
         if changes > 0 {
@@ -152,7 +152,7 @@ impl Store {
     /// # Errors
     ///
     /// When the listener fails.
-    pub async fn serve(&self, listener: TcpListener, limits: http::Limits) -> Result<(), TaskError> {
+    pub async fn serve(&self, listener: TcpListener, limits: http::ServerLimits) -> Result<(), TaskError> {
         let callers = grpc::callers(&self.trusted_gateways);
         let router = grpc::limited(self.routes(), limits.clone(), callers.clone(), self.max_text_bytes);
         Ok(http::serve(listener, router, limits, callers, self.stop.clone()).await?)
@@ -184,8 +184,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`KeysError`] when the file is no keyring or does not fit the database; the store goes on with the keys that it has.
-    pub async fn reload_keyring(&self) -> Result<bool, KeysError> {
+    /// [`KeyringError`] when the file is no keyring or does not fit the database; the store goes on with the keys that it has.
+    pub async fn reload_keyring(&self) -> Result<bool, KeyringError> {
         self.keyring.reload(&self.database, self.clock.now()).await
     }
 

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     config::{
         AppConfig, CreateAppConfigRequest, DeleteAppConfigRequest, GetAppConfigRequest, GetLastActiveAppConfigRequest,
         ListAppConfigsRequest, RevealAppConfigRequest, UpdateAppConfigRequest, WatchLastActiveAppConfigRequest,
@@ -59,14 +59,14 @@ async fn next(stream: &mut Streaming<WatchLastActiveAppConfigResponse>) -> Optio
 }
 
 fn field(refused: &Status) -> String {
-    Situation::of(refused).fields[0].field.clone()
+    ErrorInfo::from_status(refused).fields[0].field.clone()
 }
 
 on_each_database! {
     async fn the_active_one_with_the_highest_id_is_the_last_active(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let none = last_active(&store, None).await.unwrap_err();
-        assert_eq!((none.code(), Situation::of(&none).reason), (Code::NotFound, ErrorReason::AppConfigNotFound));
+        assert_eq!((none.code(), ErrorInfo::from_status(&none).reason), (Code::NotFound, ErrorReason::AppConfigNotFound));
 
         let first = add(&store, config("first")).await.unwrap();
         let second = add(&store, config("second")).await.unwrap();
@@ -139,7 +139,7 @@ on_each_database! {
         ];
         for (code, reason, request) in refusals {
             let refused = reveal(request).await.unwrap_err();
-            assert_eq!((refused.code(), Situation::of(&refused).reason), (code, reason));
+            assert_eq!((refused.code(), ErrorInfo::from_status(&refused).reason), (code, reason));
         }
     }
 

@@ -90,12 +90,12 @@ async fn neither_text_nor_token_lies_in_the_files_log_or_copies_of_postgres() {
 
 async fn neither_text_nor_token_lies_in(database: TestDatabase, places: impl Fn(&str) -> Vec<Place>) {
     let store = TestStore::open(database.clone()).await.unwrap();
-    let repeatable = CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::of_text(NEEDLE) };
+    let repeatable = CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::from_text(NEEDLE) };
     let (read, unread) = (store.create_with(repeatable).await.unwrap(), store.create(NEEDLE).await.unwrap());
     // Whoever has this can try texts without asking anybody.
     let hash_of_text = hex::encode(Sha256::digest(NEEDLE));
     let behind_passphrase =
-        CreateMessageRequest { passphrase: PASSPHRASE.into(), ..CreateMessageRequest::of_text(NEEDLE) };
+        CreateMessageRequest { passphrase: PASSPHRASE.into(), ..CreateMessageRequest::from_text(NEEDLE) };
     let guarded = store.create_with(behind_passphrase).await.unwrap();
     let view = |message: &CreateMessageResponse, passphrase: &str| ViewMessageRequest {
         id: message.id,

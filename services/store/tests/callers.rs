@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use mayfly_bootstrap::http::Limits;
+use mayfly_bootstrap::http::ServerLimits;
 use mayfly_contracts::{
-    CALLER_METADATA, Situation, StoreChannel,
+    CALLER_METADATA, ErrorInfo, StoreChannel,
     error::ErrorReason,
     message::{CreateMessageRequest, message_service_client::MessageServiceClient},
 };
@@ -27,12 +27,12 @@ impl Reporting {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = Arc::clone(&store.store);
-        tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
+        tokio::spawn(async move { serving.serve(listener, ServerLimits::new(1 << 20)).await });
         Self { client: MessageServiceClient::new(StoreChannel::remote(&url).unwrap()), _store: store }
     }
 
     async fn create(&mut self, caller: Option<&str>) -> Result<(), Status> {
-        let mut request = Request::new(CreateMessageRequest::of_text("hello"));
+        let mut request = Request::new(CreateMessageRequest::from_text("hello"));
         if let Some(caller) = caller {
             request.metadata_mut().insert(CALLER_METADATA, caller.parse().unwrap());
         }
@@ -45,7 +45,7 @@ async fn a_trusted_gateway_reports_its_callers_and_is_spared_when_it_reports_non
     let mut gateway = Reporting::start(&["--creations-per-minute", "1"]).await;
     gateway.create(Some("192.0.2.1")).await.unwrap();
     let refused = gateway.create(Some("192.0.2.1")).await.unwrap_err();
-    let situation = Situation::of(&refused);
+    let situation = ErrorInfo::from_status(&refused);
     assert_eq!(situation.reason, ErrorReason::RateLimited);
     assert!(situation.retry_after.is_some_and(|wait| !wait.is_zero()));
     gateway.create(Some("192.0.2.2")).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_stranger_cannot_pass_for_other_callers() {
     let mut stranger = Reporting::start(&arguments).await;
     stranger.create(Some("192.0.2.1")).await.unwrap();
     let refused = stranger.create(Some("192.0.2.2")).await.unwrap_err();
-    assert_eq!(Situation::of(&refused).reason, ErrorReason::RateLimited);
+    assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::RateLimited);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     error::ErrorReason,
     message::{AcknowledgeViewRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse},
 };
@@ -44,7 +44,7 @@ async fn acknowledge(store: &TestStore, message: &CreateMessageResponse, view_id
 }
 
 fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> ErrorReason {
-    Situation::of(&answer.unwrap_err()).reason
+    ErrorInfo::from_status(&answer.unwrap_err()).reason
 }
 
 /// Rows that still hold a sealed text.
@@ -161,7 +161,7 @@ on_each_database! {
                 let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
                 match client.view_message(request).await {
                     Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
-                    Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
+                    Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::MessageViewed => Ok(false),
                     Err(status) => Err(status.into()),
                 }
             }
@@ -178,10 +178,10 @@ on_each_database! {
         for view_id in ["", "1", "00000000-0000-0000-0000-000000000000"] {
             let refused = acknowledge(&store, &message, view_id).await.unwrap_err();
             assert_eq!(refused.code(), Code::InvalidArgument);
-            assert_eq!(Situation::of(&refused).fields[0].field, "view_id");
+            assert_eq!(ErrorInfo::from_status(&refused).fields[0].field, "view_id");
         }
         let refused = view_as(&store, &message, "no uuid").await.unwrap_err();
-        assert_eq!(Situation::of(&refused).fields[0].field, "view_id");
+        assert_eq!(ErrorInfo::from_status(&refused).fields[0].field, "view_id");
         assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"), "nothing was consumed");
         assert_eq!(reason(acknowledge(&store, &message, MINE).await), ErrorReason::MessageViewed, "by somebody else");
     }

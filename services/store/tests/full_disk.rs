@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mayfly_contracts::{Situation, error::ErrorReason, message::MessageState};
+use mayfly_contracts::{ErrorInfo, error::ErrorReason, message::MessageState};
 use mayfly_testkit::{SmallDisk, TestDatabase, TestStore};
 use sea_orm::{ConnectionTrait as _, Database, Statement};
 use tokio_stream::StreamExt as _;
@@ -21,11 +21,11 @@ fn text(number: usize) -> String {
 }
 
 fn is_unavailable(status: &Status) -> bool {
-    Situation::of(status).reason == ErrorReason::StoreUnavailable
+    ErrorInfo::from_status(status).reason == ErrorReason::StoreUnavailable
 }
 
 fn is_storage_full(status: &Status) -> bool {
-    Situation::of(status).reason == ErrorReason::StorageFull
+    ErrorInfo::from_status(status).reason == ErrorReason::StorageFull
 }
 
 async fn open(disk: &SmallDisk) -> TestStore {
@@ -74,7 +74,7 @@ async fn a_full_disk_loses_nothing_and_hands_out_nothing_twice() {
             }
             Err(status) => {
                 assert!(handed_out[number], "{number} was lost: {status}");
-                assert_eq!(Situation::of(&status).reason, ErrorReason::MessageViewed);
+                assert_eq!(ErrorInfo::from_status(&status).reason, ErrorReason::MessageViewed);
             }
         }
         assert_eq!(store.lookup(message).await.unwrap().state(), MessageState::Viewed);

@@ -7,12 +7,12 @@ use std::{fs, path::PathBuf, time::Duration};
 use clap::Parser as _;
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     config::{AppConfig, CreateAppConfigRequest, GetLastActiveAppConfigRequest},
     error::ErrorReason,
     message::{CreateMessageRequest, CreateMessageResponse, MessageState, ViewMessageRequest},
 };
-use mayfly_store::{Database, KeyringFile, KeysError, OpenSettings};
+use mayfly_store::{Database, KeyringError, KeyringFile, OpenSettings};
 use mayfly_testkit::{ADMIN_TOKEN, TestClock, TestDatabase, TestStore, bearer, on_each_database};
 use sea_orm::{ConnectionTrait as _, Statement};
 
@@ -41,17 +41,17 @@ fn file(database: &TestDatabase) -> KeyringFile {
 }
 
 /// The keys that are not needed any more.
-fn old_enough(store: &TestStore) -> Vec<String> {
-    let needed_for = settings(&store.database).store.lifetimes.key_is_needed_for();
-    file(&store.database).old_enough(needed_for, &store.clock).unwrap()
+fn retirable_keys(store: &TestStore) -> Vec<String> {
+    let needed_for = settings(&store.database).store.lifetimes.key_retention();
+    file(&store.database).retirable_keys(needed_for, &store.clock).unwrap()
 }
 
 fn database_of(database: &TestDatabase) -> Database {
     Database::at(Secret::new(database.url().to_owned())).unwrap()
 }
 
-async fn retire(store: &TestStore, id: &str, force: bool) -> Result<(), KeysError> {
-    let needed_for = settings(&store.database).store.lifetimes.key_is_needed_for();
+async fn retire(store: &TestStore, id: &str, force: bool) -> Result<(), KeyringError> {
+    let needed_for = settings(&store.database).store.lifetimes.key_retention();
     file(&store.database).retire(&database_of(&store.database), id, needed_for, &store.clock, force).await
 }
 
@@ -115,7 +115,7 @@ on_each_database! {
 
     async fn a_creation_repeated_after_a_rotation_finds_its_message(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
-        let request = || CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::of_text("hello") };
+        let request = || CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::from_text("hello") };
         let message = store.create_with(request()).await.unwrap();
         rotated(&store).await;
         assert_eq!(store.create_with(request()).await.unwrap(), message);
@@ -130,7 +130,7 @@ on_each_database! {
         for round in 0_u32..10 {
             file(&database).rotate(&ahead.clock, Duration::ZERO).unwrap();
             let request_id = format!("{round:08x}-7d56-4f0e-8b0a-1c6a2f9d4e11");
-            let request = || CreateMessageRequest { request_id: request_id.clone(), ..CreateMessageRequest::of_text("hello") };
+            let request = || CreateMessageRequest { request_id: request_id.clone(), ..CreateMessageRequest::from_text("hello") };
             let reload = async { ahead.store.reload_keyring().await.unwrap() };
             let calls = (0..16).map(|number| if number % 2 == 0 { &ahead } else { &behind }.create_with(request()));
             let (_, answers) = tokio::join!(reload, futures_util::future::join_all(calls));
@@ -139,7 +139,7 @@ on_each_database! {
             for answer in answers {
                 match answer {
                     Ok(message) => assert_eq!(message, again),
-                    Err(status) => assert_eq!(Situation::of(&status).reason, ErrorReason::StoreUnavailable),
+                    Err(status) => assert_eq!(ErrorInfo::from_status(&status).reason, ErrorReason::StoreUnavailable),
                 }
             }
             assert_eq!(behind.view(&again).await.unwrap().text(), Some("hello"));
@@ -152,7 +152,7 @@ on_each_database! {
         file(&database).rotate(&ahead.clock, Duration::ZERO).unwrap();
         ahead.store.reload_keyring().await.unwrap();
         let message = ahead.create("hello").await.unwrap();
-        let refused = Situation::of(&behind.view(&message).await.unwrap_err()).reason;
+        let refused = ErrorInfo::from_status(&behind.view(&message).await.unwrap_err()).reason;
         assert_eq!(refused, ErrorReason::StoreUnavailable, "nothing was consumed");
         behind.store.reload_keyring().await.unwrap();
         assert_eq!(behind.view(&message).await.unwrap().text(), Some("hello"));
@@ -177,7 +177,7 @@ on_each_database! {
             futures_util::future::join_all((0..64).map(|_| store.create("meanwhile"))),
         );
         assert!(viewed.iter().all(|viewed| viewed.as_ref().unwrap().text() == Some("hello")));
-        let reasons = refused.into_iter().map(|refused| Situation::of(&refused.unwrap_err()).reason);
+        let reasons = refused.into_iter().map(|refused| ErrorInfo::from_status(&refused.unwrap_err()).reason);
         assert!(reasons.into_iter().all(|reason| reason == ErrorReason::MessageNotFound));
         assert!(created.iter().all(Result::is_ok));
         assert_eq!(store.view(&first).await.unwrap().text(), Some("first"));
@@ -188,12 +188,12 @@ on_each_database! {
         let store = TestStore::open(database.clone()).await.unwrap();
         for _ in 0..3 {
             let first = file(&database).list(&store.clock).unwrap().pop().unwrap().id;
-            let guarded = || CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::of_text("hello") };
+            let guarded = || CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::from_text("hello") };
             let creations = futures_util::future::join_all((0..8).map(|_| store.create_with(guarded())));
             let retirement = async {
                 file(&database).rotate(&store.clock, Duration::ZERO).unwrap();
                 store.store.reload_keyring().await.unwrap();
-                let needed_for = settings(&database).store.lifetimes.key_is_needed_for();
+                let needed_for = settings(&database).store.lifetimes.key_retention();
                 file(&database).retire(&database_of(&database), &first, needed_for, &store.clock, true).await.unwrap();
             };
             let (created, ()) = tokio::join!(creations, retirement);
@@ -229,7 +229,7 @@ on_each_database! {
         // Another clock is ahead: there the second key seals by now.
         let ahead = TestClock::default();
         ahead.advance(2 * MINUTE);
-        let needed_for = settings(&database).store.lifetimes.key_is_needed_for();
+        let needed_for = settings(&database).store.lifetimes.key_retention();
         file(&database).retire(&database_of(&database), &first, needed_for, &ahead, true).await.unwrap();
         let message = store.create("hello").await.unwrap();
         assert_ne!(key_of_newest_message(&database).await, first);
@@ -242,17 +242,17 @@ on_each_database! {
         let store = TestStore::open(database.clone()).await.unwrap();
         let message = store.create("hello").await.unwrap();
         let [first, second] = rotated(&store).await;
-        assert!(matches!(retire(&store, &second, true).await, Err(KeysError::InUse { .. })));
-        assert!(matches!(retire(&store, "0000000000000000", false).await, Err(KeysError::Unknown { .. })));
-        assert!(matches!(retire(&store, &first, false).await, Err(KeysError::TooYoung { .. })));
-        assert!(old_enough(&store).is_empty());
+        assert!(matches!(retire(&store, &second, true).await, Err(KeyringError::InUse { .. })));
+        assert!(matches!(retire(&store, "0000000000000000", false).await, Err(KeyringError::Unknown { .. })));
+        assert!(matches!(retire(&store, &first, false).await, Err(KeyringError::RecentlyUsed { .. })));
+        assert!(retirable_keys(&store).is_empty());
         store.clock.advance(120 * DAY);
-        assert_eq!(old_enough(&store), std::slice::from_ref(&first));
-        assert!(matches!(retire(&store, &first, false).await, Err(KeysError::StillNeeded { messages: 1, .. })));
+        assert_eq!(retirable_keys(&store), std::slice::from_ref(&first));
+        assert!(matches!(retire(&store, &first, false).await, Err(KeyringError::StillRequired { messages: 1, .. })));
         store.store.sweep().await.unwrap();
         retire(&store, &first, false).await.unwrap();
         assert!(store.store.reload_keyring().await.unwrap());
-        let gone = Situation::of(&store.view(&message).await.unwrap_err()).reason;
+        let gone = ErrorInfo::from_status(&store.view(&message).await.unwrap_err()).reason;
         assert_eq!(gone, ErrorReason::MessageExpired, "its receipt is found by the token alone");
         let clock = store.clock.clone();
         drop(store);
@@ -268,8 +268,8 @@ on_each_database! {
         store.clock.advance(90 * DAY - 2 * MINUTE);
         assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
         store.clock.advance(30 * DAY);
-        assert!(matches!(retire(&store, &first, false).await, Err(KeysError::TooYoung { .. })));
-        assert!(old_enough(&store).is_empty());
+        assert!(matches!(retire(&store, &first, false).await, Err(KeyringError::RecentlyUsed { .. })));
+        assert!(retirable_keys(&store).is_empty());
         assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Viewed, "in its last minute");
         store.clock.advance(2 * MINUTE);
         store.store.sweep().await.unwrap();
@@ -283,7 +283,7 @@ on_each_database! {
         let kept = store.create("kept").await.unwrap();
         retire(&store, &first, true).await.unwrap();
         store.store.reload_keyring().await.unwrap();
-        assert_eq!(Situation::of(&store.view(&message).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
+        assert_eq!(ErrorInfo::from_status(&store.view(&message).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
         assert_eq!(store.view(&kept).await.unwrap().text(), Some("kept"));
     }
 
@@ -313,7 +313,7 @@ on_each_database! {
         drop(TestStore::open_with(database.clone(), clock.clone(), &[]).await.unwrap());
         fs::write(path(&database), with_one).unwrap();
         assert!(TestStore::open_with(database.clone(), clock.clone(), &[]).await.is_err(), "the database asks for the key");
-        let needed_for = settings(&database).store.lifetimes.key_is_needed_for();
+        let needed_for = settings(&database).store.lifetimes.key_retention();
         file(&database).retire(&database_of(&database), &first, needed_for, &clock, false).await.unwrap();
         TestStore::open_with(database, clock, &[]).await.unwrap();
     }
@@ -362,5 +362,5 @@ async fn an_old_backup_with_an_old_link_opens_nothing_after_its_key_was_retired(
     let forget = "DELETE FROM sealing_keys; UPDATE messages SET expire_time = NULL";
     backup.connect().await.unwrap().execute_unprepared(forget).await.unwrap();
     let forced = TestStore::open_with(backup, store.clock.clone(), &keyring).await.unwrap();
-    assert_eq!(Situation::of(&forced.view(&message).await.unwrap_err()).reason, ErrorReason::StoreUnavailable);
+    assert_eq!(ErrorInfo::from_status(&forced.view(&message).await.unwrap_err()).reason, ErrorReason::StoreUnavailable);
 }

@@ -5,7 +5,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     error::ErrorReason,
     message::{CreateMessageRequest, CreateMessageResponse, GetLimitsRequest, MessageState, ViewMessageRequest},
 };
@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const REQUEST_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
 fn reason(status: &Status) -> ErrorReason {
-    Situation::of(status).reason
+    ErrorInfo::from_status(status).reason
 }
 
 fn other_token(message: &CreateMessageResponse, other: &CreateMessageResponse) -> CreateMessageResponse {
@@ -32,7 +32,7 @@ async fn count(database: &TestDatabase, table: &str) -> i64 {
 }
 
 fn repeatable(text: &str) -> CreateMessageRequest {
-    CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::of_text(text) }
+    CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::from_text(text) }
 }
 
 on_each_database! {
@@ -55,10 +55,10 @@ on_each_database! {
         assert_eq!((longest, lifetimes), (1000, [DAY, DAY / 24]));
 
         assert!(store.create_for(&"x".repeat(longest), lifetimes[0]).await.is_ok());
-        assert!(store.create_with(CreateMessageRequest::of_sealed(vec![1; longest + 256])).await.is_ok());
+        assert!(store.create_with(CreateMessageRequest::from_sealed(vec![1; longest + 256])).await.is_ok());
         for refused in [
             store.create(&"x".repeat(longest + 1)).await,
-            store.create_with(CreateMessageRequest::of_sealed(vec![1; longest + 257])).await,
+            store.create_with(CreateMessageRequest::from_sealed(vec![1; longest + 257])).await,
             store.create_for("x", lifetimes[0] + Duration::from_micros(1)).await,
         ] {
             assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
@@ -99,7 +99,7 @@ on_each_database! {
         store.clock.advance(DAY);
         let found = store.lookup(&message).await.unwrap();
         assert_eq!((found.state(), found.expire_time), (MessageState::Viewed, None));
-        let time = Situation::of(&store.view(&message).await.unwrap_err()).metadata["time"].clone();
+        let time = ErrorInfo::from_status(&store.view(&message).await.unwrap_err()).metadata["time"].clone();
         assert_eq!(time, "2026-01-02T00:00:00.000000Z");
     }
 
@@ -225,7 +225,7 @@ on_each_database! {
         let store = TestStore::open(database).await.unwrap();
         let first = store.create_with(repeatable("hello")).await.unwrap();
         let ttl = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-        let sealed = CreateMessageRequest::of_sealed(*b"hello").content;
+        let sealed = CreateMessageRequest::from_sealed(*b"hello").content;
         let others = [
             repeatable("another text"),
             CreateMessageRequest { ttl, ..repeatable("hello") },
@@ -301,7 +301,7 @@ on_each_database! {
 
     async fn bad_input_names_the_field_and_changes_nothing(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
-        let request = |text: &str| CreateMessageRequest::of_text(text);
+        let request = |text: &str| CreateMessageRequest::from_text(text);
         let ttl = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
         let creations = [
             ("text", request("")),
@@ -315,14 +315,14 @@ on_each_database! {
         for (field, creation) in creations {
             let refused = store.create_with(creation).await.unwrap_err();
             assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
-            assert_eq!(Situation::of(&refused).fields[0].field, field);
+            assert_eq!(ErrorInfo::from_status(&refused).fields[0].field, field);
         }
         assert_eq!(count(&store.database, "messages").await, 0);
 
         let message = store.create("hello").await.unwrap();
         for id in [0, -1, i64::MIN] {
             let refused = store.view(&CreateMessageResponse { id, ..message.clone() }).await.unwrap_err();
-            assert_eq!(Situation::of(&refused).fields[0].field, "id");
+            assert_eq!(ErrorInfo::from_status(&refused).fields[0].field, "id");
         }
         let token = &message.access_token;
         for access_token in [String::new(), token.to_uppercase() + "A", token[1..].to_owned(), "\u{663}".repeat(64)] {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use mayfly_contracts::{
-    CALLER_METADATA, Situation,
+    CALLER_METADATA, ErrorInfo,
     error::ErrorReason,
     message::{
         CreateMessageRequest, CreateMessageResponse, MessageState, ViewMessageRequest,
@@ -20,7 +20,7 @@ const RIGHT: &str = "correct horse battery staple";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
 async fn create(store: &TestStore) -> CreateMessageResponse {
-    let request = CreateMessageRequest { passphrase: RIGHT.into(), ..CreateMessageRequest::of_text("hello") };
+    let request = CreateMessageRequest { passphrase: RIGHT.into(), ..CreateMessageRequest::from_text("hello") };
     store.create_with(request).await.unwrap()
 }
 
@@ -48,7 +48,7 @@ async fn try_as(
 }
 
 fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> ErrorReason {
-    Situation::of(&answer.unwrap_err()).reason
+    ErrorInfo::from_status(&answer.unwrap_err()).reason
 }
 
 on_each_database! {
@@ -57,9 +57,9 @@ on_each_database! {
         let message = create(&store).await;
         assert!(store.lookup(&message).await.unwrap().needs_passphrase);
         let refused = try_as(&store, &message, "a", "").await.unwrap_err();
-        assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::FailedPrecondition, ErrorReason::PassphraseRequired));
+        assert_eq!((refused.code(), ErrorInfo::from_status(&refused).reason), (Code::FailedPrecondition, ErrorReason::PassphraseRequired));
         let refused = try_as(&store, &message, "a", "wrong").await.unwrap_err();
-        assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::PermissionDenied, ErrorReason::PassphraseWrong));
+        assert_eq!((refused.code(), ErrorInfo::from_status(&refused).reason), (Code::PermissionDenied, ErrorReason::PassphraseWrong));
         assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Unread);
         assert_eq!(try_as(&store, &message, "a", RIGHT).await.unwrap(), "hello");
         assert_eq!(reason(try_as(&store, &message, "a", RIGHT).await), ErrorReason::MessageViewed);
@@ -69,7 +69,7 @@ on_each_database! {
     async fn a_passphrase_opens_however_a_keyboard_writes_it(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let passphrase = "caf\u{e9} au\u{a0}lait".into();
-        let request = CreateMessageRequest { passphrase, ..CreateMessageRequest::of_text("hello") };
+        let request = CreateMessageRequest { passphrase, ..CreateMessageRequest::from_text("hello") };
         let message = store.messages().create_message(request).await.unwrap().into_inner();
         assert_eq!(try_as(&store, &message, "a", "cafe\u{301} au lait").await.unwrap(), "hello");
     }
@@ -95,8 +95,8 @@ on_each_database! {
                 assert_eq!(reason(try_as(&store, &message, caller, "wrong").await), ErrorReason::PassphraseWrong);
             }
             let locked = try_as(&store, &message, caller, RIGHT).await.unwrap_err();
-            assert_eq!((locked.code(), Situation::of(&locked).reason), (Code::ResourceExhausted, ErrorReason::PassphraseLocked));
-            assert_eq!(Situation::of(&locked).retry_after, Some(Duration::from_secs(3600)));
+            assert_eq!((locked.code(), ErrorInfo::from_status(&locked).reason), (Code::ResourceExhausted, ErrorReason::PassphraseLocked));
+            assert_eq!(ErrorInfo::from_status(&locked).retry_after, Some(Duration::from_secs(3600)));
         }
         assert_eq!(reason(try_as(&store, &message, "e", RIGHT).await), ErrorReason::PassphraseLocked, "20 in all");
         assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Unread, "locked, not lost");
@@ -146,13 +146,13 @@ on_each_database! {
         let request = |passphrase: &str| CreateMessageRequest {
             passphrase: passphrase.into(),
             request_id: VIEW_ID.into(),
-            ..CreateMessageRequest::of_text("hello")
+            ..CreateMessageRequest::from_text("hello")
         };
         let first = store.create_with(request(RIGHT)).await.unwrap();
         assert_eq!(store.create_with(request(RIGHT)).await.unwrap(), first);
         for other in ["other", ""] {
             let refused = store.create_with(request(other)).await.unwrap_err();
-            assert_eq!(Situation::of(&refused).reason, ErrorReason::RequestConflict);
+            assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::RequestConflict);
         }
         assert_eq!(try_as(&store, &first, "a", RIGHT).await.unwrap(), "hello");
     }
@@ -161,7 +161,7 @@ on_each_database! {
         let store = TestStore::open(database).await.unwrap();
         let message = store.create("hello").await.unwrap();
         let refused = try_as(&store, &message, "a", &"x".repeat(1025)).await.unwrap_err();
-        assert_eq!(Situation::of(&refused).fields[0].field, "passphrase");
+        assert_eq!(ErrorInfo::from_status(&refused).fields[0].field, "passphrase");
         assert_eq!(try_as(&store, &message, "a", "whatever").await.unwrap(), "hello");
     }
 }

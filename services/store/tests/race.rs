@@ -2,9 +2,9 @@
 
 #![cfg(test)]
 
-use mayfly_bootstrap::http::Limits;
+use mayfly_bootstrap::http::ServerLimits;
 use mayfly_contracts::message::{BurnMessageRequest, ViewMessageRequest, message_service_client::MessageServiceClient};
-use mayfly_contracts::{Situation, StoreChannel, error::ErrorReason, message::CreateMessageResponse};
+use mayfly_contracts::{ErrorInfo, StoreChannel, error::ErrorReason, message::CreateMessageResponse};
 use mayfly_testkit::{SelectThenDelete, TestStore, on_each_database, race};
 use tokio::net::TcpListener;
 
@@ -15,7 +15,7 @@ async fn view(channel: StoreChannel, message: CreateMessageResponse) -> anyhow::
         ViewMessageRequest { id: message.id, access_token: message.access_token, ..ViewMessageRequest::default() };
     match MessageServiceClient::new(channel).view_message(request).await {
         Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
-        Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
+        Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::MessageViewed => Ok(false),
         Err(status) => Err(status.into()),
     }
 }
@@ -25,7 +25,7 @@ async fn serve(store: &TestStore) -> StoreChannel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = std::sync::Arc::clone(&store.store);
-    tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
+    tokio::spawn(async move { serving.serve(listener, ServerLimits::new(1 << 20)).await });
     StoreChannel::remote(&url).unwrap()
 }
 

@@ -4,7 +4,7 @@
 #![cfg(test)]
 
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     error::ErrorReason,
     message::{
         AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, MessageState, ViewMessageRequest,
@@ -21,7 +21,7 @@ const REQUEST_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12";
 const OTHER_REQUEST_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e13";
 
 async fn create(store: &TestStore) -> CreateMessageResponse {
-    store.create_with(CreateMessageRequest::of_sealed(SEALED)).await.unwrap()
+    store.create_with(CreateMessageRequest::from_sealed(SEALED)).await.unwrap()
 }
 
 /// A reader who can open such content.
@@ -44,7 +44,7 @@ async fn view(store: &TestStore, request: ViewMessageRequest) -> Result<ViewMess
 }
 
 fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> ErrorReason {
-    Situation::of(&answer.unwrap_err()).reason
+    ErrorInfo::from_status(&answer.unwrap_err()).reason
 }
 
 on_each_database! {
@@ -52,7 +52,7 @@ on_each_database! {
         let store = TestStore::open(database).await.unwrap();
         let longest = vec![0xff; 65_536 + 256];
         for sealed in [SEALED, &[0], &longest] {
-            let message = store.create_with(CreateMessageRequest::of_sealed(sealed)).await.unwrap();
+            let message = store.create_with(CreateMessageRequest::from_sealed(sealed)).await.unwrap();
             let viewed = view(&store, browser(&message)).await.unwrap();
             assert_eq!((viewed.sealed(), viewed.text()), (Some(sealed), None));
             assert_eq!(reason(view(&store, browser(&message)).await), ErrorReason::MessageViewed);
@@ -64,7 +64,7 @@ on_each_database! {
         let message = create(&store).await;
         for request in [chat(&message), ViewMessageRequest { view_id: String::new(), ..chat(&message) }] {
             let refused = view(&store, request).await.unwrap_err();
-            let situation = Situation::of(&refused);
+            let situation = ErrorInfo::from_status(&refused);
             assert_eq!((refused.code(), situation.reason), (Code::FailedPrecondition, ErrorReason::MessageSealed));
         }
         let found = store.lookup(&message).await.unwrap();
@@ -100,7 +100,7 @@ on_each_database! {
 
     async fn who_cannot_open_it_tries_no_passphrase(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
-        let request = CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::of_sealed(SEALED) };
+        let request = CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::from_sealed(SEALED) };
         let message = store.create_with(request).await.unwrap();
         for passphrase in ["", "wrong", "right"].repeat(3) {
             let request = ViewMessageRequest { passphrase: passphrase.into(), ..chat(&message) };
@@ -126,10 +126,10 @@ on_each_database! {
     async fn a_repeated_creation_is_one_message_and_a_text_of_the_same_bytes_a_conflict(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let repeatable = |content| CreateMessageRequest { request_id: REQUEST_ID.into(), ..content };
-        let sealed = || repeatable(CreateMessageRequest::of_sealed(*b"hello"));
+        let sealed = || repeatable(CreateMessageRequest::from_sealed(*b"hello"));
         let first = store.create_with(sealed()).await.unwrap();
         assert_eq!(store.create_with(sealed()).await.unwrap(), first);
-        let text = store.create_with(repeatable(CreateMessageRequest::of_text("hello"))).await;
+        let text = store.create_with(repeatable(CreateMessageRequest::from_text("hello"))).await;
         assert_eq!(reason(text), ErrorReason::RequestConflict);
         let other = CreateMessageRequest { request_id: OTHER_REQUEST_ID.into(), ..sealed() };
         assert_ne!(store.create_with(other).await.unwrap().id, first.id);
@@ -142,13 +142,13 @@ on_each_database! {
         let arguments = ["--max-text-bytes", "10"];
         let store = TestStore::open_with(database, TestClock::default(), &arguments).await.unwrap();
         for (length, expected) in [(0, ErrorReason::FieldInvalid), (10 + 257, ErrorReason::TextTooLong)] {
-            let request = CreateMessageRequest::of_sealed(vec![7; length]);
+            let request = CreateMessageRequest::from_sealed(vec![7; length]);
             let refused = store.create_with(request).await.unwrap_err();
-            let situation = Situation::of(&refused);
+            let situation = ErrorInfo::from_status(&refused);
             assert_eq!((refused.code(), situation.reason), (Code::InvalidArgument, expected));
             assert_eq!(situation.fields[0].field, "sealed");
         }
-        store.create_with(CreateMessageRequest::of_sealed(vec![7; 10 + 256])).await.unwrap();
+        store.create_with(CreateMessageRequest::from_sealed(vec![7; 10 + 256])).await.unwrap();
     }
 
     async fn a_kind_that_was_changed_in_the_database_opens_for_nobody_and_consumes_nothing(database: TestDatabase) {
@@ -176,7 +176,7 @@ on_each_database! {
                     match client.view_message(request).await {
                         Ok(_) if reader % 2 == 1 => Err(anyhow::anyhow!("who cannot open it has it")),
                         Ok(answer) => Ok(answer.into_inner().sealed() == Some(SEALED)),
-                        Err(status) => match Situation::of(&status).reason {
+                        Err(status) => match ErrorInfo::from_status(&status).reason {
                             ErrorReason::MessageViewed | ErrorReason::MessageSealed => Ok(false),
                             _ => Err(status.into()),
                         },

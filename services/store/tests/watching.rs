@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     error::ErrorReason,
     message::{CreateMessageResponse, MessageState, WatchMessageRequest, WatchMessageResponse},
 };
@@ -63,7 +63,7 @@ on_each_database! {
         let store = TestStore::open(database).await.unwrap();
         let (message, other) = (store.create("a").await.unwrap(), store.create("b").await.unwrap());
         let wrong = CreateMessageResponse { access_token: other.access_token, ..message };
-        assert_eq!(Situation::of(&watch(&store, &wrong).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
+        assert_eq!(ErrorInfo::from_status(&watch(&store, &wrong).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
     }
 
     async fn a_watch_ends_when_the_store_stops(database: TestDatabase) {

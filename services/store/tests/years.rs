@@ -67,7 +67,7 @@ async fn a_store_is_after_years_what_it_was_after_months() {
     let data = database.folder().join("data").display().to_string();
     let settings = Arguments::parse_from(["store", "--data-dir", &data]).open;
     let keyring = settings.store.keyring.file(&settings.data);
-    let needed_for = settings.store.lifetimes.key_is_needed_for();
+    let needed_for = settings.store.lifetimes.key_retention();
     let at_url = Database::at(Secret::new(database.url().to_owned())).unwrap();
 
     let mut reports = Vec::new();
@@ -92,7 +92,7 @@ async fn a_store_is_after_years_what_it_was_after_months() {
         let began = Instant::now();
         store.store.sweep().await.unwrap();
         let sweep = began.elapsed();
-        for id in keyring.old_enough(needed_for, &store.clock).unwrap() {
+        for id in keyring.retirable_keys(needed_for, &store.clock).unwrap() {
             keyring.retire(&at_url, &id, needed_for, &store.clock, false).await.unwrap();
         }
         if day % days.div_ceil(REPORTS) == 0 || day == days {

@@ -1,4 +1,4 @@
-//! What happens on a connection: whether requests are open, and whether the client takes its responses.
+//! The activity of a connection: which requests are open, and whether the client reads its responses.
 
 use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::idle::Unused;
+use super::idle::UnusedConnection;
 
 /// The requests of one connection.
 #[derive(Debug)]
@@ -17,34 +17,34 @@ pub(super) struct Activity(watch::Sender<Requests>);
 
 #[derive(Debug)]
 struct Requests {
-    /// Until the first one begins.
-    unused: Option<Unused>,
-    /// How many have begun.
+    /// Dropped when the first request begins.
+    unused: Option<UnusedConnection>,
+    /// The number of requests that have begun.
     begun: u64,
-    /// Begun, and not yet answered to the last byte.
+    /// The number of requests whose responses are not completely sent.
     open: usize,
-    /// Since when those responses are being sent that have an end.
+    /// When the sending of each finite response began.
     sending: BTreeMap<u64, Instant>,
 }
 
-/// A request that is open.
+/// An open request. Ends when dropped.
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
     number: u64,
 }
 
-/// An extension of responses that go on for as long as the client likes.
+/// An extension of responses that last as long as the client wants.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LongLived;
 
 impl Activity {
-    /// No request has begun.
-    pub(super) fn new(unused: Unused) -> Self {
+    /// The activity of a new connection.
+    pub(super) fn new(unused: UnusedConnection) -> Self {
         Self(watch::Sender::new(Requests { unused: Some(unused), begun: 0, open: 0, sending: BTreeMap::new() }))
     }
 
-    /// A request begins.
+    /// Begins a request.
     pub(super) fn begin(self: &Arc<Self>) -> OpenRequest {
         let mut number = 0;
         self.0.send_modify(|requests| {
@@ -56,11 +56,11 @@ impl Activity {
         OpenRequest { activity: Arc::clone(self), number }
     }
 
-    /// Comes back when `event` happens before the first request begins.
-    pub(super) async fn unused_until(&self, event: impl Future<Output = ()>) {
+    /// Completes when `event` does, unless a request has begun.
+    pub(super) async fn until_unless_used(&self, event: impl Future<Output = ()>) {
         let mut requests = self.0.subscribe();
         let is_unused = tokio::select! {
-            // A request that came at the same time counts.
+            // A request at the same time has priority.
             biased;
             _ = requests.wait_for(|requests| requests.begun > 0) => false,
             () = event => true,
@@ -70,18 +70,18 @@ impl Activity {
         }
     }
 
-    /// Comes back when none was open for so long.
+    /// Completes when no request was open for `limit`.
     pub(super) async fn idle_for(&self, limit: Duration) {
         let mut requests = self.0.subscribe();
-        // The sender is ours, so there is always somebody to wait for.
+        // `self` owns the sender, so the channel does not close.
         while requests.wait_for(|requests| requests.open == 0).await.is_ok()
             && timeout(limit, requests.changed()).await.is_ok()
         {}
     }
 
-    /// Comes back when `event` happens after the first request and while none is open. The event begins anew each time
-    /// the connection becomes idle.
-    pub(super) async fn idle_until<Event: Future<Output = ()>>(&self, event: impl Fn() -> Event) {
+    /// Completes when `event` does while the connection is idle, after its first request. Restarts `event` each time
+    /// that the connection becomes idle.
+    pub(super) async fn until_while_idle<Event: Future<Output = ()>>(&self, event: impl Fn() -> Event) {
         let mut requests = self.0.subscribe();
         while requests.wait_for(|requests| requests.begun > 0 && requests.open == 0).await.is_ok() {
             tokio::select! {
@@ -92,8 +92,8 @@ impl Activity {
         }
     }
 
-    /// Comes back when a response that has an end is being sent for longer than `limit`: its client does not read it.
-    pub(super) async fn unread_for(&self, limit: Duration) {
+    /// Completes when sending a finite response takes longer than `limit`, because the client does not read it.
+    pub(super) async fn stalled_for(&self, limit: Duration) {
         let mut requests = self.0.subscribe();
         loop {
             let oldest = requests.borrow_and_update().sending.values().min().copied();
@@ -103,7 +103,7 @@ impl Activity {
             };
             match changed {
                 Ok(Ok(())) => {}
-                // Cannot be: the sender is ours.
+                // Cannot happen: `self` owns the sender.
                 Ok(Err(_)) => pending().await,
                 Err(_) => return,
             }
@@ -112,7 +112,7 @@ impl Activity {
 }
 
 impl OpenRequest {
-    /// The same response; the request is open until its body was sent, or given up.
+    /// Keeps the request open until the body of `response` was sent or dropped.
     pub(super) fn until_sent(self, response: Response) -> Response {
         if response.extensions().get::<LongLived>().is_none() {
             self.activity.0.send_modify(|requests| {
@@ -132,13 +132,13 @@ impl Drop for OpenRequest {
     }
 }
 
-/// The same response; `held` is dropped when its body was sent, or given up.
+/// Drops `held` when the body of `response` was sent or dropped.
 pub(super) fn hold_until_sent(response: Response, held: impl Send + 'static) -> Response {
-    // Of all adapters this one leaves length and end of the body as they are.
+    // `map_err` preserves the length and the end of the body.
     let mut held = Some(held);
     response.map(|body| {
         Body::new(body.map_err(move |error| {
-            // Whoever sees the error sends no more.
+            // The server sends nothing after an error.
             drop(held.take());
             error
         }))

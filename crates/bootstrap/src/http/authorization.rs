@@ -1,7 +1,7 @@
-//! Credentials for us that pass through a proxy which uses `Authorization` for its own.
+//! `Mayfly-Authorization`: bearer tokens behind a proxy that uses `Authorization` itself.
 //!
-//! A browser sends one `Authorization` header. A proxy that asks for a password by HTTP Basic takes it, so a page sends
-//! its bearer token in a header of ours.
+//! A browser sends one `Authorization` header, which a proxy with HTTP Basic authentication consumes. So a page sends its
+//! bearer token in another header.
 
 use axum::{
     extract::Request,
@@ -10,10 +10,10 @@ use axum::{
     response::Response,
 };
 
-/// Has the form of `Authorization`, and takes precedence over it. No page of another site can add it.
+/// Has the form of `Authorization`, and takes precedence over it. Pages of other sites cannot set it.
 const MAYFLY_AUTHORIZATION: HeaderName = HeaderName::from_static("mayfly-authorization");
 
-/// Moves credentials from `Mayfly-Authorization` to `Authorization`, for everything behind this layer.
+/// Middleware that moves credentials from `Mayfly-Authorization` to `Authorization`.
 pub async fn unwrap_authorization(mut request: Request, next: Next) -> Response {
     if let Some(mut authorization) = request.headers_mut().remove(MAYFLY_AUTHORIZATION) {
         authorization.set_sensitive(true);

@@ -1,5 +1,5 @@
-//! Connections that can be closed to make room: first those that have never brought a request, then those that have
-//! been idle for longest.
+//! Idle connections, which the server closes to make room: first those without any request, then those that have been
+//! idle for longest.
 
 use std::sync::{
     Arc,
@@ -16,12 +16,12 @@ pub(super) struct IdleConnections {
     used: Notify,
 }
 
-/// A connection that has not brought a request yet.
+/// A connection that has not sent a request yet.
 #[derive(Debug)]
-pub(super) struct Unused(Arc<IdleConnections>);
+pub(super) struct UnusedConnection(Arc<IdleConnections>);
 
 impl IdleConnections {
-    /// Tells one of them to close. When none is there, the next one that is.
+    /// Closes an idle connection. If there is none, closes the next one that becomes idle.
     pub(super) fn close_one(&self) {
         if self.unused_count.load(Ordering::Relaxed) > 0 {
             self.unused.notify_one();
@@ -30,24 +30,24 @@ impl IdleConnections {
         }
     }
 
-    /// A connection was opened.
-    pub(super) fn open(self: &Arc<Self>) -> Unused {
+    /// Registers a new connection.
+    pub(super) fn open(self: &Arc<Self>) -> UnusedConnection {
         self.unused_count.fetch_add(1, Ordering::Relaxed);
-        Unused(Arc::clone(self))
+        UnusedConnection(Arc::clone(self))
     }
 
-    /// Comes back when a connection that has not brought a request should close.
+    /// Completes when a connection without any request should close.
     pub(super) async fn unused_should_close(&self) {
         self.unused.notified().await;
     }
 
-    /// Comes back when an idle connection that has brought requests should close.
+    /// Completes when an idle connection that has served requests should close.
     pub(super) async fn used_should_close(&self) {
         self.used.notified().await;
     }
 }
 
-impl Drop for Unused {
+impl Drop for UnusedConnection {
     fn drop(&mut self) {
         self.0.unused_count.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,10 +1,9 @@
-//! Which web pages may send requests here: protection against DNS rebinding and cross-site request forgery.
+//! Which web pages may send requests to this server: protection against DNS rebinding and cross-site request forgery.
 //!
-//! A browser on this machine or network reaches listeners that an attacker cannot. Two headers, which no script can
-//! forge, tell what a page in that browser is about to do. `Host` has the name under which the page knows this server;
-//! an attacker who points a name of his own at our address (DNS rebinding) cannot hide it. `Sec-Fetch-Site` and
-//! `Origin` tell which site the page comes from. Clients that are no browsers send neither of the latter, and are not
-//! limited.
+//! A browser on this machine or network can reach listeners that an attacker cannot. Scripts cannot forge the headers
+//! that show what a page in that browser does. `Host` has the name under which the page reached this server, which
+//! reveals a name that an attacker points at this address (DNS rebinding). `Sec-Fetch-Site` and `Origin` show which
+//! site the page comes from. Other clients send neither of the two, and are not restricted.
 
 use std::sync::Arc;
 
@@ -13,11 +12,11 @@ use axum::http::{HeaderMap, HeaderName, Uri, Version, header, uri::Authority};
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Suffixes of names that nobody can register on the internet: RFC 6761, RFC 6762, RFC 8375 and ICANN's reservation of
-/// `.internal`. So no attacker can point one at our address.
+/// Suffixes of names that cannot be registered on the internet: RFC 6761, RFC 6762, RFC 8375, and `.internal`, which
+/// ICANN reserves. So no attacker can point such a name at this server.
 const PRIVATE_SUFFIXES: [&str; 4] = [".localhost", ".local", ".home.arpa", ".internal"];
 
-/// Under which host names browsers reach a server.
+/// Settings for the host names of a server.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct HostSettings {
     /// Host names under which browsers reach this process, separated by commas. Always allowed are IP addresses,
@@ -34,22 +33,22 @@ pub struct HostSettings {
     pub allowed_hosts: Vec<String>,
 }
 
-/// Which requests of browsers are accepted. Cheap to clone.
+/// Which requests of browsers a server accepts. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct OriginPolicy {
-    /// Host names in lower case, besides those that are always allowed.
+    /// Allowed host names in lower case, besides those that are always allowed.
     hosts: Arc<[String]>,
-    allows_every_host: bool,
+    allows_any_host: bool,
     trusts_forwarded_host: bool,
 }
 
-/// Why a request is refused. Its text is meant for the client.
+/// Why a request is rejected. The text is for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
-    /// The request is for a host name under which this server is not known.
+    /// The request names a host that is not allowed.
     #[error("this host name is not allowed here: name it in --allowed-hosts or --public-url")]
     Host,
-    /// A page of another site has sent the request.
+    /// A page of another site sent the request.
     #[error("pages of other sites may not send requests here")]
     CrossSite,
 }
@@ -65,58 +64,58 @@ impl OriginPolicy {
         let named = settings.allowed_hosts.iter().map(String::as_str).chain(public_hosts);
         Self {
             hosts: named.map(normalized).collect(),
-            allows_every_host: trusted_proxies > 0 && settings.allowed_hosts.is_empty(),
+            allows_any_host: trusted_proxies > 0 && settings.allowed_hosts.is_empty(),
             trusts_forwarded_host: trusted_proxies > 0,
         }
     }
 
-    /// Checks the host name that the request is for.
+    /// Checks the host name of a request.
     ///
-    /// HTTP/2 is not checked: browsers speak it over TLS alone, which this server does not.
+    /// Ignores HTTP/2: browsers use it only over TLS, which this server does not support.
     ///
     /// # Errors
     ///
     /// [`OriginError::Host`]
     pub fn check_host(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), OriginError> {
         let is_unnamed = uri.authority().is_none() && !headers.contains_key(header::HOST);
-        if self.allows_every_host || version >= Version::HTTP_2 || is_unnamed {
+        if self.allows_any_host || version >= Version::HTTP_2 || is_unnamed {
             return Ok(());
         }
-        let is_allowed = host(uri, headers).is_some_and(|host| self.is_own(&host));
+        let is_allowed = host(uri, headers).is_some_and(|host| self.is_allowed_host(&host));
         if is_allowed { Ok(()) } else { Err(OriginError::Host) }
     }
 
-    /// Checks that no page of another site has sent the request. Not for documents, to which every site may link.
+    /// Checks that no page of another site sent the request. Not for documents, to which every site may link.
     ///
-    /// Browsers send `Sec-Fetch-Site` to HTTPS and to this machine only. Elsewhere `Origin` decides, which they add to
-    /// every request but GET and HEAD, and whose answer another site cannot read.
+    /// Browsers send `Sec-Fetch-Site` only to HTTPS origins and to their own machine. Elsewhere `Origin` decides.
+    /// Browsers omit it from GET and HEAD, whose responses another site cannot read.
     ///
     /// # Errors
     ///
     /// [`OriginError::CrossSite`]
     pub fn check_site(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), OriginError> {
         let is_own_site = if headers.contains_key(SEC_FETCH_SITE) {
-            matches!(single(headers, &SEC_FETCH_SITE), Some("same-origin" | "none"))
+            matches!(single_value(headers, &SEC_FETCH_SITE), Some("same-origin" | "none"))
         } else {
-            !headers.contains_key(header::ORIGIN) || self.is_own_origin(uri, headers)
+            !headers.contains_key(header::ORIGIN) || self.is_same_origin(uri, headers)
         };
         if is_own_site { Ok(()) } else { Err(OriginError::CrossSite) }
     }
 
-    fn is_own(&self, host: &Authority) -> bool {
+    fn is_allowed_host(&self, host: &Authority) -> bool {
         let name = normalized(host.host());
         let is_plain = !host.as_str().contains('@');
-        is_plain && (is_unreachable_for_others(&name) || self.hosts.contains(&name))
+        is_plain && (is_private_host(&name) || self.hosts.contains(&name))
     }
 
-    fn is_own_origin(&self, uri: &Uri, headers: &HeaderMap) -> bool {
-        let origin = single(headers, &header::ORIGIN).and_then(|origin| origin.parse::<Uri>().ok());
+    fn is_same_origin(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let origin = single_value(headers, &header::ORIGIN).and_then(|origin| origin.parse::<Uri>().ok());
         let Some((scheme, origin)) = origin.as_ref().and_then(|origin| origin.scheme_str().zip(origin.authority()))
         else {
             return false;
         };
         let forwarded = || {
-            let host = single(headers, &X_FORWARDED_HOST).filter(|_| self.trusts_forwarded_host)?;
+            let host = single_value(headers, &X_FORWARDED_HOST).filter(|_| self.trusts_forwarded_host)?;
             host.rsplit(',').next()?.trim().parse::<Authority>().ok()
         };
         let is_same = |host: &Authority| {
@@ -128,8 +127,8 @@ impl OriginPolicy {
     }
 }
 
-/// Whether no attacker on the internet can make a browser take this name for one of his own.
-fn is_unreachable_for_others(name: &str) -> bool {
+/// Returns `true` if no attacker on the internet can point this name at this server.
+fn is_private_host(name: &str) -> bool {
     let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let is_address = literal.parse::<std::net::IpAddr>().is_ok();
     is_address || !name.is_empty() && (!name.contains('.') || PRIVATE_SUFFIXES.iter().any(|end| name.ends_with(end)))
@@ -139,13 +138,13 @@ fn normalized(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// The host and port that the request is for: the authority of its target, or its one `Host` header.
+/// The host and port of a request: the authority of its target, or its only `Host` header.
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    uri.authority().cloned().or_else(|| single(headers, &header::HOST)?.parse().ok())
+    uri.authority().cloned().or_else(|| single_value(headers, &header::HOST)?.parse().ok())
 }
 
-/// A header that is there once.
-fn single<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
+/// The value of a header that occurs exactly once.
+fn single_value<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers str> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_attacker_can_own_are_allowed() {
+    fn names_that_no_attacker_can_register_are_allowed() {
         let policy = policy(&[], &[], 0);
         for host in [
             "127.0.0.1:8001",
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_an_attacker_can_own_are_refused() {
+    fn names_that_an_attacker_can_register_are_rejected() {
         let policy = policy(&["mayfly.example.org"], &["public.example.org"], 0);
         for host in [
             "evil.example",
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn named_hosts_are_allowed_and_clients_that_are_no_browsers_are_not_asked() {
+    fn configured_hosts_and_requests_of_other_clients_are_allowed() {
         let policy = policy(&["Mayfly.Example.org"], &["public.example.org"], 0);
         assert!(allows_host(&policy, "mayfly.example.org:8001") && allows_host(&policy, "PUBLIC.example.org"));
         assert!(policy.check_host(Version::HTTP_10, &Uri::from_static("/"), &HeaderMap::new()).is_ok());
@@ -234,20 +233,20 @@ mod tests {
     }
 
     #[test]
-    fn proxies_decide_about_names_unless_names_are_given() {
+    fn behind_proxies_all_names_are_allowed_unless_names_are_configured() {
         assert!(allows_host(&policy(&[], &[], 1), "mayfly.example.org"));
         assert!(!allows_host(&policy(&["other.example.org"], &[], 1), "mayfly.example.org"));
     }
 
     #[test]
-    fn pages_of_this_site_and_clients_that_are_no_browsers_may_send_requests() {
+    fn pages_of_this_site_and_other_clients_may_send_requests() {
         let direct = policy(&[], &["mayfly.example.org"], 0);
         let host = ("host", "10.0.0.7:8001");
         for pairs in [
             &[][..],
             &[("sec-fetch-site", "same-origin")],
             &[("sec-fetch-site", "none")],
-            // A proxy that speaks TLS and puts its upstream into `Host`.
+            // A proxy that terminates TLS and sets `Host` to its upstream.
             &[("sec-fetch-site", "same-origin"), ("origin", "https://any.example.org")],
             &[("origin", "http://10.0.0.7:8001")],
             &[("origin", "https://mayfly.example.org")],
@@ -257,7 +256,7 @@ mod tests {
         assert!(allows_site(&direct, &[("host", "nas:80"), ("origin", "http://NAS")]));
         let forwarded = [host, ("origin", "https://m.example"), ("x-forwarded-host", "m.example")];
         assert!(allows_site(&policy(&[], &[], 1), &forwarded));
-        assert!(!allows_site(&direct, &forwarded), "nobody is trusted to say that");
+        assert!(!allows_site(&direct, &forwarded), "the header is untrusted");
     }
 
     #[test]
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_is_a_host_name_alone() {
+    fn a_setting_is_a_host_name_without_scheme_port_or_path() {
         for name in ["mayfly.example.org", " nas ", "10.0.0.7", "[::1]"] {
             assert!(parse_host_name(name).is_ok(), "{name}");
         }

@@ -2,7 +2,7 @@
 
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     config::{
         AppConfig, GetAppConfigRequest, ListAppConfigsRequest, RevealAppConfigRequest,
         config_service_client::ConfigServiceClient,
@@ -64,7 +64,7 @@ pub(crate) fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>, BotError> {
 /// Without credentials the store would take the caller for anybody, and so do we without asking.
 fn as_caller<T>(caller: &MetadataMap, message: T) -> Result<Request<T>, Status> {
     let authorization = caller.get(AUTHORIZATION).ok_or_else(|| {
-        status::of_store(&Situation::new(ErrorReason::CredentialsInvalid).into_status(tonic::Code::Unauthenticated, ""))
+        status::of_store(&ErrorInfo::new(ErrorReason::CredentialsInvalid).into_status(tonic::Code::Unauthenticated, ""))
     })?;
     let mut request = Request::new(message);
     request.metadata_mut().insert(AUTHORIZATION, authorization.clone());

@@ -5,13 +5,13 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use mayfly_bootstrap::http::Refusal;
-use mayfly_contracts::{Situation, error::ErrorReason};
+use mayfly_bootstrap::http::Rejection;
+use mayfly_contracts::{ErrorInfo, error::ErrorReason};
 use tonic::{Code, Status};
 
 /// What the store said about the caller's own request.
 pub(super) fn of_store(status: &Status) -> Status {
-    let situation = Situation::of(status);
+    let situation = ErrorInfo::from_status(status);
     let (code, message) = match situation.reason {
         ErrorReason::FieldInvalid => (Code::InvalidArgument, "a field of the request is not as it must be"),
         ErrorReason::CredentialsInvalid => (Code::Unauthenticated, "a known bearer token is needed"),
@@ -45,7 +45,7 @@ pub(super) fn of_store(status: &Status) -> Status {
 
 /// What the store said when the bot asked in its own name: that it may not is nothing that its caller can change.
 pub(super) fn of_own_call(status: &Status) -> Status {
-    let reason = Situation::of(status).reason;
+    let reason = ErrorInfo::from_status(status).reason;
     if matches!(reason, ErrorReason::CredentialsInvalid | ErrorReason::PermissionDenied) {
         tracing::error!(reason = reason.name(), "the store refuses the bot's service token");
         return internal();
@@ -54,17 +54,21 @@ pub(super) fn of_own_call(status: &Status) -> Status {
 }
 
 /// The response to a request that the limits of the listener refuse: as gRPC or as HTTP, like the request.
-pub(crate) fn refused(refusal: Refusal, headers: &HeaderMap) -> Response {
+pub(crate) fn refused(refusal: Rejection, headers: &HeaderMap) -> Response {
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     let is_grpc = content_type.starts_with(b"application/grpc");
     let (code, status, message) = match refusal {
-        Refusal::CallerBusy => {
+        Rejection::CallerBusy => {
             (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, "you have too much in flight, try later")
         }
-        Refusal::ServerBusy => (Code::ResourceExhausted, StatusCode::SERVICE_UNAVAILABLE, "the bot is busy, try later"),
-        Refusal::TooLarge => (Code::InvalidArgument, StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"),
-        Refusal::Late => (Code::DeadlineExceeded, StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time"),
-        Refusal::Incomplete => (Code::Cancelled, StatusCode::BAD_REQUEST, "the request did not arrive whole"),
+        Rejection::ServerBusy => {
+            (Code::ResourceExhausted, StatusCode::SERVICE_UNAVAILABLE, "the bot is busy, try later")
+        }
+        Rejection::TooLarge => (Code::InvalidArgument, StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"),
+        Rejection::TimedOut => {
+            (Code::DeadlineExceeded, StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time")
+        }
+        Rejection::Incomplete => (Code::Cancelled, StatusCode::BAD_REQUEST, "the request did not arrive whole"),
     };
     if is_grpc {
         let reason = match code {
@@ -72,13 +76,13 @@ pub(crate) fn refused(refusal: Refusal, headers: &HeaderMap) -> Response {
             Code::InvalidArgument => ErrorReason::FieldInvalid,
             _ => ErrorReason::BotUnavailable,
         };
-        return Situation::new(reason).into_status(code, message).into_http();
+        return ErrorInfo::new(reason).into_status(code, message).into_http();
     }
     (status, [(header::RETRY_AFTER, "1")], message).into_response()
 }
 
 pub(super) fn internal() -> Status {
-    Situation::new(ErrorReason::Internal).into_status(Code::Internal, "internal error")
+    ErrorInfo::new(ErrorReason::Internal).into_status(Code::Internal, "internal error")
 }
 
 #[cfg(test)]
@@ -86,9 +90,9 @@ mod tests {
     use super::*;
 
     fn told(reason: ErrorReason, table: fn(&Status) -> Status) -> (Code, ErrorReason) {
-        let status = table(&Situation::new(reason).into_status(Code::Unknown, "what the store says"));
+        let status = table(&ErrorInfo::new(reason).into_status(Code::Unknown, "what the store says"));
         assert!(!status.message().contains("what the store says"));
-        (status.code(), Situation::of(&status).reason)
+        (status.code(), ErrorInfo::from_status(&status).reason)
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod open;
 mod press;
 mod view;
 
-use mayfly_contracts::Situation;
+use mayfly_contracts::ErrorInfo;
 use url::Url;
 
 use crate::{
@@ -141,7 +141,7 @@ pub(crate) fn refused(language: Language, asked: Asked, failure: Failure) -> Res
 }
 
 /// What the store said instead of doing what it was asked for.
-fn said(failure: Failure) -> Result<Situation, Stopping> {
+fn said(failure: Failure) -> Result<ErrorInfo, Stopping> {
     match failure {
         Failure::Said(situation) => Ok(situation),
         Failure::Stopping => Err(Stopping),

@@ -1,7 +1,7 @@
 //! `t.me/bot?start=link`: says what the link leads to, and shows it only when a button is pressed. Links are opened by accident and
 //! by previews; nothing is consumed here.
 
-use mayfly_contracts::{Situation, error::ErrorReason, message::MessageState};
+use mayfly_contracts::{ErrorInfo, error::ErrorReason, message::MessageState};
 
 use super::{Stopping, Tools, refused, view};
 use crate::{
@@ -22,9 +22,9 @@ pub(super) async fn handle(tools: &Tools, incoming: &Incoming, opener: &Opener) 
         return Ok(Answer::saying(replies::standing(language, &found), "gone"));
     }
     let message = if found.is_sealed {
-        view::unreadable(tools, incoming, opener, &Situation::new(ErrorReason::MessageSealed))
+        view::unreadable(tools, incoming, opener, &ErrorInfo::new(ErrorReason::MessageSealed))
     } else if found.needs_passphrase {
-        view::unreadable(tools, incoming, opener, &Situation::new(ErrorReason::PassphraseRequired))
+        view::unreadable(tools, incoming, opener, &ErrorInfo::new(ErrorReason::PassphraseRequired))
     } else {
         let buttons = buttons::reveal(tools, language, opener);
         Outgoing { buttons, ..Outgoing::new(replies::sent_to_you(language, &found)) }

@@ -1,7 +1,7 @@
 //! `id:token`: shows a text, once.
 
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     error::ErrorReason,
     message::{AcknowledgeViewRequest, ViewMessageRequest},
 };
@@ -39,7 +39,7 @@ pub(super) async fn opened_here(
     tools: &Tools,
     incoming: &Incoming,
     opener: &Opener,
-    situation: &Situation,
+    situation: &ErrorInfo,
 ) -> Result<Option<String>, Stopping> {
     if situation.reason != ErrorReason::MessageViewed {
         return Ok(None);
@@ -57,7 +57,7 @@ pub(super) async fn read(
     tools: &Tools,
     incoming: &Incoming,
     opener: &Opener,
-) -> Result<Result<Answer, Situation>, Stopping> {
+) -> Result<Result<Answer, ErrorInfo>, Stopping> {
     let Opener { id, access_token } = opener.clone();
     let view_id = derived_id::view(&tools.bot_key, incoming.chat, id, &access_token).to_string();
     let request = ViewMessageRequest {
@@ -77,7 +77,7 @@ pub(super) async fn read(
 }
 
 /// Why a message is not shown here, and where it can be.
-pub(super) fn unreadable(tools: &Tools, incoming: &Incoming, opener: &Opener, situation: &Situation) -> Outgoing {
+pub(super) fn unreadable(tools: &Tools, incoming: &Incoming, opener: &Opener, situation: &ErrorInfo) -> Outgoing {
     let needs_passphrase = matches!(situation.reason, ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong);
     if needs_passphrase && tools.public_url.is_some() {
         let buttons = buttons::browser(tools, incoming.language, opener);

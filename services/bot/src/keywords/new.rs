@@ -69,7 +69,7 @@ impl New {
                 incoming.message_id(),
             )
             .to_string(),
-            ..CreateMessageRequest::of_text(&self.text)
+            ..CreateMessageRequest::from_text(&self.text)
         };
         match tools.store.create_message(request).await {
             Ok(created) => {

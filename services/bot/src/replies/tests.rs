@@ -27,7 +27,7 @@ const EVERY_REASON: [ErrorReason; 22] = [
     ErrorReason::RateLimited,
 ];
 
-fn situation(reason: ErrorReason) -> Situation {
+fn situation(reason: ErrorReason) -> ErrorInfo {
     let metadata = match reason {
         ErrorReason::MessageViewed | ErrorReason::MessageBurned | ErrorReason::MessageExpired => {
             [("time".to_owned(), "2026-11-22T09:02:44.485522+01:00".to_owned())].into()
@@ -35,9 +35,9 @@ fn situation(reason: ErrorReason) -> Situation {
         ErrorReason::TextTooLong => [("max_bytes".to_owned(), "65536".to_owned())].into(),
         _ => Default::default(),
     };
-    let fault = FieldFault { field: "text".to_owned(), fault: "must not be empty".to_owned() };
+    let fault = FieldViolation { field: "text".to_owned(), description: "must not be empty".to_owned() };
     let fields = if reason == ErrorReason::FieldInvalid { vec![fault] } else { Vec::new() };
-    Situation { metadata, fields, ..Situation::new(reason) }
+    ErrorInfo { metadata, fields, ..ErrorInfo::new(reason) }
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn a_time_that_is_missing_or_malformed_is_left_out() {
 
 #[test]
 fn a_lifetime_that_the_store_refuses_is_named() {
-    let fault = FieldFault { field: "ttl".to_owned(), fault: "must be at most 90days".to_owned() };
-    let refused = Situation { fields: vec![fault], ..Situation::new(ErrorReason::FieldInvalid) };
+    let fault = FieldViolation { field: "ttl".to_owned(), description: "must be at most 90days".to_owned() };
+    let refused = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
     let said = sentence(Language::English, Asked::Create, &refused);
     assert_eq!(said, "The lifetime does not fit: must be at most 90days. Nothing was stored.");
 }

@@ -1,7 +1,7 @@
 //! `BotService`, over the bot's listener.
 
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     bot::{
         BotMode, BotState, BotStatus, GetBotStatusRequest, TestAppConfigRequest, TestOutcome, WatchBotStatusRequest,
         bot_service_client::BotServiceClient,
@@ -69,7 +69,7 @@ async fn nobody_but_an_admin_is_told_or_may_try_anything() {
         let watched = client.watch_bot_status(request().map(|()| WatchBotStatusRequest {})).await.unwrap_err();
         let tried = client.test_app_config(request().map(|()| TestAppConfigRequest { id: 7 })).await.unwrap_err();
         for refused in [got, watched, tried] {
-            assert_eq!(Situation::of(&refused).reason, reason, "{token:?}");
+            assert_eq!(ErrorInfo::from_status(&refused).reason, reason, "{token:?}");
         }
     }
     assert!(other.calls("getMe").is_empty(), "nothing was tried at Telegram");
@@ -130,7 +130,10 @@ async fn what_telegram_says_about_a_token_is_an_answer() {
 async fn an_app_config_that_is_not_there_cannot_be_tried() {
     let world = world().await;
     let refused = try_config(&world, 7).await.unwrap_err();
-    assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::NotFound, ErrorReason::AppConfigNotFound));
+    assert_eq!(
+        (refused.code(), ErrorInfo::from_status(&refused).reason),
+        (Code::NotFound, ErrorReason::AppConfigNotFound)
+    );
 }
 
 #[tokio::test]
@@ -138,7 +141,10 @@ async fn a_store_that_is_away_cannot_say_who_is_an_admin() {
     let world = world().await;
     world.store.set_away(true);
     let refused = client(&world.bot).get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap_err();
-    assert_eq!((refused.code(), Situation::of(&refused).reason), (Code::Unavailable, ErrorReason::StoreUnavailable));
+    assert_eq!(
+        (refused.code(), ErrorInfo::from_status(&refused).reason),
+        (Code::Unavailable, ErrorReason::StoreUnavailable)
+    );
 }
 
 #[tokio::test]

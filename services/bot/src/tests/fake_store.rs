@@ -8,7 +8,7 @@ use std::{
 };
 
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     config::{
         self, AppConfig, WatchLastActiveAppConfigRequest, WatchLastActiveAppConfigResponse,
         config_service_server::{ConfigService, ConfigServiceServer},
@@ -125,7 +125,7 @@ impl FakeStore {
     }
 
     fn app_config(&self, id: i64) -> Result<AppConfig, Status> {
-        let not_found = || Situation::new(ErrorReason::AppConfigNotFound).into_status(Code::NotFound, "no such");
+        let not_found = || ErrorInfo::new(ErrorReason::AppConfigNotFound).into_status(Code::NotFound, "no such");
         self.data().app_configs.get(&id).cloned().ok_or_else(not_found)
     }
 
@@ -266,10 +266,10 @@ fn require<T>(token: &str, request: &Request<T>) -> Result<(), Status> {
     let known = [ADMIN_TOKEN, SERVICE_TOKEN].map(|token| format!("Bearer {token}"));
     let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !known.iter().any(|known| known == shown) {
-        return Err(Situation::new(ErrorReason::CredentialsInvalid).into_status(Code::Unauthenticated, "who?"));
+        return Err(ErrorInfo::new(ErrorReason::CredentialsInvalid).into_status(Code::Unauthenticated, "who?"));
     }
     if shown != format!("Bearer {token}") {
-        return Err(Situation::new(ErrorReason::PermissionDenied).into_status(Code::PermissionDenied, "no"));
+        return Err(ErrorInfo::new(ErrorReason::PermissionDenied).into_status(Code::PermissionDenied, "no"));
     }
     Ok(())
 }
@@ -279,17 +279,17 @@ fn since_1970(seconds: u64) -> SystemTime {
 }
 
 fn not_found() -> Status {
-    Situation::new(ErrorReason::MessageNotFound).into_status(Code::NotFound, "unknown")
+    ErrorInfo::new(ErrorReason::MessageNotFound).into_status(Code::NotFound, "unknown")
 }
 
 fn viewed() -> Status {
-    let mut viewed = Situation::new(ErrorReason::MessageViewed);
+    let mut viewed = ErrorInfo::new(ErrorReason::MessageViewed);
     viewed.metadata.insert("time".into(), "2026-11-22T08:02:44.485522Z".into());
     viewed.into_status(Code::NotFound, "viewed")
 }
 
 fn unavailable() -> Status {
-    Situation::new(ErrorReason::StoreUnavailable).into_status(Code::Unavailable, "away")
+    ErrorInfo::new(ErrorReason::StoreUnavailable).into_status(Code::Unavailable, "away")
 }
 
 #[tonic::async_trait]
@@ -304,14 +304,16 @@ impl MessageService for FakeStore {
         self.refuse_when_away()?;
         assert_ne!(text, PANIC);
         if text.is_empty() {
-            let fault = mayfly_contracts::FieldFault { field: "text".into(), fault: "must not be empty".into() };
-            let situation = Situation { fields: vec![fault], ..Situation::new(ErrorReason::FieldInvalid) };
+            let fault =
+                mayfly_contracts::FieldViolation { field: "text".into(), description: "must not be empty".into() };
+            let situation = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
             return Err(situation.into_status(Code::InvalidArgument, "empty"));
         }
         assert!(!request_id.is_empty(), "the bot makes its creations repeatable");
         if ttl.is_some_and(|ttl| ttl.seconds > LONGEST_LIFETIME) {
-            let fault = mayfly_contracts::FieldFault { field: "ttl".into(), fault: "must be at most 90days".into() };
-            let situation = Situation { fields: vec![fault], ..Situation::new(ErrorReason::FieldInvalid) };
+            let fault =
+                mayfly_contracts::FieldViolation { field: "ttl".into(), description: "must be at most 90days".into() };
+            let situation = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
             return Err(situation.into_status(Code::InvalidArgument, "too long"));
         }
         self.change(|data| data.last_lifetime = ttl.map(|ttl| ttl.seconds));
@@ -341,16 +343,16 @@ impl MessageService for FakeStore {
         }
         self.refuse_when_away()?;
         if access_token.len() != 64 {
-            return Err(Situation::new(ErrorReason::AccessTokenInvalid).into_status(Code::Unauthenticated, "mistyped"));
+            return Err(ErrorInfo::new(ErrorReason::AccessTokenInvalid).into_status(Code::Unauthenticated, "mistyped"));
         }
         let text = self.change(|data| {
             let message = data.messages.get_mut(&id).filter(|message| message.token == access_token);
             let message = message.ok_or_else(not_found)?;
             if let Some(reason) = message.refused {
-                return Err(Situation::new(reason).into_status(Code::FailedPrecondition, "not in a chat"));
+                return Err(ErrorInfo::new(reason).into_status(Code::FailedPrecondition, "not in a chat"));
             }
             if message.is_burned {
-                return Err(Situation::new(ErrorReason::MessageBurned).into_status(Code::NotFound, "burned"));
+                return Err(ErrorInfo::new(ErrorReason::MessageBurned).into_status(Code::NotFound, "burned"));
             }
             let now = Instant::now();
             if message.view_time.is_some_and(|time| now - time >= GRACE) {
@@ -365,7 +367,7 @@ impl MessageService for FakeStore {
         if self.change(|data| std::mem::take(&mut data.lose_next_view)) {
             return Err(unavailable());
         }
-        Ok(Response::new(ViewMessageResponse::of_text(text)))
+        Ok(Response::new(ViewMessageResponse::from_text(text)))
     }
 
     async fn acknowledge_view(
@@ -378,7 +380,7 @@ impl MessageService for FakeStore {
             let message = data.messages.get_mut(&id).filter(|message| message.token == access_token);
             let message = message.filter(|message| message.view_id == Some(view_id));
             let message = message.ok_or_else(|| {
-                Situation::new(ErrorReason::MessageViewed).into_status(Code::NotFound, "another reader's")
+                ErrorInfo::new(ErrorReason::MessageViewed).into_status(Code::NotFound, "another reader's")
             })?;
             message.text = None;
             Ok(Response::new(AcknowledgeViewResponse { view_time: None }))

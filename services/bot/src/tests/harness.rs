@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use clap::Parser as _;
-use mayfly_bootstrap::{Secret, http::Limits};
+use mayfly_bootstrap::{Secret, http::ServerLimits};
 use mayfly_contracts::BotChannel;
 use mayfly_testkit::{FakeTelegram, telegram::Message};
 use serde_json::Value;
@@ -166,7 +166,7 @@ async fn start_wholly(
     settings.simulator_token = settings.simulator.then(|| Secret::new(SIMULATOR_TOKEN.to_owned()));
     settings.conversation.deletions_folder = store.folder().join("deletions");
     let bot = Bot::with(store.channel(), &service_token, &settings, timing, stop.clone()).unwrap();
-    RunningBot { url, stop, task: tokio::spawn(bot.run(listener, Limits::new(MAX_REQUEST_BYTES))) }
+    RunningBot { url, stop, task: tokio::spawn(bot.run(listener, ServerLimits::new(MAX_REQUEST_BYTES))) }
 }
 
 fn settings(arguments: &[&str]) -> BotSettings {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mayfly_bootstrap::{Secret, read};
+use mayfly_bootstrap::{Secret, secret_file};
 use mayfly_contracts::{
     StoreChannel,
     config::{
@@ -233,7 +233,7 @@ async fn delete(settings: OneSettings) -> Result<(), Failure> {
 
 impl Caller {
     fn client(&self) -> Result<ConfigServiceClient<InterceptedService<StoreChannel, Bearer>>, Failure> {
-        let token = self.tokens.admin_token(&self.data, MissingToken::Refuse).map_err(Failure::failed)?;
+        let token = self.tokens.admin_token(&self.data, MissingToken::Reject).map_err(Failure::failed)?;
         let bearer = Bearer::new("--admin-token", &token)?;
         Ok(ConfigServiceClient::with_interceptor(self.store.channel()?, bearer))
     }
@@ -261,7 +261,7 @@ impl BotToken {
 fn read_secret(file_setting: &str, given: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<String>, Failure> {
     let secret = match (given, file) {
         (Some(secret), _) => Some(secret.clone()),
-        (None, Some(file)) => Some(read(file).map_err(|error| Failure::setting(file_setting, error))?),
+        (None, Some(file)) => Some(secret_file::read(file).map_err(|error| Failure::setting(file_setting, error))?),
         (None, None) => None,
     };
     Ok(secret.map(|secret| secret.expose().to_owned()))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mayfly_store::{
-    DataSettings, DatabaseSettings, KeyInfo, KeyringFile, KeyringSettings, KeysError, LifetimeSettings, SystemClock,
+    DataSettings, DatabaseSettings, KeyInfo, KeyringError, KeyringFile, KeyringSettings, LifetimeSettings, SystemClock,
 };
 use serde_json::{Value, json};
 
@@ -91,10 +91,10 @@ fn rotate(settings: &RotateSettings) -> Result<(), Failure> {
 async fn retire(settings: RetireSettings) -> Result<(), Failure> {
     let RetireSettings { id, force, database, lifetimes, keyring } = settings;
     let database = database.database(&keyring.data).map_err(Failure::failed)?;
-    let (file, needed_for) = (keyring.file(), lifetimes.key_is_needed_for());
+    let (file, needed_for) = (keyring.file(), lifetimes.key_retention());
     let ids = match id {
         Some(id) => vec![id],
-        None => file.old_enough(needed_for, &SystemClock)?,
+        None => file.retirable_keys(needed_for, &SystemClock)?,
     };
     database.check().await.map_err(Failure::failed)?;
     for id in &ids {
@@ -114,11 +114,11 @@ fn to_text(key: &KeyInfo) -> String {
     format!("{}  active from {since}  {what}", key.id)
 }
 
-impl From<KeysError> for Failure {
-    fn from(error: KeysError) -> Self {
+impl From<KeyringError> for Failure {
+    fn from(error: KeyringError) -> Self {
         match error {
-            KeysError::Unknown { .. } => Self::gone(error),
-            KeysError::InUse { .. } | KeysError::TooYoung { .. } | KeysError::StillNeeded { .. } => {
+            KeyringError::Unknown { .. } => Self::gone(error),
+            KeyringError::InUse { .. } | KeyringError::RecentlyUsed { .. } | KeyringError::StillRequired { .. } => {
                 Self::refused(error)
             }
             _ => Self::failed(error),

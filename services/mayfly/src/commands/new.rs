@@ -51,7 +51,7 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), Failure> {
         ttl,
         request_id: new_id(),
         passphrase: settings.passphrase.read()?,
-        ..CreateMessageRequest::of_text(text)
+        ..CreateMessageRequest::from_text(text)
     };
     let call = async |mut client: MessageServiceClient<_>, request| client.create_message(request).await;
     let created = settings.retry.call(settings.store.channel()?, request, call).await?;

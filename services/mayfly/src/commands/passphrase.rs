@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mayfly_bootstrap::{Secret, read};
+use mayfly_bootstrap::{Secret, secret_file};
 
 use crate::exit::Failure;
 
@@ -21,7 +21,7 @@ impl PassphraseSettings {
     /// The passphrase; empty when there is none.
     pub(super) fn read(&self) -> Result<String, Failure> {
         let secret = match &self.passphrase_file {
-            Some(file) => Some(read(file).map_err(|error| Failure::setting("--passphrase-file", error))?),
+            Some(file) => Some(secret_file::read(file).map_err(|error| Failure::setting("--passphrase-file", error))?),
             None => self.passphrase.clone(),
         };
         Ok(secret.map(|secret| secret.expose().to_owned()).unwrap_or_default())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mayfly_contracts::{
-    Situation, StoreChannel, error::ErrorReason, message::message_service_client::MessageServiceClient,
+    ErrorInfo, StoreChannel, error::ErrorReason, message::message_service_client::MessageServiceClient,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -41,7 +41,7 @@ impl RetrySettings {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => status,
             };
-            let situation = Situation::of(&status);
+            let situation = ErrorInfo::from_status(&status);
             let is_passing = matches!(
                 situation.reason,
                 ErrorReason::StoreUnavailable | ErrorReason::Overloaded | ErrorReason::RateLimited

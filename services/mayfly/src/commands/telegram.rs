@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use mayfly_bootstrap::{Secret, put};
+use mayfly_bootstrap::{Secret, secret_file};
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     config::{AppConfig, GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
     error::ErrorReason,
 };
@@ -77,7 +77,7 @@ pub(crate) async fn run(settings: TelegramSettings) -> Result<(), Failure> {
 async fn write_credentials(CredentialsSettings { to, caller }: CredentialsSettings) -> Result<(), Failure> {
     let AppConfig { id, api_id, api_hash, .. } = caller.last_active().await?;
     for (name, value) in [("api_id", api_id.to_string()), ("api_hash", api_hash)] {
-        put(&to.join(name), &Secret::new(value)).map_err(Failure::failed)?;
+        secret_file::write(&to.join(name), &Secret::new(value)).map_err(Failure::failed)?;
     }
     let sentence = format!("api_id and api_hash of app config {id} are in {}", to.display());
     caller.print.print(&json!({ "id": id }), &sentence)
@@ -93,12 +93,12 @@ async fn log_out(LogOutSettings { from, caller }: LogOutSettings) -> Result<(), 
 impl Caller {
     /// The last active app config, secrets in clear.
     async fn last_active(&self) -> Result<AppConfig, Failure> {
-        let token = self.tokens.service_token(&self.data, MissingToken::Refuse).map_err(Failure::failed)?;
+        let token = self.tokens.service_token(&self.data, MissingToken::Reject).map_err(Failure::failed)?;
         let bearer = Bearer::new("--service-token", &token)?;
         let mut client = ConfigServiceClient::with_interceptor(self.store.channel()?, bearer);
         let answer = match client.get_last_active_app_config(GetLastActiveAppConfigRequest {}).await {
             Ok(answer) => answer.into_inner(),
-            Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => {
+            Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::AppConfigNotFound => {
                 return Err(Failure::gone(NoneActive));
             }
             Err(status) => return Err(status.into()),

@@ -18,6 +18,6 @@ pub(crate) struct TokenCommandSettings {
 }
 
 pub(crate) fn run(settings: &TokenCommandSettings) -> Result<(), Failure> {
-    let token = settings.tokens.admin_token(&settings.data, MissingToken::Refuse).map_err(Failure::failed)?;
+    let token = settings.tokens.admin_token(&settings.data, MissingToken::Reject).map_err(Failure::failed)?;
     settings.print.print(&json!({ "admin_token": token.expose() }), token.expose())
 }

@@ -1,8 +1,8 @@
 //! `mayfly bot`.
 
 use mayfly_bootstrap::{
-    DRAIN_LIMIT, Lifecycle, Secret, bind,
-    http::{Limits, origin::HostSettings},
+    DRAIN_TIMEOUT, Lifecycle, Secret, bind,
+    http::{ServerLimits, origin::HostSettings},
 };
 use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES};
 use mayfly_contracts::StoreChannel;
@@ -31,16 +31,16 @@ pub(crate) struct BotRoleSettings {
 
 pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), Failure> {
     let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
-    let token = settings.tokens.service_token(&settings.data, MissingToken::Refuse).map_err(Failure::failed)?;
+    let token = settings.tokens.service_token(&settings.data, MissingToken::Reject).map_err(Failure::failed)?;
     let store = settings.store.channel()?;
     let listener = listen(&mut settings.bot).await?;
     let address = settings.bot.bot_listen;
     complete(&mut settings.bot, &settings.hosts, &settings.data)?;
     settings.bot.no_reflection = settings.no_reflection;
     let bot = prepare(&lifecycle, store, &token, &settings.bot)?;
-    start(&mut lifecycle, bot, listener, Limits::new(MAX_REQUEST_BYTES));
+    start(&mut lifecycle, bot, listener, ServerLimits::new(MAX_REQUEST_BYTES));
     tracing::info!(%address, "the bot is ready");
-    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+    Failure::of_end(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
 /// Binds the bot's listener. From then on the settings tell its port.
@@ -70,6 +70,6 @@ pub(super) fn prepare(
 }
 
 /// Lets the bot serve.
-pub(super) fn start(lifecycle: &mut Lifecycle, bot: Bot, listener: TcpListener, limits: Limits) {
+pub(super) fn start(lifecycle: &mut Lifecycle, bot: Bot, listener: TcpListener, limits: ServerLimits) {
     lifecycle.spawn("bot", async move { Ok(bot.run(listener, limits).await?) });
 }

@@ -1,9 +1,9 @@
 //! `mayfly gateway`.
 
 use mayfly_bootstrap::{
-    DRAIN_LIMIT, Lifecycle, bind,
+    DRAIN_TIMEOUT, Lifecycle, bind,
     http::{
-        Limits,
+        ServerLimits,
         origin::{HostSettings, OriginPolicy},
     },
 };
@@ -51,7 +51,7 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), Failure
     let origins = origins(&settings.gateway, &settings.hosts, settings.public_url.as_ref());
     start(&mut lifecycle, listeners, upstreams, &settings.gateway, origins, &settings.limits, limits);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
-    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+    Failure::of_end(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
 /// Binds the gateway's listeners. From then on the settings tell their ports.
@@ -80,7 +80,7 @@ pub(super) fn start(
     settings: &GatewaySettings,
     origins: OriginPolicy,
     texts: &LimitSettings,
-    limits: Limits,
+    limits: ServerLimits,
 ) {
     let proxies = settings.trusted_proxies;
     let stop = lifecycle.stop();

@@ -5,12 +5,12 @@ pub(crate) mod gateway;
 pub(crate) mod store;
 pub(crate) mod up;
 
-use mayfly_bootstrap::http::Limits;
+use mayfly_bootstrap::http::ServerLimits;
 use mayfly_bot::MAX_REQUEST_BYTES;
 use mayfly_contracts::max_request_bytes;
 use mayfly_store::LimitSettings;
 
 /// What all listeners of the process share, whatever roles it has.
-fn process_limits(settings: &LimitSettings) -> Limits {
-    Limits::new(max_request_bytes(settings.max_text_bytes).max(MAX_REQUEST_BYTES))
+fn process_limits(settings: &LimitSettings) -> ServerLimits {
+    ServerLimits::new(max_request_bytes(settings.max_text_bytes).max(MAX_REQUEST_BYTES))
 }

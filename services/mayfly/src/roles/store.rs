@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, bind, http::Limits};
+use mayfly_bootstrap::{DRAIN_TIMEOUT, Lifecycle, bind, http::ServerLimits};
 use mayfly_store::{OpenSettings, Store, SystemClock};
 use tokio::net::TcpListener;
 
@@ -23,7 +23,7 @@ pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), Failure> 
     let limits = process_limits(&settings.open.limits);
     start(&mut lifecycle, &settings.open, listener, limits).await?;
     tracing::info!(%address, "the store is ready");
-    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+    Failure::of_end(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
 /// Binds the store's listener. From then on the settings tell its port.
@@ -36,11 +36,11 @@ pub(super) async fn start(
     lifecycle: &mut Lifecycle,
     settings: &OpenSettings,
     listener: TcpListener,
-    limits: Limits,
+    limits: ServerLimits,
 ) -> Result<Arc<Store>, Failure> {
     let opening = Store::open(settings, Arc::new(SystemClock), lifecycle.stop());
     // Which waits for changes of the schema for as long as they take.
-    let Some(opened) = lifecycle.unless_signalled(opening).await else {
+    let Some(opened) = lifecycle.run_until_signalled(opening).await else {
         return Err(Failure::not_ready("a signal came before the store was open"));
     };
     let store = Arc::new(opened.map_err(Failure::failed)?);

@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::CommandFactory as _;
-use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, http::origin::HostSettings};
+use mayfly_bootstrap::{DRAIN_TIMEOUT, Lifecycle, http::origin::HostSettings};
 use mayfly_bot::BotSettings;
 use mayfly_contracts::{
-    BotChannel, Situation, StoreChannel,
+    BotChannel, ErrorInfo, StoreChannel,
     config::{GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
     error::ErrorReason,
 };
@@ -38,7 +38,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let limits = process_limits(&settings.open.limits);
     let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
     let channel = StoreChannel::local(store.routes());
-    let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Refuse);
+    let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Reject);
     let token = token.map_err(Failure::failed)?;
     let client = client_command(&settings);
     let description = describe_bot(channel.clone(), &client).await?;
@@ -53,7 +53,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, origins, texts, limits.clone());
     bot::start(&mut lifecycle, bot, bot_listener, limits);
     write_out(greeting(&settings, &client, &description)?.as_bytes())?;
-    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+    Failure::of_end(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
 /// Which bot there is, or how to get one.
@@ -64,7 +64,7 @@ async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<Str
             let name = answer.into_inner().app_config.unwrap_or_default().session_name;
             Ok(format!("The bot uses the app config \"{name}\".\n"))
         }
-        Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => Ok(format!(
+        Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::AppConfigNotFound => Ok(format!(
             "The bot waits for its configuration. Get api_id and api_hash from my.telegram.org/apps and a token from \
              @BotFather, then run:\n\
              \x20 {program} config add --session-name NAME --api-id N --api-hash HASH --bot-token TOKEN{store}{data}\n\

@@ -141,7 +141,7 @@ async fn a_lifetime_that_is_too_long_is_refused_in_days_in_every_way() {
         system.start_processes(Layout::One, Options { more: &more, ..Options::default() }).await;
         let mut said = Vec::new();
         for url in [&system.store_url, &system.gateway_url] {
-            let request = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("hello") };
+            let request = CreateMessageRequest { ttl, ..CreateMessageRequest::from_text("hello") };
             let mut client = MessageServiceClient::new(StoreChannel::remote(url).unwrap());
             said.push(client.create_message(request).await.unwrap_err().message().to_owned());
         }

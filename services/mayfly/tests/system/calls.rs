@@ -1,7 +1,7 @@
 //! REST, gRPC, gRPC through the gateway, gRPC-Web and reflection, in every layout on every database.
 
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     config::GetLastActiveAppConfigRequest,
     error::ErrorReason,
     message::{
@@ -24,7 +24,7 @@ const VIEW: &str = "/mayfly.message.v1.MessageService/ViewMessage";
 const CREATE: &str = "/mayfly.message.v1.MessageService/CreateMessage";
 
 fn create(text: &str) -> CreateMessageRequest {
-    CreateMessageRequest::of_text(text)
+    CreateMessageRequest::from_text(text)
 }
 
 fn view(message: &CreateMessageResponse) -> ViewMessageRequest {
@@ -58,7 +58,7 @@ async fn grpc(url: &str) {
     let message = client.create_message(create("hello")).await.unwrap().into_inner();
     assert_eq!(client.view_message(view(&message)).await.unwrap().into_inner().text(), Some("hello"));
     let gone = client.view_message(view(&message)).await.unwrap_err();
-    assert_eq!(Situation::of(&gone).reason, ErrorReason::MessageViewed);
+    assert_eq!(ErrorInfo::from_status(&gone).reason, ErrorReason::MessageViewed);
 
     let other = client.create_message(create("x")).await.unwrap().into_inner();
     let burn = BurnMessageRequest { id: other.id, access_token: other.access_token.clone() };
@@ -153,7 +153,7 @@ async fn all(layout: Layout, database: &TestDatabase) {
     reflection(&system.gateway_url, &served_by_both).await;
     grpc_web_calls(&system.gateway_url).await;
     let none = system.configs().get_last_active_app_config(GetLastActiveAppConfigRequest {}).await.unwrap_err();
-    assert_eq!(Situation::of(&none).reason, ErrorReason::AppConfigNotFound);
+    assert_eq!(ErrorInfo::from_status(&none).reason, ErrorReason::AppConfigNotFound);
     system.stop().await;
 }
 

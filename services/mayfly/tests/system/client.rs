@@ -195,7 +195,7 @@ async fn a_passphrase_is_asked_for() {
 async fn what_opens_in_a_browser_alone_is_refused_and_stays_unread() {
     let system = system().await;
     let created =
-        system.messages().create_message(CreateMessageRequest::of_sealed(*b"\xff")).await.unwrap().into_inner();
+        system.messages().create_message(CreateMessageRequest::from_sealed(*b"\xff")).await.unwrap().into_inner();
     let opener = format!("{}:{}", created.id, created.access_token);
     let lookup = system.client(&["lookup", &opener]).await.out;
     assert!(lookup.contains("opens in a browser"), "{lookup}");

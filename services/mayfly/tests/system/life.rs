@@ -87,7 +87,7 @@ on_each_database! {
         let mut system = System::start(Layout::One, &database, Options::default()).await;
         let mut messages = Vec::new();
         for number in 0..20 {
-            let request = CreateMessageRequest::of_text(format!("text {number}"));
+            let request = CreateMessageRequest::from_text(format!("text {number}"));
             messages.push(system.messages().create_message(request).await.unwrap().into_inner());
         }
         let view = |message: &mayfly_contracts::message::CreateMessageResponse| {

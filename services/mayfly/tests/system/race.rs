@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use mayfly_check::{Answer, Call};
 use mayfly_contracts::{
-    Situation, StoreChannel,
+    ErrorInfo, StoreChannel,
     error::ErrorReason,
     message::{
         CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse,
@@ -83,7 +83,7 @@ impl Reader {
         let mut client = MessageServiceClient::new(StoreChannel::remote(url)?);
         match client.view_message(self.view_request(message)).await {
             Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
-            Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
+            Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::MessageViewed => Ok(false),
             Err(status) => Err(status.into()),
         }
     }
@@ -150,7 +150,7 @@ async fn one_of_each_crowd_gets_the_text(name: &str, systems: &[System], telegra
     let diary = Diary::begin(name);
     for round in 0..rounds() {
         for crowd in CROWDS {
-            let request = CreateMessageRequest::of_text("hello");
+            let request = CreateMessageRequest::from_text("hello");
             let message = systems[0].messages().create_message(request).await.unwrap().into_inner();
             let stake = Stake::put_down(&diary);
             let reader = |number: usize| {
@@ -185,7 +185,7 @@ on_each_database! {
     async fn readers_that_look_first_and_delete_afterwards_are_found_out(database: TestDatabase) {
         const FEW: usize = 8;
         let system = System::start(Layout::One, &database, Options::default()).await;
-        system.messages().create_message(CreateMessageRequest::of_text("hello")).await.unwrap();
+        system.messages().create_message(CreateMessageRequest::from_text("hello")).await.unwrap();
         let name = if database.url().starts_with("sqlite") { "sqlite" } else { "postgres" };
         let diary = Diary::begin(&format!("race-look-first-{name}.control"));
         let stake = Stake::put_down(&diary);

@@ -41,9 +41,9 @@ async fn a_data_directory_is_all_that_must_be_writable() {
         let mut messages = system.messages();
         clients.spawn(async move {
             for _ in 0..ROUNDS {
-                let kept = CreateMessageRequest::of_text("kept".repeat(500));
+                let kept = CreateMessageRequest::from_text("kept".repeat(500));
                 let ttl = Some(prost_types::Duration { seconds: 3, nanos: 0 });
-                let brief = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("brief".repeat(500)) };
+                let brief = CreateMessageRequest { ttl, ..CreateMessageRequest::from_text("brief".repeat(500)) };
                 messages.create_message(kept).await.unwrap();
                 messages.create_message(brief).await.unwrap();
             }

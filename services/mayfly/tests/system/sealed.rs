@@ -163,10 +163,10 @@ on_each_database! {
         let (wiretap, disk) = (Wiretap::start(&system).await, Disk::of(&database).await);
         let sealed = encrypt(TEXT);
 
-        let request = CreateMessageRequest::of_sealed(sealed.as_slice());
+        let request = CreateMessageRequest::from_sealed(sealed.as_slice());
         let created = grpc_web::call::<CreateMessageResponse>(&system.gateway_url, CREATE, &request).await.unwrap();
         let CreateMessageResponse { id, access_token, .. } = created.messages[0].clone();
-        system.messages().create_message(CreateMessageRequest::of_text(PLAIN_TEXT)).await.unwrap();
+        system.messages().create_message(CreateMessageRequest::from_text(PLAIN_TEXT)).await.unwrap();
         nobody_learns_it(&system, &wiretap, &disk, "messages WHERE content_kind = 'sealed'", &sealed).await;
 
         let view = ViewMessageRequest { id, access_token, view_id: VIEW_ID.into(), accepts_sealed: true, ..Default::default() };

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use http::HeaderName;
-use mayfly_bootstrap::http::{Callers, RequestLimits};
+use mayfly_bootstrap::http::{CallerSource, RequestLimits};
 use mayfly_contracts::{
-    BIDIRECTIONAL_STREAMS, CALLER_METADATA, SERVER_STREAMS,
+    BIDI_STREAMING_METHODS, CALLER_METADATA, SERVER_STREAMING_METHODS,
     config::config_service_server::{ConfigServiceServer, SERVICE_NAME as CONFIG_SERVICE},
     max_request_bytes,
     message::message_service_server::{MessageServiceServer, SERVICE_NAME as MESSAGE_SERVICE},
@@ -60,27 +60,30 @@ pub(crate) fn routes(parts: Parts) -> Routes {
 /// The same services for callers on a network, within the limits of the process.
 pub(crate) fn limited(
     routes: Routes,
-    limits: mayfly_bootstrap::http::Limits,
-    callers: Callers,
+    limits: mayfly_bootstrap::http::ServerLimits,
+    callers: CallerSource,
     max_text_bytes: usize,
 ) -> Router {
-    let refuse = Arc::new(move |refusal, _: &http::HeaderMap| status::refused(refusal, max_text_bytes));
+    let reject = Arc::new(move |rejection, _: &http::HeaderMap| status::refused(rejection, max_text_bytes));
     let limits = RequestLimits {
         limits,
         callers,
         max_body_bytes: max_request_bytes(max_text_bytes),
         response_bytes: Arc::new(move |path| if path.ends_with("/ViewMessage") { max_text_bytes } else { 0 }),
-        server_streams: SERVER_STREAMS,
-        bidirectional_streams: BIDIRECTIONAL_STREAMS,
-        refuse,
+        server_streaming: SERVER_STREAMING_METHODS,
+        bidi_streaming: BIDI_STREAMING_METHODS,
+        reject,
     };
     // A health check over HTTP finds nothing here, rather than an answer of gRPC's that has the status 200.
     limits.apply(routes.prepare().into_axum_router().reset_fallback())
 }
 
-/// Callers of the store: anybody, and gateways that report theirs.
-pub(crate) fn callers(trusted_gateways: &[ipnet::IpNet]) -> Callers {
-    Callers::BehindGateways { networks: trusted_gateways.to_vec(), header: HeaderName::from_static(CALLER_METADATA) }
+/// CallerSource of the store: anybody, and gateways that report theirs.
+pub(crate) fn callers(trusted_gateways: &[ipnet::IpNet]) -> CallerSource {
+    CallerSource::TrustedGateways {
+        networks: trusted_gateways.to_vec(),
+        header: HeaderName::from_static(CALLER_METADATA),
+    }
 }
 
 /// Adds server reflection for everything that the store serves.

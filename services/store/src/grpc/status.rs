@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use mayfly_bootstrap::http::Refusal;
-use mayfly_contracts::{FieldFault, Situation, error::ErrorReason};
+use mayfly_bootstrap::http::Rejection;
+use mayfly_contracts::{ErrorInfo, FieldViolation, error::ErrorReason};
 use tonic::{Code, Status};
 
 use crate::{
@@ -21,8 +21,8 @@ impl From<StoreError> for Status {
         match error {
             StoreError::FieldInvalid { field, fault } => {
                 let message = format!("{field} {fault}");
-                let fields = vec![FieldFault { field: field.to_owned(), fault }];
-                let situation = Situation { fields, ..Situation::new(ErrorReason::FieldInvalid) };
+                let fields = vec![FieldViolation { field: field.to_owned(), description: fault }];
+                let situation = ErrorInfo { fields, ..ErrorInfo::new(ErrorReason::FieldInvalid) };
                 situation.into_status(Code::InvalidArgument, &message)
             }
             StoreError::TextTooLong { max_bytes } => {
@@ -46,7 +46,7 @@ impl From<StoreError> for Status {
             }
             StoreError::PassphraseLocked { retry_after } => {
                 let situation =
-                    Situation { retry_after: Some(retry_after), ..Situation::new(ErrorReason::PassphraseLocked) };
+                    ErrorInfo { retry_after: Some(retry_after), ..ErrorInfo::new(ErrorReason::PassphraseLocked) };
                 situation.into_status(Code::ResourceExhausted, "too many passphrases were tried, try later")
             }
             StoreError::MessageSealed => plain(
@@ -61,7 +61,7 @@ impl From<StoreError> for Status {
             ),
             StoreError::StorageFull => {
                 let situation =
-                    Situation { retry_after: Some(STORAGE_RETRY_AFTER), ..Situation::new(ErrorReason::StorageFull) };
+                    ErrorInfo { retry_after: Some(STORAGE_RETRY_AFTER), ..ErrorInfo::new(ErrorReason::StorageFull) };
                 situation.into_status(Code::ResourceExhausted, "the store is full, try later")
             }
             StoreError::AppConfigNotFound => {
@@ -74,17 +74,17 @@ impl From<StoreError> for Status {
                 plain(ErrorReason::PermissionDenied, Code::PermissionDenied, "the bearer token does not allow this")
             }
             StoreError::Overloaded => {
-                let situation = Situation { retry_after: Some(RETRY_AFTER), ..Situation::new(ErrorReason::Overloaded) };
+                let situation = ErrorInfo { retry_after: Some(RETRY_AFTER), ..ErrorInfo::new(ErrorReason::Overloaded) };
                 situation.into_status(Code::ResourceExhausted, "too much work is waiting, try later")
             }
             StoreError::RateLimited { retry_after } => {
                 let situation =
-                    Situation { retry_after: Some(retry_after), ..Situation::new(ErrorReason::RateLimited) };
+                    ErrorInfo { retry_after: Some(retry_after), ..ErrorInfo::new(ErrorReason::RateLimited) };
                 situation.into_status(Code::ResourceExhausted, "too many calls of this kind, try later")
             }
             StoreError::Unavailable => {
                 let reason = ErrorReason::StoreUnavailable;
-                let situation = Situation { retry_after: Some(RETRY_AFTER), ..Situation::new(reason) };
+                let situation = ErrorInfo { retry_after: Some(RETRY_AFTER), ..ErrorInfo::new(reason) };
                 situation.into_status(Code::Unavailable, "the store is not available, try later")
             }
             StoreError::Internal => plain(ErrorReason::Internal, Code::Internal, "internal error"),
@@ -93,14 +93,14 @@ impl From<StoreError> for Status {
 }
 
 /// The response to a request that the limits of the listener refuse.
-pub(super) fn refused(refusal: Refusal, max_text_bytes: usize) -> axum::response::Response {
+pub(super) fn refused(refusal: Rejection, max_text_bytes: usize) -> axum::response::Response {
     let status: Status = match refusal {
-        Refusal::CallerBusy | Refusal::ServerBusy => StoreError::Overloaded.into(),
-        Refusal::TooLarge => StoreError::TextTooLong { max_bytes: max_text_bytes }.into(),
-        Refusal::Late => {
+        Rejection::CallerBusy | Rejection::ServerBusy => StoreError::Overloaded.into(),
+        Rejection::TooLarge => StoreError::TextTooLong { max_bytes: max_text_bytes }.into(),
+        Rejection::TimedOut => {
             plain(ErrorReason::StoreUnavailable, Code::DeadlineExceeded, "the request did not arrive in time")
         }
-        Refusal::Incomplete => {
+        Rejection::Incomplete => {
             plain(ErrorReason::StoreUnavailable, Code::Cancelled, "the request did not arrive whole")
         }
     };
@@ -108,15 +108,15 @@ pub(super) fn refused(refusal: Refusal, max_text_bytes: usize) -> axum::response
 }
 
 fn plain(reason: ErrorReason, code: Code, message: &str) -> Status {
-    Situation::new(reason).into_status(code, message)
+    ErrorInfo::new(reason).into_status(code, message)
 }
 
 fn too_long(field: &str, max_bytes: usize, fault: String) -> Status {
     let message = format!("{field} {fault}");
-    let situation = Situation {
+    let situation = ErrorInfo {
         metadata: HashMap::from([("max_bytes".to_owned(), max_bytes.to_string())]),
-        fields: vec![FieldFault { field: field.to_owned(), fault }],
-        ..Situation::new(ErrorReason::TextTooLong)
+        fields: vec![FieldViolation { field: field.to_owned(), description: fault }],
+        ..ErrorInfo::new(ErrorReason::TextTooLong)
     };
     situation.into_status(Code::InvalidArgument, &message)
 }
@@ -128,7 +128,7 @@ fn gone(receipt: Receipt) -> Status {
         Outcome::Expired => (ErrorReason::MessageExpired, "the message expired unread"),
     };
     let metadata = HashMap::from([("time".to_owned(), receipt.time.to_string())]);
-    Situation { metadata, ..Situation::new(reason) }.into_status(Code::NotFound, message)
+    ErrorInfo { metadata, ..ErrorInfo::new(reason) }.into_status(Code::NotFound, message)
 }
 
 #[cfg(test)]
@@ -168,20 +168,20 @@ mod tests {
         ];
         for (error, code, reason) in table {
             let status = Status::from(error.clone());
-            assert_eq!((status.code(), Situation::of(&status).reason), (code, reason), "{error}");
+            assert_eq!((status.code(), ErrorInfo::from_status(&status).reason), (code, reason), "{error}");
         }
     }
 
     #[test]
     fn a_message_that_is_gone_says_since_when() {
         let receipt = Receipt { outcome: Outcome::Burned, time: Timestamp::from_micros(1) };
-        let situation = Situation::of(&StoreError::MessageGone(receipt).into());
+        let situation = ErrorInfo::from_status(&StoreError::MessageGone(receipt).into());
         assert_eq!(situation.metadata["time"], "1970-01-01T00:00:00.000001Z");
     }
 
     #[test]
     fn field_faults_name_the_field() {
-        let situation = Situation::of(&StoreError::field("ttl", "must be at least 1 second").into());
+        let situation = ErrorInfo::from_status(&StoreError::field("ttl", "must be at least 1 second").into());
         assert_eq!(situation.fields[0].field, "ttl");
     }
 }

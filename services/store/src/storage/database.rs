@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mayfly_bootstrap::{Secret, make_private_folder, sync_folder};
+use mayfly_bootstrap::{Secret, create_private_dir_all, sync_dir};
 use mayfly_migrations::MigrationError;
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
@@ -418,9 +418,9 @@ fn with_file(
 fn make_private(file: &Path) -> Result<(), DatabaseError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_private_folder(folder).map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
+    create_private_dir_all(folder).map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    match made.and_then(|_| sync_folder(folder)) {
+    match made.and_then(|_| sync_dir(folder)) {
         Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
             Err(DatabaseError::File { path: file.to_owned(), source })
         }

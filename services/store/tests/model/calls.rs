@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use mayfly_contracts::{
-    CALLER_METADATA, Situation,
+    CALLER_METADATA, ErrorInfo,
     message::{
         AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, view_message_response,
     },
@@ -83,7 +83,7 @@ impl<'world> Calls<'world> {
     pub(crate) async fn begin(world: &'world World, store: &TestStore) -> anyhow::Result<Self> {
         let number = world.cases.fetch_add(1, Ordering::Relaxed);
         let ttl = prost_types::Duration { seconds: 90 * 24 * 3600, nanos: 0 };
-        let untouched = CreateMessageRequest { ttl: Some(ttl), ..CreateMessageRequest::of_text(UNTOUCHED) };
+        let untouched = CreateMessageRequest { ttl: Some(ttl), ..CreateMessageRequest::from_text(UNTOUCHED) };
         let untouched = store.create_with(untouched).await?;
         let newest = Statement::from_string(world.connection.get_database_backend(), "SELECT MAX(id) FROM messages");
         let newest = world.connection.query_one_raw(newest).await?.context("no message")?;
@@ -130,9 +130,9 @@ impl<'world> Calls<'world> {
     async fn create(&mut self, store: &TestStore, creation: &Creation) -> anyhow::Result<Answer> {
         let Creation { text, is_sealed, request, passphrase, ttl } = creation;
         let content = if *is_sealed {
-            CreateMessageRequest::of_sealed(text.as_bytes())
+            CreateMessageRequest::from_sealed(text.as_bytes())
         } else {
-            CreateMessageRequest::of_text(text)
+            CreateMessageRequest::from_text(text)
         };
         let request = CreateMessageRequest {
             ttl: ttl.map(TryInto::try_into).transpose()?,
@@ -226,7 +226,7 @@ impl<'world> Calls<'world> {
     }
 
     fn refused(&self, status: &Status) -> Answer {
-        let Situation { reason, metadata, retry_after, .. } = Situation::of(status);
+        let ErrorInfo { reason, metadata, retry_after, .. } = ErrorInfo::from_status(status);
         let time = metadata.get("time").map(|time| self.since_begin(time.parse().unwrap()));
         Answer::Refused { reason, time, retry_after }
     }

@@ -122,7 +122,7 @@ fn encode(question: &Question) -> (&'static str, Vec<u8>) {
     let key = |key: &Option<Uuid>| key.map(|key| key.to_string()).unwrap_or_default();
     match question {
         Question::Create { text, request_id } => {
-            let request = CreateMessageRequest { request_id: key(request_id), ..CreateMessageRequest::of_text(text) };
+            let request = CreateMessageRequest { request_id: key(request_id), ..CreateMessageRequest::from_text(text) };
             ("CreateMessage", request.encode_to_vec())
         }
         Question::View { opener, view_id } => {

@@ -4,7 +4,7 @@ use std::fs;
 
 use mayfly_check::Habits;
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     error::ErrorReason,
     message::{
         AcknowledgeViewRequest, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest, MessageState,
@@ -62,7 +62,7 @@ impl Faked {
 
     async fn create(&self, text: &str, seconds: i64) -> CreateMessageResponse {
         let ttl = Some(prost_types::Duration { seconds, nanos: 0 });
-        let request = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text(text) };
+        let request = CreateMessageRequest { ttl, ..CreateMessageRequest::from_text(text) };
         self.system.messages().create_message(request).await.unwrap().into_inner()
     }
 
@@ -78,7 +78,7 @@ impl Faked {
         let viewed = self.system.messages().view_message(request).await;
         viewed
             .map(|viewed| viewed.into_inner().text().unwrap().to_owned())
-            .map_err(|status| Situation::of(&status).reason)
+            .map_err(|status| ErrorInfo::from_status(&status).reason)
     }
 }
 

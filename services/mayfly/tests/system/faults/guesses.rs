@@ -142,7 +142,7 @@ async fn create(messages: &mut MessageServiceClient<StoreChannel>, seconds: i64)
     let mut created = Vec::new();
     for _ in 0..EACH {
         let ttl = Some(prost_types::Duration { seconds, nanos: 0 });
-        let request = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("hello") };
+        let request = CreateMessageRequest { ttl, ..CreateMessageRequest::from_text("hello") };
         created.push(messages.create_message(request).await.unwrap().into_inner());
     }
     created

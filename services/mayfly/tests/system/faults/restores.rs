@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use mayfly_check::{Answer, Call};
 use mayfly_contracts::{
-    Situation,
+    ErrorInfo,
     error::ErrorReason,
     message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest},
 };
@@ -21,7 +21,7 @@ async fn create(system: &System, diary: &Diary) -> Messages {
     for _ in 0..rounds() {
         let number = diary.new_message();
         let call = diary.history().intend(number, Call::Create).unwrap();
-        let message = system.messages().create_message(CreateMessageRequest::of_text("hello")).await.unwrap();
+        let message = system.messages().create_message(CreateMessageRequest::from_text("hello")).await.unwrap();
         diary.history().answered(call, Answer::Created(number)).unwrap();
         messages.push((number, message.into_inner()));
     }
@@ -40,7 +40,7 @@ async fn read(system: &System, diary: &Diary, messages: &Messages) {
                 Answer::Text(Some(*number))
             }
             Err(status) => {
-                let reason = Situation::of(&status).reason;
+                let reason = ErrorInfo::from_status(&status).reason;
                 assert!(matches!(reason, ErrorReason::MessageViewed | ErrorReason::MessageNotFound), "{status}");
                 Answer::Gone
             }
