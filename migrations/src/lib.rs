@@ -1,7 +1,7 @@
 //! The schema, one file per change. What a column means stands with the entity that uses it, in the store.
 //!
-//! [`apply`] is the only way in. All pending changes are made in one transaction, under a lock, so any number of stores may
-//! start at once: one changes the schema, the others wait and find it changed.
+//! [`apply`] is the only way in. All pending changes are made in one transaction, under a lock, so any number of stores
+//! may start at once: one changes the schema, the others wait and find it changed.
 
 use std::collections::HashSet;
 

@@ -1,20 +1,20 @@
-//! The store: `MessageService` and `ConfigService` over a database. The only code that sees the database.
+//! The store: `MessageService` and `ConfigService`, and the only code that accesses the database.
 //!
-//! `grpc/` turns calls into [`domain`] values, `storage/` keeps them, `domain/` knows neither. A call travels
-//! `grpc/message_service.rs` → `storage/messages.rs` → `storage/writer.rs` → `storage/batch/`, and back once.
+//! `grpc/` converts calls into [`domain`] values, `messages.rs` seals and opens messages, and `storage/` stores them. A
+//! call passes `grpc/message_service.rs` → `messages.rs` → `storage/writer.rs` → `storage/batch/`.
 
 mod domain;
 mod error;
 mod grpc;
-mod keys;
+mod keyring_file;
+mod messages;
 mod settings;
 mod storage;
 mod store;
-mod stretcher;
 
-pub use domain::{Clock, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock, Timestamp};
+pub use domain::{Clock, InvalidInput, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock, Timestamp};
 pub use error::StoreError;
-pub use keys::{KeyInfo, KeyringError, KeyringFile};
+pub use keyring_file::{KeyInfo, KeyringError, KeyringFile};
 pub use settings::{
     DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, RateSettings,
     SettingsError, StorageSettings, StoreSettings, TokenSettings,

@@ -1,4 +1,4 @@
-//! What a store is started with.
+//! The settings of a store.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -12,25 +12,27 @@ use mayfly_bootstrap::{
     secret_file::{self, SecretAccess, SecretFileError},
 };
 
-use crate::domain::{InvalidKeyring, Keyring, Lifetime, Limits, random};
-use crate::keys::KeyringFile;
-use crate::storage::{Database, DatabaseError, StorageLimits};
+use crate::{
+    domain::{InvalidKeyring, Keyring, Lifetime, MessageLimits, random},
+    keyring_file::KeyringFile,
+    storage::{Database, DatabaseError, StorageLimits},
+};
 
 /// The largest `--max-text-bytes`: a request must fit in what gRPC takes by default, which is 4 MiB.
 const MAX_TEXT_BYTES_LIMIT: usize = 1 << 20;
 
-/// What `--view-grace` may be. Longer would keep texts on the disk for readers who forgot them.
+/// The range of `--view-grace`. A longer grace would keep texts on the disk for readers that never return.
 const MIN_VIEW_GRACE: Duration = Duration::from_secs(1);
 const MAX_VIEW_GRACE: Duration = Duration::from_hours(24);
 
-/// Where everything lies that is made on first start. Client commands look there too.
+/// The data directory. Client commands use it too.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DataSettings {
     /// The folder for everything that is made on first start: the SQLite database, the keyring, the tokens.
     #[arg(long, env = "MAYFLY_DATA_DIR", default_value = "data", value_name = "DATA_DIR")]
     pub data_dir: PathBuf,
-    /// Accept a keyring and tokens that a group may read, if the process is in that group. Kubernetes' fsGroup gives files
-    /// such a mode. What all users may read is refused all the same.
+    /// Accept a keyring and tokens that a group may read, if the process is in that group. Kubernetes' fsGroup gives
+    /// files such a mode. What all users may read is refused all the same.
     #[arg(long, env = "MAYFLY_GROUP_READABLE_SECRETS")]
     pub group_readable_secrets: bool,
 }
@@ -40,26 +42,26 @@ impl DataSettings {
         if self.group_readable_secrets { SecretAccess::OwnGroup } else { SecretAccess::Owner }
     }
 
-    /// The token in `file`, which is made if it is not there.
-    fn make_token(&self, file: &Path) -> Result<Secret, SecretFileError> {
+    /// The token in `file`, which is created if it does not exist.
+    fn read_or_create_token(&self, file: &Path) -> Result<Secret, SecretFileError> {
         secret_file::read_or_create(file, self.secret_access(), || {
             let bytes = random::<32>().map_err(std::io::Error::other)?;
             Ok(Secret::new(hex::encode(bytes.as_slice())))
         })
     }
 
-    /// The token of the bot's simulator, made on first use.
+    /// The token of the bot's simulator, created on first use.
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] when it cannot be read or made.
+    /// [`SettingsError`] when it cannot be read or created.
     pub fn simulator_token(&self) -> Result<Secret, SettingsError> {
-        self.make_token(&self.data_dir.join("simulator.token"))
+        self.read_or_create_token(&self.data_dir.join("simulator.token"))
             .map_err(|error| SettingsError::file("--simulator", error))
     }
 }
 
-/// Which database is used.
+/// The database.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DatabaseSettings {
     /// The database: `sqlite://path/to/file.db` or `postgres://user:password@host/name`.
@@ -72,11 +74,11 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// The database that is meant.
+    /// The configured database.
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] when the URL cannot be read or is of no known kind.
+    /// [`SettingsError`] when the URL cannot be read or is of an unknown kind.
     pub fn database(&self, data: &DataSettings) -> Result<Database, SettingsError> {
         let url = match &self.database_url_file {
             Some(file) => {
@@ -85,13 +87,13 @@ impl DatabaseSettings {
             None => self.database_url.clone(),
         };
         match url {
-            Some(url) => Database::at(url).map_err(SettingsError::Database),
+            Some(url) => Database::from_url(url).map_err(SettingsError::Database),
             None => Ok(Database::sqlite_file(&data.data_dir.join("mayfly.db"))),
         }
     }
 }
 
-/// The tokens by which the store knows its callers.
+/// The tokens of the store's callers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TokenSettings {
     /// The token that may manage app configs. [default: made on first start, in DATA_DIR/admin.token]
@@ -108,15 +110,15 @@ pub struct TokenSettings {
     pub service_token_file: Option<PathBuf>,
 }
 
-/// The shortest token that is taken: 128 bits, written in hexadecimal digits.
+/// The length of the shortest accepted token: 128 bits in hexadecimal digits.
 const MIN_TOKEN_LENGTH: usize = 32;
 
-/// What to do about a token that nobody gave and that no file holds.
+/// What to do about a token that is neither configured nor in its default file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum MissingToken {
-    /// Make it: this is the store's first start.
+    /// Create it: this is the first start of a store.
     Create,
-    /// Refuse: this is not the store, and a token of its own would open nothing.
+    /// Fail: this process is not the store, which would not know a new token.
     Reject,
 }
 
@@ -125,7 +127,7 @@ impl TokenSettings {
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] when it cannot be read or made, or is too short.
+    /// [`SettingsError`] when it cannot be read or created, or is too short.
     pub fn admin_token(&self, data: &DataSettings, missing: MissingToken) -> Result<Secret, SettingsError> {
         let names = ("--admin-token", "--admin-token-file");
         token(names, &self.admin_token, &self.admin_token_file, data, "admin.token", missing)
@@ -135,7 +137,7 @@ impl TokenSettings {
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] when it cannot be read or made, or is too short.
+    /// [`SettingsError`] when it cannot be read or created, or is too short.
     pub fn service_token(&self, data: &DataSettings, missing: MissingToken) -> Result<Secret, SettingsError> {
         let names = ("--service-token", "--service-token-file");
         token(names, &self.service_token, &self.service_token_file, data, "service.token", missing)
@@ -158,7 +160,7 @@ fn token(
             secret_file::read(&default_file).map_err(|error| SettingsError::file(setting, error))?
         }
         (None, None, MissingToken::Create) => {
-            data.make_token(&default_file).map_err(|error| SettingsError::file(setting, error))?
+            data.read_or_create_token(&default_file).map_err(|error| SettingsError::file(setting, error))?
         }
     };
     let is_header = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
@@ -169,7 +171,7 @@ fn token(
     }
 }
 
-/// What the store accepts. The gateway knows these limits too.
+/// The limits of messages. The gateway has them too.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LimitSettings {
     /// The longest text, in bytes of UTF-8: 1 to 1048576.
@@ -192,7 +194,7 @@ fn parse_view_grace(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Where the keyring is.
+/// The keyring.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KeyringSettings {
     /// The file with the keys that texts are sealed with. [default: made on first start, in DATA_DIR/keyring.json]
@@ -201,10 +203,10 @@ pub struct KeyringSettings {
 }
 
 impl KeyringSettings {
-    /// The file, to be looked at or changed beside a running store.
+    /// The keyring file, for an operator.
     #[must_use]
     pub fn file(&self, data: &DataSettings) -> KeyringFile {
-        KeyringFile::at(self.path(data))
+        KeyringFile::new(self.path(data))
     }
 
     pub(crate) fn path(&self, data: &DataSettings) -> PathBuf {
@@ -212,7 +214,7 @@ impl KeyringSettings {
     }
 }
 
-/// How long messages may wait for their readers, and what is left of them is kept.
+/// The lifetimes of messages and receipts.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct LifetimeSettings {
     /// How long a message waits for its reader when its creator does not say: `30d`, `12h`, …, or `never`.
@@ -227,8 +229,8 @@ pub struct LifetimeSettings {
 }
 
 impl LifetimeSettings {
-    /// How long a key may be needed after the last message was sealed with it: as long as that message may wait for its reader,
-    /// and then for its receipt, since a repeated creation gets its token from the key. Its claim ends before its receipt.
+    /// How long a key is required after it sealed its last message: for the longest lifetime of a message, and then for
+    /// its receipt, because a repeated creation derives its token from the key. A claim ends before its receipt.
     #[must_use]
     pub fn key_retention(&self) -> Lifetime {
         match (self.default_ttl, self.max_ttl) {
@@ -240,7 +242,7 @@ impl LifetimeSettings {
     }
 }
 
-/// How much a store keeps. Creations beyond that are refused; messages can always be viewed and burned.
+/// How much a store stores. It rejects creations beyond that; messages can always be viewed and burned.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct StorageSettings {
     /// The most messages that may wait for their readers.
@@ -249,8 +251,8 @@ pub struct StorageSettings {
     /// About how many bytes messages, and what is left of them, may take in the database.
     #[arg(long, env = "MAYFLY_MAX_STORED_BYTES", default_value_t = 8 << 30, value_name = "BYTES")]
     pub max_stored_bytes: u64,
-    /// How many bytes stay free where a SQLite database lies, so that deleting always works; at most an eighth of the file
-    /// system.
+    /// How many bytes stay free where a SQLite database lies, so that deleting always works; at most an eighth of the
+    /// file system.
     #[arg(long, env = "MAYFLY_MIN_FREE_BYTES", default_value_t = 256 << 20, value_name = "BYTES")]
     pub min_free_bytes: u64,
 }
@@ -262,22 +264,23 @@ impl StorageSettings {
     }
 }
 
-/// What a store is started with, beside its data, tokens and limits.
+/// The settings of a store except for its data, tokens and limits.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StoreSettings {
     /// Where the store listens for gRPC.
     #[arg(long, env = "MAYFLY_STORE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     pub store_listen: SocketAddr,
-    /// What it seals with.
+    /// The keyring.
     #[command(flatten)]
     pub keyring: KeyringSettings,
-    /// How long messages live.
+    /// The lifetimes of messages and receipts.
     #[command(flatten)]
     pub lifetimes: LifetimeSettings,
-    /// How much it keeps.
+    /// How much the store stores.
     #[command(flatten)]
     pub storage: StorageSettings,
-    /// How long a reader that made a view id may ask for its text again, if it does not say before that it has it: 1s to 1d.
+    /// How long a reader that made a view id may ask for its text again, if it does not say before that it has it: 1s
+    /// to 1d.
     #[arg(long, env = "MAYFLY_VIEW_GRACE", default_value = "10m", value_name = "DURATION", value_parser = parse_view_grace)]
     pub view_grace: Duration,
     /// Networks (`10.1.0.0/16`) or addresses of gateways, separated by commas. The store believes what they report
@@ -292,7 +295,7 @@ pub struct StoreSettings {
         value_parser = parse_network
     )]
     pub trusted_gateways: Vec<IpNet>,
-    /// How often callers may create and guess.
+    /// The rates of callers.
     #[command(flatten)]
     pub rates: RateSettings,
     /// Do not tell callers which services and methods there are (gRPC server reflection).
@@ -300,8 +303,7 @@ pub struct StoreSettings {
     pub no_reflection: bool,
 }
 
-/// How often callers may create messages and fail to name one. Each rate allows what it allows in a minute at once,
-/// too.
+/// How often callers may create messages and fail to identify one. A caller may use the calls of a minute in one burst.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct RateSettings {
     /// How many messages one caller may create in a minute. A caller is an IPv4 address or an IPv6 /64 network. 0: any
@@ -326,12 +328,12 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
 }
 
 impl StoreSettings {
-    /// The limits that these settings make.
+    /// The limits of messages.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] when they contradict each other.
-    pub(crate) fn limits(&self, limits: &LimitSettings) -> Result<Limits, SettingsError> {
+    pub(crate) fn limits(&self, limits: &LimitSettings) -> Result<MessageLimits, SettingsError> {
         let second = Duration::from_secs(1);
         let LifetimeSettings { default_ttl, max_ttl, receipt_retention } = self.lifetimes;
         for (setting, lifetime) in [("--default-ttl", default_ttl), ("--max-ttl", max_ttl)] {
@@ -350,14 +352,14 @@ impl StoreSettings {
         if receipt_retention < self.view_grace {
             return Err(SettingsError::ReceiptBelowGrace);
         }
-        Ok(Limits { max_text_bytes: limits.max_text_bytes, default_ttl, max_ttl })
+        Ok(MessageLimits { max_text_bytes: limits.max_text_bytes, default_ttl, max_ttl })
     }
 
-    /// The keyring; made on first start.
+    /// The keyring, created on first start.
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] when it cannot be read or made, or is none.
+    /// [`SettingsError`] when it cannot be read or created, or is invalid.
     pub(crate) fn keyring(&self, data: &DataSettings) -> Result<Keyring, SettingsError> {
         let file = self.keyring.path(data);
         let json = secret_file::read_or_create(&file, data.secret_access(), || {
@@ -379,7 +381,7 @@ pub enum SettingsError {
         /// Why.
         source: SecretFileError,
     },
-    /// The keyring file is no keyring.
+    /// The file does not contain a keyring.
     #[error("--keyring: {} is no keyring", file.display())]
     Keyring {
         /// The file.
@@ -387,25 +389,25 @@ pub enum SettingsError {
         /// Why.
         source: InvalidKeyring,
     },
-    /// The database URL is of no known kind.
+    /// The database URL is of an unknown kind.
     #[error(transparent)]
     Database(DatabaseError),
-    /// A token that could be guessed, or cannot be sent.
+    /// A token is short enough to be guessed, or contains characters that a header cannot.
     #[error("{setting} must be at least {MIN_TOKEN_LENGTH} visible ASCII characters")]
     WeakToken {
         /// The setting.
         setting: &'static str,
     },
-    /// A lifetime below a second.
+    /// A lifetime is below a second.
     #[error("{setting} must be at least 1s")]
     TooShort {
         /// The setting.
         setting: &'static str,
     },
-    /// A default that nobody could ask for.
+    /// The default lifetime is longer than the longest lifetime.
     #[error("--default-ttl must not be longer than --max-ttl")]
     DefaultAboveMax,
-    /// A receipt that is gone while its reader may still have to say that it has the text.
+    /// A receipt would be purged while its reader may still acknowledge the view.
     #[error(
         "--receipt-retention must not be shorter than --view-grace: a view cannot be acknowledged when its receipt is gone"
     )]

@@ -1,4 +1,4 @@
-//! A store from its opening to its end: what has to be in place, what it serves, what runs beside.
+//! [`Store`]: opens the database, serves the gRPC services, and runs periodic maintenance.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,29 +10,29 @@ use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    StoreError,
-    domain::Clock,
+    domain::{Clock, SharedKeyring},
+    error::StoreError,
     grpc::{self, Credentials},
-    keys::{KeyringError, SharedKeyring, WatchedKeyring},
+    keyring_file::{KeyringError, WatchedKeyring},
+    messages::Messages,
     settings::{
         DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
     },
     storage::{
-        AppConfigs, Database, DatabaseError, KeyringMismatch, Messages, MessagesSettings, Retention, claim_database,
-        public_ids,
+        AppConfigs, Database, DatabaseError, KeyringMismatch, MessagesSettings, Retention, public_ids, register_keys,
     },
 };
 
-/// How often expired messages and old receipts are looked for. Expired messages cannot be read in the meantime.
+/// How often expired messages and old receipts are swept. An expired message cannot be read before the sweep either.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
-/// How often the keyring file is looked at.
+/// How often the keyring file is checked for changes.
 const KEYRING_INTERVAL: Duration = Duration::from_secs(5);
-/// How often the database is asked whether it is there, for the health service.
+/// How often the database is checked for the health service.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
-/// How long it may take to answer that.
+/// How long that check may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A store whose database is open and whose keyring fits it.
+/// A store with an open database.
 pub struct Store {
     messages: Messages,
     routes: Routes,
@@ -45,22 +45,22 @@ pub struct Store {
     stop: CancellationToken,
 }
 
-/// Everything that a store is opened with.
+/// All settings of a store.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OpenSettings {
-    /// The service itself.
+    /// The service.
     #[command(flatten)]
     pub store: StoreSettings,
-    /// Where its files lie.
+    /// The data directory.
     #[command(flatten)]
     pub data: DataSettings,
-    /// Where its messages lie.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseSettings,
-    /// By what it knows its callers.
+    /// The tokens of its callers.
     #[command(flatten)]
     pub tokens: TokenSettings,
-    /// What it accepts.
+    /// The limits of messages.
     #[command(flatten)]
     pub limits: LimitSettings,
 }
@@ -74,21 +74,21 @@ pub enum OpenError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The keyring and the database do not belong together.
+    /// The keyring lacks keys of the database.
     #[error(transparent)]
     Keyring(#[from] KeyringMismatch),
-    /// The database failed while it was looked at; the log says how.
+    /// The database failed. The cause was logged.
     #[error("cannot use the database (--database-url)")]
     Store(#[source] StoreError),
 }
 
 impl Store {
-    /// Reads or makes the keyring and the tokens, brings the schema up to date, and opens the database. `clock` is where time
-    /// comes from; long-running answers end when `stop` is cancelled.
+    /// Reads or creates the keyring and the tokens, migrates the schema, and opens the database. Streams end when
+    /// `stop` is cancelled.
     ///
     /// # Errors
     ///
-    /// [`OpenError`], with a message that names the setting.
+    /// [`OpenError`], whose message names the setting.
     pub async fn open(
         settings: &OpenSettings,
         clock: Arc<dyn Clock>,
@@ -102,9 +102,9 @@ impl Store {
         let database = database.database(data)?;
         let changes = database.migrate().await?;
         if changes > 0 {
-            tracing::info!(changes, database = ?database, "the schema was brought up to date");
+            tracing::info!(changes, database = ?database, "the schema was migrated");
         }
-        claim_database(&database, &keyring, clock.now()).await.map_err(OpenError::Store)??;
+        register_keys(&database, &keyring, clock.now()).await.map_err(OpenError::Store)??;
 
         let keyring = SharedKeyring::new(keyring);
         let readers = database.connect_readers().await?;
@@ -120,7 +120,7 @@ impl Store {
         let configs = AppConfigs::open(&database, readers, keyring.clone(), Arc::clone(&clock));
         let (health, health_service) = tonic_health::server::health_reporter();
         let max_text_bytes = limits.max_text_bytes;
-        let mut routes = grpc::routes(grpc::Parts {
+        let mut routes = grpc::routes(grpc::ServiceContext {
             messages: messages.clone(),
             ids,
             configs,
@@ -140,38 +140,38 @@ impl Store {
         Ok(Self { messages, routes, max_text_bytes, trusted_gateways, health, keyring, database, clock, stop })
     }
 
-    /// The services, for a [`StoreChannel`](mayfly_contracts::StoreChannel) in the same process.
+    /// The services for a [`StoreChannel`](mayfly_contracts::StoreChannel) in the same process.
     #[must_use]
     pub fn routes(&self) -> Routes {
         self.routes.clone()
     }
 
-    /// Serves gRPC on `listener`, within the `limits` of the process, until the store is stopped, then finishes the
-    /// calls that have begun.
+    /// Serves gRPC on `listener` with the `limits` of the process until the store is stopped, then drains calls in
+    /// flight.
     ///
     /// # Errors
     ///
     /// When the listener fails.
     pub async fn serve(&self, listener: TcpListener, limits: http::ServerLimits) -> Result<(), TaskError> {
-        let callers = grpc::callers(&self.trusted_gateways);
-        let router = grpc::limited(self.routes(), limits.clone(), callers.clone(), self.max_text_bytes);
+        let callers = grpc::caller_source(&self.trusted_gateways);
+        let router = grpc::with_limits(self.routes(), limits.clone(), callers.clone(), self.max_text_bytes);
         Ok(http::serve(listener, router, limits, callers, self.stop.clone()).await?)
     }
 
-    /// Sweeps and watches over the database until the store is stopped.
+    /// Sweeps, checks the database and reloads the keyring periodically until the store is stopped.
     ///
     /// # Errors
     ///
-    /// When a part of the store has ended that must not. What fails for a time is logged and tried again.
+    /// When a write lane has ended. Other failures are logged and retried.
     pub async fn maintain(&self) -> Result<(), TaskError> {
-        let work = async { tokio::join!(self.sweep_regularly(), self.watch_health(), self.watch_keyring()) };
+        let work = async { tokio::join!(self.sweep_periodically(), self.watch_health(), self.watch_keyring()) };
         tokio::select! {
             _ = work => Ok(()),
             () = self.messages.lane_ended() => Err("a write lane has ended".into()),
         }
     }
 
-    /// Turns expired messages into receipts and purges old receipts, now.
+    /// Replaces expired messages by receipts and purges old receipts now.
     ///
     /// # Errors
     ///
@@ -180,11 +180,11 @@ impl Store {
         self.messages.sweep().await
     }
 
-    /// Takes up the keyring as its file holds it now; answers whether it differs from before.
+    /// Reloads the keyring file. Returns `true` if the keys changed.
     ///
     /// # Errors
     ///
-    /// [`KeyringError`] when the file is no keyring or does not fit the database; the store goes on with the keys that it has.
+    /// [`KeyringError`] when the file is invalid or does not fit the database. The store then keeps its keys.
     pub async fn reload_keyring(&self) -> Result<bool, KeyringError> {
         self.keyring.reload(&self.database, self.clock.now()).await
     }
@@ -196,11 +196,11 @@ impl Store {
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let reloaded = self.reload_keyring().await;
             match &reloaded {
-                Ok(true) => tracing::info!("the keyring has changed and was taken up"),
+                Ok(true) => tracing::info!("the keyring was reloaded"),
                 Ok(false) => {}
-                // Once, not every few seconds.
+                // Logged once, not every few seconds.
                 Err(error) if was_usable => {
-                    tracing::error!(error = %ErrorChain(error), "the keyring file cannot be used; going on with the keys from before");
+                    tracing::error!(error = %ErrorChain(error), "the keyring file cannot be used; the store keeps its keys");
                 }
                 Err(_) => {}
             }
@@ -208,19 +208,19 @@ impl Store {
         }
     }
 
-    async fn sweep_regularly(&self) {
+    async fn sweep_periodically(&self) {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            // What has begun is finished by the writer; nobody need wait for it.
+            // The writer finishes a sweep that has begun, so this need not wait.
             if let Some(Err(error)) = self.stop.run_until_cancelled(self.sweep()).await {
-                tracing::warn!(%error, "sweeping is put off");
+                tracing::warn!(%error, "the sweep failed and is retried later");
             }
         }
     }
 
-    /// Whether the database can be used. Measures what is stored, if so.
-    async fn look_after_database(&self) -> bool {
+    /// Returns `true` if the database is available. Measures then how much is stored.
+    async fn check_database(&self) -> bool {
         self.messages.is_available().await && self.messages.measure().await.is_ok()
     }
 
@@ -229,9 +229,9 @@ impl Store {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_serving = true;
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let serving = tokio::time::timeout(HEALTH_TIMEOUT, self.look_after_database()).await.unwrap_or(false);
+            let serving = tokio::time::timeout(HEALTH_TIMEOUT, self.check_database()).await.unwrap_or(false);
             if serving != was_serving {
-                tracing::warn!(serving, "the database came or went");
+                tracing::warn!(serving, "the availability of the database changed");
                 grpc::set_serving(&self.health, serving).await;
                 was_serving = serving;
             }

@@ -1,8 +1,9 @@
-//! Every order of events that one message can see, walked through: two readers who made a view id, one who made none, one who
-//! cannot open what a creator has encrypted, somebody who burns, requests and answers that get lost or come twice, time, sweeps, and a store that crashes.
+//! Every order of events that one message can see, walked through: two readers who made a view id, one who made none,
+//! one who cannot open what a creator has encrypted, somebody who burns, requests and answers that get lost or come
+//! twice, time, sweeps, and a store that crashes.
 //!
-//! The steps bear the names of what they stand for in `src/storage/batch/` and `writer.rs`. One transaction at a time is no
-//! simplification: a message always goes to one lane, and other stores wait for its row.
+//! The steps bear the names of what they stand for in `src/storage/batch/` and `writer.rs`. One transaction at a time
+//! is no simplification: a message always goes to one lane, and other stores wait for its row.
 
 #![cfg(test)]
 
@@ -151,8 +152,8 @@ impl Reader {
 }
 
 impl Database {
-    /// `erase`: the winner of `delete_unread` has the text, and a claim if it made a view id; to the others `repeat_views` or
-    /// `explain` has the answer.
+    /// `erase`: the winner of `delete_unread` has the text, and a claim if it made a view id; to the others
+    /// `repeat_views` or `explain` has the answer.
     fn view(&mut self, reader: Reader, time: Time, protocol: Protocol) -> Answer {
         let can_open = self.can_be_opened_by(reader) || protocol == Protocol::KindIsNotLookedAt;
         let is_asked_for = can_open || protocol == Protocol::KindIsLookedAtAfterTheDelete;

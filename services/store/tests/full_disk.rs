@@ -1,5 +1,5 @@
-//! SQLite on a disk that fills up: no answer says stored when it is not, no text is handed out that was not deleted, and the
-//! service works again once there is room.
+//! SQLite on a disk that fills up: no answer says stored when it is not, no text is handed out that was not deleted,
+//! and the service works again once there is room.
 
 #![cfg(test)]
 
@@ -155,7 +155,8 @@ async fn a_store_that_cannot_write_is_not_ready_until_it_can() {
     maintenance.abort();
 }
 
-/// The control: outside a transaction the same library hands out what it did not delete, so the test above would notice.
+/// The control: outside a transaction the same library hands out what it did not delete, so the test above would
+/// notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_transaction_a_full_disk_hands_out_what_it_keeps() {
     let disk = SmallDisk::mount("6m").unwrap();

@@ -1,4 +1,5 @@
-//! Keys over their life: rotated while stores run, retired when nothing needs them, and then out of every backup's reach.
+//! Keys over their life: rotated while stores run, retired when nothing needs them, and then out of every backup's
+//! reach.
 
 #![cfg(test)]
 
@@ -47,7 +48,7 @@ fn retirable_keys(store: &TestStore) -> Vec<String> {
 }
 
 fn database_of(database: &TestDatabase) -> Database {
-    Database::at(Secret::new(database.url().to_owned())).unwrap()
+    Database::from_url(Secret::new(database.url().to_owned())).unwrap()
 }
 
 async fn retire(store: &TestStore, id: &str, force: bool) -> Result<(), KeyringError> {

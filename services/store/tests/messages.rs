@@ -244,7 +244,8 @@ on_each_database! {
         assert_eq!(reason(&store.view(&first).await.unwrap_err()), ErrorReason::MessageViewed);
     }
 
-    /// A thief has the database, the keyring and the request id, and guesses: nothing in a receipt depends on what was guessed.
+    /// A thief has the database, the keyring and the request id, and guesses: nothing in a receipt depends on what was
+    /// guessed.
     async fn nothing_that_outlives_a_message_depends_on_its_content_or_passphrase(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let connection = database.connect().await.unwrap();

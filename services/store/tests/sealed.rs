@@ -1,5 +1,5 @@
-//! Messages that their creator has encrypted: handed to readers who can open such content, and refused to all others with
-//! nothing consumed.
+//! Messages that their creator has encrypted: handed to readers who can open such content, and refused to all others
+//! with nothing consumed.
 
 #![cfg(test)]
 

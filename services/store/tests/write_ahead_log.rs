@@ -1,4 +1,5 @@
-//! SQLite's write-ahead log while another program reads the database for long: it cannot be emptied, and the log says so.
+//! SQLite's write-ahead log while another program reads the database for long: it cannot be emptied, and the log says
+//! so.
 
 #![cfg(test)]
 

@@ -1,8 +1,8 @@
-//! Years of a store in minutes, on a clock that runs fast: every day has its key, its messages and its sweep, and old keys are
-//! retired. At the end the store holds what it holds after any long time, and is as fast.
+//! Years of a store in minutes, on a clock that runs fast: every day has its key, its messages and its sweep, and old
+//! keys are retired. At the end the store holds what it holds after any long time, and is as fast.
 //!
-//! `MAYFLY_YEARS_DAYS` and `MAYFLY_YEARS_MESSAGES` say how many days there are and how many messages in all; `make years` sets
-//! them high, and prints rates, memory and file size over time.
+//! `MAYFLY_YEARS_DAYS` and `MAYFLY_YEARS_MESSAGES` say how many days there are and how many messages in all; `make
+//! years` sets them high, and prints rates, memory and file size over time.
 
 #![cfg(test)]
 
@@ -68,7 +68,7 @@ async fn a_store_is_after_years_what_it_was_after_months() {
     let settings = Arguments::parse_from(["store", "--data-dir", &data]).open;
     let keyring = settings.store.keyring.file(&settings.data);
     let needed_for = settings.store.lifetimes.key_retention();
-    let at_url = Database::at(Secret::new(database.url().to_owned())).unwrap();
+    let at_url = Database::from_url(Secret::new(database.url().to_owned())).unwrap();
 
     let mut reports = Vec::new();
     println!("   day  creations/s  views/s  sweep ms  file MiB  memory MiB  messages  receipts  claims  keys");

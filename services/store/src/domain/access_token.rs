@@ -9,8 +9,12 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
-use super::{EntropyError, Key, RequestId, random};
-use crate::StoreError;
+use super::{
+    entropy::{EntropyError, random},
+    invalid_input::InvalidInput,
+    keyring::Key,
+    message::RequestId,
+};
 
 const SECRET_BYTES: usize = 28;
 const CHECKSUM_BYTES: usize = 4;
@@ -28,8 +32,8 @@ impl AccessToken {
     }
 
     /// The token of the message that `request` creates under `key`: always the same one, though it is not stored, and
-    /// unguessable without the key. It takes nothing of the content or the passphrase, so nothing that outlives the message
-    /// confirms a guess of either. HKDF-SHA256 (RFC 5869).
+    /// unguessable without the key. It takes nothing of the content or the passphrase, so nothing that outlives the
+    /// message confirms a guess of either. HKDF-SHA256 (RFC 5869).
     pub(crate) fn for_request(key: &Key, request: RequestId) -> Self {
         let mut secret = [0; SECRET_BYTES];
         key.derive(&[], &[REQUEST_DOMAIN, request.as_bytes()], &mut secret);
@@ -40,17 +44,17 @@ impl AccessToken {
     ///
     /// # Errors
     ///
-    /// [`StoreError::AccessTokenInvalid`] when it has another form or its checksum does not fit.
-    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
+    /// [`InvalidInput::AccessToken`] when it has another form or its checksum does not fit.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidInput> {
         let digits = text.trim();
         if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
-            return Err(StoreError::AccessTokenInvalid);
+            return Err(InvalidInput::AccessToken);
         }
         let mut bytes = Zeroizing::new([0; SECRET_BYTES + CHECKSUM_BYTES]);
-        hex::decode_to_slice(digits, bytes.as_mut_slice()).map_err(|_| StoreError::AccessTokenInvalid)?;
-        let (secret, checksum) = bytes.split_first_chunk().ok_or(StoreError::AccessTokenInvalid)?;
+        hex::decode_to_slice(digits, bytes.as_mut_slice()).map_err(|_| InvalidInput::AccessToken)?;
+        let (secret, checksum) = bytes.split_first_chunk().ok_or(InvalidInput::AccessToken)?;
         let token = Self(*secret);
-        if bool::from(checksum.ct_eq(&token.checksum())) { Ok(token) } else { Err(StoreError::AccessTokenInvalid) }
+        if bool::from(checksum.ct_eq(&token.checksum())) { Ok(token) } else { Err(InvalidInput::AccessToken) }
     }
 
     /// The 64 digits, to be handed out once.
@@ -117,7 +121,7 @@ mod tests {
             for digit in "0123456789abcdef".chars().filter(|digit| !text[position..].starts_with(*digit)) {
                 let mut wrong = text.clone();
                 wrong.replace_range(position..=position, digit.encode_utf8(&mut [0; 4]));
-                assert_eq!(AccessToken::parse(&wrong), Err(StoreError::AccessTokenInvalid), "{position} {digit}");
+                assert_eq!(AccessToken::parse(&wrong), Err(InvalidInput::AccessToken), "{position} {digit}");
             }
         }
     }
@@ -128,7 +132,7 @@ mod tests {
         let cut = &text[..63];
         let arabic = format!("{cut}\u{0663}");
         for wrong in ["", "1", cut, &format!("{text}0"), &text.to_uppercase(), &arabic, &format!("{cut} 5"), "\0"] {
-            assert_eq!(AccessToken::parse(wrong), Err(StoreError::AccessTokenInvalid), "{wrong:?}");
+            assert_eq!(AccessToken::parse(wrong), Err(InvalidInput::AccessToken), "{wrong:?}");
         }
     }
 

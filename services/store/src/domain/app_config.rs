@@ -4,8 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::Timestamp;
-use crate::StoreError;
+use super::{invalid_input::InvalidInput, time::Timestamp};
 
 /// Longest session name in characters, and longest secret in bytes.
 const MAX_LENGTH: usize = 255;
@@ -17,9 +16,9 @@ pub(crate) struct AppConfigId(i64);
 impl AppConfigId {
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] for the field `field` when it is not greater than zero.
-    pub(crate) fn parse(field: &'static str, id: i64) -> Result<Self, StoreError> {
-        if id > 0 { Ok(Self(id)) } else { Err(StoreError::field(field, "must be greater than zero")) }
+    /// [`InvalidInput::Field`] for the field `field` when it is not greater than zero.
+    pub(crate) fn parse(field: &'static str, id: i64) -> Result<Self, InvalidInput> {
+        if id > 0 { Ok(Self(id)) } else { Err(InvalidInput::field(field, "must be greater than zero")) }
     }
 
     /// The id that the database gave.
@@ -41,8 +40,8 @@ impl SessionName {
 
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is blank, too long, or has control characters.
-    pub(crate) fn parse(name: String) -> Result<Self, StoreError> {
+    /// [`InvalidInput::Field`] when it is blank, too long, or has control characters.
+    pub(crate) fn parse(name: String) -> Result<Self, InvalidInput> {
         let fault = if name.trim().is_empty() {
             "must not be blank"
         } else if name.chars().count() > MAX_LENGTH {
@@ -52,7 +51,7 @@ impl SessionName {
         } else {
             return Ok(Self(name));
         };
-        Err(StoreError::field(Self::FIELD, fault))
+        Err(InvalidInput::field(Self::FIELD, fault))
     }
 
     /// A name that was checked before it was stored.
@@ -74,12 +73,12 @@ impl ApiId {
 
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is not between 1 and 2,147,483,647.
-    pub(crate) fn parse(id: i64) -> Result<Self, StoreError> {
+    /// [`InvalidInput::Field`] when it is not between 1 and 2,147,483,647.
+    pub(crate) fn parse(id: i64) -> Result<Self, InvalidInput> {
         if (1..=i64::from(i32::MAX)).contains(&id) {
             Ok(Self(id))
         } else {
-            Err(StoreError::field(Self::FIELD, "must be between 1 and 2147483647"))
+            Err(InvalidInput::field(Self::FIELD, "must be between 1 and 2147483647"))
         }
     }
 
@@ -102,13 +101,13 @@ impl ApiHash {
 
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is not 1 to 255 visible ASCII characters.
-    pub(crate) fn parse(hash: String) -> Result<Self, StoreError> {
+    /// [`InvalidInput::Field`] when it is not 1 to 255 visible ASCII characters.
+    pub(crate) fn parse(hash: String) -> Result<Self, InvalidInput> {
         let hash = Zeroizing::new(hash);
         if (1..=MAX_LENGTH).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(hash))
         } else {
-            Err(StoreError::field(Self::FIELD, "must be 1 to 255 visible ASCII characters"))
+            Err(InvalidInput::field(Self::FIELD, "must be 1 to 255 visible ASCII characters"))
         }
     }
 
@@ -127,8 +126,8 @@ impl ApiHash {
     }
 
     /// The same, but for the last four characters, by which who entered it knows it again: `b1xxxx…1184`.
-    pub(crate) fn recognizable(&self) -> String {
-        mask(&self.0, 2, 30, RECOGNIZABLE)
+    pub(crate) fn partially_masked(&self) -> String {
+        mask(&self.0, 2, 30, VISIBLE_END)
     }
 }
 
@@ -141,8 +140,8 @@ impl BotToken {
 
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is not of the form that @BotFather gives.
-    pub(crate) fn parse(token: String) -> Result<Self, StoreError> {
+    /// [`InvalidInput::Field`] when it is not of the form that @BotFather gives.
+    pub(crate) fn parse(token: String) -> Result<Self, InvalidInput> {
         let token = Zeroizing::new(token);
         let well_formed = token.split_once(':').is_some_and(|(id, secret)| {
             let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
@@ -153,7 +152,7 @@ impl BotToken {
             Ok(Self(token))
         } else {
             let fault = "must be as @BotFather gives it: digits, a colon, then letters, digits, _ and -";
-            Err(StoreError::field(Self::FIELD, fault))
+            Err(InvalidInput::field(Self::FIELD, fault))
         }
     }
 
@@ -172,8 +171,8 @@ impl BotToken {
     }
 
     /// The same, but for the last four characters, by which who entered it knows it again: `1000000000:AAHxxxx…Dsaw`.
-    pub(crate) fn recognizable(&self) -> String {
-        self.mask(RECOGNIZABLE)
+    pub(crate) fn partially_masked(&self) -> String {
+        self.mask(VISIBLE_END)
     }
 
     fn mask(&self, end: usize) -> String {
@@ -185,10 +184,10 @@ impl BotToken {
 }
 
 /// How many characters at its end are enough to know a secret again.
-const RECOGNIZABLE: usize = 4;
+const VISIBLE_END: usize = 4;
 
-/// The first `start` characters and `hidden` times `x`, of which the last `end` characters of the secret take the place of the last
-/// ones. What would give away more than a quarter of the secret is not shown; its length never shows.
+/// The first `start` characters and `hidden` times `x`, of which the last `end` characters of the secret take the place
+/// of the last ones. What would give away more than a quarter of the secret is not shown; its length never shows.
 fn mask(secret: &str, start: usize, hidden: usize, end: usize) -> String {
     let is_long_enough = |shown: usize| secret.len() >= 4 * shown;
     let end = if is_long_enough(start + end) { end } else { 0 };
@@ -255,15 +254,15 @@ mod tests {
     #[test]
     fn who_entered_a_secret_knows_it_again_by_its_end_unless_it_is_short() {
         let hash = ApiHash::parse("b1946ac92492d2347c6235b4d2611184".into()).unwrap();
-        assert_eq!(hash.recognizable(), format!("b1{}1184", "x".repeat(26)));
+        assert_eq!(hash.partially_masked(), format!("b1{}1184", "x".repeat(26)));
         let token = BotToken::parse("1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw".into()).unwrap();
-        assert_eq!(token.recognizable(), format!("1000000000:AAH{}Dsaw", "x".repeat(28)));
+        assert_eq!(token.partially_masked(), format!("1000000000:AAH{}Dsaw", "x".repeat(28)));
         for short in ["short", "twenty-seven-characters-abc"] {
             let token = BotToken::parse(format!("1:{short}")).unwrap();
-            assert_eq!(token.recognizable(), token.masked());
+            assert_eq!(token.partially_masked(), token.masked());
         }
         let hash = ApiHash::parse("twenty-three-characters".into()).unwrap();
-        assert_eq!(hash.recognizable(), hash.masked());
+        assert_eq!(hash.partially_masked(), hash.masked());
     }
 
     #[test]

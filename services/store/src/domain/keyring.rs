@@ -1,8 +1,9 @@
 //! The keyring: the store's own share of every seal, kept in a file outside the database and its backups.
 //!
-//! The file is JSON: `{"keys":[{"id":"…","key":"…","active_from":"…"}]}`, oldest first. A key is 32 random bytes, written as 64
-//! hexadecimal digits; its id is derived from it, so a wrong or damaged key shows at once. A key seals only from `active_from` on
-//! (always, when there is none), so that every store that shares the file has it by then; it opens from the start.
+//! The file is JSON: `{"keys":[{"id":"…","key":"…","active_from":"…"}]}`, oldest first. A key is 32 random bytes,
+//! written as 64 hexadecimal digits; its id is derived from it, so a wrong or damaged key shows at once. A key seals
+//! only from `active_from` on (always, when there is none), so that every store that shares the file has it by then; it
+//! opens from the start.
 
 use hkdf::Hkdf;
 use mayfly_bootstrap::Secret;
@@ -10,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{EntropyError, Timestamp, random};
+use super::{
+    entropy::{EntropyError, random},
+    time::Timestamp,
+};
 
 const KEY_ID_DOMAIN: &[u8] = b"mayfly key id v1";
 
@@ -116,17 +120,17 @@ impl Keyring {
     ///
     /// [`InvalidKeyring`], without a word of what was in the file.
     pub(crate) fn from_json(json: &Secret) -> Result<Self, InvalidKeyring> {
-        let file: KeyringFile = serde_json::from_str(json.expose()).map_err(|_| InvalidKeyring::Malformed)?;
-        let mut older = file.keys.iter().map(KeyEntry::parse).collect::<Result<Vec<_>, _>>()?;
+        let file: KeyringJson = serde_json::from_str(json.expose()).map_err(|_| InvalidKeyring::Malformed)?;
+        let mut older = file.keys.iter().map(KeyJson::parse).collect::<Result<Vec<_>, _>>()?;
         let newest = older.pop().ok_or(InvalidKeyring::Empty)?;
         Ok(Self { older, newest })
     }
 
     /// What a keyring file holds.
     pub(crate) fn to_json(&self) -> Secret {
-        let keys = self.keys().map(KeyEntry::of).collect();
+        let keys = self.keys().map(KeyJson::of).collect();
         // Strings in a struct: there is nothing in it that JSON cannot say.
-        Secret::new(serde_json::to_string_pretty(&KeyringFile { keys }).unwrap_or_default())
+        Secret::new(serde_json::to_string_pretty(&KeyringJson { keys }).unwrap_or_default())
     }
 
     /// The key that seals at the time `now`; the oldest when none is active yet.
@@ -163,19 +167,19 @@ impl Keyring {
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeyringFile {
-    keys: Vec<KeyEntry>,
+struct KeyringJson {
+    keys: Vec<KeyJson>,
 }
 
 #[derive(Serialize, Deserialize, ZeroizeOnDrop)]
-struct KeyEntry {
+struct KeyJson {
     id: String,
     key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     active_from: Option<String>,
 }
 
-impl KeyEntry {
+impl KeyJson {
     fn of(key: &Key) -> Self {
         let active_from = key.active_from.map(|time| time.to_string());
         Self { id: key.id.0.clone(), key: hex::encode(key.bytes.0), active_from }

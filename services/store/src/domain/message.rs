@@ -5,8 +5,11 @@ use std::{fmt, time::Duration};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Lifetime, Timestamp};
-use crate::StoreError;
+use super::{
+    invalid_input::InvalidInput,
+    receipt::Receipt,
+    time::{Lifetime, Timestamp},
+};
 
 /// The number of a message in the database; greater than zero, never used twice. Callers see a public id instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,14 +81,14 @@ pub(crate) struct MessageText(Zeroizing<String>);
 impl MessageText {
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is empty, [`StoreError::TextTooLong`] when it is too long.
-    pub(crate) fn parse(text: String, limits: &Limits) -> Result<Self, StoreError> {
+    /// [`InvalidInput::Field`] when it is empty, [`InvalidInput::TextTooLong`] when it is too long.
+    pub(crate) fn parse(text: String, limits: &MessageLimits) -> Result<Self, InvalidInput> {
         let text = Zeroizing::new(text);
         if text.is_empty() {
-            return Err(StoreError::field("text", "must not be empty"));
+            return Err(InvalidInput::field("text", "must not be empty"));
         }
         if text.len() > limits.max_text_bytes {
-            return Err(StoreError::TextTooLong { max_bytes: limits.max_text_bytes });
+            return Err(InvalidInput::TextTooLong { max_bytes: limits.max_text_bytes });
         }
         Ok(Self(text))
     }
@@ -111,14 +114,14 @@ pub(crate) struct SealedContent(Vec<u8>);
 impl SealedContent {
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is empty, [`StoreError::SealedTooLong`] when it is too long.
-    pub(crate) fn parse(sealed: Vec<u8>, limits: &Limits) -> Result<Self, StoreError> {
+    /// [`InvalidInput::Field`] when it is empty, [`InvalidInput::SealedTooLong`] when it is too long.
+    pub(crate) fn parse(sealed: Vec<u8>, limits: &MessageLimits) -> Result<Self, InvalidInput> {
         let max_bytes = limits.max_text_bytes.saturating_add(SEALED_OVERHEAD);
         if sealed.is_empty() {
-            return Err(StoreError::field("sealed", "must not be empty"));
+            return Err(InvalidInput::field("sealed", "must not be empty"));
         }
         if sealed.len() > max_bytes {
-            return Err(StoreError::SealedTooLong { max_bytes });
+            return Err(InvalidInput::SealedTooLong { max_bytes });
         }
         Ok(Self(sealed))
     }
@@ -134,8 +137,8 @@ impl fmt::Debug for SealedContent {
     }
 }
 
-/// A UUID that a caller made so that it can repeat a creation. A caller that knows it, and the content, passphrase and lifetime
-/// that it came with, gets the token again.
+/// A UUID that a caller made so that it can repeat a creation. A caller that knows it, and the content, passphrase and
+/// lifetime that it came with, gets the token again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestId(Uuid);
 
@@ -144,8 +147,8 @@ impl RequestId {
     ///
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is no UUID.
-    pub(crate) fn parse(text: &str) -> Result<Option<Self>, StoreError> {
+    /// [`InvalidInput::Field`] when it is no UUID.
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, InvalidInput> {
         Ok(parse_uuid("request_id", text)?.map(Self))
     }
 
@@ -163,8 +166,8 @@ impl ViewId {
     ///
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is no UUID.
-    pub(crate) fn parse(text: &str) -> Result<Option<Self>, StoreError> {
+    /// [`InvalidInput::Field`] when it is no UUID.
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, InvalidInput> {
         Ok(parse_uuid("view_id", text)?.map(Self))
     }
 
@@ -174,19 +177,19 @@ impl ViewId {
 }
 
 /// The all-zero UUID is what a program sends that forgot to make one.
-fn parse_uuid(field: &'static str, text: &str) -> Result<Option<Uuid>, StoreError> {
+fn parse_uuid(field: &'static str, text: &str) -> Result<Option<Uuid>, InvalidInput> {
     if text.is_empty() {
         return Ok(None);
     }
     match Uuid::try_parse(text) {
         Ok(id) if !id.is_nil() => Ok(Some(id)),
-        _ => Err(StoreError::field(field, "must be a UUID that is not all zero")),
+        _ => Err(InvalidInput::field(field, "must be a UUID that is not all zero")),
     }
 }
 
 /// What this store accepts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct MessageLimits {
     /// The longest text, in bytes of UTF-8.
     pub(crate) max_text_bytes: usize,
     /// The lifetime of a message whose creator says nothing.
@@ -198,19 +201,19 @@ pub(crate) struct Limits {
 /// The shortest lifetime that a creator may ask for.
 const MIN_TTL: Duration = Duration::from_secs(1);
 
-impl Limits {
+impl MessageLimits {
     /// When a message stored `now` with the lifetime `ttl` expires; `None` for never.
     ///
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when `ttl` is below one second or above the limit.
-    pub(crate) fn expire_time(&self, now: Timestamp, ttl: Option<Duration>) -> Result<Option<Timestamp>, StoreError> {
+    /// [`InvalidInput::Field`] when `ttl` is below one second or above the limit.
+    pub(crate) fn expire_time(&self, now: Timestamp, ttl: Option<Duration>) -> Result<Option<Timestamp>, InvalidInput> {
         let lifetime = match ttl {
             None => self.default_ttl,
-            Some(ttl) if ttl < MIN_TTL => return Err(StoreError::field("ttl", "must be at least 1 second")),
+            Some(ttl) if ttl < MIN_TTL => return Err(InvalidInput::field("ttl", "must be at least 1 second")),
             Some(ttl) => match self.max_ttl {
                 Lifetime::Limited(max) if ttl > max => {
-                    return Err(StoreError::field("ttl", format!("must be at most {}", Lifetime::Limited(max))));
+                    return Err(InvalidInput::field("ttl", format!("must be at most {}", Lifetime::Limited(max))));
                 }
                 _ => Lifetime::Limited(ttl),
             },
@@ -222,29 +225,9 @@ impl Limits {
     }
 }
 
-/// How a message ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its text was handed to its one reader.
-    Viewed,
-    /// It was erased unread by a holder of its token.
-    Burned,
-    /// It was erased unread because its lifetime was over.
-    Expired,
-}
-
-/// That a message ended, how, and when. Nothing of what was in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// When.
-    pub time: Timestamp,
-}
-
 /// Where a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lookup {
+pub(crate) enum MessageStatus {
     /// It waits for its reader.
     Unread { create_time: Timestamp, expire_time: Option<Timestamp>, needs_passphrase: bool, content_kind: ContentKind },
     /// It is gone.
@@ -255,15 +238,18 @@ pub(crate) enum Lookup {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { max_text_bytes: 4, default_ttl: Lifetime::Never, max_ttl: Lifetime::Limited(Duration::from_secs(60)) };
+    const LIMITS: MessageLimits = MessageLimits {
+        max_text_bytes: 4,
+        default_ttl: Lifetime::Never,
+        max_ttl: Lifetime::Limited(Duration::from_secs(60)),
+    };
     const NOW: Timestamp = Timestamp::from_micros(1_000);
 
     #[test]
     fn texts_are_measured_in_bytes() {
         assert!(MessageText::parse("four".into(), &LIMITS).is_ok());
-        assert_eq!(MessageText::parse("f\u{f6}ur".into(), &LIMITS), Err(StoreError::TextTooLong { max_bytes: 4 }));
-        assert_eq!(MessageText::parse(String::new(), &LIMITS), Err(StoreError::field("text", "must not be empty")));
+        assert_eq!(MessageText::parse("f\u{f6}ur".into(), &LIMITS), Err(InvalidInput::TextTooLong { max_bytes: 4 }));
+        assert_eq!(MessageText::parse(String::new(), &LIMITS), Err(InvalidInput::field("text", "must not be empty")));
     }
 
     #[test]
@@ -288,8 +274,8 @@ mod tests {
     fn what_is_encrypted_may_be_longer_than_a_text() {
         let sealed = |length| SealedContent::parse(vec![7; length], &LIMITS);
         assert!(sealed(4 + 256).is_ok());
-        assert_eq!(sealed(4 + 257), Err(StoreError::SealedTooLong { max_bytes: 4 + 256 }));
-        assert_eq!(sealed(0), Err(StoreError::field("sealed", "must not be empty")));
+        assert_eq!(sealed(4 + 257), Err(InvalidInput::SealedTooLong { max_bytes: 4 + 256 }));
+        assert_eq!(sealed(0), Err(InvalidInput::field("sealed", "must not be empty")));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Passphrases: what a reader must know beside the access token, if the creator wants it so.
 //!
-//! A passphrase is stretched with Argon2id (RFC 9106) over a salt that follows from the access token, and the result goes into
-//! the message key. So whoever steals database, keyring and link still has to guess, at a price for every guess; whoever
-//! only has the link may guess a few times (see [`TryLimits`]).
+//! A passphrase is stretched with Argon2id (RFC 9106) over a salt that follows from the access token, and the result
+//! goes into the message key. So whoever steals database, keyring and link still has to guess, at a price for every
+//! guess; whoever only has the link may guess a few times (see [`TryLimits`]).
 
 use std::{fmt, time::Duration};
 
@@ -10,8 +10,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{AccessToken, Key, SealError};
-use crate::StoreError;
+use super::{access_token::AccessToken, invalid_input::InvalidInput, keyring::Key};
 
 const MAX_BYTES: usize = 1024;
 /// By how much the normal form of a text can be longer, in bytes (UAX #15, section 6).
@@ -34,8 +33,8 @@ impl Passphrase {
     ///
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when it is too long.
-    pub(crate) fn parse(text: String) -> Result<Option<Self>, StoreError> {
+    /// [`InvalidInput::Field`] when it is too long.
+    pub(crate) fn parse(text: String) -> Result<Option<Self>, InvalidInput> {
         let text = Zeroizing::new(text);
         // Whole in one allocation, so that no part is left behind in another.
         let mut opaque = Zeroizing::new(String::with_capacity(text.len().saturating_mul(MAX_GROWTH)));
@@ -43,7 +42,7 @@ impl Passphrase {
         match opaque.len() {
             0 => Ok(None),
             1..=MAX_BYTES => Ok(Some(Self(opaque))),
-            _ => Err(StoreError::field("passphrase", format!("must be at most {MAX_BYTES} bytes of UTF-8"))),
+            _ => Err(InvalidInput::field("passphrase", format!("must be at most {MAX_BYTES} bytes of UTF-8"))),
         }
     }
 
@@ -67,36 +66,41 @@ impl fmt::Debug for Passphrase {
 ///
 /// It is used again, since an allocator may keep such a block for each thread that ever had one.
 #[derive(Default)]
-pub(crate) struct StretchMemory(Vec<Block>);
+pub(crate) struct Argon2Memory(Vec<Block>);
+
+/// A passphrase cannot be stretched, because there is not enough memory.
+#[derive(Debug, thiserror::Error)]
+#[error("the passphrase cannot be stretched")]
+pub(crate) struct StretchError(#[source] argon2::Error);
 
 /// A stretched passphrase.
 pub(crate) struct PassphraseKey(Zeroizing<[u8; 32]>);
 
 impl PassphraseKey {
-    /// Stretches the passphrase of the message with `token`, which also gives the salt: so a repeated creation needs no look at
-    /// the database, and the database alone does not even hold the salt. Takes tens of milliseconds of one core and 19 MiB: not
-    /// for an async task.
+    /// Stretches the passphrase of the message with `token`, which also gives the salt: so a repeated creation needs no
+    /// look at the database, and the database alone does not even hold the salt. Takes tens of milliseconds of one core
+    /// and 19 MiB: not for an async task.
     ///
     /// # Errors
     ///
-    /// [`SealError::Stretch`] when there is no memory for it.
+    /// [`StretchError`] when there is not enough memory.
     pub(crate) fn derive(
         passphrase: &Passphrase,
         token: &AccessToken,
-        memory: &mut StretchMemory,
-    ) -> Result<Self, SealError> {
+        memory: &mut Argon2Memory,
+    ) -> Result<Self, StretchError> {
         let mut key = Zeroizing::new([0; 32]);
-        let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(key.len())).map_err(SealError::Stretch)?;
-        let StretchMemory(blocks) = memory;
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(key.len())).map_err(StretchError)?;
+        let Argon2Memory(blocks) = memory;
         let missing = params.block_count().saturating_sub(blocks.len());
-        blocks.try_reserve_exact(missing).map_err(|_| SealError::Stretch(argon2::Error::OutOfMemory))?;
+        blocks.try_reserve_exact(missing).map_err(|_| StretchError(argon2::Error::OutOfMemory))?;
         blocks.resize(params.block_count(), Block::new());
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let salt = token.derive_salt::<SALT_BYTES>(SALT_DOMAIN);
         let stretched =
             argon2.hash_password_into_with_memory(passphrase.as_bytes(), &salt, key.as_mut_slice(), &mut *blocks);
         blocks.iter_mut().for_each(|block| block.zeroize());
-        stretched.map_err(SealError::Stretch)?;
+        stretched.map_err(StretchError)?;
         Ok(Self(key))
     }
 
@@ -125,16 +129,16 @@ impl CallerTag {
 /// How often passphrases may be tried on one message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TryLimits {
-    /// By one caller. Below [`in_all`](Self::in_all), so that one caller cannot lock all others out by mere mistake.
+    /// By one caller. Below [`total`](Self::total), so that one caller cannot lock all others out by mere mistake.
     pub(crate) per_caller: i32,
     /// By all callers together.
-    pub(crate) in_all: i32,
+    pub(crate) total: i32,
     /// How long tries count, and so how long a message stays locked after the last one.
-    pub(crate) lock: Duration,
+    pub(crate) lock_duration: Duration,
 }
 
 impl TryLimits {
-    pub(crate) const DEFAULT: Self = Self { per_caller: 5, in_all: 20, lock: Duration::from_secs(3600) };
+    pub(crate) const DEFAULT: Self = Self { per_caller: 5, total: 20, lock_duration: Duration::from_secs(3600) };
 }
 
 #[cfg(test)]
@@ -183,7 +187,7 @@ mod tests {
     fn stretching_depends_on_passphrase_and_token_alone() {
         let (token, other) = (AccessToken::generate().unwrap(), AccessToken::generate().unwrap());
         let key =
-            |text: &str, token| PassphraseKey::derive(&passphrase(text), token, &mut StretchMemory::default()).unwrap();
+            |text: &str, token| PassphraseKey::derive(&passphrase(text), token, &mut Argon2Memory::default()).unwrap();
         assert_eq!(key("a", &token).as_bytes(), key("a", &token).as_bytes());
         assert_ne!(key("a", &token).as_bytes(), key("b", &token).as_bytes());
         assert_ne!(key("a", &token).as_bytes(), key("a", &other).as_bytes());

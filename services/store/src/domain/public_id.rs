@@ -1,15 +1,19 @@
 //! The ids that callers see. They tell nothing: neither how many messages there are, nor which of two came first.
 //!
-//! The database numbers its messages one after the other. A caller sees that number encrypted with FF1 (NIST SP 800-38G) and
-//! AES-256, as another number of the same size: 1 to 2^40 - 1 for the first 2^40 messages, up to 13 digits. So ids are as unique
-//! as the numbers, and stay the same. The key lies in the database, which shows the numbers anyway.
+//! The database numbers its messages one after the other. A caller sees that number encrypted with FF1 (NIST SP
+//! 800-38G) and AES-256, as another number of the same size: 1 to 2^40 - 1 for the first 2^40 messages, up to 13
+//! digits. So ids are as unique as the numbers, and stay the same. The key lies in the database, which shows the
+//! numbers anyway.
 
 use aes::Aes256;
 use fpe::ff1::{BinaryNumeralString, FF1};
 use zeroize::Zeroizing;
 
-use super::{EntropyError, MessageId, random};
-use crate::StoreError;
+use super::{
+    entropy::{EntropyError, random},
+    invalid_input::InvalidInput,
+    message::MessageId,
+};
 
 const KEY_BYTES: usize = 32;
 /// Numbers are encrypted within blocks of 2^40. The next block is used when the last one is full.
@@ -21,7 +25,7 @@ const BLOCK_BYTES: usize = 5;
 pub(crate) struct PublicIds {
     cipher: FF1<Aes256>,
     /// What zero is encrypted to. No message has the number zero, so another message can have its id.
-    of_zero: u64,
+    id_of_zero: u64,
 }
 
 /// The stored key is no key.
@@ -41,16 +45,16 @@ impl PublicIds {
             return Err(InvalidIdKey);
         }
         let cipher = FF1::new(key, 2).map_err(|_| InvalidIdKey)?;
-        let mut ids = Self { cipher, of_zero: 0 };
-        ids.of_zero = ids.encrypt(0);
+        let mut ids = Self { cipher, id_of_zero: 0 };
+        ids.id_of_zero = ids.encrypt(0);
         Ok(ids)
     }
 
     /// The id of the message with the number `id`.
-    pub(crate) fn of(&self, id: MessageId) -> i64 {
+    pub(crate) fn encode(&self, id: MessageId) -> i64 {
         let number = id.get().cast_unsigned();
         match self.encrypt(number) {
-            0 => self.of_zero.cast_signed(),
+            0 => self.id_of_zero.cast_signed(),
             public => public.cast_signed(),
         }
     }
@@ -59,13 +63,13 @@ impl PublicIds {
     ///
     /// # Errors
     ///
-    /// [`StoreError::FieldInvalid`] when the id is not greater than zero.
-    pub(crate) fn parse(&self, public: i64) -> Result<MessageId, StoreError> {
+    /// [`InvalidInput::Field`] when the id is not greater than zero.
+    pub(crate) fn parse(&self, public: i64) -> Result<MessageId, InvalidInput> {
         if public <= 0 {
-            return Err(StoreError::field("id", "must be greater than zero"));
+            return Err(InvalidInput::field("id", "must be greater than zero"));
         }
         let public = public.cast_unsigned();
-        let encrypted = if public == self.of_zero { 0 } else { public };
+        let encrypted = if public == self.id_of_zero { 0 } else { public };
         Ok(MessageId::from_column(self.decrypt(encrypted).cast_signed()))
     }
 
@@ -110,7 +114,7 @@ mod tests {
         let numbers = (1..2000).chain((1 << 40) - 2..(1 << 40) + 2000).chain([i64::MAX - 1, i64::MAX]);
         let mut seen = HashSet::new();
         for number in numbers {
-            let public = ids.of(MessageId::from_column(number));
+            let public = ids.encode(MessageId::from_column(number));
             assert!(public > 0, "{number}");
             assert!(seen.insert(public), "{number}");
             assert_eq!(ids.parse(public), Ok(MessageId::from_column(number)));
@@ -122,20 +126,20 @@ mod tests {
     fn zero_is_neither_an_id_nor_a_number() {
         let ids = ids();
         let number = MessageId::from_column(ids.decrypt(0).cast_signed());
-        assert_eq!(ids.of(number), ids.of_zero.cast_signed());
-        assert_eq!(ids.parse(ids.of_zero.cast_signed()), Ok(number));
+        assert_eq!(ids.encode(number), ids.id_of_zero.cast_signed());
+        assert_eq!(ids.parse(ids.id_of_zero.cast_signed()), Ok(number));
         assert!(ids.parse(0).is_err() && ids.parse(-1).is_err());
     }
 
     #[test]
     fn ids_neither_follow_each_other_nor_tell_how_many_there_are() {
         let ids = ids();
-        let public: Vec<_> = (1..=1000).map(|number| ids.of(MessageId::from_column(number))).collect();
+        let public: Vec<_> = (1..=1000).map(|number| ids.encode(MessageId::from_column(number))).collect();
         let ascending = public.windows(2).filter(|pair| pair[0] < pair[1]).count();
         assert!((400..600).contains(&ascending), "{ascending} of 999");
         let above_half = public.iter().filter(|id| **id > 1 << 39).count();
         assert!((400..600).contains(&above_half), "{above_half} of 1000");
-        assert_ne!(super::tests::ids().of(MessageId::from_column(1)), public[0], "each database has its own");
+        assert_ne!(super::tests::ids().encode(MessageId::from_column(1)), public[0], "each database has its own");
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Sealing: how a text lies in the database, and what opens it.
 //!
-//! From the access token and a key of the keyring, HKDF-SHA256 (RFC 5869) derives a *message key*, which is not stored. The
-//! text is padded to a size class and encrypted with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) under a random nonce; version,
-//! key id, flags and expiry are authenticated with it. So the database alone opens nothing, and neither does the database with
-//! a token once the key is destroyed. The row names its key.
+//! From the access token and a key of the keyring, HKDF-SHA256 (RFC 5869) derives a *message key*, which is not stored.
+//! The text is padded to a size class and encrypted with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) under a random
+//! nonce; version, key id, flags and expiry are authenticated with it. So the database alone opens nothing, and neither
+//! does the database with a token once the key is destroyed. The row names its key.
 //!
-//! A text whose reader may ask for it again is sealed anew, under a key that takes the reader's view id too: from then on the
-//! link opens it no longer.
+//! A text whose reader may ask for it again is sealed anew, under a key that takes the reader's view id too: from then
+//! on the link opens it no longer.
 //!
-//! A sealed text is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`. App config secrets have the same form, under a key
-//! derived from the keyring alone, with the key id (8 bytes) after the version.
+//! A sealed text is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`. App config secrets have the same form, under
+//! a key derived from the keyring alone, with the key id (8 bytes) after the version.
 
 use std::time::Duration;
 
@@ -21,14 +21,18 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{
-    AccessToken, ContentKind, EntropyError, Key, KeyId, Keyring, MessageContent, PassphraseKey, Timestamp, ViewId,
-    random,
+    access_token::AccessToken,
+    entropy::{EntropyError, random},
+    keyring::{Key, KeyId, Keyring},
+    message::{ContentKind, MessageContent, ViewId},
+    passphrase::PassphraseKey,
+    time::Timestamp,
 };
 
 const VERSION: u8 = 1;
 /// Whether a passphrase is in the message key.
 const FLAG_PASSPHRASE: u8 = 1;
-/// Whether the content was encrypted by its creator. The other bits are room for what is to come.
+/// Whether the content was encrypted by its creator. The other bits are budget for what is to come.
 const FLAG_SEALED: u8 = 2;
 const NONCE_BYTES: usize = 24;
 const KEY_ID_BYTES: usize = 8;
@@ -49,7 +53,7 @@ const MIN_CLASS: usize = 256;
 /// Something sealed does not open: damaged, or sealed with another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("sealed data does not open")]
-pub(crate) struct Unreadable;
+pub(crate) struct UnsealError;
 
 /// Something cannot be sealed, so it must not be stored.
 #[derive(Debug, thiserror::Error)]
@@ -60,13 +64,11 @@ pub(crate) enum SealError {
     /// More than the cipher takes, which is many gigabytes.
     #[error("too long to be sealed")]
     TooLong,
-    /// No memory for Argon2id.
-    #[error("the passphrase cannot be stretched")]
-    Stretch(#[source] argon2::Error),
 }
 
-/// Says whether two creations with one request id are the same. It is deleted with the message, since it could confirm a guess of
-/// the content to a thief who has database, keyring and token; like the message key, it takes the stretched passphrase.
+/// Says whether two creations with one request id are the same. It is deleted with the message, since it could confirm
+/// a guess of the content to a thief who has database, keyring and token; like the message key, it takes the stretched
+/// passphrase.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ContentTag([u8; 32]);
 
@@ -106,7 +108,7 @@ impl<'a> MessageSeal<'a> {
         sealed: &[u8],
         kind: ContentKind,
         expire_time: Option<Timestamp>,
-    ) -> Result<MessageContent, Unreadable> {
+    ) -> Result<MessageContent, UnsealError> {
         open_content(&self.message_key(), sealed, kind, &self.associated_data(kind, expire_time))
     }
 
@@ -140,7 +142,8 @@ impl<'a> MessageSeal<'a> {
     }
 }
 
-/// What seals and opens one content for one reader: the message's token, the reader's view id, and one key of the keyring.
+/// What seals and opens one content for one reader: the message's token, the reader's view id, and one key of the
+/// keyring.
 pub(crate) struct ClaimSeal<'a> {
     key: &'a Key,
     claim_key: Zeroizing<[u8; 32]>,
@@ -165,7 +168,7 @@ impl<'a> ClaimSeal<'a> {
         sealed: &[u8],
         kind: ContentKind,
         forfeit_time: Timestamp,
-    ) -> Result<MessageContent, Unreadable> {
+    ) -> Result<MessageContent, UnsealError> {
         open_content(&self.claim_key, sealed, kind, &self.associated_data(kind, forfeit_time))
     }
 
@@ -190,10 +193,10 @@ fn open_content(
     sealed: &[u8],
     kind: ContentKind,
     associated_data: &[u8],
-) -> Result<MessageContent, Unreadable> {
-    let sealed = sealed.strip_prefix(&[VERSION]).ok_or(Unreadable)?;
+) -> Result<MessageContent, UnsealError> {
+    let sealed = sealed.strip_prefix(&[VERSION]).ok_or(UnsealError)?;
     let padded = decrypt(key, sealed, associated_data)?;
-    MessageContent::unsealed(kind, unpad(&padded)?).ok_or(Unreadable)
+    MessageContent::unsealed(kind, unpad(&padded)?).ok_or(UnsealError)
 }
 
 /// Seals the app config secret called `name` with `key`.
@@ -216,12 +219,12 @@ pub(crate) fn open_config_secret(
     keyring: &Keyring,
     name: &str,
     sealed: &[u8],
-) -> Result<Zeroizing<String>, Unreadable> {
-    let sealed = sealed.strip_prefix(&[VERSION]).ok_or(Unreadable)?;
-    let (key_id, sealed) = sealed.split_at_checked(KEY_ID_BYTES).ok_or(Unreadable)?;
-    let key = keyring.key(&KeyId::from_column(hex::encode(key_id))).ok_or(Unreadable)?;
+) -> Result<Zeroizing<String>, UnsealError> {
+    let sealed = sealed.strip_prefix(&[VERSION]).ok_or(UnsealError)?;
+    let (key_id, sealed) = sealed.split_at_checked(KEY_ID_BYTES).ok_or(UnsealError)?;
+    let key = keyring.key(&KeyId::from_column(hex::encode(key_id))).ok_or(UnsealError)?;
     let padded = decrypt(&config_key(key), sealed, &config_associated_data(name, key.id()))?;
-    let secret = std::str::from_utf8(unpad(&padded)?).map_err(|_| Unreadable)?;
+    let secret = std::str::from_utf8(unpad(&padded)?).map_err(|_| UnsealError)?;
     Ok(Zeroizing::new(secret.to_owned()))
 }
 
@@ -246,11 +249,11 @@ fn encrypt(
     ciphertext.map_err(|_| SealError::TooLong)
 }
 
-fn decrypt(key: &[u8; 32], sealed: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
-    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(Unreadable)?;
+fn decrypt(key: &[u8; 32], sealed: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(UnsealError)?;
     let payload = Payload { msg: ciphertext, aad: associated_data };
     let plaintext = XChaCha20Poly1305::new(key.into()).decrypt(&XNonce::from(*nonce), payload);
-    plaintext.map(Zeroizing::new).map_err(|_| Unreadable)
+    plaintext.map(Zeroizing::new).map_err(|_| UnsealError)
 }
 
 /// `length (4 bytes, big-endian) ‖ content ‖ zeros`, as long as its size class.
@@ -265,14 +268,14 @@ fn pad(content: &[u8]) -> Zeroizing<Vec<u8>> {
     padded
 }
 
-fn unpad(padded: &[u8]) -> Result<&[u8], Unreadable> {
-    let (length, rest) = padded.split_first_chunk::<LENGTH_BYTES>().ok_or(Unreadable)?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Unreadable)?;
-    rest.get(..length).ok_or(Unreadable)
+fn unpad(padded: &[u8]) -> Result<&[u8], UnsealError> {
+    let (length, rest) = padded.split_first_chunk::<LENGTH_BYTES>().ok_or(UnsealError)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| UnsealError)?;
+    rest.get(..length).ok_or(UnsealError)
 }
 
-/// The next size class: 256 bytes, then the Padmé classes (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files
-/// and Communication with PURBs", 2019), which cost at most 12 % and tell O(log log length) bits of the length.
+/// The next size class: 256 bytes, then the Padmé classes (Nikitin et al., "Reducing Metadata Leakage from Encrypted
+/// Files and Communication with PURBs", 2019), which cost at most 12 % and tell O(log log length) bits of the length.
 fn size_class(length: usize) -> usize {
     if length <= MIN_CLASS {
         return MIN_CLASS;
@@ -283,5 +286,4 @@ fn size_class(length: usize) -> usize {
 }
 
 #[cfg(test)]
-#[path = "seal_tests.rs"]
 mod tests;

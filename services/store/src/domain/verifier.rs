@@ -7,7 +7,11 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{AccessToken, PassphraseKey, RequestId, ViewId};
+use super::{
+    access_token::AccessToken,
+    message::{RequestId, ViewId},
+    passphrase::PassphraseKey,
+};
 
 const TOKEN_LABEL: &[u8] = b"mayfly message verifier v2";
 const PASSPHRASE_LABEL: &[u8] = b"mayfly passphrase verifier v2";
@@ -71,7 +75,7 @@ impl Verifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Passphrase, StretchMemory};
+    use crate::domain::{Argon2Memory, Passphrase};
 
     #[test]
     fn each_secret_has_a_verifier_of_its_own() {
@@ -80,7 +84,7 @@ mod tests {
             PassphraseKey::derive(
                 &Passphrase::parse(text.into()).unwrap().unwrap(),
                 &token,
-                &mut StretchMemory::default(),
+                &mut Argon2Memory::default(),
             )
             .unwrap()
         };

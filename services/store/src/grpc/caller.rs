@@ -1,20 +1,20 @@
-//! Who calls, for limits that count by caller.
+//! [`Caller`]: the caller of an RPC, for limits per caller.
 
 use mayfly_bootstrap::{CallerId, http};
 use mayfly_contracts::CALLER_METADATA;
 use tonic::Request;
 
-/// A caller, as far as that is known.
+/// The caller of an RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Caller {
-    /// `None` for another part of this process that calls on its own behalf.
+    /// `None` for a call of this process on its own behalf.
     id: Option<CallerId>,
     is_service: bool,
 }
 
 impl Caller {
-    /// The caller that the listener identified. A call that came over no listener is one of this process, which reports its
-    /// own callers.
+    /// The caller that the listener identified. A call without a listener comes from this process, which reports its
+    /// callers.
     pub(super) fn of<T>(request: &Request<T>) -> Self {
         if let Some(http::Caller { id, is_service }) = request.extensions().get() {
             return Self { id: Some(*id), is_service: *is_service };
@@ -23,17 +23,17 @@ impl Caller {
         Self { id: reported, is_service: reported.is_none() }
     }
 
-    /// What it is counted by, whatever it is.
+    /// The key of limits for all callers.
     pub(super) fn id(self) -> Option<CallerId> {
         self.id
     }
 
-    /// What its rates are counted by. `None` for services, which act for many.
+    /// The key of its rates. `None` for services, which act for many users.
     pub(super) fn rate_key(self) -> Option<CallerId> {
         self.id.filter(|_| !self.is_service)
     }
 
-    /// What its tries of passphrases are counted by.
+    /// The key of its tries of passphrases.
     pub(super) fn to_text(self) -> String {
         self.id.map(|id| id.to_string()).unwrap_or_default()
     }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_listener_says_counts_and_not_what_the_caller_says() {
+    fn the_listener_identifies_the_caller_and_metadata_of_the_caller_is_ignored() {
         let mut request = Request::new(());
         request.metadata_mut().insert(CALLER_METADATA, "10.0.0.1".parse().unwrap());
         request.extensions_mut().insert(http::Caller { id: id("192.0.2.1"), is_service: false });

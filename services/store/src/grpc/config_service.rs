@@ -15,74 +15,78 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
-    credentials::{Caller, Credentials},
+    credentials::{Credentials, Role},
     wire,
 };
 use crate::{
-    StoreError,
-    domain::{ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, NewAppConfig, SessionName},
+    domain::{
+        ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, InvalidInput, NewAppConfig, SessionName,
+    },
+    error::StoreError,
     storage::AppConfigs,
 };
 
-/// The most that one page holds.
+/// The most app configs on a page.
 const MAX_PAGE_SIZE: u64 = 100;
-/// How often a watcher looks for changes that another store made.
+/// How often a watch checks for changes by other stores.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Answers calls from the collection of app configs.
-pub(super) struct ConfigGrpc {
+/// The implementation of `ConfigService`.
+pub(super) struct ConfigServiceImpl {
     pub(super) configs: AppConfigs,
     pub(super) credentials: Credentials,
     pub(super) stop: CancellationToken,
 }
 
-/// How much of secrets a caller gets to see.
+/// How much of the secrets a response shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Secrets {
-    /// All.
-    Clear,
-    /// As much as whoever entered them needs to know them again.
-    Recognizable,
-    /// As much as anybody may.
+enum SecretVisibility {
+    /// Everything.
+    Plain,
+    /// The beginning and the end, by which an admin recognises them.
+    PartiallyMasked,
+    /// The beginning.
     Masked,
 }
 
 #[tonic::async_trait]
-impl ConfigService for ConfigGrpc {
+impl ConfigService for ConfigServiceImpl {
     async fn create_app_config(
         &self,
         request: Request<CreateAppConfigRequest>,
     ) -> Result<Response<CreateAppConfigResponse>, Status> {
-        self.credentials.require(Caller::Admin, request.metadata())?;
+        self.credentials.require(Role::Admin, request.metadata())?;
         let new = new_app_config(required(request.into_inner().app_config)?)?;
         let config = self.configs.insert(new).await?;
-        Ok(Response::new(CreateAppConfigResponse { app_config: Some(to_wire(config, Secrets::Recognizable)) }))
+        Ok(Response::new(CreateAppConfigResponse {
+            app_config: Some(to_wire(config, SecretVisibility::PartiallyMasked)),
+        }))
     }
 
     async fn get_app_config(
         &self,
         request: Request<GetAppConfigRequest>,
     ) -> Result<Response<GetAppConfigResponse>, Status> {
-        self.credentials.require(Caller::Admin, request.metadata())?;
+        self.credentials.require(Role::Admin, request.metadata())?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
         let config = self.configs.find(id).await?;
-        Ok(Response::new(GetAppConfigResponse { app_config: Some(to_wire(config, Secrets::Recognizable)) }))
+        Ok(Response::new(GetAppConfigResponse { app_config: Some(to_wire(config, SecretVisibility::PartiallyMasked)) }))
     }
 
     async fn list_app_configs(
         &self,
         request: Request<ListAppConfigsRequest>,
     ) -> Result<Response<ListAppConfigsResponse>, Status> {
-        self.credentials.require(Caller::Admin, request.metadata())?;
+        self.credentials.require(Role::Admin, request.metadata())?;
         let ListAppConfigsRequest { page_size, page_token } = request.into_inner();
-        let (page_size, after) = (page_size_of(page_size)?, page_start(&page_token)?);
-        // One more than asked for tells whether there is another page.
+        let (page_size, after) = (parse_page_size(page_size)?, parse_page_token(&page_token)?);
+        // One more than requested shows whether there is another page.
         let mut configs = self.configs.list(after, page_size + 1).await?;
         let has_more = configs.len() as u64 > page_size;
         configs.truncate(usize::try_from(page_size).unwrap_or(usize::MAX));
         let last = configs.last().filter(|_| has_more).map(|config| config.id.get().to_string());
         Ok(Response::new(ListAppConfigsResponse {
-            app_configs: configs.into_iter().map(|config| to_wire(config, Secrets::Recognizable)).collect(),
+            app_configs: configs.into_iter().map(|config| to_wire(config, SecretVisibility::PartiallyMasked)).collect(),
             next_page_token: last.unwrap_or_default(),
         }))
     }
@@ -91,20 +95,22 @@ impl ConfigService for ConfigGrpc {
         &self,
         request: Request<UpdateAppConfigRequest>,
     ) -> Result<Response<UpdateAppConfigResponse>, Status> {
-        self.credentials.require(Caller::Admin, request.metadata())?;
+        self.credentials.require(Role::Admin, request.metadata())?;
         let UpdateAppConfigRequest { app_config, update_mask } = request.into_inner();
         let app_config = required(app_config)?;
         let id = AppConfigId::parse("app_config.id", app_config.id)?;
         let change = change(app_config, update_mask)?;
         let config = self.configs.update(id, change).await?;
-        Ok(Response::new(UpdateAppConfigResponse { app_config: Some(to_wire(config, Secrets::Recognizable)) }))
+        Ok(Response::new(UpdateAppConfigResponse {
+            app_config: Some(to_wire(config, SecretVisibility::PartiallyMasked)),
+        }))
     }
 
     async fn delete_app_config(
         &self,
         request: Request<DeleteAppConfigRequest>,
     ) -> Result<Response<DeleteAppConfigResponse>, Status> {
-        self.credentials.require(Caller::Admin, request.metadata())?;
+        self.credentials.require(Role::Admin, request.metadata())?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
         self.configs.delete(id).await?;
         Ok(Response::new(DeleteAppConfigResponse {}))
@@ -114,12 +120,12 @@ impl ConfigService for ConfigGrpc {
         &self,
         request: Request<GetLastActiveAppConfigRequest>,
     ) -> Result<Response<GetLastActiveAppConfigResponse>, Status> {
-        let secrets = match self.credentials.caller(request.metadata())? {
-            Caller::Anonymous => Secrets::Masked,
-            Caller::Service | Caller::Admin => Secrets::Clear,
+        let visibility = match self.credentials.role(request.metadata())? {
+            Role::Anonymous => SecretVisibility::Masked,
+            Role::Service | Role::Admin => SecretVisibility::Plain,
         };
         let config = self.configs.last_active().await?.ok_or(StoreError::AppConfigNotFound)?;
-        Ok(Response::new(GetLastActiveAppConfigResponse { app_config: Some(to_wire(config, secrets)) }))
+        Ok(Response::new(GetLastActiveAppConfigResponse { app_config: Some(to_wire(config, visibility)) }))
     }
 
     type WatchLastActiveAppConfigStream =
@@ -129,9 +135,9 @@ impl ConfigService for ConfigGrpc {
         &self,
         request: Request<WatchLastActiveAppConfigRequest>,
     ) -> Result<Response<Self::WatchLastActiveAppConfigStream>, Status> {
-        self.credentials.require(Caller::Service, request.metadata())?;
-        let (answers, stream) = mpsc::channel(1);
-        let watching = watch(self.configs.clone(), answers);
+        self.credentials.require(Role::Service, request.metadata())?;
+        let (responses, stream) = mpsc::channel(1);
+        let watching = watch(self.configs.clone(), responses);
         tokio::spawn(self.stop.clone().run_until_cancelled_owned(watching));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
@@ -143,45 +149,45 @@ impl ConfigService for ConfigGrpc {
         self.credentials.require_service(request.metadata())?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
         let config = self.configs.find(id).await?;
-        Ok(Response::new(RevealAppConfigResponse { app_config: Some(to_wire(config, Secrets::Clear)) }))
+        Ok(Response::new(RevealAppConfigResponse { app_config: Some(to_wire(config, SecretVisibility::Plain)) }))
     }
 }
 
-/// Answers the last active app config now and after every change, until nobody listens or the database fails.
-async fn watch(configs: AppConfigs, answers: mpsc::Sender<Result<WatchLastActiveAppConfigResponse, Status>>) {
+/// Sends the last active app config now and after every change, until the client disconnects or the database fails.
+async fn watch(configs: AppConfigs, responses: mpsc::Sender<Result<WatchLastActiveAppConfigResponse, Status>>) {
     let mut changes = configs.changes();
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut answered = None;
+    let mut last_sent = None;
     loop {
         let current = match configs.last_active().await {
             Ok(current) => current,
             Err(error) => {
-                // Whoever listens connects again; if nobody does any more, there is nobody to be told.
-                drop(answers.send(Err(error.into())).await);
+                // The client connects again. It may also have disconnected already.
+                drop(responses.send(Err(error.into())).await);
                 return;
             }
         };
-        if answered.as_ref() != Some(&current) {
-            let app_config = current.clone().map(|config| to_wire(config, Secrets::Clear));
-            if answers.send(Ok(WatchLastActiveAppConfigResponse { app_config })).await.is_err() {
+        if last_sent.as_ref() != Some(&current) {
+            let app_config = current.clone().map(|config| to_wire(config, SecretVisibility::Plain));
+            if responses.send(Ok(WatchLastActiveAppConfigResponse { app_config })).await.is_err() {
                 return;
             }
-            answered = Some(current);
+            last_sent = Some(current);
         }
         tokio::select! {
             _ = ticks.tick() => {}
             Ok(()) = changes.changed() => {}
-            () = answers.closed() => return,
+            () = responses.closed() => return,
         }
     }
 }
 
-fn required(app_config: Option<wire_config::AppConfig>) -> Result<wire_config::AppConfig, StoreError> {
-    app_config.ok_or_else(|| StoreError::field("app_config", "must be set"))
+fn required(app_config: Option<wire_config::AppConfig>) -> Result<wire_config::AppConfig, InvalidInput> {
+    app_config.ok_or_else(|| InvalidInput::field("app_config", "must be set"))
 }
 
-fn new_app_config(wire: wire_config::AppConfig) -> Result<NewAppConfig, StoreError> {
+fn new_app_config(wire: wire_config::AppConfig) -> Result<NewAppConfig, InvalidInput> {
     let wire_config::AppConfig { id: _, session_name, api_id, api_hash, is_active, is_bot, bot_token, update_time: _ } =
         wire;
     Ok(NewAppConfig {
@@ -194,13 +200,13 @@ fn new_app_config(wire: wire_config::AppConfig) -> Result<NewAppConfig, StoreErr
     })
 }
 
-fn change(wire: wire_config::AppConfig, mask: Option<prost_types::FieldMask>) -> Result<AppConfigChange, StoreError> {
+fn change(wire: wire_config::AppConfig, mask: Option<prost_types::FieldMask>) -> Result<AppConfigChange, InvalidInput> {
     const FIELD: &str = "update_mask";
     let wire_config::AppConfig { id: _, session_name, api_id, api_hash, is_active, is_bot, bot_token, update_time: _ } =
         wire;
     let paths = mask.map(|mask| mask.paths).unwrap_or_default();
     if paths.is_empty() {
-        return Err(StoreError::field(FIELD, "must name at least one field"));
+        return Err(InvalidInput::field(FIELD, "must name at least one field"));
     }
     let mut change = AppConfigChange::default();
     for path in paths {
@@ -212,38 +218,38 @@ fn change(wire: wire_config::AppConfig, mask: Option<prost_types::FieldMask>) ->
             "is_bot" => change.is_bot = Some(is_bot.unwrap_or(false)),
             "bot_token" => change.bot_token = Some(BotToken::parse(bot_token.clone())?),
             _ => {
-                let fault = "must name only session_name, api_id, api_hash, is_active, is_bot and bot_token";
-                return Err(StoreError::field(FIELD, fault));
+                let requirement = "must name only session_name, api_id, api_hash, is_active, is_bot and bot_token";
+                return Err(InvalidInput::field(FIELD, requirement));
             }
         }
     }
     Ok(change)
 }
 
-fn page_size_of(asked: i32) -> Result<u64, StoreError> {
-    match u64::try_from(asked) {
+fn parse_page_size(requested: i32) -> Result<u64, InvalidInput> {
+    match u64::try_from(requested) {
         Ok(0) => Ok(MAX_PAGE_SIZE),
         Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
-        Err(_) => Err(StoreError::field("page_size", "must not be negative")),
+        Err(_) => Err(InvalidInput::field("page_size", "must not be negative")),
     }
 }
 
-/// A page token is the last id of the page before.
-fn page_start(token: &str) -> Result<Option<AppConfigId>, StoreError> {
+/// Parses a page token: the last id of the previous page.
+fn parse_page_token(token: &str) -> Result<Option<AppConfigId>, InvalidInput> {
     if token.is_empty() {
         return Ok(None);
     }
     let id = token.parse().ok().and_then(|id| AppConfigId::parse("page_token", id).ok());
-    id.map(Some).ok_or_else(|| StoreError::field("page_token", "must come from an earlier answer"))
+    id.map(Some).ok_or_else(|| InvalidInput::field("page_token", "must come from an earlier response"))
 }
 
-fn to_wire(config: AppConfig, secrets: Secrets) -> wire_config::AppConfig {
+fn to_wire(config: AppConfig, visibility: SecretVisibility) -> wire_config::AppConfig {
     let AppConfig { id, settings, update_time } = config;
     let NewAppConfig { session_name, api_id, api_hash, is_active, is_bot, bot_token } = settings;
-    let (api_hash, bot_token) = match secrets {
-        Secrets::Clear => (api_hash.expose().to_owned(), bot_token.expose().to_owned()),
-        Secrets::Recognizable => (api_hash.recognizable(), bot_token.recognizable()),
-        Secrets::Masked => (api_hash.masked(), bot_token.masked()),
+    let (api_hash, bot_token) = match visibility {
+        SecretVisibility::Plain => (api_hash.expose().to_owned(), bot_token.expose().to_owned()),
+        SecretVisibility::PartiallyMasked => (api_hash.partially_masked(), bot_token.partially_masked()),
+        SecretVisibility::Masked => (api_hash.masked(), bot_token.masked()),
     };
     wire_config::AppConfig {
         id: id.get(),

@@ -1,22 +1,23 @@
-//! Who calls: `authorization: Bearer <token>` metadata, compared in constant time.
+//! [`Credentials`]: authenticates `authorization: Bearer <token>` metadata, in constant time.
 
 use mayfly_bootstrap::Secret;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 use tonic::metadata::MetadataMap;
 
-use crate::StoreError;
+use crate::error::StoreError;
 
-/// The tokens that are known, as digests: equally long, so that comparing tells nothing of their length either.
+/// The digests of the known tokens. Digests have the same length, so a comparison does not reveal the length of a
+/// token.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     admin: [u8; 32],
     service: [u8; 32],
 }
 
-/// Whoever calls, as far as their token says.
+/// The role of a caller, by its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Caller {
+pub(super) enum Role {
     Anonymous,
     Service,
     Admin,
@@ -27,13 +28,13 @@ impl Credentials {
         Self { admin: digest(admin.expose()), service: digest(service.expose()) }
     }
 
-    /// Who calls.
+    /// The role of the caller.
     ///
     /// # Errors
     ///
-    /// [`StoreError::CredentialsInvalid`] when a token is given and not known.
-    pub(super) fn caller(&self, metadata: &MetadataMap) -> Result<Caller, StoreError> {
-        let Some(authorization) = metadata.get("authorization") else { return Ok(Caller::Anonymous) };
+    /// [`StoreError::CredentialsInvalid`] when the token is unknown.
+    pub(super) fn role(&self, metadata: &MetadataMap) -> Result<Role, StoreError> {
+        let Some(authorization) = metadata.get("authorization") else { return Ok(Role::Anonymous) };
         let authorization = authorization.to_str().unwrap_or_default();
         let (scheme, token) = authorization.split_once(' ').unwrap_or_default();
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -42,37 +43,38 @@ impl Credentials {
         let token = digest(token.trim());
         let (is_admin, is_service): (Choice, Choice) = (token.ct_eq(&self.admin), token.ct_eq(&self.service));
         if is_admin.into() {
-            Ok(Caller::Admin)
+            Ok(Role::Admin)
         } else if is_service.into() {
-            Ok(Caller::Service)
+            Ok(Role::Service)
         } else {
             Err(StoreError::CredentialsInvalid)
         }
     }
 
-    /// Refuses callers below `needed`.
+    /// Rejects callers below the role `required`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::CredentialsInvalid`] without a known token, [`StoreError::PermissionDenied`] with one that is not enough.
-    pub(super) fn require(&self, needed: Caller, metadata: &MetadataMap) -> Result<(), StoreError> {
-        match self.caller(metadata)? {
-            caller if caller >= needed => Ok(()),
-            Caller::Anonymous => Err(StoreError::CredentialsInvalid),
-            Caller::Service | Caller::Admin => Err(StoreError::PermissionDenied),
+    /// [`StoreError::CredentialsInvalid`] without a known token, [`StoreError::PermissionDenied`] with a
+    /// token of a lower role.
+    pub(super) fn require(&self, required: Role, metadata: &MetadataMap) -> Result<(), StoreError> {
+        match self.role(metadata)? {
+            role if role >= required => Ok(()),
+            Role::Anonymous => Err(StoreError::CredentialsInvalid),
+            Role::Service | Role::Admin => Err(StoreError::PermissionDenied),
         }
     }
 
-    /// Refuses all callers but other services of ours, the admin too.
+    /// Rejects all callers except for services, including the admin.
     ///
     /// # Errors
     ///
-    /// As [`require`](Self::require).
+    /// See [`require`](Self::require).
     pub(super) fn require_service(&self, metadata: &MetadataMap) -> Result<(), StoreError> {
-        match self.caller(metadata)? {
-            Caller::Service => Ok(()),
-            Caller::Anonymous => Err(StoreError::CredentialsInvalid),
-            Caller::Admin => Err(StoreError::PermissionDenied),
+        match self.role(metadata)? {
+            Role::Service => Ok(()),
+            Role::Anonymous => Err(StoreError::CredentialsInvalid),
+            Role::Admin => Err(StoreError::PermissionDenied),
         }
     }
 }
@@ -96,26 +98,26 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_known_by_their_token() {
-        assert_eq!(credentials().caller(&MetadataMap::new()), Ok(Caller::Anonymous));
-        assert_eq!(credentials().caller(&with("Bearer admin")), Ok(Caller::Admin));
-        assert_eq!(credentials().caller(&with("bearer service ")), Ok(Caller::Service));
+    fn the_token_determines_the_role() {
+        assert_eq!(credentials().role(&MetadataMap::new()), Ok(Role::Anonymous));
+        assert_eq!(credentials().role(&with("Bearer admin")), Ok(Role::Admin));
+        assert_eq!(credentials().role(&with("bearer service ")), Ok(Role::Service));
         for unknown in ["Bearer other", "Basic admin", "admin", "Bearer", ""] {
-            assert_eq!(credentials().caller(&with(unknown)), Err(StoreError::CredentialsInvalid), "{unknown}");
+            assert_eq!(credentials().role(&with(unknown)), Err(StoreError::CredentialsInvalid), "{unknown}");
         }
     }
 
     #[test]
-    fn the_service_token_is_no_admin_token() {
-        let refused = credentials().require(Caller::Admin, &with("Bearer service"));
-        assert_eq!(refused, Err(StoreError::PermissionDenied));
-        let refused = credentials().require(Caller::Service, &MetadataMap::new());
-        assert_eq!(refused, Err(StoreError::CredentialsInvalid));
-        assert_eq!(credentials().require(Caller::Service, &with("Bearer admin")), Ok(()));
+    fn the_service_token_is_not_an_admin_token() {
+        let rejected = credentials().require(Role::Admin, &with("Bearer service"));
+        assert_eq!(rejected, Err(StoreError::PermissionDenied));
+        let rejected = credentials().require(Role::Service, &MetadataMap::new());
+        assert_eq!(rejected, Err(StoreError::CredentialsInvalid));
+        assert_eq!(credentials().require(Role::Service, &with("Bearer admin")), Ok(()));
     }
 
     #[test]
-    fn the_admin_token_is_no_service_token() {
+    fn the_admin_token_is_not_a_service_token() {
         assert_eq!(credentials().require_service(&with("Bearer service")), Ok(()));
         assert_eq!(credentials().require_service(&with("Bearer admin")), Err(StoreError::PermissionDenied));
         assert_eq!(credentials().require_service(&MetadataMap::new()), Err(StoreError::CredentialsInvalid));

@@ -16,52 +16,52 @@ use tonic::{Request, Response, Status};
 
 use super::{caller::Caller, rate_limits::RateLimits, wire};
 use crate::{
-    StoreError,
     domain::{
-        AccessToken, Clock, ContentKind, Limits, Lookup, MessageContent, MessageId, MessageText, Outcome, Passphrase,
-        PublicIds, RequestId, SealedContent, ViewId,
+        AccessToken, Clock, ContentKind, InvalidInput, MessageContent, MessageId, MessageLimits, MessageStatus,
+        MessageText, Outcome, Passphrase, PublicIds, RequestId, SealedContent, ViewId,
     },
+    error::StoreError,
+    messages::{Messages, NewMessage, StoredMessage, ViewRequest, ViewedMessage},
     settings::RateSettings,
-    storage::{Messages, NewMessage, Stored, View, Viewed},
 };
 
-/// How often a watcher looks for what another store did, and for the end of the lifetime.
+/// How often a watch checks for changes by other stores, and for expiry.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Calls with a passphrase that one store handles at a time: those that create, and those that read. Each costs tens of
-/// milliseconds of a core; see `stretcher.rs`, which has room for as many.
+/// The most concurrent calls with a passphrase that create messages, and that view them. Each takes tens of
+/// milliseconds of a core. `messages/stretcher.rs` has queues of this length.
 const MAX_PASSPHRASES: usize = 64;
-/// How many of them one caller may have.
-const MAX_PASSPHRASES_OF_ONE: usize = 8;
+/// The most concurrent calls with a passphrase of a caller.
+const MAX_PASSPHRASES_PER_CALLER: usize = 8;
 
-/// Answers calls from the collection of messages.
-pub(super) struct MessageGrpc {
+/// The implementation of `MessageService`.
+pub(super) struct MessageServiceImpl {
     messages: Messages,
     ids: PublicIds,
-    limits: Limits,
+    limits: MessageLimits,
     clock: Arc<dyn Clock>,
     rates: RateLimits,
-    creators_passphrases: KeyedLimit,
-    readers_passphrases: KeyedLimit,
+    creator_passphrases: KeyedLimit,
+    reader_passphrases: KeyedLimit,
     stop: CancellationToken,
 }
 
 #[tonic::async_trait]
-impl MessageService for MessageGrpc {
+impl MessageService for MessageServiceImpl {
     async fn create_message(
         &self,
         request: Request<CreateMessageRequest>,
     ) -> Result<Response<CreateMessageResponse>, Status> {
         let caller = Caller::of(&request);
         let message = self.new_message(request.into_inner())?;
-        self.rates.creation(caller.rate_key())?;
+        self.rates.check_creation(caller.rate_key())?;
         let _permit = self
-            .creators_passphrases
+            .creator_passphrases
             .acquire(caller.id(), usize::from(message.passphrase.is_some()))
             .map_err(StoreError::from)?;
-        let Stored { id, token, create_time, expire_time } = self.messages.insert(message).await?;
+        let StoredMessage { id, token, create_time, expire_time } = self.messages.insert(message).await?;
         Ok(Response::new(CreateMessageResponse {
-            id: self.ids.of(id),
+            id: self.ids.encode(id),
             access_token: token.to_text(),
             create_time: Some(wire::timestamp(create_time)),
             expire_time: expire_time.map(wire::timestamp),
@@ -77,12 +77,13 @@ impl MessageService for MessageGrpc {
         let (id, token) = self.message_ref(caller, id, &access_token)?;
         let (view_id, passphrase) = (ViewId::parse(&view_id)?, Passphrase::parse(passphrase)?);
         let _permit = self
-            .readers_passphrases
+            .reader_passphrases
             .acquire(caller.id(), usize::from(passphrase.is_some()))
             .map_err(StoreError::from)?;
-        let view = View { id, token, view_id, passphrase, accepts_sealed, caller: &caller.to_text() };
-        let viewed = self.messages.view(view).await;
-        let Viewed { content, create_time, repeat_until } = self.rates.named(caller.rate_key(), viewed)?;
+        let request = ViewRequest { id, token, view_id, passphrase, accepts_sealed, caller: &caller.to_text() };
+        let viewed = self.messages.view(request).await;
+        let ViewedMessage { content, create_time, repeat_until } =
+            self.rates.limit_failed_reads(caller.rate_key(), viewed)?;
         Ok(Response::new(ViewMessageResponse {
             content: Some(content_to_wire(&content)),
             create_time: Some(wire::timestamp(create_time)),
@@ -97,9 +98,9 @@ impl MessageService for MessageGrpc {
         let caller = Caller::of(&request);
         let AcknowledgeViewRequest { id, access_token, view_id } = request.into_inner();
         let (id, token) = self.message_ref(caller, id, &access_token)?;
-        let view_id = ViewId::parse(&view_id)?.ok_or(StoreError::field("view_id", "must not be empty"))?;
+        let view_id = ViewId::parse(&view_id)?.ok_or(InvalidInput::field("view_id", "must not be empty"))?;
         let acknowledged = self.messages.acknowledge(id, &token, view_id).await;
-        let view_time = self.rates.named(caller.rate_key(), acknowledged)?;
+        let view_time = self.rates.limit_failed_reads(caller.rate_key(), acknowledged)?;
         Ok(Response::new(AcknowledgeViewResponse { view_time: Some(wire::timestamp(view_time)) }))
     }
 
@@ -110,13 +111,13 @@ impl MessageService for MessageGrpc {
         let caller = Caller::of(&request);
         let LookupMessageRequest { id, access_token } = request.into_inner();
         let (id, token) = self.message_ref(caller, id, &access_token)?;
-        let lookup = self.rates.named(caller.rate_key(), self.messages.lookup(id, &token).await)?;
-        let (state, state_time, expire_time) = standing(lookup);
-        let (needs_passphrase, is_sealed) = match lookup {
-            Lookup::Unread { needs_passphrase, content_kind, .. } => {
+        let status = self.rates.limit_failed_reads(caller.rate_key(), self.messages.lookup(id, &token).await)?;
+        let (state, state_time, expire_time) = status_fields(status);
+        let (needs_passphrase, is_sealed) = match status {
+            MessageStatus::Unread { needs_passphrase, content_kind, .. } => {
                 (needs_passphrase, content_kind == ContentKind::Sealed)
             }
-            Lookup::Gone(_) => (false, false),
+            MessageStatus::Gone(_) => (false, false),
         };
         Ok(Response::new(LookupMessageResponse {
             state: state.into(),
@@ -134,7 +135,7 @@ impl MessageService for MessageGrpc {
         let caller = Caller::of(&request);
         let BurnMessageRequest { id, access_token } = request.into_inner();
         let (id, token) = self.message_ref(caller, id, &access_token)?;
-        let time = self.rates.named(caller.rate_key(), self.messages.burn(id, token).await)?;
+        let time = self.rates.limit_failed_reads(caller.rate_key(), self.messages.burn(id, token).await)?;
         Ok(Response::new(BurnMessageResponse { burn_time: Some(wire::timestamp(time)) }))
     }
 
@@ -147,17 +148,17 @@ impl MessageService for MessageGrpc {
         let caller = Caller::of(&request);
         let WatchMessageRequest { id, access_token } = request.into_inner();
         let (id, token) = self.message_ref(caller, id, &access_token)?;
-        // Listening begins before the first look, or what ends in between would go unheard.
+        // Subscribes before the first lookup, so that no end in between is missed.
         let ended = self.messages.ended();
-        let first = self.rates.named(caller.rate_key(), self.messages.lookup(id, &token).await)?;
-        let (answers, stream) = mpsc::channel(1);
-        let watch = Watch { messages: self.messages.clone(), id, token, ended, answers };
-        tokio::spawn(self.stop.clone().run_until_cancelled_owned(watch.run(first)));
+        let initial = self.rates.limit_failed_reads(caller.rate_key(), self.messages.lookup(id, &token).await)?;
+        let (responses, stream) = mpsc::channel(1);
+        let watch = Watch { messages: self.messages.clone(), id, token, ended, responses };
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(watch.run(initial)));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
     async fn get_limits(&self, _request: Request<GetLimitsRequest>) -> Result<Response<GetLimitsResponse>, Status> {
-        let Limits { max_text_bytes, default_ttl, max_ttl } = self.limits;
+        let MessageLimits { max_text_bytes, default_ttl, max_ttl } = self.limits;
         Ok(Response::new(GetLimitsResponse {
             max_text_bytes: i64::try_from(max_text_bytes).unwrap_or(i64::MAX),
             max_ttl: wire::lifetime(max_ttl),
@@ -166,29 +167,29 @@ impl MessageService for MessageGrpc {
     }
 }
 
-/// One caller that wants to know when a message ends.
+/// A watch of a message until it ends.
 struct Watch {
     messages: Messages,
     id: MessageId,
     token: AccessToken,
     ended: broadcast::Receiver<MessageId>,
-    answers: mpsc::Sender<Result<WatchMessageResponse, Status>>,
+    responses: mpsc::Sender<Result<WatchMessageResponse, Status>>,
 }
 
 impl Watch {
-    async fn run(mut self, first: Lookup) {
-        let mut known = first;
+    async fn run(mut self, initial: MessageStatus) {
+        let mut last_sent = initial;
         loop {
-            let (state, state_time, expire_time) = standing(known);
-            let answer = WatchMessageResponse { state: state.into(), state_time, expire_time };
-            if self.answers.send(Ok(answer)).await.is_err() || matches!(known, Lookup::Gone(_)) {
+            let (state, state_time, expire_time) = status_fields(last_sent);
+            let response = WatchMessageResponse { state: state.into(), state_time, expire_time };
+            if self.responses.send(Ok(response)).await.is_err() || matches!(last_sent, MessageStatus::Gone(_)) {
                 return;
             }
-            match self.change(known).await {
-                Some(Ok(lookup)) => known = lookup,
+            match self.next_change(last_sent).await {
+                Some(Ok(status)) => last_sent = status,
                 Some(Err(error)) => {
-                    // The caller is told, unless it left meanwhile.
-                    drop(self.answers.send(Err(error.into())).await);
+                    // The client may have disconnected.
+                    drop(self.responses.send(Err(error.into())).await);
                     return;
                 }
                 None => return,
@@ -196,53 +197,53 @@ impl Watch {
         }
     }
 
-    /// Where the message stands as soon as that is not what is `known`; `None` when the caller left.
-    async fn change(&mut self, known: Lookup) -> Option<Result<Lookup, StoreError>> {
+    /// Waits until the status differs from `last`. Returns `None` if the client disconnects.
+    async fn next_change(&mut self, last: MessageStatus) -> Option<Result<MessageStatus, StoreError>> {
         loop {
             tokio::select! {
-                () = self.answers.closed() => return None,
-                () = end_is_heard(&mut self.ended, self.id) => {}
+                () = self.responses.closed() => return None,
+                () = wait_for_end(&mut self.ended, self.id) => {}
                 () = tokio::time::sleep(WATCH_INTERVAL) => {}
             }
             match self.messages.lookup(self.id, &self.token).await {
-                Ok(lookup) if lookup == known => {}
+                Ok(status) if status == last => {}
                 other => return Some(other),
             }
         }
     }
 }
 
-/// Comes back when `id` may have ended.
-async fn end_is_heard(ended: &mut broadcast::Receiver<MessageId>, id: MessageId) {
+/// Completes when `id` may have ended.
+async fn wait_for_end(ended: &mut broadcast::Receiver<MessageId>, id: MessageId) {
     loop {
         match ended.recv().await {
             Ok(other) if other != id => {}
-            // This one ended, or some went by unheard and it may be among them.
+            // The message ended, or it may be among missed ones.
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
-            // The writer is gone; the interval still looks.
+            // The writer has ended. The interval still checks.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
 }
 
-impl MessageGrpc {
+impl MessageServiceImpl {
     pub(super) fn new(
         messages: Messages,
         ids: PublicIds,
-        limits: Limits,
+        limits: MessageLimits,
         rates: RateSettings,
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Self {
-        let passphrases = || KeyedLimit::new(MAX_PASSPHRASES, MAX_PASSPHRASES_OF_ONE);
+        let passphrases = || KeyedLimit::new(MAX_PASSPHRASES, MAX_PASSPHRASES_PER_CALLER);
         Self {
             messages,
             ids,
             limits,
             clock,
             rates: RateLimits::new(rates),
-            creators_passphrases: passphrases(),
-            readers_passphrases: passphrases(),
+            creator_passphrases: passphrases(),
+            reader_passphrases: passphrases(),
             stop,
         }
     }
@@ -257,13 +258,13 @@ impl MessageGrpc {
         Ok(NewMessage { content, create_time, ttl, expire_time, request, passphrase })
     }
 
-    /// The message that a caller names.
+    /// Parses the id and the access token of a request.
     fn message_ref(&self, caller: Caller, id: i64, access_token: &str) -> Result<(MessageId, AccessToken), StoreError> {
         let parse = || Ok((self.ids.parse(id)?, AccessToken::parse(access_token)?));
-        self.rates.named(caller.rate_key(), parse())
+        self.rates.limit_failed_reads(caller.rate_key(), parse())
     }
 
-    fn content(&self, content: Option<create_message_request::Content>) -> Result<MessageContent, StoreError> {
+    fn content(&self, content: Option<create_message_request::Content>) -> Result<MessageContent, InvalidInput> {
         match content {
             Some(create_message_request::Content::Text(text)) => {
                 MessageText::parse(text, &self.limits).map(MessageContent::Text)
@@ -271,8 +272,8 @@ impl MessageGrpc {
             Some(create_message_request::Content::Sealed(sealed)) => {
                 SealedContent::parse(sealed, &self.limits).map(MessageContent::Sealed)
             }
-            // What most callers have forgotten; and what an empty text looks like when it comes from an older client.
-            None => Err(StoreError::field("text", "must not be empty")),
+            // Older clients also send an empty text like this.
+            None => Err(InvalidInput::field("text", "must not be empty")),
         }
     }
 }
@@ -284,16 +285,18 @@ fn content_to_wire(content: &MessageContent) -> view_message_response::Content {
     }
 }
 
-/// The state, since when, and when it expires.
-fn standing(lookup: Lookup) -> (MessageState, Option<prost_types::Timestamp>, Option<prost_types::Timestamp>) {
-    let (state, since, expire_time) = match lookup {
-        Lookup::Unread { create_time, expire_time, .. } => (MessageState::Unread, create_time, expire_time),
-        Lookup::Gone(receipt) => (state_after(receipt.outcome), receipt.time, None),
+/// The state, its time, and the expiry of a message.
+fn status_fields(
+    status: MessageStatus,
+) -> (MessageState, Option<prost_types::Timestamp>, Option<prost_types::Timestamp>) {
+    let (state, since, expire_time) = match status {
+        MessageStatus::Unread { create_time, expire_time, .. } => (MessageState::Unread, create_time, expire_time),
+        MessageStatus::Gone(receipt) => (state_of(receipt.outcome), receipt.time, None),
     };
     (state, Some(wire::timestamp(since)), expire_time.map(wire::timestamp))
 }
 
-fn state_after(outcome: Outcome) -> MessageState {
+fn state_of(outcome: Outcome) -> MessageState {
     match outcome {
         Outcome::Viewed => MessageState::Viewed,
         Outcome::Burned => MessageState::Burned,

@@ -1,4 +1,4 @@
-//! How often callers may create messages, and fail to name one.
+//! [`RateLimits`]: how often callers may create messages, and fail to identify one.
 
 use std::{
     num::NonZeroU32,
@@ -12,11 +12,11 @@ use governor::{
 };
 use mayfly_bootstrap::CallerId;
 
-use crate::{StoreError, settings::RateSettings};
+use crate::{domain::InvalidInput, error::StoreError, settings::RateSettings};
 
-/// After so many checks, callers that are within their rate again are forgotten.
+/// After how many checks callers within their rate are removed.
 const CHECKS_BETWEEN_CLEANUPS: u32 = 4096;
-/// More callers are not told apart within a minute; the rate over all still holds.
+/// The most callers with a rate of their own. Beyond that only the total rate applies.
 const MAX_CALLERS: usize = 100_000;
 
 /// The rates of one store.
@@ -33,20 +33,27 @@ impl RateLimits {
         }
     }
 
-    /// Counts a creation.
+    /// Counts a creation, or rejects it.
     ///
     /// # Errors
     ///
     /// [`StoreError::RateLimited`].
-    pub(super) fn creation(&self, caller: Option<CallerId>) -> Result<(), StoreError> {
+    pub(super) fn check_creation(&self, caller: Option<CallerId>) -> Result<(), StoreError> {
         self.creations.check(caller)
     }
 
-    /// What a call comes to that names a message by an id, an access token and perhaps a passphrase. A failure to name
-    /// one counts, and is replaced by [`StoreError::RateLimited`] when there were too many. Whatever comes of a right
-    /// name passes.
-    pub(super) fn named<T>(&self, caller: Option<CallerId>, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::MessageNotFound | StoreError::AccessTokenInvalid | StoreError::PassphraseWrong) = outcome
+    /// Counts a failed read: a call whose id, access token or passphrase is wrong. Returns [`StoreError::RateLimited`]
+    /// instead of its error when there were too many. Other results are returned unchanged.
+    pub(super) fn limit_failed_reads<T>(
+        &self,
+        caller: Option<CallerId>,
+        outcome: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Err(
+            StoreError::MessageNotFound
+            | StoreError::InvalidInput(InvalidInput::AccessToken)
+            | StoreError::PassphraseWrong,
+        ) = outcome
         {
             self.failed_reads.check(caller)?;
         }
@@ -54,7 +61,7 @@ impl RateLimits {
     }
 }
 
-/// A rate for each caller and one over all.
+/// A rate per caller and a total rate.
 struct RateLimit {
     per_caller: Option<DefaultKeyedRateLimiter<CallerId>>,
     total: Option<DefaultDirectRateLimiter>,
@@ -62,7 +69,7 @@ struct RateLimit {
 }
 
 impl RateLimit {
-    /// So many in a minute, or any number when it is 0.
+    /// Calls per minute; 0 means unlimited.
     fn new(per_caller: u32, total: u32) -> Self {
         let quota = |count| NonZeroU32::new(count).map(Quota::per_minute);
         Self {
@@ -72,7 +79,7 @@ impl RateLimit {
         }
     }
 
-    /// The caller's own rate comes first, so that one beyond it takes nothing from the others.
+    /// Checks the caller's own rate first, so that a caller beyond it does not use up the total rate.
     fn check(&self, caller: Option<CallerId>) -> Result<(), StoreError> {
         if let (Some(limiter), Some(caller)) = (&self.per_caller, caller) {
             self.clean_up(limiter);
@@ -92,7 +99,7 @@ impl RateLimit {
 }
 
 fn limited(not_until: &NotUntil<<DefaultClock as governor::clock::Clock>::Instant>) -> StoreError {
-    // Whole seconds, since that is what HTTP tells.
+    // Whole seconds, because `Retry-After` has no fractions.
     let wait = not_until.wait_time_from(DefaultClock::default().now());
     StoreError::RateLimited { retry_after: Duration::from_secs(wait.as_secs() + 1) }
 }
@@ -106,44 +113,48 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_has_its_rate_and_all_together_have_theirs() {
+    fn there_is_a_rate_per_caller_and_a_total_rate() {
         let limits = RateLimits::new(RateSettings {
             creations_per_minute: 2,
             total_creations_per_minute: 4,
             ..RateSettings::default()
         });
-        assert!(limits.creation(caller(1)).is_ok() && limits.creation(caller(1)).is_ok());
-        let refused = limits.creation(caller(1)).unwrap_err();
-        let StoreError::RateLimited { retry_after } = refused else { panic!("{refused}") };
+        assert!(limits.check_creation(caller(1)).is_ok() && limits.check_creation(caller(1)).is_ok());
+        let rejected = limits.check_creation(caller(1)).unwrap_err();
+        let StoreError::RateLimited { retry_after } = rejected else { panic!("{rejected}") };
         assert!((1..=31).contains(&retry_after.as_secs()), "{retry_after:?}");
-        assert!(limits.creation(caller(2)).is_ok(), "another caller has its own");
-        assert!(limits.creation(None).is_ok(), "a service has none");
-        assert!(limits.creation(None).is_err(), "but there is one over all");
+        assert!(limits.check_creation(caller(2)).is_ok(), "another caller");
+        assert!(limits.check_creation(None).is_ok(), "a service");
+        assert!(limits.check_creation(None).is_err(), "the total rate");
     }
 
     #[test]
-    fn only_what_fails_to_name_a_message_is_replaced_by_the_refusal() {
+    fn only_failed_reads_are_counted_and_limited() {
         let limits = RateLimits::new(RateSettings { failed_reads_per_minute: 1, ..RateSettings::default() });
-        let failures = [StoreError::MessageNotFound, StoreError::AccessTokenInvalid, StoreError::PassphraseWrong];
-        let first: Result<(), _> = limits.named(caller(1), Err(StoreError::MessageNotFound));
+        let failures = [
+            StoreError::MessageNotFound,
+            StoreError::InvalidInput(InvalidInput::AccessToken),
+            StoreError::PassphraseWrong,
+        ];
+        let first: Result<(), _> = limits.limit_failed_reads(caller(1), Err(StoreError::MessageNotFound));
         assert_eq!(first, Err(StoreError::MessageNotFound));
         for failure in failures {
-            let refused: Result<(), _> = limits.named(caller(1), Err(failure));
-            assert!(matches!(refused, Err(StoreError::RateLimited { .. })), "{refused:?}");
+            let rejected: Result<(), _> = limits.limit_failed_reads(caller(1), Err(failure));
+            assert!(matches!(rejected, Err(StoreError::RateLimited { .. })), "{rejected:?}");
         }
-        assert_eq!(limits.named(caller(1), Ok("text")), Ok("text"));
-        let other: Result<(), _> = limits.named(caller(1), Err(StoreError::PassphraseRequired));
+        assert_eq!(limits.limit_failed_reads(caller(1), Ok("text")), Ok("text"));
+        let other: Result<(), _> = limits.limit_failed_reads(caller(1), Err(StoreError::PassphraseRequired));
         assert_eq!(other, Err(StoreError::PassphraseRequired));
     }
 
     #[test]
-    fn without_a_rate_everything_goes() {
+    fn without_a_rate_every_creation_is_accepted() {
         let limits = RateLimits::new(RateSettings::default());
-        assert!((0..10_000).all(|_| limits.creation(caller(1)).is_ok()));
+        assert!((0..10_000).all(|_| limits.check_creation(caller(1)).is_ok()));
     }
 
     #[test]
-    fn callers_within_their_rate_are_forgotten() {
+    fn callers_within_their_rate_are_removed() {
         let limit = RateLimit::new(60_000, 0);
         for number in 0..CHECKS_BETWEEN_CLEANUPS * 4 {
             limit.check(caller(number)).unwrap();
@@ -152,7 +163,7 @@ mod tests {
         let began = std::time::Instant::now();
         while limit.per_caller.as_ref().unwrap().len() > 2 {
             limit.check(caller(0)).unwrap_or_default();
-            assert!(began.elapsed().as_secs() < 10, "they are kept");
+            assert!(began.elapsed().as_secs() < 10, "callers are kept");
         }
     }
 }

@@ -1,11 +1,8 @@
-//! Wire types that both services convert.
+//! Conversions of wire types that both services use.
 
 use std::time::Duration;
 
-use crate::{
-    StoreError,
-    domain::{Lifetime, Timestamp},
-};
+use crate::domain::{InvalidInput, Lifetime, Timestamp};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -19,12 +16,12 @@ pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
 
 /// # Errors
 ///
-/// [`StoreError::FieldInvalid`] for `field` when the duration is negative or malformed.
-pub(super) fn duration(field: &'static str, duration: prost_types::Duration) -> Result<Duration, StoreError> {
-    Duration::try_from(duration).map_err(|_| StoreError::field(field, "must not be negative"))
+/// [`InvalidInput`] for `field` when the duration is negative or malformed.
+pub(super) fn duration(field: &'static str, duration: prost_types::Duration) -> Result<Duration, InvalidInput> {
+    Duration::try_from(duration).map_err(|_| InvalidInput::field(field, "must not be negative"))
 }
 
-/// `None` for ever, which is also how a lifetime beyond what the wire can say is told.
+/// `None` for an unlimited lifetime, and for one that exceeds the wire type.
 pub(super) fn lifetime(lifetime: Lifetime) -> Option<prost_types::Duration> {
     match lifetime {
         Lifetime::Never => None,

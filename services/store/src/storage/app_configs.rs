@@ -1,4 +1,4 @@
-//! The app configs, their secrets sealed.
+//! [`AppConfigs`]: the app configs in the database, with sealed secrets.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -13,23 +13,23 @@ use tokio::sync::{Mutex, watch};
 
 use super::{
     database::{Database, WriteConnection},
+    db_error::{log_error, read_with_timeout},
     entities::app_configs,
-    failure::{read, report},
     sealing_keys,
 };
 use crate::{
-    StoreError,
     domain::{
         ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, Clock, Key, KeyId, Keyring, NewAppConfig,
-        SealError, SessionName, Timestamp, Unreadable, config_secret_key, open_config_secret, seal_config_secret,
+        SealError, SessionName, SharedKeyring, Timestamp, UnsealError, config_secret_key, open_config_secret,
+        seal_config_secret,
     },
-    keys::SharedKeyring,
+    error::StoreError,
 };
 
-/// How long a change may take. Past it the connection is dropped and the outcome unknown.
-const CHANGE_LIMIT: Duration = Duration::from_secs(15);
-/// How many retired keys are passed over in search of one that may seal.
-const SEAL_TRIES: usize = 4;
+/// How long a change may take. After that the connection is closed and the outcome is unknown.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many keys are tried, if they were retired, until one may seal.
+const MAX_SEAL_ATTEMPTS: usize = 4;
 const API_HASH: &str = "api_hash";
 const BOT_TOKEN: &str = "bot_token";
 
@@ -43,33 +43,33 @@ pub(crate) struct AppConfigs {
     changes: watch::Sender<()>,
 }
 
-/// Why a change was not made.
-enum Refusal {
+/// Why a change failed.
+enum ChangeError {
     NotFound,
     Seal(SealError),
-    Open(Unreadable),
-    /// The keyring holds no key that may seal.
+    Unseal(UnsealError),
+    /// The keyring has no key that may seal.
     NoKey,
     Database(DbErr),
-    /// The database did not answer in time.
+    /// The database did not respond in time.
     TimedOut,
 }
 
-impl From<DbErr> for Refusal {
+impl From<DbErr> for ChangeError {
     fn from(error: DbErr) -> Self {
         Self::Database(error)
     }
 }
 
-impl From<SealError> for Refusal {
+impl From<SealError> for ChangeError {
     fn from(error: SealError) -> Self {
         Self::Seal(error)
     }
 }
 
-impl From<Unreadable> for Refusal {
-    fn from(error: Unreadable) -> Self {
-        Self::Open(error)
+impl From<UnsealError> for ChangeError {
+    fn from(error: UnsealError) -> Self {
+        Self::Unseal(error)
     }
 }
 
@@ -85,7 +85,7 @@ impl AppConfigs {
         Self { readers, writer, keyring, clock, changes: watch::Sender::new(()) }
     }
 
-    /// Changes after every change that was made through this store.
+    /// Notifies about every change through this store.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
@@ -111,14 +111,14 @@ impl AppConfigs {
         .await
     }
 
-    /// Makes the named changes to one app config.
+    /// Updates fields of an app config.
     pub(crate) async fn update(&self, id: AppConfigId, change: AppConfigChange) -> Result<AppConfig, StoreError> {
         self.change(move |configs, transaction| {
             Box::pin(async move {
                 let key = configs.sealing_key(transaction).await?;
                 let AppConfigChange { session_name, api_id, api_hash, is_active, is_bot, bot_token } = change;
                 let found = app_configs::Entity::find_by_id(id.get()).lock_exclusive().one(transaction).await?;
-                let mut row: app_configs::ActiveModel = found.ok_or(Refusal::NotFound)?.into();
+                let mut row: app_configs::ActiveModel = found.ok_or(ChangeError::NotFound)?.into();
                 row.id = Unchanged(id.get());
                 row.update_time = Set(configs.clock.now().micros());
                 if let Some(session_name) = session_name {
@@ -145,12 +145,12 @@ impl AppConfigs {
         .await
     }
 
-    /// Erases one app config.
+    /// Deletes an app config.
     pub(crate) async fn delete(&self, id: AppConfigId) -> Result<(), StoreError> {
         self.change(move |_, transaction| {
             Box::pin(async move {
                 let deleted = app_configs::Entity::delete_by_id(id.get()).exec(transaction).await?;
-                if deleted.rows_affected == 0 { Err(Refusal::NotFound) } else { Ok(()) }
+                if deleted.rows_affected == 0 { Err(ChangeError::NotFound) } else { Ok(()) }
             })
         })
         .await
@@ -159,7 +159,7 @@ impl AppConfigs {
     /// One app config.
     pub(crate) async fn find(&self, id: AppConfigId) -> Result<AppConfig, StoreError> {
         let found = app_configs::Entity::find_by_id(id.get()).one(&self.readers);
-        self.only(found).await?.ok_or(StoreError::AppConfigNotFound)
+        self.read_one(found).await?.ok_or(StoreError::AppConfigNotFound)
     }
 
     /// At most `limit` app configs with ids above `after`, in the order of their ids.
@@ -169,8 +169,8 @@ impl AppConfigs {
             .order_by_asc(app_configs::Column::Id)
             .limit(limit)
             .all(&self.readers);
-        let found = read("listing app configs", found).await?;
-        found.into_iter().map(|row| self.unseal(row).map_err(refuse)).collect()
+        let found = read_with_timeout("listing app configs", found).await?;
+        found.into_iter().map(|row| self.unseal(row).map_err(log_and_convert)).collect()
     }
 
     /// The active app config with the highest id, if any is active.
@@ -179,25 +179,25 @@ impl AppConfigs {
             .filter(app_configs::Column::IsActive.eq(true))
             .order_by_desc(app_configs::Column::Id)
             .one(&self.readers);
-        self.only(found).await
+        self.read_one(found).await
     }
 
-    async fn only(
+    async fn read_one(
         &self,
         found: impl Future<Output = Result<Option<app_configs::Model>, DbErr>>,
     ) -> Result<Option<AppConfig>, StoreError> {
-        let row = read("reading an app config", found).await?;
-        row.map(|row| self.unseal(row)).transpose().map_err(refuse)
+        let row = read_with_timeout("reading an app config", found).await?;
+        row.map(|row| self.unseal(row)).transpose().map_err(log_and_convert)
     }
 
-    /// Runs `work` in a transaction of its own, in a task that the caller's going away does not cancel, and answers after
-    /// COMMIT.
+    /// Runs `work` in a transaction, and returns its result after COMMIT. Runs in a task of its own, so that a caller
+    /// that disconnects does not cancel it.
     async fn change<T: Send + 'static>(
         &self,
         work: impl for<'a> FnOnce(
             &'a Self,
             &'a DatabaseTransaction,
-        ) -> futures_util::future::BoxFuture<'a, Result<T, Refusal>>
+        ) -> futures_util::future::BoxFuture<'a, Result<T, ChangeError>>
         + Send
         + 'static,
     ) -> Result<T, StoreError> {
@@ -206,38 +206,38 @@ impl AppConfigs {
             let mut writer = configs.writer.lock().await;
             let changing = async {
                 let transaction = writer.begin().await?;
-                let answer = work(&configs, &transaction).await?;
+                let result = work(&configs, &transaction).await?;
                 transaction.commit().await?;
-                Ok(answer)
+                Ok(result)
             };
-            let changed = tokio::time::timeout(CHANGE_LIMIT, changing).await;
-            let changed = changed.unwrap_or(Err(Refusal::TimedOut));
-            if matches!(changed, Err(Refusal::Database(_) | Refusal::TimedOut)) {
+            let changed = tokio::time::timeout(CHANGE_TIMEOUT, changing).await;
+            let changed = changed.unwrap_or(Err(ChangeError::TimedOut));
+            if matches!(changed, Err(ChangeError::Database(_) | ChangeError::TimedOut)) {
                 writer.discard();
             }
             if changed.is_ok() {
                 configs.changes.send_replace(());
             }
-            changed.map_err(refuse)
+            changed.map_err(log_and_convert)
         });
-        // A panic has been logged by the hook.
+        // The panic hook has logged a panic.
         task.await.unwrap_or(Err(StoreError::Internal))
     }
 
-    /// The key that seals now. It cannot be retired before the transaction ends.
-    async fn sealing_key(&self, transaction: &DatabaseTransaction) -> Result<Key, Refusal> {
-        for _ in 0..SEAL_TRIES {
+    /// The key that seals now. The transaction prevents its retirement.
+    async fn sealing_key(&self, transaction: &DatabaseTransaction) -> Result<Key, ChangeError> {
+        for _ in 0..MAX_SEAL_ATTEMPTS {
             let key = self.keyring.load().sealing(self.clock.now()).clone();
-            if sealing_keys::living(transaction, std::iter::once(key.id())).await?.contains(key.id().as_str()) {
+            if sealing_keys::usable_keys(transaction, std::iter::once(key.id())).await?.contains(key.id().as_str()) {
                 return Ok(key);
             }
-            // Retired elsewhere; the keyring file is read again soon.
+            // Another process retired it. The store reads the keyring file again soon.
             self.keyring.exclude(key.id());
         }
-        Err(Refusal::NoKey)
+        Err(ChangeError::NoKey)
     }
 
-    fn unseal(&self, row: app_configs::Model) -> Result<AppConfig, Refusal> {
+    fn unseal(&self, row: app_configs::Model) -> Result<AppConfig, ChangeError> {
         let app_configs::Model {
             id,
             session_name,
@@ -265,44 +265,44 @@ impl AppConfigs {
     }
 }
 
-fn refuse(refusal: Refusal) -> StoreError {
-    match refusal {
-        Refusal::NotFound => StoreError::AppConfigNotFound,
-        Refusal::Database(error) => report("changing an app config", &error),
-        Refusal::TimedOut => {
-            tracing::error!("changing an app config took too long and was given up; its outcome is unknown");
+fn log_and_convert(error: ChangeError) -> StoreError {
+    match error {
+        ChangeError::NotFound => StoreError::AppConfigNotFound,
+        ChangeError::Database(error) => log_error("changing an app config", &error),
+        ChangeError::TimedOut => {
+            tracing::error!("changing an app config timed out; its outcome is unknown");
             StoreError::Unavailable
         }
-        Refusal::NoKey => {
-            tracing::error!("changing an app config failed: the keyring holds no key that may seal");
+        ChangeError::NoKey => {
+            tracing::error!("changing an app config failed: the keyring has no key that may seal");
             StoreError::Unavailable
         }
-        Refusal::Seal(error) => {
-            tracing::error!(error = %ErrorChain(&error), "an app config's secret cannot be sealed");
+        ChangeError::Seal(error) => {
+            tracing::error!(error = %ErrorChain(&error), "a secret of an app config cannot be sealed");
             StoreError::Internal
         }
-        Refusal::Open(error) => {
-            tracing::error!(error = %ErrorChain(&error), "an app config's secret does not open");
+        ChangeError::Unseal(error) => {
+            tracing::error!(error = %ErrorChain(&error), "a secret of an app config cannot be opened");
             StoreError::Internal
         }
     }
 }
 
-/// Seals all secrets that were sealed with the key named `id` with `successor` instead.
-pub(super) async fn seal_anew(
+/// Reseals all secrets of the key `id` with `successor`.
+pub(super) async fn reseal(
     transaction: &DatabaseTransaction,
     keyring: &Keyring,
     id: &KeyId,
     successor: &Key,
 ) -> Result<(), DbErr> {
-    let seal_anew = |name, sealed: &[u8]| {
+    let reseal_secret = |name, sealed: &[u8]| {
         let secret = open_config_secret(keyring, name, sealed).map_err(|error| DbErr::Custom(error.to_string()))?;
         seal_config_secret(successor, name, &secret).map_err(|error| DbErr::Custom(error.to_string()))
     };
     for row in app_configs::Entity::find().all(transaction).await? {
         let [sealed_api_hash, sealed_bot_token] =
             [(API_HASH, &row.sealed_api_hash), (BOT_TOKEN, &row.sealed_bot_token)].map(|(name, sealed)| {
-                (config_secret_key(sealed).as_ref() == Some(id)).then(|| seal_anew(name, sealed))
+                (config_secret_key(sealed).as_ref() == Some(id)).then(|| reseal_secret(name, sealed))
             });
         let mut row: app_configs::ActiveModel = row.into();
         if let Some(sealed) = sealed_api_hash {

@@ -1,4 +1,4 @@
-//! One database, SQLite or PostgreSQL, chosen by its URL: how it is connected to, and with which promises.
+//! [`Database`]: a SQLite or PostgreSQL database, its connections and their required settings.
 
 use std::{
     io,
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mayfly_bootstrap::{Secret, create_private_dir_all, sync_dir};
+use mayfly_bootstrap::{Secret, create_private_dir_all, parent_dir, sync_dir};
 use mayfly_migrations::MigrationError;
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
@@ -18,90 +18,89 @@ use sea_orm::{
     },
 };
 
-/// How long a connection may take to come up, and how long a free one is waited for.
+/// How long connecting may take, and how long to wait for a free connection of a pool.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long closing a broken connection may take before it is left to itself.
+/// How long closing a connection may take before it is dropped.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections for reading.
+/// The sizes of the connection pools for reading.
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_READERS: u32 = 8;
-/// Write lanes on PostgreSQL. Two keep a second batch under way while the first waits for its disk; more than a few only
-/// make batches smaller.
+/// The number of write lanes on PostgreSQL. A second lane runs a batch while the first one waits for the disk. More
+/// lanes make batches smaller.
 const POSTGRES_LANES: usize = 4;
-/// How long a checkpoint waits for readers of the write-ahead log. The writer waits with it.
-const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
+/// How long a checkpoint waits for readers of the write-ahead log. The writer waits too.
+const CHECKPOINT_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
+/// After how long a running migration is logged.
+const MIGRATION_LOG_DELAY: Duration = Duration::from_secs(5);
 
-/// After how long it is said that a change of the schema is not done yet.
-const MIGRATION_NOTICE: Duration = Duration::from_secs(5);
-
-/// What every PostgreSQL session is told, whatever the server's defaults are. By statements, since connection poolers
-/// refuse or ignore settings that come with the connection.
+/// The settings of every PostgreSQL session. Set by statements, because connection poolers reject or ignore settings of
+/// the connection.
 const POSTGRES_SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; \
     SET idle_in_transaction_session_timeout = '15s'; SET client_connection_check_interval = '10s'";
-/// The only encoding of a PostgreSQL database that holds every text.
+/// The required encoding of a PostgreSQL database, which can store every text.
 const ENCODING: &str = "UTF8";
 
-/// How long a connection puts up with what takes long.
+/// The timeouts of a connection.
 #[derive(Clone, Copy)]
-struct Patience {
-    /// How long a statement may take on PostgreSQL; zero: as long as it takes.
+struct Timeouts {
+    /// How long a statement may take on PostgreSQL. Zero: no limit.
     statement: Duration,
-    /// How long somebody else's lock is waited for; zero, on PostgreSQL alone: as long as it is held.
+    /// How long to wait for a lock. Zero, on PostgreSQL only: no limit.
     lock: Duration,
 }
 
-impl Patience {
-    /// Somebody waits for the answer.
+impl Timeouts {
+    /// For requests.
     const REQUEST: Self = Self { statement: Duration::from_secs(10), lock: Duration::from_secs(5) };
-    /// A change of the schema takes as long as the tables are large, and whoever starts meanwhile waits for it.
+    /// For migrations, whose duration depends on the size of the tables, and for stores that wait for one.
     const MIGRATION_ON_POSTGRES: Self = Self { statement: Duration::ZERO, lock: Duration::ZERO };
-    /// SQLite knows no waiting without end. Its statements are not limited.
+    /// For migrations on SQLite, which has no unlimited wait and no statement timeout.
     const MIGRATION_ON_SQLITE: Self = Self { lock: Duration::from_hours(24), ..Self::MIGRATION_ON_POSTGRES };
 }
 
-/// What SQLite must answer when asked, or the database is not opened. `synchronous` 2 is FULL, `temp_store` 2 MEMORY.
+/// The required values of SQLite's pragmas. `synchronous` 2 is FULL, `temp_store` 2 is MEMORY.
 const SQLITE_PRAGMAS: [(&str, &str); 5] =
     [("journal_mode", "wal"), ("synchronous", "2"), ("secure_delete", "1"), ("foreign_keys", "1"), ("temp_store", "2")];
 
-/// A database and how to connect to it. `Debug` shows no URL.
+/// A database and how to connect to it. `Debug` hides the URL.
 #[derive(Clone)]
 pub struct Database {
     url: Secret,
     backend: DbBackend,
     sqlite_file: Option<PathBuf>,
-    /// Of all connections but those that change the schema.
-    patience: Patience,
+    /// The timeouts of all connections except for migrations.
+    timeouts: Timeouts,
 }
 
 /// A database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The URL is of neither kind.
+    /// The URL has another scheme.
     #[error("--database-url must begin with sqlite:// or postgres://")]
     UnknownKind,
-    /// SQLite in memory keeps nothing, and each connection would see a database of its own.
+    /// A SQLite database in memory is not durable, and differs for each connection.
     #[error("--database-url must name a file: a SQLite database in memory keeps nothing")]
     InMemory,
-    /// The folder of the SQLite file cannot be made.
-    #[error("cannot make the folder {}", path.display())]
-    Folder {
-        /// The folder.
+    /// The directory of the SQLite file cannot be created.
+    #[error("cannot create the directory {}", path.display())]
+    Directory {
+        /// The directory.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The SQLite file cannot be made.
-    #[error("cannot make the file {}", path.display())]
+    /// The SQLite file cannot be created.
+    #[error("cannot create the file {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// No connection.
+    /// The database cannot be connected.
     #[error("cannot open the database (--database-url)")]
     Connect(#[source] DbErr),
-    /// PostgreSQL refuses connections, or is not there.
+    /// PostgreSQL refuses connections or cannot be reached.
     #[error("cannot open the database (--database-url) at {address}")]
     Unreachable {
         /// Its host and port, or its socket.
@@ -109,16 +108,16 @@ pub enum DatabaseError {
         /// Why.
         source: sqlx::Error,
     },
-    /// A name in another script could not be stored.
+    /// The encoding of the database cannot store every text.
     #[error(
         "the PostgreSQL database (--database-url) has the encoding {found}, and Mayfly needs {ENCODING}: \
          make one with `CREATE DATABASE mayfly ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0`"
     )]
     Encoding {
-        /// What it is.
+        /// The encoding.
         found: String,
     },
-    /// Statements of one connection reach any session of the server.
+    /// A pooler in transaction mode: the statements of a connection use different sessions.
     #[error(
         "the connection pooler at {address} (--database-url) shares its sessions between connections, and Mayfly needs \
          sessions of its own: set `pool_mode = session` in PgBouncer, or connect to PostgreSQL itself"
@@ -127,28 +126,28 @@ pub enum DatabaseError {
         /// Its host and port, or its socket.
         address: String,
     },
-    /// SQLite does not do as told.
+    /// SQLite did not accept a setting.
     #[error("SQLite keeps {pragma} at {found}, and Mayfly needs {wanted}")]
     Pragma {
         /// The setting.
         pragma: &'static str,
-        /// What it is.
+        /// Its value.
         found: String,
-        /// What it must be.
+        /// Its required value.
         wanted: &'static str,
     },
-    /// The schema cannot be brought up to date.
+    /// The schema cannot be migrated.
     #[error("cannot bring the database schema up to date")]
     Migrate(#[source] MigrationError),
 }
 
 impl Database {
-    /// The database at `url`: `sqlite://path/to/file.db` or `postgres://user:password@host/name`.
+    /// The database with `url`: `sqlite://path/to/file.db` or `postgres://user:password@host/name`.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`] when the URL is neither.
-    pub fn at(url: Secret) -> Result<Self, DatabaseError> {
+    /// [`DatabaseError`] when the URL has another form.
+    pub fn from_url(url: Secret) -> Result<Self, DatabaseError> {
         let (backend, sqlite_file) = if url.expose().starts_with("sqlite:") {
             let options: sqlx::sqlite::SqliteConnectOptions =
                 url.expose().parse().map_err(|_| DatabaseError::UnknownKind)?;
@@ -163,7 +162,7 @@ impl Database {
         } else {
             return Err(DatabaseError::UnknownKind);
         };
-        Ok(Self { url, backend, sqlite_file, patience: Patience::REQUEST })
+        Ok(Self { url, backend, sqlite_file, timeouts: Timeouts::REQUEST })
     }
 
     /// The SQLite database in the file at `path`.
@@ -171,10 +170,10 @@ impl Database {
     pub fn sqlite_file(path: &Path) -> Self {
         let url = Secret::new("sqlite:".to_owned());
         let sqlite_file = Some(path.to_owned());
-        Self { url, backend: DbBackend::Sqlite, sqlite_file, patience: Patience::REQUEST }
+        Self { url, backend: DbBackend::Sqlite, sqlite_file, timeouts: Timeouts::REQUEST }
     }
 
-    /// What it is and where, without credentials, for people.
+    /// A description without credentials, for people.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.sqlite_file {
@@ -183,8 +182,8 @@ impl Database {
         }
     }
 
-    /// Makes sure that PostgreSQL can be reached and used; SQLite is checked with each connection. Says at once what is
-    /// wrong, where a pool of connections would try again until its time is over.
+    /// Checks that PostgreSQL can be reached and has the required properties. SQLite is checked with each connection.
+    /// Reports an error at once, where a connection pool would retry until its timeout.
     ///
     /// # Errors
     ///
@@ -199,13 +198,13 @@ impl Database {
         let (session, encoding) = session_of(&mut first).await.map_err(unreachable)?;
         let (other_session, _) = session_of(&mut second).await.map_err(unreachable)?;
         for connection in [first, second] {
-            // Nothing depends on the farewell.
+            // The connections are not used again, so errors do not matter.
             drop(tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await);
         }
         if encoding != ENCODING {
             return Err(DatabaseError::Encoding { found: encoding });
         }
-        // Between statements, a pooler that shares sessions gives the same one to both.
+        // Between statements, a pooler that shares sessions assigns the same one to both connections.
         if session == other_session {
             return Err(DatabaseError::SharedSessions { address: self.postgres_address() });
         }
@@ -213,13 +212,13 @@ impl Database {
     }
 
     async fn connect_to_postgres(&self) -> Result<PgConnection, sqlx::Error> {
-        let options = as_client(self.url.expose().parse()?);
+        let options = client_options(self.url.expose().parse()?);
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
-        let silent = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time"));
-        connecting.await.map_err(silent)?
+        let timed_out = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "it did not respond in time"));
+        connecting.await.map_err(timed_out)?
     }
 
-    /// Where PostgreSQL is, without credentials.
+    /// The address of PostgreSQL, without credentials.
     fn postgres_address(&self) -> String {
         match self.url.expose().parse::<PgConnectOptions>() {
             Ok(options) => match options.get_socket() {
@@ -230,30 +229,29 @@ impl Database {
         }
     }
 
-    /// Brings the schema up to date; answers how many changes that took. Waits for whoever else is at it, and for its own changes,
-    /// for as long as that takes.
+    /// Applies pending migrations, and returns their number. Waits for concurrent migrations, and has no timeout.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`] when the database cannot be reached, opened or changed.
+    /// [`DatabaseError`] when the database cannot be reached, opened or migrated.
     pub async fn migrate(&self) -> Result<usize, DatabaseError> {
         if let Some(file) = &self.sqlite_file {
-            make_private(file)?;
+            create_private_file(file)?;
         }
         self.check().await?;
-        let database = self.connect_alone(self.without_limits().patience).await?;
+        let database = self.connect_single(self.without_timeouts().timeouts).await?;
         let changes = {
-            let mut changing = std::pin::pin!(mayfly_migrations::apply(&database));
-            match tokio::time::timeout(MIGRATION_NOTICE, &mut changing).await {
+            let mut migrating = std::pin::pin!(mayfly_migrations::apply(&database));
+            match tokio::time::timeout(MIGRATION_LOG_DELAY, &mut migrating).await {
                 Ok(changes) => changes,
                 Err(_) => {
-                    tracing::info!(database = ?self, "waiting for changes of the schema, which are made here or by somebody else");
-                    changing.await
+                    tracing::info!(database = ?self, "waiting for a migration, of this process or another one");
+                    migrating.await
                 }
             }
         };
         if self.backend == DbBackend::Sqlite {
-            check_vacuum(&database).await;
+            check_auto_vacuum(&database).await;
         }
         close(database).await;
         changes.map_err(DatabaseError::Migrate)
@@ -263,7 +261,7 @@ impl Database {
         self.backend
     }
 
-    /// How many write lanes this database gets. SQLite lets one connection write at a time; a second lane would only wait.
+    /// The number of write lanes. SQLite permits one writer, so a second lane would only wait.
     pub(super) fn lanes(&self) -> usize {
         match self.backend {
             DbBackend::Sqlite => 1,
@@ -271,17 +269,17 @@ impl Database {
         }
     }
 
-    /// Connections that only read.
+    /// A pool of connections for reading.
     pub(crate) async fn connect_readers(&self) -> Result<DatabaseConnection, DatabaseError> {
-        let mut options = self.options(self.patience);
+        let mut options = self.options(self.timeouts);
         match self.backend {
             DbBackend::Sqlite => {
-                let file = with_file(self.sqlite_file.clone(), self.patience);
+                let file = with_file(self.sqlite_file.clone(), self.timeouts);
                 options
                     .max_connections(SQLITE_READERS)
                     .map_sqlx_sqlite_opts(move |options| file(options).pragma("query_only", "ON"))
             }
-            // After a switchover a demoted server still answers; what it says may be old.
+            // After a switchover, a demoted server still responds, with data that may be stale.
             _ => options.max_connections(POSTGRES_READERS).map_sqlx_postgres_before_acquire(|connection, _| {
                 Box::pin(async move {
                     let read_only: String =
@@ -293,17 +291,17 @@ impl Database {
         sea_orm::Database::connect(options).await.map_err(DatabaseError::Connect)
     }
 
-    /// The one connection of a write lane.
+    /// A connection for a write lane.
     pub(super) async fn connect_writer(&self) -> Result<DatabaseConnection, DatabaseError> {
-        self.connect_alone(self.patience).await
+        self.connect_single(self.timeouts).await
     }
 
-    /// One connection that may change things, for as long as its owner likes.
-    async fn connect_alone(&self, patience: Patience) -> Result<DatabaseConnection, DatabaseError> {
-        let mut options = self.options(patience);
+    /// A single connection for writing, which is never recycled.
+    async fn connect_single(&self, timeouts: Timeouts) -> Result<DatabaseConnection, DatabaseError> {
+        let mut options = self.options(timeouts);
         options.max_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         if self.backend == DbBackend::Sqlite {
-            options.map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), patience));
+            options.map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), timeouts));
         }
         let database = sea_orm::Database::connect(options).await.map_err(DatabaseError::Connect)?;
         if self.backend == DbBackend::Sqlite {
@@ -312,23 +310,22 @@ impl Database {
         Ok(database)
     }
 
-    /// The same database for work that takes as long as it takes.
-    pub(super) fn without_limits(&self) -> Self {
-        let patience = match self.backend {
-            DbBackend::Sqlite => Patience::MIGRATION_ON_SQLITE,
-            _ => Patience::MIGRATION_ON_POSTGRES,
+    /// The same database without timeouts.
+    pub(super) fn without_timeouts(&self) -> Self {
+        let timeouts = match self.backend {
+            DbBackend::Sqlite => Timeouts::MIGRATION_ON_SQLITE,
+            _ => Timeouts::MIGRATION_ON_POSTGRES,
         };
-        Self { patience, ..self.clone() }
+        Self { timeouts, ..self.clone() }
     }
 
-    /// The folder of a SQLite database.
-    pub(super) fn folder(&self) -> Option<PathBuf> {
-        let folder = self.sqlite_file.as_ref()?.parent()?;
-        Some(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+    /// The directory of a SQLite database.
+    pub(super) fn dir(&self) -> Option<PathBuf> {
+        self.sqlite_file.as_deref().map(parent_dir).map(Path::to_owned)
     }
 
-    /// How many bytes SQLite's write-ahead log takes on the disk.
-    pub(super) fn write_ahead_log_bytes(&self) -> u64 {
+    /// The size of SQLite's write-ahead log.
+    pub(super) fn wal_bytes(&self) -> u64 {
         let file = self.sqlite_file.as_ref().map(|file| {
             let mut file = file.clone().into_os_string();
             file.push("-wal");
@@ -337,20 +334,20 @@ impl Database {
         file.and_then(|file| std::fs::metadata(file).ok()).map_or(0, |found| found.len())
     }
 
-    fn options(&self, patience: Patience) -> ConnectOptions {
+    fn options(&self, timeouts: Timeouts) -> ConnectOptions {
         let session = format!(
             "{POSTGRES_SESSION}; SET statement_timeout = {}; SET lock_timeout = {}",
-            patience.statement.as_millis(),
-            patience.lock.as_millis()
+            timeouts.statement.as_millis(),
+            timeouts.lock.as_millis()
         );
         let mut options = ConnectOptions::new(self.url.expose());
         options
             .sqlx_logging(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .map_sqlx_postgres_opts(as_client)
+            .map_sqlx_postgres_opts(client_options)
             .map_sqlx_postgres_pool_opts(move |options| {
-                // Numbers and constants alone are in it.
+                // Contains only constants and numbers.
                 let session = session.clone();
                 options.after_connect(move |connection, _| {
                     let session = sqlx::AssertSqlSafe(session.clone());
@@ -367,8 +364,8 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// Names Mayfly to the server. sqlx keeps the brackets of an IPv6 address, and then takes it for a name.
-fn as_client(options: PgConnectOptions) -> PgConnectOptions {
+/// Sets the application name, and removes the brackets of an IPv6 address, which sqlx would resolve as a name.
+fn client_options(options: PgConnectOptions) -> PgConnectOptions {
     let options = options.application_name("mayfly");
     let address = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
     match address {
@@ -377,11 +374,11 @@ fn as_client(options: PgConnectOptions) -> PgConnectOptions {
     }
 }
 
-/// The process id of the server's end of a connection, and the encoding of its database.
+/// The process id of the server's session, and the encoding of the database.
 async fn session_of(connection: &mut PgConnection) -> Result<(i32, String), sqlx::Error> {
-    let question = "SELECT pg_backend_pid(), current_setting('server_encoding')";
-    // Without a prepared statement: it works through every pooler.
-    let row = sqlx::raw_sql(question).fetch_one(connection).await?;
+    let query = "SELECT pg_backend_pid(), current_setting('server_encoding')";
+    // Not a prepared statement, so that it works with every pooler.
+    let row = sqlx::raw_sql(query).fetch_one(connection).await?;
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
@@ -389,7 +386,7 @@ type SqliteOptions = sqlx::sqlite::SqliteConnectOptions;
 
 fn with_file(
     file: Option<PathBuf>,
-    patience: Patience,
+    timeouts: Timeouts,
 ) -> impl Fn(SqliteOptions) -> SqliteOptions + Send + Sync + 'static {
     let is_empty = file.as_ref().and_then(|file| std::fs::metadata(file).ok()).is_some_and(|found| found.len() == 0);
     move |options| {
@@ -398,29 +395,28 @@ fn with_file(
             None => options,
         };
         let options = options
-            // Made before, by `make_private`.
+            // `create_private_file` has created it.
             .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
-            // What SQLite puts aside must not get into files beyond the data directory, which may be read-only, and where
-            // nothing is overwritten.
+            // Temporary files would lie outside the data directory, where nothing overwrites them, and which may be
+            // read-only.
             .pragma("temp_store", "MEMORY")
             .foreign_keys(true)
-            .busy_timeout(patience.lock);
-        // Said to a database that has tables, it would be a write of its own.
+            .busy_timeout(timeouts.lock);
+        // On a database with tables, this would be a write.
         if is_empty { options.auto_vacuum(SqliteAutoVacuum::Incremental) } else { options }
     }
 }
 
-/// Makes the file of a new database, and its folder if need be, for nobody else to read. SQLite gives what it puts beside a
-/// database the mode that the database has.
-fn make_private(file: &Path) -> Result<(), DatabaseError> {
+/// Creates the file of a new database with mode 0600, and its directory. SQLite uses the same mode for its other files.
+fn create_private_file(file: &Path) -> Result<(), DatabaseError> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_private_dir_all(folder).map_err(|source| DatabaseError::Folder { path: folder.to_owned(), source })?;
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    match made.and_then(|_| sync_dir(folder)) {
+    let dir = parent_dir(file);
+    create_private_dir_all(dir).map_err(|source| DatabaseError::Directory { path: dir.to_owned(), source })?;
+    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    match created.and_then(|_| sync_dir(dir)) {
         Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
             Err(DatabaseError::File { path: file.to_owned(), source })
         }
@@ -428,7 +424,7 @@ fn make_private(file: &Path) -> Result<(), DatabaseError> {
     }
 }
 
-/// A pragma that SQLite does not know or cannot set is passed over in silence, so we ask.
+/// Checks the values of pragmas, because SQLite silently ignores those that it does not know or cannot set.
 async fn check_pragmas(database: &DatabaseConnection) -> Result<(), DatabaseError> {
     for (pragma, wanted) in SQLITE_PRAGMAS {
         let found = read_pragma(database, pragma).await.map_err(DatabaseError::Connect)?;
@@ -439,8 +435,8 @@ async fn check_pragmas(database: &DatabaseConnection) -> Result<(), DatabaseErro
     Ok(())
 }
 
-/// A file that was made by other programs, such as one that was put together from a dump, may not give space back.
-async fn check_vacuum(database: &DatabaseConnection) {
+/// Warns if the file cannot shrink, because another program created it, for example from a dump.
+async fn check_auto_vacuum(database: &DatabaseConnection) {
     match read_pragma(database, "auto_vacuum").await {
         Ok(found) if found != "2" => tracing::warn!(
             "the database file never gets smaller: run `PRAGMA auto_vacuum = INCREMENTAL; VACUUM;` on it while no store runs"
@@ -450,28 +446,28 @@ async fn check_vacuum(database: &DatabaseConnection) {
 }
 
 async fn read_pragma(database: &DatabaseConnection, pragma: &str) -> Result<String, DbErr> {
-    let asked = sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
-    let row = database.query_one_raw(asked).await?;
-    let answer = row.ok_or_else(|| DbErr::RecordNotFound(pragma.to_owned()))?;
-    answer.try_get_by_index::<String>(0).or_else(|_| answer.try_get_by_index::<i64>(0).map(|number| number.to_string()))
+    let query = sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
+    let row = database.query_one_raw(query).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound(pragma.to_owned()))?;
+    row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|number| number.to_string()))
 }
 
 async fn read_number(database: &DatabaseConnection, pragma: &str) -> Result<i64, DbErr> {
     let text = read_pragma(database, pragma).await?;
-    text.parse().map_err(|_| DbErr::Type(format!("PRAGMA {pragma} is no number")))
+    text.parse().map_err(|_| DbErr::Type(format!("PRAGMA {pragma} is not a number")))
 }
 
 async fn close(database: DatabaseConnection) {
-    // A broken connection may not say goodbye; nothing depends on it.
+    // Closing a broken connection may not complete, which does not matter.
     if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
         tracing::debug!("a connection did not close in time");
     }
 }
 
-/// The connection of one write lane, made when needed.
+/// The connection of a write lane, connected when needed.
 ///
-/// After anything went wrong it is closed and replaced: sqlx's idea of how deep it is in transactions cannot be trusted once a
-/// COMMIT failed, and the next BEGIN would silently become a SAVEPOINT.
+/// It is closed and replaced after every error. After a failed COMMIT, sqlx has a wrong transaction depth, and the next
+/// BEGIN would silently become a SAVEPOINT.
 pub(super) struct WriteConnection {
     database: Database,
     connection: Option<DatabaseConnection>,
@@ -494,62 +490,62 @@ impl WriteConnection {
         let postgres = self.database.backend() == DbBackend::Postgres;
         let options = TransactionOptions {
             isolation_level: postgres.then_some(IsolationLevel::ReadCommitted),
-            // Said at BEGIN, "read write" is refused by a server that was demoted in words that look like a fault of ours.
+            // A demoted server rejects an explicit "read write" with an error that is classified as unexpected.
             access_mode: None,
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         };
         connection.begin_with_options(options).await
     }
 
-    /// Closes the connection, in the background; the next [`begin`](Self::begin) makes a new one.
+    /// Closes the connection in the background. The next [`begin`](Self::begin) connects again.
     pub(super) fn discard(&mut self) {
         if let Some(connection) = self.connection.take() {
             tokio::spawn(close(connection));
         }
     }
 
-    /// Empties SQLite's write-ahead log, which still holds what was deleted; whether that worked. False when somebody reads
-    /// from it for longer than [`CHECKPOINT_PATIENCE`]. Nothing to do on PostgreSQL.
+    /// Empties SQLite's write-ahead log, which still contains deleted rows. Returns `false` if a reader uses it for
+    /// longer than [`CHECKPOINT_BUSY_TIMEOUT`]. Does nothing on PostgreSQL.
     pub(super) async fn checkpoint(&mut self) -> Result<bool, DbErr> {
         match &self.connection {
             Some(connection) if self.database.backend() == DbBackend::Sqlite => {
                 let pragma = |text: &str| sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {text}"));
-                let set_patience = |patience: Duration| pragma(&format!("busy_timeout = {}", patience.as_millis()));
-                connection.query_one_raw(set_patience(CHECKPOINT_PATIENCE)).await?;
+                let set_timeout = |timeout: Duration| pragma(&format!("busy_timeout = {}", timeout.as_millis()));
+                connection.query_one_raw(set_timeout(CHECKPOINT_BUSY_TIMEOUT)).await?;
                 let row = connection.query_one_raw(pragma("wal_checkpoint(TRUNCATE)")).await?;
                 let is_busy = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
-                connection.query_one_raw(set_patience(self.database.patience.lock)).await?;
+                connection.query_one_raw(set_timeout(self.database.timeouts.lock)).await?;
                 Ok(is_busy == Some(0))
             }
             _ => Ok(true),
         }
     }
 
-    /// Gives some free pages of SQLite's file back to the file system, if it has too many. Returns whether it still has.
+    /// Returns some free pages of SQLite's file to the file system, if it has too many. Returns `true` if it still has.
     pub(super) async fn vacuum(&mut self) -> Result<bool, DbErr> {
         let Some(connection) = self.connection.as_ref().filter(|_| self.database.backend() == DbBackend::Sqlite) else {
             return Ok(false);
         };
         let free_pages = async || read_number(connection, "freelist_count").await;
-        let kept = KEPT_FREE_PAGES.max(read_number(connection, "page_count").await? / KEPT_FREE_PART);
+        let kept = MIN_FREE_PAGES.max(read_number(connection, "page_count").await? / FREE_PAGES_DIVISOR);
         let before = free_pages().await?;
         if before <= kept {
             return Ok(false);
         }
-        // Steps to the end: each step of the statement frees one page.
+        // Reads all rows, because each step of the statement frees one page.
         let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
         connection.query_all_raw(sea_orm::Statement::from_string(DbBackend::Sqlite, vacuum)).await?;
         let after = free_pages().await?;
-        // A file that was made without `auto_vacuum` gives nothing back.
+        // A file without `auto_vacuum` frees nothing.
         Ok(after < before && after > kept)
     }
 }
 
-/// Free pages that SQLite keeps, since it will need some soon: 16 MiB.
-const KEPT_FREE_PAGES: i64 = 4096;
-/// Of a large file, the part that may be free pages.
-const KEPT_FREE_PART: i64 = 8;
-/// Pages that are given back to the file system in one step: 1 MiB, some milliseconds.
+/// How many free pages SQLite keeps for reuse: 16 MiB.
+const MIN_FREE_PAGES: i64 = 4096;
+/// How many free pages a large file keeps: the number of its pages divided by this.
+const FREE_PAGES_DIVISOR: i64 = 8;
+/// How many pages are freed in one step: 1 MiB, some milliseconds.
 const VACUUM_PAGES: i64 = 256;
 
 fn into_db_error(error: DatabaseError) -> DbErr {
@@ -563,71 +559,71 @@ fn into_db_error(error: DatabaseError) -> DbErr {
 mod tests {
     use mayfly_testkit::{TestDatabase, on_each_database};
 
-    use super::{super::failure::Failure, *};
+    use super::{super::db_error::DbErrorKind, *};
 
-    fn at(url: &str) -> Result<Database, DatabaseError> {
-        Database::at(Secret::new(url.to_owned()))
+    fn from_url(url: &str) -> Result<Database, DatabaseError> {
+        Database::from_url(Secret::new(url.to_owned()))
     }
 
     #[test]
-    fn a_url_chooses_the_database() {
-        assert_eq!(at("sqlite://data/mayfly.db").unwrap().describe(), "SQLite in data/mayfly.db");
-        assert!(matches!(at("mysql://h/db"), Err(DatabaseError::UnknownKind)));
+    fn the_url_selects_the_database() {
+        assert_eq!(from_url("sqlite://data/mayfly.db").unwrap().describe(), "SQLite in data/mayfly.db");
+        assert!(matches!(from_url("mysql://h/db"), Err(DatabaseError::UnknownKind)));
         for url in ["sqlite::memory:", "sqlite://x?mode=memory"] {
-            assert!(matches!(at(url), Err(DatabaseError::InMemory)), "{url}");
+            assert!(matches!(from_url(url), Err(DatabaseError::InMemory)), "{url}");
         }
     }
 
     #[test]
     fn debug_shows_no_password() {
-        let database = at("postgres://mayfly:needle@localhost/mayfly").unwrap();
+        let database = from_url("postgres://mayfly:needle@localhost/mayfly").unwrap();
         assert!(!format!("{database:?}").contains("needle"));
     }
 
-    /// A database whose requests wait for hardly anything, and a connection to make them wait.
-    async fn impatient(database: &TestDatabase) -> (Database, DatabaseConnection) {
+    /// A database with short timeouts, and a connection to block its requests.
+    async fn with_short_timeouts(database: &TestDatabase) -> (Database, DatabaseConnection) {
         let moment = Duration::from_millis(10);
-        let patience = Patience { statement: moment, lock: moment };
-        let impatient = Database { patience, ..at(database.url()).unwrap() };
-        (impatient, database.connect().await.unwrap())
+        let timeouts = Timeouts { statement: moment, lock: moment };
+        let short = Database { timeouts, ..from_url(database.url()).unwrap() };
+        (short, database.connect().await.unwrap())
     }
 
     on_each_database! {
-        async fn a_change_of_the_schema_waits_longer_than_a_request(database: TestDatabase) {
-            at(database.url()).unwrap().migrate().await.unwrap();
-            let (impatient, holder) = impatient(&database).await;
+        async fn a_migration_waits_longer_than_a_request(database: TestDatabase) {
+            from_url(database.url()).unwrap().migrate().await.unwrap();
+            let (short, holder) = with_short_timeouts(&database).await;
             let immediate = TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             };
             let held = holder.begin_with_options(immediate).await.unwrap();
-            let is_postgres = impatient.backend() == DbBackend::Postgres;
+            let is_postgres = short.backend() == DbBackend::Postgres;
             if is_postgres {
                 held.execute_unprepared("LOCK TABLE seaql_migrations; SELECT pg_advisory_xact_lock(5204815990213547)").await.unwrap();
             }
-            let others_gave_up = async {
-                // Ten requests one after the other: the change has begun to wait before the last of them.
+            let requests_timed_out = async {
+                // Ten requests in sequence: the migration waits before the last one ends.
                 for _ in 0..10 {
-                    let request = impatient.connect_writer().await.unwrap();
-                    let waits = if is_postgres { "SELECT * FROM seaql_migrations" } else { "DELETE FROM seaql_migrations" };
-                    let gave_up = request.execute_unprepared(waits).await.unwrap_err();
-                    assert_ne!(Failure::of(&gave_up), Failure::Fault, "{gave_up}");
+                    let request = short.connect_writer().await.unwrap();
+                    let statement = if is_postgres { "SELECT * FROM seaql_migrations" } else { "DELETE FROM seaql_migrations" };
+                    let timed_out = request.execute_unprepared(statement).await.unwrap_err();
+                    assert_ne!(DbErrorKind::of(&timed_out), DbErrorKind::Unexpected, "{timed_out}");
                 }
                 held.rollback().await.unwrap();
             };
-            let (changes, ()) = tokio::join!(impatient.migrate(), others_gave_up);
+            let (changes, ()) = tokio::join!(short.migrate(), requests_timed_out);
             assert_eq!(changes.unwrap(), 0);
         }
     }
 
     #[tokio::test]
-    async fn a_pragma_that_is_not_as_wanted_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::sqlite_file(&folder.path().join("mayfly.db"));
+    async fn a_pragma_with_another_value_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::sqlite_file(&dir.path().join("mayfly.db"));
         database.migrate().await.unwrap();
         let database = database.connect_writer().await.unwrap();
         database.execute_unprepared("PRAGMA secure_delete = OFF").await.unwrap();
-        let noticed = check_pragmas(&database).await;
-        assert!(matches!(noticed, Err(DatabaseError::Pragma { pragma: "secure_delete", .. })), "{noticed:?}");
+        let checked = check_pragmas(&database).await;
+        assert!(matches!(checked, Err(DatabaseError::Pragma { pragma: "secure_delete", .. })), "{checked:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! How often passphrases were tried on a message.
+//! Counts the tries of passphrases on a message.
 //!
-//! A try is counted, in a committed transaction, *before* the passphrase is even stretched. So any number of tries at once,
-//! through any number of stores, is held to the limits; and what is refused costs nothing.
+//! A try is counted in a committed transaction *before* the passphrase is stretched. So the limits hold for any number
+//! of concurrent tries through any number of stores, and a rejected try costs no computation.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use sea_orm::{
 
 use super::entities::{messages, passphrase_tries};
 use crate::{
-    StoreError,
     domain::{CallerTag, MessageId, Timestamp, TryLimits, Verifier},
+    error::StoreError,
 };
 
-/// One try by one caller.
-pub(super) struct PassphraseTry {
-    pub(super) id: MessageId,
-    pub(super) verifier: Verifier,
-    pub(super) caller: CallerTag,
-    pub(super) limits: TryLimits,
+/// A try of a passphrase.
+pub(crate) struct PassphraseTry {
+    pub(crate) id: MessageId,
+    pub(crate) verifier: Verifier,
+    pub(crate) caller: CallerTag,
+    pub(crate) limits: TryLimits,
 }
 
-/// Counts a try, or refuses it. A message that is gone meanwhile refuses nothing: looking for it tells what became of it.
+/// Counts a try, or rejects it. Permits it if the message has ended: the view then reports how.
 pub(super) async fn count(
     transaction: &DatabaseTransaction,
     passphrase_try: &PassphraseTry,
@@ -36,7 +36,7 @@ pub(super) async fn count(
         .select_only()
         .column(messages::Column::Id)
         .filter(messages::Column::Verifier.eq(verifier.to_column()))
-        // One try after the other, whichever store it comes through.
+        // Serializes the tries of all stores.
         .lock(LockType::Update)
         .into_tuple::<i64>()
         .one(transaction)
@@ -46,7 +46,7 @@ pub(super) async fn count(
     }
     passphrase_tries::Entity::delete_many()
         .filter(passphrase_tries::Column::MessageId.eq(id.get()))
-        .filter(passphrase_tries::Column::LastTime.lte(now.before(limits.lock).micros()))
+        .filter(passphrase_tries::Column::LastTime.lte(now.before(limits.lock_duration).micros()))
         .exec(transaction)
         .await?;
     let counted = passphrase_tries::Entity::find()
@@ -54,7 +54,7 @@ pub(super) async fn count(
         .all(transaction)
         .await?;
     let own = counted.iter().find(|row| row.caller == caller.to_column());
-    if let Some(retry_after) = refused(&counted, own, limits, now) {
+    if let Some(retry_after) = locked_for(&counted, own, limits, now) {
         return Ok(Err(StoreError::PassphraseLocked { retry_after }));
     }
     let row = passphrase_tries::ActiveModel {
@@ -63,23 +63,23 @@ pub(super) async fn count(
         tries: Set(own.map_or(0, |own| own.tries) + 1),
         last_time: Set(now.micros()),
     };
-    let again = OnConflict::columns([passphrase_tries::Column::MessageId, passphrase_tries::Column::Caller])
+    let if_exists = OnConflict::columns([passphrase_tries::Column::MessageId, passphrase_tries::Column::Caller])
         .update_columns([passphrase_tries::Column::Tries, passphrase_tries::Column::LastTime])
         .to_owned();
-    passphrase_tries::Entity::insert(row).on_conflict(again).exec_without_returning(transaction).await?;
+    passphrase_tries::Entity::insert(row).on_conflict(if_exists).exec_without_returning(transaction).await?;
     Ok(Ok(()))
 }
 
-/// How long the next try must wait, if it must.
-fn refused(
+/// How long to wait until the next try is permitted; `None` if it is permitted now.
+fn locked_for(
     counted: &[passphrase_tries::Model],
     own: Option<&passphrase_tries::Model>,
     limits: &TryLimits,
     now: Timestamp,
 ) -> Option<Duration> {
-    let ends = |row: &passphrase_tries::Model| Timestamp::from_micros(row.last_time).after(limits.lock);
-    let in_all: i32 = counted.iter().map(|row| row.tries).sum();
+    let ends = |row: &passphrase_tries::Model| Timestamp::from_micros(row.last_time).after(limits.lock_duration);
+    let total: i32 = counted.iter().map(|row| row.tries).sum();
     let own_end = own.filter(|own| own.tries >= limits.per_caller).map(ends);
-    let common_end = counted.iter().map(ends).min().filter(|_| in_all >= limits.in_all);
+    let common_end = counted.iter().map(ends).min().filter(|_| total >= limits.total);
     own_end.max(common_end).map(|end| end.since(now))
 }

@@ -1,4 +1,4 @@
-//! How much is stored, counted in the transactions that change it, and how much more may be.
+//! [`Usage`]: how much is stored, counted in the transactions that change it.
 
 use std::{collections::BTreeMap, ops::AddAssign};
 
@@ -11,14 +11,14 @@ use sea_orm::{
 
 use super::entities::{sealing_keys, usage};
 
-/// What a message or a claim takes beside its sealed content: its row and its index entries.
+/// The bytes of a message or a claim without its sealed content: its row and its index entries.
 const ROW_BYTES: i64 = 384;
-/// What a receipt takes.
+/// The bytes of a receipt.
 const RECEIPT_BYTES: i64 = 320;
-/// Rows for one key, over which all writers of all stores are spread.
+/// The number of rows for a key, over which the writers of all stores are spread.
 pub(super) const SHARDS: i32 = 64;
 
-/// How many rows there are, and about how many bytes they take. Negative in a change that deletes more than it adds.
+/// Numbers of rows, and their approximate bytes. Negative in a change that deletes more than it adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) messages: i64,
@@ -39,17 +39,17 @@ impl AddAssign for Usage {
 impl Usage {
     const NONE: Self = Self { messages: 0, claims: 0, receipts: 0, bytes: 0 };
 
-    /// A message whose sealed content has so many bytes.
+    /// The usage of a message.
     pub(super) fn message(sealed_bytes: usize) -> Self {
         Self { messages: 1, bytes: row_bytes(sealed_bytes), ..Self::NONE }
     }
 
-    /// A claim whose sealed content has so many bytes.
+    /// The usage of a claim.
     pub(super) fn claim(sealed_bytes: usize) -> Self {
         Self { claims: 1, bytes: row_bytes(sealed_bytes), ..Self::NONE }
     }
 
-    /// So many receipts.
+    /// The usage of receipts.
     pub(super) fn receipts(count: i64) -> Self {
         Self { receipts: count, bytes: count.saturating_mul(RECEIPT_BYTES), ..Self::NONE }
     }
@@ -68,7 +68,7 @@ fn row_bytes(sealed_bytes: usize) -> i64 {
     i64::try_from(sealed_bytes).unwrap_or(i64::MAX).saturating_add(ROW_BYTES)
 }
 
-/// What one transaction changes, by key.
+/// The changes of a transaction, by key.
 #[derive(Debug, Default)]
 pub(super) struct UsageChanges(BTreeMap<String, Usage>);
 
@@ -91,8 +91,8 @@ impl UsageChanges {
         })
     }
 
-    /// Adds the changes to the rows of `shard`. The last statement of a transaction, so that writers that share a shard wait for
-    /// no more than each other's commit.
+    /// Adds the changes to the rows of `shard`. Must be the last statement of a transaction, so that writers with the
+    /// same shard wait only for the commit.
     pub(super) async fn record(&self, transaction: &DatabaseTransaction, shard: i32) -> Result<(), DbErr> {
         if self.0.is_empty() {
             return Ok(());
@@ -119,13 +119,13 @@ impl UsageChanges {
     }
 }
 
-/// All that is stored.
+/// The usage of all keys.
 pub(super) async fn total(connection: &impl ConnectionTrait) -> Result<Usage, DbErr> {
     sum(connection, None).await
 }
 
-/// All that is stored under one key.
-pub(super) async fn under_key(connection: &impl ConnectionTrait, key_id: &str) -> Result<Usage, DbErr> {
+/// The usage of a key.
+pub(super) async fn for_key(connection: &impl ConnectionTrait, key_id: &str) -> Result<Usage, DbErr> {
     sum(connection, Some(key_id)).await
 }
 
@@ -147,7 +147,7 @@ async fn sum(connection: &impl ConnectionTrait, key_id: Option<&str>) -> Result<
     Ok(Usage { messages, claims, receipts, bytes })
 }
 
-/// Deletes rows that count nothing any more, of keys that are gone.
+/// Deletes the empty rows of deleted keys.
 pub(super) async fn delete_empty(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     let known = sealing_keys::Entity::find().select_only().column(sealing_keys::Column::KeyId).into_query();
     usage::Entity::delete_many()

@@ -1,7 +1,8 @@
 //! A store and a model of it in plain Rust take the same random steps, and must give the same answers.
 //!
-//! `MAYFLY_MODEL_STEPS` says how many steps each database takes. A run that fails prints the shortest steps that it found to
-//! fail, and leaves its seed in `services/store/tests/model/seeds.txt`, which later runs try first. Commit it with the remedy.
+//! `MAYFLY_MODEL_STEPS` says how many steps each database takes. A run that fails prints the shortest steps that it
+//! found to fail, and leaves its seed in `services/store/tests/model/seeds.txt`, which later runs try first. Commit it
+//! with the remedy.
 
 #![cfg(test)]
 

@@ -152,8 +152,8 @@ impl Reference {
         ends.into_iter().map(|end| end - self.now).collect()
     }
 
-    /// A repeated request finds its message, or the receipt of it. After both are gone it makes a new one. As long as the message
-    /// is there, the same request with something else is a conflict.
+    /// A repeated request finds its message, or the receipt of it. After both are gone it makes a new one. As long as
+    /// the message is there, the same request with something else is a conflict.
     fn create(&mut self, creation: &Creation) -> Answer {
         let earlier = self.messages.iter().position(|message| message.is_known() && message.has_request_of(creation));
         let conflicts = |message: &Message| message.is_stored && message.creation != *creation;

@@ -1,4 +1,4 @@
-//! Contents are erased because their readers have them.
+//! Erases contents that their readers have received.
 
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryTrait as _,
@@ -10,23 +10,24 @@ use super::{
         entities::{claims, receipts},
         usage::Usage,
     },
-    Batch, Output, Results, sized,
+    context::{BatchContext, Output, Results},
+    row_size,
 };
 use crate::{
-    StoreError,
     domain::{MessageId, Receipt, Timestamp, Verifier},
+    error::StoreError,
 };
 
-/// A content to be erased because its reader has it.
-pub(in crate::storage) struct Acknowledgement {
-    pub(in crate::storage) id: MessageId,
-    pub(in crate::storage) verifier: Verifier,
-    pub(in crate::storage) claim_verifier: Verifier,
+/// A content to erase because its reader has received it.
+pub(crate) struct Acknowledgement {
+    pub(crate) id: MessageId,
+    pub(crate) verifier: Verifier,
+    pub(crate) claim_verifier: Verifier,
 }
 
-/// Erases contents that their readers have. A receipt knows its reader as long as it lives, so repeating is a success.
+/// Erases contents that their readers have received. The receipt identifies the reader, so a repeat succeeds.
 pub(super) async fn acknowledge(
-    batch: &mut Batch<'_>,
+    context: &mut BatchContext<'_>,
     acknowledgements: Vec<(usize, &Acknowledgement)>,
     results: &mut Results,
 ) -> Result<(), DbErr> {
@@ -38,14 +39,14 @@ pub(super) async fn acknowledge(
         any.add(claims::Column::MessageId.eq(acknowledgement.id.get()).and(reader_fits))
     });
     let mut delete = claims::Entity::delete_many().filter(claimed).into_query();
-    delete.returning(sized::returning(claims::Column::KeyId, claims::Column::SealedContent));
-    for row in batch.transaction.query_all(&delete).await? {
-        let (key_id, sealed_bytes) = sized::read(&row)?;
-        batch.usage.subtract(&key_id, Usage::claim(sealed_bytes));
+    delete.returning(row_size::returning(claims::Column::KeyId, claims::Column::SealedContent));
+    for row in context.transaction.query_all(&delete).await? {
+        let (key_id, sealed_bytes) = row_size::read(&row)?;
+        context.usage.subtract(&key_id, Usage::claim(sealed_bytes));
     }
     let verifiers = acknowledgements.iter().map(|(_, acknowledgement)| acknowledgement.verifier.to_column());
     let receipts =
-        receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(batch.transaction).await?;
+        receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(context.transaction).await?;
     for (index, Acknowledgement { id, verifier, claim_verifier }) in acknowledgements {
         let receipt = receipts
             .iter()

@@ -1,4 +1,4 @@
-//! Messages are stored, all of a batch with one statement.
+//! Stores the new messages of a batch with one statement.
 
 use std::collections::HashMap;
 
@@ -15,78 +15,78 @@ use super::{
         sealing_keys,
         usage::Usage,
     },
-    Batch, Output, Results,
+    context::{BatchContext, Output, Results},
 };
 use crate::{
-    StoreError,
     domain::{ContentKind, ContentTag, KeyId, MessageId, Timestamp, Verifier},
+    error::StoreError,
 };
 
-/// A sealed message to be stored.
-pub(in crate::storage) struct Creation {
-    pub(in crate::storage) verifier: Verifier,
-    pub(in crate::storage) key_id: KeyId,
-    pub(in crate::storage) content_kind: ContentKind,
-    pub(in crate::storage) sealed_content: Vec<u8>,
-    pub(in crate::storage) create_time: Timestamp,
-    pub(in crate::storage) expire_time: Option<Timestamp>,
-    pub(in crate::storage) passphrase_verifier: Option<Verifier>,
-    /// `None`: this creation is not repeated.
-    pub(in crate::storage) request: Option<CreationRequest>,
+/// A sealed message to store.
+pub(crate) struct Creation {
+    pub(crate) verifier: Verifier,
+    pub(crate) key_id: KeyId,
+    pub(crate) content_kind: ContentKind,
+    pub(crate) sealed_content: Vec<u8>,
+    pub(crate) create_time: Timestamp,
+    pub(crate) expire_time: Option<Timestamp>,
+    pub(crate) passphrase_verifier: Option<Verifier>,
+    /// `None`: this creation cannot be repeated.
+    pub(crate) request: Option<CreationRequest>,
 }
 
-/// What tells a repeated creation from others.
+/// Identifies a repeated creation.
 #[derive(Clone, Copy)]
-pub(in crate::storage) struct CreationRequest {
-    pub(in crate::storage) hash: Verifier,
-    pub(in crate::storage) content_tag: ContentTag,
+pub(crate) struct CreationRequest {
+    pub(crate) hash: Verifier,
+    pub(crate) content_tag: ContentTag,
 }
 
 pub(super) async fn create(
-    batch: &mut Batch<'_>,
+    context: &mut BatchContext<'_>,
     mut creations: Vec<(usize, &Creation)>,
     results: &mut Results,
 ) -> Result<(), DbErr> {
     if creations.is_empty() {
         return Ok(());
     }
-    // Every lane and every store inserts in the same order, or two could wait for each other.
+    // All lanes and stores insert in the same order, to prevent deadlocks.
     creations.sort_by_key(|(_, creation)| (creation.request.map(|request| request.hash), creation.verifier));
     let key_ids = creations.iter().map(|(_, creation)| &creation.key_id);
-    let living = sealing_keys::living(batch.transaction, key_ids).await?;
+    let usable_keys = sealing_keys::usable_keys(context.transaction, key_ids).await?;
     let mut to_insert = Vec::with_capacity(creations.len());
     for (index, creation) in &creations {
-        if !living.contains(creation.key_id.as_str()) {
+        if !usable_keys.contains(creation.key_id.as_str()) {
             results.set(*index, Ok(Output::KeyRetired));
-        } else if batch.room.take(Usage::message(creation.sealed_content.len())) {
+        } else if context.budget.take(Usage::message(creation.sealed_content.len())) {
             to_insert.push(*creation);
         } else {
             results.set(*index, Err(StoreError::StorageFull));
         }
     }
-    let mut inserted = insert(batch.transaction, &to_insert).await?;
-    let known = find_known(batch.transaction, &creations, &inserted).await?;
-    undo_repeats(batch.transaction, &known, &mut inserted).await?;
+    let mut inserted = insert(context.transaction, &to_insert).await?;
+    let existing = find_existing(context.transaction, &creations, &inserted).await?;
+    delete_repeats(context.transaction, &existing, &mut inserted).await?;
     for creation in to_insert {
-        // Counted once: two creations with one request are one message.
+        // Counted once, because two creations with the same request are one message.
         if let Some(row) = inserted.get_mut(&creation.verifier).filter(|row| !row.is_counted) {
             row.is_counted = true;
-            batch.usage.add(creation.key_id.as_str(), Usage::message(creation.sealed_content.len()));
+            context.usage.add(creation.key_id.as_str(), Usage::message(creation.sealed_content.len()));
         }
     }
     for (index, creation) in creations {
-        let known = creation.request.and_then(|request| known.get(&request.hash));
-        match (known, inserted.get(&creation.verifier)) {
-            (Some(known), _) => results.set(index, known.result_for(creation)),
+        let existing = creation.request.and_then(|request| existing.get(&request.hash));
+        match (existing, inserted.get(&creation.verifier)) {
+            (Some(existing), _) => results.set(index, existing.result_for(creation)),
             (None, Some(row)) => results.set(index, row.result_for(creation)),
-            // Refused above; otherwise no statement leaves a creation without a row.
+            // Rejected above. Otherwise every creation has a row.
             (None, None) => results.set_if_missing(index, Err(StoreError::Internal)),
         }
     }
     Ok(())
 }
 
-/// Inserts all that have neither the verifier nor the request of a message that is there, in order.
+/// Inserts the creations in order, except for those whose verifier or request exists already.
 async fn insert(
     transaction: &DatabaseTransaction,
     creations: &[&Creation],
@@ -106,24 +106,24 @@ async fn insert(
         create_time: Set(creation.create_time.micros()),
         expire_time: Set(creation.expire_time.map(Timestamp::micros)),
     });
-    let once = OnConflict::new().do_nothing().to_owned();
-    let mut insert = messages::Entity::insert_many(rows).on_conflict(once).into_query();
+    let if_new = OnConflict::new().do_nothing().to_owned();
+    let mut insert = messages::Entity::insert_many(rows).on_conflict(if_new).into_query();
     insert.returning(Query::returning().columns(InsertedRow::COLUMNS));
     let rows = transaction.query_all(&insert).await?;
     let rows = rows.iter().map(|row| InsertedRow::from_query_result(row, ""));
     rows.map(|row| row.and_then(|row| Ok((Verifier::from_column(&row.verifier).ok_or_else(malformed)?, row)))).collect()
 }
 
-/// The messages and receipts of requests that were made before.
+/// The existing messages and receipts of the requests.
 ///
-/// Both are looked for *after* the insert, which waits for a transaction that is just deleting the message; messages first, then
-/// receipts, so that a message that ends in between has its receipt by then.
-async fn find_known(
+/// Reads both *after* the insert, which waits for a concurrent transaction that deletes the message. Reads messages
+/// before receipts, so that a message that ends in between already has its receipt.
+async fn find_existing(
     transaction: &DatabaseTransaction,
     creations: &[(usize, &Creation)],
     inserted: &HashMap<Verifier, InsertedRow>,
-) -> Result<HashMap<Verifier, Known>, DbErr> {
-    let mut known = HashMap::new();
+) -> Result<HashMap<Verifier, ExistingRequest>, DbErr> {
+    let mut existing = HashMap::new();
     let requests = || creations.iter().filter_map(|(_, creation)| Some((creation, creation.request?.hash)));
     let not_inserted = requests().filter(|(creation, _)| !inserted.contains_key(&creation.verifier));
     let not_inserted: Vec<_> = not_inserted.map(|(_, hash)| hash.to_column()).collect();
@@ -137,7 +137,7 @@ async fn find_known(
             .await?;
         for row in unread {
             let hash = row.request_hash.as_deref().and_then(Verifier::from_column).ok_or_else(malformed)?;
-            known.insert(hash, Known::Unread(row));
+            existing.insert(hash, ExistingRequest::Unread(row));
         }
     }
     let all: Vec<_> = requests().map(|(_, hash)| hash.to_column()).collect();
@@ -145,21 +145,21 @@ async fn find_known(
         let gone = receipts::Entity::find().filter(receipts::Column::RequestHash.is_in(all)).all(transaction).await?;
         for receipt in gone {
             let hash = receipt.request_hash.as_deref().and_then(Verifier::from_column).ok_or_else(malformed)?;
-            known.insert(hash, Known::Gone(receipt));
+            existing.insert(hash, ExistingRequest::Gone(receipt));
         }
     }
-    Ok(known)
+    Ok(existing)
 }
 
-/// What was inserted for a request whose message is gone already is deleted again: a message has one end.
-async fn undo_repeats(
+/// Deletes what was inserted for a request whose message has ended.
+async fn delete_repeats(
     transaction: &DatabaseTransaction,
-    known: &HashMap<Verifier, Known>,
+    existing: &HashMap<Verifier, ExistingRequest>,
     inserted: &mut HashMap<Verifier, InsertedRow>,
 ) -> Result<(), DbErr> {
-    let gone = known.values().filter_map(|known| match known {
-        Known::Gone(receipt) => receipt.request_hash.clone(),
-        Known::Unread(_) => None,
+    let gone = existing.values().filter_map(|existing| match existing {
+        ExistingRequest::Gone(receipt) => receipt.request_hash.clone(),
+        ExistingRequest::Unread(_) => None,
     });
     let gone: Vec<_> = gone.collect();
     if gone.is_empty() {
@@ -173,7 +173,7 @@ fn malformed() -> DbErr {
     DbErr::Type("a verifier in the database has another length than 32 bytes".to_owned())
 }
 
-/// A message that was inserted by this batch.
+/// A message that this batch inserted.
 #[derive(FromQueryResult)]
 struct InsertedRow {
     id: i64,
@@ -196,15 +196,15 @@ impl InsertedRow {
         messages::Column::ExpireTime,
     ];
 
-    /// Of two creations with one request in a batch, only one was inserted.
+    /// Two creations of a batch may have the same request, of which one was inserted.
     fn result_for(&self, creation: &Creation) -> Result<Output, StoreError> {
         compare_tags(self.content_tag.as_deref(), creation)?;
         Ok(stored(self.id, self.create_time, self.expire_time))
     }
 }
 
-/// What is known of a request that was made before.
-enum Known {
+/// An existing message or receipt with the request of a creation.
+enum ExistingRequest {
     Unread(UnreadRow),
     Gone(receipts::Model),
 }
@@ -230,7 +230,7 @@ impl UnreadRow {
     ];
 }
 
-impl Known {
+impl ExistingRequest {
     fn result_for(&self, creation: &Creation) -> Result<Output, StoreError> {
         let (key_id, output) = match self {
             Self::Unread(row) => (&row.key_id, stored(row.id, row.create_time, row.expire_time)),

@@ -1,7 +1,7 @@
-//! What has had its time: expired messages, forfeited claims, old receipts.
+//! Deletes expired messages, forfeited claims and old receipts.
 //!
-//! One sweep deletes a bounded number of rows with a bounded number of bytes, and reads no content. So it needs little room in
-//! SQLite's write-ahead log, and other work waits only briefly.
+//! A sweep deletes a bounded number of rows and bytes, and reads no content. So it needs little space in SQLite's
+//! write-ahead log, and other work waits only briefly.
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _,
@@ -14,40 +14,41 @@ use super::{
         entities::{claims, messages, receipts},
         usage::{self, Usage},
     },
-    Batch, EndedMessage, Swept, sized,
+    context::{BatchContext, EndedMessage, Swept},
+    row_size,
 };
 use crate::domain::{MessageId, Timestamp};
 
-/// How many messages, claims or receipts one sweep deletes.
+/// The most messages, claims or receipts that a sweep deletes.
 const MAX_ROWS: u64 = 500;
-/// How many bytes of sealed content it deletes of either kind, and one row more.
+/// After how many bytes of sealed content a sweep stops, for messages and for claims.
 const MAX_BYTES: usize = 4 << 20;
 
-pub(super) async fn sweep(batch: &mut Batch<'_>) -> Result<Swept, DbErr> {
-    let now = batch.clock.now();
-    let expired = expire_messages(batch, now).await?;
-    let forfeited = forfeit_claims(batch, now).await?;
-    let purged = purge_receipts(batch, now).await?;
-    usage::delete_empty(batch.transaction).await?;
+pub(super) async fn sweep(context: &mut BatchContext<'_>) -> Result<Swept, DbErr> {
+    let now = context.clock.now();
+    let expired = expire_messages(context, now).await?;
+    let forfeited = forfeit_claims(context, now).await?;
+    let purged = purge_receipts(context, now).await?;
+    usage::delete_empty(context.transaction).await?;
     let has_more = expired.has_more || forfeited.has_more || purged.has_more;
     Ok(Swept { expired: expired.rows, forfeited: forfeited.rows, purged: purged.rows, has_more })
 }
 
-/// What was deleted of one kind.
+/// The deleted rows of a table.
 struct Deleted {
     rows: usize,
     has_more: bool,
 }
 
-/// Rows that are due, as far as one sweep deletes them.
+/// The due rows that a sweep deletes.
 struct Due {
     ids: Vec<i64>,
     has_more: bool,
 }
 
 impl Due {
-    /// The first of `rows`, which are ids and lengths, up to [`MAX_BYTES`].
-    fn of(rows: &[(i64, i32)]) -> Self {
+    /// Selects the first of `rows`, ids and lengths, up to [`MAX_BYTES`].
+    fn new(rows: &[(i64, i32)]) -> Self {
         let mut bytes: usize = 0;
         let fits = rows.iter().take_while(|(_, length)| {
             let fits = bytes < MAX_BYTES;
@@ -59,67 +60,67 @@ impl Due {
     }
 }
 
-// In all of these, rows that another transaction holds are left for the next time: several stores may sweep at once.
+// These statements skip locked rows, because several stores may sweep at once.
 
-async fn expire_messages(batch: &mut Batch<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
+async fn expire_messages(context: &mut BatchContext<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
     let due: Vec<(i64, i32)> = messages::Entity::find()
         .select_only()
         .column(messages::Column::Id)
-        .expr(sized::length(messages::Column::SealedContent))
+        .expr(row_size::length(messages::Column::SealedContent))
         .filter(messages::Column::ExpireTime.lte(now.micros()))
         .order_by_asc(messages::Column::ExpireTime)
         .limit(MAX_ROWS)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
-        .all(batch.transaction)
+        .all(context.transaction)
         .await?;
-    let Due { ids, has_more } = Due::of(&due);
+    let Due { ids, has_more } = Due::new(&due);
     if ids.is_empty() {
         return Ok(Deleted { rows: 0, has_more });
     }
     let mut delete = messages::Entity::delete_many().filter(messages::Column::Id.is_in(ids)).into_query();
     delete.returning(Query::returning().columns(EndedMessage::COLUMNS));
-    let rows = batch.transaction.query_all(&delete).await?;
+    let rows = context.transaction.query_all(&delete).await?;
     let mut new_receipts = Vec::with_capacity(rows.len());
     for row in &rows {
         let message = EndedMessage::from_query_result(row, "")?;
         let length = due.iter().find(|(due, _)| *due == message.id).map_or(0, |(_, length)| *length);
-        batch.usage.subtract(&message.key_id, Usage::message(usize::try_from(length).unwrap_or_default()));
-        batch.ended.push(MessageId::from_column(message.id));
+        context.usage.subtract(&message.key_id, Usage::message(usize::try_from(length).unwrap_or_default()));
+        context.ended.push(MessageId::from_column(message.id));
         let outcome_time = message.expire_time.map_or(now, Timestamp::from_micros);
-        new_receipts.push(batch.new_receipt(message, receipts::Outcome::Expired, outcome_time));
+        new_receipts.push(context.new_receipt(message, receipts::Outcome::Expired, outcome_time));
     }
-    batch.insert_receipts(new_receipts).await?;
+    context.insert_receipts(new_receipts).await?;
     Ok(Deleted { rows: rows.len(), has_more })
 }
 
-async fn forfeit_claims(batch: &mut Batch<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
+async fn forfeit_claims(context: &mut BatchContext<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
     let due: Vec<(i64, i32)> = claims::Entity::find()
         .select_only()
         .column(claims::Column::MessageId)
-        .expr(sized::length(claims::Column::SealedContent))
+        .expr(row_size::length(claims::Column::SealedContent))
         .filter(claims::Column::ForfeitTime.lte(now.micros()))
         .order_by_asc(claims::Column::ForfeitTime)
         .limit(MAX_ROWS)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
-        .all(batch.transaction)
+        .all(context.transaction)
         .await?;
-    let Due { ids, has_more } = Due::of(&due);
+    let Due { ids, has_more } = Due::new(&due);
     if ids.is_empty() {
         return Ok(Deleted { rows: 0, has_more });
     }
     let mut delete = claims::Entity::delete_many().filter(claims::Column::MessageId.is_in(ids)).into_query();
-    delete.returning(sized::returning(claims::Column::KeyId, claims::Column::SealedContent));
-    let rows = batch.transaction.query_all(&delete).await?;
+    delete.returning(row_size::returning(claims::Column::KeyId, claims::Column::SealedContent));
+    let rows = context.transaction.query_all(&delete).await?;
     for row in &rows {
-        let (key_id, sealed_bytes) = sized::read(row)?;
-        batch.usage.subtract(&key_id, Usage::claim(sealed_bytes));
+        let (key_id, sealed_bytes) = row_size::read(row)?;
+        context.usage.subtract(&key_id, Usage::claim(sealed_bytes));
     }
     Ok(Deleted { rows: rows.len(), has_more })
 }
 
-async fn purge_receipts(batch: &mut Batch<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
+async fn purge_receipts(context: &mut BatchContext<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
     let old = receipts::Entity::find()
         .select_only()
         .column(receipts::Column::MessageId)
@@ -130,9 +131,9 @@ async fn purge_receipts(batch: &mut Batch<'_>, now: Timestamp) -> Result<Deleted
         .into_query();
     let mut delete = receipts::Entity::delete_many().filter(receipts::Column::MessageId.in_subquery(old)).into_query();
     delete.returning(Query::returning().columns([receipts::Column::KeyId]));
-    let rows = batch.transaction.query_all(&delete).await?;
+    let rows = context.transaction.query_all(&delete).await?;
     for row in &rows {
-        batch.usage.subtract(&row.try_get_by_index::<String>(0)?, Usage::receipts(1));
+        context.usage.subtract(&row.try_get_by_index::<String>(0)?, Usage::receipts(1));
     }
     Ok(Deleted { rows: rows.len(), has_more: rows.len() as u64 == MAX_ROWS })
 }
@@ -142,10 +143,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_takes_rows_up_to_its_bytes_and_at_least_one() {
+    fn a_sweep_deletes_rows_up_to_its_bytes_and_at_least_one() {
         let ids = |lengths: &[i32]| {
             let rows: Vec<_> = (1..).zip(lengths.iter().copied()).collect();
-            let due = Due::of(&rows);
+            let due = Due::new(&rows);
             (due.ids.len(), due.has_more)
         };
         let all = i32::try_from(MAX_BYTES).unwrap();

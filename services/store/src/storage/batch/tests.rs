@@ -1,36 +1,38 @@
-//! What callers in one batch get who want the same message, in every order.
+//! Results of callers in a batch that want the same message, in every order.
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, Database, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseTransaction, TransactionTrait as _};
 
+use super::super::{capacity::Budget, usage::UsageChanges};
 use super::*;
 use crate::domain::{
-    AccessToken, ContentKind, Lifetime, Limits, MessageSeal, MessageText, Passphrase, PassphraseKey, RequestId,
-    SealedContent, StretchMemory, Verifier, ViewId,
+    AccessToken, Argon2Memory, Clock, ContentKind, Keyring, Lifetime, MessageContent, MessageLimits, MessageSeal,
+    MessageText, Outcome, Passphrase, PassphraseKey, Receipt, RequestId, SealedContent, Timestamp, Verifier, ViewId,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 const TEXT: &str = "hello";
-const LIMITS: Limits = Limits { max_text_bytes: 5, default_ttl: Lifetime::Never, max_ttl: Lifetime::Never };
+const LIMITS: MessageLimits =
+    MessageLimits { max_text_bytes: 5, default_ttl: Lifetime::Never, max_ttl: Lifetime::Never };
 
-/// What one caller wants of the message.
+/// A kind of caller that views the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caller {
-    /// Can open anything, and knows the passphrase if there is one.
+    /// Accepts any content, and sends the passphrase if there is one.
     Reader,
-    /// As the reader, with a view id.
+    /// Like the reader, with a view id.
     Claimer,
-    /// Can open no sealed content.
+    /// Does not accept sealed content.
     TextOnly,
-    /// Gives another passphrase.
+    /// Sends a wrong passphrase.
     Guesser,
-    /// Gives none.
-    Unaware,
+    /// Sends no passphrase.
+    NoPassphrase,
 }
 
-struct World {
+struct Fixture {
     keyring: Keyring,
     token: AccessToken,
     kind: ContentKind,
@@ -38,7 +40,7 @@ struct World {
     request: Option<RequestId>,
 }
 
-impl World {
+impl Fixture {
     fn new(kind: ContentKind, passphrase: Option<&'static str>) -> Self {
         Self::with_keyring(Keyring::generate().unwrap(), kind, passphrase)
     }
@@ -51,15 +53,15 @@ impl World {
     fn repeatable(keyring: &Keyring, id: &str) -> Self {
         let request = RequestId::parse(id).unwrap();
         let token = AccessToken::for_request(keyring.sealing(NOW), request.unwrap());
-        let world = Self::with_keyring(keyring.clone(), ContentKind::Text, None);
-        Self { token, request, ..world }
+        let fixture = Self::with_keyring(keyring.clone(), ContentKind::Text, None);
+        Self { token, request, ..fixture }
     }
 
     fn stretch(&self, text: &str) -> PassphraseKey {
         PassphraseKey::derive(
             &Passphrase::parse(text.to_owned()).unwrap().unwrap(),
             &self.token,
-            &mut StretchMemory::default(),
+            &mut Argon2Memory::default(),
         )
         .unwrap()
     }
@@ -98,7 +100,7 @@ impl World {
         let passphrase = match caller {
             Caller::Reader | Caller::Claimer | Caller::TextOnly => self.passphrase,
             Caller::Guesser => Some("wrong"),
-            Caller::Unaware => None,
+            Caller::NoPassphrase => None,
         };
         let view_id = ViewId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11").unwrap();
         let view_id = view_id.filter(|_| caller == Caller::Claimer);
@@ -107,8 +109,8 @@ impl World {
         Work::Erase(Box::new(Erasure::new(id, self.token.clone(), passphrase, reason)))
     }
 
-    /// Stores the message, and lets all of `callers` ask for it in one batch.
-    async fn ask(&self, callers: &[Caller]) -> Vec<Result<Output, StoreError>> {
+    /// Stores the message, and lets all of `callers` view it in one batch.
+    async fn view_as(&self, callers: &[Caller]) -> Vec<Result<Output, StoreError>> {
         let transaction = begin(&self.keyring).await;
         let id = stored(&batch(&self.keyring, &transaction, &[self.creation()]).await[0]);
         let work: Vec<_> = callers.iter().map(|caller| self.view(id, *caller)).collect();
@@ -116,13 +118,13 @@ impl World {
     }
 }
 
-/// A transaction on a database of its own that knows the keys.
+/// A transaction on a new database with the keys.
 async fn begin(keyring: &Keyring) -> DatabaseTransaction {
     let database = Database::connect("sqlite::memory:").await.unwrap();
     mayfly_migrations::apply(&database).await.unwrap();
     for key in keyring.keys() {
-        let note = format!("INSERT INTO sealing_keys (key_id, create_time) VALUES ('{}', 0)", key.id().as_str());
-        database.execute_unprepared(&note).await.unwrap();
+        let insert = format!("INSERT INTO sealing_keys (key_id, create_time) VALUES ('{}', 0)", key.id().as_str());
+        database.execute_unprepared(&insert).await.unwrap();
     }
     database.begin().await.unwrap()
 }
@@ -132,62 +134,62 @@ fn stored(result: &Result<Output, StoreError>) -> MessageId {
     *id
 }
 
-/// A clock that stands still.
-struct Standing;
+/// A clock that always shows the same time.
+struct FixedClock;
 
-impl Clock for Standing {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         NOW
     }
 }
 
 async fn batch(keyring: &Keyring, transaction: &DatabaseTransaction, work: &[Work]) -> Vec<Result<Output, StoreError>> {
-    batch_in(Room::endless(), &Standing, keyring, transaction, work).await.results
+    batch_in(Budget::unlimited(), &FixedClock, keyring, transaction, work).await.results
 }
 
 async fn batch_in(
-    room: Room,
+    budget: Budget,
     clock: &dyn Clock,
     keyring: &Keyring,
     transaction: &DatabaseTransaction,
     work: &[Work],
-) -> Done {
+) -> BatchOutcome {
     let retention = Retention { view_grace: HOUR, receipts: HOUR };
     let (usage, ended) = (UsageChanges::default(), Vec::new());
-    let batch = Batch { transaction, keyring, clock, retention, room, shard: 0, usage, ended };
-    match batch.perform(work, &[]).await {
+    let context = BatchContext { transaction, keyring, clock, retention, budget, shard: 0, usage, ended };
+    match run(context, work, &[]).await {
         Ok(done) => done,
-        Err(BatchError::CannotHandOver { index, .. }) => panic!("the work at {index} took what it cannot open"),
+        Err(BatchError::HandOver { index, .. }) => panic!("the content for the work at {index} cannot be opened"),
         Err(BatchError::Database { error, .. }) => panic!("{error}"),
     }
 }
 
-fn has_it(answer: &Result<Output, StoreError>) -> bool {
-    matches!(answer, Ok(Output::Viewed { content, .. }) if content.as_bytes() == TEXT.as_bytes())
+fn has_content(result: &Result<Output, StoreError>) -> bool {
+    matches!(result, Ok(Output::Viewed { content, .. }) if content.as_bytes() == TEXT.as_bytes())
 }
 
-fn comes_too_late(answer: &Result<Output, StoreError>) -> bool {
-    matches!(answer, Err(StoreError::MessageGone(Receipt { outcome: Outcome::Viewed, .. })))
+fn is_too_late(result: &Result<Output, StoreError>) -> bool {
+    matches!(result, Err(StoreError::MessageGone(Receipt { outcome: Outcome::Viewed, .. })))
 }
 
 #[tokio::test]
-async fn what_the_first_may_not_have_goes_to_the_next_who_may() {
-    let worlds = [
-        (World::new(ContentKind::Sealed, None), Caller::TextOnly),
-        (World::new(ContentKind::Text, Some("right")), Caller::Guesser),
-        (World::new(ContentKind::Text, Some("right")), Caller::Unaware),
-        (World::new(ContentKind::Sealed, Some("right")), Caller::TextOnly),
-        (World::new(ContentKind::Sealed, Some("right")), Caller::Guesser),
+async fn the_first_caller_that_may_view_the_message_gets_it() {
+    let fixtures = [
+        (Fixture::new(ContentKind::Sealed, None), Caller::TextOnly),
+        (Fixture::new(ContentKind::Text, Some("right")), Caller::Guesser),
+        (Fixture::new(ContentKind::Text, Some("right")), Caller::NoPassphrase),
+        (Fixture::new(ContentKind::Sealed, Some("right")), Caller::TextOnly),
+        (Fixture::new(ContentKind::Sealed, Some("right")), Caller::Guesser),
     ];
-    for (world, refused) in worlds {
+    for (fixture, refused) in fixtures {
         for winner in [Caller::Reader, Caller::Claimer] {
             for callers in [[refused, winner, refused], [winner, refused, winner], [refused, refused, winner]] {
-                let answers = world.ask(&callers).await;
+                let results = fixture.view_as(&callers).await;
                 let first = callers.iter().position(|caller| *caller == winner).unwrap();
-                for (index, (caller, answer)) in callers.iter().zip(&answers).enumerate() {
-                    // The same view again is no second reader.
+                for (index, (caller, result)) in callers.iter().zip(&results).enumerate() {
+                    // A repeated view is not a second reader.
                     let may_have_it = index == first || *caller == Caller::Claimer;
-                    let as_expected = if may_have_it { has_it(answer) } else { comes_too_late(answer) };
+                    let as_expected = if may_have_it { has_content(result) } else { is_too_late(result) };
                     assert!(as_expected, "{index} of {callers:?}");
                 }
             }
@@ -196,175 +198,177 @@ async fn what_the_first_may_not_have_goes_to_the_next_who_may() {
 }
 
 #[tokio::test]
-async fn those_who_may_not_have_it_are_all_told_why() {
-    let sealed = World::new(ContentKind::Sealed, None).ask(&[Caller::TextOnly, Caller::TextOnly]).await;
-    assert!(sealed.iter().all(|answer| matches!(answer, Err(StoreError::MessageSealed))));
-    let guarded = World::new(ContentKind::Text, Some("right")).ask(&[Caller::Guesser, Caller::Unaware]).await;
+async fn callers_that_may_not_view_the_message_get_the_reason() {
+    let sealed = Fixture::new(ContentKind::Sealed, None).view_as(&[Caller::TextOnly, Caller::TextOnly]).await;
+    assert!(sealed.iter().all(|result| matches!(result, Err(StoreError::MessageSealed))));
+    let guarded =
+        Fixture::new(ContentKind::Text, Some("right")).view_as(&[Caller::Guesser, Caller::NoPassphrase]).await;
     assert!(matches!(guarded.as_slice(), [Err(StoreError::PassphraseWrong), Err(StoreError::PassphraseRequired)]));
 }
 
 const REQUEST_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12";
 
 #[tokio::test]
-async fn a_creation_beside_a_repeated_one_is_stored_too() {
+async fn a_creation_in_the_same_batch_as_a_repeated_one_is_stored() {
     let keyring = Keyring::generate().unwrap();
-    let text = || World::with_keyring(keyring.clone(), ContentKind::Text, None);
-    let (repeated, single) = (World::repeatable(&keyring, REQUEST_ID), text());
+    let text = || Fixture::with_keyring(keyring.clone(), ContentKind::Text, None);
+    let (repeated, single) = (Fixture::repeatable(&keyring, REQUEST_ID), text());
     let transaction = begin(&keyring).await;
     let first = stored(&batch(&keyring, &transaction, &[repeated.creation()]).await[0]);
     let both = batch(&keyring, &transaction, &[single.creation(), repeated.creation()]).await;
     assert!(stored(&both[0]) > first);
     assert_eq!(stored(&both[1]), first);
 
-    assert!(has_it(&batch(&keyring, &transaction, &[repeated.view(first, Caller::Reader)]).await[0]));
+    assert!(has_content(&batch(&keyring, &transaction, &[repeated.view(first, Caller::Reader)]).await[0]));
     let both = batch(&keyring, &transaction, &[repeated.creation(), text().creation()]).await;
-    assert_eq!(stored(&both[0]), first, "the receipt answers");
+    assert_eq!(stored(&both[0]), first, "from the receipt");
     assert!(stored(&both[1]) > first);
 }
 
 #[tokio::test]
-async fn one_request_in_one_batch_is_one_message_and_another_content_a_conflict() {
+async fn a_request_in_one_batch_is_one_message_and_another_content_is_a_conflict() {
     let keyring = Keyring::generate().unwrap();
-    let world = World::repeatable(&keyring, REQUEST_ID);
+    let fixture = Fixture::repeatable(&keyring, REQUEST_ID);
     let other = MessageContent::Text(MessageText::parse("other".to_owned(), &LIMITS).unwrap());
     let conflicts = |result: &Result<Output, StoreError>| matches!(result, Err(StoreError::RequestConflict));
     let transaction = begin(&keyring).await;
-    let work = [world.creation(), world.creation(), world.creation_of(&other, None)];
-    let done = batch_in(Room::endless(), &Standing, &keyring, &transaction, &work).await;
+    let work = [fixture.creation(), fixture.creation(), fixture.creation_of(&other, None)];
+    let done = batch_in(Budget::unlimited(), &FixedClock, &keyring, &transaction, &work).await;
     assert_eq!(done.change.messages, 1, "one message is counted");
     let first = stored(&done.results[0]);
     assert_eq!(stored(&done.results[1]), first);
     assert!(conflicts(&done.results[2]));
-    let again = [world.creation(), world.creation_of(&other, None), world.creation_of(&world.content(), Some(HOUR))];
-    let done = batch_in(Room::endless(), &Standing, &keyring, &transaction, &again).await;
+    let again =
+        [fixture.creation(), fixture.creation_of(&other, None), fixture.creation_of(&fixture.content(), Some(HOUR))];
+    let done = batch_in(Budget::unlimited(), &FixedClock, &keyring, &transaction, &again).await;
     assert_eq!((stored(&done.results[0]), done.change), (first, Usage::default()));
     assert!(conflicts(&done.results[1]) && conflicts(&done.results[2]), "another text, another lifetime");
-    // What would tell goes with the message.
-    batch(&keyring, &transaction, &[world.view(first, Caller::Reader)]).await;
+    // The content tag is deleted with the message.
+    batch(&keyring, &transaction, &[fixture.view(first, Caller::Reader)]).await;
     assert_eq!(stored(&batch(&keyring, &transaction, &again[1..2]).await[0]), first);
 }
 
 #[tokio::test]
-async fn a_request_under_another_key_is_pointed_to_its_key() {
+async fn a_request_with_another_key_returns_that_key() {
     let old = Keyring::generate().unwrap();
     let new = old.clone().with(crate::domain::Key::generate(None).unwrap());
-    let (before, after) = (World::repeatable(&old, REQUEST_ID), World::repeatable(&new, REQUEST_ID));
+    let (before, after) = (Fixture::repeatable(&old, REQUEST_ID), Fixture::repeatable(&new, REQUEST_ID));
     let key = old.sealing(NOW).id().clone();
-    let points_to_key =
+    let returns_key =
         |result: &Result<Output, StoreError>| matches!(result, Ok(Output::UnderOtherKey(other)) if *other == key);
     let transaction = begin(&new).await;
     let first = stored(&batch(&new, &transaction, &[before.creation()]).await[0]);
-    assert!(points_to_key(&batch(&new, &transaction, &[after.creation()]).await[0]));
+    assert!(returns_key(&batch(&new, &transaction, &[after.creation()]).await[0]));
     assert_eq!(stored(&batch(&new, &transaction, &[before.creation()]).await[0]), first);
     batch(&new, &transaction, &[before.view(first, Caller::Reader)]).await;
-    let done = batch_in(Room::endless(), &Standing, &new, &transaction, &[after.creation()]).await;
-    assert!(points_to_key(&done.results[0]));
+    let done = batch_in(Budget::unlimited(), &FixedClock, &new, &transaction, &[after.creation()]).await;
+    assert!(returns_key(&done.results[0]));
     assert_eq!(done.change, Usage::default(), "nothing new is stored");
 }
 
 #[tokio::test]
 async fn nothing_is_stored_under_a_key_that_is_being_retired() {
-    let world = World::new(ContentKind::Text, None);
-    let transaction = begin(&world.keyring).await;
+    let fixture = Fixture::new(ContentKind::Text, None);
+    let transaction = begin(&fixture.keyring).await;
     transaction.execute_unprepared("UPDATE sealing_keys SET retire_time = 1").await.unwrap();
-    assert!(matches!(batch(&world.keyring, &transaction, &[world.creation()]).await[0], Ok(Output::KeyRetired)));
+    assert!(matches!(batch(&fixture.keyring, &transaction, &[fixture.creation()]).await[0], Ok(Output::KeyRetired)));
     transaction.execute_unprepared("UPDATE sealing_keys SET retire_time = NULL").await.unwrap();
-    stored(&batch(&world.keyring, &transaction, &[world.creation()]).await[0]);
+    stored(&batch(&fixture.keyring, &transaction, &[fixture.creation()]).await[0]);
 }
 
 #[tokio::test]
-async fn a_full_store_refuses_what_is_new_and_still_finds_what_is_repeated() {
+async fn a_full_store_rejects_new_messages_and_finds_repeated_ones() {
     let keyring = Keyring::generate().unwrap();
-    let world = World::repeatable(&keyring, REQUEST_ID);
+    let fixture = Fixture::repeatable(&keyring, REQUEST_ID);
     let transaction = begin(&keyring).await;
-    let first = stored(&batch(&keyring, &transaction, &[world.creation()]).await[0]);
-    let new = World::with_keyring(keyring.clone(), ContentKind::Text, None);
-    let none = Room::none();
-    let done = batch_in(none, &Standing, &keyring, &transaction, &[new.creation(), world.creation()]).await;
+    let first = stored(&batch(&keyring, &transaction, &[fixture.creation()]).await[0]);
+    let new = Fixture::with_keyring(keyring.clone(), ContentKind::Text, None);
+    let none = Budget::none();
+    let done = batch_in(none, &FixedClock, &keyring, &transaction, &[new.creation(), fixture.creation()]).await;
     assert!(matches!(done.results[0], Err(StoreError::StorageFull)));
     assert_eq!(stored(&done.results[1]), first);
-    assert!(has_it(&batch(&keyring, &transaction, &[world.view(first, Caller::Reader)]).await[0]));
+    assert!(has_content(&batch(&keyring, &transaction, &[fixture.view(first, Caller::Reader)]).await[0]));
 }
 
-/// A clock that moves on by an hour with each look at it.
-struct Hurrying(std::sync::atomic::AtomicI64);
+/// A clock that advances by an hour with each call.
+struct AdvancingClock(std::sync::atomic::AtomicI64);
 
-impl Clock for Hurrying {
+impl Clock for AdvancingClock {
     fn now(&self) -> Timestamp {
         let hours = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         NOW.after(HOUR * u32::try_from(hours).unwrap())
     }
 }
 
-/// As when the statement waits for another transaction's row.
+/// As if the statement waited for the row lock of another transaction.
 #[tokio::test]
-async fn a_message_that_expires_while_its_row_is_waited_for_is_not_handed_out() {
-    let world = World::new(ContentKind::Text, None);
-    let transaction = begin(&world.keyring).await;
-    let id = stored(&batch(&world.keyring, &transaction, &[world.creation()]).await[0]);
+async fn a_message_that_expires_during_a_wait_for_its_row_is_not_returned() {
+    let fixture = Fixture::new(ContentKind::Text, None);
+    let transaction = begin(&fixture.keyring).await;
+    let id = stored(&batch(&fixture.keyring, &transaction, &[fixture.creation()]).await[0]);
     let expire_time = NOW.after(HOUR / 2);
     let expire = format!("UPDATE messages SET expire_time = {}", expire_time.micros());
     transaction.execute_unprepared(&expire).await.unwrap();
-    let clock = Hurrying(std::sync::atomic::AtomicI64::new(0));
-    let work = [world.view(id, Caller::Reader)];
-    let done = batch_in(Room::endless(), &clock, &world.keyring, &transaction, &work).await;
+    let clock = AdvancingClock(std::sync::atomic::AtomicI64::new(0));
+    let work = [fixture.view(id, Caller::Reader)];
+    let done = batch_in(Budget::unlimited(), &clock, &fixture.keyring, &transaction, &work).await;
     let expired = Receipt { outcome: Outcome::Expired, time: expire_time };
     assert!(matches!(done.results[0], Err(StoreError::MessageGone(receipt)) if receipt == expired));
     assert_eq!((done.change.messages, done.change.receipts, done.ended.len()), (-1, 1, 1));
 }
 
-/// The usage that the transactions noted, and what is there.
-async fn noted_and_counted(transaction: &DatabaseTransaction) -> [[i64; 4]; 2] {
+/// The recorded usage and the actual usage.
+async fn recorded_and_actual(transaction: &DatabaseTransaction) -> [[i64; 4]; 2] {
     let read = async |select: &str| {
         let select = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, select);
         let row = transaction.query_one_raw(select).await.unwrap().unwrap();
         [0, 1, 2, 3].map(|column| row.try_get_by_index::<i64>(column).unwrap())
     };
-    let noted = read("SELECT SUM(messages), SUM(claims), SUM(receipts), SUM(bytes) FROM usage").await;
-    let counted = read(
+    let recorded = read("SELECT SUM(messages), SUM(claims), SUM(receipts), SUM(bytes) FROM usage").await;
+    let actual = read(
         "SELECT (SELECT COUNT(*) FROM messages), (SELECT COUNT(*) FROM claims), (SELECT COUNT(*) FROM receipts),
          (SELECT COALESCE(SUM(LENGTH(sealed_content) + 384), 0) FROM messages)
          + (SELECT COALESCE(SUM(LENGTH(sealed_content) + 384), 0) FROM claims) + (SELECT COUNT(*) * 320 FROM receipts)",
     )
     .await;
-    [noted, counted]
+    [recorded, actual]
 }
 
 #[tokio::test]
-async fn the_usage_is_what_is_stored() {
+async fn the_recorded_usage_equals_the_actual_usage() {
     let keyring = Keyring::generate().unwrap();
-    let worlds: Vec<_> = (0..5).map(|_| World::with_keyring(keyring.clone(), ContentKind::Text, None)).collect();
+    let fixtures: Vec<_> = (0..5).map(|_| Fixture::with_keyring(keyring.clone(), ContentKind::Text, None)).collect();
     let transaction = begin(&keyring).await;
-    let creations: Vec<_> = worlds.iter().map(World::creation).collect();
+    let creations: Vec<_> = fixtures.iter().map(Fixture::creation).collect();
     let ids: Vec<_> = batch(&keyring, &transaction, &creations).await.iter().map(stored).collect();
     let view_id = ViewId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11").unwrap().unwrap();
     let acknowledgement = Acknowledgement {
         id: ids[1],
-        verifier: Verifier::of_token(&worlds[1].token),
-        claim_verifier: Verifier::of_claim(&worlds[1].token, view_id),
+        verifier: Verifier::of_token(&fixtures[1].token),
+        claim_verifier: Verifier::of_claim(&fixtures[1].token, view_id),
     };
-    let burn = Erasure::new(ids[3], worlds[3].token.clone(), None, ErasureReason::Burn);
+    let burn = Erasure::new(ids[3], fixtures[3].token.clone(), None, ErasureReason::Burn);
     let steps = [
-        worlds[0].view(ids[0], Caller::Reader),
-        worlds[1].view(ids[1], Caller::Claimer),
-        worlds[2].view(ids[2], Caller::Claimer),
+        fixtures[0].view(ids[0], Caller::Reader),
+        fixtures[1].view(ids[1], Caller::Claimer),
+        fixtures[2].view(ids[2], Caller::Claimer),
         Work::Acknowledge(acknowledgement),
         Work::Erase(Box::new(burn)),
         Work::Sweep,
     ];
     for step in steps {
         batch(&keyring, &transaction, &[step]).await;
-        let [noted, counted] = noted_and_counted(&transaction).await;
-        assert_eq!(noted, counted);
+        let [recorded, actual] = recorded_and_actual(&transaction).await;
+        assert_eq!(recorded, actual);
     }
     transaction.execute_unprepared("UPDATE messages SET expire_time = 1").await.unwrap();
     transaction.execute_unprepared("UPDATE claims SET forfeit_time = 1").await.unwrap();
     batch(&keyring, &transaction, &[Work::Sweep]).await;
-    let [noted, counted] = noted_and_counted(&transaction).await;
-    assert_eq!(noted, counted);
-    assert_eq!(noted[..3], [0, 0, 5]);
+    let [recorded, actual] = recorded_and_actual(&transaction).await;
+    assert_eq!(recorded, actual);
+    assert_eq!(recorded[..3], [0, 0, 5]);
     transaction.execute_unprepared("UPDATE receipts SET purge_time = 1").await.unwrap();
     batch(&keyring, &transaction, &[Work::Sweep]).await;
-    let [noted, counted] = noted_and_counted(&transaction).await;
-    assert_eq!((noted, counted), ([0; 4], [0; 4]));
+    let [recorded, actual] = recorded_and_actual(&transaction).await;
+    assert_eq!((recorded, actual), ([0; 4], [0; 4]));
 }

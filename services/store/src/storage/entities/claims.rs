@@ -1,5 +1,5 @@
-//! Contents that were handed to their one reader, who may ask for them again. A row is deleted when the reader acknowledges
-//! the view or the grace ends; the message itself is gone already, and has its receipt.
+//! Contents that were handed to their one reader, who may ask for them again. A row is deleted when the reader
+//! acknowledges the view or the grace ends; the message itself is gone already, and has its receipt.
 
 use sea_orm::entity::prelude::*;
 

@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "instance")]
 pub struct Model {
-    /// Always [`THE_ONE`].
+    /// Always [`SINGLE_ROW`].
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i32,
     /// See `domain/public_id.rs`.
@@ -13,7 +13,7 @@ pub struct Model {
 }
 
 /// The only row.
-pub(crate) const THE_ONE: i32 = 1;
+pub(crate) const SINGLE_ROW: i32 = 1;
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}

@@ -18,7 +18,8 @@ pub struct Model {
     pub request_hash: Option<Vec<u8>>,
     /// Tells a repeated creation from another one with the same request id. Null if `request_hash` is.
     pub content_tag: Option<Vec<u8>>,
-    /// Names the key of the keyring that the message is sealed with, and that its token comes from if it has a request id.
+    /// Names the key of the keyring that the message is sealed with, and that its token comes from if it has a request
+    /// id.
     pub key_id: String,
     /// What comes out when `sealed_content` is opened.
     pub content_kind: ContentKind,

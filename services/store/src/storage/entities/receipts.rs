@@ -1,7 +1,9 @@
-//! What became of messages that are gone. Never a content, nor anything that confirms a guess of one; purged after the
+//! How messages ended. Contains neither a content nor anything that confirms a guess of one. Purged after the
 //! retention.
 
 use sea_orm::entity::prelude::*;
+
+use crate::domain::{self, Receipt, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "receipts")]
@@ -42,3 +44,14 @@ pub enum Outcome {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl From<&Model> for Receipt {
+    fn from(receipt: &Model) -> Self {
+        let outcome = match receipt.outcome {
+            Outcome::Viewed => domain::Outcome::Viewed,
+            Outcome::Burned => domain::Outcome::Burned,
+            Outcome::Expired => domain::Outcome::Expired,
+        };
+        Self { outcome, time: Timestamp::from_micros(receipt.outcome_time) }
+    }
+}

@@ -1,5 +1,5 @@
-//! How much is stored under each key. A writer adds to the row of its own shard, so that writers do not wait for each other;
-//! the sum over all shards counts.
+//! How much is stored under each key. A writer adds to the row of its own shard, so that writers do not wait for each
+//! other; the sum over all shards counts.
 
 use sea_orm::entity::prelude::*;
 

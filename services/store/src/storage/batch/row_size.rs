@@ -1,5 +1,4 @@
-//! Deleted rows as the usage needs them: under which key they were, and how long their sealed content was. The content itself
-//! does not come back.
+//! The key and the content length of deleted rows, for the usage. Does not return the content.
 
 use sea_orm::{
     DbErr, Iden, QueryResult, TryGetableMany as _,
@@ -14,12 +13,12 @@ pub(super) fn returning(
     Query::returning().exprs([Expr::col(key_id), length(sealed_content)])
 }
 
-/// The length of a column of bytes. Both databases know it without reading the bytes.
+/// The length of a binary column, which both databases determine without reading the bytes.
 pub(super) fn length(column: impl Iden + Copy + 'static) -> SimpleExpr {
     Func::cust("length").arg(Expr::col(column)).into()
 }
 
-/// What [`returning`] asked for.
+/// Reads the columns of [`returning`].
 pub(super) fn read(row: &QueryResult) -> Result<(String, usize), DbErr> {
     let (key_id, length) = <(String, i32)>::try_get_many_by_index(row)?;
     Ok((key_id, usize::try_from(length).unwrap_or_default()))

@@ -1,7 +1,7 @@
 //! Tests of sealing.
 
 use super::*;
-use crate::domain::{Passphrase, StretchMemory, Verifier};
+use crate::domain::{Argon2Memory, Passphrase, Verifier};
 
 const EXPIRY: Option<Timestamp> = Some(Timestamp::from_micros(1_795_334_564_485_522));
 
@@ -9,11 +9,11 @@ fn text(text: &str) -> MessageContent {
     MessageContent::unsealed(ContentKind::Text, text.as_bytes()).unwrap()
 }
 
-fn open(seal: &MessageSeal<'_>, sealed: &[u8], expire_time: Option<Timestamp>) -> Result<MessageContent, Unreadable> {
+fn open(seal: &MessageSeal<'_>, sealed: &[u8], expire_time: Option<Timestamp>) -> Result<MessageContent, UnsealError> {
     seal.open(sealed, ContentKind::Text, expire_time)
 }
 
-fn open_claim(claim: &ClaimSeal<'_>, sealed: &[u8], forfeit_time: Timestamp) -> Result<MessageContent, Unreadable> {
+fn open_claim(claim: &ClaimSeal<'_>, sealed: &[u8], forfeit_time: Timestamp) -> Result<MessageContent, UnsealError> {
     claim.open(sealed, ContentKind::Text, forfeit_time)
 }
 
@@ -36,8 +36,8 @@ fn another_token_or_another_key_opens_nothing() {
     let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
     let sealed = MessageSeal::new(&key, &token, None).seal(&text("hello"), EXPIRY).unwrap();
     let (other_key, other_token) = key_and_token();
-    assert_eq!(open(&MessageSeal::new(&key, &other_token, None), &sealed, EXPIRY), Err(Unreadable));
-    assert_eq!(open(&MessageSeal::new(&other_key, &token, None), &sealed, EXPIRY), Err(Unreadable));
+    assert_eq!(open(&MessageSeal::new(&key, &other_token, None), &sealed, EXPIRY), Err(UnsealError));
+    assert_eq!(open(&MessageSeal::new(&other_key, &token, None), &sealed, EXPIRY), Err(UnsealError));
 }
 
 #[test]
@@ -45,12 +45,12 @@ fn a_changed_byte_or_expiry_is_noticed() {
     let (key, token) = key_and_token();
     let seal = MessageSeal::new(&key, &token, None);
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
-    assert_eq!(open(&seal, &sealed, None), Err(Unreadable));
+    assert_eq!(open(&seal, &sealed, None), Err(UnsealError));
     for position in 0..sealed.len() {
         let mut changed = sealed.clone();
         changed[position] ^= 1;
-        assert_eq!(open(&seal, &changed, EXPIRY), Err(Unreadable), "{position}");
-        assert_eq!(open(&seal, &sealed[..position], EXPIRY), Err(Unreadable), "cut at {position}");
+        assert_eq!(open(&seal, &changed, EXPIRY), Err(UnsealError), "{position}");
+        assert_eq!(open(&seal, &sealed[..position], EXPIRY), Err(UnsealError), "cut at {position}");
     }
 }
 
@@ -83,8 +83,8 @@ fn config_secrets_open_with_an_older_key_but_not_under_another_name() {
     let keyring = Keyring::generate().unwrap();
     let sealed = seal_config_secret(keyring.sealing(Timestamp::from_micros(0)), "bot_token", "12:abc").unwrap();
     assert_eq!(open_config_secret(&keyring, "bot_token", &sealed).unwrap().as_str(), "12:abc");
-    assert_eq!(open_config_secret(&keyring, "api_hash", &sealed), Err(Unreadable));
-    assert_eq!(open_config_secret(&Keyring::generate().unwrap(), "bot_token", &sealed), Err(Unreadable));
+    assert_eq!(open_config_secret(&keyring, "api_hash", &sealed), Err(UnsealError));
+    assert_eq!(open_config_secret(&Keyring::generate().unwrap(), "bot_token", &sealed), Err(UnsealError));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_passphrase_is_part_of_the_seal() {
         PassphraseKey::derive(
             &Passphrase::parse(text.to_owned()).unwrap().unwrap(),
             &token,
-            &mut StretchMemory::default(),
+            &mut Argon2Memory::default(),
         )
         .unwrap()
     };
@@ -108,7 +108,7 @@ fn a_passphrase_is_part_of_the_seal() {
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
     assert_eq!(open(&seal, &sealed, EXPIRY), Ok(text("hello")));
     for other in [MessageSeal::new(&key, &token, Some(&stretched("wrong"))), MessageSeal::new(&key, &token, None)] {
-        assert_eq!(open(&other, &sealed, EXPIRY), Err(Unreadable));
+        assert_eq!(open(&other, &sealed, EXPIRY), Err(UnsealError));
     }
     let verifier = |text: &str| Verifier::of_passphrase(&token, &stretched(text));
     assert_ne!(verifier("right"), verifier("wrong"));
@@ -122,7 +122,7 @@ fn a_content_tag_tells_creations_apart_by_all_that_was_asked_for() {
         PassphraseKey::derive(
             &Passphrase::parse(text.to_owned()).unwrap().unwrap(),
             &token,
-            &mut StretchMemory::default(),
+            &mut Argon2Memory::default(),
         )
         .unwrap()
     };
@@ -157,11 +157,11 @@ fn a_claimed_text_opens_for_its_reader_alone() {
     let claim = ClaimSeal::new(&key, &token, mine);
     let sealed = claim.seal(&text("hello"), end).unwrap();
     assert_eq!(open_claim(&claim, &sealed, end), Ok(text("hello")));
-    assert_eq!(open_claim(&claim, &sealed, Timestamp::from_micros(8)), Err(Unreadable), "the end is sealed in");
-    assert_eq!(open_claim(&ClaimSeal::new(&key, &token, other), &sealed, end), Err(Unreadable));
+    assert_eq!(open_claim(&claim, &sealed, Timestamp::from_micros(8)), Err(UnsealError), "the end is sealed in");
+    assert_eq!(open_claim(&ClaimSeal::new(&key, &token, other), &sealed, end), Err(UnsealError));
     assert_ne!(Verifier::of_claim(&token, mine), Verifier::of_claim(&token, other));
     let link = MessageSeal::new(&key, &token, None);
-    assert_eq!(open(&link, &sealed, Some(end)), Err(Unreadable), "the link alone does not open it");
+    assert_eq!(open(&link, &sealed, Some(end)), Err(UnsealError), "the link alone does not open it");
 }
 
 #[test]
@@ -172,15 +172,15 @@ fn the_kind_is_sealed_in() {
     let seal = MessageSeal::new(&key, &token, None);
     let sealed = seal.seal(&content, EXPIRY).unwrap();
     assert_eq!(seal.open(&sealed, ContentKind::Sealed, EXPIRY).unwrap().as_bytes(), bytes);
-    assert_eq!(seal.open(&sealed, ContentKind::Text, EXPIRY), Err(Unreadable));
+    assert_eq!(seal.open(&sealed, ContentKind::Text, EXPIRY), Err(UnsealError));
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
-    assert_eq!(seal.open(&sealed, ContentKind::Sealed, EXPIRY), Err(Unreadable));
+    assert_eq!(seal.open(&sealed, ContentKind::Sealed, EXPIRY), Err(UnsealError));
 
     let end = Timestamp::from_micros(7);
     let claim = ClaimSeal::new(&key, &token, ViewId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11").unwrap().unwrap());
     let sealed = claim.seal(&content, end).unwrap();
     assert_eq!(claim.open(&sealed, ContentKind::Sealed, end).unwrap().as_bytes(), bytes);
-    assert_eq!(claim.open(&sealed, ContentKind::Text, end), Err(Unreadable));
+    assert_eq!(claim.open(&sealed, ContentKind::Text, end), Err(UnsealError));
     let sealed = claim.seal(&text("hello"), end).unwrap();
-    assert_eq!(claim.open(&sealed, ContentKind::Sealed, end), Err(Unreadable));
+    assert_eq!(claim.open(&sealed, ContentKind::Sealed, end), Err(UnsealError));
 }

@@ -1,34 +1,34 @@
-//! What a failed statement means: try again, not available, or a fault of ours.
+//! Classifies database errors: retryable, unavailable or unexpected.
 
 use std::{future::Future, time::Duration};
 
 use mayfly_bootstrap::ErrorChain;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-use crate::StoreError;
+use crate::error::StoreError;
 
-/// How long a read may take; as long as PostgreSQL is told that a statement may.
-const READ_LIMIT: Duration = Duration::from_secs(10);
+/// How long a read may take. Equals the statement timeout of PostgreSQL sessions.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a database error means for whoever met it.
+/// The kind of a database error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// The database undid the transaction because another was in its way; the same again may succeed.
+pub(super) enum DbErrorKind {
+    /// The database rolled back the transaction because of another one. A retry may succeed.
     Conflict,
-    /// The connection is gone or was never made.
+    /// There is no connection.
     Disconnected,
-    /// The database is there, but cannot do it now: full disk, read-only, too many connections, too slow.
+    /// The database cannot do it now: full disk, read-only, too many connections, too slow.
     Unavailable,
-    /// The statement or the data is wrong, which is our fault.
-    Fault,
+    /// The statement or the data is wrong, which is a bug.
+    Unexpected,
 }
 
-impl Failure {
-    /// What the caller gets to know.
-    pub(super) fn situation(self) -> StoreError {
+impl DbErrorKind {
+    /// The error for the caller.
+    pub(super) fn to_store_error(self) -> StoreError {
         match self {
             Self::Conflict | Self::Disconnected | Self::Unavailable => StoreError::Unavailable,
-            Self::Fault => StoreError::Internal,
+            Self::Unexpected => StoreError::Internal,
         }
     }
 
@@ -38,7 +38,7 @@ impl Failure {
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
                 Self::of_sqlx(cause)
             }
-            _ => Self::Fault,
+            _ => Self::Unexpected,
         }
     }
 
@@ -58,7 +58,7 @@ impl Failure {
                     None => Self::of_sqlstate(code),
                 }
             }
-            _ => Self::Fault,
+            _ => Self::Unexpected,
         }
     }
 
@@ -67,42 +67,42 @@ impl Failure {
         match code.parse::<u32>().map(|code| code & 0xff) {
             Ok(5 | 6) => Self::Conflict,               // BUSY, LOCKED
             Ok(8 | 10 | 13 | 14) => Self::Unavailable, // READONLY, IOERR, FULL, CANTOPEN
-            _ => Self::Fault,
+            _ => Self::Unexpected,
         }
     }
 
     /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
     fn of_sqlstate(code: &str) -> Self {
         match code {
-            "40001" | "40P01" | "55P03" => Self::Conflict, // serialization failure, deadlock, lock not available
+            "40001" | "40P01" | "55P03" => Self::Conflict, // serialization db_error, deadlock, lock not available
             "57P01" | "57P02" | "57P03" => Self::Disconnected, // the server shuts down, crashes or starts
             "25006" | "57014" => Self::Unavailable,        // read-only, cancelled by a timeout
             _ if code.starts_with("08") => Self::Disconnected, // connection exceptions
             _ if code.starts_with("53") || code.starts_with("58") => Self::Unavailable, // no resources; I/O errors
-            _ => Self::Fault,
+            _ => Self::Unexpected,
         }
     }
 }
 
-/// Waits for a read, for at most [`READ_LIMIT`]: a server that is frozen, or behind a link that fell silent, never answers.
-pub(super) async fn read<T>(
+/// Waits for a read, for at most [`READ_TIMEOUT`]: a frozen server or a broken link never responds.
+pub(super) async fn read_with_timeout<T>(
     doing: &'static str,
     reading: impl Future<Output = Result<T, DbErr>>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(READ_LIMIT, reading).await {
-        Ok(found) => found.map_err(|error| report(doing, &error)),
+    match tokio::time::timeout(READ_TIMEOUT, reading).await {
+        Ok(found) => found.map_err(|error| log_error(doing, &error)),
         Err(_) => {
-            tracing::error!(doing, "the database did not answer in time");
+            tracing::error!(doing, "the database did not respond in time");
             Err(StoreError::Unavailable)
         }
     }
 }
 
-/// Logs `error` with its causes, once and here, and says what the caller gets to know.
-pub(super) fn report(doing: &'static str, error: &DbErr) -> StoreError {
-    let failure = Failure::of(error);
-    tracing::error!(doing, ?failure, error = %ErrorChain(error), "the database failed");
-    failure.situation()
+/// Logs `error` with its causes, and returns the error for the caller.
+pub(super) fn log_error(doing: &'static str, error: &DbErr) -> StoreError {
+    let kind = DbErrorKind::of(error);
+    tracing::error!(doing, ?kind, error = %ErrorChain(error), "the database failed");
+    kind.to_store_error()
 }
 
 #[cfg(test)]
@@ -110,21 +110,21 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_read_that_never_ends_is_given_up() {
+    async fn a_read_that_never_ends_times_out() {
         let never = std::future::pending::<Result<(), DbErr>>();
-        assert!(matches!(read("waiting", never).await, Err(StoreError::Unavailable)));
+        assert!(matches!(read_with_timeout("waiting", never).await, Err(StoreError::Unavailable)));
     }
 
     #[test]
-    fn codes_are_known() {
-        assert_eq!(Failure::of_sqlite_code("5"), Failure::Conflict);
-        assert_eq!(Failure::of_sqlite_code("261"), Failure::Conflict, "BUSY_RECOVERY");
-        assert_eq!(Failure::of_sqlite_code("13"), Failure::Unavailable);
-        assert_eq!(Failure::of_sqlite_code("4874"), Failure::Unavailable, "IOERR_SHMSIZE");
-        assert_eq!(Failure::of_sqlite_code("1"), Failure::Fault);
-        assert_eq!(Failure::of_sqlstate("40P01"), Failure::Conflict);
-        assert_eq!(Failure::of_sqlstate("08006"), Failure::Disconnected);
-        assert_eq!(Failure::of_sqlstate("53100"), Failure::Unavailable, "disk full");
-        assert_eq!(Failure::of_sqlstate("42P01"), Failure::Fault, "undefined table");
+    fn error_codes_are_classified() {
+        assert_eq!(DbErrorKind::of_sqlite_code("5"), DbErrorKind::Conflict);
+        assert_eq!(DbErrorKind::of_sqlite_code("261"), DbErrorKind::Conflict, "BUSY_RECOVERY");
+        assert_eq!(DbErrorKind::of_sqlite_code("13"), DbErrorKind::Unavailable);
+        assert_eq!(DbErrorKind::of_sqlite_code("4874"), DbErrorKind::Unavailable, "IOERR_SHMSIZE");
+        assert_eq!(DbErrorKind::of_sqlite_code("1"), DbErrorKind::Unexpected);
+        assert_eq!(DbErrorKind::of_sqlstate("40P01"), DbErrorKind::Conflict);
+        assert_eq!(DbErrorKind::of_sqlstate("08006"), DbErrorKind::Disconnected);
+        assert_eq!(DbErrorKind::of_sqlstate("53100"), DbErrorKind::Unavailable, "disk full");
+        assert_eq!(DbErrorKind::of_sqlstate("42P01"), DbErrorKind::Unexpected, "undefined table");
     }
 }

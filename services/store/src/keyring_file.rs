@@ -1,10 +1,9 @@
-//! The keyring over its life: shared by everything in a store, read again when its file changes, rotated and retired.
+//! The keyring file: a running store reloads it; an operator lists, rotates and retires its keys.
 
 use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -14,53 +13,25 @@ use mayfly_bootstrap::{
 };
 
 use crate::{
-    KeyringMismatch, StoreError,
-    domain::{Clock, InvalidKeyring, Key, KeyId, Keyring, Lifetime, Timestamp},
-    storage::{Database, DatabaseError, KeyRetirement, claim_database},
+    domain::{Clock, InvalidKeyring, Key, KeyId, Keyring, Lifetime, SharedKeyring, Timestamp},
+    error::StoreError,
+    storage::{Database, DatabaseError, KeyRetirement, KeyringMismatch, register_keys},
 };
 
-/// The keyring that a store works with at the moment. Clones are the same one.
-#[derive(Clone)]
-pub(crate) struct SharedKeyring(Arc<RwLock<Arc<Keyring>>>);
-
-impl SharedKeyring {
-    pub(crate) fn new(keyring: Keyring) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(keyring))))
-    }
-
-    /// The keyring; whoever holds it keeps it, while it may be replaced for others.
-    pub(crate) fn load(&self) -> Arc<Keyring> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Goes on without the key named `id`, which was retired elsewhere; unless it is the only one. The keyring file is read
-    /// again soon.
-    pub(crate) fn exclude(&self, id: &KeyId) {
-        let mut keyring = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(left) = Keyring::clone(&keyring).without(id) {
-            *keyring = Arc::new(left);
-        }
-    }
-
-    fn replace(&self, keyring: Keyring) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
-    }
-}
-
-/// A keyring's file, as a running store looks at it.
+/// The keyring file of a running store.
 pub(crate) struct WatchedKeyring {
     pub(crate) path: PathBuf,
     pub(crate) shared: SharedKeyring,
 }
 
 impl WatchedKeyring {
-    /// Takes up what is in the file now, if that differs and fits the database; answers whether it did.
+    /// Reloads the file if its keys changed and fit the database. Returns `true` if the keyring was replaced.
     pub(crate) async fn reload(&self, database: &Database, now: Timestamp) -> Result<bool, KeyringError> {
         let keyring = parse(&self.path, &secret_file::read(&self.path)?)?;
         if ids(&keyring) == ids(&self.shared.load()) {
             return Ok(false);
         }
-        claim_database(database, &keyring, now).await??;
+        register_keys(database, &keyring, now).await??;
         self.shared.replace(keyring);
         Ok(true)
     }
@@ -74,27 +45,27 @@ fn parse(path: &Path, json: &Secret) -> Result<Keyring, KeyringError> {
     Keyring::from_json(json).map_err(|source| KeyringError::Keyring { path: path.to_owned(), source })
 }
 
-/// What can be known about a key without knowing it.
+/// The public properties of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyInfo {
-    /// Its name.
+    /// Its id.
     pub id: String,
-    /// Since when it seals, or from when on it will; `None`: from the beginning.
+    /// When it begins to seal new messages; `None`: always.
     pub active_from: Option<Timestamp>,
-    /// Whether it is the one that seals now.
+    /// `true` if it seals new messages now.
     pub is_sealing: bool,
 }
 
-/// Keys cannot be listed, rotated or retired.
+/// Keys cannot be listed, rotated, retired or reloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// The keyring file cannot be used.
     #[error("--keyring cannot be used")]
     File(#[from] SecretFileError),
-    /// Nobody can be kept from changing the keyring at the same time.
+    /// The lock against concurrent changes cannot be acquired.
     #[error("--keyring cannot be locked")]
     Lock(#[source] io::Error),
-    /// The keyring file is no keyring.
+    /// The file does not contain a keyring.
     #[error("--keyring: {} is no keyring", path.display())]
     Keyring {
         /// The file.
@@ -102,10 +73,10 @@ pub enum KeyringError {
         /// Why.
         source: InvalidKeyring,
     },
-    /// No randomness for a new key.
+    /// A key cannot be generated, for lack of randomness.
     #[error("cannot make a key")]
     Generate(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The keyring and the database do not belong together.
+    /// The keyring lacks keys of the database.
     #[error(transparent)]
     Mismatch(#[from] KeyringMismatch),
     /// The database cannot be used.
@@ -114,47 +85,47 @@ pub enum KeyringError {
     /// The database failed; the log says how.
     #[error("cannot use the database (--database-url)")]
     Store(#[from] StoreError),
-    /// No key has this name.
+    /// No key has this id.
     #[error("there is no key {id} in this keyring or database")]
     Unknown {
-        /// The name.
+        /// The id.
         id: String,
     },
-    /// The key seals, or will.
+    /// The key seals new messages, now or later.
     #[error("the key {id} seals new messages, or will: rotate first, and wait until the new key is active")]
     InUse {
-        /// Its name.
+        /// Its id.
         id: String,
     },
-    /// Messages may wait for their readers that need the key.
+    /// Messages or receipts that need the key may still exist.
     #[error(
         "the key {id} was in use until {until}: messages that it sealed may live for as long as --max-ttl after that, and be asked after \
          for as long as --receipt-retention after their end, which nothing can answer without it (--force)"
     )]
     RecentlyUsed {
-        /// Its name.
+        /// Its id.
         id: String,
-        /// When another key took over.
+        /// When a newer key replaced it.
         until: Timestamp,
     },
-    /// Messages wait for their readers that need the key.
+    /// Unread messages need the key.
     #[error("the key {id} still seals {messages} messages that wait for their readers (--force erases them)")]
     StillRequired {
-        /// Its name.
+        /// Its id.
         id: String,
         /// How many.
         messages: i64,
     },
 }
 
-/// A keyring's file, as an operator looks at it. Changes are made under a lock and in one step, so any number of stores may be
-/// running on it.
+/// The keyring file, as an operator manages it. Changes are atomic and under a lock, so stores may use the file at the
+/// same time.
 pub struct KeyringFile {
     path: PathBuf,
 }
 
 impl KeyringFile {
-    pub(crate) fn at(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
@@ -162,13 +133,13 @@ impl KeyringFile {
     ///
     /// # Errors
     ///
-    /// [`KeyringError`] when the file is no keyring.
+    /// [`KeyringError`] when the file does not contain a keyring.
     pub fn list(&self, clock: &dyn Clock) -> Result<Vec<KeyInfo>, KeyringError> {
         Ok(describe(&self.read()?, clock.now()))
     }
 
-    /// Adds a key that seals in `activate_in` from now: by then every store must have it. Stores look at their file every few
-    /// seconds.
+    /// Adds a key that begins to seal after `activate_in`. By then every store must have it; stores reload the file
+    /// every few seconds.
     ///
     /// # Errors
     ///
@@ -182,17 +153,18 @@ impl KeyringFile {
         Ok(KeyInfo { id, active_from: Some(active_from), is_sealing: activate_in.is_zero() })
     }
 
-    /// Destroys the key named `id`: nothing that was sealed with it opens any more, in this database or in any copy of it. App
-    /// configs are sealed anew before. Safe to repeat when it was cut short.
+    /// Destroys the key `id`. What it sealed cannot be opened any more, neither in this database nor in its copies. App
+    /// configs are resealed with another key before. An interrupted retirement can be repeated.
     ///
     /// # Errors
     ///
-    /// [`KeyringError`]; without `force` also when the key was in use less than `needed_for` ago, or messages still need it.
+    /// [`KeyringError`]; without `force` also when the key was replaced less than `required_for` ago, or messages need
+    /// it.
     pub async fn retire(
         &self,
         database: &Database,
         id: &str,
-        needed_for: Lifetime,
+        required_for: Lifetime,
         clock: &dyn Clock,
         force: bool,
     ) -> Result<(), KeyringError> {
@@ -201,12 +173,12 @@ impl KeyringFile {
         let (keyring, id) = (self.read()?, KeyId::from_column(id.to_owned()));
         let retirement = KeyRetirement::new(database, &id);
         if keyring.key(&id).is_none() {
-            // Perhaps cut short after the key was destroyed, before the database forgot it.
+            // An earlier retirement may have been interrupted after it destroyed the key.
             let was_known = retirement.forget().await?;
             return if was_known { Ok(()) } else { Err(KeyringError::Unknown { id: id.as_str().to_owned() }) };
         }
         let until = replaced_at(&keyring, &id, now).ok_or(KeyringError::InUse { id: id.as_str().to_owned() })?;
-        if !force && !is_past(until, needed_for, now) {
+        if !force && !is_past(until, required_for, now) {
             return Err(KeyringError::RecentlyUsed { id: id.as_str().to_owned(), until });
         }
         let left = keyring.clone().without(&id).ok_or(KeyringError::InUse { id: id.as_str().to_owned() })?;
@@ -218,17 +190,17 @@ impl KeyringFile {
         Ok(())
     }
 
-    /// The keys that were replaced at least `needed_for` ago, oldest first.
+    /// The ids of the keys that were replaced at least `required_for` ago, oldest first.
     ///
     /// # Errors
     ///
-    /// [`KeyringError`] when the file is no keyring.
-    pub fn retirable_keys(&self, needed_for: Lifetime, clock: &dyn Clock) -> Result<Vec<String>, KeyringError> {
+    /// [`KeyringError`] when the file does not contain a keyring.
+    pub fn retirable_keys(&self, required_for: Lifetime, clock: &dyn Clock) -> Result<Vec<String>, KeyringError> {
         let (keyring, now) = (self.read()?, clock.now());
         let old = keyring
             .keys()
             .map(Key::id)
-            .filter(|id| replaced_at(&keyring, id, now).is_some_and(|until| is_past(until, needed_for, now)));
+            .filter(|id| replaced_at(&keyring, id, now).is_some_and(|until| is_past(until, required_for, now)));
         Ok(old.map(|id| id.as_str().to_owned()).collect())
     }
 
@@ -236,7 +208,7 @@ impl KeyringFile {
         parse(&self.path, &secret_file::read(&self.path)?)
     }
 
-    /// Held while the keyring is read, changed and written. Beside the keyring, which is replaced.
+    /// The lock for changes of the keyring. A file of its own, because a change replaces the keyring file.
     fn lock(&self) -> Result<File, KeyringError> {
         let mut path = self.path.clone().into_os_string();
         path.push(".lock");
@@ -256,15 +228,15 @@ fn describe(keyring: &Keyring, now: Timestamp) -> Vec<KeyInfo> {
     keyring.keys().map(describe).collect()
 }
 
-/// When a later key took over from the one named `id`; `None` when none has.
+/// When a newer key replaced the key `id`; `None` when none has.
 fn replaced_at(keyring: &Keyring, id: &KeyId, now: Timestamp) -> Option<Timestamp> {
     let later = keyring.keys().skip_while(|key| key.id() != id).skip(1);
     later.filter_map(Key::active_from).min().filter(|replaced| *replaced <= now)
 }
 
-fn is_past(until: Timestamp, needed_for: Lifetime, now: Timestamp) -> bool {
-    match needed_for {
-        Lifetime::Limited(needed_for) => until.after(needed_for) <= now,
+fn is_past(until: Timestamp, required_for: Lifetime, now: Timestamp) -> bool {
+    match required_for {
+        Lifetime::Limited(required_for) => until.after(required_for) <= now,
         Lifetime::Never => false,
     }
 }

@@ -1,4 +1,4 @@
-//! The gRPC face of the store: calls in, domain values out, and back. Wire types stop here.
+//! The gRPC services of the store. Converts wire types into domain values and back.
 
 mod caller;
 mod config_service;
@@ -25,46 +25,48 @@ use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 pub(crate) use self::credentials::Credentials;
-use self::{config_service::ConfigGrpc, message_service::MessageGrpc};
+use self::{config_service::ConfigServiceImpl, message_service::MessageServiceImpl};
 use crate::{
-    domain::{Clock, Limits, PublicIds},
+    domain::{Clock, MessageLimits, PublicIds},
+    messages::Messages,
     settings::RateSettings,
-    storage::{AppConfigs, Messages},
+    storage::AppConfigs,
 };
 
-/// The largest request of a service that takes no texts: app configs and questions of reflection.
+/// The largest request of `ConfigService`.
 const MAX_SMALL_REQUEST: usize = 16 << 10;
 
-/// What the services work with.
-pub(crate) struct Parts {
+/// What the services use.
+pub(crate) struct ServiceContext {
     pub(crate) messages: Messages,
     pub(crate) ids: PublicIds,
     pub(crate) configs: AppConfigs,
     pub(crate) credentials: Credentials,
-    pub(crate) limits: Limits,
+    pub(crate) limits: MessageLimits,
     pub(crate) rates: RateSettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: CancellationToken,
 }
 
-/// Both services.
-pub(crate) fn routes(parts: Parts) -> Routes {
-    let Parts { messages, ids, configs, credentials, limits, rates, clock, stop } = parts;
+/// The routes of both services.
+pub(crate) fn routes(context: ServiceContext) -> Routes {
+    let ServiceContext { messages, ids, configs, credentials, limits, rates, clock, stop } = context;
     let largest = max_request_bytes(limits.max_text_bytes);
-    let messages = MessageServiceServer::new(MessageGrpc::new(messages, ids, limits, rates, clock, stop.clone()));
-    let configs = ConfigServiceServer::new(ConfigGrpc { configs, credentials, stop });
+    let messages =
+        MessageServiceServer::new(MessageServiceImpl::new(messages, ids, limits, rates, clock, stop.clone()));
+    let configs = ConfigServiceServer::new(ConfigServiceImpl { configs, credentials, stop });
     Routes::new(messages.max_decoding_message_size(largest))
         .add_service(configs.max_decoding_message_size(MAX_SMALL_REQUEST))
 }
 
-/// The same services for callers on a network, within the limits of the process.
-pub(crate) fn limited(
+/// The routes for callers on a network, with the limits of the process.
+pub(crate) fn with_limits(
     routes: Routes,
     limits: mayfly_bootstrap::http::ServerLimits,
     callers: CallerSource,
     max_text_bytes: usize,
 ) -> Router {
-    let reject = Arc::new(move |rejection, _: &http::HeaderMap| status::refused(rejection, max_text_bytes));
+    let reject = Arc::new(move |rejection, _: &http::HeaderMap| status::rejection_response(rejection, max_text_bytes));
     let limits = RequestLimits {
         limits,
         callers,
@@ -79,19 +81,19 @@ pub(crate) fn limited(
 }
 
 /// CallerSource of the store: anybody, and gateways that report theirs.
-pub(crate) fn callers(trusted_gateways: &[ipnet::IpNet]) -> CallerSource {
+pub(crate) fn caller_source(trusted_gateways: &[ipnet::IpNet]) -> CallerSource {
     CallerSource::TrustedGateways {
         networks: trusted_gateways.to_vec(),
         header: HeaderName::from_static(CALLER_METADATA),
     }
 }
 
-/// Adds server reflection for everything that the store serves.
+/// Adds server reflection for all services.
 pub(crate) fn add_reflection(routes: Routes) -> Routes {
     with_reflection(routes, &[MESSAGE_SERVICE, CONFIG_SERVICE, "grpc.health.v1.Health"])
 }
 
-/// Tells the health service, for the process as a whole and for each service.
+/// Sets the health status of the process and of each service.
 pub(crate) async fn set_serving(health: &HealthReporter, serving: bool) {
     let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
     for service in ["", MESSAGE_SERVICE, CONFIG_SERVICE] {

@@ -1,0 +1,30 @@
+//! The database: the only code that accesses it.
+//!
+//! Messages change only through the [`Writer`](writer::Writer), except when a key is retired ([`KeyRetirement`]).
+
+mod app_configs;
+mod batch;
+mod capacity;
+mod database;
+mod db_error;
+mod entities;
+mod instance;
+mod key_retirement;
+mod message_table;
+mod passphrase_tries;
+mod sealing_keys;
+mod usage;
+mod writer;
+
+pub(crate) use app_configs::AppConfigs;
+pub(crate) use batch::{
+    Acknowledgement, Creation, CreationRequest, Erasure, ErasureReason, Output, Retention, Swept, Work,
+};
+pub(crate) use capacity::StorageLimits;
+pub use database::{Database, DatabaseError};
+pub(crate) use instance::public_ids;
+pub(crate) use key_retirement::KeyRetirement;
+pub(crate) use message_table::{MessageTable, MessagesSettings, ProtectedMessage};
+pub(crate) use passphrase_tries::PassphraseTry;
+pub use sealing_keys::KeyringMismatch;
+pub(crate) use sealing_keys::register_keys;
