@@ -76,7 +76,7 @@ pub(crate) fn with_limits(
         bidi_streaming: BIDI_STREAMING_METHODS,
         reject,
     };
-    // A health check over HTTP finds nothing here, rather than an answer of gRPC's that has the status 200.
+    // An HTTP health check gets the status 404, not a gRPC response with the status 200.
     limits.apply(routes.prepare().into_axum_router().reset_fallback())
 }
 

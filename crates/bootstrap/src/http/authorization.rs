@@ -1,7 +1,7 @@
 //! `Mayfly-Authorization`: bearer tokens behind a proxy that uses `Authorization` itself.
 //!
-//! A browser sends one `Authorization` header, which a proxy with HTTP Basic authentication consumes. So a page sends its
-//! bearer token in another header.
+//! A browser sends one `Authorization` header, which a proxy with HTTP Basic authentication consumes. So a page sends
+//! its bearer token in another header.
 
 use axum::{
     extract::Request,

@@ -87,7 +87,8 @@ fn forwarded_for(proxies: usize, headers: &HeaderMap) -> Option<CallerId> {
     parse_entry(entries.iter().rev().nth(from_the_end)?).map(CallerId::from)
 }
 
-/// Parses an address, to which some proxies add a port or a zone: `192.0.2.1:4711`, `[2001:db8::1]:443`, `fe80::1%eth0`.
+/// Parses an address, to which some proxies add a port or a zone: `192.0.2.1:4711`, `[2001:db8::1]:443`,
+/// `fe80::1%eth0`.
 fn parse_entry(entry: &str) -> Option<IpAddr> {
     let entry = entry.trim().trim_matches('"');
     let address = match entry.strip_prefix('[') {
