@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use mayfly_bootstrap::telemetry::LogSettings;
 use mayfly_contracts::{BotChannel, StoreChannel};
 
-use crate::{commands, exit::Failure, roles};
+use crate::{commands, error::CliError, roles};
 
 /// One-time messages: store a text, get id:token; whoever presents that pair reads the text once, then it is gone.
 ///
@@ -44,9 +44,9 @@ pub(crate) enum Command {
     /// Read a message, once; prints the text alone.
     View(commands::view::ViewSettings),
     /// Tell where a message stands. Changes nothing.
-    Lookup(commands::OneMessageSettings),
+    Lookup(commands::MessageSettings),
     /// Erase a message unread.
-    Burn(commands::OneMessageSettings),
+    Burn(commands::MessageSettings),
     /// Print the admin token.
     Token(commands::token::TokenCommandSettings),
     /// Ask a running role whether it is ready; exit code 0 when it is.
@@ -63,8 +63,8 @@ pub(crate) struct StoreUrl {
 
 impl StoreUrl {
     /// A channel to that store.
-    pub(crate) fn channel(&self) -> Result<StoreChannel, Failure> {
-        StoreChannel::remote(&self.store_url).map_err(|error| Failure::setting("--store-url", error))
+    pub(crate) fn channel(&self) -> Result<StoreChannel, CliError> {
+        StoreChannel::remote(&self.store_url).map_err(|error| CliError::invalid_setting("--store-url", error))
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct BotUrl {
 
 impl BotUrl {
     /// A channel to that bot.
-    pub(crate) fn channel(&self) -> Result<BotChannel, Failure> {
-        BotChannel::remote(&self.bot_url).map_err(|error| Failure::setting("--bot-url", error))
+    pub(crate) fn channel(&self) -> Result<BotChannel, CliError> {
+        BotChannel::remote(&self.bot_url).map_err(|error| CliError::invalid_setting("--bot-url", error))
     }
 }

@@ -46,11 +46,11 @@ fn setting(argument: &Arg) -> Option<Setting> {
 }
 
 /// All commands without subcommands of their own, as they are typed, with their arguments.
-fn leaves(command: &Command, path: &str, found: &mut Vec<(String, Vec<Arg>)>) {
+fn leaf_commands(command: &Command, path: &str, found: &mut Vec<(String, Vec<Arg>)>) {
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
         let path = format!("{path} {}", subcommand.get_name()).trim().to_owned();
         if subcommand.has_subcommands() {
-            leaves(subcommand, &path, found);
+            leaf_commands(subcommand, &path, found);
         } else {
             found.push((path, subcommand.get_arguments().cloned().collect()));
         }
@@ -99,7 +99,7 @@ fn document() -> String {
     let mut cli = Cli::command();
     cli.build();
     let mut commands = Vec::new();
-    leaves(&cli, "", &mut commands);
+    leaf_commands(&cli, "", &mut commands);
     let (roles, others): (Vec<_>, Vec<_>) = commands.iter().partition(|(path, _)| ROLES.contains(&path.as_str()));
     let tables = [table("Roles", &roles), table("Commands", &others)];
     format!("{PREAMBLE}{}", tables.concat())
@@ -120,7 +120,7 @@ fn every_variable_is_named_after_its_flag() {
     let mut cli = Cli::command();
     cli.build();
     let mut commands = Vec::new();
-    leaves(&cli, "", &mut commands);
+    leaf_commands(&cli, "", &mut commands);
     let arguments = commands.iter().flat_map(|(_, arguments)| arguments);
     for (flag, variable) in arguments.filter_map(|argument| Some((argument.get_long()?, argument.get_env()?))) {
         assert_eq!(variable.to_string_lossy(), format!("MAYFLY_{}", flag.replace('-', "_").to_uppercase()));

@@ -4,7 +4,7 @@ mod cli;
 mod commands;
 #[cfg(test)]
 mod configuration;
-mod exit;
+mod error;
 mod roles;
 
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use mayfly_bootstrap::telemetry;
 
 use crate::{
     cli::{Cli, Command},
-    exit::Failure,
+    error::CliError,
 };
 
 #[tokio::main]
@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
     telemetry::init(&cli.log);
     match run(cli.command).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(error) => error.report(),
     }
 }
 
@@ -46,7 +46,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
         .mut_subcommands(without_empty_variables)
 }
 
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Up(settings) => roles::up::run(*settings).await,
         Command::Store(settings) => roles::store::run(*settings).await,

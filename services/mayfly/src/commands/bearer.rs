@@ -7,7 +7,7 @@ use tonic::{
     service::Interceptor,
 };
 
-use crate::exit::Failure;
+use crate::error::CliError;
 
 /// Adds a bearer token to each call.
 #[derive(Clone)]
@@ -15,9 +15,9 @@ pub(super) struct Bearer(MetadataValue<Ascii>);
 
 impl Bearer {
     /// The bearer of `token`, which came from `setting`.
-    pub(super) fn new(setting: &str, token: &Secret) -> Result<Self, Failure> {
+    pub(super) fn new(setting: &str, token: &Secret) -> Result<Self, CliError> {
         let bearer = format!("Bearer {}", token.expose()).parse();
-        let mut bearer: MetadataValue<Ascii> = bearer.map_err(|error| Failure::setting(setting, error))?;
+        let mut bearer: MetadataValue<Ascii> = bearer.map_err(|error| CliError::invalid_setting(setting, error))?;
         bearer.set_sensitive(true);
         Ok(Self(bearer))
     }

@@ -8,7 +8,7 @@ use mayfly_store::{
 use serde_json::{Value, json};
 
 use super::print::PrintSettings;
-use crate::exit::Failure;
+use crate::error::CliError;
 
 /// What `mayfly keys` is called with.
 #[derive(Debug, clap::Args)]
@@ -69,7 +69,7 @@ impl Keyring {
     }
 }
 
-pub(crate) async fn run(settings: KeysSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: KeysSettings) -> Result<(), CliError> {
     match settings.action {
         Action::List(keyring) => list(&keyring),
         Action::Rotate(settings) => rotate(&settings),
@@ -77,26 +77,26 @@ pub(crate) async fn run(settings: KeysSettings) -> Result<(), Failure> {
     }
 }
 
-fn list(keyring: &Keyring) -> Result<(), Failure> {
+fn list(keyring: &Keyring) -> Result<(), CliError> {
     let keys = keyring.file().list(&SystemClock)?;
     let lines: Vec<_> = keys.iter().map(to_text).collect();
     keyring.print.print(&keys.iter().map(to_json).collect(), &lines.join("\n"))
 }
 
-fn rotate(settings: &RotateSettings) -> Result<(), Failure> {
+fn rotate(settings: &RotateSettings) -> Result<(), CliError> {
     let key = settings.keyring.file().rotate(&SystemClock, settings.activate_in)?;
     settings.keyring.print.print(&to_json(&key), &key.id)
 }
 
-async fn retire(settings: RetireSettings) -> Result<(), Failure> {
+async fn retire(settings: RetireSettings) -> Result<(), CliError> {
     let RetireSettings { id, force, database, lifetimes, keyring } = settings;
-    let database = database.database(&keyring.data).map_err(Failure::failed)?;
+    let database = database.database(&keyring.data).map_err(CliError::failed)?;
     let (file, needed_for) = (keyring.file(), lifetimes.key_is_needed_for());
     let ids = match id {
         Some(id) => vec![id],
         None => file.old_enough(needed_for, &SystemClock)?,
     };
-    database.check().await.map_err(Failure::failed)?;
+    database.check().await.map_err(CliError::failed)?;
     for id in &ids {
         file.retire(&database, id, needed_for, &SystemClock, force).await?;
     }
@@ -114,12 +114,12 @@ fn to_text(key: &KeyInfo) -> String {
     format!("{}  active from {since}  {what}", key.id)
 }
 
-impl From<KeysError> for Failure {
+impl From<KeysError> for CliError {
     fn from(error: KeysError) -> Self {
         match error {
-            KeysError::Unknown { .. } => Self::gone(error),
+            KeysError::Unknown { .. } => Self::not_found(error),
             KeysError::InUse { .. } | KeysError::TooYoung { .. } | KeysError::StillNeeded { .. } => {
-                Self::refused(error)
+                Self::rejected(error)
             }
             _ => Self::failed(error),
         }

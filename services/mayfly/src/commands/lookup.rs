@@ -5,11 +5,11 @@ use mayfly_contracts::message::{
 };
 use serde_json::json;
 
-use super::{one_message::OneMessageSettings, print};
-use crate::exit::Failure;
+use super::{message_settings::MessageSettings, print};
+use crate::error::CliError;
 
-pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
-    let (id, access_token) = settings.opener()?;
+pub(crate) async fn run(settings: MessageSettings) -> Result<(), CliError> {
+    let (id, access_token) = settings.message_ref()?;
     let request = LookupMessageRequest { id, access_token };
     let call = async |mut client: MessageServiceClient<_>, request| client.lookup_message(request).await;
     let found = settings.retry.call(settings.channel()?, request, call).await?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use mayfly_bootstrap::{Secret, read};
 
-use crate::exit::Failure;
+use crate::error::CliError;
 
 /// What a reader must know beside `id:token`, if anything.
 #[derive(Debug, clap::Args)]
@@ -19,9 +19,9 @@ pub(super) struct PassphraseSettings {
 
 impl PassphraseSettings {
     /// The passphrase; empty when there is none.
-    pub(super) fn read(&self) -> Result<String, Failure> {
+    pub(super) fn read(&self) -> Result<String, CliError> {
         let secret = match &self.passphrase_file {
-            Some(file) => Some(read(file).map_err(|error| Failure::setting("--passphrase-file", error))?),
+            Some(file) => Some(read(file).map_err(|error| CliError::invalid_setting("--passphrase-file", error))?),
             None => self.passphrase.clone(),
         };
         Ok(secret.map(|secret| secret.expose().to_owned()).unwrap_or_default())

@@ -8,13 +8,13 @@ use mayfly_contracts::{
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use crate::exit::Failure;
+use crate::error::CliError;
 
 /// How long one try may take.
-const TRY_LIMIT: Duration = Duration::from_secs(10);
-/// The pause before the second try; each later one is twice as long, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause before the second try; each later one is twice as long, up to [`MAX_BACKOFF`].
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// For how long a call is tried.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -31,32 +31,32 @@ impl RetrySettings {
         channel: StoreChannel,
         message: M,
         call: impl AsyncFn(MessageServiceClient<StoreChannel>, Request<M>) -> Result<Response<T>, Status>,
-    ) -> Result<T, Failure> {
-        let end = Instant::now() + self.retry_for;
-        let mut pause = FIRST_PAUSE;
+    ) -> Result<T, CliError> {
+        let deadline = Instant::now() + self.retry_for;
+        let mut backoff = MIN_BACKOFF;
         loop {
             let mut request = Request::new(message.clone());
-            request.set_timeout(TRY_LIMIT);
+            request.set_timeout(CALL_TIMEOUT);
             let status = match call(MessageServiceClient::new(channel.clone()), request).await {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => status,
             };
             let situation = Situation::of(&status);
-            let is_passing = matches!(
+            let is_transient = matches!(
                 situation.reason,
                 ErrorReason::StoreUnavailable | ErrorReason::Overloaded | ErrorReason::RateLimited
             );
-            if !is_passing || Instant::now() + pause > end {
+            if !is_transient || Instant::now() + backoff > deadline {
                 return Err(status.into());
             }
-            tokio::time::sleep(pause.max(situation.retry_after.unwrap_or_default()).min(LONGEST_PAUSE)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(backoff.max(situation.retry_after.unwrap_or_default()).min(MAX_BACKOFF)).await;
+            backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
 }
 
 /// A new id for a call, which may then be repeated.
 #[expect(clippy::disallowed_methods, reason = "this is the caller that makes the id")]
-pub(super) fn new_id() -> String {
+pub(super) fn new_uuid() -> String {
     uuid::Uuid::new_v4().to_string()
 }

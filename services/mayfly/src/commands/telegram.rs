@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use mayfly_bootstrap::{Secret, put};
 use mayfly_contracts::{
     Situation,
-    config::{AppConfig, GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
+    config::{AppConfig, GetLastActiveAppConfigRequest},
     error::ErrorReason,
 };
-use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use serde_json::json;
 use url::Url;
 
-use super::{bearer::Bearer, print::PrintSettings};
-use crate::{cli::StoreUrl, exit::Failure};
+use super::caller::CallerSettings;
+use crate::error::CliError;
 
 /// What `mayfly telegram` is called with.
 #[derive(Debug, clap::Args)]
@@ -36,7 +35,7 @@ struct CredentialsSettings {
     #[arg(long, value_name = "FOLDER")]
     to: PathBuf,
     #[command(flatten)]
-    caller: Caller,
+    caller: CallerSettings,
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,63 +45,45 @@ struct LogOutSettings {
     #[arg(long, default_value = "https://api.telegram.org", value_name = "URL")]
     from: Url,
     #[command(flatten)]
-    caller: Caller,
-}
-
-/// Who calls which store, and how the answer is printed.
-#[derive(Debug, clap::Args)]
-struct Caller {
-    #[command(flatten)]
-    print: PrintSettings,
-    #[command(flatten)]
-    store: StoreUrl,
-    #[command(flatten)]
-    data: DataSettings,
-    #[command(flatten)]
-    tokens: TokenSettings,
+    caller: CallerSettings,
 }
 
 /// There is nothing to work with.
 #[derive(Debug, thiserror::Error)]
 #[error("no app config is active: add one with mayfly config add, then try again")]
-struct NoneActive;
+struct NoActiveAppConfig;
 
-pub(crate) async fn run(settings: TelegramSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: TelegramSettings) -> Result<(), CliError> {
     match settings.action {
         Action::Credentials(settings) => write_credentials(settings).await,
         Action::LogOut(settings) => log_out(settings).await,
     }
 }
 
-async fn write_credentials(CredentialsSettings { to, caller }: CredentialsSettings) -> Result<(), Failure> {
-    let AppConfig { id, api_id, api_hash, .. } = caller.last_active().await?;
+async fn write_credentials(CredentialsSettings { to, caller }: CredentialsSettings) -> Result<(), CliError> {
+    let AppConfig { id, api_id, api_hash, .. } = last_active(&caller).await?;
     for (name, value) in [("api_id", api_id.to_string()), ("api_hash", api_hash)] {
-        put(&to.join(name), &Secret::new(value)).map_err(Failure::failed)?;
+        put(&to.join(name), &Secret::new(value)).map_err(CliError::failed)?;
     }
-    let sentence = format!("api_id and api_hash of app config {id} are in {}", to.display());
-    caller.print.print(&json!({ "id": id }), &sentence)
+    let text = format!("api_id and api_hash of app config {id} are in {}", to.display());
+    caller.print.print(&json!({ "id": id }), &text)
 }
 
-async fn log_out(LogOutSettings { from, caller }: LogOutSettings) -> Result<(), Failure> {
-    let AppConfig { id, bot_token, .. } = caller.last_active().await?;
-    mayfly_bot::log_out(&from, &Secret::new(bot_token)).await.map_err(Failure::failed)?;
-    let sentence = format!("the bot of app config {id} is logged out of {from}");
-    caller.print.print(&json!({ "id": id }), &sentence)
+async fn log_out(LogOutSettings { from, caller }: LogOutSettings) -> Result<(), CliError> {
+    let AppConfig { id, bot_token, .. } = last_active(&caller).await?;
+    mayfly_bot::log_out(&from, &Secret::new(bot_token)).await.map_err(CliError::failed)?;
+    let text = format!("the bot of app config {id} is logged out of {from}");
+    caller.print.print(&json!({ "id": id }), &text)
 }
 
-impl Caller {
-    /// The last active app config, secrets in clear.
-    async fn last_active(&self) -> Result<AppConfig, Failure> {
-        let token = self.tokens.service_token(&self.data, MissingToken::Refuse).map_err(Failure::failed)?;
-        let bearer = Bearer::new("--service-token", &token)?;
-        let mut client = ConfigServiceClient::with_interceptor(self.store.channel()?, bearer);
-        let answer = match client.get_last_active_app_config(GetLastActiveAppConfigRequest {}).await {
-            Ok(answer) => answer.into_inner(),
-            Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => {
-                return Err(Failure::gone(NoneActive));
-            }
-            Err(status) => return Err(status.into()),
-        };
-        answer.app_config.ok_or_else(|| Failure::gone(NoneActive))
-    }
+/// The last active app config, with its secrets unmasked.
+async fn last_active(caller: &CallerSettings) -> Result<AppConfig, CliError> {
+    let response = match caller.service_client()?.get_last_active_app_config(GetLastActiveAppConfigRequest {}).await {
+        Ok(response) => response.into_inner(),
+        Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => {
+            return Err(CliError::not_found(NoActiveAppConfig));
+        }
+        Err(status) => return Err(status.into()),
+    };
+    response.app_config.ok_or_else(|| CliError::not_found(NoActiveAppConfig))
 }

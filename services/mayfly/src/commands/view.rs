@@ -5,14 +5,14 @@ use serde_json::json;
 
 use uuid::Uuid;
 
-use super::{one_message::OneMessageSettings, passphrase::PassphraseSettings, print, retry::new_id};
-use crate::exit::Failure;
+use super::{message_settings::MessageSettings, passphrase::PassphraseSettings, print, retry::new_uuid};
+use crate::error::CliError;
 
 /// What `mayfly view` is called with.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ViewSettings {
     #[command(flatten)]
-    message: OneMessageSettings,
+    message: MessageSettings,
     #[command(flatten)]
     passphrase: PassphraseSettings,
     /// The id under which the view can be repeated until its text has arrived: that of an earlier call that failed, or one of your own
@@ -21,15 +21,15 @@ pub(crate) struct ViewSettings {
     view_id: Option<Uuid>,
 }
 
-pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: ViewSettings) -> Result<(), CliError> {
     let ViewSettings { message, passphrase, view_id } = settings;
-    let (id, access_token) = message.opener()?;
-    let view_id = view_id.map_or_else(new_id, |view_id| view_id.to_string());
+    let (id, access_token) = message.message_ref()?;
+    let view_id = view_id.map_or_else(new_uuid, |view_id| view_id.to_string());
     let passphrase = passphrase.read()?;
     // A token that came by standard input stays out of the terminal.
-    let opener = message.opener_as_given().map(|opener| format!(" {opener}")).unwrap_or_default();
-    let again = format!(
-        "To repeat this very view, for a while and with its other options: mayfly view{opener} --view-id {view_id}"
+    let message_ref = message.message_ref_argument().map(|message_ref| format!(" {message_ref}")).unwrap_or_default();
+    let hint = format!(
+        "To repeat this very view, for a while and with its other options: mayfly view{message_ref} --view-id {view_id}"
     );
     let channel = message.channel()?;
     let view = ViewMessageRequest {
@@ -41,13 +41,12 @@ pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
     };
     let call = async |mut client: Client, view| client.view_message(view).await;
     let viewed = message.retry.call(channel.clone(), view, call).await;
-    let viewed =
-        viewed.map_err(|failure| if failure.is_unreachable() { failure.with_advice(&again) } else { failure })?;
+    let viewed = viewed.map_err(|error| if error.is_unavailable() { error.with_hint(&hint) } else { error })?;
 
     let create_time = print::time(viewed.create_time.as_ref());
     let text = viewed.into_text()?;
-    let printed = message.print.print_exactly(&json!({ "text": text, "create_time": create_time }), &text);
-    printed.map_err(|failure| failure.with_advice(&again))?;
+    let printed = message.print.print_verbatim(&json!({ "text": text, "create_time": create_time }), &text);
+    printed.map_err(|error| error.with_hint(&hint))?;
 
     // It is where it should be; all that is left is to have it erased at once rather than after the grace.
     let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id };

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use super::process_limits;
 use crate::{
     cli::{BotUrl, StoreUrl},
-    exit::Failure,
+    error::CliError,
 };
 
 /// What `mayfly gateway` is started with.
@@ -39,8 +39,8 @@ pub(crate) struct GatewayRoleSettings {
     bot: BotUrl,
 }
 
-pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), Failure> {
-    let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
+pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliError> {
+    let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
     let upstreams = Upstreams {
         store: settings.store.channel()?,
         bot: settings.bot.channel()?,
@@ -51,14 +51,14 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), Failure
     let origins = origins(&settings.gateway, &settings.hosts, settings.public_url.as_ref());
     start(&mut lifecycle, listeners, upstreams, &settings.gateway, origins, &settings.limits, limits);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
-    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+    CliError::from_ended(lifecycle.run(DRAIN_LIMIT).await)
 }
 
 /// Binds the gateway's listeners. From then on the settings tell their ports.
-pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpListener>, Failure> {
+pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpListener>, CliError> {
     let mut listeners = Vec::with_capacity(settings.gateway_listen.len());
     for address in &mut settings.gateway_listen {
-        listeners.push(bind("--gateway-listen", address).await.map_err(Failure::failed)?);
+        listeners.push(bind("--gateway-listen", address).await.map_err(CliError::failed)?);
     }
     Ok(listeners)
 }

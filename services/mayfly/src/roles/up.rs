@@ -14,7 +14,7 @@ use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::{MissingToken, OpenSettings};
 
 use super::{bot, gateway, process_limits, store};
-use crate::{commands::write_out, exit::Failure};
+use crate::{commands::write_stdout, error::CliError};
 
 /// What `mayfly up` is started with.
 #[derive(Debug, clap::Args)]
@@ -29,8 +29,8 @@ pub(crate) struct UpSettings {
     hosts: HostSettings,
 }
 
-pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
-    let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
+pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
+    let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
     let store_listener = store::listen(&mut settings.open).await?;
     let gateway_listeners = gateway::listen(&mut settings.gateway).await?;
     let bot_listener = bot::listen(&mut settings.bot).await?;
@@ -39,12 +39,12 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
     let channel = StoreChannel::local(store.routes());
     let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Refuse);
-    let token = token.map_err(Failure::failed)?;
+    let token = token.map_err(CliError::failed)?;
     let client = client_command(&settings);
-    let description = describe_bot(channel.clone(), &client).await?;
-    bot::complete(&mut settings.bot, &settings.hosts, &settings.open.data)?;
+    let description = bot_instructions(channel.clone(), &client).await?;
+    bot::apply_process_settings(&mut settings.bot, &settings.hosts, &settings.open.data)?;
     settings.bot.no_reflection = settings.open.store.no_reflection;
-    let bot = bot::prepare(&lifecycle, channel.clone(), &token, &settings.bot)?;
+    let bot = bot::build(&lifecycle, channel.clone(), &token, &settings.bot)?;
     let has_reflection = !settings.open.store.no_reflection;
     let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()), has_reflection };
     let public_url = settings.bot.conversation.public_url.as_ref();
@@ -52,12 +52,12 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let texts = &settings.open.limits;
     gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, origins, texts, limits.clone());
     bot::start(&mut lifecycle, bot, bot_listener, limits);
-    write_out(greeting(&settings, &client, &description)?.as_bytes())?;
-    Failure::of_end(lifecycle.run(DRAIN_LIMIT).await)
+    write_stdout(banner(&settings, &client, &description)?.as_bytes())?;
+    CliError::from_ended(lifecycle.run(DRAIN_LIMIT).await)
 }
 
 /// Which bot there is, or how to get one.
-async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<String, Failure> {
+async fn bot_instructions(store: StoreChannel, client: &ClientCommand) -> Result<String, CliError> {
     let asked = ConfigServiceClient::new(store).get_last_active_app_config(GetLastActiveAppConfigRequest {}).await;
     match asked {
         Ok(answer) => {
@@ -78,7 +78,7 @@ async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<Str
 }
 
 /// Where the bot can be tried without Telegram.
-fn describe_simulator(settings: &BotSettings) -> String {
+fn simulator_instructions(settings: &BotSettings) -> String {
     let Some(token) = &settings.simulator_token else { return String::new() };
     let address = match settings.bot_listen {
         address if address.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
@@ -117,9 +117,9 @@ fn client_command(settings: &UpSettings) -> ClientCommand {
     }
 }
 
-fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, Failure> {
+fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, CliError> {
     let UpSettings { open, gateway, bot: bot_settings, hosts: _ } = settings;
-    let database = open.database.database(&open.data).map_err(Failure::failed)?.describe();
+    let database = open.database.database(&open.data).map_err(CliError::failed)?.describe();
     let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("http://{address}")).collect();
     let data = std::path::absolute(&open.data.data_dir).unwrap_or_else(|_| open.data.data_dir.clone());
     Ok(format!(
@@ -143,6 +143,6 @@ fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<
         data.display(),
         program = client.program,
         store = client.store,
-        simulator = describe_simulator(bot_settings),
+        simulator = simulator_instructions(bot_settings),
     ))
 }

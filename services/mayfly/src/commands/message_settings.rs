@@ -6,18 +6,18 @@ use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 
 use super::{print::PrintSettings, retry::RetrySettings};
-use crate::{cli::StoreUrl, exit::Failure};
+use crate::{cli::StoreUrl, error::CliError};
 
 /// Longer than any `id:token`.
 const MAX_BYTES: u64 = 1024;
 
 /// One message of one store, and how the answer is printed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct OneMessageSettings {
+pub(crate) struct MessageSettings {
     /// The id:token that `mayfly new` printed. Read from standard input when it is not given, which keeps it out of the
     /// shell's history.
     #[arg(value_name = "ID:TOKEN")]
-    opener: Option<Secret>,
+    message_ref: Option<Secret>,
     #[command(flatten)]
     pub(super) retry: RetrySettings,
     #[command(flatten)]
@@ -26,30 +26,30 @@ pub(crate) struct OneMessageSettings {
     store: StoreUrl,
 }
 
-impl OneMessageSettings {
+impl MessageSettings {
     /// The way to the store.
-    pub(super) fn channel(&self) -> Result<StoreChannel, Failure> {
+    pub(super) fn channel(&self) -> Result<StoreChannel, CliError> {
         self.store.channel()
     }
 
     /// `id:token`, if it came from the command line, where everybody has seen it.
-    pub(super) fn opener_as_given(&self) -> Option<&str> {
-        self.opener.as_ref().map(|opener| opener.expose().trim())
+    pub(super) fn message_ref_argument(&self) -> Option<&str> {
+        self.message_ref.as_ref().map(|message_ref| message_ref.expose().trim())
     }
 
     /// The id and the token.
-    pub(super) fn opener(&self) -> Result<(i64, String), Failure> {
-        let opener = match &self.opener {
-            Some(opener) => opener.clone(),
+    pub(super) fn message_ref(&self) -> Result<(i64, String), CliError> {
+        let message_ref = match &self.message_ref {
+            Some(message_ref) => message_ref.clone(),
             None => read_standard_input()?,
         };
-        parse(opener.expose()).ok_or_else(|| Failure::usage("give the message as id:token, such as 1:2ax…"))
+        parse(message_ref.expose()).ok_or_else(|| CliError::usage("give the message as id:token, such as 1:2ax…"))
     }
 }
 
-fn read_standard_input() -> Result<Secret, Failure> {
+fn read_standard_input() -> Result<Secret, CliError> {
     let mut text = String::new();
-    io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text).map_err(Failure::failed)?;
+    io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text).map_err(CliError::failed)?;
     Ok(Secret::new(text))
 }
 
