@@ -83,7 +83,7 @@ ROUNDS := 200
 HISTORIES := $(CURDIR)/target/faults
 
 .PHONY: faults
-faults: build programs ## Break the release build, ROUNDS=200 times, and judge whether messages were lost or read twice
+faults: build programs ## Break the release build, ROUNDS=200 times, and verify that no message was lost or read twice
 	scripts/install-test-tools
 	rm -rf $(HISTORIES) && mkdir -p $(HISTORIES)
 	MAYFLY_MODEL_STEPS=$$(($(ROUNDS) * 500)) scripts/with-postgres cargo test --workspace --locked --test model

@@ -22,26 +22,26 @@ pub struct Event {
     pub call_id: u64,
     /// What happened.
     #[serde(flatten)]
-    pub what: What,
+    pub kind: EventKind,
 }
 
-/// What happened. An intention without an answer counts as one that was answered with [`Answer::Unknown`].
+/// What happened. An intention without an answer counts as one that was answered with [`Outcome::Unknown`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum EventKind {
     /// A call is about to be sent.
-    Intends {
+    Invoked {
         /// The message that it is about, by the generator's own number.
         message: u64,
         /// What it asks.
         call: Call,
     },
     /// A call has ended.
-    Answered(Answer),
+    Completed(Outcome),
     /// Something was broken on purpose, in the words of whoever broke it.
     Fault(String),
     /// So many calls were made with something that opens no message, and each was refused.
-    Strangers(u64),
+    RejectedGuesses(u64),
 }
 
 /// What is asked.
@@ -71,7 +71,7 @@ pub enum Call {
 /// What was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum Outcome {
     /// The message is stored; the number stands for its id and token.
     Created(u64),
     /// The text of this message, by the generator's number; `None` when it is nobody's.
@@ -83,7 +83,7 @@ pub enum Answer {
     /// This is how the message stands.
     Found(State),
     /// Refused for certain: nothing was changed.
-    Refused,
+    Rejected,
     /// Nobody knows: no answer, or one that says "try later".
     Unknown,
 }
@@ -115,7 +115,7 @@ impl History {
     /// # Errors
     ///
     /// When there is such a file, or it cannot be made.
-    pub fn begin(path: &Path) -> io::Result<Self> {
+    pub fn create(path: &Path) -> io::Result<Self> {
         let file = Mutex::new(File::create_new(path)?);
         Ok(Self { file, began: Instant::now(), next_call: AtomicU64::new(0) })
     }
@@ -125,9 +125,9 @@ impl History {
     /// # Errors
     ///
     /// When it cannot be written; then nothing may be sent.
-    pub fn intend(&self, message: u64, call: Call) -> io::Result<u64> {
+    pub fn record_invocation(&self, message: u64, call: Call) -> io::Result<u64> {
         let call_id = self.next_call.fetch_add(1, Ordering::Relaxed);
-        self.write(call_id, What::Intends { message, call })?;
+        self.write(call_id, EventKind::Invoked { message, call })?;
         Ok(call_id)
     }
 
@@ -136,8 +136,8 @@ impl History {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn answered(&self, call_id: u64, answer: Answer) -> io::Result<()> {
-        self.write(call_id, What::Answered(answer))
+    pub fn record_outcome(&self, call_id: u64, outcome: Outcome) -> io::Result<()> {
+        self.write(call_id, EventKind::Completed(outcome))
     }
 
     /// Writes that something is broken on purpose, before it is.
@@ -145,8 +145,8 @@ impl History {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn fault(&self, fault: &str) -> io::Result<()> {
-        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), What::Fault(fault.to_owned()))
+    pub fn record_fault(&self, fault: &str) -> io::Result<()> {
+        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), EventKind::Fault(fault.to_owned()))
     }
 
     /// Writes that so many calls with something that opens no message were refused.
@@ -154,13 +154,13 @@ impl History {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn strangers(&self, refused: u64) -> io::Result<()> {
-        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), What::Strangers(refused))
+    pub fn record_rejected_guesses(&self, count: u64) -> io::Result<()> {
+        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), EventKind::RejectedGuesses(count))
     }
 
-    fn write(&self, call_id: u64, what: What) -> io::Result<()> {
+    fn write(&self, call_id: u64, kind: EventKind) -> io::Result<()> {
         let at_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let mut line = serde_json::to_vec(&Event { at_us, call_id, what })?;
+        let mut line = serde_json::to_vec(&Event { at_us, call_id, kind })?;
         line.push(b'\n');
         // Straight to the file: our own death loses no line, and the machine's is not what is tested.
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)

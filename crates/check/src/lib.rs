@@ -4,14 +4,14 @@
 //! The truth is kept here, outside the system: each intention is in a file before its call is sent, each answer after it
 //! came. Whatever the system does in between (crash, hang, answer twice), the [`History`] is judged afterwards by [`check`].
 
-mod checker;
+mod client;
 mod history;
 mod latency;
 mod load;
-mod target;
+mod verifier;
 
-pub use checker::{Verdict, check};
-pub use history::{Answer, Call, Event, History, State, What};
+pub use client::{Client, GrpcClient, MessageRef, Request, Response, RestClient, Target};
+pub use history::{Call, Event, EventKind, History, Outcome, State};
 pub use latency::Latency;
-pub use load::{Habits, Load};
-pub use target::{Door, GrpcDoor, Opener, Question, Reply, RestDoor, Target};
+pub use load::{LoadGenerator, Workload};
+pub use verifier::{Verdict, verify};

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use mayfly_check::{Door, Habits, History, Latency, Load, Verdict, check};
+use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, verify};
 use tokio_util::sync::CancellationToken;
 
 /// Proves of a Mayfly that texts are read once and none is lost.
@@ -20,7 +20,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Judge histories: one line each, then their sum. Fails when a promise was broken.
-    Judge(Judge),
+    Verify(Verify),
     /// Load a running system for a while, and judge what came of it.
     Load(LoadSettings),
     /// Start a program of one's own and tell how much it does, beside what the disk and SQLite alone do.
@@ -28,7 +28,7 @@ enum Command {
 }
 
 #[derive(Args)]
-struct Judge {
+struct Verify {
     /// Files that a load wrote. One whose name ends in `.control.jsonl` comes from a system that was built wrongly on
     /// purpose: it must be found out.
     #[arg(required = true)]
@@ -69,42 +69,42 @@ struct LoadSettings {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let is_good = match Cli::parse().command {
-        Command::Judge(judge) => run_judge(&judge)?,
+        Command::Verify(verify_settings) => run_verify(&verify_settings)?,
         Command::Load(settings) => run_load(settings).await?,
         Command::Measure(settings) => measure::run(&settings).await?,
     };
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_judge(judge: &Judge) -> anyhow::Result<bool> {
-    let (mut sum, mut controls, mut found_out, mut is_good) = (Verdict::default(), 0, 0, true);
-    for path in &judge.histories {
-        let verdict = check(&History::read(path).with_context(|| format!("cannot read {}", path.display()))?);
+fn run_verify(verify_settings: &Verify) -> anyhow::Result<bool> {
+    let (mut sum, mut controls, mut detected, mut is_good) = (Verdict::default(), 0, 0, true);
+    for path in &verify_settings.histories {
+        let verdict = verify(&History::read(path).with_context(|| format!("cannot read {}", path.display()))?);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_as_expected = if name.ends_with(".control.jsonl") {
             controls += 1;
-            found_out += u64::from(!verdict.is_complete());
+            detected += u64::from(!verdict.is_complete());
             !verdict.is_complete()
         } else {
             sum += verdict;
             verdict.is_complete()
         };
         is_good &= is_as_expected;
-        println!("{} {name}: {verdict}", if is_as_expected { "as it should:" } else { "NOT AS IT SHOULD:" });
+        println!("{} {name}: {verdict}", if is_as_expected { "as expected:" } else { "NOT AS EXPECTED:" });
     }
-    println!("{sum}; controls that failed as they should {found_out} of {controls}");
+    println!("{sum}; controls that failed as expected {detected} of {controls}");
     Ok(is_good)
 }
 
 async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
-    let grpc = settings.grpc.iter().map(|url| Door::grpc(url));
-    let doors = grpc.chain(settings.rest.iter().map(|url| Door::rest(url))).collect::<Result<Vec<_>, _>>()?;
-    anyhow::ensure!(!doors.is_empty(), "say what to load: --grpc or --rest");
-    let history = History::begin(&settings.history).context("cannot begin the history")?;
-    let habits = Habits { text_bytes: settings.text_bytes, is_mixed: settings.mixed, ..Habits::default() };
+    let grpc = settings.grpc.iter().map(|url| Client::grpc(url));
+    let clients = grpc.chain(settings.rest.iter().map(|url| Client::rest(url))).collect::<Result<Vec<_>, _>>()?;
+    anyhow::ensure!(!clients.is_empty(), "say what to load: --grpc or --rest");
+    let history = History::create(&settings.history).context("cannot begin the history")?;
+    let workload = Workload { text_bytes: settings.text_bytes, is_mixed: settings.mixed, ..Workload::default() };
     let seed = settings.seed.map_or_else(new_seed, Ok)?;
     println!("seed {seed}");
-    let load = Load::new(doors, history, habits, seed);
+    let load = LoadGenerator::new(clients, history, workload, seed);
 
     let stop = CancellationToken::new();
     let running = tokio::spawn({
@@ -121,7 +121,7 @@ async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
     running.await??;
 
     let history = History::read(&settings.history)?;
-    let verdict = check(&history);
+    let verdict = verify(&history);
     println!("{}", Latency::of(&history));
     println!("{verdict}");
     Ok(verdict.is_complete())

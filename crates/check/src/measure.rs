@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use mayfly_check::{Door, Habits, History, Latency, Load, Verdict, check};
+use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, verify};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database};
 use tokio_util::sync::CancellationToken;
 
@@ -42,13 +42,13 @@ pub(crate) struct MeasureSettings {
 }
 
 /// A running program. Killed when dropped.
-struct Running {
+struct Process {
     child: Child,
     grpc_url: String,
     rest_url: String,
 }
 
-impl Running {
+impl Process {
     async fn start(settings: &MeasureSettings) -> anyhow::Result<Self> {
         let address = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string());
         let (store, gateway, bot) = (address()?, address()?, address()?);
@@ -65,13 +65,13 @@ impl Running {
             command.env("MAYFLY_DATABASE_URL", url);
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("cannot start the program")?;
-        let running = Self { child, grpc_url: format!("http://{store}"), rest_url: format!("http://{gateway}") };
-        let (began, url) = (Instant::now(), format!("{}/readyz", running.rest_url));
+        let process = Self { child, grpc_url: format!("http://{store}"), rest_url: format!("http://{gateway}") };
+        let (began, url) = (Instant::now(), format!("{}/readyz", process.rest_url));
         while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
             ensure!(began.elapsed() < START_LIMIT, "the program did not become ready");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(running)
+        Ok(process)
     }
 
     /// Seconds of CPU used so far.
@@ -92,7 +92,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nothing to kill, and no one to wait for but once.
         drop(self.child.kill());
@@ -105,13 +105,13 @@ pub(crate) async fn run(settings: &MeasureSettings) -> anyhow::Result<bool> {
     fs::create_dir_all(&settings.folder)?;
     println!("the disk: {:.0} syncs of 4 KiB a second", syncs(&settings.folder)?);
     println!("SQLite alone: {:.0} transactions of one insert a second", inserts(&settings.folder).await?);
-    let running = Running::start(settings).await?;
-    let (verdict, fastest) = load(settings, &running, "as fast as it goes", None).await?;
+    let process = Process::start(settings).await?;
+    let (verdict, fastest) = load(settings, &process, "as fast as it goes", None).await?;
     let mut sum = verdict;
     for percent in [50, 90] {
         let rate = fastest * f64::from(percent) / 100.0;
         let name = format!("{percent} % of that, whatever it does");
-        sum += load(settings, &running, &name, Some(rate)).await?.0;
+        sum += load(settings, &process, &name, Some(rate)).await?.0;
     }
     println!("{sum}");
     Ok(sum.is_complete())
@@ -120,15 +120,20 @@ pub(crate) async fn run(settings: &MeasureSettings) -> anyhow::Result<bool> {
 /// One load; its verdict, and how many messages a second there were.
 async fn load(
     settings: &MeasureSettings,
-    running: &Running,
+    process: &Process,
     name: &str,
     rate: Option<f64>,
 ) -> anyhow::Result<(Verdict, f64)> {
     let file = settings.folder.join(format!("{}.jsonl", rate.map_or(0.0, f64::round)));
-    let doors = vec![Door::grpc(&running.grpc_url)?, Door::grpc(&running.rest_url)?, Door::rest(&running.rest_url)?];
-    let load =
-        Load::new(doors, History::begin(&file)?, Habits { is_mixed: true, ..Habits::default() }, super::new_seed()?);
-    let (stop, cpu, began) = (CancellationToken::new(), running.cpu_seconds()?, Instant::now());
+    let clients =
+        vec![Client::grpc(&process.grpc_url)?, Client::grpc(&process.rest_url)?, Client::rest(&process.rest_url)?];
+    let load = LoadGenerator::new(
+        clients,
+        History::create(&file)?,
+        Workload { is_mixed: true, ..Workload::default() },
+        super::new_seed()?,
+    );
+    let (stop, cpu, began) = (CancellationToken::new(), process.cpu_seconds()?, Instant::now());
     let task = tokio::spawn({
         let (stop, workers) = (stop.clone(), settings.workers);
         async move {
@@ -140,18 +145,18 @@ async fn load(
     });
     // RSS in the middle and at the end: what grows has not come to rest.
     tokio::time::sleep(settings.duration / 2).await;
-    let memory = running.memory()?;
+    let memory = process.memory()?;
     tokio::time::sleep(settings.duration / 2).await;
     stop.cancel();
     task.await??;
-    let (seconds, cpu) = (began.elapsed().as_secs_f64(), running.cpu_seconds()? - cpu);
+    let (seconds, cpu) = (began.elapsed().as_secs_f64(), process.cpu_seconds()? - cpu);
     let history = History::read(&file)?;
-    let (verdict, latency) = (check(&history), Latency::of(&history));
+    let (verdict, latency) = (verify(&history), Latency::of(&history));
     let messages = verdict.acknowledged as f64 / seconds;
     println!(
         "{name}: {messages:.0} messages a second, {latency}; {:.0} % CPU, {memory} then {} MiB",
         100.0 * cpu / seconds,
-        running.memory()?,
+        process.memory()?,
     );
     Ok((verdict, messages))
 }

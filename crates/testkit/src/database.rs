@@ -58,7 +58,7 @@ impl TestDatabase {
     /// # Errors
     ///
     /// When no scratch folder can be made.
-    pub fn at(url: &str) -> anyhow::Result<Self> {
+    pub fn at_url(url: &str) -> anyhow::Result<Self> {
         Ok(Self { url: Secret::new(url.to_owned()), folder: Arc::new(tempfile::tempdir()?) })
     }
 

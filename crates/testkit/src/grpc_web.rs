@@ -6,7 +6,7 @@ use prost::Message;
 const CONTENT_TYPE: &str = "application/grpc-web+proto";
 
 /// What came back from a call.
-pub struct WebAnswer<M> {
+pub struct WebResponse<M> {
     /// The messages.
     pub messages: Vec<M>,
     /// Headers and trailers together, one `name:value` a line.
@@ -18,7 +18,11 @@ pub struct WebAnswer<M> {
 /// # Errors
 ///
 /// When the server does not answer in gRPC-Web.
-pub async fn call<M: Message + Default>(url: &str, path: &str, request: &impl Message) -> anyhow::Result<WebAnswer<M>> {
+pub async fn call<M: Message + Default>(
+    url: &str,
+    path: &str,
+    request: &impl Message,
+) -> anyhow::Result<WebResponse<M>> {
     let message = request.encode_to_vec();
     let mut frame = vec![0];
     frame.extend(u32::try_from(message.len())?.to_be_bytes());
@@ -41,5 +45,5 @@ pub async fn call<M: Message + Default>(url: &str, path: &str, request: &impl Me
         }
         rest = after;
     }
-    Ok(WebAnswer { messages, trailers })
+    Ok(WebResponse { messages, trailers })
 }

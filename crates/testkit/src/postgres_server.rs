@@ -35,7 +35,7 @@ impl PostgresServer {
     ///
     /// When the programs are missing or fail.
     pub fn start() -> anyhow::Result<Self> {
-        Self::start_with_log_in(None)
+        Self::start_with_wal_in(None)
     }
 
     /// Makes and starts one whose write-ahead log is in `folder`, each of its files written once.
@@ -43,21 +43,22 @@ impl PostgresServer {
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub fn start_with_log_in(folder: Option<&Path>) -> anyhow::Result<Self> {
-        let server = Self::make()?;
-        let data = server.data().display().to_string();
+    pub fn start_with_wal_in(folder: Option<&Path>) -> anyhow::Result<Self> {
+        let server = Self::create()?;
+        let data_folder = server.data_folder().display().to_string();
         let how = ["-U", "mayfly", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"];
-        let mut arguments = [&["-D", &data][..], &how].concat();
+        let mut arguments = [&["-D", &data_folder][..], &how].concat();
         let log = folder.map(|folder| folder.join("pg_wal").display().to_string());
         if let (Some(folder), Some(log)) = (folder, &log) {
-            server.give_away(folder)?;
+            server.chown(folder)?;
             arguments.extend(["--waldir", log]);
         }
         server.run("initdb", arguments)?;
         // New files rather than old ones written anew, so that room is needed all the time.
-        let of_log = if log.is_some() { "min_wal_size = 2MB\nmax_wal_size = 24MB\nwal_recycle = off\n" } else { "" };
-        fs::write(server.data().join("postgresql.auto.conf"), server.settings(of_log))?;
-        server.start_again()?;
+        let wal_settings =
+            if log.is_some() { "min_wal_size = 2MB\nmax_wal_size = 24MB\nwal_recycle = off\n" } else { "" };
+        fs::write(server.data_folder().join("postgresql.auto.conf"), server.settings(wal_settings))?;
+        server.restart()?;
         Ok(server)
     }
 
@@ -67,17 +68,17 @@ impl PostgresServer {
     ///
     /// As [`start`](Self::start).
     pub fn restore(backup: &Path) -> anyhow::Result<Self> {
-        let server = Self::make()?;
-        let copied = Command::new("cp").arg("--archive").arg(backup).arg(server.data()).status()?;
+        let server = Self::create()?;
+        let copied = Command::new("cp").arg("--archive").arg(backup).arg(server.data_folder()).status()?;
         ensure!(copied.success(), "the backup was not copied");
-        fs::write(server.data().join("postgresql.auto.conf"), server.settings(""))?;
-        server.give_away(server.folder.path())?;
-        server.start_again()?;
+        fs::write(server.data_folder().join("postgresql.auto.conf"), server.settings(""))?;
+        server.chown(server.folder.path())?;
+        server.restart()?;
         Ok(server)
     }
 
     #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
-    fn make() -> anyhow::Result<Self> {
+    fn create() -> anyhow::Result<Self> {
         let programs = std::env::var_os(PROGRAMS_VARIABLE).map(PathBuf::from);
         let programs = programs.with_context(|| {
             format!("this test starts a PostgreSQL server and looks for it in {PROGRAMS_VARIABLE}: run `make test`")
@@ -86,15 +87,15 @@ impl PostgresServer {
         // Nobody is promised this port; if somebody takes it first, the server says so and the test fails.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let server = Self { programs, owner, folder: tempfile::tempdir()?, port };
-        server.give_away(server.folder.path())?;
+        server.chown(server.folder.path())?;
         Ok(server)
     }
 
-    fn settings(&self, of_log: &str) -> String {
+    fn settings(&self, wal_settings: &str) -> String {
         let (port, folder) = (self.port, self.folder.path().display());
         format!(
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\nmax_connections = 100\n\
-             shared_buffers = 16MB\nlogging_collector = off\n{of_log}"
+             shared_buffers = 16MB\nlogging_collector = off\n{wal_settings}"
         )
     }
 
@@ -103,15 +104,15 @@ impl PostgresServer {
     /// # Errors
     ///
     /// When it does not start.
-    pub fn start_again(&self) -> anyhow::Result<()> {
-        let (data, log) = (self.data().display().to_string(), self.log().display().to_string());
-        self.run("pg_ctl", ["start", "-D", &data, "-l", &log, "-w", "-t", "60"]).map(drop)
+    pub fn restart(&self) -> anyhow::Result<()> {
+        let (data_folder, log) = (self.data_folder().display().to_string(), self.log().display().to_string());
+        self.run("pg_ctl", ["start", "-D", &data_folder, "-l", &log, "-w", "-t", "60"]).map(drop)
     }
 
     /// Whether it runs. One whose disk is full gives up after a while.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.run("pg_ctl", ["status", "-D", &self.data().display().to_string()]).is_ok()
+        self.run("pg_ctl", ["status", "-D", &self.data_folder().display().to_string()]).is_ok()
     }
 
     /// A new database in it.
@@ -132,7 +133,7 @@ impl PostgresServer {
     ///
     /// When no scratch folder can be made.
     pub fn existing_database(&self) -> anyhow::Result<TestDatabase> {
-        TestDatabase::at(&format!("postgres://mayfly@{}/mayfly", self.address()))
+        TestDatabase::at_url(&format!("postgres://mayfly@{}/mayfly", self.address()))
     }
 
     /// Where it listens: `host:port`.
@@ -143,7 +144,7 @@ impl PostgresServer {
 
     /// The folder with everything that it keeps, its write-ahead log included.
     #[must_use]
-    pub fn data(&self) -> PathBuf {
+    pub fn data_folder(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -158,9 +159,9 @@ impl PostgresServer {
     /// # Errors
     ///
     /// When it does not run.
-    pub fn processes(&self) -> anyhow::Result<Vec<String>> {
+    pub fn process_ids(&self) -> anyhow::Result<Vec<String>> {
         let mut first = String::new();
-        fs::File::open(self.data().join("postmaster.pid"))?.read_to_string(&mut first)?;
+        fs::File::open(self.data_folder().join("postmaster.pid"))?.read_to_string(&mut first)?;
         let first = first.lines().next().context("the server left an empty file")?.trim().to_owned();
         let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children"))?;
         Ok([first].into_iter().chain(children.split_whitespace().map(str::to_owned)).collect())
@@ -173,7 +174,7 @@ impl PostgresServer {
     /// When it does not run.
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
         // Processes of connections come and go: what is gone needs no signal.
-        Command::new("kill").arg(signal).args(self.processes()?).output()?;
+        Command::new("kill").arg(signal).args(self.process_ids()?).output()?;
         Ok(())
     }
 
@@ -221,7 +222,7 @@ impl PostgresServer {
     }
 
     /// Makes a folder and all in it the server's own.
-    fn give_away(&self, folder: &Path) -> io::Result<()> {
+    fn chown(&self, folder: &Path) -> io::Result<()> {
         let Some(owner) = &self.owner else { return Ok(()) };
         let given = Command::new("chown").args(["--recursive", owner]).arg(folder).status()?;
         given.success().then_some(()).ok_or_else(|| io::Error::other("chown failed"))
@@ -233,6 +234,6 @@ impl Drop for PostgresServer {
         // A frozen one hears nothing.
         drop(self.signal("-CONT"));
         // Whoever never started, or broke, is not there to be stopped.
-        drop(self.run("pg_ctl", ["stop", "-D", &self.data().display().to_string(), "-m", "immediate"]));
+        drop(self.run("pg_ctl", ["stop", "-D", &self.data_folder().display().to_string(), "-m", "immediate"]));
     }
 }

@@ -64,7 +64,7 @@ impl SmallDisk {
     /// # Errors
     ///
     /// When the disk was not filled.
-    pub fn relieve(&self) -> io::Result<()> {
+    pub fn free(&self) -> io::Result<()> {
         fs::remove_file(self.ballast())
     }
 

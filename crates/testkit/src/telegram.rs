@@ -29,12 +29,12 @@
 //! What it cannot do is the limit on messages per second; script a [`Fault::TooManyRequests`] instead.
 
 mod account;
-mod conversation;
+mod get_updates;
 mod keyboard;
-mod markup;
+mod messages;
 mod methods;
 mod params;
-mod polls;
+mod parse_mode;
 mod server;
 mod webhook;
 
@@ -50,7 +50,7 @@ use self::{account::Account, server::Server, webhook::Webhook};
 
 /// How long a test waits for something before it fails. Longer than the 10 seconds that teloxide waits by itself after
 /// a server error.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A bot on a fake Bot API. Clones are the same bot; the server ends with the last of them.
 #[derive(Clone)]
@@ -108,7 +108,7 @@ impl Message {
 
 /// The answer to the press of a button.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub struct CallbackAnswer {
     /// Nothing, if only the waiting ends.
     pub text: Option<String>,
     /// Whether it stays until it is closed.
@@ -128,22 +128,22 @@ pub enum Fault {
     /// 502 with a page of HTML, as from a proxy; nothing was done.
     BadGateway,
     /// The connection breaks; nothing was done.
-    CutBefore,
+    DisconnectBefore,
     /// What was asked is done, then the connection breaks.
-    CutAfter,
+    DisconnectAfter,
     /// No answer ever comes; nothing was done.
-    Hang,
+    NoResponse,
 }
 
 /// What goes wrong with bringing an update to the webhook. It is brought again after all of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryFault {
     /// It is brought twice at the same time, and again only if one of these fails.
-    Twice,
+    Duplicate,
     /// The bot's answer gets lost.
-    LoseAnswer,
+    LoseResponse,
     /// Telegram hangs up as soon as it has sent the request.
-    Cut,
+    Disconnect,
 }
 
 impl FakeTelegram {
@@ -167,7 +167,7 @@ impl FakeTelegram {
     /// Adds a bot with another token to the same Bot API. Each bot has chats, updates and faults of its own.
     #[must_use]
     pub fn add_token(&self, token: &str) -> Self {
-        self.server.world.lock().entry(token.to_owned()).or_insert_with(|| Account::new(token));
+        self.server.state.lock().entry(token.to_owned()).or_insert_with(|| Account::new(token));
         Self { server: Arc::clone(&self.server), token: token.to_owned() }
     }
 
@@ -193,12 +193,12 @@ impl FakeTelegram {
             account.webhook = None;
             accounts.insert(token.to_owned(), account);
         }
-        self.server.world.notify();
+        self.server.state.notify();
         Self { server: Arc::clone(&self.server), token: token.to_owned() }
     }
 
     /// Telegram forgets the updates that wait, as it does after 24 hours.
-    pub fn lose_updates(&self) {
+    pub fn drop_updates(&self) {
         self.change(|account| account.updates.clear());
     }
 
@@ -239,7 +239,7 @@ impl FakeTelegram {
 
     /// A topic of any chat is deleted: sending to it fails from now on.
     pub fn delete_topic(&self, thread: i64) {
-        self.change(|account| account.closed_threads.insert(thread));
+        self.change(|account| account.deleted_threads.insert(thread));
     }
 
     /// From now on this person's app is set to the language with this tag.
@@ -252,15 +252,15 @@ impl FakeTelegram {
     /// # Errors
     ///
     /// When there is no such button, or no answer within 30 seconds.
-    pub async fn press(&self, chat_id: i64, message_id: i64, label: &str) -> anyhow::Result<Notice> {
+    pub async fn press(&self, chat_id: i64, message_id: i64, label: &str) -> anyhow::Result<CallbackAnswer> {
         let (query_id, _) = self.begin_press(chat_id, message_id, label)?;
-        let mut notice = None;
+        let mut answer = None;
         self.wait("an answer to a press", |account| {
-            notice = account.presses.get(&query_id).cloned().flatten();
-            notice.is_some()
+            answer = account.presses.get(&query_id).cloned().flatten();
+            answer.is_some()
         })
         .await?;
-        notice.context("the answer was there")
+        answer.context("the answer was there")
     }
 
     /// As [`press`](Self::press), without waiting. Answers the press's id and the update's.
@@ -286,7 +286,7 @@ impl FakeTelegram {
     /// # Errors
     ///
     /// When it is not within 30 seconds.
-    pub async fn until_messages(&self, chat_id: i64, is_so: impl Fn(&[Message]) -> bool) -> anyhow::Result<()> {
+    pub async fn wait_for_messages(&self, chat_id: i64, is_so: impl Fn(&[Message]) -> bool) -> anyhow::Result<()> {
         self.wait("a change in a chat", |account| {
             let chat = account.messages.range((chat_id, i64::MIN)..=(chat_id, i64::MAX));
             is_so(&chat.map(|(_, message)| message.clone()).collect::<Vec<_>>())
@@ -354,7 +354,7 @@ impl FakeTelegram {
     /// # Errors
     ///
     /// When it is not within 30 seconds.
-    pub async fn confirmed(&self, id: i64) -> anyhow::Result<()> {
+    pub async fn wait_until_confirmed(&self, id: i64) -> anyhow::Result<()> {
         self.wait("a confirmation", |account| account.confirmed_up_to >= Some(id)).await
     }
 
@@ -363,7 +363,7 @@ impl FakeTelegram {
     /// # Errors
     ///
     /// When some still do after 30 seconds.
-    pub async fn all_confirmed(&self) -> anyhow::Result<()> {
+    pub async fn wait_until_all_confirmed(&self) -> anyhow::Result<()> {
         self.wait("all confirmations", |account| account.updates.is_empty()).await
     }
 
@@ -378,7 +378,7 @@ impl FakeTelegram {
     /// # Errors
     ///
     /// When it was not within 30 seconds.
-    pub async fn called(&self, method: &str, times: usize) -> anyhow::Result<()> {
+    pub async fn wait_for_calls(&self, method: &str, times: usize) -> anyhow::Result<()> {
         self.wait("a call", |account| account.count_calls_of(method) >= times).await
     }
 
@@ -391,13 +391,13 @@ impl FakeTelegram {
     }
 
     /// Takes back what is left of [`fail_next`](Self::fail_next).
-    pub fn no_more_faults(&self, method: &str) {
+    pub fn clear_faults(&self, method: &str) {
         self.change(|account| account.faults.remove(&method.to_lowercase()));
     }
 
     /// Sets a webhook, as another program would. Updates are not delivered to it.
     pub fn set_webhook(&self, url: &str) {
-        self.change(|account| account.webhook = Some(Webhook::elsewhere(url)));
+        self.change(|account| account.webhook = Some(Webhook::foreign(url)));
     }
 
     /// The webhook's address, if one is set.
@@ -413,8 +413,8 @@ impl FakeTelegram {
     }
 
     /// From now on setWebhook fails with 400, whatever it asks for, or not any more.
-    pub fn refuse_webhooks(&self, is_refused: bool) {
-        self.change(|account| account.refuses_webhooks = is_refused);
+    pub fn reject_webhooks(&self, is_refused: bool) {
+        self.change(|account| account.rejects_webhooks = is_refused);
     }
 
     /// Lets something go wrong with the next `times` times that an update is brought to the webhook.
@@ -433,19 +433,19 @@ impl FakeTelegram {
     /// # Errors
     ///
     /// When they were not within 30 seconds.
-    pub async fn delivered(&self, times: usize) -> anyhow::Result<()> {
+    pub async fn wait_for_deliveries(&self, times: usize) -> anyhow::Result<()> {
         self.wait("a delivery", |account| account.deliveries.len() >= times).await
     }
 
     /// From now on updates come newest first, and those of one chat to a webhook at the same time.
-    pub fn set_disorder(&self) {
-        self.change(|account| account.in_disorder = true);
+    pub fn deliver_out_of_order(&self) {
+        self.change(|account| account.is_out_of_order = true);
     }
 
     /// From now on an update is forgotten as soon as the bot has it, as if the bot confirmed it before it is handled: a control, with
     /// which updates are lost when the bot dies.
-    pub fn forget_on_arrival(&self) {
-        self.change(|account| account.forgets_on_arrival = true);
+    pub fn confirm_on_arrival(&self) {
+        self.change(|account| account.confirms_on_arrival = true);
     }
 
     fn read<T>(&self, read: impl FnOnce(&Account) -> T) -> T {
@@ -455,12 +455,12 @@ impl FakeTelegram {
 
     fn change<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
         let changed = change(self.accounts().entry(self.token.clone()).or_insert_with(|| Account::new(&self.token)));
-        self.server.world.notify();
+        self.server.state.notify();
         changed
     }
 
     async fn wait(&self, what: &str, mut is_so: impl FnMut(&mut Account) -> bool) -> anyhow::Result<()> {
-        let mut changes = self.server.world.changes();
+        let mut changes = self.server.state.changes();
         let waiting = async {
             loop {
                 changes.borrow_and_update();
@@ -470,10 +470,10 @@ impl FakeTelegram {
                 changes.changed().await.context("the fake Bot API is gone")?;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.with_context(|| format!("waited in vain for {what}"))?
+        tokio::time::timeout(TIMEOUT, waiting).await.with_context(|| format!("waited in vain for {what}"))?
     }
 
     fn accounts(&self) -> MutexGuard<'_, server::Accounts> {
-        self.server.world.lock()
+        self.server.state.lock()
     }
 }

@@ -49,7 +49,7 @@ async fn a_negative_offset_forgets_all_but_the_last() {
 async fn a_long_poll_waits_for_an_update() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let (polled, said) = tokio::join!(poll(&telegram, json!({ "timeout": 30 })), async {
-        telegram.called("getUpdates", 1).await.unwrap();
+        telegram.wait_for_calls("getUpdates", 1).await.unwrap();
         telegram.user_says(ANN, "hello")
     });
     assert_eq!(polled, [said]);
@@ -59,7 +59,7 @@ async fn a_long_poll_waits_for_an_update() {
 async fn the_older_of_two_polls_is_terminated() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let (older, newer) = tokio::join!(call(&telegram, "getUpdates", json!({ "timeout": 30 })), async {
-        telegram.called("getUpdates", 1).await.unwrap();
+        telegram.wait_for_calls("getUpdates", 1).await.unwrap();
         call(&telegram, "getUpdates", json!({ "timeout": 0 })).await
     });
     assert_eq!(older["error_code"], 409);
@@ -143,8 +143,8 @@ async fn faults_come_in_the_order_they_were_scripted_and_then_end() {
 async fn a_cut_connection_has_its_effect_or_not() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
-    telegram.fail_next("sendMessage", 1, Fault::CutBefore);
-    telegram.fail_next("sendMessage", 1, Fault::CutAfter);
+    telegram.fail_next("sendMessage", 1, Fault::DisconnectBefore);
+    telegram.fail_next("sendMessage", 1, Fault::DisconnectAfter);
     for replies in [0, 1] {
         let url = format!("{}/bot{TOKEN}/sendMessage", telegram.url());
         let request = reqwest::Client::new().post(url).json(&json!({ "chat_id": ANN, "text": "hi" }));

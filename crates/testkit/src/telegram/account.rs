@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{DeliveryFault, Fault, Message, Notice, Reply, keyboard, params::Params, webhook::Webhook};
+use super::{CallbackAnswer, DeliveryFault, Fault, Message, Reply, keyboard, params::Params, webhook::Webhook};
 
 /// Real update ids begin somewhere, not at 1.
 const FIRST_UPDATE_ID: i64 = 100_000_001;
@@ -25,34 +25,34 @@ pub(super) struct Account {
     /// The kinds of updates the bot asked for last. `None`: all.
     pub(super) allowed_updates: Option<HashSet<String>>,
     /// Counts the polls; the newest is the only one to go on.
-    pub(super) newest_poll: u64,
+    pub(super) latest_poll: u64,
     pub(super) webhook: Option<Webhook>,
-    pub(super) refuses_webhooks: bool,
+    pub(super) rejects_webhooks: bool,
     /// How often a webhook was set.
     pub(super) webhooks_set: u64,
     /// The updates that were brought to a webhook, in this order, each as often as it was tried.
     pub(super) deliveries: Vec<i64>,
     pub(super) delivery_faults: VecDeque<DeliveryFault>,
     /// Whether updates come newest first, and those of one chat at the same time.
-    pub(super) in_disorder: bool,
+    pub(super) is_out_of_order: bool,
     /// Whether an update is forgotten as soon as it arrived.
-    pub(super) forgets_on_arrival: bool,
+    pub(super) confirms_on_arrival: bool,
     /// Chats that wrote to the bot, or that it is in.
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
     /// Topics of chats that were deleted.
-    pub(super) closed_threads: HashSet<i64>,
+    pub(super) deleted_threads: HashSet<i64>,
     pub(super) replies: Vec<Reply>,
     /// What stands in the chats, by chat and number.
     pub(super) messages: BTreeMap<(i64, i64), Message>,
     /// The presses of buttons, each with its answer once there is one.
-    pub(super) presses: BTreeMap<String, Option<Notice>>,
+    pub(super) presses: BTreeMap<String, Option<CallbackAnswer>>,
     /// What people's apps are set to; none unless told.
     languages: HashMap<i64, String>,
     /// The menus of commands by language, "" for all others.
     pub(super) commands: BTreeMap<String, Vec<(String, String)>>,
     /// How many replies of a chat `next_reply` has answered.
-    seen_replies: HashMap<i64, usize>,
+    returned_replies: HashMap<i64, usize>,
     /// Method in lower case, parameters.
     pub(super) calls: Vec<(String, Value)>,
     pub(super) faults: HashMap<String, VecDeque<Fault>>,
@@ -70,23 +70,23 @@ impl Account {
             next_message_id: 1,
             confirmed_up_to: None,
             allowed_updates: None,
-            newest_poll: 0,
+            latest_poll: 0,
             webhook: None,
-            refuses_webhooks: false,
+            rejects_webhooks: false,
             webhooks_set: 0,
             deliveries: Vec::new(),
             delivery_faults: VecDeque::new(),
-            in_disorder: false,
-            forgets_on_arrival: false,
+            is_out_of_order: false,
+            confirms_on_arrival: false,
             chats: HashSet::new(),
             blocked: HashSet::new(),
-            closed_threads: HashSet::new(),
+            deleted_threads: HashSet::new(),
             replies: Vec::new(),
             messages: BTreeMap::new(),
             presses: BTreeMap::new(),
             languages: HashMap::new(),
             commands: BTreeMap::new(),
-            seen_replies: HashMap::new(),
+            returned_replies: HashMap::new(),
             calls: Vec::new(),
             faults: HashMap::new(),
         }
@@ -110,7 +110,7 @@ impl Account {
 
     /// An update of `kind` comes in, unless the bot did not ask for this kind. Answers its id in any case.
     pub(super) fn receive(&mut self, kind: &str, message: Value) -> i64 {
-        let message_id = self.take_message_id();
+        let message_id = self.next_message_id_and_advance();
         let mut message = joined(message, json!({ "message_id": message_id }));
         if let Some(chat_id) = message.pointer("/chat/id").and_then(Value::as_i64) {
             self.chats.insert(chat_id);
@@ -176,7 +176,7 @@ impl Account {
     }
 
     /// Notes that an update was delivered.
-    pub(super) fn forget(&mut self, id: i64) {
+    pub(super) fn confirm(&mut self, id: i64) {
         self.updates.remove(&id);
         let all_below = self.updates.keys().next().copied().unwrap_or(self.next_update_id) - 1;
         self.confirmed_up_to = self.confirmed_up_to.max(Some(all_below));
@@ -184,7 +184,7 @@ impl Account {
 
     /// Notes what the bot sent, and answers the message as Telegram would.
     pub(super) fn send(&mut self, mut reply: Reply, content: Value, reply_markup: Option<Value>) -> Value {
-        reply.message_id = self.take_message_id();
+        reply.message_id = self.next_message_id_and_advance();
         let message =
             json!({ "message_id": reply.message_id, "date": now(), "from": self.user(), "chat": chat(reply.chat_id) });
         let protect_content = reply.params.get("protect_content");
@@ -200,7 +200,7 @@ impl Account {
     }
 
     pub(super) fn next_reply(&mut self, chat_id: i64) -> Option<Reply> {
-        let seen = self.seen_replies.entry(chat_id).or_default();
+        let seen = self.returned_replies.entry(chat_id).or_default();
         let reply = self.replies.iter().filter(|reply| reply.chat_id == chat_id).nth(*seen)?;
         *seen += 1;
         Some(reply.clone())
@@ -215,7 +215,7 @@ impl Account {
         self.calls.iter().filter(|(called, _)| called.eq_ignore_ascii_case(method)).count()
     }
 
-    fn take_message_id(&mut self) -> i64 {
+    fn next_message_id_and_advance(&mut self) -> i64 {
         let id = self.next_message_id;
         self.next_message_id += 1;
         id

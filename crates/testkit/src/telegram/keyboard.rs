@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-const LONGEST_DATA: usize = 64;
-const LONGEST_COPY: usize = 256;
+const MAX_DATA: usize = 64;
+const MAX_COPY: usize = 256;
 
 /// Rows of buttons as the bot sent them, or Telegram's complaint. `None` for no buttons.
 pub(super) fn check(reply_markup: Option<&Value>) -> Result<Option<Value>, String> {
@@ -29,11 +29,11 @@ fn check_button(button: &Value) -> Result<(), String> {
     }
     let copy = button.pointer("/copy_text/text").and_then(Value::as_str);
     match (field("callback_data"), field("url"), copy) {
-        (Some(data), None, None) if (1..=LONGEST_DATA).contains(&data.len()) => Ok(()),
+        (Some(data), None, None) if (1..=MAX_DATA).contains(&data.len()) => Ok(()),
         (Some(_), None, None) => Err("BUTTON_DATA_INVALID".to_owned()),
         (None, Some(url), None) if is_url(url) => Ok(()),
         (None, Some(url), None) => Err(format!("inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")),
-        (None, None, Some(text)) if (1..=LONGEST_COPY).contains(&text.chars().count()) => Ok(()),
+        (None, None, Some(text)) if (1..=MAX_COPY).contains(&text.chars().count()) => Ok(()),
         (None, None, Some(_)) => Err("BUTTON_COPY_TEXT_INVALID".to_owned()),
         _ => Err("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard".to_owned()),
     }

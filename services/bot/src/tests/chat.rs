@@ -140,7 +140,7 @@ async fn groups_and_edited_messages_are_left_alone_but_confirmed() {
     telegram.group_says(group, "new:group");
     let edited = telegram.user_edits(ANN, "new:edited");
     let bot = start(&telegram, &store).await;
-    telegram.confirmed(edited).await.unwrap();
+    telegram.wait_until_confirmed(edited).await.unwrap();
     bot.stop().await;
     assert_eq!(store.messages(), 0);
     assert_eq!((telegram.replies(group).len(), telegram.replies(ANN).len()), (0, 0));
@@ -149,7 +149,7 @@ async fn groups_and_edited_messages_are_left_alone_but_confirmed() {
 #[tokio::test]
 async fn only_new_messages_and_posts_and_pressed_buttons_are_asked_for() {
     let world = world().await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     assert_eq!(
         world.telegram.calls("getUpdates")[0]["allowed_updates"],
         json!(["message", "channel_post", "callback_query"])

@@ -41,7 +41,7 @@ async fn every_reply_goes_to_the_topic_that_was_written_in() {
 async fn a_pressed_button_reveals_in_its_topic_and_what_is_deleted_is_the_message_of_that_topic() {
     let world = world_with_flags(Mode::Polling, &["--delete-user-messages"]).await;
     let kept = ask(&world, "new:hello").await;
-    world.telegram.until_messages(ANN, |messages| messages.len() == 1).await.unwrap();
+    world.telegram.wait_for_messages(ANN, |messages| messages.len() == 1).await.unwrap();
     let share = kept.button("Share").unwrap()["url"].as_str().unwrap().to_owned();
     let (_, link) = share.split_once("?start=").unwrap();
     let offered = ask(&world, &format!("/start {link}")).await;
@@ -56,7 +56,7 @@ async fn a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_do
     let kept = ask(&world, "new:hello").await;
     world.telegram.delete_topic(THREAD);
     let asked = world.telegram.user_sends(ANN, written(&kept.text));
-    world.telegram.confirmed(asked).await.unwrap();
+    world.telegram.wait_until_confirmed(asked).await.unwrap();
     let refusal = world.telegram.next_reply(ANN).await.unwrap();
     assert!(refusal.text.starts_with("I cannot write to the topic"), "{}", refusal.text);
     assert_eq!(world.store.view_calls(), 0, "nothing was read");
@@ -76,7 +76,7 @@ async fn an_album_gets_one_reply() {
     for album in ["1", "1", "1", "2", "2", "1"] {
         last = world.telegram.user_sends(ANN, photo(album));
     }
-    world.telegram.confirmed(last).await.unwrap();
+    world.telegram.wait_until_confirmed(last).await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 2, "one for each album");
     world.telegram.user_sends(ANN, json!({ "photo": [{ "file_id": "x" }] }));
     world.telegram.next_reply(ANN).await.unwrap();

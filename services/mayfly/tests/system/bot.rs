@@ -11,7 +11,7 @@ use crate::{
     harness::{Layout, Options, System},
 };
 
-async fn looked_after(layout: Layout) {
+async fn bot_status_is_served(layout: Layout) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let options = Options { telegram: Some(telegram.url()), ..Options::default() };
     let mut system = System::start(layout, &TestDatabase::sqlite().unwrap(), options).await;
@@ -40,12 +40,12 @@ async fn looked_after(layout: Layout) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bot_is_looked_after_through_the_gateway_in_one_process() {
-    looked_after(Layout::One).await;
+    bot_status_is_served(Layout::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bot_is_looked_after_through_the_gateway_from_a_process_of_its_own() {
-    looked_after(Layout::Three).await;
+    bot_status_is_served(Layout::Three).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,16 +54,16 @@ async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
     let options = Options { store_environment: &simulated, ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
     let address = format!("write new:hello at\n  {}/#{}\n", system.bot_url, simulator_token(&system));
-    assert!(system.processes[0].says(&address));
+    assert!(system.processes[0].has_printed(&address));
     let ask = async |text: &str| {
         let done = simulate(&system, message(text)).await;
         done[0]["text"].as_str().unwrap().to_owned()
     };
-    let opener = ask("new:hello").await;
-    assert_eq!(system.client(&["view", &opener]).await.out.trim_end(), "hello", "it is a message like any other");
-    let opener = ask("new:again").await;
-    assert_eq!(ask(&opener).await, "again");
-    assert!(ask(&opener).await.contains("was read on"));
+    let message_ref = ask("new:hello").await;
+    assert_eq!(system.client(&["view", &message_ref]).await.out.trim_end(), "hello", "it is a message like any other");
+    let message_ref = ask("new:again").await;
+    assert_eq!(ask(&message_ref).await, "again");
+    assert!(ask(&message_ref).await.contains("was read on"));
     system.stop().await;
 }
 
@@ -71,7 +71,7 @@ async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
 async fn the_buttons_of_the_bot_can_be_tried_too() {
     let options = Options { store_environment: &[("MAYFLY_SIMULATOR", "true")], ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
-    let state = async |opener: &Value| system.client(&["lookup", opener.as_str().unwrap()]).await.out;
+    let state = async |message_ref: &Value| system.client(&["lookup", message_ref.as_str().unwrap()]).await.out;
 
     let kept = simulate(&system, message("new:to burn")).await.remove(0);
     let looked = press(&system, &kept, "Read yet?").await;

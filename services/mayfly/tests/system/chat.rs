@@ -22,21 +22,21 @@ async fn ask(telegram: &FakeTelegram, chat: i64, text: &str) -> String {
     telegram.next_reply(chat).await.unwrap().text
 }
 
-async fn chat(layout: Layout, by_webhook: bool) {
+async fn chat(layout: Layout, uses_webhook: bool) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let options = Options { telegram: Some(telegram.url()), by_webhook, ..Options::default() };
+    let options = Options { telegram: Some(telegram.url()), uses_webhook, ..Options::default() };
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(layout, &database, options).await;
     // The bot runs already, and takes its config up when there is one.
     add_config(&system, "first", BOT_TOKEN).await;
 
-    let opener = ask(&telegram, ANN, "new:hello").await;
-    let (id, token) = opener.split_once(':').unwrap();
+    let message_ref = ask(&telegram, ANN, "new:hello").await;
+    let (id, token) = message_ref.split_once(':').unwrap();
     assert!(id.parse::<i64>().unwrap() > 0 && token.len() == 64, "nothing but id:token");
-    assert_eq!(ask(&telegram, BOB, &opener).await, "hello");
-    assert!(ask(&telegram, BOB, &opener).await.contains("was read on"));
-    let opener = ask(&telegram, ANN, "new:a:b").await;
-    assert_eq!(ask(&telegram, ANN, &opener).await, "a:b");
+    assert_eq!(ask(&telegram, BOB, &message_ref).await, "hello");
+    assert!(ask(&telegram, BOB, &message_ref).await.contains("was read on"));
+    let message_ref = ask(&telegram, ANN, "new:a:b").await;
+    assert_eq!(ask(&telegram, ANN, &message_ref).await, "a:b");
 
     let piece = "*a_ `b` [c](http://example.org) <d> & e\\ \u{1f3b2}\n";
     let text: String = piece.chars().cycle().take(4095).chain(['.']).collect();
@@ -45,19 +45,19 @@ async fn chat(layout: Layout, by_webhook: bool) {
     let stored = system.client(&["new", &text]).await.out;
     assert_eq!(ask(&telegram, ANN, stored.trim()).await, text);
 
-    let opener = ask(&telegram, ANN, "new:still here").await;
+    let message_ref = ask(&telegram, ANN, "new:still here").await;
     let before = telegram.replies(ANN).len();
-    telegram.group_says(GROUP, &opener);
-    telegram.user_edits(ANN, &opener);
-    assert_eq!(ask(&telegram, ANN, &opener).await, "still here", "neither the group nor the edit consumed it");
+    telegram.group_says(GROUP, &message_ref);
+    telegram.user_edits(ANN, &message_ref);
+    assert_eq!(ask(&telegram, ANN, &message_ref).await, "still here", "neither the group nor the edit consumed it");
     assert!(telegram.replies(GROUP).is_empty());
     assert_eq!(telegram.replies(ANN).len(), before + 1, "an edit is not answered");
 
     // Another config while the bot runs: the last active one counts.
     let other = telegram.add_token(OTHER_TOKEN);
     add_config(&system, "other", OTHER_TOKEN).await;
-    let opener = ask(&other, ANN, "new:through the other bot").await;
-    assert_eq!(ask(&other, ANN, &opener).await, "through the other bot");
+    let message_ref = ask(&other, ANN, "new:through the other bot").await;
+    assert_eq!(ask(&other, ANN, &message_ref).await, "through the other bot");
     assert_eq!(system.config(&["deactivate", "2"]).await.code, 0);
     assert!(ask(&telegram, ANN, "/help").await.contains("new:"), "back to the first");
     system.stop().await;

@@ -24,9 +24,9 @@ use tokio::{
 };
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a condition is looked at that nobody tells us of.
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What `mayfly` is called with beyond a test's arguments, so that nothing leaks in from whoever runs the tests. The program
 /// and arguments of `wrapper`, if there is one, start it.
@@ -62,32 +62,32 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// What a command that ended said.
-pub(crate) struct Said {
+pub(crate) struct CommandOutput {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
 /// Runs `mayfly` to its end, with `input` on standard input.
-pub(crate) async fn run_with(arguments: &[&str], input: &str) -> Said {
-    run_between(arguments, input, Stdio::piped()).await
+pub(crate) async fn run_with(arguments: &[&str], input: &str) -> CommandOutput {
+    run_with_stdout(arguments, input, Stdio::piped()).await
 }
 
 /// The same, with standard output going elsewhere.
-pub(crate) async fn run_between(arguments: &[&str], input: &str, output: Stdio) -> Said {
+pub(crate) async fn run_with_stdout(arguments: &[&str], input: &str, output: Stdio) -> CommandOutput {
     let mut command = command(&[] as &[&str], arguments);
     command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that has read enough may go before it has read everything.
     let written = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
     assert!(written.is_ok() || written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe));
-    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends").unwrap();
+    let ended = tokio::time::timeout(TIMEOUT, child.wait_with_output()).await.expect("the command ends").unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
+    CommandOutput { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
 }
 
 /// Runs `mayfly` to its end.
-pub(crate) async fn run(arguments: &[&str]) -> Said {
+pub(crate) async fn run(arguments: &[&str]) -> CommandOutput {
     run_with(arguments, "").await
 }
 
@@ -102,11 +102,11 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
-        Self::start_by(Vec::new(), arguments, environment)
+        Self::start_with_wrapper(Vec::new(), arguments, environment)
     }
 
     /// Starts it by the program and arguments of `wrapper`, which becomes the process itself.
-    fn start_by(wrapper: Vec<String>, arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
+    fn start_with_wrapper(wrapper: Vec<String>, arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
         let mut command = command(&wrapper, &arguments);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -118,8 +118,8 @@ impl Process {
     }
 
     /// Starts it once more, after it ended.
-    pub(crate) fn start_again(&mut self) {
-        *self = Self::start_by(self.wrapper.clone(), self.arguments.clone(), self.environment.clone());
+    pub(crate) fn restart(&mut self) {
+        *self = Self::start_with_wrapper(self.wrapper.clone(), self.arguments.clone(), self.environment.clone());
     }
 
     /// The process's id.
@@ -132,7 +132,7 @@ impl Process {
         self.output.lock().unwrap().clone()
     }
 
-    pub(crate) fn says(&self, words: &str) -> bool {
+    pub(crate) fn has_printed(&self, words: &str) -> bool {
         String::from_utf8_lossy(&self.output()).contains(words)
     }
 
@@ -152,7 +152,7 @@ impl Process {
     }
 
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the process ends").unwrap()
+        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("the process ends").unwrap()
     }
 }
 
@@ -167,10 +167,10 @@ async fn collect(mut from: impl AsyncRead + Unpin, into: Arc<Mutex<Vec<u8>>>) {
 pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !is_so().await {
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    tokio::time::timeout(TIMEOUT, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 /// A whole system: a store, a gateway and a bot, in one process or in three.
@@ -200,7 +200,7 @@ pub(crate) struct Options<'test> {
     /// Environment variables for the bot, if it is a process of its own.
     pub(crate) bot_environment: &'test [(&'test str, &'test str)],
     /// Whether the Bot API brings updates to the bot.
-    pub(crate) by_webhook: bool,
+    pub(crate) uses_webhook: bool,
     /// What the store connects to instead of its database itself.
     pub(crate) database_url: Option<&'test str>,
     /// A program and its first arguments, which starts each process.
@@ -246,12 +246,12 @@ impl System {
         let bot_url = ["--bot-url", &self.bot_url];
         let (telegram, more) = ([options.telegram.unwrap_or("http://127.0.0.1:9")], options.more);
         let webhook_url = format!("{}/telegram", self.bot_url);
-        let webhook = if options.by_webhook { vec!["--webhook-url", &webhook_url] } else { Vec::new() };
+        let webhook = if options.uses_webhook { vec!["--webhook-url", &webhook_url] } else { Vec::new() };
         let start_in = |environment: &[(&str, &str)], parts: &[&[&str]]| {
             let arguments = parts.concat().into_iter().map(str::to_owned).collect();
             let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             let wrapper = options.wrapper.iter().map(|word| (*word).to_owned()).collect();
-            Process::start_by(wrapper, arguments, environment.iter().map(owned).collect())
+            Process::start_with_wrapper(wrapper, arguments, environment.iter().map(owned).collect())
         };
         self.processes = match layout {
             Layout::One => {
@@ -304,17 +304,17 @@ impl System {
     }
 
     /// Runs a client command against this store.
-    pub(crate) async fn client(&self, arguments: &[&str]) -> Said {
+    pub(crate) async fn client(&self, arguments: &[&str]) -> CommandOutput {
         self.client_with(arguments, "").await
     }
 
     /// Runs a client command against this store, with `input` on standard input.
-    pub(crate) async fn client_with(&self, arguments: &[&str], input: &str) -> Said {
+    pub(crate) async fn client_with(&self, arguments: &[&str], input: &str) -> CommandOutput {
         run_with(&[arguments, &["--store-url", &self.store_url]].concat(), input).await
     }
 
     /// Runs `mayfly config` against this store.
-    pub(crate) async fn config(&self, arguments: &[&str]) -> Said {
+    pub(crate) async fn config(&self, arguments: &[&str]) -> CommandOutput {
         let data = self.data.display().to_string();
         self.client(&[&["config"], arguments, &["--data-dir", &data]].concat()).await
     }

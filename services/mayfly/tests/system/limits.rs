@@ -128,7 +128,7 @@ async fn a_process_without_files_left_serves_who_is_there_and_logs_that_once() {
     for _ in 0..100 {
         idle.push(connect_from(HOSTILE, &system.gateway_url).await);
     }
-    until("accepting fails", async || system.processes[0].says("cannot accept connections")).await;
+    until("accepting fails", async || system.processes[0].has_printed("cannot accept connections")).await;
     // Connections that ask for nothing are closed, so that others get a turn.
     let created = tokio::time::timeout(Duration::from_secs(30), create_as(&system, HONEST)).await;
     assert_eq!(created.expect("no turn comes"), 201);

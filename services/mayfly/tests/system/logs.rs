@@ -3,15 +3,15 @@
 
 use std::fs;
 
-use mayfly_testkit::{FakeTelegram, TestDatabase, needle::leaked};
+use mayfly_testkit::{FakeTelegram, TestDatabase, leak_scan::find_leak};
 use reqwest::StatusCode;
 
 use crate::harness::{Layout, Options, System};
 
-const TEXT: &str = "needle-text-needle-text";
-const BOT_TOKEN: &str = "1000000000:AAHneedle-needle-needle-needle-0000";
+const TEXT: &str = "canary-text-canary-text";
+const BOT_TOKEN: &str = "1000000000:AAHneedle-canary-canary-canary-0000";
 const API_HASH: &str = "0123456789abcdef0123456789abcdee";
-const PASSPHRASE: &str = "needle-passphrase-needle";
+const PASSPHRASE: &str = "canary-passphrase-canary";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 const ANN: i64 = 7;
 
@@ -27,8 +27,8 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     telegram.user_says(ANN, TEXT);
     telegram.next_reply(ANN).await.unwrap();
 
-    let opener = system.client(&["new", TEXT]).await.out.trim().to_owned();
-    let (id, token) = opener.split_once(':').unwrap();
+    let message_ref = system.client(&["new", TEXT]).await.out.trim().to_owned();
+    let (id, token) = message_ref.split_once(':').unwrap();
     let http = reqwest::Client::new();
     let url = |path: &str| format!("{}/api/v1/{path}", system.gateway_url);
     let mut statuses = Vec::new();
@@ -55,10 +55,10 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     }
     let guarded = system.client(&["new", TEXT, "--passphrase", PASSPHRASE]).await.out;
     let (guarded_id, guarded_token) = guarded.trim().split_once(':').unwrap();
-    for (passphrase, status) in [("", 428), ("needle-wrong-needle", 403), (PASSPHRASE, 200)] {
-        let opener = [("id", guarded_id), ("access_token", guarded_token), ("passphrase", passphrase)];
+    for (passphrase, status) in [("", 428), ("canary-wrong-canary", 403), (PASSPHRASE, 200)] {
+        let message_ref = [("id", guarded_id), ("access_token", guarded_token), ("passphrase", passphrase)];
         let answer =
-            http.post(url("view_message")).header("Idempotency-Key", VIEW_ID).form(&opener).send().await.unwrap();
+            http.post(url("view_message")).header("Idempotency-Key", VIEW_ID).form(&message_ref).send().await.unwrap();
         assert_eq!(answer.status(), status);
         if status != 200 {
             refusals.extend(format!("{:?}", answer.headers()).into_bytes());
@@ -72,7 +72,7 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     }
     let refused = system.client(&["config", "list", "--admin-token", TEXT]).await;
     assert_ne!(refused.code, 0);
-    assert_eq!(leaked(refused.err.as_bytes(), &[TEXT]), None);
+    assert_eq!(find_leak(refused.err.as_bytes(), &[TEXT]), None);
 
     let file = |name: &str| fs::read_to_string(system.data.join(name)).unwrap().trim().to_owned();
     let keyring: serde_json::Value = serde_json::from_str(&file("keyring.json")).unwrap();
@@ -80,13 +80,13 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     let chat_token = chatted.split_once(':').unwrap().1.to_owned();
     let tokens = [token, &chat_token, guarded_token, &file("admin.token"), &file("service.token")];
     let secrets =
-        [&[TEXT, BOT_TOKEN, API_HASH, PASSPHRASE, "needle-wrong-needle", VIEW_ID, &key][..], &tokens].concat();
+        [&[TEXT, BOT_TOKEN, API_HASH, PASSPHRASE, "canary-wrong-canary", VIEW_ID, &key][..], &tokens].concat();
     (secrets.into_iter().map(str::to_owned).collect(), refusals)
 }
 
 /// What anybody on the machine, or whoever runs as the same user, is told of the processes: their command lines, and what they
 /// were started with.
-fn told_by_the_system(system: &System) -> Vec<u8> {
+fn proc_files(system: &System) -> Vec<u8> {
     let mut told = Vec::new();
     for process in &system.processes {
         for name in ["cmdline", "environ", "status"] {
@@ -102,10 +102,10 @@ async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format
     let options = Options { telegram: Some(telegram.url()), more: &more, ..Options::default() };
     let mut system = System::start(layout, &database, options).await;
     let (mut secrets, refusals) = use_everything(&system, &telegram).await;
-    for (shown, place) in [(refusals, "refusals"), (told_by_the_system(&system), "/proc")] {
+    for (shown, place) in [(refusals, "refusals"), (proc_files(&system), "/proc")] {
         assert!(!shown.is_empty());
         let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
-        assert_eq!(leaked(&shown, &secrets), None, "{place}: {}", String::from_utf8_lossy(&shown));
+        assert_eq!(find_leak(&shown, &secrets), None, "{place}: {}", String::from_utf8_lossy(&shown));
     }
     system.stop().await;
     // The part of a URL that may hold a password.
@@ -116,12 +116,17 @@ async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format
         secrets.pop();
     }
     let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
-    assert_eq!(leaked(&output, &secrets), None, "{}", String::from_utf8_lossy(&output));
+    assert_eq!(find_leak(&output, &secrets), None, "{}", String::from_utf8_lossy(&output));
 
     // Control: the search sees what was written.
-    assert!(system.processes.iter().any(|process| process.says("TRACE") || process.says("\"level\":\"TRACE\"")));
+    assert!(
+        system
+            .processes
+            .iter()
+            .any(|process| process.has_printed("TRACE") || process.has_printed("\"level\":\"TRACE\""))
+    );
     let spoiled = [&output, API_HASH.as_bytes()].concat();
-    assert_eq!(leaked(&spoiled, &secrets), Some(API_HASH));
+    assert_eq!(find_leak(&spoiled, &secrets), Some(API_HASH));
 }
 
 #[tokio::test(flavor = "multi_thread")]

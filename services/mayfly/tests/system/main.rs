@@ -3,20 +3,20 @@
 #![cfg(test)]
 
 mod bot;
-mod calls;
+mod bot_api_server;
 mod chat;
-mod client;
+mod cli;
 mod examples;
 mod faults;
 mod harness;
-mod life;
+mod lifecycle;
 mod limits;
 mod logs;
 mod postgres;
+mod protocols;
 mod race;
 mod read_only;
 mod scripts;
 mod sealed;
 mod settings;
-mod telegram_server;
 mod webhook;

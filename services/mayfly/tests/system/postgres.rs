@@ -5,7 +5,7 @@ use std::time::Duration;
 use mayfly_testkit::{PgBouncer, TestDatabase};
 use sea_orm::ConnectionTrait as _;
 
-use crate::harness::{Layout, Options, Said, System, free_port, run};
+use crate::harness::{CommandOutput, Layout, Options, System, free_port, run};
 
 /// Holds the statements that a service's role needs, for people.
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
@@ -22,12 +22,12 @@ async fn service_role(database: &TestDatabase) -> String {
     database.url().replace("mayfly@", &format!("{role}@"))
 }
 
-async fn migrate(database: &TestDatabase, url: &str) -> Said {
+async fn migrate(database: &TestDatabase, url: &str) -> CommandOutput {
     start("migrate", database, url).await
 }
 
 /// Starts a command that is to fail, or ends by itself.
-async fn start(command: &str, database: &TestDatabase, url: &str) -> Said {
+async fn start(command: &str, database: &TestDatabase, url: &str) -> CommandOutput {
     let data = database.folder().join("data").display().to_string();
     let listen = format!("--store-listen=127.0.0.1:{}", free_port());
     let mut arguments = vec![command, "--database-url", url, "--data-dir", &data];
@@ -40,12 +40,12 @@ async fn start(command: &str, database: &TestDatabase, url: &str) -> Said {
 /// Creates, views, configures, and retires a key.
 async fn use_everything(system: &System, url: &str) {
     let data = system.data.display().to_string();
-    let opener = system.client(&["new", "hello"]).await.out;
-    assert_eq!(system.client(&["view", opener.trim()]).await.out.trim_end(), "hello");
+    let message_ref = system.client(&["new", "hello"]).await.out;
+    assert_eq!(system.client(&["view", message_ref.trim()]).await.out.trim_end(), "hello");
     let burned = system.client(&["new", "hello"]).await.out;
     assert_eq!(system.client(&["burn", burned.trim()]).await.code, 0);
     let hash = "0123456789abcdef0123456789abcdee";
-    let bot_token = "1000000000:AAHneedle-needle-needle-needle-0000";
+    let bot_token = "1000000000:AAHneedle-canary-canary-canary-0000";
     let fields = ["add", "--session-name", "봇 😀", "--api-id", "1", "--api-hash", hash, "--bot-token", bot_token];
     let added = system.config(&fields).await;
     assert_eq!(added.code, 0, "{}", added.err);
@@ -104,7 +104,7 @@ async fn a_database_of_another_encoding_is_refused() {
 async fn an_address_where_nothing_listens_is_named_at_once() {
     let database = TestDatabase::sqlite().unwrap();
     let address = format!("127.0.0.1:{}", free_port());
-    let url = format!("postgres://u:needle-password@{address}/db");
+    let url = format!("postgres://u:canary-password@{address}/db");
     let data = database.folder().join("data").display().to_string();
     assert_eq!(run(&["migrate", "--data-dir", &data]).await.code, 0);
     for command in ["store", "migrate"] {
@@ -112,7 +112,7 @@ async fn an_address_where_nothing_listens_is_named_at_once() {
         let said = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
         assert_ne!(said.code, 0, "{command}");
         assert!(said.err.contains("Connection refused") && said.err.contains(&address), "{}", said.err);
-        assert!(!said.err.contains("needle-password"), "{}", said.err);
+        assert!(!said.err.contains("canary-password"), "{}", said.err);
     }
 }
 

@@ -51,11 +51,11 @@ async fn a_data_directory_is_all_that_must_be_writable() {
     }
     clients.join_all().await;
 
-    let beside = database.connect().await.unwrap();
-    let count = Statement::from_string(beside.get_database_backend(), "SELECT count(*) FROM messages");
+    let observer = database.connect().await.unwrap();
+    let count = Statement::from_string(observer.get_database_backend(), "SELECT count(*) FROM messages");
     let swept = async {
         loop {
-            let row = beside.query_one_raw(count.clone()).await.unwrap().unwrap();
+            let row = observer.query_one_raw(count.clone()).await.unwrap().unwrap();
             if row.try_get_by_index::<i64>(0).unwrap() == i64::try_from(CLIENTS * ROUNDS).unwrap() {
                 break;
             }

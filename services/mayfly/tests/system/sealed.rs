@@ -12,7 +12,7 @@ use aes_gcm::{
 use mayfly_contracts::message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse};
 use mayfly_testkit::{
     TestDatabase, grpc_web,
-    needle::{holds, leaked},
+    leak_scan::{contains, find_leak},
     on_each_database,
 };
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
@@ -24,10 +24,10 @@ const CREATE: &str = "/mayfly.message.v1.MessageService/CreateMessage";
 const VIEW: &str = "/mayfly.message.v1.MessageService/ViewMessage";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
-const TEXT: &str = "a needle that a browser has encrypted, 0123456789";
+const TEXT: &str = "a canary that a browser has encrypted, 0123456789";
 /// As good as any, and found in every form that a text would be found in.
-const KEY: &[u8; 32] = b"needle-of-a-key-0123456789abcdef";
-const PLAIN_TEXT: &str = "a needle that everybody on the way can read, 0123456789";
+const KEY: &[u8; 32] = b"canary-of-a-key-0123456789abcdef";
+const PLAIN_TEXT: &str = "a canary that every hop on the path can read, 0123456789";
 
 /// `docs/sealed.md`, version 1.
 fn encrypt(text: &str) -> Vec<u8> {
@@ -40,17 +40,18 @@ fn encrypt(text: &str) -> Vec<u8> {
 }
 
 /// Hears all that is said to some ports of this machine, and what they answer.
-struct Wiretap {
+struct PacketCapture {
     file: PathBuf,
     _tcpdump: Child,
 }
 
-impl Wiretap {
+impl PacketCapture {
     async fn start(system: &System) -> Self {
         let urls = [system.store_url.as_str(), &system.gateway_url, &system.bot_url, system.database.url()];
         let ports = urls.iter().filter_map(|url| reqwest::Url::parse(url).unwrap().port());
         let filter = ports.map(|port| format!("tcp port {port}")).collect::<Vec<_>>().join(" or ");
-        let (file, said) = (system.database.folder().join("heard.pcap"), system.database.folder().join("tcpdump.log"));
+        let (file, said) =
+            (system.database.folder().join("captured.pcap"), system.database.folder().join("tcpdump.log"));
         let mut command = Command::new("tcpdump");
         // Without waiting, each packet takes a slot of the largest size, and the usual 2 MiB hold but 32 of them: a busy machine would lose some.
         command.args(["-i", "lo", "-s", "0", "-U", "--immediate-mode", "-B", "131072", "-Z", "root", "-w"]);
@@ -62,8 +63,8 @@ impl Wiretap {
     }
 
     /// All that was said, once `last` is among it.
-    async fn heard_up_to(&self, last: &str) -> Vec<u8> {
-        until("tcpdump has written all down", async || holds(&fs::read(&self.file).unwrap(), last.as_bytes())).await;
+    async fn captured_up_to(&self, last: &str) -> Vec<u8> {
+        until("tcpdump has written all down", async || contains(&fs::read(&self.file).unwrap(), last.as_bytes())).await;
         fs::read(&self.file).unwrap()
     }
 }
@@ -125,21 +126,21 @@ impl Disk {
 }
 
 /// Looks everywhere, while the message lies in `row`.
-async fn nobody_learns_it(system: &System, wiretap: &Wiretap, disk: &Disk, row: &str, sealed: &[u8]) {
+async fn nobody_learns_it(system: &System, capture: &PacketCapture, disk: &Disk, row: &str, sealed: &[u8]) {
     let secrets = [TEXT, std::str::from_utf8(KEY).unwrap()];
     let [store, gateway, _bot] = system.processes.as_slice() else { panic!("not three processes") };
 
     let contents = disk.contents().await;
-    assert_eq!(leaked(&contents, &secrets), None, "{row}");
-    assert!(!holds(&contents, sealed), "the store seals once more what is sealed");
+    assert_eq!(find_leak(&contents, &secrets), None, "{row}");
+    assert!(!contains(&contents, sealed), "the store seals once more what is sealed");
     // Control: the search looks where the message lies.
     let sealed_again: Vec<u8> = disk.ask(&format!("SELECT sealed_content FROM {row}")).await;
-    assert!(holds(&contents, &sealed_again), "{row}");
+    assert!(contains(&contents, &sealed_again), "{row}");
 
-    let heard = wiretap.heard_up_to(PLAIN_TEXT).await;
-    assert_eq!(leaked(&heard, &secrets), None, "on the wire");
+    let captured = capture.captured_up_to(PLAIN_TEXT).await;
+    assert_eq!(find_leak(&captured, &secrets), None, "on the wire");
     // Control: what is not encrypted can be heard, as can what is.
-    assert!(holds(&heard, sealed));
+    assert!(contains(&captured, sealed));
 
     let keyring: serde_json::Value =
         serde_json::from_slice(&fs::read(system.data.join("keyring.json")).unwrap()).unwrap();
@@ -147,31 +148,31 @@ async fn nobody_learns_it(system: &System, wiretap: &Wiretap, disk: &Disk, row: 
     // Controls: what the processes must have in their memory.
     for (process, known) in [(store, key_of_the_store.as_slice()), (gateway, system.store_url.as_bytes())] {
         let memory = memory(process, &system.database).await;
-        assert_eq!(leaked(&memory, &secrets), None, "in the memory");
-        assert!(holds(&memory, known), "of {} bytes", memory.len());
+        assert_eq!(find_leak(&memory, &secrets), None, "in the memory");
+        assert!(contains(&memory, known), "of {} bytes", memory.len());
     }
 
     let output = system.output();
-    assert_eq!(leaked(&output, &secrets), None, "in the logs");
-    assert!(holds(&output, b"TRACE"));
+    assert_eq!(find_leak(&output, &secrets), None, "in the logs");
+    assert!(contains(&output, b"TRACE"));
 }
 
 on_each_database! {
     async fn what_a_browser_has_encrypted_is_nowhere_to_be_found(database: TestDatabase) {
         let options = Options { more: &["--log", "trace"], ..Options::default() };
         let system = System::start(Layout::Three, &database, options).await;
-        let (wiretap, disk) = (Wiretap::start(&system).await, Disk::of(&database).await);
+        let (capture, disk) = (PacketCapture::start(&system).await, Disk::of(&database).await);
         let sealed = encrypt(TEXT);
 
         let request = CreateMessageRequest::of_sealed(sealed.as_slice());
         let created = grpc_web::call::<CreateMessageResponse>(&system.gateway_url, CREATE, &request).await.unwrap();
         let CreateMessageResponse { id, access_token, .. } = created.messages[0].clone();
         system.messages().create_message(CreateMessageRequest::of_text(PLAIN_TEXT)).await.unwrap();
-        nobody_learns_it(&system, &wiretap, &disk, "messages WHERE content_kind = 'sealed'", &sealed).await;
+        nobody_learns_it(&system, &capture, &disk, "messages WHERE content_kind = 'sealed'", &sealed).await;
 
         let view = ViewMessageRequest { id, access_token, view_id: VIEW_ID.into(), accepts_sealed: true, ..Default::default() };
         let viewed = grpc_web::call::<ViewMessageResponse>(&system.gateway_url, VIEW, &view).await.unwrap();
         assert_eq!(viewed.messages[0].sealed(), Some(sealed.as_slice()));
-        nobody_learns_it(&system, &wiretap, &disk, "claims WHERE content_kind = 'sealed'", &sealed).await;
+        nobody_learns_it(&system, &capture, &disk, "claims WHERE content_kind = 'sealed'", &sealed).await;
     }
 }

@@ -13,10 +13,10 @@ async fn refused(arguments: &[&str], words: &[&str]) {
     let data = folder.path().join("data").display().to_string();
     let mut all = vec![arguments[0], "--data-dir", &data];
     all.extend(&arguments[1..]);
-    refused_as_it_is(&all, words).await;
+    assert_rejected(&all, words).await;
 }
 
-async fn refused_as_it_is(arguments: &[&str], words: &[&str]) {
+async fn assert_rejected(arguments: &[&str], words: &[&str]) {
     let said = run(arguments).await;
     assert_ne!(said.code, 0, "{arguments:?}");
     for word in words {
@@ -42,15 +42,15 @@ async fn a_command_line_that_is_no_command_says_what_there_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_cannot_be_used_is_named() {
     let listen = store_listen();
-    refused(&["store", &listen, "--database-url", "mysql://u:needle-password@h/db"], &["--database-url"]).await;
+    refused(&["store", &listen, "--database-url", "mysql://u:canary-password@h/db"], &["--database-url"]).await;
     refused(&["store", &listen, "--database-url", "sqlite::memory:"], &["--database-url"]).await;
-    let nobody = format!("postgres://u:needle-password@127.0.0.1:{}/db", free_port());
+    let nobody = format!("postgres://u:canary-password@127.0.0.1:{}/db", free_port());
     for command in [&["store", &listen, "--database-url", &nobody][..], &["migrate", "--database-url", &nobody]] {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data").display().to_string();
         let said = run(&[command, &["--data-dir", &data]].concat()).await;
         assert_ne!(said.code, 0);
-        assert!(said.err.contains("--database-url") && !said.err.contains("needle-password"), "{}", said.err);
+        assert!(said.err.contains("--database-url") && !said.err.contains("canary-password"), "{}", said.err);
     }
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("no-database");
@@ -66,7 +66,7 @@ async fn a_busy_port_is_named() {
     refused(&["store", "--store-listen", &address], &["--store-listen", &address]).await;
     let listen = store_listen();
     refused(&["up", &listen, "--gateway-listen", &address], &["--gateway-listen", &address]).await;
-    refused_as_it_is(&["gateway", "--gateway-listen", &address], &["--gateway-listen", &address]).await;
+    assert_rejected(&["gateway", "--gateway-listen", &address], &["--gateway-listen", &address]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,15 +104,15 @@ async fn secrets_that_the_own_group_may_read_are_accepted_by_a_setting() {
     let (listen, data) = (store_listen(), system.data.display().to_string());
     let store = ["store", &listen, "--data-dir", &data];
     set_mode(0o660);
-    refused_as_it_is(&store, &["--keyring", "--group-readable-secrets"]).await;
+    assert_rejected(&store, &["--keyring", "--group-readable-secrets"]).await;
     let allowed = Options { more: &["--group-readable-secrets"], ..Options::default() };
     system.start_processes(Layout::One, allowed).await;
     for secret in &secrets {
-        assert!(system.processes[0].says(&secret.display().to_string()), "{}", secret.display());
+        assert!(system.processes[0].has_printed(&secret.display().to_string()), "{}", secret.display());
     }
     system.stop().await;
     set_mode(0o664);
-    refused_as_it_is(&[&store[..], &["--group-readable-secrets"]].concat(), &["--keyring", "chmod 600"]).await;
+    assert_rejected(&[&store[..], &["--group-readable-secrets"]].concat(), &["--keyring", "chmod 600"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +150,7 @@ async fn values_out_of_range_are_named() {
         }
         refused(&arguments, &[setting]).await;
     }
-    refused_as_it_is(&["new", "x", "--store-url", "not a url"], &["--store-url"]).await;
+    assert_rejected(&["new", "x", "--store-url", "not a url"], &["--store-url"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +165,7 @@ async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
     let empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
     let options = Options { store_environment: &empty, ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
-    let opener = system.client(&["new", "hello"]).await.out;
-    assert_eq!(system.client(&["view", opener.trim()]).await.out.trim_end(), "hello");
+    let message_ref = system.client(&["new", "hello"]).await.out;
+    assert_eq!(system.client(&["view", message_ref.trim()]).await.out.trim_end(), "hello");
     system.stop().await;
 }

@@ -18,39 +18,39 @@ const BOT: usize = 2;
 const ANN: i64 = 1_000;
 
 /// How many updates the bot has in hand.
-async fn in_hand(system: &System) -> u64 {
+async fn updates_in_flight(system: &System) -> u64 {
     let status = reqwest::get(&system.bot_url).await.unwrap().json::<serde_json::Value>().await.unwrap();
     status["queued_updates"].as_u64().unwrap()
 }
 
 /// The openers that these chats were answered: however often, each the same.
-async fn openers(telegram: &FakeTelegram, chats: impl Iterator<Item = i64>) -> Vec<String> {
-    let mut openers = Vec::new();
+async fn message_refs(telegram: &FakeTelegram, chats: impl Iterator<Item = i64>) -> Vec<String> {
+    let mut message_refs = Vec::new();
     for chat in chats {
         telegram.next_reply(chat).await.unwrap();
         let replies: BTreeSet<_> = telegram.replies(chat).into_iter().map(|reply| reply.text).collect();
         assert_eq!(replies.len(), 1, "one message was stored for chat {chat}");
-        openers.extend(replies);
+        message_refs.extend(replies);
     }
-    openers
+    message_refs
 }
 
 /// That each of these opens what was written to get it.
-async fn assert_readable(system: &System, openers: Vec<String>) {
-    for (number, opener) in openers.into_iter().enumerate() {
-        assert_eq!(system.client(&["view", &opener]).await.out, format!("text {}", number + 1));
+async fn assert_readable(system: &System, message_refs: Vec<String>) {
+    for (number, message_ref) in message_refs.into_iter().enumerate() {
+        assert_eq!(system.client(&["view", &message_ref]).await.out, format!("text {}", number + 1));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_that_is_terminated_answers_the_updates_in_flight_and_leaves_its_webhook() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let options = Options { telegram: Some(telegram.url()), by_webhook: true, ..Options::default() };
+    let options = Options { telegram: Some(telegram.url()), uses_webhook: true, ..Options::default() };
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), options).await;
     add_config(&system, "first", BOT_TOKEN).await;
     telegram.user_says(ANN, "/help");
     telegram.next_reply(ANN).await.unwrap();
-    telegram.all_confirmed().await.unwrap();
+    telegram.wait_until_all_confirmed().await.unwrap();
     let webhook = telegram.webhook();
 
     // A store that says nothing, so that all of them are in flight when the signal comes.
@@ -59,19 +59,19 @@ async fn a_bot_that_is_terminated_answers_the_updates_in_flight_and_leaves_its_w
     for chat in chats.clone() {
         telegram.user_says(chat, &format!("new:text {chat}"));
     }
-    until("all updates are in flight", async || in_hand(&system).await == 20).await;
+    until("all updates are in flight", async || updates_in_flight(&system).await == 20).await;
     system.processes[BOT].terminate().await;
     let address = system.bot_url.trim_start_matches("http://").to_owned();
     until("the bot lets nobody in any more", async || TcpStream::connect(&address).await.is_err()).await;
     system.processes[STORE].signal("-CONT").await;
     let status = system.processes[BOT].ended().await;
     assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&system.processes[BOT].output()));
-    let openers = openers(&telegram, chats).await;
+    let message_refs = message_refs(&telegram, chats).await;
     assert_eq!(telegram.webhook(), webhook, "it belongs to the successor");
 
-    system.processes[BOT].start_again();
-    telegram.all_confirmed().await.unwrap();
-    assert_readable(&system, openers).await;
+    system.processes[BOT].restart();
+    telegram.wait_until_all_confirmed().await.unwrap();
+    assert_readable(&system, message_refs).await;
     assert!(telegram.calls("deleteWebhook").is_empty());
     system.stop().await;
 }
@@ -98,17 +98,17 @@ async fn balance(listener: TcpListener, replicas: [String; 2]) {
 async fn two_bots_at_one_webhook_are_restarted_in_turn_and_lose_nothing() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let database = TestDatabase::postgres().await.unwrap();
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/telegram", door.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/telegram", listener.local_addr().unwrap());
     let bot_environment = &[("MAYFLY_WEBHOOK_URL", url.as_str()), ("MAYFLY_MESSAGES_PER_SECOND", "1000")];
     let options = Options { telegram: Some(telegram.url()), bot_environment, ..Options::default() };
     let start = || System::start(Layout::Three, &database, options);
     let (first, second) = tokio::join!(start(), start());
     let mut systems = [first, second];
     let addresses = [0, 1].map(|replica: usize| systems[replica].bot_url.trim_start_matches("http://").to_owned());
-    let balancing = tokio::spawn(balance(door, addresses));
+    let balancing = tokio::spawn(balance(listener, addresses));
     add_config(&systems[0], "first", BOT_TOKEN).await;
-    telegram.called("setWebhook", 2).await.unwrap();
+    telegram.wait_for_calls("setWebhook", 2).await.unwrap();
 
     let mut answered = 0;
     for round in 0..4 {
@@ -124,10 +124,10 @@ async fn two_bots_at_one_webhook_are_restarted_in_turn_and_lose_nothing() {
         let status = bot.ended().await;
         assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&bot.output()));
         assert_eq!(telegram.webhook().as_deref(), Some(url.as_str()), "the other one is still served by it");
-        bot.start_again();
-        telegram.called("setWebhook", 3 + round).await.unwrap();
-        telegram.all_confirmed().await.unwrap();
-        let rest = openers(&telegram, chats.skip(1)).await;
+        bot.restart();
+        telegram.wait_for_calls("setWebhook", 3 + round).await.unwrap();
+        telegram.wait_until_all_confirmed().await.unwrap();
+        let rest = message_refs(&telegram, chats.skip(1)).await;
         assert_eq!(rest.len(), 49);
     }
     let all = (1..=answered).map(|chat| telegram.replies(chat)[0].text.clone()).collect();

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
 
-use super::trial::rounds;
+use super::load_run::rounds;
 use crate::harness::{Layout, Options, System};
 
 /// From this many rounds on, attacks have their full size.
@@ -156,7 +156,7 @@ impl Users {
     }
 
     /// Waits until so many more calls succeeded, or one did not.
-    async fn progress(&self, calls: usize) {
+    async fn wait_for_outcomes(&self, calls: usize) {
         let goal = self.measured.times.lock().unwrap().len() + calls;
         let is_there =
             || self.measured.times.lock().unwrap().len() >= goal || !self.measured.wrong.lock().unwrap().is_empty();
@@ -224,11 +224,11 @@ async fn attack(name: &str, system: &System, layout: Layout, attack: impl AsyncF
     let calls = scaled(40, 1000);
     let users = Users::begin(system);
     let attacked = async {
-        users.progress(calls).await;
+        users.wait_for_outcomes(calls).await;
         let before = users.p99();
         let began = Instant::now();
         let attack = attack(system).await;
-        users.progress(calls).await;
+        users.wait_for_outcomes(calls).await;
         (before, users.p99(), began.elapsed(), attack)
     };
     let attacked = tokio::time::timeout(ATTACK_TIMEOUT, attacked).await;
@@ -648,7 +648,7 @@ const KEPT_BYTES: u64 = 20 << 20;
 async fn fill_and_use(name: &str, layout: Layout, disk_size: &str, environment: &[(&str, &str)]) {
     let disk = SmallDisk::mount(disk_size).unwrap();
     let url = format!("sqlite://{}?mode=rwc", disk.path().join("mayfly.db").display());
-    let database = TestDatabase::at(&url).unwrap();
+    let database = TestDatabase::at_url(&url).unwrap();
     let system =
         System::start(layout, &database, Options { store_environment: environment, ..Options::default() }).await;
     let user = client_at(IpAddr::V4(Ipv4Addr::new(127, 0, 2, 1)));

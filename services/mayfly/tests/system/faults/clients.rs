@@ -6,16 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use mayfly_check::{Door, Habits, Question, Reply, Target};
+use mayfly_check::{Client, Request, Response, Target, Workload};
 use mayfly_contracts::message::{
     AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, ViewMessageRequest,
 };
-use mayfly_testkit::{TcpProxy, Weather, on_each_database};
+use mayfly_testkit::{NetworkFault, TcpProxy, on_each_database};
 use prost::Message as _;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use super::trial::{Trial, all_doors, assert_kept, name_on, rounds, slow_rounds};
+use super::load_run::{Run, all_clients, assert_guarantees, name_on, rounds, slow_rounds};
 use crate::harness::{Layout, Options, System, until};
 
 /// How many connections whoever listens at `url` has open. Not how many files: the store's own, to its database, come and go.
@@ -42,28 +42,30 @@ const CUTS: u64 = 32;
 
 /// Resets the connection at each byte of request and reply, and half closes it at each of the request: the first bytes one after
 /// the other, later ones in steps. In between it is slow.
-async fn cut(trial: &Trial, proxies: &[TcpProxy], rounds: u64) {
+async fn cut(run: &Run, proxies: &[TcpProxy], rounds: u64) {
     for round in 0..rounds * 8 {
         let bytes = 1 + usize::try_from(if round < 256 { round } else { 256 + (round - 256) * 37 % 4096 }).unwrap();
-        for weather in [Weather::CutRequest(bytes), Weather::CutReply(bytes), Weather::HalfClose(bytes)] {
-            trial.fault(&format!("{weather:?} on every connection"));
-            let before: u64 = proxies.iter().map(TcpProxy::cuts).sum();
-            proxies.iter().for_each(|proxy| proxy.set(weather));
-            until("connections were reset", async || proxies.iter().map(TcpProxy::cuts).sum::<u64>() > before).await;
+        for fault in
+            [NetworkFault::ResetInRequest(bytes), NetworkFault::ResetInReply(bytes), NetworkFault::HalfClose(bytes)]
+        {
+            run.fault(&format!("{fault:?} on every connection"));
+            let before: u64 = proxies.iter().map(TcpProxy::resets).sum();
+            proxies.iter().for_each(|proxy| proxy.set_fault(fault));
+            until("connections were reset", async || proxies.iter().map(TcpProxy::resets).sum::<u64>() > before).await;
         }
-        trial.fault("every byte comes by itself");
-        for weather in [Weather::Trickle, Weather::Fair] {
-            proxies.iter().for_each(|proxy| proxy.set(weather));
-            trial.progress(3).await;
+        run.fault("every byte comes by itself");
+        for fault in [NetworkFault::Trickle, NetworkFault::None] {
+            proxies.iter().for_each(|proxy| proxy.set_fault(fault));
+            run.wait_for_outcomes(3).await;
         }
     }
 }
 
-async fn doors_behind(urls: [&str; 2]) -> (Vec<TcpProxy>, Vec<Door>) {
+async fn clients_behind(urls: [&str; 2]) -> (Vec<TcpProxy>, Vec<Client>) {
     let [store, gateway] = urls.map(|url| url.trim_start_matches("http://"));
     let proxies = [TcpProxy::start(store).await.unwrap(), TcpProxy::start(gateway).await.unwrap()];
     let [store, gateway] = [0, 1].map(|proxy: usize| format!("http://{}", proxies[proxy].address()));
-    (proxies.into(), vec![Door::grpc(&store).unwrap(), Door::rest(&gateway).unwrap()])
+    (proxies.into(), vec![Client::grpc(&store).unwrap(), Client::rest(&gateway).unwrap()])
 }
 
 /// Beyond the last byte of any request or answer here.
@@ -73,20 +75,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client of gRPC that goes away from every second call: with RST_STREAM after so many bytes of the request, or of the answer,
 /// one more each time.
-struct FickleDoor {
+struct CancellingClient {
     address: String,
-    steady: Door,
+    steady: Client,
     turn: AtomicUsize,
 }
 
-impl FickleDoor {
+impl CancellingClient {
     fn at(url: &str) -> Self {
         let address = url.trim_start_matches("http://").to_owned();
-        Self { address, steady: Door::grpc(url).unwrap(), turn: AtomicUsize::new(0) }
+        Self { address, steady: Client::grpc(url).unwrap(), turn: AtomicUsize::new(0) }
     }
 
-    async fn abandon(&self, question: &Question, bytes: usize, is_of_the_request: bool) -> anyhow::Result<()> {
-        let (method, message) = encode(question);
+    async fn abandon(&self, request: &Request, bytes: usize, is_of_the_request: bool) -> anyhow::Result<()> {
+        let (method, message) = encode(request);
         let frame = [&[0], &u32::try_from(message.len())?.to_be_bytes()[..], &message].concat();
         let (sent, window) = if is_of_the_request { (bytes.min(frame.len()), 65_535) } else { (frame.len(), bytes) };
         let connection = TcpStream::connect(&self.address).await?;
@@ -118,44 +120,44 @@ impl FickleDoor {
     }
 }
 
-fn encode(question: &Question) -> (&'static str, Vec<u8>) {
+fn encode(request: &Request) -> (&'static str, Vec<u8>) {
     let key = |key: &Option<Uuid>| key.map(|key| key.to_string()).unwrap_or_default();
-    match question {
-        Question::Create { text, request_id } => {
+    match request {
+        Request::Create { text, request_id } => {
             let request = CreateMessageRequest { request_id: key(request_id), ..CreateMessageRequest::of_text(text) };
             ("CreateMessage", request.encode_to_vec())
         }
-        Question::View { opener, view_id } => {
-            let (id, access_token) = (opener.id, opener.access_token.clone());
+        Request::View { message_ref, view_id } => {
+            let (id, access_token) = (message_ref.id, message_ref.access_token.clone());
             let request = ViewMessageRequest { id, access_token, view_id: key(view_id), ..Default::default() };
             ("ViewMessage", request.encode_to_vec())
         }
-        Question::Acknowledge { opener, view_id } => {
-            let (id, access_token) = (opener.id, opener.access_token.clone());
+        Request::Acknowledge { message_ref, view_id } => {
+            let (id, access_token) = (message_ref.id, message_ref.access_token.clone());
             let request = AcknowledgeViewRequest { id, access_token, view_id: view_id.to_string() };
             ("AcknowledgeView", request.encode_to_vec())
         }
-        Question::Lookup { opener } => {
-            let request = LookupMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+        Request::Lookup { message_ref } => {
+            let request = LookupMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
             ("LookupMessage", request.encode_to_vec())
         }
-        Question::Burn { opener } => {
-            let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+        Request::Burn { message_ref } => {
+            let request = BurnMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
             ("BurnMessage", request.encode_to_vec())
         }
     }
 }
 
-impl Target for FickleDoor {
-    async fn ask(&self, question: &Question) -> Reply {
+impl Target for CancellingClient {
+    async fn call(&self, request: &Request) -> Response {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         if turn.is_multiple_of(2) {
-            return self.steady.ask(question).await;
+            return self.steady.call(request).await;
         }
         let (bytes, is_of_the_request) = (turn / 4 % LONGEST, (turn / 2).is_multiple_of(2));
         // Whoever goes away hears of no failure either.
-        drop(tokio::time::timeout(PATIENCE, self.abandon(question, bytes, is_of_the_request)).await);
-        Reply::Unknown
+        drop(tokio::time::timeout(PATIENCE, self.abandon(request, bytes, is_of_the_request)).await);
+        Response::Unknown
     }
 }
 
@@ -165,13 +167,13 @@ on_each_database! {
         let rounds = if database.url().starts_with("sqlite") { rounds() } else { slow_rounds() };
         let system = System::start(Layout::Three, &database, Options::default()).await;
         let before = connections(&system.store_url);
-        for (name, have_keys) in [("reset", true), ("reset-without-keys.control", false)] {
-            let (proxies, doors) = doors_behind([&system.store_url, &system.gateway_url]).await;
-            let trial = Trial::begin(&name_on(&database, name), doors, Habits { have_keys, ..Habits::default() });
-            cut(&trial, &proxies, rounds).await;
-            let verdict = trial.verdict().await;
-            if have_keys {
-                assert_kept(verdict, rounds * CUTS);
+        for (name, idempotency_keys) in [("reset", true), ("reset-without-keys.control", false)] {
+            let (proxies, clients) = clients_behind([&system.store_url, &system.gateway_url]).await;
+            let run = Run::begin(&name_on(&database, name), clients, Workload { idempotency_keys, ..Workload::default() });
+            cut(&run, &proxies, rounds).await;
+            let verdict = run.verdict().await;
+            if idempotency_keys {
+                assert_guarantees(verdict, rounds * CUTS);
             } else {
                 // Control: without a key the text goes with the answer, and that is seen.
                 assert!(verdict.is_valid() && verdict.forfeited > 0, "{verdict}");
@@ -183,16 +185,16 @@ on_each_database! {
     async fn streams_are_reset_at_any_byte(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
         let before = connections(&system.store_url);
-        for (name, have_keys) in [("streams-reset", true), ("streams-reset-without-keys.control", false)] {
-            let doors = vec![FickleDoor::at(&system.store_url), FickleDoor::at(&system.gateway_url)];
-            let trial = Trial::begin(&name_on(&database, name), doors, Habits { have_keys, ..Habits::default() });
+        for (name, idempotency_keys) in [("streams-reset", true), ("streams-reset-without-keys.control", false)] {
+            let clients = vec![CancellingClient::at(&system.store_url), CancellingClient::at(&system.gateway_url)];
+            let run = Run::begin(&name_on(&database, name), clients, Workload { idempotency_keys, ..Workload::default() });
             for _ in 0..rounds() {
-                trial.fault("streams reset after so many bytes");
-                trial.trouble(40).await;
+                run.fault("streams reset after so many bytes");
+                run.wait_for_unknown_outcomes(40).await;
             }
-            let verdict = trial.verdict().await;
-            if have_keys {
-                assert_kept(verdict, rounds());
+            let verdict = run.verdict().await;
+            if idempotency_keys {
+                assert_guarantees(verdict, rounds());
             } else {
                 // Control: without a key the text goes with the answer, and that is seen.
                 assert!(verdict.is_valid() && verdict.forfeited > 0, "{verdict}");
@@ -203,26 +205,26 @@ on_each_database! {
 
     async fn clients_have_no_time(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let hurried = |url: &str| Door::hurried_grpc(url).unwrap();
-        let trial = Trial::begin(&name_on(&database, "no-time"), vec![hurried(&system.store_url), hurried(&system.gateway_url)], Habits::default());
+        let hurried = |url: &str| Client::grpc_with_short_deadlines(url).unwrap();
+        let run = Run::begin(&name_on(&database, "no-time"), vec![hurried(&system.store_url), hurried(&system.gateway_url)], Workload::default());
         for _ in 0..rounds() {
-            trial.fault("clients have no time");
-            trial.trouble(50).await;
+            run.fault("clients have no time");
+            run.wait_for_unknown_outcomes(50).await;
         }
-        assert_kept(trial.verdict().await, rounds());
+        assert_guarantees(run.verdict().await, rounds());
     }
 
     async fn every_call_comes_several_times(database: TestDatabase) {
         let mut system = System::start(Layout::Three, &database, Options::default()).await;
-        let trial = Trial::begin(&name_on(&database, "copies"), all_doors(&system), Habits { copies: 5, ..Habits::default() });
+        let run = Run::begin(&name_on(&database, "copies"), all_clients(&system), Workload { duplicates: 5, ..Workload::default() });
         for _ in 0..rounds() {
-            trial.progress(100).await;
-            trial.fault("restart of the store");
+            run.wait_for_outcomes(100).await;
+            run.fault("restart of the store");
             system.processes[0].terminate().await;
             system.processes[0].ended().await;
-            system.processes[0].start_again();
+            system.processes[0].restart();
         }
         system.ready().await;
-        assert_kept(trial.verdict().await, rounds());
+        assert_guarantees(run.verdict().await, rounds());
     }
 }

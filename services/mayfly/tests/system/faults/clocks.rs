@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mayfly_check::Habits;
+use mayfly_check::Workload;
 use mayfly_contracts::{
     Situation,
     error::ErrorReason,
@@ -13,7 +13,7 @@ use mayfly_contracts::{
 };
 use mayfly_testkit::{TestDatabase, on_each_database};
 
-use super::trial::{Trial, all_doors, assert_kept, name_on, rounds};
+use super::load_run::{Run, all_clients, assert_guarantees, name_on, rounds};
 use crate::harness::{Layout, Options, System, until};
 
 const MINE: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
@@ -30,24 +30,24 @@ fn library() -> String {
 }
 
 /// What makes a process believe the offset in `file`; timers go on as they are.
-fn faked<'test>(library: &'test str, file: &'test str) -> [(&'test str, &'test str); 5] {
+fn faketime_environment<'test>(library: &'test str, file: &'test str) -> [(&'test str, &'test str); 5] {
     let timers = ("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     // The grace is counted by the clock, so it must be longer than the jumps.
     let grace = ("MAYFLY_VIEW_GRACE", "1d");
     [("LD_PRELOAD", library), ("FAKETIME_TIMESTAMP_FILE", file), ("FAKETIME_NO_CACHE", "1"), timers, grace]
 }
 
-struct Faked {
+struct ClockFixture {
     system: System,
     file: String,
 }
 
-impl Faked {
+impl ClockFixture {
     async fn start(database: &TestDatabase) -> Self {
         let file = database.folder().join("time").display().to_string();
         fs::write(&file, "+0").unwrap();
         let library = library();
-        let environment = faked(&library, &file);
+        let environment = faketime_environment(&library, &file);
         let options = Options { store_environment: &environment, ..Options::default() };
         Self { system: System::start(Layout::Three, database, options).await, file }
     }
@@ -84,28 +84,28 @@ impl Faked {
 
 on_each_database! {
     async fn the_clock_jumps_back_and_forth(database: TestDatabase) {
-        let faked = Faked::start(&database).await;
-        let trial = Trial::begin(&name_on(&database, "clock-jumps"), all_doors(&faked.system), Habits::default());
+        let fixture = ClockFixture::start(&database).await;
+        let run = Run::begin(&name_on(&database, "clock-jumps"), all_clients(&fixture.system), Workload::default());
         for round in 0..rounds() {
-            trial.progress(30).await;
+            run.wait_for_outcomes(30).await;
             // One second back is what a leap second is to a clock that is not smeared.
             let offset = ["+1h", "-1h", "+1", "+0", "-7h", "+0"][usize::try_from(round % 6).unwrap()];
-            trial.fault(&format!("the store's clock jumps to {offset}"));
-            faked.jump(offset);
+            run.fault(&format!("the store's clock jumps to {offset}"));
+            fixture.jump(offset);
         }
-        assert_kept(trial.verdict().await, rounds());
+        assert_guarantees(run.verdict().await, rounds());
     }
 
     /// Control: a clock that jumps beyond all lives takes what nobody has read, and that is seen.
     async fn a_clock_that_jumps_beyond_all_lives_is_found_out(database: TestDatabase) {
-        let faked = Faked::start(&database).await;
+        let fixture = ClockFixture::start(&database).await;
         let name = name_on(&database, "clock-jumps-beyond-lives.control");
-        let control = Trial::begin(&name, all_doors(&faked.system), Habits::default());
+        let control = Run::begin(&name, all_clients(&fixture.system), Workload::default());
         for jump in 1..=10 {
-            control.progress(30).await;
+            control.wait_for_outcomes(30).await;
             control.fault("the store's clock jumps ahead by more than a life");
             // A message lives for 30 days.
-            faked.jump(&format!("+{}d", jump * 40));
+            fixture.jump(&format!("+{}d", jump * 40));
         }
         let control = control.verdict().await;
         assert!(!control.is_valid(), "{control}");
@@ -120,7 +120,7 @@ on_each_database! {
             file
         };
         let files = [at("store-time", "+10y"), at("gateway-time", "-10y"), at("bot-time", "+1h")];
-        let environments = files.each_ref().map(|file| faked(&library, file));
+        let environments = files.each_ref().map(|file| faketime_environment(&library, file));
         let options = Options {
             store_environment: &environments[0],
             gateway_environment: &environments[1],
@@ -128,54 +128,54 @@ on_each_database! {
             ..Options::default()
         };
         let system = System::start(Layout::Three, &database, options).await;
-        let trial = Trial::begin(&name_on(&database, "clocks-decades-apart"), all_doors(&system), Habits::default());
-        trial.fault("every part has another clock");
+        let run = Run::begin(&name_on(&database, "clocks-decades-apart"), all_clients(&system), Workload::default());
+        run.fault("every part has another clock");
         for _ in 0..rounds() {
-            trial.progress(60).await;
+            run.wait_for_outcomes(60).await;
         }
-        assert_kept(trial.verdict().await, 1);
+        assert_guarantees(run.verdict().await, 1);
     }
 
     async fn a_clock_that_jumps_by_decades_never_extends_a_life(database: TestDatabase) {
-        let faked = Faked::start(&database).await;
-        let (unread, claimed) = (faked.create("unread", 3600).await, faked.create("claimed", 3600).await);
-        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed");
+        let fixture = ClockFixture::start(&database).await;
+        let (unread, claimed) = (fixture.create("unread", 3600).await, fixture.create("claimed", 3600).await);
+        assert_eq!(fixture.view(&claimed, MINE).await.unwrap(), "claimed");
 
-        faked.jump("-10y");
-        let early = faked.create("early", 3600).await;
-        assert_eq!(faked.state(&unread).await, MessageState::Unread, "a clock that is behind takes nothing");
-        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed");
-        assert_eq!(faked.view(&claimed, YOURS).await, Err(ErrorReason::MessageViewed));
+        fixture.jump("-10y");
+        let early = fixture.create("early", 3600).await;
+        assert_eq!(fixture.state(&unread).await, MessageState::Unread, "a clock that is behind takes nothing");
+        assert_eq!(fixture.view(&claimed, MINE).await.unwrap(), "claimed");
+        assert_eq!(fixture.view(&claimed, YOURS).await, Err(ErrorReason::MessageViewed));
 
-        faked.jump("+0");
-        assert_eq!(faked.state(&early).await, MessageState::Expired, "its hour was over long ago");
-        assert_eq!(faked.view(&early, MINE).await, Err(ErrorReason::MessageExpired));
-        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed", "the grace is where it was");
+        fixture.jump("+0");
+        assert_eq!(fixture.state(&early).await, MessageState::Expired, "its hour was over long ago");
+        assert_eq!(fixture.view(&early, MINE).await, Err(ErrorReason::MessageExpired));
+        assert_eq!(fixture.view(&claimed, MINE).await.unwrap(), "claimed", "the grace is where it was");
         let (id, access_token) = (claimed.id, claimed.access_token.clone());
         let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id: MINE.to_owned() };
-        faked.system.messages().acknowledge_view(acknowledgement).await.unwrap();
+        fixture.system.messages().acknowledge_view(acknowledgement).await.unwrap();
 
-        faked.jump("+10y");
-        assert_eq!(faked.view(&unread, MINE).await, Err(ErrorReason::MessageExpired));
-        assert!(faked.view(&claimed, MINE).await.is_err());
+        fixture.jump("+10y");
+        assert_eq!(fixture.view(&unread, MINE).await, Err(ErrorReason::MessageExpired));
+        assert!(fixture.view(&claimed, MINE).await.is_err());
     }
 
     /// Nothing is readable after its expiry, and what the clock has taken it does not give back.
     async fn what_expired_stays_expired_when_the_clock_goes_back(database: TestDatabase) {
-        let mut faked = Faked::start(&database).await;
-        let message = faked.create("hello", 3600).await;
-        faked.jump("-2h");
-        assert_eq!(faked.state(&message).await, MessageState::Unread);
-        faked.jump("+2h");
-        until("it is expired", async || faked.state(&message).await == MessageState::Expired).await;
-        assert_eq!(faked.view(&message, "").await, Err(ErrorReason::MessageExpired));
+        let mut fixture = ClockFixture::start(&database).await;
+        let message = fixture.create("hello", 3600).await;
+        fixture.jump("-2h");
+        assert_eq!(fixture.state(&message).await, MessageState::Unread);
+        fixture.jump("+2h");
+        until("it is expired", async || fixture.state(&message).await == MessageState::Expired).await;
+        assert_eq!(fixture.view(&message, "").await, Err(ErrorReason::MessageExpired));
         until("the sweep that comes with a start writes it down", async || {
-            faked.jump("+2h");
-            faked.system.processes[0].kill().await;
-            faked.system.processes[0].start_again();
-            faked.system.ready().await;
-            faked.jump("+0");
-            faked.state(&message).await == MessageState::Expired
+            fixture.jump("+2h");
+            fixture.system.processes[0].kill().await;
+            fixture.system.processes[0].restart();
+            fixture.system.ready().await;
+            fixture.jump("+0");
+            fixture.state(&message).await == MessageState::Expired
         })
         .await;
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use mayfly_check::{Answer, Call};
+use mayfly_check::{Call, Outcome};
 use mayfly_testkit::{FakeTelegram, TestDatabase};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::trial::{Diary, assert_kept, rounds};
+use super::load_run::{Recorder, assert_guarantees, rounds};
 use crate::{
     chat::{BOT_TOKEN, add_config},
     harness::{Layout, Options, System},
@@ -25,40 +25,44 @@ const CONTROL_ROUNDS: u64 = 6;
 
 /// Somebody's chats with a bot that dies now and then.
 #[derive(Clone)]
-struct Chats {
+struct Conversations {
     telegram: FakeTelegram,
-    diary: Arc<Diary>,
+    recorder: Arc<Recorder>,
     /// Cancelled when the bot has died for the last time.
-    is_safe: CancellationToken,
+    crashes_done: CancellationToken,
 }
 
-impl Chats {
+impl Conversations {
     fn begin(telegram: &FakeTelegram, name: &str) -> Self {
-        Self { telegram: telegram.clone(), diary: Diary::begin(name), is_safe: CancellationToken::new() }
+        Self { telegram: telegram.clone(), recorder: Recorder::begin(name), crashes_done: CancellationToken::new() }
     }
 
     /// One conversation: a text stored and read in the same chat, and asked for in another one too late; how often the bot dies
     /// meanwhile does not matter. Ends with the first question that is never answered.
     async fn converse(self, chat: i64) {
-        let message = self.diary.new_message();
+        let message = self.recorder.new_message();
         let text = format!("text {message} {chat}");
-        let history = self.diary.history();
-        let create = history.intend(message, Call::Create).unwrap();
-        let Some(opener) = self.ask(chat, &format!("new:{text}"), is_opener).await else { return };
-        history.answered(create, Answer::Created(message)).unwrap();
+        let history = self.recorder.history();
+        let create = history.record_invocation(message, Call::Create).unwrap();
+        let Some(message_ref) = self.ask(chat, &format!("new:{text}"), is_message_ref).await else { return };
+        history.record_outcome(create, Outcome::Created(message)).unwrap();
         let late = chat + 1_000_000;
         for chat in [chat, late] {
             let reader = u64::try_from(chat).unwrap();
-            let view = history.intend(message, Call::View { reader: Some(reader) }).unwrap();
-            let Some(got) = self.ask(chat, &opener, |reply| !is_opener(reply)).await else { return };
-            let answer =
-                if got.contains("was read on") { Answer::Gone } else { Answer::Text((got == text).then_some(message)) };
-            history.answered(view, answer).unwrap();
+            let view = history.record_invocation(message, Call::View { reader: Some(reader) }).unwrap();
+            let Some(got) = self.ask(chat, &message_ref, |reply| !is_message_ref(reply)).await else { return };
+            let answer = if got.contains("was read on") {
+                Outcome::Gone
+            } else {
+                Outcome::Text((got == text).then_some(message))
+            };
+            history.record_outcome(view, answer).unwrap();
         }
         // However often the creation was answered, it was one.
         let replies = self.telegram.replies(chat);
-        let openers: Vec<_> = replies.iter().map(|reply| &reply.text).filter(|reply| is_opener(reply)).collect();
-        assert!(openers.iter().all(|other| **other == opener), "{openers:?}");
+        let message_refs: Vec<_> =
+            replies.iter().map(|reply| &reply.text).filter(|reply| is_message_ref(reply)).collect();
+        assert!(message_refs.iter().all(|other| **other == message_ref), "{message_refs:?}");
     }
 
     /// The first reply that answers this question: an earlier one may be answered twice when the bot died in between. `None` when the
@@ -68,7 +72,7 @@ impl Chats {
         let next = async || self.telegram.next_reply(chat).await.unwrap().text;
         let is_answer = |reply: &str| is_answer(reply) && !is_help(reply);
         self.telegram.user_says(chat, question);
-        while let Some(reply) = self.is_safe.run_until_cancelled(next()).await {
+        while let Some(reply) = self.crashes_done.run_until_cancelled(next()).await {
             if is_answer(&reply) {
                 return Some(reply);
             }
@@ -85,24 +89,24 @@ impl Chats {
     }
 }
 
-fn is_opener(reply: &str) -> bool {
+fn is_message_ref(reply: &str) -> bool {
     reply.split_once(':').is_some_and(|(id, token)| id.parse::<i64>().is_ok() && token.len() == 64)
 }
 
 /// A system whose bot has something to do and a token to do it with.
-async fn system(telegram: &FakeTelegram, database: &TestDatabase, by_webhook: bool) -> System {
+async fn system(telegram: &FakeTelegram, database: &TestDatabase, uses_webhook: bool) -> System {
     // Telegram's limit would only make it take longer.
     let bot_environment = &[("MAYFLY_MESSAGES_PER_SECOND", "1000")];
-    let options = Options { telegram: Some(telegram.url()), by_webhook, bot_environment, ..Options::default() };
+    let options = Options { telegram: Some(telegram.url()), uses_webhook, bot_environment, ..Options::default() };
     let system = System::start(Layout::Three, database, options).await;
     add_config(&system, "first", BOT_TOKEN).await;
     system
 }
 
-async fn a_part_is_killed(name: &str, part: usize, database: TestDatabase, by_webhook: bool) {
+async fn a_part_is_killed(name: &str, part: usize, database: TestDatabase, uses_webhook: bool) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let mut system = system(&telegram, &database, by_webhook).await;
-    let chats = Chats::begin(&telegram, name);
+    let mut system = system(&telegram, &database, uses_webhook).await;
+    let chats = Conversations::begin(&telegram, name);
     let conversations = rounds() * EACH_ROUND;
     let mut running = JoinSet::new();
     let mut begun = 0;
@@ -117,11 +121,11 @@ async fn a_part_is_killed(name: &str, part: usize, database: TestDatabase, by_we
         }
         // Dies when some of these have been answered, and others not. Each conversation takes three messages.
         sent = (sent + SENT_EACH_ROUND + round * 7 % SENT_EACH_ROUND).min(3 * begun - 1);
-        telegram.called("sendMessage", usize::try_from(sent).unwrap()).await.unwrap();
+        telegram.wait_for_calls("sendMessage", usize::try_from(sent).unwrap()).await.unwrap();
         let name = if part == BOT { "bot" } else { "store" };
-        chats.diary.history().fault(&format!("kill -9 of the {name}")).unwrap();
+        chats.recorder.history().record_fault(&format!("kill -9 of the {name}")).unwrap();
         system.processes[part].kill().await;
-        system.processes[part].start_again();
+        system.processes[part].restart();
     }
     while begun < conversations || !running.is_empty() {
         while running.len() < AT_A_TIME && begun < conversations {
@@ -130,20 +134,20 @@ async fn a_part_is_killed(name: &str, part: usize, database: TestDatabase, by_we
         }
         running.join_next().await.unwrap().unwrap();
     }
-    assert_eq!(telegram.webhook().is_some(), by_webhook);
-    let verdict = chats.diary.verdict();
-    assert_kept(verdict, rounds());
+    assert_eq!(telegram.webhook().is_some(), uses_webhook);
+    let verdict = chats.recorder.verdict();
+    assert_guarantees(verdict, rounds());
     assert_eq!(verdict.read_once, conversations);
 }
 
 /// Control: a bot whose updates count as confirmed when they arrive, as those of libraries do, loses some of them when it dies, and
 /// that is seen.
-async fn a_bot_that_confirms_too_early_is_killed(name: &str, by_webhook: bool) {
+async fn a_bot_that_confirms_too_early_is_killed(name: &str, uses_webhook: bool) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    telegram.forget_on_arrival();
+    telegram.confirm_on_arrival();
     let database = TestDatabase::sqlite().unwrap();
-    let mut system = system(&telegram, &database, by_webhook).await;
-    let chats = Chats::begin(&telegram, name);
+    let mut system = system(&telegram, &database, uses_webhook).await;
+    let chats = Conversations::begin(&telegram, name);
     let mut running = JoinSet::new();
     for round in 0..CONTROL_ROUNDS {
         let before = telegram.calls("sendMessage").len();
@@ -152,17 +156,17 @@ async fn a_bot_that_confirms_too_early_is_killed(name: &str, by_webhook: bool) {
         }
         // From the first answer of a round, with most others in hand, to the last.
         let more = 1 + round * 3 * EACH_ROUND / CONTROL_ROUNDS;
-        telegram.called("sendMessage", before + usize::try_from(more).unwrap()).await.unwrap();
-        chats.diary.history().fault("kill -9 of the bot").unwrap();
+        telegram.wait_for_calls("sendMessage", before + usize::try_from(more).unwrap()).await.unwrap();
+        chats.recorder.history().record_fault("kill -9 of the bot").unwrap();
         system.processes[BOT].kill().await;
-        system.processes[BOT].start_again();
+        system.processes[BOT].restart();
         system.ready().await;
     }
-    chats.is_safe.cancel();
+    chats.crashes_done.cancel();
     while let Some(ended) = running.join_next().await {
         ended.unwrap();
     }
-    let verdict = chats.diary.verdict();
+    let verdict = chats.recorder.verdict();
     assert!(verdict.is_valid() && !verdict.is_complete(), "{verdict}");
     assert!(verdict.read_once < CONTROL_ROUNDS * EACH_ROUND, "{verdict}");
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use mayfly_check::Habits;
-use mayfly_testkit::{PostgresServer, TcpProxy, TestDatabase, Weather};
+use mayfly_check::Workload;
+use mayfly_testkit::{NetworkFault, PostgresServer, TcpProxy, TestDatabase};
 use sea_orm::ConnectionTrait as _;
 
-use super::trial::{Trial, all_doors, assert_kept, rounds, slow_rounds};
+use super::load_run::{Run, all_clients, assert_guarantees, rounds, slow_rounds};
 use crate::harness::{Layout, Options, System, until};
 
 /// How long a freeze lasts.
@@ -34,21 +34,21 @@ async fn the_link_to_postgres_freezes_and_breaks() {
     let (proxy, through_proxy) = link_to(&database).await;
     let options = Options { database_url: Some(&through_proxy), ..Options::default() };
     let mut system = System::start(Layout::Three, &database, options).await;
-    let trial = Trial::begin("postgres-link", all_doors(&system), Habits::default());
+    let run = Run::begin("postgres-link", all_clients(&system), Workload::default());
     for round in 0..slow_rounds() {
-        trial.progress(50).await;
-        trial.fault("the link to PostgreSQL is silent");
-        proxy.set(Weather::Still);
+        run.wait_for_outcomes(50).await;
+        run.fault("the link to PostgreSQL is silent");
+        proxy.set_fault(NetworkFault::Stall);
         tokio::time::sleep(FREEZE).await;
         // Each connection dies in the middle of some answer: while it is set up, in a statement, in COMMIT.
-        trial.fault("the link to PostgreSQL breaks in its answers");
-        let cuts = proxy.cuts();
-        proxy.set(Weather::CutReply(1 + usize::try_from(round).unwrap() * 37 % 1500));
-        until("connections were reset", async || proxy.cuts() > cuts + 3).await;
-        proxy.set(Weather::Fair);
+        run.fault("the link to PostgreSQL breaks in its answers");
+        let resets = proxy.resets();
+        proxy.set_fault(NetworkFault::ResetInReply(1 + usize::try_from(round).unwrap() * 37 % 1500));
+        until("connections were reset", async || proxy.resets() > resets + 3).await;
+        proxy.set_fault(NetworkFault::None);
     }
     system.ready().await;
-    assert_kept(trial.verdict().await, 2 * slow_rounds());
+    assert_guarantees(run.verdict().await, 2 * slow_rounds());
 }
 
 /// The link breaks at each byte of the answer to a COMMIT: it is done, and the store does not know.
@@ -58,14 +58,14 @@ async fn the_link_to_postgres_breaks_in_the_answer_to_a_commit() {
     let (proxy, through_proxy) = link_to(&database).await;
     let options = Options { database_url: Some(&through_proxy), ..Options::default() };
     let system = System::start(Layout::Three, &database, options).await;
-    let trial = Trial::begin("postgres-commit", all_doors(&system), Habits::default());
+    let run = Run::begin("postgres-commit", all_clients(&system), Workload::default());
     for round in 0..rounds() {
-        break_in_a_commit(&trial, &proxy, round).await;
+        break_in_a_commit(&run, &proxy, round).await;
     }
-    assert_kept(trial.verdict().await, rounds());
+    assert_guarantees(run.verdict().await, rounds());
     // Control: who has no key forfeits, when it is a view whose COMMIT the store knows nothing of.
-    let without_keys = Habits { have_keys: false, ..Habits::default() };
-    let control = Trial::begin("postgres-commit-without-keys.control", all_doors(&system), without_keys);
+    let without_keys = Workload { idempotency_keys: false, ..Workload::default() };
+    let control = Run::begin("postgres-commit-without-keys.control", all_clients(&system), without_keys);
     for round in 0..MOST_BREAKS {
         break_in_a_commit(&control, &proxy, round).await;
         if control.has_forfeited() {
@@ -76,13 +76,13 @@ async fn the_link_to_postgres_breaks_in_the_answer_to_a_commit() {
     assert!(control.is_valid() && control.forfeited > 0, "{control}");
 }
 
-async fn break_in_a_commit(trial: &Trial, proxy: &TcpProxy, round: u64) {
-    trial.progress(20).await;
-    trial.fault("the link to PostgreSQL breaks in the answer to a COMMIT");
-    let cuts = proxy.cuts();
-    proxy.set(Weather::CutReplyTo("COMMIT", usize::try_from(round % (COMMIT_REPLY_BYTES + 1)).unwrap()));
-    until("a connection was reset", async || proxy.cuts() > cuts).await;
-    proxy.set(Weather::Fair);
+async fn break_in_a_commit(run: &Run, proxy: &TcpProxy, round: u64) {
+    run.wait_for_outcomes(20).await;
+    run.fault("the link to PostgreSQL breaks in the answer to a COMMIT");
+    let resets = proxy.resets();
+    proxy.set_fault(NetworkFault::ResetInReplyTo("COMMIT", usize::try_from(round % (COMMIT_REPLY_BYTES + 1)).unwrap()));
+    until("a connection was reset", async || proxy.resets() > resets).await;
+    proxy.set_fault(NetworkFault::None);
 }
 
 /// All of PostgreSQL is stopped, for moments and for longer than anybody waits, and goes on as if nothing had been.
@@ -91,10 +91,10 @@ async fn postgres_freezes() {
     let server = PostgresServer::start().unwrap();
     let database = server.database().await.unwrap();
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
-    let trial = Trial::begin("postgres-frozen", all_doors(&system), Habits::default());
+    let run = Run::begin("postgres-frozen", all_clients(&system), Workload::default());
     for round in 0..slow_rounds() {
-        trial.progress(50).await;
-        trial.fault("SIGSTOP of PostgreSQL");
+        run.wait_for_outcomes(50).await;
+        run.fault("SIGSTOP of PostgreSQL");
         server.signal("-STOP").unwrap();
         // The long ones come late, so that short runs are spared them.
         let freeze = match round {
@@ -106,7 +106,7 @@ async fn postgres_freezes() {
         server.signal("-CONT").unwrap();
     }
     system.ready().await;
-    assert_kept(trial.verdict().await, slow_rounds());
+    assert_guarantees(run.verdict().await, slow_rounds());
 }
 
 /// Somebody else holds the lock that every writer of SQLite needs.
@@ -115,29 +115,29 @@ async fn somebody_else_writes_to_sqlite() {
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
     let other = database.connect().await.unwrap();
-    let trial = Trial::begin("sqlite-locked", all_doors(&system), Habits::default());
+    let run = Run::begin("sqlite-locked", all_clients(&system), Workload::default());
     for _ in 0..slow_rounds() {
-        trial.progress(50).await;
-        trial.fault("another writer");
+        run.wait_for_outcomes(50).await;
+        run.fault("another writer");
         other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
         tokio::time::sleep(FREEZE).await;
         other.execute_unprepared("ROLLBACK").await.unwrap();
     }
     system.ready().await;
-    assert_kept(trial.verdict().await, slow_rounds());
+    assert_guarantees(run.verdict().await, slow_rounds());
 }
 
 /// The store is stopped in the middle of whatever it does, and goes on later as if nothing had been.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_freezes() {
     let system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
-    let trial = Trial::begin("store-frozen", all_doors(&system), Habits::default());
+    let run = Run::begin("store-frozen", all_clients(&system), Workload::default());
     for _ in 0..slow_rounds() {
-        trial.progress(50).await;
-        trial.fault("SIGSTOP of the store");
+        run.wait_for_outcomes(50).await;
+        run.fault("SIGSTOP of the store");
         system.processes[0].signal("-STOP").await;
         tokio::time::sleep(FREEZE).await;
         system.processes[0].signal("-CONT").await;
     }
-    assert_kept(trial.verdict().await, slow_rounds());
+    assert_guarantees(run.verdict().await, slow_rounds());
 }

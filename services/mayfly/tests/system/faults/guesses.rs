@@ -16,7 +16,7 @@ use mayfly_testkit::{grpc_web, on_each_database};
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
-use super::trial::{Diary, name_on, rounds};
+use super::load_run::{Recorder, name_on, rounds};
 use crate::harness::{Layout, Options, System, until};
 
 /// Guesses on the way at a time.
@@ -40,17 +40,17 @@ fn token(number: u64) -> String {
 
 /// Somebody who guesses, with everything that is needed for it.
 #[derive(Clone)]
-struct Stranger {
+struct UntrustedCaller {
     messages: MessageServiceClient<StoreChannel>,
     http: reqwest::Client,
     gateway_url: String,
 }
 
 /// What strangers saw, for each way to ask: all that differed, but for the time of day.
-type Seen = BTreeMap<&'static str, BTreeSet<String>>;
+type ResponsesByProtocol = BTreeMap<&'static str, BTreeSet<String>>;
 
-impl Stranger {
-    async fn ask_in_every_way(mut self, number: u64, id: i64, access_token: String) -> Vec<(&'static str, String)> {
+impl UntrustedCaller {
+    async fn call_every_protocol(mut self, number: u64, id: i64, access_token: String) -> Vec<(&'static str, String)> {
         let view = ViewMessageRequest { id, access_token: access_token.clone(), ..ViewMessageRequest::default() };
         let burn = BurnMessageRequest { id, access_token: access_token.clone() };
         let lookup = LookupMessageRequest { id, access_token: access_token.clone() };
@@ -60,17 +60,17 @@ impl Stranger {
             &view,
         );
         let web = web.await.unwrap();
-        assert!(web.messages.is_empty(), "a stranger got a text");
+        assert!(web.messages.is_empty(), "an untrusted caller got a text");
         vec![
             ("gRPC ViewMessage", of_status(self.messages.view_message(view).await.map(drop).unwrap_err())),
             ("gRPC BurnMessage", of_status(self.messages.burn_message(burn).await.map(drop).unwrap_err())),
             ("gRPC LookupMessage", of_status(self.messages.lookup_message(lookup).await.map(drop).unwrap_err())),
-            ("REST view_message", self.ask_over_rest(number, id, &access_token).await),
+            ("REST view_message", self.call_rest(number, id, &access_token).await),
             ("gRPC-Web ViewMessage", web.trailers.lines().filter(|line| !line.starts_with("date:")).collect()),
         ]
     }
 
-    async fn ask_over_rest(&self, number: u64, id: i64, access_token: &str) -> String {
+    async fn call_rest(&self, number: u64, id: i64, access_token: &str) -> String {
         let body = serde_json::json!({ "id": id, "access_token": access_token });
         let request = self.http.post(format!("{}/api/v1/view_message", self.gateway_url)).json(&body);
         // Every other one claims to come from somewhere else.
@@ -162,14 +162,14 @@ on_each_database! {
             stored.push(create(&mut messages, lifetime).await);
         }
         let [unread, viewed, burned, expired] = stored.try_into().unwrap();
-        let opener = |message: &CreateMessageResponse| (message.id, message.access_token.clone());
+        let message_ref = |message: &CreateMessageResponse| (message.id, message.access_token.clone());
         for message in &viewed {
-            let (id, access_token) = opener(message);
+            let (id, access_token) = message_ref(message);
             let view = ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() };
             messages.view_message(view).await.unwrap();
         }
         for message in &burned {
-            let (id, access_token) = opener(message);
+            let (id, access_token) = message_ref(message);
             messages.burn_message(BurnMessageRequest { id, access_token }).await.unwrap();
         }
         for message in &expired {
@@ -179,39 +179,39 @@ on_each_database! {
         let unknown = ("unknown", (1_000_000..).take(EACH).collect());
         let kinds: Kinds = [unknown, ("unread", ids(&unread)), ("viewed", ids(&viewed)), ("burned", ids(&burned)), ("expired", ids(&expired))];
 
-        let diary = Diary::begin(&name_on(&database, "guesses"));
+        let recorder = Recorder::begin(&name_on(&database, "guesses"));
         let gateway_url = system.gateway_url.clone();
         // The gateway closes connections that are silent for long; a call on its way to one that closes would go unanswered.
         let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(5)).build().unwrap();
-        let stranger = Stranger { messages: messages.clone(), http, gateway_url };
-        let mut seen = Seen::new();
+        let untrusted = UntrustedCaller { messages: messages.clone(), http, gateway_url };
+        let mut seen = ResponsesByProtocol::new();
         for first in (0..rounds() * GUESSES).step_by(usize::try_from(AT_ONCE).unwrap()) {
             let guesses = (first..first + AT_ONCE).map(|number| {
                 let (turn, kind) = (usize::try_from(number).unwrap() / kinds.len(), usize::try_from(number).unwrap() % kinds.len());
-                stranger.clone().ask_in_every_way(number, kinds[kind].1[turn % EACH], token(number + 1))
+                untrusted.clone().call_every_protocol(number, kinds[kind].1[turn % EACH], token(number + 1))
             });
             let answers = futures_util::future::join_all(guesses).await.into_iter().flatten();
             let mut refused = 0;
-            for (way, answer) in answers {
-                seen.entry(way).or_default().insert(answer);
+            for (protocol, answer) in answers {
+                seen.entry(protocol).or_default().insert(answer);
                 refused += 1;
             }
-            diary.history().strangers(refused).unwrap();
+            recorder.history().record_rejected_guesses(refused).unwrap();
         }
-        for (way, answers) in &seen {
-            assert_eq!(answers.len(), 1, "{way}: {answers:?}");
+        for (protocol, answers) in &seen {
+            assert_eq!(answers.len(), 1, "{protocol}: {answers:?}");
         }
         assert!(seen["gRPC ViewMessage"].iter().all(|answer| answer.starts_with("NotFound")), "{seen:?}");
         assert!(seen["REST view_message"].iter().all(|answer| answer.starts_with("204")), "{seen:?}");
         // Control: who holds the tokens is told the kinds apart, and the same comparison sees that.
         let mut told = BTreeSet::new();
         for message in [&viewed[0], &burned[0], &expired[0]] {
-            let (id, access_token) = opener(message);
+            let (id, access_token) = message_ref(message);
             let view = ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() };
             told.insert(of_status(messages.view_message(view).await.map(drop).unwrap_err()));
         }
         assert_eq!(told.len(), 3, "{told:?}");
-        diary.verdict();
+        recorder.verdict();
         measure(&system, &kinds).await;
 
         for message in &unread {

@@ -52,7 +52,7 @@ impl Strace {
     }
 
     /// Lets go of the processes.
-    pub(super) async fn let_go(mut self) {
+    pub(super) async fn detach(mut self) {
         if let Some(id) = self.0.id() {
             assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().await.unwrap().success());
         }

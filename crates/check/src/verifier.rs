@@ -6,7 +6,7 @@ use std::{
     ops::AddAssign,
 };
 
-use crate::history::{Answer, Call, Event, State, What};
+use crate::history::{Call, Event, EventKind, Outcome, State};
 
 /// How many messages came to what. Add verdicts to judge several histories together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ struct Operation {
     call: Call,
     began_us: u64,
     ended_us: Option<u64>,
-    answer: Answer,
+    outcome: Outcome,
 }
 
 impl Operation {
@@ -99,19 +99,19 @@ impl Operation {
     }
 
     /// What became of the message, if the answer says so. It becomes one thing, once.
-    fn fate(&self) -> Option<State> {
-        match (self.call, self.answer) {
-            (_, Answer::Text(_)) => Some(State::Viewed),
-            (Call::Burn, Answer::Done) => Some(State::Burned),
-            (_, Answer::Found(state)) if state != State::Unread => Some(state),
+    fn final_state(&self) -> Option<State> {
+        match (self.call, self.outcome) {
+            (_, Outcome::Text(_)) => Some(State::Viewed),
+            (Call::Burn, Outcome::Done) => Some(State::Burned),
+            (_, Outcome::Found(state)) if state != State::Unread => Some(state),
             _ => None,
         }
     }
 
     /// Whether the answer says that the message is not unread any more.
-    fn tells_of_the_end(&self) -> bool {
+    fn implies_end(&self) -> bool {
         let is_right = self.call != Call::Guess;
-        is_right && (self.answer == Answer::Gone || self.fate().is_some())
+        is_right && (self.outcome == Outcome::Gone || self.final_state().is_some())
     }
 }
 
@@ -124,38 +124,38 @@ enum Holder {
 
 /// Judges a history.
 #[must_use]
-pub fn check(history: &[Event]) -> Verdict {
+pub fn verify(history: &[Event]) -> Verdict {
     let mut verdict = Verdict::default();
     for operations in by_message(history) {
-        verdict += judge(&operations);
+        verdict += verify_message(&operations);
     }
     for event in history {
-        match event.what {
-            What::Fault(_) => verdict.faults += 1,
-            What::Strangers(refused) => verdict.bad_inputs += refused,
-            What::Intends { .. } | What::Answered(_) => {}
+        match event.kind {
+            EventKind::Fault(_) => verdict.faults += 1,
+            EventKind::RejectedGuesses(refused) => verdict.bad_inputs += refused,
+            EventKind::Invoked { .. } | EventKind::Completed(_) => {}
         }
     }
     verdict
 }
 
 fn by_message(history: &[Event]) -> Vec<MessageHistory> {
-    let mut answers = HashMap::new();
+    let mut outcomes = HashMap::new();
     for event in history {
-        if let What::Answered(answer) = event.what {
-            answers.insert(event.call_id, (event.at_us, answer));
+        if let EventKind::Completed(outcome) = event.kind {
+            outcomes.insert(event.call_id, (event.at_us, outcome));
         }
     }
     let mut messages: BTreeMap<u64, Vec<Operation>> = BTreeMap::new();
     for event in history {
-        if let What::Intends { message, call } = event.what {
-            let answer = answers.get(&event.call_id);
+        if let EventKind::Invoked { message, call } = event.kind {
+            let outcome = outcomes.get(&event.call_id);
             messages.entry(message).or_default().push(Operation {
                 call_id: event.call_id,
                 call,
                 began_us: event.at_us,
-                ended_us: answer.map(|(at_us, _)| *at_us),
-                answer: answer.map_or(Answer::Unknown, |(_, answer)| *answer),
+                ended_us: outcome.map(|(at_us, _)| *at_us),
+                outcome: outcome.map_or(Outcome::Unknown, |(_, outcome)| *outcome),
             });
         }
     }
@@ -168,30 +168,30 @@ struct MessageHistory {
     operations: Vec<Operation>,
 }
 
-fn judge(history: &MessageHistory) -> Verdict {
+fn verify_message(history: &MessageHistory) -> Verdict {
     let count = |is_so: bool| u64::from(is_so);
     let mut verdict = Verdict {
-        unexpected: count(history.has_impossible_answer() || history.contradicts_itself()),
+        unexpected: count(history.has_impossible_outcome() || history.is_inconsistent()),
         read_twice: count(history.holders().len() > 1),
-        bad_inputs: history.of(|call| call == Call::Guess).count() as u64,
+        bad_inputs: history.with_call(|call| call == Call::Guess).count() as u64,
         ..Verdict::default()
     };
-    if !history.operations.iter().any(|operation| matches!(operation.answer, Answer::Created(_))) {
+    if !history.operations.iter().any(|operation| matches!(operation.outcome, Outcome::Created(_))) {
         return verdict;
     }
     verdict.acknowledged = 1;
-    match history.end() {
-        End::ReadOnce => verdict.read_once = 1,
-        End::ReadTwice => {}
-        End::Burned => verdict.burned = 1,
-        End::Lost => verdict.lost = 1,
-        End::Unknown => verdict.unknown = 1,
-        End::Forfeited => verdict.forfeited = 1,
+    match history.classify() {
+        Classification::ReadOnce => verdict.read_once = 1,
+        Classification::ReadTwice => {}
+        Classification::Burned => verdict.burned = 1,
+        Classification::Lost => verdict.lost = 1,
+        Classification::Unknown => verdict.unknown = 1,
+        Classification::Forfeited => verdict.forfeited = 1,
     }
     verdict
 }
 
-enum End {
+enum Classification {
     ReadOnce,
     ReadTwice,
     Burned,
@@ -201,20 +201,20 @@ enum End {
 }
 
 impl MessageHistory {
-    fn of(&self, is_it: impl Fn(Call) -> bool) -> impl Iterator<Item = &Operation> {
+    fn with_call(&self, is_it: impl Fn(Call) -> bool) -> impl Iterator<Item = &Operation> {
         self.operations.iter().filter(move |operation| is_it(operation.call))
     }
 
     fn views(&self) -> impl Iterator<Item = &Operation> {
-        self.of(|call| matches!(call, Call::View { .. }))
+        self.with_call(|call| matches!(call, Call::View { .. }))
     }
 
     fn burns(&self) -> impl Iterator<Item = &Operation> {
-        self.of(|call| call == Call::Burn)
+        self.with_call(|call| call == Call::Burn)
     }
 
     fn texts(&self) -> impl Iterator<Item = &Operation> {
-        self.views().filter(|view| matches!(view.answer, Answer::Text(_)))
+        self.views().filter(|view| matches!(view.outcome, Outcome::Text(_)))
     }
 
     fn holders(&self) -> BTreeSet<Holder> {
@@ -222,44 +222,44 @@ impl MessageHistory {
     }
 
     fn is_burned(&self) -> bool {
-        self.operations.iter().any(|operation| operation.fate() == Some(State::Burned))
+        self.operations.iter().any(|operation| operation.final_state() == Some(State::Burned))
     }
 
     /// Whether a call has an answer that such a call never has.
-    fn has_impossible_answer(&self) -> bool {
-        let is_possible = |operation: &Operation| match (operation.call, operation.answer) {
-            (_, Answer::Unknown)
-            | (Call::Create, Answer::Created(_))
-            | (Call::View { .. }, Answer::Gone)
-            | (Call::Acknowledge { .. }, Answer::Done)
-            | (Call::Burn, Answer::Done | Answer::Gone)
+    fn has_impossible_outcome(&self) -> bool {
+        let is_possible = |operation: &Operation| match (operation.call, operation.outcome) {
+            (_, Outcome::Unknown)
+            | (Call::Create, Outcome::Created(_))
+            | (Call::View { .. }, Outcome::Gone)
+            | (Call::Acknowledge { .. }, Outcome::Done)
+            | (Call::Burn, Outcome::Done | Outcome::Gone)
             // Whoever can look a message up was answered when it was created. Older histories do not say what was found.
-            | (Call::Lookup, Answer::Found(_) | Answer::Done)
-            | (Call::Guess, Answer::Refused | Answer::Gone) => true,
-            (Call::View { .. }, Answer::Text(text)) => text == Some(self.message),
+            | (Call::Lookup, Outcome::Found(_) | Outcome::Done)
+            | (Call::Guess, Outcome::Rejected | Outcome::Gone) => true,
+            (Call::View { .. }, Outcome::Text(text)) => text == Some(self.message),
             _ => false,
         };
         !self.operations.iter().all(is_possible)
     }
 
     /// Whether there are answers that do not go together.
-    fn contradicts_itself(&self) -> bool {
-        let openers = self.operations.iter().filter_map(|operation| match operation.answer {
-            Answer::Created(opener) => Some(opener),
+    fn is_inconsistent(&self) -> bool {
+        let message_refs = self.operations.iter().filter_map(|operation| match operation.outcome {
+            Outcome::Created(message_ref) => Some(message_ref),
             _ => None,
         });
-        let fates: BTreeSet<_> = self.operations.iter().filter_map(Operation::fate).collect();
-        openers.collect::<BTreeSet<_>>().len() > 1
-            || fates.len() > 1
+        let final_states: BTreeSet<_> = self.operations.iter().filter_map(Operation::final_state).collect();
+        message_refs.collect::<BTreeSet<_>>().len() > 1
+            || final_states.len() > 1
             // Whoever burns what was burned is told that it is done.
-            || (self.is_burned() && self.burns().any(|burn| burn.answer == Answer::Gone))
-            || self.is_gone_too_soon()
-            || self.is_unread_too_late()
-            || self.texts().any(|text| self.is_after_its_acknowledgement(text) || self.was_denied_before_it(text))
+            || (self.is_burned() && self.burns().any(|burn| burn.outcome == Outcome::Gone))
+            || self.ends_too_early()
+            || self.is_unread_after_end()
+            || self.texts().any(|text| self.follows_acknowledgement(text) || self.was_gone_before_acknowledgement(text))
     }
 
     /// Whether the message was gone before whoever ended it had come.
-    fn is_gone_too_soon(&self) -> bool {
+    fn ends_too_early(&self) -> bool {
         let enders = self.texts().map(Operation::holder).map(Some).chain(self.is_burned().then_some(None));
         enders.collect::<BTreeSet<_>>().into_iter().any(|ender| {
             let attempts = self.operations.iter().filter(|attempt| match &ender {
@@ -270,34 +270,34 @@ impl MessageHistory {
             let is_too_soon = |gone: &Operation| first.is_none_or(|first| gone.ended_before(first));
             // A text that somebody else had before is read twice, which is counted as that.
             let says_gone =
-                |operation: &&Operation| operation.tells_of_the_end() && !matches!(operation.answer, Answer::Text(_));
+                |operation: &&Operation| operation.implies_end() && !matches!(operation.outcome, Outcome::Text(_));
             self.operations.iter().filter(says_gone).any(is_too_soon)
         })
     }
 
     /// Whether the message was found unread after its end was known.
-    fn is_unread_too_late(&self) -> bool {
-        let is_unread = |operation: &&Operation| operation.answer == Answer::Found(State::Unread);
+    fn is_unread_after_end(&self) -> bool {
+        let is_unread = |operation: &&Operation| operation.outcome == Outcome::Found(State::Unread);
         let is_late =
-            |unread: &Operation| self.operations.iter().any(|end| end.tells_of_the_end() && end.ended_before(unread));
+            |unread: &Operation| self.operations.iter().any(|end| end.implies_end() && end.ended_before(unread));
         self.operations.iter().filter(is_unread).any(is_late)
     }
 
     fn acknowledgements(&self, view: Call) -> impl Iterator<Item = &Operation> {
-        self.of(move |call| match (call, view) {
+        self.with_call(move |call| match (call, view) {
             (Call::Acknowledge { reader }, Call::View { reader: viewer }) => Some(reader) == viewer,
             _ => false,
         })
     }
 
-    fn is_after_its_acknowledgement(&self, text: &Operation) -> bool {
-        let mut done = self.acknowledgements(text.call).filter(|operation| operation.answer == Answer::Done);
+    fn follows_acknowledgement(&self, text: &Operation) -> bool {
+        let mut done = self.acknowledgements(text.call).filter(|operation| operation.outcome == Outcome::Done);
         done.any(|acknowledgement| acknowledgement.ended_before(text))
     }
 
     /// Whether the reader that has the text heard "gone" as well, before it acknowledged.
-    fn was_denied_before_it(&self, text: &Operation) -> bool {
-        let is_denial = |view: &&Operation| view.call == text.call && view.answer == Answer::Gone;
+    fn was_gone_before_acknowledgement(&self, text: &Operation) -> bool {
+        let is_denial = |view: &&Operation| view.call == text.call && view.outcome == Outcome::Gone;
         let may_repeat = matches!(text.call, Call::View { reader: Some(_) });
         let denied =
             |view: &Operation| !self.acknowledgements(text.call).any(|operation| !view.ended_before(operation));
@@ -305,30 +305,34 @@ impl MessageHistory {
     }
 
     /// What became of the message, if it was acknowledged.
-    fn end(&self) -> End {
+    fn classify(&self) -> Classification {
         match self.holders().len() {
             0 => {}
-            1 => return End::ReadOnce,
-            _ => return End::ReadTwice,
+            1 => return Classification::ReadOnce,
+            _ => return Classification::ReadTwice,
         }
         // A burn that heard nothing may have been the end, unless somebody heard that something else was.
-        let is_something_else = self.burns().any(|burn| burn.answer == Answer::Gone)
-            || self.operations.iter().filter_map(Operation::fate).any(|fate| fate != State::Burned);
-        let may_be_burned = !is_something_else && self.burns().any(|burn| burn.answer == Answer::Unknown);
+        let is_something_else = self.burns().any(|burn| burn.outcome == Outcome::Gone)
+            || self
+                .operations
+                .iter()
+                .filter_map(Operation::final_state)
+                .any(|final_state| final_state != State::Burned);
+        let may_be_burned = !is_something_else && self.burns().any(|burn| burn.outcome == Outcome::Unknown);
         if self.is_burned() || may_be_burned {
-            return End::Burned;
+            return Classification::Burned;
         }
-        if !self.operations.iter().any(Operation::tells_of_the_end) {
-            return End::Unknown;
+        if !self.operations.iter().any(Operation::implies_end) {
+            return Classification::Unknown;
         }
-        let mut unanswered = self.views().filter(|view| view.answer == Answer::Unknown);
+        let mut unanswered = self.views().filter(|view| view.outcome == Outcome::Unknown);
         if unanswered.any(|view| view.call == Call::View { reader: None }) {
-            return End::Forfeited;
+            return Classification::Forfeited;
         }
         // A reader with a key that heard nothing but "unknown" may still have it; one that heard "gone" has not.
-        let heard_gone = |reader| self.views().any(|view| view.call == reader && view.answer == Answer::Gone);
-        let never_heard = self.views().any(|view| view.answer == Answer::Unknown && !heard_gone(view.call));
-        if never_heard { End::Unknown } else { End::Lost }
+        let heard_gone = |reader| self.views().any(|view| view.call == reader && view.outcome == Outcome::Gone);
+        let never_heard = self.views().any(|view| view.outcome == Outcome::Unknown && !heard_gone(view.call));
+        if never_heard { Classification::Unknown } else { Classification::Lost }
     }
 }
 
@@ -340,23 +344,23 @@ mod tests {
     const BOB: Call = Call::View { reader: Some(2) };
     const KEYLESS: Call = Call::View { reader: None };
     const ACKNOWLEDGE: Call = Call::Acknowledge { reader: 1 };
-    const CREATED: (Call, Answer) = (Call::Create, Answer::Created(7));
-    const TEXT: Answer = Answer::Text(Some(0));
-    const UNREAD: (Call, Answer) = (Call::Lookup, Answer::Found(State::Unread));
-    const VIEWED: (Call, Answer) = (Call::Lookup, Answer::Found(State::Viewed));
-    const BURNED: (Call, Answer) = (Call::Lookup, Answer::Found(State::Burned));
+    const CREATED: (Call, Outcome) = (Call::Create, Outcome::Created(7));
+    const TEXT: Outcome = Outcome::Text(Some(0));
+    const UNREAD: (Call, Outcome) = (Call::Lookup, Outcome::Found(State::Unread));
+    const VIEWED: (Call, Outcome) = (Call::Lookup, Outcome::Found(State::Viewed));
+    const BURNED: (Call, Outcome) = (Call::Lookup, Outcome::Found(State::Burned));
 
     /// A history of message 0 with these calls, one after the other.
-    fn verdict(calls: &[(Call, Answer)]) -> Verdict {
+    fn verdict(calls: &[(Call, Outcome)]) -> Verdict {
         let mut history = Vec::new();
-        for (call_id, (call, answer)) in calls.iter().enumerate() {
+        for (call_id, (call, outcome)) in calls.iter().enumerate() {
             let (call_id, at_us) = (call_id as u64, 10 * call_id as u64);
-            history.push(Event { at_us, call_id, what: What::Intends { message: 0, call: *call } });
-            if *answer != Answer::Unknown {
-                history.push(Event { at_us: at_us + 5, call_id, what: What::Answered(*answer) });
+            history.push(Event { at_us, call_id, kind: EventKind::Invoked { message: 0, call: *call } });
+            if *outcome != Outcome::Unknown {
+                history.push(Event { at_us: at_us + 5, call_id, kind: EventKind::Completed(*outcome) });
             }
         }
-        check(&history)
+        verify(&history)
     }
 
     fn only(change: impl FnOnce(&mut Verdict)) -> Verdict {
@@ -369,28 +373,34 @@ mod tests {
     fn good_histories_pass() {
         let once = only(|verdict| verdict.read_once = 1);
         for calls in [
-            &[CREATED, (ANN, TEXT), (BOB, Answer::Gone)][..],
-            &[CREATED, CREATED, (ANN, Answer::Unknown), (ANN, TEXT), (ANN, TEXT)],
-            &[CREATED, (KEYLESS, TEXT), (KEYLESS, Answer::Gone)],
-            &[(Call::Create, Answer::Unknown), CREATED, (ANN, TEXT), (ACKNOWLEDGE, Answer::Done), (ANN, Answer::Gone)],
+            &[CREATED, (ANN, TEXT), (BOB, Outcome::Gone)][..],
+            &[CREATED, CREATED, (ANN, Outcome::Unknown), (ANN, TEXT), (ANN, TEXT)],
+            &[CREATED, (KEYLESS, TEXT), (KEYLESS, Outcome::Gone)],
+            &[
+                (Call::Create, Outcome::Unknown),
+                CREATED,
+                (ANN, TEXT),
+                (ACKNOWLEDGE, Outcome::Done),
+                (ANN, Outcome::Gone),
+            ],
             // The acknowledgement's answer was lost; it worked.
-            &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Answer::Unknown), (ANN, Answer::Gone)],
-            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, TEXT), (Call::Burn, Answer::Gone)],
+            &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Outcome::Unknown), (ANN, Outcome::Gone)],
+            &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, TEXT), (Call::Burn, Outcome::Gone)],
             // The first try was the one that read it, and nobody heard of that before the second.
-            &[CREATED, (ANN, Answer::Unknown), (BOB, Answer::Gone), VIEWED, (ANN, TEXT)],
+            &[CREATED, (ANN, Outcome::Unknown), (BOB, Outcome::Gone), VIEWED, (ANN, TEXT)],
             &[CREATED, UNREAD, (ANN, TEXT), VIEWED],
         ] {
             assert_eq!(verdict(calls), once, "{calls:?}");
         }
-        let burned = verdict(&[CREATED, (Call::Burn, Answer::Done), (ANN, Answer::Gone), BURNED]);
+        let burned = verdict(&[CREATED, (Call::Burn, Outcome::Done), (ANN, Outcome::Gone), BURNED]);
         assert_eq!(burned, only(|verdict| verdict.burned = 1));
         for calls in [
-            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, Answer::Gone), (Call::Burn, Answer::Done)][..],
-            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, Answer::Gone), BURNED],
+            &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, Outcome::Gone), (Call::Burn, Outcome::Done)][..],
+            &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, Outcome::Gone), BURNED],
         ] {
             assert_eq!(verdict(calls), burned, "{calls:?}");
         }
-        let guessed = verdict(&[CREATED, (Call::Guess, Answer::Refused), (ANN, TEXT)]);
+        let guessed = verdict(&[CREATED, (Call::Guess, Outcome::Rejected), (ANN, TEXT)]);
         assert_eq!(guessed, only(|verdict| (verdict.read_once, verdict.bad_inputs) = (1, 1)));
         assert!(once.is_complete() && burned.is_complete() && guessed.is_complete());
     }
@@ -407,13 +417,13 @@ mod tests {
     #[test]
     fn a_text_that_is_gone_and_nobody_has_is_lost() {
         for calls in [
-            &[CREATED, (ANN, Answer::Gone)][..],
-            &[CREATED, (ANN, Answer::Unknown), (ANN, Answer::Gone), (BOB, Answer::Gone)],
+            &[CREATED, (ANN, Outcome::Gone)][..],
+            &[CREATED, (ANN, Outcome::Unknown), (ANN, Outcome::Gone), (BOB, Outcome::Gone)],
             // Had the burn been the end, it would have been done once more.
-            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, Answer::Gone), (Call::Burn, Answer::Gone)],
-            &[CREATED, (Call::Burn, Answer::Unknown), (Call::Burn, Answer::Gone)],
-            &[CREATED, (Call::Burn, Answer::Unknown), (ANN, Answer::Gone), VIEWED],
-            &[CREATED, (Call::Lookup, Answer::Found(State::Expired))],
+            &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, Outcome::Gone), (Call::Burn, Outcome::Gone)],
+            &[CREATED, (Call::Burn, Outcome::Unknown), (Call::Burn, Outcome::Gone)],
+            &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, Outcome::Gone), VIEWED],
+            &[CREATED, (Call::Lookup, Outcome::Found(State::Expired))],
         ] {
             let lost = verdict(calls);
             assert_eq!(lost, only(|verdict| verdict.lost = 1));
@@ -424,53 +434,53 @@ mod tests {
     #[test]
     fn who_cannot_repeat_forfeits_and_who_never_heard_is_unknown() {
         for (calls, expected) in [
-            (&[CREATED, (KEYLESS, Answer::Unknown), (ANN, Answer::Gone)][..], only(|verdict| verdict.forfeited = 1)),
-            (&[CREATED, (ANN, Answer::Unknown), (BOB, Answer::Gone)], only(|verdict| verdict.unknown = 1)),
+            (&[CREATED, (KEYLESS, Outcome::Unknown), (ANN, Outcome::Gone)][..], only(|verdict| verdict.forfeited = 1)),
+            (&[CREATED, (ANN, Outcome::Unknown), (BOB, Outcome::Gone)], only(|verdict| verdict.unknown = 1)),
             (&[CREATED], only(|verdict| verdict.unknown = 1)),
         ] {
             let verdict = verdict(calls);
             assert_eq!(verdict, expected);
             assert!(verdict.is_valid() && !verdict.is_complete());
         }
-        assert_eq!(verdict(&[(Call::Create, Answer::Unknown)]), Verdict::default());
+        assert_eq!(verdict(&[(Call::Create, Outcome::Unknown)]), Verdict::default());
     }
 
     #[test]
     fn answers_that_nothing_explains_are_unexpected() {
         for calls in [
             // The text of another message, or of none.
-            &[CREATED, (ANN, Answer::Text(Some(1)))][..],
-            &[CREATED, (ANN, Answer::Text(None))],
+            &[CREATED, (ANN, Outcome::Text(Some(1)))][..],
+            &[CREATED, (ANN, Outcome::Text(None))],
             // A repeated creation that is another message.
-            &[CREATED, (Call::Create, Answer::Created(8)), (ANN, TEXT)],
+            &[CREATED, (Call::Create, Outcome::Created(8)), (ANN, TEXT)],
             // A text after its reader let go of it, or that its reader was denied.
-            &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Answer::Done), (ANN, TEXT)],
-            &[CREATED, (ANN, Answer::Gone), (ANN, TEXT)],
-            &[CREATED, (ANN, TEXT), (ANN, Answer::Gone)],
+            &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Outcome::Done), (ANN, TEXT)],
+            &[CREATED, (ANN, Outcome::Gone), (ANN, TEXT)],
+            &[CREATED, (ANN, TEXT), (ANN, Outcome::Gone)],
             // A burned text that somebody has.
-            &[CREATED, (Call::Burn, Answer::Done), (ANN, TEXT)],
+            &[CREATED, (Call::Burn, Outcome::Done), (ANN, TEXT)],
             &[CREATED, (ANN, TEXT), BURNED],
             // Gone before anybody came who can have ended it.
-            &[CREATED, (BOB, Answer::Gone), (ANN, TEXT)],
-            &[CREATED, (Call::Burn, Answer::Gone), (ANN, TEXT)],
-            &[CREATED, (BOB, Answer::Gone), (KEYLESS, TEXT)],
+            &[CREATED, (BOB, Outcome::Gone), (ANN, TEXT)],
+            &[CREATED, (Call::Burn, Outcome::Gone), (ANN, TEXT)],
+            &[CREATED, (BOB, Outcome::Gone), (KEYLESS, TEXT)],
             &[CREATED, VIEWED, (ANN, TEXT)],
-            &[CREATED, (BOB, Answer::Gone), (Call::Burn, Answer::Done)],
+            &[CREATED, (BOB, Outcome::Gone), (Call::Burn, Outcome::Done)],
             // Burned, and then not.
-            &[CREATED, (Call::Burn, Answer::Done), (Call::Burn, Answer::Gone)],
+            &[CREATED, (Call::Burn, Outcome::Done), (Call::Burn, Outcome::Gone)],
             // Looked up, and found as it cannot be.
             &[CREATED, (ANN, TEXT), UNREAD],
-            &[CREATED, (Call::Burn, Answer::Done), UNREAD],
-            &[CREATED, (ANN, Answer::Unknown), (BOB, Answer::Gone), UNREAD, (ANN, TEXT)],
-            &[CREATED, (Call::Burn, Answer::Done), VIEWED],
-            &[CREATED, (ANN, TEXT), (Call::Lookup, Answer::Found(State::Expired))],
-            &[CREATED, (Call::Lookup, Answer::Gone), (ANN, TEXT)],
+            &[CREATED, (Call::Burn, Outcome::Done), UNREAD],
+            &[CREATED, (ANN, Outcome::Unknown), (BOB, Outcome::Gone), UNREAD, (ANN, TEXT)],
+            &[CREATED, (Call::Burn, Outcome::Done), VIEWED],
+            &[CREATED, (ANN, TEXT), (Call::Lookup, Outcome::Found(State::Expired))],
+            &[CREATED, (Call::Lookup, Outcome::Gone), (ANN, TEXT)],
             // Answers to other questions.
             &[CREATED, (Call::Burn, TEXT)],
             &[CREATED, (Call::Guess, TEXT)],
-            &[CREATED, (ANN, Answer::Refused)],
-            &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Answer::Gone)],
-            &[(Call::Create, Answer::Refused)],
+            &[CREATED, (ANN, Outcome::Rejected)],
+            &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Outcome::Gone)],
+            &[(Call::Create, Outcome::Rejected)],
         ] {
             let unexpected = verdict(calls);
             assert_eq!(unexpected.unexpected, 1, "{calls:?}: {unexpected}");
@@ -480,28 +490,33 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_that_overlaps_its_view_explains_both() {
-        let event = |at_us, call_id, what| Event { at_us, call_id, what };
-        let intends = |call| What::Intends { message: 0, call };
-        for answer in [TEXT, Answer::Gone] {
+        let event = |at_us, call_id, kind| Event { at_us, call_id, kind };
+        let intends = |call| EventKind::Invoked { message: 0, call };
+        for outcome in [TEXT, Outcome::Gone] {
             let history = [
                 event(0, 0, intends(Call::Create)),
-                event(1, 0, What::Answered(Answer::Created(7))),
+                event(1, 0, EventKind::Completed(Outcome::Created(7))),
                 event(2, 1, intends(ANN)),
-                event(3, 1, What::Answered(TEXT)),
+                event(3, 1, EventKind::Completed(TEXT)),
                 event(4, 2, intends(ANN)),
                 event(5, 3, intends(ACKNOWLEDGE)),
-                event(6, 3, What::Answered(Answer::Done)),
-                event(7, 2, What::Answered(answer)),
+                event(6, 3, EventKind::Completed(Outcome::Done)),
+                event(7, 2, EventKind::Completed(outcome)),
             ];
-            assert_eq!(check(&history), only(|verdict| verdict.read_once = 1));
+            assert_eq!(verify(&history), only(|verdict| verdict.read_once = 1));
         }
     }
 
     #[test]
     fn verdicts_add_up_and_faults_and_strangers_are_counted() {
-        let event = |what| Event { at_us: 0, call_id: 0, what };
-        let fault = event(What::Fault("kill -9".to_owned()));
-        let mut verdict = check(&[fault.clone(), fault, event(What::Strangers(40)), event(What::Strangers(2))]);
+        let event = |kind| Event { at_us: 0, call_id: 0, kind };
+        let fault = event(EventKind::Fault("kill -9".to_owned()));
+        let mut verdict = verify(&[
+            fault.clone(),
+            fault,
+            event(EventKind::RejectedGuesses(40)),
+            event(EventKind::RejectedGuesses(2)),
+        ]);
         assert_eq!(verdict, Verdict { faults: 2, bad_inputs: 42, ..Verdict::default() });
         verdict += only(|verdict| verdict.lost = 1);
         verdict += only(|verdict| verdict.read_once = 1);

@@ -4,17 +4,17 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mayfly_testkit::{FakeTelegram, TestDatabase};
 
-use crate::harness::{Layout, Options, Said, System, until};
+use crate::harness::{CommandOutput, Layout, Options, System, until};
 
 const GONE: i32 = 3;
 const REFUSED: i32 = 4;
-const BOT_TOKEN: &str = "1000000000:AAHneedle-needle-needle-needle-0000";
+const BOT_TOKEN: &str = "1000000000:AAHneedle-canary-canary-canary-0000";
 const API_HASH: &str = "0123456789abcdef0123456789abcdee";
 const OTHER_API_HASH: &str = "fedcba9876543210fedcba9876543210";
 const ANN: i64 = 7;
 
 impl System {
-    async fn telegram(&self, arguments: &[&str]) -> Said {
+    async fn telegram(&self, arguments: &[&str]) -> CommandOutput {
         let data = self.data.display().to_string();
         self.client(&[&["telegram"], arguments, &["--data-dir", &data]].concat()).await
     }
@@ -45,8 +45,8 @@ async fn its_credentials_are_those_of_the_last_active_app_config_and_private() {
             assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         }
     }
-    let stranger = system.telegram(&[&write[..], &["--service-token", &"x".repeat(40)]].concat()).await;
-    assert_eq!(stranger.code, REFUSED);
+    let untrusted = system.telegram(&[&write[..], &["--service-token", &"x".repeat(40)]].concat()).await;
+    assert_eq!(untrusted.code, REFUSED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +67,7 @@ async fn a_bot_moves_to_it() {
     let nowhere = system.telegram(&["log-out", "--from", "http://127.0.0.1:9"]).await;
     assert!(nowhere.code == 1 && nowhere.err.contains("cannot be reached"), "{}", nowhere.err);
     for said in [&away, &again, &nowhere] {
-        assert!(!format!("{}{}", said.out, said.err).contains("needle"));
+        assert!(!format!("{}{}", said.out, said.err).contains("canary"));
     }
 
     system.stop().await;

@@ -14,7 +14,7 @@ async fn the_greeting_says_where_everything_is_and_what_to_do_next() {
     let addresses =
         [&system.store_url, &system.gateway_url, &system.bot_url].map(|url| url.trim_start_matches("http://"));
     for words in addresses.into_iter().chain([data.as_str(), "config add", "new hello"]) {
-        assert!(up.says(words), "{words}: {}", String::from_utf8_lossy(&up.output()));
+        assert!(up.has_printed(words), "{words}: {}", String::from_utf8_lossy(&up.output()));
     }
 }
 
@@ -26,7 +26,7 @@ async fn whoever_lets_the_system_choose_ports_is_told_which() {
     let arguments =
         [&["up", "--data-dir", &data, "--telegram-api-url", "http://127.0.0.1:9"], listen.as_slice()].concat();
     let up = Process::start(arguments.into_iter().map(str::to_owned).collect(), Vec::new());
-    until("there is a greeting", async || up.says("The bot waits")).await;
+    until("there is a greeting", async || up.has_printed("The bot waits")).await;
     let greeting = String::from_utf8(up.output()).unwrap();
     let url_after = |words: &str| {
         let line =

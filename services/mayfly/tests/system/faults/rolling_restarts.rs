@@ -1,9 +1,9 @@
 //! Stops, starts and key rotations under load: what an upgrade is made of.
 
-use mayfly_check::{Door, Habits};
+use mayfly_check::{Client, Workload};
 use mayfly_testkit::TestDatabase;
 
-use super::trial::{Trial, all_doors, assert_kept, rounds};
+use super::load_run::{Run, all_clients, assert_guarantees, rounds};
 use crate::harness::{Layout, Options, System, run};
 
 async fn stop_and_start(system: &mut System, part: usize) {
@@ -11,7 +11,7 @@ async fn stop_and_start(system: &mut System, part: usize) {
     process.terminate().await;
     let status = process.ended().await;
     assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&process.output()));
-    process.start_again();
+    process.restart();
     system.ready().await;
 }
 
@@ -25,16 +25,16 @@ async fn rotate(system: &System, activate_in: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_part_is_restarted_in_turn() {
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
-    let trial = Trial::begin("rolling-sqlite", all_doors(&system), Habits::default());
+    let run = Run::begin("rolling-sqlite", all_clients(&system), Workload::default());
     for round in 0..rounds() {
-        trial.progress(30).await;
-        trial.fault("SIGTERM and restart of one part");
+        run.wait_for_outcomes(30).await;
+        run.fault("SIGTERM and restart of one part");
         stop_and_start(&mut system, usize::try_from(round % 3).unwrap()).await;
         if round % 3 == 0 {
             rotate(&system, "0s").await;
         }
     }
-    assert_kept(trial.verdict().await, rounds());
+    assert_guarantees(run.verdict().await, rounds());
 }
 
 /// A key that seals before all stores have it: a store without it asks callers to come again, and loses nothing.
@@ -44,14 +44,14 @@ async fn a_key_may_be_hurried_through_two_stores() {
     // One after the other: each store looks for new keys every five seconds from its start on, so one is ahead of the other.
     let first = System::start(Layout::Three, &database, Options::default()).await;
     let second = System::start(Layout::Three, &database, Options::default()).await;
-    let doors: Vec<Door> = [&first, &second].into_iter().flat_map(all_doors).collect();
-    let trial = Trial::begin("rolling-hurried", doors, Habits::default());
+    let clients: Vec<Client> = [&first, &second].into_iter().flat_map(all_clients).collect();
+    let run = Run::begin("rolling-hurried", clients, Workload::default());
     for _ in 0..rounds() {
-        trial.fault("a new key seals at once");
+        run.fault("a new key seals at once");
         rotate(&first, "0s").await;
-        trial.progress(50).await;
+        run.wait_for_outcomes(50).await;
     }
-    assert_kept(trial.verdict().await, rounds());
+    assert_guarantees(run.verdict().await, rounds());
 }
 
 /// Two systems on one PostgreSQL, whose stores migrate it at once; of each part one is always there.
@@ -61,16 +61,16 @@ async fn two_systems_start_at_once_and_all_their_parts_are_restarted_in_turn() {
     let start = || System::start(Layout::Three, &database, Options::default());
     let (first, second) = tokio::join!(start(), start());
     let mut systems = [first, second];
-    let doors: Vec<Door> = systems.iter().flat_map(all_doors).collect();
-    let trial = Trial::begin("rolling-postgres", doors, Habits::default());
+    let clients: Vec<Client> = systems.iter().flat_map(all_clients).collect();
+    let run = Run::begin("rolling-postgres", clients, Workload::default());
     for round in 0..rounds() {
-        trial.progress(30).await;
-        trial.fault("SIGTERM and restart of one part of one of two systems");
+        run.wait_for_outcomes(30).await;
+        run.fault("SIGTERM and restart of one part of one of two systems");
         let (system, part) = (round % 2, round / 2 % 3);
         stop_and_start(&mut systems[usize::try_from(system).unwrap()], usize::try_from(part).unwrap()).await;
         if round % 3 == 0 {
             rotate(&systems[0], "0s").await;
         }
     }
-    assert_kept(trial.verdict().await, rounds());
+    assert_guarantees(run.verdict().await, rounds());
 }

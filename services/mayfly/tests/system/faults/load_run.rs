@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use mayfly_check::{Door, Event, Habits, History, Load, Target, Verdict, What, check};
+use mayfly_check::{Client, Event, EventKind, History, LoadGenerator, Target, Verdict, Workload, verify};
 use mayfly_testkit::TestDatabase;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -49,24 +49,24 @@ fn seed() -> u64 {
     u64::from(std::process::id()) << 32 | u64::from(crate::harness::free_port())
 }
 
-pub(super) struct Trial<T = Door> {
-    pub(super) load: Arc<Load<T>>,
+pub(super) struct Run<T = Client> {
+    pub(super) load: Arc<LoadGenerator<T>>,
     running: JoinHandle<io::Result<()>>,
     stop: CancellationToken,
     file: PathBuf,
 }
 
 /// Every way into a system.
-pub(super) fn all_doors(system: &System) -> Vec<Door> {
-    let store = Door::grpc(&system.store_url).unwrap();
-    let gateway = [Door::grpc(&system.gateway_url).unwrap(), Door::rest(&system.gateway_url).unwrap()];
+pub(super) fn all_clients(system: &System) -> Vec<Client> {
+    let store = Client::grpc(&system.store_url).unwrap();
+    let gateway = [Client::grpc(&system.gateway_url).unwrap(), Client::rest(&system.gateway_url).unwrap()];
     [store].into_iter().chain(gateway).collect()
 }
 
-impl<T: Target> Trial<T> {
-    pub(super) fn begin(name: &str, doors: Vec<T>, habits: Habits) -> Self {
+impl<T: Target> Run<T> {
+    pub(super) fn begin(name: &str, clients: Vec<T>, workload: Workload) -> Self {
         let file = history_file(name);
-        let load = Load::new(doors, History::begin(&file).unwrap(), habits, seed());
+        let load = LoadGenerator::new(clients, History::create(&file).unwrap(), workload, seed());
         let stop = CancellationToken::new();
         let running = tokio::spawn(Arc::clone(&load).run(WORKERS, stop.clone()));
         Self { load, running, stop, file }
@@ -74,79 +74,79 @@ impl<T: Target> Trial<T> {
 
     /// Writes down that something is broken now.
     pub(super) fn fault(&self, words: &str) {
-        self.load.history().fault(words).unwrap();
+        self.load.history().record_fault(words).unwrap();
     }
 
     /// Waits until so many more calls were answered.
-    pub(super) async fn progress(&self, answers: u64) {
-        let goal = self.load.answered() + answers;
-        until("there are more answers", async || self.load.answered() >= goal).await;
+    pub(super) async fn wait_for_outcomes(&self, answers: u64) {
+        let goal = self.load.known_outcomes() + answers;
+        until("there are more answers", async || self.load.known_outcomes() >= goal).await;
     }
 
     /// Waits until so many more calls had no answer.
-    pub(super) async fn trouble(&self, tries: u64) {
-        let goal = self.load.unanswered() + tries;
-        until("calls have no answer", async || self.load.unanswered() >= goal).await;
+    pub(super) async fn wait_for_unknown_outcomes(&self, tries: u64) {
+        let goal = self.load.unknown_outcomes() + tries;
+        until("calls have no answer", async || self.load.unknown_outcomes() >= goal).await;
     }
 
     /// Waits until so many calls are on their way at once, which they are when nobody is answered.
-    pub(super) async fn standstill(&self) {
-        until("everybody waits", async || self.load.on_their_way() >= WORKERS as u64).await;
+    pub(super) async fn wait_until_stalled(&self) {
+        until("everybody waits", async || self.load.in_flight() >= WORKERS as u64).await;
     }
 
     /// Whether a text was forfeited for certain by now.
     pub(super) fn has_forfeited(&self) -> bool {
-        self.so_far().forfeited > 0
+        self.verdict_so_far().forfeited > 0
     }
 
     /// The verdict on all messages that nobody waits for at the moment.
-    pub(super) fn so_far(&self) -> Verdict {
+    pub(super) fn verdict_so_far(&self) -> Verdict {
         let mut history = History::read(&self.file).unwrap();
-        let answered = history.iter().filter(|event| matches!(event.what, What::Answered(_)));
+        let answered = history.iter().filter(|event| matches!(event.kind, EventKind::Completed(_)));
         let answered: HashSet<_> = answered.map(|event| event.call_id).collect();
-        let message_of = |event: &Event| match event.what {
-            What::Intends { message, .. } => Some(message),
+        let message_of = |event: &Event| match event.kind {
+            EventKind::Invoked { message, .. } => Some(message),
             _ => None,
         };
         let waiting = history.iter().filter(|event| !answered.contains(&event.call_id)).filter_map(message_of);
         let waiting: HashSet<_> = waiting.collect();
         history.retain(|event| message_of(event).is_none_or(|message| !waiting.contains(&message)));
-        check(&history)
+        verify(&history)
     }
 
     /// Brings the load to its end, and judges it.
     pub(super) async fn verdict(self) -> Verdict {
         self.stop.cancel();
         self.running.await.unwrap().unwrap();
-        judge(&self.file)
+        verify_file(&self.file)
     }
 }
 
 /// Judges a history that is complete.
-pub(super) fn judge(file: &std::path::Path) -> Verdict {
-    let verdict = check(&History::read(file).unwrap());
+pub(super) fn verify_file(file: &std::path::Path) -> Verdict {
+    let verdict = verify(&History::read(file).unwrap());
     println!("{}: {verdict}", file.file_name().unwrap().display());
     verdict
 }
 
 /// Everything that a system promises, in spite of this many faults.
-pub(crate) fn assert_kept(verdict: Verdict, faults: u64) {
+pub(crate) fn assert_guarantees(verdict: Verdict, faults: u64) {
     assert!(verdict.is_complete(), "{verdict}");
     assert!(verdict.acknowledged > 0 && verdict.read_once > 0, "{verdict}");
     assert_eq!(verdict.faults, faults, "{verdict}");
 }
 
 /// A history that is written by hand, one call after the other.
-pub(crate) struct Diary {
+pub(crate) struct Recorder {
     history: History,
     file: PathBuf,
     number_of: Mutex<u64>,
 }
 
-impl Diary {
+impl Recorder {
     pub(crate) fn begin(name: &str) -> Arc<Self> {
         let file = history_file(name);
-        Arc::new(Self { history: History::begin(&file).unwrap(), file, number_of: Mutex::new(0) })
+        Arc::new(Self { history: History::create(&file).unwrap(), file, number_of: Mutex::new(0) })
     }
 
     pub(crate) fn history(&self) -> &History {
@@ -161,6 +161,6 @@ impl Diary {
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
-        judge(&self.file)
+        verify_file(&self.file)
     }
 }

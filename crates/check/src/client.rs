@@ -1,0 +1,365 @@
+//! The ways into the system, as its users see them.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use mayfly_contracts::{
+    Situation, StoreChannel,
+    error::ErrorReason,
+    message::{
+        AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, MessageState,
+        ViewMessageRequest, message_service_client::MessageServiceClient,
+    },
+};
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::history::State;
+
+/// How long a user waits for one answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What opens a message.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct MessageRef {
+    /// The message's id.
+    pub id: i64,
+    /// Its access token.
+    pub access_token: String,
+}
+
+impl MessageRef {
+    /// The same with another first digit.
+    #[must_use]
+    pub fn mistyped(&self) -> Self {
+        let first = if self.access_token.starts_with('0') { '1' } else { '0' };
+        let rest = self.access_token.chars().skip(1);
+        Self { id: self.id, access_token: std::iter::once(first).chain(rest).collect() }
+    }
+}
+
+/// One call.
+pub enum Request {
+    /// Store this text.
+    Create {
+        /// The text.
+        text: String,
+        /// The key that makes the call safe to repeat.
+        request_id: Option<Uuid>,
+    },
+    /// Read a message.
+    View {
+        /// Which one.
+        message_ref: MessageRef,
+        /// The key that makes the call safe to repeat.
+        view_id: Option<Uuid>,
+    },
+    /// The text has arrived.
+    Acknowledge {
+        /// Of which message.
+        message_ref: MessageRef,
+        /// The key that it was read with.
+        view_id: Uuid,
+    },
+    /// Tell how a message stands.
+    Lookup {
+        /// Which one.
+        message_ref: MessageRef,
+    },
+    /// Erase a message unread.
+    Burn {
+        /// Which one.
+        message_ref: MessageRef,
+    },
+}
+
+/// One answer.
+#[derive(PartialEq, Eq)]
+pub enum Response {
+    /// The text is stored.
+    Created(MessageRef),
+    /// This is the text.
+    Text(String),
+    /// There is no text any more, or never was.
+    Gone,
+    /// It is done.
+    Done,
+    /// This is how the message stands.
+    Found(State),
+    /// The question is a wrong one.
+    Rejected,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// One way into the system.
+pub trait Target: Send + Sync + 'static {
+    /// Asks once. An answer that does not come in time is [`Response::Unknown`].
+    fn call(&self, request: &Request) -> impl Future<Output = Response> + Send;
+}
+
+/// The ways in that Mayfly has.
+pub enum Client {
+    /// gRPC, at the store or at the gateway.
+    Grpc(GrpcClient),
+    /// REST, at the gateway.
+    Rest(RestClient),
+}
+
+impl Client {
+    /// gRPC at `url` (`http://host:port`).
+    ///
+    /// # Errors
+    ///
+    /// When `url` is something else.
+    pub fn grpc(url: &str) -> anyhow::Result<Self> {
+        Ok(Self::Grpc(GrpcClient { channel: StoreChannel::remote(url)?, short_deadlines: None }))
+    }
+
+    /// gRPC at `url`, by clients who give the store 1, 2, 4, … 16,384 microseconds for an answer, then their usual time, and
+    /// begin again.
+    ///
+    /// # Errors
+    ///
+    /// When `url` is something else.
+    pub fn grpc_with_short_deadlines(url: &str) -> anyhow::Result<Self> {
+        Ok(Self::Grpc(GrpcClient { channel: StoreChannel::remote(url)?, short_deadlines: Some(AtomicU32::new(0)) }))
+    }
+
+    /// REST at `url` (`http://host:port`).
+    ///
+    /// # Errors
+    ///
+    /// When there can be no HTTP client.
+    pub fn rest(url: &str) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        Ok(Self::Rest(RestClient { client, url: url.to_owned() }))
+    }
+}
+
+impl Target for Client {
+    async fn call(&self, request: &Request) -> Response {
+        match self {
+            Self::Grpc(client) => client.call(request).await,
+            Self::Rest(client) => client.call(request).await.unwrap_or(Response::Unknown),
+        }
+    }
+}
+
+/// See [`Client::grpc`].
+pub struct GrpcClient {
+    channel: StoreChannel,
+    short_deadlines: Option<AtomicU32>,
+}
+
+impl GrpcClient {
+    async fn call(&self, request: &Request) -> Response {
+        self.try_call(request).await.unwrap_or_else(|status| match Situation::of(&status).reason {
+            ErrorReason::MessageViewed
+            | ErrorReason::MessageBurned
+            | ErrorReason::MessageExpired
+            | ErrorReason::MessageNotFound => Response::Gone,
+            ErrorReason::FieldInvalid | ErrorReason::TextTooLong | ErrorReason::AccessTokenInvalid => {
+                Response::Rejected
+            }
+            _ => Response::Unknown,
+        })
+    }
+
+    async fn try_call(&self, request: &Request) -> Result<Response, Status> {
+        let mut client = MessageServiceClient::new(self.channel.clone());
+        match request {
+            Request::Create { text, request_id } => {
+                let request =
+                    CreateMessageRequest { request_id: key(*request_id), ..CreateMessageRequest::of_text(text) };
+                let created = client.create_message(self.with_deadline(request)).await?.into_inner();
+                Ok(Response::Created(MessageRef { id: created.id, access_token: created.access_token }))
+            }
+            Request::View { message_ref, view_id } => {
+                let (id, access_token) = (message_ref.id, message_ref.access_token.clone());
+                let request = ViewMessageRequest { id, access_token, view_id: key(*view_id), ..Default::default() };
+                Ok(Response::Text(client.view_message(self.with_deadline(request)).await?.into_inner().into_text()?))
+            }
+            Request::Acknowledge { message_ref, view_id } => {
+                let (id, access_token) = (message_ref.id, message_ref.access_token.clone());
+                let request = AcknowledgeViewRequest { id, access_token, view_id: view_id.to_string() };
+                client.acknowledge_view(self.with_deadline(request)).await?;
+                Ok(Response::Done)
+            }
+            Request::Lookup { message_ref } => {
+                let request =
+                    LookupMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
+                let found = client.lookup_message(self.with_deadline(request)).await?.into_inner();
+                Ok(match found.state() {
+                    MessageState::Unspecified => Response::Rejected,
+                    MessageState::Unread => Response::Found(State::Unread),
+                    MessageState::Viewed => Response::Found(State::Viewed),
+                    MessageState::Burned => Response::Found(State::Burned),
+                    MessageState::Expired => Response::Found(State::Expired),
+                })
+            }
+            Request::Burn { message_ref } => {
+                let request = BurnMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
+                client.burn_message(self.with_deadline(request)).await?;
+                Ok(Response::Done)
+            }
+        }
+    }
+
+    fn with_deadline<M>(&self, message: M) -> tonic::Request<M> {
+        let mut request = tonic::Request::new(message);
+        let turn =
+            self.short_deadlines.as_ref().map(|short_deadlines| short_deadlines.fetch_add(1, Ordering::Relaxed) % 16);
+        request.set_timeout(match turn {
+            Some(turn @ 0..15) => Duration::from_micros(1 << turn),
+            _ => TIMEOUT,
+        });
+        request
+    }
+}
+
+fn key(key: Option<Uuid>) -> String {
+    key.map(|key| key.to_string()).unwrap_or_default()
+}
+
+/// See [`Client::rest`].
+pub struct RestClient {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl RestClient {
+    async fn call(&self, request: &Request) -> reqwest::Result<Response> {
+        let response = self.request(request).send().await?;
+        Ok(match (response.status(), request) {
+            (StatusCode::CREATED, Request::Create { .. }) => match message_ref(&response.json().await?) {
+                Some(message_ref) => Response::Created(message_ref),
+                None => Response::Rejected,
+            },
+            (StatusCode::OK, Request::View { .. }) => {
+                match response.json::<Value>().await?.get("text").and_then(Value::as_str) {
+                    Some(text) => Response::Text(text.to_owned()),
+                    None => Response::Rejected,
+                }
+            }
+            (StatusCode::OK, Request::Lookup { .. }) => match found(response.json().await?) {
+                Some(state) => Response::Found(state),
+                None => Response::Rejected,
+            },
+            (StatusCode::OK, Request::Acknowledge { .. } | Request::Burn { .. }) => Response::Done,
+            // And nothing else: 404 says that there is no such path, whatever became of the message.
+            (StatusCode::NO_CONTENT, _) => Response::Gone,
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => Response::Unknown,
+            // Without a reason it is HTTP alone that went wrong: what was sent did not arrive whole.
+            (StatusCode::BAD_REQUEST, _) => match response.json::<Value>().await?.get("reason") {
+                Some(_) => Response::Rejected,
+                None => Response::Unknown,
+            },
+            (status, _) if status.is_client_error() => Response::Rejected,
+            _ => Response::Unknown,
+        })
+    }
+
+    fn request(&self, request: &Request) -> RequestBuilder {
+        let (path, body, key) = match request {
+            Request::Create { text, request_id } => ("create_message", json!({ "text": text }), *request_id),
+            // Both ways to read, one for half of the messages each.
+            Request::View { message_ref: MessageRef { id, access_token }, view_id } if id % 2 == 0 => {
+                let path = format!("get_message/{id}/{access_token}/");
+                return with_key(self.client.get(self.path(&path)), *view_id);
+            }
+            Request::View { message_ref, view_id } => ("view_message", body(message_ref), *view_id),
+            Request::Acknowledge { message_ref, view_id } => ("acknowledge_view", body(message_ref), Some(*view_id)),
+            Request::Lookup { message_ref } => ("lookup_message", body(message_ref), None),
+            Request::Burn { message_ref } => ("burn_message", body(message_ref), None),
+        };
+        with_key(self.client.post(self.path(path)).json(&body), key)
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.url)
+    }
+}
+
+fn with_key(request: RequestBuilder, key: Option<Uuid>) -> RequestBuilder {
+    match key {
+        Some(key) => request.header("Idempotency-Key", key.to_string()),
+        None => request,
+    }
+}
+
+fn body(message_ref: &MessageRef) -> Value {
+    json!({ "id": message_ref.id, "access_token": message_ref.access_token })
+}
+
+fn message_ref(created: &Value) -> Option<MessageRef> {
+    Some(MessageRef {
+        id: created.get("id")?.as_i64()?,
+        access_token: created.get("access_token")?.as_str()?.to_owned(),
+    })
+}
+
+fn found(looked_up: Value) -> Option<State> {
+    serde_json::from_value(looked_up.get("state")?.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// What a reader makes of an answer with this status line, headers and body.
+    async fn response_to(answer: &str, request: &Request) -> Response {
+        let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::rest(&format!("http://{}", gateway.local_addr().unwrap())).unwrap();
+        let answering = async {
+            let (mut connection, _) = gateway.accept().await.unwrap();
+            let length = connection.read(&mut [0; 4096]).await.unwrap();
+            assert!(length > 0);
+            connection.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
+        };
+        tokio::join!(client.call(request), answering).0
+    }
+
+    #[tokio::test]
+    async fn only_the_status_that_says_so_is_gone() {
+        let message_ref = || MessageRef { id: 1, access_token: "0".repeat(64) };
+        let view = Request::View { message_ref: message_ref(), view_id: None };
+        assert!(response_to("204 No Content\r\n\r\n", &view).await == Response::Gone);
+        for status in ["404 Not Found", "410 Gone", "405 Method Not Allowed"] {
+            let answer = format!("{status}\r\ncontent-length: 0\r\n\r\n");
+            assert!(response_to(&answer, &view).await == Response::Rejected, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_did_not_arrive_whole_is_no_refusal() {
+        let view = Request::View { message_ref: MessageRef { id: 1, access_token: "0".repeat(64) }, view_id: None };
+        let cut_off = json!({ "status": 400, "detail": "the body did not arrive whole" });
+        let refused = json!({ "status": 400, "detail": "id must be given", "reason": "FIELD_INVALID" });
+        for (body, response) in [(cut_off, Response::Unknown), (refused, Response::Rejected)] {
+            let body = body.to_string();
+            let answer = format!("400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            assert!(response_to(&answer, &view).await == response, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lookup_is_answered_with_a_state() {
+        let lookup = Request::Lookup { message_ref: MessageRef { id: 1, access_token: "0".repeat(64) } };
+        for (state, response) in [("burned", Response::Found(State::Burned)), ("lost", Response::Rejected)] {
+            let body = json!({ "state": state }).to_string();
+            let answer = format!("200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            assert!(response_to(&answer, &lookup).await == response, "{state}");
+        }
+    }
+}
