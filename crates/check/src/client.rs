@@ -1,4 +1,4 @@
-//! The ways into the system, as its users see them.
+//! Clients of Mayfly: gRPC and REST, with one request and one response type for both.
 
 use std::{
     future::Future,
@@ -21,20 +21,20 @@ use uuid::Uuid;
 
 use crate::history::State;
 
-/// How long a user waits for one answer.
+/// How long a client waits for a response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What opens a message.
+/// The id and access token that open a message.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MessageRef {
-    /// The message's id.
+    /// The id of the message.
     pub id: i64,
-    /// Its access token.
+    /// The access token of the message.
     pub access_token: String,
 }
 
 impl MessageRef {
-    /// The same with another first digit.
+    /// The same reference with another first digit of the token.
     #[must_use]
     pub fn mistyped(&self) -> Self {
         let first = if self.access_token.starts_with('0') { '1' } else { '0' };
@@ -43,99 +43,98 @@ impl MessageRef {
     }
 }
 
-/// One call.
+/// A request of a client.
 pub enum Request {
-    /// Store this text.
+    /// Stores a text.
     Create {
         /// The text.
         text: String,
-        /// The key that makes the call safe to repeat.
+        /// The idempotency key, if any.
         request_id: Option<Uuid>,
     },
-    /// Read a message.
+    /// Reads a message.
     View {
-        /// Which one.
+        /// The message to read.
         message_ref: MessageRef,
-        /// The key that makes the call safe to repeat.
+        /// The idempotency key, if any.
         view_id: Option<Uuid>,
     },
-    /// The text has arrived.
+    /// Confirms that the text has arrived.
     Acknowledge {
-        /// Of which message.
+        /// The message that was read.
         message_ref: MessageRef,
-        /// The key that it was read with.
+        /// The idempotency key of the view.
         view_id: Uuid,
     },
-    /// Tell how a message stands.
+    /// Returns the state of a message.
     Lookup {
-        /// Which one.
+        /// The message to look up.
         message_ref: MessageRef,
     },
-    /// Erase a message unread.
+    /// Erases a message unread.
     Burn {
-        /// Which one.
+        /// The message to erase.
         message_ref: MessageRef,
     },
 }
 
-/// One answer.
+/// The response to a [`Request`].
 #[derive(PartialEq, Eq)]
 pub enum Response {
-    /// The text is stored.
+    /// The store holds the text.
     Created(MessageRef),
-    /// This is the text.
+    /// The text of the message.
     Text(String),
-    /// There is no text any more, or never was.
+    /// The message has no text any more, or never existed.
     Gone,
-    /// It is done.
+    /// The call succeeded.
     Done,
-    /// This is how the message stands.
+    /// The state of the message.
     Found(State),
-    /// The question is a wrong one.
+    /// The request is invalid.
     Rejected,
-    /// Nobody knows.
+    /// The outcome is unknown: a timeout, a broken connection, or an error that asks for a retry.
     Unknown,
 }
 
-/// One way into the system.
+/// A system under load.
 pub trait Target: Send + Sync + 'static {
-    /// Asks once. An answer that does not come in time is [`Response::Unknown`].
+    /// Sends the request once. Returns [`Response::Unknown`] after a timeout.
     fn call(&self, request: &Request) -> impl Future<Output = Response> + Send;
 }
 
-/// The ways in that Mayfly has.
+/// A client of Mayfly.
 pub enum Client {
-    /// gRPC, at the store or at the gateway.
+    /// gRPC, to the store or to the gateway.
     Grpc(GrpcClient),
-    /// REST, at the gateway.
+    /// REST, to the gateway.
     Rest(RestClient),
 }
 
 impl Client {
-    /// gRPC at `url` (`http://host:port`).
+    /// A gRPC client of `url` (`http://host:port`).
     ///
     /// # Errors
     ///
-    /// When `url` is something else.
+    /// Returns an error if `url` is invalid.
     pub fn grpc(url: &str) -> anyhow::Result<Self> {
         Ok(Self::Grpc(GrpcClient { channel: StoreChannel::remote(url)?, short_deadlines: None }))
     }
 
-    /// gRPC at `url`, by clients who give the store 1, 2, 4, … 16,384 microseconds for an answer, then their usual time, and
-    /// begin again.
+    /// A gRPC client of `url` whose deadlines are 1, 2, 4, … 16,384 microseconds and then the usual one, over and over.
     ///
     /// # Errors
     ///
-    /// When `url` is something else.
+    /// Returns an error if `url` is invalid.
     pub fn grpc_with_short_deadlines(url: &str) -> anyhow::Result<Self> {
         Ok(Self::Grpc(GrpcClient { channel: StoreChannel::remote(url)?, short_deadlines: Some(AtomicU32::new(0)) }))
     }
 
-    /// REST at `url` (`http://host:port`).
+    /// A REST client of `url` (`http://host:port`).
     ///
     /// # Errors
     ///
-    /// When there can be no HTTP client.
+    /// Returns an error if the HTTP client cannot be built.
     pub fn rest(url: &str) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
         Ok(Self::Rest(RestClient { client, url: url.to_owned() }))
@@ -252,10 +251,10 @@ impl RestClient {
                 None => Response::Rejected,
             },
             (StatusCode::OK, Request::Acknowledge { .. } | Request::Burn { .. }) => Response::Done,
-            // And nothing else: 404 says that there is no such path, whatever became of the message.
+            // Only 204 means that the message is gone. 404 means that the path does not exist.
             (StatusCode::NO_CONTENT, _) => Response::Gone,
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => Response::Unknown,
-            // Without a reason it is HTTP alone that went wrong: what was sent did not arrive whole.
+            // A body without a reason comes from the HTTP layer: the request arrived incomplete.
             (StatusCode::BAD_REQUEST, _) => match response.json::<Value>().await?.get("reason") {
                 Some(_) => Response::Rejected,
                 None => Response::Unknown,
@@ -268,7 +267,7 @@ impl RestClient {
     fn request(&self, request: &Request) -> RequestBuilder {
         let (path, body, key) = match request {
             Request::Create { text, request_id } => ("create_message", json!({ "text": text }), *request_id),
-            // Both ways to read, one for half of the messages each.
+            // Half of the messages are read by GET, the others by POST.
             Request::View { message_ref: MessageRef { id, access_token }, view_id } if id % 2 == 0 => {
                 let path = format!("get_message/{id}/{access_token}/");
                 return with_key(self.client.get(self.path(&path)), *view_id);
@@ -317,7 +316,7 @@ mod tests {
 
     use super::*;
 
-    /// What a reader makes of an answer with this status line, headers and body.
+    /// The response of a client to this status line, headers and body.
     async fn response_to(answer: &str, request: &Request) -> Response {
         let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::rest(&format!("http://{}", gateway.local_addr().unwrap())).unwrap();

@@ -1,10 +1,10 @@
-//! How long the answers took, out of a history.
+//! Latencies of the calls in a history.
 
 use std::{collections::HashMap, fmt, time::Duration};
 
 use crate::history::{Event, EventKind, Outcome};
 
-/// Of all calls with a certain answer: how many, in what time, and how long one took.
+/// The latencies of all calls with a known outcome, and the throughput.
 #[derive(Clone, Debug, Default)]
 pub struct Latency {
     sorted_us: Vec<u64>,
@@ -12,7 +12,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Measures a history.
+    /// Computes the latencies of a history.
     #[must_use]
     pub fn of(history: &[Event]) -> Self {
         let mut began = HashMap::new();
@@ -32,14 +32,14 @@ impl Latency {
         Self { sorted_us, elapsed_us }
     }
 
-    /// Answers a second.
+    /// Calls with a known outcome per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
         let seconds = Duration::from_micros(self.elapsed_us).as_secs_f64();
         if seconds > 0.0 { self.sorted_us.len() as f64 / seconds } else { 0.0 }
     }
 
-    /// The time that this share of the answers took at most; `share` from 0 to 1.
+    /// The quantile `share`, from 0 to 1, of the latencies.
     #[must_use]
     pub fn quantile(&self, share: f64) -> Duration {
         let rank = (self.sorted_us.len() as f64 * share).ceil().max(1.0) as usize;

@@ -1,8 +1,8 @@
-//! Proof that messages are read once and none is lost: a load generator that writes down what it does, and a checker that
-//! judges what was written.
+//! Shows that Mayfly delivers each message to one reader and loses none. A load generator records what it does, and a
+//! verifier checks the record.
 //!
-//! The truth is kept here, outside the system: each intention is in a file before its call is sent, each answer after it
-//! came. Whatever the system does in between (crash, hang, answer twice), the [`History`] is judged afterwards by [`check`].
+//! The record is kept outside the system under test. Each invocation is in a file before its call is sent, and each
+//! outcome after it arrived. Whatever the system does in between, [`verify`] checks the [`History`] afterwards.
 
 mod client;
 mod history;

@@ -1,4 +1,4 @@
-//! The load generator: messages that live their whole life, from creation to the last reader who comes too late.
+//! The load generator. It runs each message from its creation to a last reader who finds it gone.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -20,24 +20,24 @@ use crate::{
     history::{Call, History, Outcome},
 };
 
-/// How long one call is repeated before its message is left as it is: longer than any fault lasts.
+/// How long a client retries one call. Longer than any fault lasts.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(300);
-/// Between two tries of one call.
+/// The pause between two attempts of one call.
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
-/// The reader that comes when all is over.
+/// The number of the reader that comes after all others.
 const LATE_READER: u64 = 3;
 
-/// What kind of users there are.
+/// What the clients do.
 #[derive(Clone, Copy, Debug)]
 pub struct Workload {
-    /// Whether they make a key for each call that changes something, and repeat it until it is answered.
+    /// Whether clients send idempotency keys, and retry each call until its outcome is known.
     pub idempotency_keys: bool,
-    /// How often they send a call at once, as an impatient finger or a network does.
+    /// At most this many copies of a call are sent at once, as a double click or a network may do.
     pub duplicates: u64,
-    /// The length of a text, in bytes; at least its number is in it.
+    /// The length of a text, in bytes. The number of the message is always in it.
     pub text_bytes: usize,
-    /// Whether they only create, read, guess and look up, as 4 to 4 to 1 to 1, with texts of 16 bytes to 64 KiB of all
-    /// magnitudes alike: a load to measure with, rather than one to find faults with.
+    /// Whether the clients only create, view, guess and look up, in the ratio 4 to 4 to 1 to 1. The texts have 16 bytes
+    /// to 64 KiB, each power of two equally often. This measures performance; the default workload finds faults.
     pub is_mixed: bool,
 }
 
@@ -47,7 +47,7 @@ impl Default for Workload {
     }
 }
 
-/// Users of a system, all of whom write down what they do.
+/// A load generator. It records all of its calls.
 pub struct LoadGenerator<T> {
     targets: Vec<T>,
     history: History,
@@ -61,8 +61,8 @@ pub struct LoadGenerator<T> {
 }
 
 impl<T: Target> LoadGenerator<T> {
-    /// Users who reach the system through all of `targets` in turn. The same seed makes the same texts and keys, so it must
-    /// be another one for each run on the same system.
+    /// A load generator that calls all of `targets` in turn. The seed determines texts and keys, so each load on one
+    /// system needs its own.
     pub fn new(targets: Vec<T>, history: History, workload: Workload, seed: u64) -> Arc<Self> {
         let (next_message, next_target, sent, known_outcomes, unknown_outcomes) = Default::default();
         Arc::new(Self {
@@ -78,31 +78,31 @@ impl<T: Target> LoadGenerator<T> {
         })
     }
 
-    /// Where it is written down.
+    /// The record of this load.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// How many calls had a certain answer so far.
+    /// The number of calls with a known outcome so far.
     pub fn known_outcomes(&self) -> u64 {
         self.known_outcomes.load(Ordering::Relaxed)
     }
 
-    /// How many tries had none so far.
+    /// The number of attempts with an unknown outcome so far.
     pub fn unknown_outcomes(&self) -> u64 {
         self.unknown_outcomes.load(Ordering::Relaxed)
     }
 
-    /// How many calls are on their way now.
+    /// The number of calls in flight.
     pub fn in_flight(&self) -> u64 {
         self.sent.load(Ordering::Relaxed).saturating_sub(self.known_outcomes() + self.unknown_outcomes())
     }
 
-    /// Keeps so many messages going at a time until `stop`, then brings these to their end.
+    /// Runs `workers` messages at a time until `stop`, then completes those that have begun.
     ///
     /// # Errors
     ///
-    /// When the history cannot be written.
+    /// Returns an error if the history cannot be written.
     pub async fn run(self: Arc<Self>, workers: usize, stop: CancellationToken) -> io::Result<()> {
         let mut running = JoinSet::new();
         for _ in 0..workers {
@@ -117,11 +117,11 @@ impl<T: Target> LoadGenerator<T> {
         wait_for_all(running).await
     }
 
-    /// Begins so many messages a second, however the system is doing, until `stop`; then brings them to their end.
+    /// Begins `per_second` messages per second until `stop`, whatever the latency of the system. Then completes them.
     ///
     /// # Errors
     ///
-    /// When the history cannot be written.
+    /// Returns an error if the history cannot be written.
     pub async fn run_at(self: Arc<Self>, per_second: f64, stop: CancellationToken) -> io::Result<()> {
         let mut running = JoinSet::new();
         let mut interval = tokio::time::interval(Duration::from_secs_f64(1.0 / per_second));
@@ -132,15 +132,15 @@ impl<T: Target> LoadGenerator<T> {
         wait_for_all(running).await
     }
 
-    /// The life of one message.
+    /// Runs the calls of one message.
     async fn run_message(&self) -> io::Result<()> {
         let message = self.next_message.fetch_add(1, Ordering::Relaxed);
         let Some(message_ref) = self.create(message).await? else { return Ok(()) };
         if self.workload.is_mixed {
             return self.run_mixed_message(message, &message_ref).await;
         }
-        // Each message has two readers at once; every eighth somebody who guesses as well, every eighth somebody who looks it up, now and
-        // when all is over, every eighth somebody who burns it.
+        // Each message has two concurrent readers. One message in eight is guessed as well, one is looked up during and
+        // after the reads, and one is burned and looked up.
         let others = async {
             match message % 8 {
                 3 => self.guess(message, &message_ref).await,
@@ -154,7 +154,7 @@ impl<T: Target> LoadGenerator<T> {
         if message % 8 >= 5 { self.look_up(message, &message_ref).await } else { Ok(()) }
     }
 
-    /// A life of two calls, and of four for every fourth.
+    /// Runs two calls for a message, and four for every fourth message.
     async fn run_mixed_message(&self, message: u64, message_ref: &MessageRef) -> io::Result<()> {
         if message.is_multiple_of(4) {
             self.look_up(message, message_ref).await?;
@@ -173,7 +173,7 @@ impl<T: Target> LoadGenerator<T> {
         }))
     }
 
-    /// Reads; once more, because nobody trusts a first time; then says that the text has arrived.
+    /// Reads the message twice, acknowledges it, and tries to read it again.
     async fn read(&self, message: u64, message_ref: &MessageRef, reader: u64) -> io::Result<()> {
         if !self.workload.idempotency_keys {
             return self.view(message, message_ref, None).await.map(drop);
@@ -187,7 +187,7 @@ impl<T: Target> LoadGenerator<T> {
         Ok(())
     }
 
-    /// Whether there was a text.
+    /// Reads the message. Returns `true` if a response had the text.
     async fn view(&self, message: u64, message_ref: &MessageRef, reader: Option<u64>) -> io::Result<bool> {
         let view_id = reader.map(|reader| self.key(message, reader));
         let request = Request::View { message_ref: message_ref.clone(), view_id };
@@ -212,7 +212,8 @@ impl<T: Target> LoadGenerator<T> {
             .map(drop)
     }
 
-    /// Asks, in so many copies as is the users' habit, each again and again if that is allowed until its answer is certain.
+    /// Sends the call, perhaps several times at once. Retries each copy until its outcome is known, if the call is
+    /// idempotent.
     async fn retry_until_known(
         &self,
         message: u64,
@@ -236,7 +237,7 @@ impl<T: Target> LoadGenerator<T> {
     }
 
     async fn call(&self, message: u64, call: Call, request: &Request) -> io::Result<Response> {
-        // Every try may take another way in.
+        // Each attempt may use another target.
         let turn = usize::try_from(self.next_target.fetch_add(1, Ordering::Relaxed)).unwrap_or_default();
         let target = turn.checked_rem(self.targets.len()).and_then(|turn| self.targets.get(turn));
         let target = target.ok_or_else(|| io::Error::other("a load needs a target"))?;
@@ -269,11 +270,11 @@ impl<T: Target> LoadGenerator<T> {
         }
     }
 
-    /// Tells its number, and cannot be mistaken for another, whole or in part.
+    /// The text of a message: unique, and recognizable from its number.
     fn text_of(&self, message: u64) -> String {
         let prefix = format!("{} {message} ", self.seed);
         let width = match self.workload.is_mixed {
-            // From 16 bytes to 64 KiB, each twice as long as the last.
+            // From 16 bytes to 64 KiB, in powers of two.
             true => (16_usize << (message % 13)).saturating_sub(prefix.len()),
             false => self.workload.text_bytes,
         };

@@ -1,4 +1,4 @@
-//! `mayfly-check`: loads a running system and judges what came of it.
+//! `mayfly-check`: puts load on a running system and verifies the result.
 
 mod measure;
 
@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, verify};
 use tokio_util::sync::CancellationToken;
 
-/// Proves of a Mayfly that texts are read once and none is lost.
+/// Checks that a Mayfly system delivers each text once and loses none.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -19,49 +19,49 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Judge histories: one line each, then their sum. Fails when a promise was broken.
+    /// Verify histories: prints one line for each, then the sum. Fails if a guarantee was broken.
     Verify(Verify),
-    /// Load a running system for a while, and judge what came of it.
+    /// Put load on a running system for a while, and verify the result.
     Load(LoadSettings),
-    /// Start a program of one's own and tell how much it does, beside what the disk and SQLite alone do.
+    /// Start a program and measure its performance, next to that of the disk and of SQLite alone.
     Measure(measure::MeasureSettings),
 }
 
 #[derive(Args)]
 struct Verify {
-    /// Files that a load wrote. One whose name ends in `.control.jsonl` comes from a system that was built wrongly on
-    /// purpose: it must be found out.
+    /// Histories of loads. If a name ends in `.control.jsonl`, the system had a deliberate defect, which must be
+    /// detected.
     #[arg(required = true)]
     histories: Vec<PathBuf>,
 }
 
 #[derive(Args)]
 struct LoadSettings {
-    /// A store or gateway to call over gRPC; may be given several times.
+    /// A store or gateway to call over gRPC. May be repeated.
     #[arg(long, value_name = "URL")]
     grpc: Vec<String>,
-    /// A gateway to call over REST; may be given several times.
+    /// A gateway to call over REST. May be repeated.
     #[arg(long, value_name = "URL")]
     rest: Vec<String>,
-    /// Where to write the history; there must be no such file.
+    /// The file for the history. It must not exist.
     #[arg(long)]
     history: PathBuf,
-    /// For how long.
+    /// The duration of the load.
     #[arg(long = "for", default_value = "10s", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// How many messages are on their way at a time.
+    /// The number of messages in flight.
     #[arg(long, default_value_t = 16)]
     workers: usize,
-    /// Begin so many messages a second instead, however the system is doing.
+    /// Begin this many messages per second instead, whatever the latency of the system.
     #[arg(long)]
     rate: Option<f64>,
-    /// Create, read, guess and look up as 4 to 4 to 1 to 1, texts of 16 bytes to 64 KiB, and nothing else.
+    /// Only create, view, guess and look up, in the ratio 4 to 4 to 1 to 1, with texts of 16 bytes to 64 KiB.
     #[arg(long)]
     mixed: bool,
     /// The length of the texts, in bytes.
     #[arg(long, default_value_t = 64)]
     text_bytes: usize,
-    /// Sets the keys and texts: another one for each load of one system. [default: this process's id and the time]
+    /// Determines keys and texts; each load on one system needs its own. [default: from the process id and the time]
     #[arg(long)]
     seed: Option<u64>,
 }

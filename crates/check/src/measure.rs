@@ -1,4 +1,4 @@
-//! How much a Mayfly on this machine does: its rate, its times, its CPU and memory, beside what the disk and SQLite alone do.
+//! Measures Mayfly on this machine: throughput, latency, CPU and memory, next to the disk and SQLite alone.
 
 use std::{
     fs::{self, File},
@@ -17,26 +17,26 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the disk and SQLite alone are measured.
 const BASELINE: Duration = Duration::from_secs(3);
-/// How long the program may take to be ready.
+/// How long the program may take to become ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// The kernel counts CPU time in hundredths of a second, whatever its own clock does.
+/// The kernel reports CPU time in hundredths of a second, whatever its timer frequency.
 const TICKS_A_SECOND: f64 = 100.0;
 
 #[derive(Args)]
 pub(crate) struct MeasureSettings {
-    /// The program to measure; one that was built for release.
+    /// The program to measure. Use a release build.
     #[arg(long)]
     program: PathBuf,
-    /// The database to run it on. [default: SQLite in a scratch folder]
+    /// The database for the program. [default: SQLite in a scratch folder]
     #[arg(long)]
     database_url: Option<String>,
     /// How long each load lasts.
     #[arg(long = "for", default_value = "30s", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// How many messages are on their way at a time when the maximum is looked for.
+    /// The number of messages in flight in the load that finds the maximum.
     #[arg(long, default_value_t = 64)]
     workers: usize,
-    /// A folder for everything that is made: on the disk that is to be measured.
+    /// The folder for all files, on the disk to measure.
     #[arg(long)]
     folder: PathBuf,
 }
@@ -55,9 +55,9 @@ impl Process {
         let mut command = Command::new(&settings.program);
         command.arg("up").arg("--data-dir").arg(settings.folder.join("data"));
         command.args(["--store-listen", &store, "--gateway-listen", &gateway, "--bot-listen", &bot, "--log", "warn"]);
-        // Nobody answers there: no config asks for Telegram.
+        // Nothing listens there. Without an app config the bot does not call Telegram.
         command.args(["--telegram-api-url", "http://127.0.0.1:9"]);
-        // It creates as much as it can.
+        // Without rate limits.
         for rate in ["MAYFLY_CREATIONS_PER_MINUTE", "MAYFLY_TOTAL_CREATIONS_PER_MINUTE"] {
             command.env(rate, "0");
         }
@@ -74,16 +74,16 @@ impl Process {
         Ok(process)
     }
 
-    /// Seconds of CPU used so far.
+    /// The CPU time used so far, in seconds.
     fn cpu_seconds(&self) -> anyhow::Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in parentheses may hold anything; what follows it is numbers.
+        // The name in parentheses may contain any character. Only numbers follow it.
         let numbers = stat.rsplit(')').next().unwrap_or_default();
         let ticks = numbers.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
         Ok(ticks / TICKS_A_SECOND)
     }
 
-    /// Memory in use, in MiB.
+    /// The memory in use, in MiB.
     fn memory(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel tells no VmRSS")?;
@@ -94,13 +94,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill, and no one to wait for but once.
+        // Killing a process that has ended returns an error, which is harmless here.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// Measures, and prints a line for each measurement. Whether nothing was lost and nothing read twice meanwhile.
+/// Measures, and prints a line for each measurement. Returns `true` if no guarantee was broken.
 pub(crate) async fn run(settings: &MeasureSettings) -> anyhow::Result<bool> {
     fs::create_dir_all(&settings.folder)?;
     println!("the disk: {:.0} syncs of 4 KiB a second", syncs(&settings.folder)?);
@@ -117,7 +117,7 @@ pub(crate) async fn run(settings: &MeasureSettings) -> anyhow::Result<bool> {
     Ok(sum.is_complete())
 }
 
-/// One load; its verdict, and how many messages a second there were.
+/// Runs one load. Returns its verdict and the number of messages per second.
 async fn load(
     settings: &MeasureSettings,
     process: &Process,
@@ -143,7 +143,7 @@ async fn load(
             }
         }
     });
-    // RSS in the middle and at the end: what grows has not come to rest.
+    // Memory is read twice, which shows whether it still grows.
     tokio::time::sleep(settings.duration / 2).await;
     let memory = process.memory()?;
     tokio::time::sleep(settings.duration / 2).await;
@@ -161,7 +161,7 @@ async fn load(
     Ok((verdict, messages))
 }
 
-/// How often a second the disk confirms 4 KiB.
+/// Syncs of 4 KiB per second on this disk.
 fn syncs(folder: &Path) -> anyhow::Result<f64> {
     let mut file = File::create(folder.join("syncs"))?;
     let (began, mut count) = (Instant::now(), 0_u32);
@@ -173,7 +173,7 @@ fn syncs(folder: &Path) -> anyhow::Result<f64> {
     Ok(f64::from(count) / began.elapsed().as_secs_f64())
 }
 
-/// How many transactions of one insert SQLite does a second, with the same promises as the store's.
+/// Transactions of one insert per second in SQLite, with the durability settings of the store.
 async fn inserts(folder: &Path) -> anyhow::Result<f64> {
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", folder.join("baseline.db").display()));
     options.max_connections(1).sqlx_logging(false);

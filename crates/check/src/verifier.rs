@@ -1,4 +1,4 @@
-//! The judge. Every message is an object of its own, so each is judged alone.
+//! The verifier. Messages are independent of each other, so it verifies each of them separately.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -8,39 +8,40 @@ use std::{
 
 use crate::history::{Call, Event, EventKind, Outcome, State};
 
-/// How many messages came to what. Add verdicts to judge several histories together.
+/// The number of messages with each classification. Verdicts of several histories can be added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Whose creation was answered.
+    /// Messages whose creator got a response.
     pub acknowledged: u64,
-    /// Of these, read by exactly one reader.
+    /// Acknowledged messages with exactly one reader.
     pub read_once: u64,
-    /// Of these, burned, perhaps.
+    /// Acknowledged messages that were burned, or may have been.
     pub burned: u64,
-    /// Of these, gone although nobody has the text. Must be 0.
+    /// Acknowledged messages that are gone although nobody has the text. Must be 0.
     pub lost: u64,
-    /// Whose text two readers have. Must be 0.
+    /// Messages whose text has two readers. Must be 0.
     pub read_twice: u64,
-    /// With an answer that no order of events explains. Must be 0.
+    /// Messages with an outcome that no order of events explains. Must be 0.
     pub unexpected: u64,
-    /// Of the acknowledged, of which nobody found out what became of them.
+    /// Acknowledged messages of which no client knows the end.
     pub unknown: u64,
-    /// Of the acknowledged, read by somebody who could not repeat the call and did not get the answer.
+    /// Acknowledged messages whose text was lost with the response to a reader without an idempotency key.
     pub forfeited: u64,
-    /// Things broken on purpose.
+    /// Injected faults.
     pub faults: u64,
-    /// Calls with something that opens no message.
+    /// Calls with wrong tokens or unknown ids.
     pub bad_inputs: u64,
 }
 
 impl Verdict {
-    /// Whether the promise to all readers was kept: nothing lost, nothing read twice, nothing that cannot be.
+    /// Returns `true` if the guarantees to all readers hold: nothing lost, nothing read twice, nothing unexplained.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.lost == 0 && self.read_twice == 0 && self.unexpected == 0
     }
 
-    /// Whether moreover the promise to readers with a key was kept: each found out, and each got its text.
+    /// Returns `true` if the guarantees to readers with idempotency keys hold as well: each knows the end, and each got
+    /// its text.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_valid() && self.unknown == 0 && self.forfeited == 0
@@ -75,7 +76,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// One call from its intention to its answer.
+/// One call, from its invocation to its outcome.
 #[derive(Clone, Copy)]
 struct Operation {
     call_id: u64,
@@ -90,7 +91,7 @@ impl Operation {
         self.ended_us.is_some_and(|ended_us| ended_us < later.began_us)
     }
 
-    /// Who has the text, if this is a view that answered it.
+    /// The recipient of the text, if this view returned it.
     fn holder(&self) -> Holder {
         match self.call {
             Call::View { reader: Some(reader) } => Holder::Reader(reader),
@@ -98,7 +99,7 @@ impl Operation {
         }
     }
 
-    /// What became of the message, if the answer says so. It becomes one thing, once.
+    /// The final state of the message, if the outcome reveals it. A message has one final state.
     fn final_state(&self) -> Option<State> {
         match (self.call, self.outcome) {
             (_, Outcome::Text(_)) => Some(State::Viewed),
@@ -108,21 +109,21 @@ impl Operation {
         }
     }
 
-    /// Whether the answer says that the message is not unread any more.
+    /// Returns `true` if the outcome implies that the message is no longer unread.
     fn implies_end(&self) -> bool {
         let is_right = self.call != Call::Guess;
         is_right && (self.outcome == Outcome::Gone || self.final_state().is_some())
     }
 }
 
-/// Who has a text: a reader that may repeat its call, or the one call of a reader that cannot.
+/// The recipient of a text: a reader with an idempotency key, or a single call of a reader without one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Holder {
     Reader(u64),
     Call(u64),
 }
 
-/// Judges a history.
+/// Verifies a history.
 #[must_use]
 pub fn verify(history: &[Event]) -> Verdict {
     let mut verdict = Verdict::default();
@@ -162,7 +163,7 @@ fn by_message(history: &[Event]) -> Vec<MessageHistory> {
     messages.into_iter().map(|(message, operations)| MessageHistory { message, operations }).collect()
 }
 
-/// All that was asked of one message.
+/// All calls that concern one message.
 struct MessageHistory {
     message: u64,
     operations: Vec<Operation>,
@@ -225,7 +226,7 @@ impl MessageHistory {
         self.operations.iter().any(|operation| operation.final_state() == Some(State::Burned))
     }
 
-    /// Whether a call has an answer that such a call never has.
+    /// Returns `true` if a call has an outcome that is impossible for its kind.
     fn has_impossible_outcome(&self) -> bool {
         let is_possible = |operation: &Operation| match (operation.call, operation.outcome) {
             (_, Outcome::Unknown)
@@ -233,7 +234,8 @@ impl MessageHistory {
             | (Call::View { .. }, Outcome::Gone)
             | (Call::Acknowledge { .. }, Outcome::Done)
             | (Call::Burn, Outcome::Done | Outcome::Gone)
-            // Whoever can look a message up was answered when it was created. Older histories do not say what was found.
+            // A lookup needs a token, so the creation succeeded. Older histories do not record the state that a lookup
+            // returned.
             | (Call::Lookup, Outcome::Found(_) | Outcome::Done)
             | (Call::Guess, Outcome::Rejected | Outcome::Gone) => true,
             (Call::View { .. }, Outcome::Text(text)) => text == Some(self.message),
@@ -242,7 +244,7 @@ impl MessageHistory {
         !self.operations.iter().all(is_possible)
     }
 
-    /// Whether there are answers that do not go together.
+    /// Returns `true` if some outcomes contradict each other.
     fn is_inconsistent(&self) -> bool {
         let message_refs = self.operations.iter().filter_map(|operation| match operation.outcome {
             Outcome::Created(message_ref) => Some(message_ref),
@@ -251,14 +253,14 @@ impl MessageHistory {
         let final_states: BTreeSet<_> = self.operations.iter().filter_map(Operation::final_state).collect();
         message_refs.collect::<BTreeSet<_>>().len() > 1
             || final_states.len() > 1
-            // Whoever burns what was burned is told that it is done.
+            // Burning is idempotent, so a burned message is never gone for another burn.
             || (self.is_burned() && self.burns().any(|burn| burn.outcome == Outcome::Gone))
             || self.ends_too_early()
             || self.is_unread_after_end()
             || self.texts().any(|text| self.follows_acknowledgement(text) || self.was_gone_before_acknowledgement(text))
     }
 
-    /// Whether the message was gone before whoever ended it had come.
+    /// Returns `true` if the message was gone before the first attempt of the call that ended it.
     fn ends_too_early(&self) -> bool {
         let enders = self.texts().map(Operation::holder).map(Some).chain(self.is_burned().then_some(None));
         enders.collect::<BTreeSet<_>>().into_iter().any(|ender| {
@@ -268,14 +270,14 @@ impl MessageHistory {
             });
             let first = attempts.min_by_key(|attempt| attempt.began_us);
             let is_too_soon = |gone: &Operation| first.is_none_or(|first| gone.ended_before(first));
-            // A text that somebody else had before is read twice, which is counted as that.
+            // A text that another reader returned earlier counts as read twice instead.
             let says_gone =
                 |operation: &&Operation| operation.implies_end() && !matches!(operation.outcome, Outcome::Text(_));
             self.operations.iter().filter(says_gone).any(is_too_soon)
         })
     }
 
-    /// Whether the message was found unread after its end was known.
+    /// Returns `true` if a lookup found the message unread although its end was known.
     fn is_unread_after_end(&self) -> bool {
         let is_unread = |operation: &&Operation| operation.outcome == Outcome::Found(State::Unread);
         let is_late =
@@ -295,7 +297,7 @@ impl MessageHistory {
         done.any(|acknowledgement| acknowledgement.ended_before(text))
     }
 
-    /// Whether the reader that has the text heard "gone" as well, before it acknowledged.
+    /// Returns `true` if the reader of the text also got "gone" before it acknowledged.
     fn was_gone_before_acknowledgement(&self, text: &Operation) -> bool {
         let is_denial = |view: &&Operation| view.call == text.call && view.outcome == Outcome::Gone;
         let may_repeat = matches!(text.call, Call::View { reader: Some(_) });
@@ -304,14 +306,14 @@ impl MessageHistory {
         may_repeat && self.views().filter(is_denial).any(denied)
     }
 
-    /// What became of the message, if it was acknowledged.
+    /// Classifies an acknowledged message.
     fn classify(&self) -> Classification {
         match self.holders().len() {
             0 => {}
             1 => return Classification::ReadOnce,
             _ => return Classification::ReadTwice,
         }
-        // A burn that heard nothing may have been the end, unless somebody heard that something else was.
+        // A burn with an unknown outcome may have ended the message, unless another outcome shows a different end.
         let is_something_else = self.burns().any(|burn| burn.outcome == Outcome::Gone)
             || self
                 .operations
@@ -329,7 +331,7 @@ impl MessageHistory {
         if unanswered.any(|view| view.call == Call::View { reader: None }) {
             return Classification::Forfeited;
         }
-        // A reader with a key that heard nothing but "unknown" may still have it; one that heard "gone" has not.
+        // A reader with a key and only unknown outcomes may still get the text. A reader that got "gone" has not.
         let heard_gone = |reader| self.views().any(|view| view.call == reader && view.outcome == Outcome::Gone);
         let never_heard = self.views().any(|view| view.outcome == Outcome::Unknown && !heard_gone(view.call));
         if never_heard { Classification::Unknown } else { Classification::Lost }
@@ -350,7 +352,7 @@ mod tests {
     const VIEWED: (Call, Outcome) = (Call::Lookup, Outcome::Found(State::Viewed));
     const BURNED: (Call, Outcome) = (Call::Lookup, Outcome::Found(State::Burned));
 
-    /// A history of message 0 with these calls, one after the other.
+    /// The verdict on a history of message 0 with these calls, one after the other.
     fn verdict(calls: &[(Call, Outcome)]) -> Verdict {
         let mut history = Vec::new();
         for (call_id, (call, outcome)) in calls.iter().enumerate() {
@@ -383,10 +385,10 @@ mod tests {
                 (ACKNOWLEDGE, Outcome::Done),
                 (ANN, Outcome::Gone),
             ],
-            // The acknowledgement's answer was lost; it worked.
+            // The response to the acknowledgement was lost; the acknowledgement succeeded.
             &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Outcome::Unknown), (ANN, Outcome::Gone)],
             &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, TEXT), (Call::Burn, Outcome::Gone)],
-            // The first try was the one that read it, and nobody heard of that before the second.
+            // The first attempt read the message, which nobody knew before the second attempt.
             &[CREATED, (ANN, Outcome::Unknown), (BOB, Outcome::Gone), VIEWED, (ANN, TEXT)],
             &[CREATED, UNREAD, (ANN, TEXT), VIEWED],
         ] {
@@ -419,7 +421,7 @@ mod tests {
         for calls in [
             &[CREATED, (ANN, Outcome::Gone)][..],
             &[CREATED, (ANN, Outcome::Unknown), (ANN, Outcome::Gone), (BOB, Outcome::Gone)],
-            // Had the burn been the end, it would have been done once more.
+            // If the burn had ended the message, the second burn would have succeeded.
             &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, Outcome::Gone), (Call::Burn, Outcome::Gone)],
             &[CREATED, (Call::Burn, Outcome::Unknown), (Call::Burn, Outcome::Gone)],
             &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, Outcome::Gone), VIEWED],
@@ -451,31 +453,31 @@ mod tests {
             // The text of another message, or of none.
             &[CREATED, (ANN, Outcome::Text(Some(1)))][..],
             &[CREATED, (ANN, Outcome::Text(None))],
-            // A repeated creation that is another message.
+            // A retried creation that returned another message.
             &[CREATED, (Call::Create, Outcome::Created(8)), (ANN, TEXT)],
-            // A text after its reader let go of it, or that its reader was denied.
+            // A text after its reader acknowledged it, or after its reader got "gone".
             &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Outcome::Done), (ANN, TEXT)],
             &[CREATED, (ANN, Outcome::Gone), (ANN, TEXT)],
             &[CREATED, (ANN, TEXT), (ANN, Outcome::Gone)],
-            // A burned text that somebody has.
+            // A burned text that a reader has.
             &[CREATED, (Call::Burn, Outcome::Done), (ANN, TEXT)],
             &[CREATED, (ANN, TEXT), BURNED],
-            // Gone before anybody came who can have ended it.
+            // Gone before any call that can have ended it.
             &[CREATED, (BOB, Outcome::Gone), (ANN, TEXT)],
             &[CREATED, (Call::Burn, Outcome::Gone), (ANN, TEXT)],
             &[CREATED, (BOB, Outcome::Gone), (KEYLESS, TEXT)],
             &[CREATED, VIEWED, (ANN, TEXT)],
             &[CREATED, (BOB, Outcome::Gone), (Call::Burn, Outcome::Done)],
-            // Burned, and then not.
+            // Burned, and then not burned.
             &[CREATED, (Call::Burn, Outcome::Done), (Call::Burn, Outcome::Gone)],
-            // Looked up, and found as it cannot be.
+            // Looked up in an impossible state.
             &[CREATED, (ANN, TEXT), UNREAD],
             &[CREATED, (Call::Burn, Outcome::Done), UNREAD],
             &[CREATED, (ANN, Outcome::Unknown), (BOB, Outcome::Gone), UNREAD, (ANN, TEXT)],
             &[CREATED, (Call::Burn, Outcome::Done), VIEWED],
             &[CREATED, (ANN, TEXT), (Call::Lookup, Outcome::Found(State::Expired))],
             &[CREATED, (Call::Lookup, Outcome::Gone), (ANN, TEXT)],
-            // Answers to other questions.
+            // Outcomes that do not fit the call.
             &[CREATED, (Call::Burn, TEXT)],
             &[CREATED, (Call::Guess, TEXT)],
             &[CREATED, (ANN, Outcome::Rejected)],

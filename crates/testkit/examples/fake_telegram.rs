@@ -1,8 +1,8 @@
-//! The fake Bot API as a process of its own, for tests that are not written in Rust.
+//! The fake Bot API as a process, for tests in other languages.
 //!
-//! Called with the token of a bot, it writes the address of the Bot API on a line. From then on it reads lines like
-//! `{"chat_id": 7, "text": "new:hello"}`, which a person says to the bot, and writes the reply to each as a line like
-//! `{"chat_id": 7, "text": "1:2a…"}`. It ends with its input.
+//! The argument is the token of a bot. The process prints the URL of the Bot API. For each input line like `{"chat_id":
+//! 7, "text": "new:hello"}` a user sends the text, and the process prints the reply as `{"chat_id": 7, "text":
+//! "1:2a…"}`. It ends at the end of its input.
 
 use anyhow::Context as _;
 use mayfly_testkit::FakeTelegram;

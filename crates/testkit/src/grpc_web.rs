@@ -1,15 +1,15 @@
-//! gRPC-Web by hand, as a browser sends it.
+//! A minimal gRPC-Web client that sends what a browser sends.
 
 use anyhow::{Context as _, ensure};
 use prost::Message;
 
 const CONTENT_TYPE: &str = "application/grpc-web+proto";
 
-/// What came back from a call.
+/// The response to a call.
 pub struct WebResponse<M> {
-    /// The messages.
+    /// The messages of the response.
     pub messages: Vec<M>,
-    /// Headers and trailers together, one `name:value` a line.
+    /// Headers and trailers, one `name:value` per line.
     pub trailers: String,
 }
 
@@ -17,7 +17,7 @@ pub struct WebResponse<M> {
 ///
 /// # Errors
 ///
-/// When the server does not answer in gRPC-Web.
+/// Returns an error if the response is not gRPC-Web.
 pub async fn call<M: Message + Default>(
     url: &str,
     path: &str,

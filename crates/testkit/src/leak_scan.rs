@@ -1,15 +1,20 @@
-//! Looking for secrets where none may be: in files, rows and logs.
+//! Searches files, rows and logs for secrets.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// A secret as it could lie somewhere: as it is, in hexadecimal, as UTF-16, in base64 at any offset, and, when it is
-/// hexadecimal itself, the bytes that it stands for. At least 8 bytes long, or the forms would be found everywhere.
+/// The encodings in which a secret may leak: plain, hexadecimal, UTF-16, base64 at each offset, and the decoded bytes
+/// of a hexadecimal secret.
+///
+/// # Panics
+///
+/// Panics if the secret has fewer than 8 bytes, since shorter patterns occur by chance.
 #[must_use]
 pub fn encodings(secret: &str) -> Vec<Vec<u8>> {
     assert!(secret.len() >= 8, "too short to be looked for");
     let utf16 = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let mut encodings = vec![secret.into(), hex::encode(secret).into(), utf16];
-    // Base64 of a part looks different at each of three offsets; the middle of each form is always the same.
+    // The base64 of a substring depends on its offset modulo 3. The middle of each encoding does not depend on the
+    // neighbours.
     for offset in 0..3 {
         let encoded = STANDARD.encode(["x".repeat(offset).as_bytes(), secret.as_bytes()].concat());
         encodings.push(encoded.get(4..encoded.len() - 4).unwrap_or_default().into());
@@ -20,13 +25,13 @@ pub fn encodings(secret: &str) -> Vec<Vec<u8>> {
     encodings
 }
 
-/// Whether `data` holds `pattern`.
+/// Returns `true` if `data` contains `pattern`.
 #[must_use]
 pub fn contains(data: &[u8], pattern: &[u8]) -> bool {
     memchr::memmem::find(data, pattern).is_some()
 }
 
-/// The first of `secrets` that `data` holds in any form.
+/// Returns the first of `secrets` that `data` contains in any encoding.
 #[must_use]
 pub fn find_leak<'secret>(data: &[u8], secrets: &[&'secret str]) -> Option<&'secret str> {
     secrets.iter().copied().find(|secret| encodings(secret).iter().any(|encoding| contains(data, encoding)))

@@ -1,6 +1,6 @@
-//! For tests only: throw-away databases, a clock that stands still, a running store, and a fake Bot API.
+//! Test support: temporary databases, a clock that tests advance, a running store, and a fake Bot API.
 //!
-//! Nothing here sleeps: what has to be waited for is waited for as a condition, with a bound.
+//! Nothing here sleeps for luck. Tests wait for conditions, with a timeout.
 
 mod clock;
 mod database;

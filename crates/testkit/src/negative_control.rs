@@ -1,11 +1,11 @@
-//! What must fail: readers built the way that goes wrong. A test that passes with these proves nothing.
+//! Negative controls: readers with a deliberate defect. A test that passes with these proves nothing.
 
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use tokio::sync::Barrier;
 
-/// A reader that looks first and deletes afterwards, as most systems of this kind did at first.
+/// A reader that selects and then deletes in two steps, which is the usual race condition.
 #[derive(Clone)]
 pub struct SelectThenDelete {
     database: DatabaseConnection,
@@ -13,17 +13,17 @@ pub struct SelectThenDelete {
 }
 
 impl SelectThenDelete {
-    /// Readers on `database`, of which `readers` have looked before the first one deletes: the unlucky moment, made certain.
+    /// Readers of `database`. All `readers` of them select before the first one deletes, so the race always occurs.
     #[must_use]
     pub fn new(database: DatabaseConnection, readers: usize) -> Self {
         Self { database, looked: Arc::new(Barrier::new(readers)) }
     }
 
-    /// Whether this reader got the text of the newest message.
+    /// Reads the newest message. Returns `true` if this reader got the text.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn view(&self) -> anyhow::Result<bool> {
         let backend = self.database.get_database_backend();
         let look = "SELECT id, sealed_content FROM messages ORDER BY id DESC LIMIT 1";

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of one's own.
+//! Tests of the PostgreSQL server for one test.
 
 #![cfg(test)]
 

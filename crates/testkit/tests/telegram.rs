@@ -1,4 +1,4 @@
-//! The fake Bot API keeps Telegram's rules, seen through plain HTTP.
+//! Tests of the fake Bot API over plain HTTP.
 
 #![cfg(test)]
 
@@ -167,7 +167,7 @@ async fn a_document_comes_as_multipart() {
     assert_eq!((reply.document.as_deref(), reply.text.as_str()), (Some("message.txt"), "content"));
 }
 
-/// A message of the bot's with these buttons, and its number.
+/// Sends a message with these buttons. Returns the response.
 async fn send_buttons(telegram: &FakeTelegram, buttons: Value) -> Value {
     let keyboard = json!({ "inline_keyboard": [buttons] });
     call(telegram, "sendMessage", json!({ "chat_id": ANN, "text": "hi", "reply_markup": keyboard })).await

@@ -1,4 +1,4 @@
-//! The command-line client: each command in its own file, all of one shape: settings, `run`, and what it prints.
+//! The command line client. Each command has a file with the same structure: settings, `run`, and output.
 
 mod bearer;
 pub(crate) mod burn;

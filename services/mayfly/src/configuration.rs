@@ -1,6 +1,6 @@
-//! `docs/configuration.md`, generated from the command line, so that it lists every setting as it is.
+//! Generates `docs/configuration.md` from the definition of the command line.
 //!
-//! `make configuration` writes it; otherwise the test compares.
+//! `make configuration` writes the file. Without it, the test compares the file with the definition.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -18,7 +18,7 @@ precedence over variables, and empty variables count as not set. `mayfly <comman
 This file is generated from the command line definition by `make configuration`.
 ";
 
-/// A row of a table: one setting of one or more commands.
+/// A row of a table: a setting of one or more commands.
 #[derive(PartialEq)]
 struct Setting {
     flag: String,
@@ -45,7 +45,7 @@ fn setting(argument: &Arg) -> Option<Setting> {
     Some(Setting { flag, default, description })
 }
 
-/// All commands without subcommands of their own, as they are typed, with their arguments.
+/// Finds all commands without subcommands, with their full names and arguments.
 fn leaf_commands(command: &Command, path: &str, found: &mut Vec<(String, Vec<Arg>)>) {
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
         let path = format!("{path} {}", subcommand.get_name()).trim().to_owned();
@@ -57,7 +57,7 @@ fn leaf_commands(command: &Command, path: &str, found: &mut Vec<(String, Vec<Arg
     }
 }
 
-/// The names of these commands; a group of which all are meant has its own.
+/// The names of these commands. A group whose members are all included is named once.
 fn names(users: &[&str], commands: &[&(String, Vec<Arg>)]) -> String {
     if users.len() == commands.len() {
         return "all".to_owned();

@@ -1,4 +1,4 @@
-//! How a command fails: a sentence on standard error and an exit code that means something.
+//! The error type of commands and roles: a message on standard error and an exit code.
 
 use std::{error::Error, process::ExitCode};
 
@@ -6,14 +6,14 @@ use mayfly_bootstrap::{Ended, ErrorChain};
 use mayfly_contracts::{Situation, error::ErrorReason};
 use tonic::Status;
 
-/// Why a command or role failed.
+/// The failure of a command or role.
 #[derive(Debug)]
 pub(crate) struct CliError {
     kind: ErrorKind,
     message: String,
 }
 
-/// Exit codes, as documented by `mayfly --help`.
+/// The exit codes that `mayfly --help` documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorKind {
     Failed = 1,
@@ -24,83 +24,85 @@ enum ErrorKind {
 }
 
 impl CliError {
-    /// Something that should have worked did not.
+    /// An unexpected failure.
     pub(crate) fn failed(error: impl Error + 'static) -> Self {
         Self { kind: ErrorKind::Failed, message: ErrorChain(&error).to_string() }
     }
 
-    /// What was asked for is not there.
+    /// The requested object does not exist.
     pub(crate) fn not_found(error: impl Error + 'static) -> Self {
         Self { kind: ErrorKind::NotFound, message: ErrorChain(&error).to_string() }
     }
 
-    /// What was asked for is not done.
+    /// The request was rejected.
     pub(crate) fn rejected(error: impl Error + 'static) -> Self {
         Self { kind: ErrorKind::Rejected, message: ErrorChain(&error).to_string() }
     }
 
-    /// What was asked for is not done, for a reason that is found here.
+    /// The request was rejected by the client itself.
     pub(crate) fn rejected_because(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Rejected, message: message.into() }
     }
 
-    /// What was asked for cannot be understood.
+    /// The command was used incorrectly.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Usage, message: message.into() }
     }
 
-    /// A setting cannot be used.
+    /// A setting is invalid.
     pub(crate) fn invalid_setting(setting: &str, error: impl Error + 'static) -> Self {
         Self { kind: ErrorKind::Usage, message: format!("{setting}: {}", ErrorChain(&error)) }
     }
 
-    /// A role is not ready.
+    /// A role is not ready or cannot be reached.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Unavailable, message: message.into() }
     }
 
-    /// The same, with a sentence more about what can be done now.
+    /// Appends a hint about what the user can do next.
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         self.message = format!("{}. {hint}", self.message);
         self
     }
 
-    /// Whether nobody knows what became of the call.
+    /// Returns `true` if the outcome of the call is unknown.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.kind == ErrorKind::Unavailable
     }
 
-    /// What a process that ended this way says.
+    /// The result of a process that ended this way.
     pub(crate) fn from_ended(ended: Ended) -> Result<(), Self> {
         let message = match ended {
             Ended::Cleanly => return Ok(()),
-            Ended::Failed => "a part of the process failed; the log says why",
-            Ended::Aborted => "work was cut short",
+            Ended::Failed => "a part of the process failed; see the log",
+            Ended::Aborted => "the shutdown timed out",
         };
         Err(Self { kind: ErrorKind::Failed, message: message.to_owned() })
     }
 
-    /// Says it on standard error.
+    /// Prints the message to standard error, and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("mayfly: {}", self.message);
         ExitCode::from(self.kind as u8)
     }
 }
 
-/// What the store says, for people at a terminal. The one table for this protocol.
+/// Messages and exit codes for all error reasons of the store.
 impl From<Status> for CliError {
     fn from(status: Status) -> Self {
         let situation = Situation::of(&status);
         let when = situation.metadata.get("time").map(|time| format!(" at {time}")).unwrap_or_default();
         let exposed = "If that was not you, treat the text as exposed.";
         let (kind, message) = match situation.reason {
-            ErrorReason::FieldInvalid | ErrorReason::TextTooLong => (ErrorKind::Rejected, faults(&situation, &status)),
+            ErrorReason::FieldInvalid | ErrorReason::TextTooLong => {
+                (ErrorKind::Rejected, field_errors(&situation, &status))
+            }
             ErrorReason::AccessTokenInvalid => {
                 (ErrorKind::Rejected, "the access token is malformed or mistyped: copy it again".to_owned())
             }
             ErrorReason::MessageNotFound => (
                 ErrorKind::NotFound,
-                "there is no unread message with this id and access token, or it is long gone".to_owned(),
+                "no message with this id and access token exists, or its receipt has expired".to_owned(),
             ),
             ErrorReason::MessageViewed => (ErrorKind::NotFound, format!("the message was read{when}. {exposed}")),
             ErrorReason::MessageBurned => (ErrorKind::NotFound, format!("the message was burned unread{when}")),
@@ -126,38 +128,38 @@ impl From<Status> for CliError {
                 ErrorKind::Rejected,
                 "another message was created with this request id; nothing was changed".to_owned(),
             ),
-            ErrorReason::AppConfigNotFound => (ErrorKind::NotFound, "there is no such app config".to_owned()),
+            ErrorReason::AppConfigNotFound => (ErrorKind::NotFound, "this app config does not exist".to_owned()),
             ErrorReason::CredentialsInvalid => {
-                (ErrorKind::Rejected, "the store does not know this token (--admin-token)".to_owned())
+                (ErrorKind::Rejected, "the store rejects this token (--admin-token)".to_owned())
             }
             ErrorReason::PermissionDenied => {
-                (ErrorKind::Rejected, "the token does not allow this (--admin-token)".to_owned())
+                (ErrorKind::Rejected, "the token lacks the permission (--admin-token)".to_owned())
             }
-            ErrorReason::Overloaded => (ErrorKind::Unavailable, "the store has too much to do: try later".to_owned()),
+            ErrorReason::Overloaded => (ErrorKind::Unavailable, "the store is overloaded: try again later".to_owned()),
             ErrorReason::RateLimited => {
-                (ErrorKind::Unavailable, "there were too many calls like this within a minute: try later".to_owned())
+                (ErrorKind::Unavailable, "the rate limit is exceeded: try again later".to_owned())
             }
             ErrorReason::StorageFull => {
                 (ErrorKind::Rejected, "the store is full (--max-messages, --max-stored-bytes, or its disk)".to_owned())
             }
             ErrorReason::StoreUnavailable => (
                 ErrorKind::Unavailable,
-                "the store cannot be reached (--store-url), or its database cannot: try later".to_owned(),
+                "the store cannot be reached (--store-url), or its database cannot: try again later".to_owned(),
             ),
             ErrorReason::BotUnavailable => {
-                (ErrorKind::Unavailable, "the bot cannot be reached (--bot-url): try later".to_owned())
+                (ErrorKind::Unavailable, "the bot cannot be reached (--bot-url): try again later".to_owned())
             }
             ErrorReason::Internal | ErrorReason::Unspecified => {
-                (ErrorKind::Failed, "the store failed; its log says why".to_owned())
+                (ErrorKind::Failed, "the store failed; see its log".to_owned())
             }
         };
         Self { kind, message }
     }
 }
 
-fn faults(situation: &Situation, status: &Status) -> String {
-    let faults: Vec<_> = situation.fields.iter().map(|field| format!("{} {}", field.field, field.fault)).collect();
-    if faults.is_empty() { status.message().to_owned() } else { faults.join("; ") }
+fn field_errors(situation: &Situation, status: &Status) -> String {
+    let errors: Vec<_> = situation.fields.iter().map(|field| format!("{} {}", field.field, field.fault)).collect();
+    if errors.is_empty() { status.message().to_owned() } else { errors.join("; ") }
 }
 
 #[cfg(test)]

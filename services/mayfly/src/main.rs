@@ -1,4 +1,4 @@
-//! `mayfly`: every role of the system as a subcommand, all of them at once as `mayfly up`, and the command-line client.
+//! `mayfly`: all roles of the system as subcommands, `mayfly up` for all of them at once, and the command line client.
 
 mod cli;
 mod commands;
@@ -27,8 +27,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The command line. Variables that are set to nothing count as not set: a line such as `MAYFLY_PUBLIC_URL=` in a file
-/// of variables, or in a description of containers, leaves a setting out.
+/// Parses the command line. Empty variables count as unset, so a line such as `MAYFLY_PUBLIC_URL=` in an environment
+/// file disables a setting.
 fn parse() -> Cli {
     let matches = without_empty_variables(Cli::command()).get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())

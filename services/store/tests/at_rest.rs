@@ -62,7 +62,10 @@ fn places_of_postgres(server: &PostgresServer, moment: &str) -> Vec<Place> {
     let place = |name, contents| Place { name, contents, has_data: true };
     let places = [
         // Of which the beginning is deleted after a backup.
-        Place { has_data: moment == MOMENTS[0], ..place("write-ahead log", files(&server.data_folder().join("pg_wal"))) },
+        Place {
+            has_data: moment == MOMENTS[0],
+            ..place("write-ahead log", files(&server.data_folder().join("pg_wal")))
+        },
         place("base backup", files(&backup)),
         place("dump", server.dump().unwrap()),
         place("data", files(&server.data_folder())),

@@ -1,4 +1,4 @@
-//! What Telegram knows of one bot.
+//! The state of one bot at Telegram.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -9,51 +9,51 @@ use serde_json::{Value, json};
 
 use super::{CallbackAnswer, DeliveryFault, Fault, Message, Reply, keyboard, params::Params, webhook::Webhook};
 
-/// Real update ids begin somewhere, not at 1.
+/// Real update ids do not begin at 1.
 const FIRST_UPDATE_ID: i64 = 100_000_001;
 
-/// One bot.
+/// A bot.
 pub(super) struct Account {
     id: i64,
     user_name: String,
     pub(super) is_revoked: bool,
-    /// Not confirmed yet, by id.
+    /// Unconfirmed updates by id.
     pub(super) updates: BTreeMap<i64, Value>,
     next_update_id: i64,
     next_message_id: i64,
     pub(super) confirmed_up_to: Option<i64>,
-    /// The kinds of updates the bot asked for last. `None`: all.
+    /// The kinds of updates that the bot asked for last. `None`: all.
     pub(super) allowed_updates: Option<HashSet<String>>,
-    /// Counts the polls; the newest is the only one to go on.
+    /// The number of the latest poll. Only that poll may continue.
     pub(super) latest_poll: u64,
     pub(super) webhook: Option<Webhook>,
     pub(super) rejects_webhooks: bool,
     /// How often a webhook was set.
     pub(super) webhooks_set: u64,
-    /// The updates that were brought to a webhook, in this order, each as often as it was tried.
+    /// The updates that Telegram delivered to a webhook, one for each attempt.
     pub(super) deliveries: Vec<i64>,
     pub(super) delivery_faults: VecDeque<DeliveryFault>,
-    /// Whether updates come newest first, and those of one chat at the same time.
+    /// Whether updates arrive newest first, and those of one chat concurrently.
     pub(super) is_out_of_order: bool,
-    /// Whether an update is forgotten as soon as it arrived.
+    /// Whether each update is confirmed as soon as it arrives.
     pub(super) confirms_on_arrival: bool,
-    /// Chats that wrote to the bot, or that it is in.
+    /// Chats that wrote to the bot, and groups with the bot.
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
-    /// Topics of chats that were deleted.
+    /// Deleted topics.
     pub(super) deleted_threads: HashSet<i64>,
     pub(super) replies: Vec<Reply>,
-    /// What stands in the chats, by chat and number.
+    /// The messages of all chats, by chat and id.
     pub(super) messages: BTreeMap<(i64, i64), Message>,
-    /// The presses of buttons, each with its answer once there is one.
+    /// The callback queries, with their answers.
     pub(super) presses: BTreeMap<String, Option<CallbackAnswer>>,
-    /// What people's apps are set to; none unless told.
+    /// The languages of the users' apps.
     languages: HashMap<i64, String>,
-    /// The menus of commands by language, "" for all others.
+    /// The menus of commands by language; "" is the default.
     pub(super) commands: BTreeMap<String, Vec<(String, String)>>,
-    /// How many replies of a chat `next_reply` has answered.
+    /// The number of replies per chat that `next_reply` has returned.
     returned_replies: HashMap<i64, usize>,
-    /// Method in lower case, parameters.
+    /// Methods in lower case, with their parameters.
     pub(super) calls: Vec<(String, Value)>,
     pub(super) faults: HashMap<String, VecDeque<Fault>>,
 }
@@ -92,7 +92,7 @@ impl Account {
         }
     }
 
-    /// The bot as getMe answers it.
+    /// The result of getMe.
     pub(super) fn me(&self) -> Value {
         let abilities = json!({
             "can_join_groups": true,
@@ -108,7 +108,7 @@ impl Account {
         json!({ "id": self.id, "is_bot": true, "first_name": "Fake", "username": self.user_name })
     }
 
-    /// An update of `kind` comes in, unless the bot did not ask for this kind. Answers its id in any case.
+    /// Adds an update of this kind, unless the bot did not ask for it. Returns its id in any case.
     pub(super) fn receive(&mut self, kind: &str, message: Value) -> i64 {
         let message_id = self.next_message_id_and_advance();
         let mut message = joined(message, json!({ "message_id": message_id }));
@@ -137,8 +137,8 @@ impl Account {
         self.languages.get(&chat_id).map_or(json!({}), |language| json!({ "language_code": language }))
     }
 
-    /// Somebody presses the button that is called `label`, and waits. Answers the press's id and the update's, or `None` when there
-    /// is no such button that comes back.
+    /// Adds a callback query for a button. Returns the id of the query and of the update, or `None` if no such callback
+    /// button exists.
     pub(super) fn press(&mut self, chat_id: i64, message_id: i64, label: &str) -> Option<(String, i64)> {
         let pressed = self.messages.get(&(chat_id, message_id))?;
         let button = keyboard::buttons(pressed.reply_markup.as_ref()).find(|button| button["text"] == label)?;
@@ -168,21 +168,21 @@ impl Account {
         id
     }
 
-    /// Notes which kinds of updates the bot wants from now on, if it says so.
+    /// Stores the kinds of updates that the bot asks for, if given.
     pub(super) fn allow_updates(&mut self, params: &Params) {
         if let Some(kinds) = params.texts("allowed_updates") {
             self.allowed_updates = (!kinds.is_empty()).then(|| kinds.into_iter().collect());
         }
     }
 
-    /// Notes that an update was delivered.
+    /// Removes a delivered update.
     pub(super) fn confirm(&mut self, id: i64) {
         self.updates.remove(&id);
         let all_below = self.updates.keys().next().copied().unwrap_or(self.next_update_id) - 1;
         self.confirmed_up_to = self.confirmed_up_to.max(Some(all_below));
     }
 
-    /// Notes what the bot sent, and answers the message as Telegram would.
+    /// Stores what the bot sent. Returns the message in Telegram's form.
     pub(super) fn send(&mut self, mut reply: Reply, content: Value, reply_markup: Option<Value>) -> Value {
         reply.message_id = self.next_message_id_and_advance();
         let message =
@@ -241,7 +241,7 @@ pub(super) fn group_message(chat_id: i64, text: &str) -> Value {
 
 pub(super) fn channel_post(chat_id: i64, text: &str) -> Value {
     let chat = json!({ "id": chat_id, "type": "channel", "title": "A channel" });
-    // Nobody in particular writes there.
+    // A channel post has no sender.
     json!({ "date": now(), "sender_chat": chat, "chat": chat, "text": text.trim() })
 }
 
@@ -270,7 +270,7 @@ fn person(user_id: i64) -> Value {
     json!({ "id": user_id, "is_bot": false, "first_name": "Ann" })
 }
 
-/// The fields of both objects.
+/// An object with the fields of both.
 pub(super) fn joined(mut one: Value, other: Value) -> Value {
     if let (Some(one), Value::Object(other)) = (one.as_object_mut(), other) {
         one.extend(other);

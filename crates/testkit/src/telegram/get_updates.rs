@@ -1,4 +1,4 @@
-//! getUpdates: long polls, offsets, confirmation, conflicts.
+//! getUpdates: long polls, offsets, confirmations and conflicts.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) async fn get_updates(state: &SharedState, token: &str, params: &Param
 
     let mut changes = state.changes();
     let this_poll = with_account(state, token, |account| begin(account, params))?;
-    // The older poll, if there is one, learns that it is not the newest any more; tests learn of the confirmation.
+    // Wakes an older poll, which then ends with a conflict, and tests that wait for confirmations.
     state.notify();
     loop {
         changes.borrow_and_update();
@@ -36,13 +36,13 @@ pub(super) async fn get_updates(state: &SharedState, token: &str, params: &Param
     }
 }
 
-/// Confirms what the offset says. Answers the number of this poll.
+/// Confirms the updates below the offset. Returns the number of this poll.
 fn begin(account: &mut Account, params: &Params) -> Result<u64, ApiError> {
     reject_if_webhook_is_set(account)?;
     account.allow_updates(params);
     let offset = params.number("offset").unwrap_or(0);
     let first_kept = if offset < 0 {
-        // The last so many; all before them are forgotten.
+        // A negative offset keeps only the last updates.
         let last = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
         account.updates.keys().rev().nth(last.saturating_sub(1)).copied().unwrap_or(i64::MIN)
     } else {

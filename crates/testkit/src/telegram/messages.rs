@@ -1,4 +1,4 @@
-//! What a bot does with messages that are there: edits and deletes them, answers the presses of their buttons; and its menu.
+//! Methods that edit or delete messages, answer callback queries, or set the menu of commands.
 
 use serde_json::{Value, json};
 

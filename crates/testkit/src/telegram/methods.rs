@@ -1,4 +1,4 @@
-//! From `/bot<token>/<method>` to an answer.
+//! Dispatches `/bot<token>/<method>`.
 
 use axum::{
     Json,
@@ -21,10 +21,10 @@ use super::{
 
 const MAX_TEXT: usize = 4096;
 
-/// What a method comes to.
+/// The result of a method.
 pub(super) type ApiResult = Result<Value, ApiError>;
 
-/// An answer with `"ok": false`.
+/// A response with `"ok": false`.
 pub(super) struct ApiError {
     code: u16,
     description: String,
@@ -46,7 +46,7 @@ impl ApiError {
     }
 }
 
-/// Answers every call.
+/// Serves all calls.
 pub(super) async fn serve(
     State(state): State<SharedState>,
     Path((bot, method)): Path<(String, String)>,
@@ -100,7 +100,7 @@ async fn call(state: &SharedState, token: &str, method: &str, params: &Params) -
                 Ok(json!(true))
             }
             "logout" => {
-                // The real one takes a bot back after ten minutes.
+                // Telegram accepts the bot again after ten minutes.
                 account.is_revoked = true;
                 Ok(json!(true))
             }
@@ -125,7 +125,7 @@ fn send_message(account: &mut Account, params: &Params) -> ApiResult {
     Ok(account.send(reply, json!({ "text": text }), keyboard))
 }
 
-/// The text of a message as its readers will see it.
+/// Validates the text of a message, and returns it as Telegram shows it.
 pub(super) fn check_text(params: &Params) -> Result<String, ApiError> {
     let text = sanitize(params.text("text").unwrap_or_default());
     let text = text.trim();
@@ -141,7 +141,7 @@ pub(super) fn check_text(params: &Params) -> Result<String, ApiError> {
     Ok(text.to_owned())
 }
 
-/// What Telegram makes of a text before it counts it.
+/// The text after the replacements that Telegram makes.
 fn sanitize(text: &str) -> String {
     let dropped = ['\r', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}'];
     let blank = |character| if ('\u{1}'..' ').contains(&character) && character != '\n' { ' ' } else { character };
@@ -194,7 +194,7 @@ fn answer(result: ApiResult) -> Response {
     }
 }
 
-/// An answer whose body breaks off before it has begun; hyper then closes the connection.
+/// A response whose body fails at once, so that hyper closes the connection.
 fn disconnect() -> Response {
     let broken = async { Err::<Vec<u8>, _>(std::io::Error::other("disconnected")) };
     Body::from_stream(futures_util::stream::once(broken)).into_response()

@@ -1,4 +1,4 @@
-//! The HTTP server and what it shares with the tests.
+//! The HTTP server, and the state that it shares with tests.
 
 use std::{
     collections::HashMap,
@@ -10,10 +10,10 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use super::{account::Account, methods};
 
-/// Telegram's limit for an upload.
+/// Telegram's limit for uploads.
 const MAX_BODY_BYTES: usize = 50 << 20;
 
-/// Bots by their tokens.
+/// Bots by token.
 pub(super) type Accounts = HashMap<String, Account>;
 
 /// A running Bot API.
@@ -23,7 +23,7 @@ pub(super) struct Server {
     task: JoinHandle<()>,
 }
 
-/// All bots, and a bell that rings when anything about them changes.
+/// All bots, and a channel that reports changes.
 #[derive(Clone)]
 pub(super) struct SharedState {
     accounts: Arc<Mutex<Accounts>>,
@@ -39,7 +39,7 @@ impl Server {
             .route("/{bot}/{method}", axum::routing::any(methods::serve))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(state.clone());
-        // Never ends by itself, and its end is no news to the test.
+        // The server runs until it is aborted.
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
         Ok(Self { url, state, task })
     }
@@ -52,9 +52,9 @@ impl Drop for Server {
 }
 
 impl SharedState {
-    /// Keep it short, never across an await.
+    /// Locks the state. The lock must not be held across an await.
     pub(super) fn lock(&self) -> MutexGuard<'_, Accounts> {
-        // A test that failed while it held the lock has reported that already.
+        // A test that panicked with the lock held has failed already.
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,8 +1,8 @@
-//! Bringing updates to a webhook: one after the other within a chat, again and again until there is a 200.
+//! Delivers updates to a webhook: one at a time per chat, and again until a delivery succeeds.
 //!
-//! The rules are those of Telegram's own server (tdlib/telegram-bot-api, `WebhookActor.cpp`): the next update of a chat follows when
-//! the last was answered with 2xx; what failed is brought again after `Retry-After`, or else after a pause that doubles. Here the first
-//! pause is shorter, so that tests need not wait.
+//! The rules are those of Telegram's server (tdlib/telegram-bot-api, `WebhookActor.cpp`). The next update of a chat
+//! follows when the last one got a 2xx response. A failed delivery is retried after `Retry-After` or an exponential
+//! backoff. The first backoff is shorter than Telegram's, to keep tests fast.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,20 +31,20 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MIN_BACKOFF: Duration = Duration::from_millis(10);
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 
-/// A webhook that is set.
+/// The webhook of a bot.
 #[derive(Clone)]
 pub(super) struct Webhook {
     pub(super) url: String,
     pub(super) secret: Option<String>,
     pub(super) max_connections: usize,
-    /// When bringing an update failed, in seconds since 1970.
+    /// When a delivery failed last, in seconds since 1970.
     pub(super) last_error_date: Option<u64>,
-    /// Counts how often a webhook was set: whoever brings updates stops when it is not theirs any more.
+    /// The number of the setWebhook call. Deliveries for an older generation stop.
     generation: u64,
 }
 
 impl Webhook {
-    /// A webhook that nobody brings anything to.
+    /// The webhook of another program, without deliveries.
     pub(super) fn foreign(url: &str) -> Self {
         Self { url: url.to_owned(), secret: None, max_connections: 40, last_error_date: None, generation: 0 }
     }
@@ -104,17 +104,17 @@ pub(super) fn info(account: &Account) -> Value {
     info
 }
 
-/// How bringing an update ended.
+/// The result of a delivery attempt.
 struct Delivery {
     queue: i64,
     id: i64,
-    /// When not with success: how long to wait, if that was said.
+    /// The error is the pause that the bot asked for, if any.
     result: Result<(), Option<Duration>>,
-    /// Whether the bot began with it.
+    /// Whether the bot received the update although no response arrived.
     has_arrived: bool,
 }
 
-/// What the updates of one chat wait for.
+/// The state of the updates of one chat.
 #[derive(Default)]
 struct Queue {
     fails: u32,
@@ -148,7 +148,7 @@ async fn deliver(state: SharedState, token: String, generation: u64) {
                     break;
                 }
                 let Some(update) = account.updates.get(&id) else { continue };
-                // In disorder each update is a queue of its own.
+                // Out of order, each update has its own queue.
                 let queue = if is_out_of_order {
                     id
                 } else {
@@ -228,7 +228,7 @@ async fn deliver_one(
     let result = match fault {
         None => {
             let answer = post().send().await;
-            // Broken off in the middle.
+            // The connection broke after it was established.
             has_arrived = answer.as_ref().is_err_and(|error| !error.is_connect());
             outcome(answer)
         }
@@ -254,7 +254,7 @@ fn outcome(answer: reqwest::Result<reqwest::Response>) -> Result<(), Option<Dura
     if StatusCode::is_success(&answer.status()) { Ok(()) } else { Err(after()) }
 }
 
-/// Sends the whole request and hangs up.
+/// Sends the whole request and disconnects.
 async fn disconnect(webhook: &Webhook, update: &Value) {
     let Some((host, path)) = webhook.url.strip_prefix("http://").and_then(|rest| rest.split_once('/')) else { return };
     let Ok(mut connection) = TcpStream::connect(host).await else { return };
@@ -263,7 +263,7 @@ async fn disconnect(webhook: &Webhook, update: &Value) {
         "POST /{path} HTTP/1.1\r\nhost: {host}\r\n{SECRET_HEADER}: {secret}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    // Whether it got there is not known to who hangs up.
+    // Failures do not matter, since the connection closes anyway.
     let _ = connection.write_all(format!("{head}{body}").as_bytes()).await;
     let _ = connection.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! Calls of those whom the store knows by a token.
+//! Bearer tokens for calls to the store.
 
 use mayfly_bootstrap::Secret;
 use tonic::{
@@ -14,7 +14,7 @@ use crate::error::CliError;
 pub(super) struct Bearer(MetadataValue<Ascii>);
 
 impl Bearer {
-    /// The bearer of `token`, which came from `setting`.
+    /// The interceptor for `token`, which `setting` provided.
     pub(super) fn new(setting: &str, token: &Secret) -> Result<Self, CliError> {
         let bearer = format!("Bearer {}", token.expose()).parse();
         let mut bearer: MetadataValue<Ascii> = bearer.map_err(|error| CliError::invalid_setting(setting, error))?;

@@ -11,6 +11,6 @@ pub(crate) async fn run(settings: MessageSettings) -> Result<(), CliError> {
     let request = BurnMessageRequest { id, access_token };
     let call = async |mut client: MessageServiceClient<_>, request| client.burn_message(request).await;
     let burned = settings.retry.call(settings.channel()?, request, call).await?;
-    let answer = json!({ "burn_time": print::time(burned.burn_time.as_ref()) });
-    settings.print.print(&answer, &format!("burned at {}", print::time_or_never(burned.burn_time.as_ref())))
+    let json = json!({ "burn_time": print::time(burned.burn_time.as_ref()) });
+    settings.print.print(&json, &format!("burned at {}", print::time_or_never(burned.burn_time.as_ref())))
 }

@@ -1,4 +1,4 @@
-//! What commands with a token share: the store, the token, and how the response is printed.
+//! The settings of commands that need a token: the store, the tokens and the output format.
 
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{StoreChannel, config::config_service_client::ConfigServiceClient};

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{caller::CallerSettings, print};
 use crate::error::CliError;
 
-/// What `mayfly config` is called with.
+/// Arguments of `mayfly config`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigSettings {
     #[command(subcommand)]
@@ -22,25 +22,25 @@ pub(crate) struct ConfigSettings {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Add an app config; prints its id.
+    /// Add an app config. Prints its id.
     Add(AddSettings),
-    /// List all app configs, secrets masked.
+    /// List all app configs, with masked secrets.
     List(CallerSettings),
-    /// Show one app config, or the last active one; secrets masked.
+    /// Show one app config, or the last active one, with masked secrets.
     Show(ShowSettings),
     /// Change the given fields of an app config.
     Update(UpdateSettings),
-    /// Let the bot use an app config.
+    /// Activate an app config, so that the bot may use it.
     Activate(OneSettings),
-    /// Keep the bot from using an app config.
+    /// Deactivate an app config, so that the bot does not use it.
     Deactivate(OneSettings),
-    /// Erase an app config.
+    /// Delete an app config.
     Delete(OneSettings),
 }
 
 #[derive(Debug, clap::Args)]
 struct AddSettings {
-    /// A name for people.
+    /// A name for the app config.
     #[arg(long, value_name = "NAME")]
     session_name: String,
     /// api_id from my.telegram.org/apps.
@@ -50,10 +50,10 @@ struct AddSettings {
     api_hash: ApiHash,
     #[command(flatten)]
     bot_token: BotToken,
-    /// Do not let the bot use it yet.
+    /// Leave the app config inactive.
     #[arg(long)]
     inactive: bool,
-    /// It describes a person's account, not a bot; the bot does not use it.
+    /// The app config is for a user account, which the bot does not use.
     #[arg(long)]
     not_a_bot: bool,
     #[command(flatten)]
@@ -62,9 +62,9 @@ struct AddSettings {
 
 #[derive(Debug, clap::Args)]
 struct UpdateSettings {
-    /// Its id.
+    /// The id of the app config.
     id: i64,
-    /// A name for people.
+    /// A name for the app config.
     #[arg(long, value_name = "NAME")]
     session_name: Option<String>,
     /// api_id from my.telegram.org/apps.
@@ -80,7 +80,7 @@ struct UpdateSettings {
 
 #[derive(Debug, clap::Args)]
 struct ShowSettings {
-    /// Its id. [default: the last active one]
+    /// The id of the app config. [default: the last active one]
     id: Option<i64>,
     #[command(flatten)]
     caller: CallerSettings,
@@ -88,7 +88,7 @@ struct ShowSettings {
 
 #[derive(Debug, clap::Args)]
 struct OneSettings {
-    /// Its id.
+    /// The id of the app config.
     id: i64,
     #[command(flatten)]
     caller: CallerSettings,
@@ -99,7 +99,7 @@ struct ApiHash {
     /// api_hash from my.telegram.org/apps.
     #[arg(long, env = "MAYFLY_API_HASH", hide_env_values = true, value_name = "HASH")]
     api_hash: Option<Secret>,
-    /// A file that holds the api_hash.
+    /// A file with the api_hash.
     #[arg(long, env = "MAYFLY_API_HASH_FILE", value_name = "FILE", conflicts_with = "api_hash")]
     api_hash_file: Option<PathBuf>,
 }
@@ -109,7 +109,7 @@ struct BotToken {
     /// The bot's token from @BotFather.
     #[arg(long, env = "MAYFLY_BOT_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     bot_token: Option<Secret>,
-    /// A file that holds the bot's token.
+    /// A file with the bot's token.
     #[arg(long, env = "MAYFLY_BOT_TOKEN_FILE", value_name = "FILE", conflicts_with = "bot_token")]
     bot_token_file: Option<PathBuf>,
 }

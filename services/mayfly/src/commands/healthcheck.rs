@@ -1,4 +1,4 @@
-//! `mayfly healthcheck`: for container engines and service managers.
+//! `mayfly healthcheck`, for container engines and service managers.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 
 use crate::{cli::StoreUrl, error::CliError};
 
-/// How long the answer may take.
+/// How long the check may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What `mayfly healthcheck` is called with.
+/// Arguments of `mayfly healthcheck`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HealthcheckSettings {
-    /// Which role is asked.
+    /// The role to check.
     #[arg(value_enum, default_value_t = Role::Store)]
     role: Role,
     #[command(flatten)]
     store: StoreUrl,
-    /// Where the gateway listens.
+    /// The URL of the gateway.
     #[arg(long, env = "MAYFLY_GATEWAY_URL", default_value = "http://127.0.0.1:8001", value_name = "URL")]
     gateway_url: Uri,
-    /// Where the bot listens.
+    /// The URL of the bot.
     #[arg(long, env = "MAYFLY_BOT_URL", default_value = "http://127.0.0.1:5555", value_name = "URL")]
     bot_url: Uri,
 }
@@ -47,13 +47,13 @@ pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), CliError> {
             Role::Bot => check_http("the bot", "--bot-url", settings.bot_url).await,
         }
     };
-    tokio::time::timeout(TIMEOUT, check).await.unwrap_or_else(|_| Err(CliError::unavailable("no answer in time")))
+    tokio::time::timeout(TIMEOUT, check).await.unwrap_or_else(|_| Err(CliError::unavailable("no response in time")))
 }
 
 async fn check_store(store: &StoreUrl) -> Result<(), CliError> {
     let request = HealthCheckRequest { service: String::new() };
-    let answer = HealthClient::new(store.channel()?).check(request).await?;
-    match answer.into_inner().status() {
+    let response = HealthClient::new(store.channel()?).check(request).await?;
+    match response.into_inner().status() {
         ServingStatus::Serving => Ok(()),
         _ => Err(CliError::unavailable("the store is not ready")),
     }
@@ -65,7 +65,7 @@ async fn check_http(role: &str, setting: &str, url: Uri) -> Result<(), CliError>
     let ready = Uri::from_parts(parts).map_err(|error| CliError::invalid_setting(setting, error))?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     match client.get(ready).await {
-        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(response) if response.status().is_success() => Ok(()),
         Ok(_) => Err(CliError::unavailable(format!("{role} is not ready"))),
         Err(_) => Err(CliError::unavailable(format!("{role} cannot be reached ({setting})"))),
     }

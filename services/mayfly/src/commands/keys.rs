@@ -1,4 +1,4 @@
-//! `mayfly keys`: the keys that texts are sealed with. Works on the keyring's file, beside running stores.
+//! `mayfly keys`: manages the keys that encrypt texts. It changes the keyring file, also while stores run.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::print::PrintSettings;
 use crate::error::CliError;
 
-/// What `mayfly keys` is called with.
+/// Arguments of `mayfly keys`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeysSettings {
     #[command(subcommand)]
@@ -21,9 +21,10 @@ pub(crate) struct KeysSettings {
 enum Action {
     /// List the keys, oldest first.
     List(Keyring),
-    /// Add a key for new messages; prints its id. Old links go on working.
+    /// Add a key for new messages. Prints its id. Existing links stay valid.
     Rotate(RotateSettings),
-    /// Destroy keys that are no longer needed: no old backup opens with them any more, link or not.
+    /// Destroy keys that are no longer needed. Backups from their time can then no longer be decrypted, even with the
+    /// links.
     Retire(RetireSettings),
 }
 
@@ -39,7 +40,8 @@ struct Keyring {
 
 #[derive(Debug, clap::Args)]
 struct RotateSettings {
-    /// When the new key begins to seal. By then every store must have the file; stores look at theirs every five seconds.
+    /// When the new key begins to encrypt. All stores must have the file by then; each reads its file every five
+    /// seconds.
     #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     activate_in: Duration,
     #[command(flatten)]
@@ -48,11 +50,11 @@ struct RotateSettings {
 
 #[derive(Debug, clap::Args)]
 struct RetireSettings {
-    /// Which key. [default: all that were replaced longer ago than --max-ttl and --receipt-retention together]
+    /// The id of the key. [default: all keys that were replaced before --max-ttl plus --receipt-retention]
     id: Option<String>,
-    /// Retire it now, whatever still needs it. What it sealed is erased: unread messages, and texts that their readers could ask for
-    /// again. What became of messages that are gone cannot be told any more: they look as if they had never been, and repeating a
-    /// creation makes a new message.
+    /// Retire the key now, even if it is needed. This erases the unread messages that the key encrypted, and the texts
+    /// that readers could still request again. The store forgets the outcome of older messages of this key, and a
+    /// repeated creation makes a new message.
     #[arg(long, requires = "id")]
     force: bool,
     #[command(flatten)]

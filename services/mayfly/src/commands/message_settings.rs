@@ -1,4 +1,4 @@
-//! What `mayfly view`, `lookup` and `burn` are called with: `id:token`, from the command line or from standard input.
+//! The arguments of `mayfly view`, `lookup` and `burn`: `id:token`, from the command line or from standard input.
 
 use std::io::{self, Read as _};
 
@@ -8,14 +8,14 @@ use mayfly_contracts::StoreChannel;
 use super::{print::PrintSettings, retry::RetrySettings};
 use crate::{cli::StoreUrl, error::CliError};
 
-/// Longer than any `id:token`.
+/// More than the length of any `id:token`.
 const MAX_BYTES: u64 = 1024;
 
-/// One message of one store, and how the answer is printed.
+/// A message, its store, and the output format.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MessageSettings {
-    /// The id:token that `mayfly new` printed. Read from standard input when it is not given, which keeps it out of the
-    /// shell's history.
+    /// The id:token that `mayfly new` printed. Read from standard input if not given, which keeps it out of the shell's
+    /// history.
     #[arg(value_name = "ID:TOKEN")]
     message_ref: Option<Secret>,
     #[command(flatten)]
@@ -27,17 +27,17 @@ pub(crate) struct MessageSettings {
 }
 
 impl MessageSettings {
-    /// The way to the store.
+    /// A channel to the store.
     pub(super) fn channel(&self) -> Result<StoreChannel, CliError> {
         self.store.channel()
     }
 
-    /// `id:token`, if it came from the command line, where everybody has seen it.
+    /// The `id:token` of the command line, where it is visible to others anyway.
     pub(super) fn message_ref_argument(&self) -> Option<&str> {
         self.message_ref.as_ref().map(|message_ref| message_ref.expose().trim())
     }
 
-    /// The id and the token.
+    /// The id and the access token.
     pub(super) fn message_ref(&self) -> Result<(i64, String), CliError> {
         let message_ref = match &self.message_ref {
             Some(message_ref) => message_ref.clone(),

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::print::PrintSettings;
 use crate::error::CliError;
 
-/// What `mayfly migrate` is called with.
+/// Arguments of `mayfly migrate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MigrateSettings {
     #[command(flatten)]

@@ -16,15 +16,15 @@ use super::{
 };
 use crate::{cli::StoreUrl, error::CliError};
 
-/// More than any store takes: gRPC carries 4 MiB with what comes beside the text. Keeps an endless input from filling the memory.
+/// More than any store accepts, since a gRPC message has at most 4 MiB. Bounds the memory for standard input.
 const MAX_BYTES: usize = (4 << 20) - 4096;
 
-/// What `mayfly new` is called with.
+/// Arguments of `mayfly new`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewSettings {
-    /// The text. Read from standard input, byte for byte, when it is not given; that keeps it out of the shell's history.
+    /// The text. Read from standard input, byte for byte, if not given, which keeps it out of the shell's history.
     text: Option<Secret>,
-    /// How long the message may wait for its reader, such as 1h or 7d. [default: the store's]
+    /// How long the message can be read, such as 1h or 7d. [default: that of the store]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     ttl: Option<Duration>,
     #[command(flatten)]
@@ -56,17 +56,17 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), CliError> {
     let call = async |mut client: MessageServiceClient<_>, request| client.create_message(request).await;
     let created = settings.retry.call(settings.store.channel()?, request, call).await?;
     let message_ref = format!("{}:{}", created.id, created.access_token);
-    let answer = json!({
+    let json = json!({
         "id": created.id,
         "access_token": created.access_token,
         "create_time": print::time(created.create_time.as_ref()),
         "expire_time": print::time(created.expire_time.as_ref()),
     });
-    settings.print.print(&answer, &message_ref)
+    settings.print.print(&json, &message_ref)
 }
 
 fn too_long() -> CliError {
-    CliError::rejected_because(format!("text is longer than any store takes, which is {MAX_BYTES} bytes at most"))
+    CliError::rejected_because(format!("text is longer than any store accepts, which is at most {MAX_BYTES} bytes"))
 }
 
 fn read_standard_input() -> Result<String, CliError> {
@@ -75,13 +75,13 @@ fn read_standard_input() -> Result<String, CliError> {
         eprintln!("Type the text, then press Ctrl-D on a line of its own.");
     }
     let mut bytes = Vec::new();
-    // One byte more tells a text that is too long, which may be cut within a character, from one that is not UTF-8.
+    // One byte more than the limit, to tell a text that is too long from one that is not UTF-8.
     io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(CliError::failed)?;
     if bytes.len() > MAX_BYTES {
         return Err(too_long());
     }
     let mut text = String::from_utf8(bytes).map_err(|_| CliError::usage("the text on standard input must be UTF-8"))?;
-    // The line break before Ctrl-D ends the typing, not the text.
+    // The line break before Ctrl-D is not part of the text.
     if at_terminal && text.ends_with('\n') {
         text.pop();
     }

@@ -6,19 +6,19 @@ use mayfly_bootstrap::{Secret, read};
 
 use crate::error::CliError;
 
-/// What a reader must know beside `id:token`, if anything.
+/// The optional passphrase of a message.
 #[derive(Debug, clap::Args)]
 pub(super) struct PassphraseSettings {
-    /// What a reader must know beside id:token.
+    /// A passphrase that readers need in addition to id:token.
     #[arg(long, env = "MAYFLY_PASSPHRASE", hide_env_values = true, value_name = "PASSPHRASE")]
     passphrase: Option<Secret>,
-    /// A file that holds the passphrase, which keeps it out of the shell's history.
+    /// A file with the passphrase, which keeps it out of the shell's history.
     #[arg(long, env = "MAYFLY_PASSPHRASE_FILE", value_name = "FILE", conflicts_with = "passphrase")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseSettings {
-    /// The passphrase; empty when there is none.
+    /// The passphrase; empty if none was given.
     pub(super) fn read(&self) -> Result<String, CliError> {
         let secret = match &self.passphrase_file {
             Some(file) => Some(read(file).map_err(|error| CliError::invalid_setting("--passphrase-file", error))?),

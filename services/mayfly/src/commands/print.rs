@@ -1,4 +1,4 @@
-//! Printing answers, as text or as JSON.
+//! Output as text or as JSON.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::error::CliError;
 
-/// How an answer is printed.
+/// The output format.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct PrintSettings {
-    /// Print the answer as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
@@ -22,7 +22,7 @@ impl PrintSettings {
         write_stdout(format!("{line}\n").as_bytes())
     }
 
-    /// Prints `json`, or `text` as it is: a line break is added only for a person at a terminal.
+    /// Prints `json`, or `text` without changes. On a terminal a missing line break is added.
     pub(super) fn print_verbatim(self, json: &Value, text: &str) -> Result<(), CliError> {
         if self.json {
             return self.print(json, text);
@@ -32,18 +32,18 @@ impl PrintSettings {
     }
 }
 
-/// Writes to standard output, which may be closed.
+/// Writes to standard output. Returns an error if it is closed.
 pub(crate) fn write_stdout(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(CliError::failed)
 }
 
-/// RFC 3339, or null.
+/// The time in RFC 3339, or null.
 pub(super) fn time(time: Option<&Timestamp>) -> Value {
     time.map(ToString::to_string).into()
 }
 
-/// RFC 3339, or `never`.
+/// The time in RFC 3339, or `never`.
 pub(super) fn time_or_never(time: Option<&Timestamp>) -> String {
     time.map_or_else(|| "never".to_owned(), ToString::to_string)
 }

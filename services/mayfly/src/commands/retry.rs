@@ -1,4 +1,4 @@
-//! Calls that are tried again by themselves, because they change nothing, or have an id or an outcome that makes that harmless.
+//! Retries of idempotent calls.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use tonic::{Request, Response, Status};
 
 use crate::error::CliError;
 
-/// How long one try may take.
+/// How long one attempt may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause before the second try; each later one is twice as long, up to [`MAX_BACKOFF`].
+/// The pause before the first retry. It doubles with each retry, up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
-/// For how long a call is tried.
+/// How long a call is retried.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct RetrySettings {
-    /// How long to keep trying while the store cannot be reached.
+    /// How long to retry while the store cannot be reached.
     #[arg(long, env = "MAYFLY_RETRY_FOR", default_value = "5s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     retry_for: Duration,
 }
 
 impl RetrySettings {
-    /// Calls until there is an answer that is not "try later", or the time is over.
+    /// Retries the call until it succeeds, fails permanently, or the time is over.
     pub(super) async fn call<M: Clone, T>(
         self,
         channel: StoreChannel,
@@ -55,7 +55,7 @@ impl RetrySettings {
     }
 }
 
-/// A new id for a call, which may then be repeated.
+/// A new idempotency key.
 #[expect(clippy::disallowed_methods, reason = "this is the caller that makes the id")]
 pub(super) fn new_uuid() -> String {
     uuid::Uuid::new_v4().to_string()

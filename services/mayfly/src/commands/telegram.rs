@@ -1,4 +1,4 @@
-//! `mayfly telegram`: what a Bot API server of one's own needs, from the last active app config.
+//! `mayfly telegram`: prepares a self-hosted Bot API server with the last active app config.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use url::Url;
 use super::caller::CallerSettings;
 use crate::error::CliError;
 
-/// What `mayfly telegram` is called with.
+/// Arguments of `mayfly telegram`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TelegramSettings {
     #[command(subcommand)]
@@ -23,7 +23,7 @@ pub(crate) struct TelegramSettings {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Write api_id and api_hash to files of these names, for a Bot API server to read.
+    /// Write the files api_id and api_hash for a Bot API server.
     Credentials(CredentialsSettings),
     /// Log the bot out of a Bot API server, before another one takes over.
     LogOut(LogOutSettings),
@@ -31,7 +31,7 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct CredentialsSettings {
-    /// The folder for the files. They have mode 0600.
+    /// The folder for the files, which get mode 0600.
     #[arg(long, value_name = "FOLDER")]
     to: PathBuf,
     #[command(flatten)]
@@ -40,15 +40,15 @@ struct CredentialsSettings {
 
 #[derive(Debug, clap::Args)]
 struct LogOutSettings {
-    /// The Bot API server to leave. Telegram's own does not take the bot back for ten minutes.
-    // No environment variable: MAYFLY_TELEGRAM_API_URL is the server that the bot goes to.
+    /// The Bot API server to log out of. Telegram's own server then rejects the bot for ten minutes.
+    // This flag has no environment variable, since MAYFLY_TELEGRAM_API_URL is the new server of the bot.
     #[arg(long, default_value = "https://api.telegram.org", value_name = "URL")]
     from: Url,
     #[command(flatten)]
     caller: CallerSettings,
 }
 
-/// There is nothing to work with.
+/// No app config is active.
 #[derive(Debug, thiserror::Error)]
 #[error("no app config is active: add one with mayfly config add, then try again")]
 struct NoActiveAppConfig;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::print::PrintSettings;
 use crate::error::CliError;
 
-/// What `mayfly token` is called with.
+/// Arguments of `mayfly token`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TokenCommandSettings {
     #[command(flatten)]

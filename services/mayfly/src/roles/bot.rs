@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::{cli::StoreUrl, error::CliError};
 
-/// What `mayfly bot` is started with.
+/// Arguments of `mayfly bot`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BotRoleSettings {
     #[command(flatten)]
@@ -43,12 +43,12 @@ pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     CliError::from_ended(lifecycle.run(DRAIN_LIMIT).await)
 }
 
-/// Binds the bot's listener. From then on the settings tell its port.
+/// Binds the bot's listener, and stores its port in the settings.
 pub(super) async fn listen(settings: &mut BotSettings) -> Result<TcpListener, CliError> {
     bind("--bot-listen", &mut settings.bot_listen).await.map_err(CliError::failed)
 }
 
-/// Adds to the bot's settings what follows from the process's others.
+/// Completes the bot's settings from other settings of the process.
 pub(super) fn apply_process_settings(
     settings: &mut BotSettings,
     hosts: &HostSettings,
@@ -63,7 +63,7 @@ pub(super) fn apply_process_settings(
     Ok(())
 }
 
-/// Makes the bot. Until it is started it does nothing.
+/// Builds the bot, without starting it.
 pub(super) fn build(
     lifecycle: &Lifecycle,
     store: StoreChannel,
@@ -73,7 +73,7 @@ pub(super) fn build(
     Bot::new(store, service_token, settings, lifecycle.stop()).map_err(CliError::failed)
 }
 
-/// Lets the bot serve.
+/// Starts the bot.
 pub(super) fn start(lifecycle: &mut Lifecycle, bot: Bot, listener: TcpListener, limits: Limits) {
     lifecycle.spawn("bot", async move { Ok(bot.run(listener, limits).await?) });
 }

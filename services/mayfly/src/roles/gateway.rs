@@ -18,14 +18,14 @@ use crate::{
     error::CliError,
 };
 
-/// What `mayfly gateway` is started with.
+/// Arguments of `mayfly gateway`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GatewayRoleSettings {
     #[command(flatten)]
     gateway: GatewaySettings,
     #[command(flatten)]
     hosts: HostSettings,
-    /// Where browsers reach the gateway, as `https://mayfly.example.org`.
+    /// The public URL of the gateway, such as `https://mayfly.example.org`.
     #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// Do not tell callers which services and methods there are (gRPC server reflection).
@@ -54,7 +54,7 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliErro
     CliError::from_ended(lifecycle.run(DRAIN_LIMIT).await)
 }
 
-/// Binds the gateway's listeners. From then on the settings tell their ports.
+/// Binds the gateway's listeners, and stores their ports in the settings.
 pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpListener>, CliError> {
     let mut listeners = Vec::with_capacity(settings.gateway_listen.len());
     for address in &mut settings.gateway_listen {
@@ -63,7 +63,7 @@ pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpList
     Ok(listeners)
 }
 
-/// Which requests of browsers the gateway accepts.
+/// The policy for requests of browsers.
 pub(super) fn origins(
     settings: &GatewaySettings,
     hosts: &HostSettings,
@@ -72,7 +72,7 @@ pub(super) fn origins(
     OriginPolicy::new(hosts, public_url.map(PublicUrl::host), settings.trusted_proxies)
 }
 
-/// Lets the gateway serve.
+/// Starts the gateway.
 pub(super) fn start(
     lifecycle: &mut Lifecycle,
     listeners: Vec<TcpListener>,

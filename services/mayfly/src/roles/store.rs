@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use super::process_limits;
 use crate::error::CliError;
 
-/// What `mayfly store` is started with.
+/// Arguments of `mayfly store`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StoreRoleSettings {
     #[command(flatten)]
@@ -26,12 +26,12 @@ pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError>
     CliError::from_ended(lifecycle.run(DRAIN_LIMIT).await)
 }
 
-/// Binds the store's listener. From then on the settings tell its port.
+/// Binds the store's listener, and stores its port in the settings.
 pub(super) async fn listen(settings: &mut OpenSettings) -> Result<TcpListener, CliError> {
     bind("--store-listen", &mut settings.store.store_listen).await.map_err(CliError::failed)
 }
 
-/// Opens the store and lets it serve.
+/// Opens the store and starts it.
 pub(super) async fn start(
     lifecycle: &mut Lifecycle,
     settings: &OpenSettings,
@@ -39,9 +39,9 @@ pub(super) async fn start(
     limits: Limits,
 ) -> Result<Arc<Store>, CliError> {
     let opening = Store::open(settings, Arc::new(SystemClock), lifecycle.stop());
-    // Which waits for changes of the schema for as long as they take.
+    // Opening waits for migrations of any duration.
     let Some(opened) = lifecycle.unless_signalled(opening).await else {
-        return Err(CliError::unavailable("a signal came before the store was open"));
+        return Err(CliError::unavailable("a signal arrived before the store was open"));
     };
     let store = Arc::new(opened.map_err(CliError::failed)?);
     let (serving, maintained) = (Arc::clone(&store), Arc::clone(&store));

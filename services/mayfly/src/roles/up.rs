@@ -1,4 +1,4 @@
-//! `mayfly up`: all roles in one process, with no network between them.
+//! `mayfly up`: all roles in one process. They call each other without a network.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -16,7 +16,7 @@ use mayfly_store::{MissingToken, OpenSettings};
 use super::{bot, gateway, process_limits, store};
 use crate::{commands::write_stdout, error::CliError};
 
-/// What `mayfly up` is started with.
+/// Arguments of `mayfly up`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpSettings {
     #[command(flatten)]
@@ -56,12 +56,12 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     CliError::from_ended(lifecycle.run(DRAIN_LIMIT).await)
 }
 
-/// Which bot there is, or how to get one.
+/// Names the bot, or describes how to configure one.
 async fn bot_instructions(store: StoreChannel, client: &ClientCommand) -> Result<String, CliError> {
-    let asked = ConfigServiceClient::new(store).get_last_active_app_config(GetLastActiveAppConfigRequest {}).await;
-    match asked {
-        Ok(answer) => {
-            let name = answer.into_inner().app_config.unwrap_or_default().session_name;
+    let response = ConfigServiceClient::new(store).get_last_active_app_config(GetLastActiveAppConfigRequest {}).await;
+    match response {
+        Ok(response) => {
+            let name = response.into_inner().app_config.unwrap_or_default().session_name;
             Ok(format!("The bot uses the app config \"{name}\".\n"))
         }
         Err(status) if Situation::of(&status).reason == ErrorReason::AppConfigNotFound => Ok(format!(
@@ -77,7 +77,7 @@ async fn bot_instructions(store: StoreChannel, client: &ClientCommand) -> Result
     }
 }
 
-/// Where the bot can be tried without Telegram.
+/// The URL of the simulator.
 fn simulator_instructions(settings: &BotSettings) -> String {
     let Some(token) = &settings.simulator_token else { return String::new() };
     let address = match settings.bot_listen {
@@ -92,8 +92,7 @@ fn simulator_instructions(settings: &BotSettings) -> String {
     )
 }
 
-/// How a client of this very store is called from another terminal: the program as it was called here, and the flags that
-/// differ from the defaults.
+/// The command that calls this store from another terminal: the program, and the flags that differ from their defaults.
 struct ClientCommand {
     program: String,
     store: String,

@@ -83,8 +83,8 @@ async fn a_text_that_is_longer_than_any_store_takes_is_refused_as_that() {
     // The most that a call can carry, what it cannot, and what is cut within a character.
     for (text, words) in [
         ("x".repeat((4 << 20) - 4096), "must be at most 65536 bytes"),
-        ("x".repeat(4 << 20), "longer than any store takes"),
-        ("é".repeat(5 << 20), "longer than any store takes"),
+        ("x".repeat(4 << 20), "longer than any store accepts"),
+        ("é".repeat(5 << 20), "longer than any store accepts"),
     ] {
         let said = system.client_with(&["new"], &text).await;
         assert_eq!((said.code, said.out.as_str()), (REFUSED, ""), "{}", said.err);
