@@ -90,7 +90,7 @@ faults: build programs ## Break the release build, ROUNDS=200 times, and verify 
 	status=0; \
 	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) MAYFLY_TEST_PROGRAM=$(CURDIR)/target/release/mayfly \
 		scripts/with-postgres cargo test --workspace --locked --test system -- faults race --test-threads 2 --nocapture || status=$$?; \
-	target/debug/mayfly-check judge $(HISTORIES)/*.jsonl || status=$$?; \
+	target/debug/mayfly-check verify $(HISTORIES)/*.jsonl || status=$$?; \
 	exit $$status
 
 .PHONY: years

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_status_that_says_so_is_gone() {
+    async fn only_status_204_means_gone() {
         let message_ref = || MessageRef { id: 1, access_token: "0".repeat(64) };
         let view = Request::View { message_ref: message_ref(), view_id: None };
         assert!(response_to("204 No Content\r\n\r\n", &view).await == Response::Gone);
@@ -341,9 +341,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_did_not_arrive_whole_is_no_refusal() {
+    async fn an_incomplete_body_has_an_unknown_outcome() {
         let view = Request::View { message_ref: MessageRef { id: 1, access_token: "0".repeat(64) }, view_id: None };
-        let cut_off = json!({ "status": 400, "detail": "the body did not arrive whole" });
+        let cut_off = json!({ "status": 400, "detail": "the body is incomplete" });
         let refused = json!({ "status": 400, "detail": "id must be given", "reason": "FIELD_INVALID" });
         for (body, response) in [(cut_off, Response::Unknown), (refused, Response::Rejected)] {
             let body = body.to_string();
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lookup_is_answered_with_a_state() {
+    async fn a_lookup_returns_a_state() {
         let lookup = Request::Lookup { message_ref: MessageRef { id: 1, access_token: "0".repeat(64) } };
         for (state, response) in [("burned", Response::Found(State::Burned)), ("lost", Response::Rejected)] {
             let body = json!({ "state": state }).to_string();

@@ -49,7 +49,7 @@ impl Latency {
 
 impl fmt::Display for Latency {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:.0} answers a second; ", self.rate())?;
+        write!(formatter, "{:.0} responses per second; ", self.rate())?;
         let millis = |share| self.quantile(share).as_secs_f64() * 1000.0;
         write!(formatter, "p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms", millis(0.5), millis(0.99), millis(0.999))
     }
@@ -61,7 +61,7 @@ mod tests {
     use crate::history::Call;
 
     #[test]
-    fn quantiles_are_of_the_answers_that_are_certain() {
+    fn quantiles_include_known_outcomes_only() {
         let history: Vec<_> = (0..100)
             .flat_map(|call_id| {
                 let began_us = 1000 * call_id;

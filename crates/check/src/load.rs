@@ -240,7 +240,7 @@ impl<T: Target> LoadGenerator<T> {
         // Each attempt may use another target.
         let turn = usize::try_from(self.next_target.fetch_add(1, Ordering::Relaxed)).unwrap_or_default();
         let target = turn.checked_rem(self.targets.len()).and_then(|turn| self.targets.get(turn));
-        let target = target.ok_or_else(|| io::Error::other("a load needs a target"))?;
+        let target = target.ok_or_else(|| io::Error::other("a load needs at least one target"))?;
         let call_id = self.history.record_invocation(message, call)?;
         self.sent.fetch_add(1, Ordering::Relaxed);
         let response = target.call(request).await;

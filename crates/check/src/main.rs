@@ -99,8 +99,8 @@ fn run_verify(verify_settings: &Verify) -> anyhow::Result<bool> {
 async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
     let grpc = settings.grpc.iter().map(|url| Client::grpc(url));
     let clients = grpc.chain(settings.rest.iter().map(|url| Client::rest(url))).collect::<Result<Vec<_>, _>>()?;
-    anyhow::ensure!(!clients.is_empty(), "say what to load: --grpc or --rest");
-    let history = History::create(&settings.history).context("cannot begin the history")?;
+    anyhow::ensure!(!clients.is_empty(), "give at least one --grpc or --rest");
+    let history = History::create(&settings.history).context("cannot create the history")?;
     let workload = Workload { text_bytes: settings.text_bytes, is_mixed: settings.mixed, ..Workload::default() };
     let seed = settings.seed.map_or_else(new_seed, Ok)?;
     println!("seed {seed}");

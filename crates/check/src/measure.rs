@@ -86,7 +86,7 @@ impl Process {
     /// The memory in use, in MiB.
     fn memory(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel tells no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("/proc has no VmRSS")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes / 1024)
     }
@@ -104,13 +104,13 @@ impl Drop for Process {
 pub(crate) async fn run(settings: &MeasureSettings) -> anyhow::Result<bool> {
     fs::create_dir_all(&settings.folder)?;
     println!("the disk: {:.0} syncs of 4 KiB a second", syncs(&settings.folder)?);
-    println!("SQLite alone: {:.0} transactions of one insert a second", inserts(&settings.folder).await?);
+    println!("SQLite alone: {:.0} transactions of one insert per second", inserts(&settings.folder).await?);
     let process = Process::start(settings).await?;
-    let (verdict, fastest) = load(settings, &process, "as fast as it goes", None).await?;
+    let (verdict, fastest) = load(settings, &process, "maximum rate", None).await?;
     let mut sum = verdict;
     for percent in [50, 90] {
         let rate = fastest * f64::from(percent) / 100.0;
-        let name = format!("{percent} % of that, whatever it does");
+        let name = format!("{percent} % of that rate, open loop");
         sum += load(settings, &process, &name, Some(rate)).await?.0;
     }
     println!("{sum}");
@@ -154,7 +154,7 @@ async fn load(
     let (verdict, latency) = (verify(&history), Latency::of(&history));
     let messages = verdict.acknowledged as f64 / seconds;
     println!(
-        "{name}: {messages:.0} messages a second, {latency}; {:.0} % CPU, {memory} then {} MiB",
+        "{name}: {messages:.0} messages per second, {latency}; {:.0} % CPU, {memory} then {} MiB",
         100.0 * cpu / seconds,
         process.memory()?,
     );

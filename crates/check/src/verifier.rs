@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn good_histories_pass() {
+    fn valid_histories_pass() {
         let once = only(|verdict| verdict.read_once = 1);
         for calls in [
             &[CREATED, (ANN, TEXT), (BOB, Outcome::Gone)][..],
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_two_have_is_read_twice() {
+    fn a_text_with_two_readers_is_read_twice() {
         for (first, second) in [(ANN, BOB), (ANN, KEYLESS), (KEYLESS, KEYLESS)] {
             let twice = verdict(&[CREATED, (first, TEXT), (second, TEXT)]);
             assert_eq!(twice, only(|verdict| verdict.read_twice = 1));
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_gone_and_nobody_has_is_lost() {
+    fn a_text_that_is_gone_without_a_reader_is_lost() {
         for calls in [
             &[CREATED, (ANN, Outcome::Gone)][..],
             &[CREATED, (ANN, Outcome::Unknown), (ANN, Outcome::Gone), (BOB, Outcome::Gone)],
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_repeat_forfeits_and_who_never_heard_is_unknown() {
+    fn texts_without_a_key_are_forfeited_and_missing_outcomes_are_unknown() {
         for (calls, expected) in [
             (&[CREATED, (KEYLESS, Outcome::Unknown), (ANN, Outcome::Gone)][..], only(|verdict| verdict.forfeited = 1)),
             (&[CREATED, (ANN, Outcome::Unknown), (BOB, Outcome::Gone)], only(|verdict| verdict.unknown = 1)),
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_nothing_explains_are_unexpected() {
+    fn unexplained_outcomes_are_unexpected() {
         for calls in [
             // The text of another message, or of none.
             &[CREATED, (ANN, Outcome::Text(Some(1)))][..],
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledgement_that_overlaps_its_view_explains_both() {
+    fn an_acknowledgement_that_overlaps_a_view_allows_both_outcomes() {
         let event = |at_us, call_id, kind| Event { at_us, call_id, kind };
         let intends = |call| EventKind::Invoked { message: 0, call };
         for outcome in [TEXT, Outcome::Gone] {
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_add_up_and_faults_and_strangers_are_counted() {
+    fn verdicts_add_up_and_count_faults_and_guesses() {
         let event = |kind| Event { at_us: 0, call_id: 0, kind };
         let fault = event(EventKind::Fault("kill -9".to_owned()));
         let mut verdict = verify(&[

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines, Stdi
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let token = std::env::args().nth(1).context("call it with the token of a bot")?;
+    let token = std::env::args().nth(1).context("the argument must be the token of a bot")?;
     let telegram = FakeTelegram::start(&token).await?;
     write_line(telegram.url()).await?;
     let mut lines: Lines<BufReader<Stdin>> = BufReader::new(tokio::io::stdin()).lines();

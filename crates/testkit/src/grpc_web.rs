@@ -38,7 +38,7 @@ pub async fn call<M: Message + Default>(
     let mut rest = body.as_ref();
     while let [kind, a, b, c, d, tail @ ..] = rest {
         let length = usize::try_from(u32::from_be_bytes([*a, *b, *c, *d]))?;
-        let (frame, after) = tail.split_at_checked(length).context("a frame was cut off")?;
+        let (frame, after) = tail.split_at_checked(length).context("a frame is incomplete")?;
         match kind {
             0 => messages.push(M::decode(frame)?),
             _ => trailers += std::str::from_utf8(frame)?,

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 /// Panics if the secret has fewer than 8 bytes, since shorter patterns occur by chance.
 #[must_use]
 pub fn encodings(secret: &str) -> Vec<Vec<u8>> {
-    assert!(secret.len() >= 8, "too short to be looked for");
+    assert!(secret.len() >= 8, "the secret is too short for a scan");
     let utf16 = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let mut encodings = vec![secret.into(), hex::encode(secret).into(), utf16];
     // The base64 of a substring depends on its offset modulo 3. The middle of each encoding does not depend on the
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_found() {
+    fn every_encoding_is_found() {
         let secret = "0123456789abcdef";
         for encoding in encodings(secret) {
             let data = [b"before ", encoding.as_slice(), b" after"].concat();

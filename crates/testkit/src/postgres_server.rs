@@ -81,7 +81,7 @@ impl PostgresServer {
     fn create() -> anyhow::Result<Self> {
         let programs = std::env::var_os(PROGRAMS_VARIABLE).map(PathBuf::from);
         let programs = programs.with_context(|| {
-            format!("this test starts a PostgreSQL server and looks for it in {PROGRAMS_VARIABLE}: run `make test`")
+            format!("this test needs the folder of a PostgreSQL server in {PROGRAMS_VARIABLE}: run `make test`")
         })?;
         let owner = std::env::var(OWNER_VARIABLE).ok().filter(|owner| !owner.is_empty());
         // Another process may take this port first. Then the server and the test fail.
@@ -162,7 +162,7 @@ impl PostgresServer {
     pub fn process_ids(&self) -> anyhow::Result<Vec<String>> {
         let mut first = String::new();
         fs::File::open(self.data_folder().join("postmaster.pid"))?.read_to_string(&mut first)?;
-        let first = first.lines().next().context("the server left an empty file")?.trim().to_owned();
+        let first = first.lines().next().context("the PID file is empty")?.trim().to_owned();
         let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children"))?;
         Ok([first].into_iter().chain(children.split_whitespace().map(str::to_owned)).collect())
     }

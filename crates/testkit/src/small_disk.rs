@@ -27,8 +27,8 @@ impl SmallDisk {
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "mayfly-test"])
             .arg(folder.path())
             .status()
-            .context("the tests of a full disk need the program mount: apt-get install mount")?;
-        ensure!(mounted.success(), "the tests of a full disk mount a small tmpfs, which takes root: run them as root");
+            .context("tests of a full disk need the program mount: apt-get install mount")?;
+        ensure!(mounted.success(), "tests of a full disk mount a tmpfs, which needs root");
         Ok(Self { folder })
     }
 

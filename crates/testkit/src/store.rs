@@ -108,7 +108,7 @@ impl TestStore {
     pub async fn unread_messages(&self) -> anyhow::Result<i64> {
         let connection = self.database.connect().await?;
         let count = Statement::from_string(connection.get_database_backend(), "SELECT COUNT(*) FROM messages");
-        let row = connection.query_one_raw(count).await?.context("a count has a row")?;
+        let row = connection.query_one_raw(count).await?.context("COUNT returned no row")?;
         Ok(row.try_get_by_index(0)?)
     }
 

@@ -258,7 +258,7 @@ impl FakeTelegram {
             answer.is_some()
         })
         .await?;
-        answer.context("the answer was there")
+        answer.context("no answer")
     }
 
     /// As [`press`](Self::press), without waiting. Returns the id of the callback query and of the update.
@@ -267,7 +267,7 @@ impl FakeTelegram {
     ///
     /// Returns an error if no such button exists.
     pub fn begin_press(&self, chat_id: i64, message_id: i64, label: &str) -> anyhow::Result<(String, i64)> {
-        self.change(|account| account.press(chat_id, message_id, label)).context("there is no such button")
+        self.change(|account| account.press(chat_id, message_id, label)).context("no such button")
     }
 
     /// The messages of a chat, oldest first.
@@ -285,7 +285,7 @@ impl FakeTelegram {
     ///
     /// Returns an error after 30 seconds.
     pub async fn wait_for_messages(&self, chat_id: i64, is_so: impl Fn(&[Message]) -> bool) -> anyhow::Result<()> {
-        self.wait("a change in a chat", |account| {
+        self.wait("messages of a chat", |account| {
             let chat = account.messages.range((chat_id, i64::MIN)..=(chat_id, i64::MAX));
             is_so(&chat.map(|(_, message)| message.clone()).collect::<Vec<_>>())
         })
@@ -326,7 +326,7 @@ impl FakeTelegram {
             next.is_some()
         })
         .await?;
-        next.context("the reply was there")
+        next.context("no reply")
     }
 
     /// All replies in `chat_id` so far, oldest first.

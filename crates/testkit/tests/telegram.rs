@@ -26,7 +26,7 @@ async fn poll(telegram: &FakeTelegram, params: Value) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn an_update_comes_again_until_a_higher_offset_confirms_it() {
+async fn an_update_is_sent_until_a_higher_offset_confirms_it() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let first = telegram.user_says(ANN, "one");
     let second = telegram.user_says(ANN, "two");
@@ -38,7 +38,7 @@ async fn an_update_comes_again_until_a_higher_offset_confirms_it() {
 }
 
 #[tokio::test]
-async fn a_negative_offset_forgets_all_but_the_last() {
+async fn a_negative_offset_confirms_all_but_the_last_updates() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let ids: Vec<_> = ["one", "two", "three"].map(|text| telegram.user_says(ANN, text)).into();
     assert_eq!(poll(&telegram, json!({ "offset": -2 })).await, ids[1..]);
@@ -68,7 +68,7 @@ async fn the_older_of_two_polls_is_terminated() {
 }
 
 #[tokio::test]
-async fn a_webhook_keeps_polls_out() {
+async fn a_webhook_prevents_polls() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     call(&telegram, "setWebhook", json!({ "url": "https://example.org" })).await;
@@ -79,7 +79,7 @@ async fn a_webhook_keeps_polls_out() {
 }
 
 #[tokio::test]
-async fn kinds_that_were_not_asked_for_do_not_come() {
+async fn only_allowed_kinds_of_updates_are_sent() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     poll(&telegram, json!({ "allowed_updates": ["message"] })).await;
     telegram.user_edits(ANN, "edited");
@@ -109,7 +109,7 @@ async fn texts_are_trimmed_counted_and_parsed() {
 }
 
 #[tokio::test]
-async fn a_bot_writes_only_to_whom_it_may() {
+async fn a_bot_sends_only_to_chats_that_allow_it() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let send = async || call(&telegram, "sendMessage", json!({ "chat_id": ANN, "text": "hi" })).await;
     assert_eq!(send().await["description"], "Bad Request: chat not found");
@@ -120,14 +120,14 @@ async fn a_bot_writes_only_to_whom_it_may() {
 }
 
 #[tokio::test]
-async fn an_unknown_token_is_refused() {
+async fn an_unknown_token_is_rejected() {
     let telegram = FakeTelegram::start("2000000000:AAH").await.unwrap();
     let refused = call(&telegram, "getMe", json!({})).await;
     assert_eq!(refused, json!({ "ok": false, "error_code": 401, "description": "Unauthorized" }));
 }
 
 #[tokio::test]
-async fn faults_come_in_the_order_they_were_scripted_and_then_end() {
+async fn faults_occur_in_order_and_then_end() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 3 });
@@ -140,7 +140,7 @@ async fn faults_come_in_the_order_they_were_scripted_and_then_end() {
 }
 
 #[tokio::test]
-async fn a_cut_connection_has_its_effect_or_not() {
+async fn a_connection_breaks_before_or_after_the_effect_of_a_call() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     telegram.fail_next("sendMessage", 1, Fault::DisconnectBefore);
@@ -155,7 +155,7 @@ async fn a_cut_connection_has_its_effect_or_not() {
 }
 
 #[tokio::test]
-async fn a_document_comes_as_multipart() {
+async fn a_document_is_sent_as_multipart() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     let part = reqwest::multipart::Part::bytes(b"content".to_vec()).file_name("message.txt");
@@ -174,7 +174,7 @@ async fn send_buttons(telegram: &FakeTelegram, buttons: Value) -> Value {
 }
 
 #[tokio::test]
-async fn buttons_come_back_once_and_an_answer_is_taken_once() {
+async fn a_callback_query_arrives_and_is_answered_once() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     telegram.user_speaks(ANN, "ko");
@@ -196,7 +196,7 @@ async fn buttons_come_back_once_and_an_answer_is_taken_once() {
 }
 
 #[tokio::test]
-async fn buttons_that_telegram_does_not_take_are_refused() {
+async fn invalid_buttons_are_rejected() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     let refused = send_buttons(&telegram, json!([{ "text": "Look", "callback_data": "x".repeat(65) }])).await;
@@ -207,7 +207,7 @@ async fn buttons_that_telegram_does_not_take_are_refused() {
 }
 
 #[tokio::test]
-async fn only_what_stands_in_a_chat_can_be_edited_or_deleted() {
+async fn only_existing_messages_can_be_edited_or_deleted() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     let theirs = telegram.messages(ANN)[0].message_id;
@@ -231,7 +231,7 @@ async fn only_what_stands_in_a_chat_can_be_edited_or_deleted() {
 }
 
 #[tokio::test]
-async fn a_menu_has_names_that_can_be_commands() {
+async fn a_menu_accepts_only_valid_command_names() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let set = async |command: &str, description: &str| {
         let commands = json!([{ "command": command, "description": description }]);

@@ -106,7 +106,7 @@ fn document() -> String {
 }
 
 #[test]
-fn the_documentation_lists_all_settings_as_they_are() {
+fn the_documentation_lists_all_settings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
     if std::env::var_os("MAYFLY_WRITE_DOCUMENTATION").is_some() {

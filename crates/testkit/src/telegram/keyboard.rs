@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buttons_are_taken_as_telegram_takes_them() {
+    fn buttons_are_validated_by_the_rules_of_telegram() {
         let table = [
             (json!({ "text": "a", "callback_data": "x".repeat(64) }), true),
             (json!({ "text": "a", "callback_data": "x".repeat(65) }), false),

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn well_formed_texts_pass_and_others_do_not() {
+    fn only_well_formed_texts_pass() {
         let table = [
             ("Markdown", "*bold* [a](b)", true),
             ("Markdown", "snake_case", false),

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_opener_is_an_id_and_a_token() {
+    fn a_message_reference_has_an_id_and_a_token() {
         assert_eq!(parse(" 12:ab \n"), Some((12, "ab".to_owned())));
         for wrong in ["", "12", "x:ab", ":ab", "99999999999999999999:ab"] {
             assert_eq!(parse(wrong), None, "{wrong}");

@@ -1,4 +1,4 @@
-//! The bot for those who look after it, and for those who try it without Telegram.
+//! The bot's status through the gateway, and its simulator.
 
 use std::fs;
 
@@ -39,17 +39,17 @@ async fn bot_status_is_served(layout: Layout) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bot_is_looked_after_through_the_gateway_in_one_process() {
+async fn the_gateway_serves_the_status_of_the_bot_in_one_process() {
     bot_status_is_served(Layout::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bot_is_looked_after_through_the_gateway_from_a_process_of_its_own() {
+async fn the_gateway_serves_the_status_of_a_bot_in_its_own_process() {
     bot_status_is_served(Layout::Three).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
+async fn the_bot_works_in_the_simulator_and_the_banner_has_its_url() {
     let simulated = [("MAYFLY_SIMULATOR", "true")];
     let options = Options { store_environment: &simulated, ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
@@ -60,7 +60,11 @@ async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
         done[0]["text"].as_str().unwrap().to_owned()
     };
     let message_ref = ask("new:hello").await;
-    assert_eq!(system.client(&["view", &message_ref]).await.out.trim_end(), "hello", "it is a message like any other");
+    assert_eq!(
+        system.client(&["view", &message_ref]).await.out.trim_end(),
+        "hello",
+        "the simulator stores real messages"
+    );
     let message_ref = ask("new:again").await;
     assert_eq!(ask(&message_ref).await, "again");
     assert!(ask(&message_ref).await.contains("was read on"));
@@ -68,7 +72,7 @@ async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_buttons_of_the_bot_can_be_tried_too() {
+async fn the_buttons_of_the_bot_work_in_the_simulator() {
     let options = Options { store_environment: &[("MAYFLY_SIMULATOR", "true")], ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
     let state = async |message_ref: &Value| system.client(&["lookup", message_ref.as_str().unwrap()]).await.out;
@@ -78,7 +82,7 @@ async fn the_buttons_of_the_bot_can_be_tried_too() {
     assert_eq!(looked[0]["_"], "BotCallbackAnswer");
     assert!(looked[0]["message"].as_str().unwrap().starts_with("Not read yet"), "{}", looked[0]);
     let asked = press(&system, &kept, "Burn").await.pop().unwrap();
-    assert!(state(&kept["text"]).await.starts_with("unread"), "not without a second press");
+    assert!(state(&kept["text"]).await.starts_with("unread"), "burning needs a confirmation");
     press(&system, &asked, "Yes, burn it unread").await;
     assert!(state(&kept["text"]).await.starts_with("burned"));
 
@@ -86,7 +90,7 @@ async fn the_buttons_of_the_bot_can_be_tried_too() {
     let share = button(&kept, "Share")["url"].as_str().unwrap().to_owned();
     let (_, link) = share.split_once("?start=").unwrap();
     let opened = simulate(&system, message(&format!("/start {link}"))).await.remove(0);
-    assert!(state(&kept["text"]).await.starts_with("unread"), "not before it is revealed: {opened}");
+    assert!(state(&kept["text"]).await.starts_with("unread"), "the message is read only when revealed: {opened}");
     let shown = press(&system, &opened, "Reveal").await;
     assert!(shown.iter().any(|done| done["text"] == "to share"), "{shown:?}");
     assert!(state(&kept["text"]).await.starts_with("viewed"));
@@ -117,7 +121,7 @@ fn button(under: &Value, label: &str) -> Value {
     buttons.find(|button| button["text"] == label).unwrap_or_else(|| panic!("no button {label}: {under}")).clone()
 }
 
-/// What the bot does about something that somebody does in its simulator.
+/// Posts an object to the simulator. Returns what the bot sends.
 async fn simulate(system: &System, object: Value) -> Vec<Value> {
     let request = reqwest::Client::new().post(format!("{}/simulator", system.bot_url));
     let answer = request.bearer_auth(simulator_token(system)).json(&object).send().await.unwrap();

@@ -1,10 +1,10 @@
-//! What a Bot API server of one's own gets from Mayfly, and how a bot moves to it.
+//! A self-hosted Bot API server: its credentials, and moving a bot to it.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mayfly_testkit::{FakeTelegram, TestDatabase};
 
-use crate::harness::{CommandOutput, Layout, Options, System, until};
+use crate::harness::{CommandOutput, Layout, Options, System, wait_until};
 
 const GONE: i32 = 3;
 const REFUSED: i32 = 4;
@@ -26,7 +26,7 @@ impl System {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn its_credentials_are_those_of_the_last_active_app_config_and_private() {
+async fn credentials_of_the_last_active_app_config_are_written_to_private_files() {
     let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let folder = system.data.join("telegram");
     let write = ["credentials", "--to", &folder.display().to_string()];
@@ -50,7 +50,7 @@ async fn its_credentials_are_those_of_the_last_active_app_config_and_private() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_moves_to_it() {
+async fn a_bot_moves_to_a_self_hosted_bot_api_server() {
     let (old, new) = (FakeTelegram::start(BOT_TOKEN).await.unwrap(), FakeTelegram::start(BOT_TOKEN).await.unwrap());
     let options = |telegram| Options { telegram: Some(telegram), ..Options::default() };
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), options(old.url())).await;
@@ -66,13 +66,13 @@ async fn a_bot_moves_to_it() {
     assert!(again.code == 1 && again.err.contains("logged out already"), "{}", again.err);
     let nowhere = system.telegram(&["log-out", "--from", "http://127.0.0.1:9"]).await;
     assert!(nowhere.code == 1 && nowhere.err.contains("cannot be reached"), "{}", nowhere.err);
-    for said in [&away, &again, &nowhere] {
-        assert!(!format!("{}{}", said.out, said.err).contains("canary"));
+    for output in [&away, &again, &nowhere] {
+        assert!(!format!("{}{}", output.out, output.err).contains("canary"));
     }
 
     system.stop().await;
     system.start_processes(Layout::Three, options(new.url())).await;
     new.user_says(ANN, &before);
     assert_eq!(new.next_reply(ANN).await.unwrap().text, "before");
-    until("the bot polls its new server", async || new.calls("getUpdates").len() > 1).await;
+    wait_until("the bot polls its new server", async || new.calls("getUpdates").len() > 1).await;
 }

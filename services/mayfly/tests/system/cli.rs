@@ -1,11 +1,11 @@
-//! The client commands, as typed at a terminal, and what their exit codes say.
+//! The client commands, their output and their exit codes.
 
 use mayfly_contracts::message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest};
 use mayfly_testkit::{NetworkFault, TcpProxy, TestDatabase};
 use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::Value;
 
-use crate::harness::{Layout, Options, System, run, run_with_stdout, until};
+use crate::harness::{Layout, Options, System, run, run_with_stdout, wait_until};
 
 const GONE: i32 = 3;
 const REFUSED: i32 = 4;
@@ -17,7 +17,7 @@ async fn system() -> System {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_stored_looked_at_read_and_gone() {
+async fn a_message_is_stored_looked_up_and_read_once() {
     let system = system().await;
     let new = system.client(&["new", "a:b *c*"]).await;
     let message_ref = new.out.trim();
@@ -32,7 +32,7 @@ async fn a_message_is_stored_looked_at_read_and_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn text_and_opener_come_from_standard_input_byte_for_byte() {
+async fn text_and_message_reference_come_from_standard_input_byte_for_byte() {
     let system = system().await;
     let new = system.client_with(&["new"], " two\nlines\n").await;
     assert_eq!(new.code, 0, "{}", new.err);
@@ -45,14 +45,14 @@ async fn a_message_is_burned_unread() {
     let system = system().await;
     let message_ref = system.client(&["new", "x", "--ttl", "1h"]).await.out;
     assert_eq!(system.client(&["burn", message_ref.trim()]).await.code, 0);
-    assert_eq!(system.client(&["burn", message_ref.trim()]).await.code, 0, "burning may be said twice");
+    assert_eq!(system.client(&["burn", message_ref.trim()]).await.code, 0, "burning is idempotent");
     let view = system.client(&["view", message_ref.trim()]).await;
     assert_eq!(view.code, GONE);
     assert!(view.err.contains("burned unread"), "{}", view.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_named() {
+async fn invalid_arguments_are_named() {
     let system = system().await;
     let message_ref = system.client(&["new", "x"]).await.out;
     let last = if message_ref.trim().ends_with('0') { "1" } else { "0" };
@@ -67,9 +67,9 @@ async fn what_is_wrong_is_named() {
         (&["new", ""], REFUSED, "text"),
         (&["new", &"x".repeat(65_537)], REFUSED, "text"),
     ] {
-        let said = system.client(arguments).await;
-        assert_eq!((said.code, said.out.as_str()), (code, ""), "{}", said.err);
-        assert!(said.err.contains(word), "{word}: {}", said.err);
+        let output = system.client(arguments).await;
+        assert_eq!((output.code, output.out.as_str()), (code, ""), "{}", output.err);
+        assert!(output.err.contains(word), "{word}: {}", output.err);
     }
     assert_eq!(system.client(&["view", message_ref.trim()]).await.out, "x", "nothing was consumed");
     let away = run(&["new", "x", "--store-url", "http://127.0.0.1:9"]).await;
@@ -78,17 +78,17 @@ async fn what_is_wrong_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_is_longer_than_any_store_takes_is_refused_as_that() {
+async fn a_text_beyond_the_limit_of_all_stores_is_rejected() {
     let system = system().await;
-    // The most that a call can carry, what it cannot, and what is cut within a character.
+    // The largest text that fits into a call, one that does not, and one that is cut inside a character.
     for (text, words) in [
         ("x".repeat((4 << 20) - 4096), "must be at most 65536 bytes"),
         ("x".repeat(4 << 20), "longer than any store accepts"),
         ("é".repeat(5 << 20), "longer than any store accepts"),
     ] {
-        let said = system.client_with(&["new"], &text).await;
-        assert_eq!((said.code, said.out.as_str()), (REFUSED, ""), "{}", said.err);
-        assert!(said.err.contains(words), "{}", said.err);
+        let output = system.client_with(&["new"], &text).await;
+        assert_eq!((output.code, output.out.as_str()), (REFUSED, ""), "{}", output.err);
+        assert!(output.err.contains(words), "{}", output.err);
     }
 }
 
@@ -125,7 +125,7 @@ async fn app_configs_are_managed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_admin_token_is_printed_and_asked_for() {
+async fn the_admin_token_is_printed_and_required() {
     let system = system().await;
     let data = system.data.display().to_string();
     let token = run(&["token", "--data-dir", &data]).await;
@@ -145,7 +145,7 @@ async fn keys_are_rotated_while_the_store_runs_and_retired() {
     let first = serde_json::from_str::<Value>(&first).unwrap()[0]["id"].as_str().unwrap().to_owned();
     let rotate = keys(&["rotate", "--activate-in", "0s"]).await;
     assert_eq!((rotate.code, rotate.out.trim().len()), (0, 16), "{}", rotate.err);
-    until("the store has the new key", async || system.processes[0].has_printed("the keyring has changed")).await;
+    wait_until("the store has the new key", async || system.processes[0].has_printed("the keyring has changed")).await;
     let list = keys(&["list"]).await.out;
     assert!(list.lines().last().unwrap().contains(rotate.out.trim()) && list.contains("seals and opens"), "{list}");
     let after = system.client(&["new", "after"]).await.out;
@@ -163,7 +163,7 @@ async fn keys_are_rotated_while_the_store_runs_and_retired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_passphrase_is_asked_for() {
+async fn a_passphrase_is_required() {
     let system = system().await;
     let message_ref = system.client(&["new", "hello", "--passphrase", "right"]).await.out;
     let (missing, wrong) = (
@@ -179,7 +179,7 @@ async fn a_passphrase_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_opens_in_a_browser_alone_is_refused_and_stays_unread() {
+async fn a_browser_encrypted_message_is_rejected_and_stays_unread() {
     let system = system().await;
     let created =
         system.messages().create_message(CreateMessageRequest::of_sealed(*b"\xff")).await.unwrap().into_inner();
@@ -198,7 +198,7 @@ async fn what_opens_in_a_browser_alone_is_refused_and_stays_unread() {
     assert_eq!(viewed.sealed(), Some(&b"\xff"[..]), "and nothing was consumed");
 }
 
-/// What a store knows that a client cannot: how many messages there were.
+/// The number of messages that the store has ever created, which clients cannot see.
 async fn messages_ever(system: &System) -> i64 {
     let database = system.database.connect().await.unwrap();
     let count = "SELECT (SELECT COUNT(*) FROM messages) + (SELECT COUNT(*) FROM receipts)";
@@ -207,7 +207,7 @@ async fn messages_ever(system: &System) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_cannot_be_written_is_not_lost() {
+async fn a_text_that_cannot_be_printed_is_not_lost() {
     let system = system().await;
     for is_given in [true, false] {
         let message_ref = system.client(&["new", "hello"]).await.out;
@@ -219,35 +219,35 @@ async fn a_text_that_cannot_be_written_is_not_lost() {
         assert_eq!(failed.code, 1, "{}", failed.err);
         assert_eq!(failed.err.contains(message_ref.trim()), is_given, "{}", failed.err);
         assert_eq!(system.client(&["view", message_ref.trim()]).await.code, GONE, "it is nobody else's");
-        // What it says is what helps.
-        let (_, again) = failed.err.trim().split_once(": mayfly ").expect("it says how to go on");
+        // The hint contains a command that works.
+        let (_, again) = failed.err.trim().split_once(": mayfly ").expect("the error contains a command");
         let again: Vec<_> = again.split(' ').collect();
         let again = || system.client_with(&again, input);
         assert_eq!(again().await.out, "hello");
-        assert_eq!(again().await.code, GONE, "once it has arrived it is erased");
+        assert_eq!(again().await.code, GONE, "an acknowledged text is erased");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_away_is_waited_for() {
+async fn commands_retry_until_the_store_is_back() {
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let unread = system.client(&["new", "unread"]).await;
     let unwanted = system.client(&["new", "unwanted"]).await;
     system.processes[0].terminate().await;
-    system.processes[0].ended().await;
+    system.processes[0].wait().await;
     let waiting = [["new", "hello"], ["lookup", unread.out.trim()], ["burn", unwanted.out.trim()]].map(|command| {
         let arguments = [&command[..], &["--retry-for", "1m", "--store-url", &system.store_url]].concat();
         let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
         tokio::spawn(async move { run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await })
     });
-    // One that does not wait finds nobody, so those that do have found nobody either.
+    // A command without retries fails, so the others have failed at least once too.
     let impatient = system.client(&["new", "hello", "--retry-for", "0s"]).await;
     assert_eq!(impatient.code, UNREACHABLE, "{}", impatient.err);
     system.processes[0].restart();
-    let said = futures_util::future::join_all(waiting).await.into_iter().map(Result::unwrap);
-    let [new, lookup, burn] = said.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("three commands"));
-    for said in [&new, &lookup, &burn] {
-        assert_eq!(said.code, 0, "{}", said.err);
+    let output = futures_util::future::join_all(waiting).await.into_iter().map(Result::unwrap);
+    let [new, lookup, burn] = output.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("three commands"));
+    for output in [&new, &lookup, &burn] {
+        assert_eq!(output.code, 0, "{}", output.err);
     }
     assert_eq!(system.client(&["view", new.out.trim()]).await.out, "hello");
     assert!(lookup.out.starts_with("unread since "), "{}", lookup.out);
@@ -255,17 +255,17 @@ async fn a_store_that_is_away_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_was_lost_is_asked_for_again_and_nothing_is_done_twice() {
+async fn a_lost_response_is_retried_without_a_second_effect() {
     let system = system().await;
     let proxy = TcpProxy::start(system.store_url.trim_start_matches("http://")).await.unwrap();
     let url = format!("http://{}", proxy.address());
-    // The command's first answer does not arrive, although what it asked for is done.
+    // Runs a command whose first response is lost although the store has executed the call.
     let first_answer_lost = async |arguments: &[&str], is_done: &dyn Fn(i64, &str) -> bool, message_ref: &str| {
         let resets = proxy.resets();
         proxy.set_fault(NetworkFault::StallReplies);
         let asking = run(arguments);
         let losing = async {
-            until("the store has done it", async || {
+            wait_until("the store has executed the call", async || {
                 let state = if message_ref.is_empty() {
                     String::new()
                 } else {
@@ -275,7 +275,7 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_nothing_is_done_twice() 
             })
             .await;
             proxy.set_fault(NetworkFault::ResetInReply(0));
-            until("the answer is lost", async || proxy.resets() > resets && proxy.held() == 0).await;
+            wait_until("the response is lost", async || proxy.resets() > resets && proxy.held() == 0).await;
             proxy.set_fault(NetworkFault::None);
         };
         tokio::join!(asking, losing).0

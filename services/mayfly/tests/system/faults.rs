@@ -1,7 +1,9 @@
-//! The whole system under load while its parts die, hang and run out of room: nothing is lost, nothing is read twice.
+//! Fault injection: the whole system under load while its parts crash, hang and run out of space. No message may be
+//! lost or read twice.
 //!
-//! `MAYFLY_FAULT_ROUNDS` says how often each fault strikes. The histories go to the folder `MAYFLY_FAULT_HISTORIES`, if that
-//! is set, for `mayfly-check verify_file`. Controls are systems built wrongly on purpose; they must be found out.
+//! `MAYFLY_FAULT_ROUNDS` is the number of faults in each test. `MAYFLY_FAULT_HISTORIES` is the folder for the
+//! histories, for `mayfly-check verify`. Negative controls are systems with a deliberate defect, which the verifier
+//! must detect.
 
 mod attacks;
 mod clients;

@@ -1,14 +1,14 @@
-//! Start, greeting, files, end, and what survives it.
+//! Starting and stopping: the banner, the files, and what survives a restart.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mayfly_contracts::message::{CreateMessageRequest, ViewMessageRequest};
 use mayfly_testkit::{TestDatabase, on_each_database};
 
-use crate::harness::{Layout, Options, Process, System, run, until};
+use crate::harness::{Layout, Options, Process, System, run, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_greeting_says_where_everything_is_and_what_to_do_next() {
+async fn the_banner_has_the_addresses_and_the_next_steps() {
     let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let (up, data) = (&system.processes[0], system.data.display().to_string());
     let addresses =
@@ -19,14 +19,14 @@ async fn the_greeting_says_where_everything_is_and_what_to_do_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_lets_the_system_choose_ports_is_told_which() {
+async fn ports_that_the_system_chooses_are_printed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().display().to_string();
     let listen = ["--store-listen", "--gateway-listen", "--bot-listen"].map(|flag| [flag, "127.0.0.1:0"]).concat();
     let arguments =
         [&["up", "--data-dir", &data, "--telegram-api-url", "http://127.0.0.1:9"], listen.as_slice()].concat();
     let up = Process::start(arguments.into_iter().map(str::to_owned).collect(), Vec::new());
-    until("there is a greeting", async || up.has_printed("The bot waits")).await;
+    wait_until("the banner is printed", async || up.has_printed("The bot waits")).await;
     let greeting = String::from_utf8(up.output()).unwrap();
     let url_after = |words: &str| {
         let line =
@@ -43,7 +43,7 @@ async fn whoever_lets_the_system_choose_ports_is_told_which() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_made_on_first_start_is_private_and_stays() {
+async fn the_first_start_creates_private_files_that_stay() {
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&system.data), 0o700);
@@ -57,7 +57,7 @@ async fn what_is_made_on_first_start_is_private_and_stays() {
 }
 
 on_each_database! {
-    async fn what_was_acknowledged_survives_kill_9_and_what_was_read_does_not_come_back(database: TestDatabase) {
+    async fn acknowledged_messages_survive_kill_9_and_viewed_ones_stay_gone(database: TestDatabase) {
         let mut system = System::start(Layout::One, &database, Options::default()).await;
         let mut messages = Vec::new();
         for number in 0..20 {
@@ -79,7 +79,7 @@ on_each_database! {
         }
     }
 
-    async fn the_schema_is_brought_up_to_date_by_itself_and_by_command(database: TestDatabase) {
+    async fn the_schema_is_migrated_at_the_start_and_by_command(database: TestDatabase) {
         let folder = database.folder().join("data").display().to_string();
         let migrate = ["migrate", "--database-url", database.url(), "--data-dir", &folder];
         let (first, at_once) = tokio::join!(run(&migrate), run(&migrate));

@@ -1,5 +1,4 @@
-//! What the processes show to who did not ask for a secret: logs at the most talkative level, refusals, the bot's page, and what
-//! the operating system tells of them. Never a secret.
+//! No secret leaks: neither into logs at the most verbose level, nor into error responses, the bot's page or `/proc`.
 
 use std::fs;
 
@@ -15,7 +14,7 @@ const PASSPHRASE: &str = "canary-passphrase-canary";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 const ANN: i64 = 7;
 
-/// Uses everything, rightly and wrongly. Answers what must not be written anywhere, and what refusals said.
+/// Uses all features, correctly and incorrectly. Returns the secrets, and the error responses.
 async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String>, Vec<u8>) {
     let mut refusals = Vec::new();
     let fields = ["add", "--session-name", "s", "--api-id", "1", "--api-hash", API_HASH, "--bot-token", BOT_TOKEN];
@@ -84,19 +83,18 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     (secrets.into_iter().map(str::to_owned).collect(), refusals)
 }
 
-/// What anybody on the machine, or whoever runs as the same user, is told of the processes: their command lines, and what they
-/// were started with.
+/// What users of the machine can read about the processes: their command lines, environments and status.
 fn proc_files(system: &System) -> Vec<u8> {
-    let mut told = Vec::new();
+    let mut distinct = Vec::new();
     for process in &system.processes {
         for name in ["cmdline", "environ", "status"] {
-            told.extend(fs::read(format!("/proc/{}/{name}", process.id())).unwrap());
+            distinct.extend(fs::read(format!("/proc/{}/{name}", process.id())).unwrap());
         }
     }
-    told
+    distinct
 }
 
-async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
+async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let more = ["--log", "trace", "--log-format", format];
     let options = Options { telegram: Some(telegram.url()), more: &more, ..Options::default() };
@@ -108,17 +106,17 @@ async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format
         assert_eq!(find_leak(&shown, &secrets), None, "{place}: {}", String::from_utf8_lossy(&shown));
     }
     system.stop().await;
-    // The part of a URL that may hold a password.
+    // The part of the URL that may contain a password.
     secrets.push(database.url().trim_start_matches("sqlite://").to_owned());
     let output = system.output();
     if database.url().starts_with("sqlite") {
-        // The greeting says where the file lies; that is no secret.
+        // The banner contains the path of the database, which is no secret.
         secrets.pop();
     }
     let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
     assert_eq!(find_leak(&output, &secrets), None, "{}", String::from_utf8_lossy(&output));
 
-    // Control: the search sees what was written.
+    // Negative control: the scan finds a secret that is there.
     assert!(
         system
             .processes
@@ -131,10 +129,10 @@ async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged_as_text_on_sqlite() {
-    nothing_secret_is_logged(Layout::One, TestDatabase::sqlite().unwrap(), "text").await;
+    assert_no_secret_is_logged(Layout::One, TestDatabase::sqlite().unwrap(), "text").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged_as_json_on_postgres() {
-    nothing_secret_is_logged(Layout::Three, TestDatabase::postgres().await.unwrap(), "json").await;
+    assert_no_secret_is_logged(Layout::Three, TestDatabase::postgres().await.unwrap(), "json").await;
 }

@@ -1,4 +1,4 @@
-//! The program as its users have it: processes, sockets, files and signals, on SQLite and on PostgreSQL.
+//! System tests: the program as processes, with sockets, files and signals, on SQLite and on PostgreSQL.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! PostgreSQL as others set it up: roles with few rights, other encodings, connection poolers, and no server at all.
+//! PostgreSQL setups: roles with few privileges, other encodings, connection poolers, and no server.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use sea_orm::ConnectionTrait as _;
 
 use crate::harness::{CommandOutput, Layout, Options, System, free_port, run};
 
-/// Holds the statements that a service's role needs, for people.
+/// Contains the statements that grant the privileges of a service role.
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
 
-/// The URL of a role with the rights that the documentation gives it, on a schema that its owner made.
+/// The URL of a role with the documented privileges, on a schema that the owner created.
 async fn service_role(database: &TestDatabase) -> String {
-    let said = migrate(database, database.url()).await;
-    assert_eq!(said.code, 0, "{}", said.err);
+    let output = migrate(database, database.url()).await;
+    assert_eq!(output.code, 0, "{}", output.err);
     let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
     let (_, statements) = OPERATIONS.split_once("```sql\n").unwrap();
     let (statements, _) = statements.split_once("```").unwrap();
@@ -26,7 +26,7 @@ async fn migrate(database: &TestDatabase, url: &str) -> CommandOutput {
     start("migrate", database, url).await
 }
 
-/// Starts a command that is to fail, or ends by itself.
+/// Runs a command that is expected to end.
 async fn start(command: &str, database: &TestDatabase, url: &str) -> CommandOutput {
     let data = database.folder().join("data").display().to_string();
     let listen = format!("--store-listen=127.0.0.1:{}", free_port());
@@ -60,7 +60,7 @@ async fn use_everything(system: &System, url: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_may_only_read_and_write_rows_is_enough() {
+async fn a_role_with_row_privileges_is_enough() {
     let database = TestDatabase::postgres().await.unwrap();
     let url = service_role(&database).await;
     assert_eq!(migrate(&database, &url).await.code, 0);
@@ -72,21 +72,21 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_that_is_missing_is_named_in_the_log() {
+async fn a_missing_privilege_is_named() {
     let database = TestDatabase::postgres().await.unwrap();
     let url = service_role(&database).await;
     let owner = database.connect().await.unwrap();
     let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
     for table in ["instance", "sealing_keys"] {
         owner.execute_unprepared(&format!("REVOKE ALL ON {table} FROM {role}")).await.unwrap();
-        let said = start("store", &database, &url).await;
-        assert_ne!(said.code, 0);
-        assert!(said.err.contains(&format!("permission denied for table {table}")), "{}", said.err);
+        let output = start("store", &database, &url).await;
+        assert_ne!(output.code, 0);
+        assert!(output.err.contains(&format!("permission denied for table {table}")), "{}", output.err);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_another_encoding_is_refused() {
+async fn a_database_with_another_encoding_is_rejected() {
     let database = TestDatabase::postgres().await.unwrap();
     let admin = database.connect().await.unwrap();
     let name = format!("{}_latin1", database.url().rsplit('/').next().unwrap());
@@ -94,30 +94,30 @@ async fn a_database_of_another_encoding_is_refused() {
     admin.execute_unprepared(&made).await.unwrap();
     let url = format!("{}_latin1", database.url());
     for command in ["store", "migrate"] {
-        let said = start(command, &database, &url).await;
-        assert_ne!(said.code, 0, "{command}");
-        assert!(said.err.contains("LATIN1") && said.err.contains("UTF8"), "{}", said.err);
+        let output = start(command, &database, &url).await;
+        assert_ne!(output.code, 0, "{command}");
+        assert!(output.err.contains("LATIN1") && output.err.contains("UTF8"), "{}", output.err);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_where_nothing_listens_is_named_at_once() {
+async fn an_unreachable_address_is_named_at_once() {
     let database = TestDatabase::sqlite().unwrap();
     let address = format!("127.0.0.1:{}", free_port());
     let url = format!("postgres://u:canary-password@{address}/db");
     let data = database.folder().join("data").display().to_string();
     assert_eq!(run(&["migrate", "--data-dir", &data]).await.code, 0);
     for command in ["store", "migrate"] {
-        // A pool would try for five seconds.
-        let said = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
-        assert_ne!(said.code, 0, "{command}");
-        assert!(said.err.contains("Connection refused") && said.err.contains(&address), "{}", said.err);
-        assert!(!said.err.contains("canary-password"), "{}", said.err);
+        // The connection pool would retry for five seconds.
+        let output = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
+        assert_ne!(output.code, 0, "{command}");
+        assert!(output.err.contains("Connection refused") && output.err.contains(&address), "{}", output.err);
+        assert!(!output.err.contains("canary-password"), "{}", output.err);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_gives_each_connection_a_session_works() {
+async fn a_pooler_in_session_mode_works() {
     let database = TestDatabase::postgres().await.unwrap();
     let pooler = PgBouncer::start(database.url(), "session").await.unwrap();
     let options = Options { database_url: Some(pooler.url()), ..Options::default() };
@@ -128,14 +128,14 @@ async fn a_pooler_that_gives_each_connection_a_session_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_shares_sessions_is_refused() {
+async fn a_pooler_that_shares_sessions_is_rejected() {
     let database = TestDatabase::postgres().await.unwrap();
     for mode in ["transaction", "statement"] {
         let pooler = PgBouncer::start(database.url(), mode).await.unwrap();
         for command in ["store", "migrate"] {
-            let said = start(command, &database, pooler.url()).await;
-            assert_ne!(said.code, 0, "{mode}");
-            assert!(said.err.contains("pool_mode = session"), "{}", said.err);
+            let output = start(command, &database, pooler.url()).await;
+            assert_ne!(output.code, 0, "{mode}");
+            assert!(output.err.contains("pool_mode = session"), "{}", output.err);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One message and up to 256 readers, through every way in at once.
+//! Up to 256 concurrent readers of one message, through all protocols.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -20,18 +20,18 @@ use crate::{
     harness::{Layout, Options, System},
 };
 
-/// How many readers there are at once, one crowd after the other.
+/// The numbers of concurrent readers, one after the other.
 const READER_COUNTS: [usize; 10] = [2, 2, 2, 8, 8, 8, 8, 64, 64, 256];
 const PROTOCOLS: usize = 6;
-/// The way of those who chat.
+/// The protocol of readers in a chat.
 const CHAT: usize = 5;
 
-/// Where a reader stands.
+/// A reader, with its protocol and its clients.
 #[derive(Clone)]
 struct Reader {
     protocol: usize,
     chat: i64,
-    /// The key that makes its view one that it could repeat; not everybody has one.
+    /// The idempotency key of the view. Some readers have none.
     view_id: Option<Uuid>,
     store_url: String,
     gateway_url: String,
@@ -40,7 +40,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Whether this reader got the text.
+    /// Views the message. Returns `true` if this reader got the text.
     async fn view(self, message: CreateMessageResponse) -> anyhow::Result<bool> {
         match self.protocol {
             0 => self.view_over_rest(message, true).await,
@@ -49,7 +49,7 @@ impl Reader {
             3 => self.view_over_grpc(&self.store_url, message).await,
             4 => self.view_over_grpc_web(message).await,
             CHAT => self.view_in_chat(message).await,
-            protocol => anyhow::bail!("there is no protocol {protocol}"),
+            protocol => anyhow::bail!("unknown protocol {protocol}"),
         }
     }
 
@@ -107,7 +107,7 @@ impl Reader {
     }
 }
 
-/// One message, and what is written down about it.
+/// A message, and the recorder of its history.
 #[derive(Clone)]
 struct RecordedMessage {
     number: u64,
@@ -122,7 +122,7 @@ impl RecordedMessage {
         Self { number, recorder }
     }
 
-    /// Writes down what `reading` is about to do, does it, and writes down what came of it: whether there was a text.
+    /// Records the invocation and the outcome of `reading`, which returns `true` for a text.
     fn record_view<F>(&self, reader: Option<u64>, reading: F) -> impl Future<Output = anyhow::Result<bool>> + use<F>
     where
         F: Future<Output = anyhow::Result<bool>>,
@@ -138,14 +138,14 @@ impl RecordedMessage {
     }
 }
 
-/// The bot's limits would keep readers out of the race: each comes again in every round.
+/// The bot's rate limits would delay readers, since each chat reads in every round.
 const WITHOUT_RATE_LIMITS: &[(&str, &str)] =
     &[("MAYFLY_CHAT_MESSAGES_PER_MINUTE", "1000000"), ("MAYFLY_MESSAGES_PER_SECOND", "1000")];
 
-/// Lets crowd after crowd loose on a message each; exactly one reader of each may get its text.
+/// Runs races for one message each. In each race exactly one reader must get the text.
 async fn one_reader_gets_each_text(name: &str, systems: &[System], telegram: &FakeTelegram) {
     add_config(&systems[0], "first", BOT_TOKEN).await;
-    // The gateway closes connections that are silent for long; a call on its way to one that closes would go unread.
+    // The gateway closes idle connections, and a call on a connection that it just closes would fail.
     let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(5)).build().unwrap();
     let recorder = Recorder::begin(name);
     for round in 0..rounds() {
@@ -156,7 +156,7 @@ async fn one_reader_gets_each_text(name: &str, systems: &[System], telegram: &Fa
             let reader = |number: usize| {
                 let system = &systems[number % systems.len()];
                 Reader {
-                    // Small crowds come by other ways each time.
+                    // Small groups use other protocols in each race.
                     protocol: (number + usize::try_from(recorded.number).unwrap()) % PROTOCOLS,
                     chat: 1 + i64::try_from(number).unwrap(),
                     view_id: number.is_multiple_of(4).then(|| Uuid::from_u64_pair(recorded.number, number as u64 + 1)),
@@ -168,7 +168,7 @@ async fn one_reader_gets_each_text(name: &str, systems: &[System], telegram: &Fa
             };
             let texts = race(readers, |number| {
                 let reader = reader(number);
-                // The bot makes a key for each update.
+                // The bot derives a key from each update.
                 let may_repeat = reader.view_id.is_some() || reader.protocol == CHAT;
                 recorded.record_view(may_repeat.then_some(number as u64), reader.view(message.clone()))
             });
@@ -181,8 +181,8 @@ async fn one_reader_gets_each_text(name: &str, systems: &[System], telegram: &Fa
 }
 
 on_each_database! {
-    /// Control: readers that look first and delete afterwards.
-    async fn readers_that_look_first_and_delete_afterwards_are_found_out(database: TestDatabase) {
+    /// Negative control: readers that select and then delete in two steps.
+    async fn select_then_delete_is_detected(database: TestDatabase) {
         const FEW: usize = 8;
         let system = System::start(Layout::One, &database, Options::default()).await;
         system.messages().create_message(CreateMessageRequest::of_text("hello")).await.unwrap();
@@ -200,7 +200,7 @@ on_each_database! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_reader_of_many_gets_the_text_on_sqlite() {
+async fn one_of_many_readers_gets_the_text_on_sqlite() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let options =
         Options { telegram: Some(telegram.url()), bot_environment: WITHOUT_RATE_LIMITS, ..Options::default() };
@@ -210,13 +210,13 @@ async fn one_reader_of_many_gets_the_text_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_reader_of_many_gets_the_text_through_two_stores_on_postgres() {
+async fn one_of_many_readers_gets_the_text_through_two_stores_on_postgres() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let options =
         Options { telegram: Some(telegram.url()), bot_environment: WITHOUT_RATE_LIMITS, ..Options::default() };
     let database = TestDatabase::postgres().await.unwrap();
     let first = System::start(Layout::Three, &database, options).await;
-    // The second one's bot has nobody to talk to: of two bots with one token Telegram hears but one.
+    // The second bot has no Telegram, which accepts only one poll per token.
     let second = System::start(Layout::One, &database, Options::default()).await;
     one_reader_gets_each_text("race-postgres", &[first, second], &telegram).await;
 }

@@ -1,4 +1,4 @@
-//! Settings that cannot be used: each is named, with an exit code, and nothing is changed.
+//! Invalid settings. Each error names the setting, and nothing changes.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use crate::harness::{Layout, Options, System, free_port, run};
 
-/// Runs `arguments` in a data folder of their own; they must fail, with `words` on standard error.
-async fn refused(arguments: &[&str], words: &[&str]) {
+/// Runs `arguments` with a new data folder. The command must fail with `words` on standard error.
+async fn assert_rejected_in_new_folder(arguments: &[&str], words: &[&str]) {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data").display().to_string();
     let mut all = vec![arguments[0], "--data-dir", &data];
@@ -17,12 +17,12 @@ async fn refused(arguments: &[&str], words: &[&str]) {
 }
 
 async fn assert_rejected(arguments: &[&str], words: &[&str]) {
-    let said = run(arguments).await;
-    assert_ne!(said.code, 0, "{arguments:?}");
+    let output = run(arguments).await;
+    assert_ne!(output.code, 0, "{arguments:?}");
     for word in words {
-        assert!(said.err.contains(word), "{word}: {}", said.err);
+        assert!(output.err.contains(word), "{word}: {}", output.err);
     }
-    assert!(!said.err.contains("panicked"), "{}", said.err);
+    assert!(!output.err.contains("panicked"), "{}", output.err);
 }
 
 fn store_listen() -> String {
@@ -30,7 +30,7 @@ fn store_listen() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_line_that_is_no_command_says_what_there_is() {
+async fn an_invalid_command_line_prints_the_usage() {
     let unknown = run(&["frobnicate"]).await;
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("frobnicate"), "{}", unknown.err);
@@ -40,37 +40,42 @@ async fn a_command_line_that_is_no_command_says_what_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_cannot_be_used_is_named() {
+async fn an_unusable_database_is_named() {
     let listen = store_listen();
-    refused(&["store", &listen, "--database-url", "mysql://u:canary-password@h/db"], &["--database-url"]).await;
-    refused(&["store", &listen, "--database-url", "sqlite::memory:"], &["--database-url"]).await;
+    assert_rejected_in_new_folder(
+        &["store", &listen, "--database-url", "mysql://u:canary-password@h/db"],
+        &["--database-url"],
+    )
+    .await;
+    assert_rejected_in_new_folder(&["store", &listen, "--database-url", "sqlite::memory:"], &["--database-url"]).await;
     let nobody = format!("postgres://u:canary-password@127.0.0.1:{}/db", free_port());
     for command in [&["store", &listen, "--database-url", &nobody][..], &["migrate", "--database-url", &nobody]] {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data").display().to_string();
-        let said = run(&[command, &["--data-dir", &data]].concat()).await;
-        assert_ne!(said.code, 0);
-        assert!(said.err.contains("--database-url") && !said.err.contains("canary-password"), "{}", said.err);
+        let output = run(&[command, &["--data-dir", &data]].concat()).await;
+        assert_ne!(output.code, 0);
+        assert!(output.err.contains("--database-url") && !output.err.contains("canary-password"), "{}", output.err);
     }
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("no-database");
-    fs::write(&file, "this is no SQLite database, and it is long enough to be looked at as one".repeat(20)).unwrap();
+    fs::write(&file, "this is no SQLite database, but it has enough bytes for a header".repeat(20)).unwrap();
     let url = format!("sqlite://{}", file.display());
-    refused(&["store", &listen, "--database-url", &url], &["--database-url"]).await;
+    assert_rejected_in_new_folder(&["store", &listen, "--database-url", &url], &["--database-url"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_port_is_named() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    refused(&["store", "--store-listen", &address], &["--store-listen", &address]).await;
+    assert_rejected_in_new_folder(&["store", "--store-listen", &address], &["--store-listen", &address]).await;
     let listen = store_listen();
-    refused(&["up", &listen, "--gateway-listen", &address], &["--gateway-listen", &address]).await;
+    assert_rejected_in_new_folder(&["up", &listen, "--gateway-listen", &address], &["--gateway-listen", &address])
+        .await;
     assert_rejected(&["gateway", "--gateway-listen", &address], &["--gateway-listen", &address]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_keyring_that_is_none_is_named_and_left_as_it_is() {
+async fn an_invalid_keyring_is_named_and_not_changed() {
     let folder = TempDir::new().unwrap();
     let (listen, keyring) = (store_listen(), folder.path().join("keyring.json"));
     let path = keyring.display().to_string();
@@ -80,18 +85,18 @@ async fn a_keyring_that_is_none_is_named_and_left_as_it_is() {
     };
     for content in ["", "{}", "{\"keys\":[]}", "{\"keys\":[{\"id\":\"0000000000000000\",\"key\":\"00\"}]}"] {
         write(content, 0o600);
-        refused(&["store", &listen, "--keyring", &path], &["--keyring", &path]).await;
+        assert_rejected_in_new_folder(&["store", &listen, "--keyring", &path], &["--keyring", &path]).await;
         assert_eq!(fs::read_to_string(&keyring).unwrap(), content);
     }
     write("{}", 0o644);
-    refused(&["store", &listen, "--keyring", &path], &["--keyring", &path, "chmod 600"]).await;
+    assert_rejected_in_new_folder(&["store", &listen, "--keyring", &path], &["--keyring", &path, "chmod 600"]).await;
     let a_folder = folder.path().display().to_string();
     fs::set_permissions(&a_folder, fs::Permissions::from_mode(0o700)).unwrap();
-    refused(&["store", &listen, "--keyring", &a_folder], &["--keyring", &a_folder]).await;
+    assert_rejected_in_new_folder(&["store", &listen, "--keyring", &a_folder], &["--keyring", &a_folder]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_that_the_own_group_may_read_are_accepted_by_a_setting() {
+async fn group_readable_secrets_need_a_setting() {
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(Layout::One, &database, Options::default()).await;
     system.stop().await;
@@ -116,17 +121,21 @@ async fn secrets_that_the_own_group_may_read_are_accepted_by_a_setting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_keyring_of_another_database_is_refused() {
+async fn a_keyring_of_another_database_is_rejected() {
     let database = TestDatabase::sqlite().unwrap();
     System::start(Layout::One, &database, Options::default()).await.stop().await;
     let listen = store_listen();
-    refused(&["store", &listen, "--database-url", database.url()], &["--keyring", "does not fit"]).await;
-    // The right one still does.
+    assert_rejected_in_new_folder(
+        &["store", &listen, "--database-url", database.url()],
+        &["--keyring", "does not fit"],
+    )
+    .await;
+    // The keyring of the database still fits.
     System::start(Layout::One, &database, Options::default()).await.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn values_out_of_range_are_named() {
+async fn invalid_values_are_named() {
     let listen = store_listen();
     for (setting, value) in [
         ("--admin-token", "short"),
@@ -148,13 +157,13 @@ async fn values_out_of_range_are_named() {
         if setting != "--store-listen" {
             arguments.push(&listen);
         }
-        refused(&arguments, &[setting]).await;
+        assert_rejected_in_new_folder(&arguments, &[setting]).await;
     }
     assert_rejected(&["new", "x", "--store-url", "not a url"], &["--store-url"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+async fn an_empty_variable_counts_as_unset() {
     let mut names = Vec::new();
     for command in ["up", "store", "gateway", "bot", "new", "config", "healthcheck"] {
         let help = run(&[command, "--help"]).await.out;

@@ -10,7 +10,7 @@ use super::{
     load_run::{Run, all_clients, assert_guarantees, rounds, slow_rounds},
     strace::Strace,
 };
-use crate::harness::{Layout, Options, System, until};
+use crate::harness::{Layout, Options, System, wait_until};
 
 fn on_disk(disk: &SmallDisk) -> String {
     format!("sqlite://{}?mode=rwc", disk.path().join("mayfly.db").display())
@@ -25,9 +25,9 @@ async fn the_disk_is_full() {
     let observer = database.connect().await.unwrap();
     for _ in 0..rounds() {
         run.wait_for_outcomes(50).await;
-        // A write-ahead log that is long already needs no room.
+        // A long write-ahead log could be written without more space.
         let truncate = Statement::from_string(DatabaseBackend::Sqlite, "PRAGMA wal_checkpoint(TRUNCATE)");
-        until("the write-ahead log is short", async || {
+        wait_until("the write-ahead log is short", async || {
             let row = observer.query_one_raw(truncate.clone()).await.unwrap().unwrap();
             row.try_get_by_index::<i64>(0).unwrap() == 0
         })
@@ -40,10 +40,10 @@ async fn the_disk_is_full() {
     assert_guarantees(run.verdict().await, rounds());
 }
 
-/// The name of a thread; the system keeps no more than 15 characters.
+/// The name of a thread. Linux keeps 15 characters.
 const AUTOCOMMIT: &str = "mayfly-believes";
 
-/// A store that believes `RETURNING` before the commit, as the shortest code for SQLite does.
+/// A store that trusts `RETURNING` before the commit, as the simplest code for SQLite does.
 struct Autocommit(Arc<DatabaseConnection>);
 
 impl Autocommit {
@@ -76,7 +76,7 @@ impl Target for Autocommit {
     }
 }
 
-/// A load on such a store. The thread that works for it is called [`AUTOCOMMIT`].
+/// Begins a load on such a store. Its worker thread is called [`AUTOCOMMIT`].
 async fn begin_autocommit(name: &str, url: String) -> Run<Autocommit> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).map_sqlx_sqlite_opts(|options| options.thread_name(|_| AUTOCOMMIT.to_owned()));
@@ -88,9 +88,9 @@ async fn begin_autocommit(name: &str, url: String) -> Run<Autocommit> {
     Run::begin(name, vec![Autocommit(Arc::new(database))], workload)
 }
 
-/// Control: the same disk under a store that does not wait for its commits.
+/// Negative control: a full disk under a store that does not wait for its commits.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_does_not_wait_for_its_commits_is_found_out_on_a_full_disk() {
+async fn trusting_uncommitted_statements_is_detected_on_a_full_disk() {
     let disk = SmallDisk::mount("16m").unwrap();
     let run = begin_autocommit("disk-full-autocommit.control", on_disk(&disk)).await;
     for _ in 0..3 {
@@ -104,9 +104,9 @@ async fn a_store_that_does_not_wait_for_its_commits_is_found_out_on_a_full_disk(
     assert!(verdict.lost + verdict.read_twice > 0, "{verdict}");
 }
 
-/// Control: the same failures under a store that does not wait for its commits.
+/// Negative control: a failing disk under a store that does not wait for its commits.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_does_not_wait_for_its_commits_is_found_out_on_a_disk_that_fails() {
+async fn trusting_uncommitted_statements_is_detected_on_a_failing_disk() {
     let database = TestDatabase::sqlite().unwrap();
     let run = begin_autocommit("disk-fails-autocommit.control", database.url().to_owned()).await;
     let mut threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
@@ -124,7 +124,7 @@ async fn a_store_that_does_not_wait_for_its_commits_is_found_out_on_a_disk_that_
     assert!(verdict.lost + verdict.read_twice > 0, "{verdict}");
 }
 
-/// PostgreSQL has no room for its write-ahead log: it ends every time it needs some, and gives up in the end.
+/// PostgreSQL has no space for its write-ahead log. It restarts whenever it needs some, and finally gives up.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_of_postgres_is_full() {
     let disk = SmallDisk::mount("64m").unwrap();
@@ -144,11 +144,11 @@ async fn the_disk_of_postgres_is_full() {
         }
     }
     // Without a restart of the store.
-    system.ready().await;
+    system.wait_until_ready().await;
     assert_guarantees(run.verdict().await, slow_rounds());
 }
 
-/// Syncs of PostgreSQL's write-ahead log fail: it panics, as it should, and recovers.
+/// Syncs of PostgreSQL's write-ahead log fail. It panics, as documented, and recovers.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_of_postgres_fails() {
     let server = PostgresServer::start().unwrap();
@@ -168,11 +168,11 @@ async fn the_disk_of_postgres_fails() {
             server.restart().unwrap();
         }
     }
-    system.ready().await;
+    system.wait_until_ready().await;
     assert_guarantees(run.verdict().await, slow_rounds());
 }
 
-/// The n-th write, sync or truncation of the store's files fails, and again every n calls.
+/// Every n-th write, sync or truncation of the store's files fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_fails() {
     let database = TestDatabase::sqlite().unwrap();

@@ -1,4 +1,4 @@
-//! One system, one load, one kind of fault, one verdict.
+//! A load run: one system, one load, one kind of fault, one verdict.
 
 use std::{
     collections::HashSet,
@@ -12,30 +12,30 @@ use mayfly_testkit::TestDatabase;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{System, until};
+use crate::harness::{System, wait_until};
 
-/// Messages on their way at a time.
+/// The number of messages in flight.
 const WORKERS: usize = 8;
 
-/// How often each fault strikes.
+/// The number of faults in each test.
 #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
 pub(crate) fn rounds() -> u64 {
     std::env::var("MAYFLY_FAULT_ROUNDS").map_or(3, |rounds| rounds.parse().expect("MAYFLY_FAULT_ROUNDS is a number"))
 }
 
-/// How often a fault strikes that takes seconds.
+/// The number of faults that take seconds.
 pub(super) fn slow_rounds() -> u64 {
     rounds().div_ceil(4)
 }
 
-/// Where the history of this name goes. In a scratch folder of its own unless somebody wants to keep it.
+/// The file for the history with this name, in a scratch folder unless `MAYFLY_FAULT_HISTORIES` is set.
 #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
 pub(super) fn history_file(name: &str) -> PathBuf {
     let folder = std::env::var_os("MAYFLY_FAULT_HISTORIES").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     folder.unwrap_or_else(|| tempfile::tempdir().unwrap().keep()).join(format!("{name}.jsonl"))
 }
 
-/// What a trial on this kind of database is called; a control stays one by its name.
+/// The name of a run on this kind of database. Controls keep their suffix.
 pub(super) fn name_on(database: &TestDatabase, name: &str) -> String {
     let kind = if database.url().starts_with("sqlite") { "sqlite" } else { "postgres" };
     match name.strip_suffix(".control") {
@@ -44,7 +44,7 @@ pub(super) fn name_on(database: &TestDatabase, name: &str) -> String {
     }
 }
 
-/// Another number each time, so that no two loads on one system make the same keys.
+/// A different seed for each load, so that two loads on one system never share keys.
 fn seed() -> u64 {
     u64::from(std::process::id()) << 32 | u64::from(crate::harness::free_port())
 }
@@ -56,7 +56,7 @@ pub(super) struct Run<T = Client> {
     file: PathBuf,
 }
 
-/// Every way into a system.
+/// A client for each protocol and role.
 pub(super) fn all_clients(system: &System) -> Vec<Client> {
     let store = Client::grpc(&system.store_url).unwrap();
     let gateway = [Client::grpc(&system.gateway_url).unwrap(), Client::rest(&system.gateway_url).unwrap()];
@@ -72,34 +72,34 @@ impl<T: Target> Run<T> {
         Self { load, running, stop, file }
     }
 
-    /// Writes down that something is broken now.
+    /// Records that the test injects a fault now.
     pub(super) fn fault(&self, words: &str) {
         self.load.history().record_fault(words).unwrap();
     }
 
-    /// Waits until so many more calls were answered.
+    /// Waits for this many more known outcomes.
     pub(super) async fn wait_for_outcomes(&self, answers: u64) {
         let goal = self.load.known_outcomes() + answers;
-        until("there are more answers", async || self.load.known_outcomes() >= goal).await;
+        wait_until("more outcomes are known", async || self.load.known_outcomes() >= goal).await;
     }
 
-    /// Waits until so many more calls had no answer.
+    /// Waits for this many more unknown outcomes.
     pub(super) async fn wait_for_unknown_outcomes(&self, tries: u64) {
         let goal = self.load.unknown_outcomes() + tries;
-        until("calls have no answer", async || self.load.unknown_outcomes() >= goal).await;
+        wait_until("more outcomes are unknown", async || self.load.unknown_outcomes() >= goal).await;
     }
 
-    /// Waits until so many calls are on their way at once, which they are when nobody is answered.
+    /// Waits until all workers wait for a response.
     pub(super) async fn wait_until_stalled(&self) {
-        until("everybody waits", async || self.load.in_flight() >= WORKERS as u64).await;
+        wait_until("all workers wait", async || self.load.in_flight() >= WORKERS as u64).await;
     }
 
-    /// Whether a text was forfeited for certain by now.
+    /// Returns `true` if a text has been forfeited for certain.
     pub(super) fn has_forfeited(&self) -> bool {
         self.verdict_so_far().forfeited > 0
     }
 
-    /// The verdict on all messages that nobody waits for at the moment.
+    /// The verdict on all messages without a call in flight.
     pub(super) fn verdict_so_far(&self) -> Verdict {
         let mut history = History::read(&self.file).unwrap();
         let answered = history.iter().filter(|event| matches!(event.kind, EventKind::Completed(_)));
@@ -114,7 +114,7 @@ impl<T: Target> Run<T> {
         verify(&history)
     }
 
-    /// Brings the load to its end, and judges it.
+    /// Ends the load, and verifies its history.
     pub(super) async fn verdict(self) -> Verdict {
         self.stop.cancel();
         self.running.await.unwrap().unwrap();
@@ -122,21 +122,21 @@ impl<T: Target> Run<T> {
     }
 }
 
-/// Judges a history that is complete.
+/// Verifies a complete history.
 pub(super) fn verify_file(file: &std::path::Path) -> Verdict {
     let verdict = verify(&History::read(file).unwrap());
     println!("{}: {verdict}", file.file_name().unwrap().display());
     verdict
 }
 
-/// Everything that a system promises, in spite of this many faults.
+/// Asserts that all guarantees hold in spite of this many faults.
 pub(crate) fn assert_guarantees(verdict: Verdict, faults: u64) {
     assert!(verdict.is_complete(), "{verdict}");
     assert!(verdict.acknowledged > 0 && verdict.read_once > 0, "{verdict}");
     assert_eq!(verdict.faults, faults, "{verdict}");
 }
 
-/// A history that is written by hand, one call after the other.
+/// Records a history call by call.
 pub(crate) struct Recorder {
     history: History,
     file: PathBuf,
@@ -153,7 +153,7 @@ impl Recorder {
         &self.history
     }
 
-    /// A number that no message of this diary has yet.
+    /// An unused message number of this history.
     pub(crate) fn new_message(&self) -> u64 {
         let mut number = self.number_of.lock().unwrap();
         *number += 1;

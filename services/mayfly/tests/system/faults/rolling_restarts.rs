@@ -1,4 +1,4 @@
-//! Stops, starts and key rotations under load: what an upgrade is made of.
+//! Rolling restarts and key rotations under load, as in an upgrade.
 
 use mayfly_check::{Client, Workload};
 use mayfly_testkit::TestDatabase;
@@ -6,13 +6,13 @@ use mayfly_testkit::TestDatabase;
 use super::load_run::{Run, all_clients, assert_guarantees, rounds};
 use crate::harness::{Layout, Options, System, run};
 
-async fn stop_and_start(system: &mut System, part: usize) {
-    let process = &mut system.processes[part];
+async fn stop_and_start(system: &mut System, role: usize) {
+    let process = &mut system.processes[role];
     process.terminate().await;
-    let status = process.ended().await;
+    let status = process.wait().await;
     assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&process.output()));
     process.restart();
-    system.ready().await;
+    system.wait_until_ready().await;
 }
 
 async fn rotate(system: &System, activate_in: &str) {
@@ -21,14 +21,14 @@ async fn rotate(system: &System, activate_in: &str) {
     assert_eq!(rotated.code, 0, "{}", rotated.err);
 }
 
-/// Every part ends by SIGTERM with success and comes back, in turn, while keys are rotated.
+/// Each role exits with success on SIGTERM and restarts, in turn, while keys are rotated.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_part_is_restarted_in_turn() {
+async fn all_roles_are_restarted_in_turn() {
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let run = Run::begin("rolling-sqlite", all_clients(&system), Workload::default());
     for round in 0..rounds() {
         run.wait_for_outcomes(30).await;
-        run.fault("SIGTERM and restart of one part");
+        run.fault("SIGTERM and restart of one role");
         stop_and_start(&mut system, usize::try_from(round % 3).unwrap()).await;
         if round % 3 == 0 {
             rotate(&system, "0s").await;
@@ -37,26 +37,26 @@ async fn every_part_is_restarted_in_turn() {
     assert_guarantees(run.verdict().await, rounds());
 }
 
-/// A key that seals before all stores have it: a store without it asks callers to come again, and loses nothing.
+/// A key encrypts before all stores have it. A store without it asks for a retry and loses nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_may_be_hurried_through_two_stores() {
+async fn a_key_is_activated_before_all_stores_have_it() {
     let database = TestDatabase::postgres().await.unwrap();
-    // One after the other: each store looks for new keys every five seconds from its start on, so one is ahead of the other.
+    // In sequence, since each store reads new keys every five seconds after its start. So one is ahead of the other.
     let first = System::start(Layout::Three, &database, Options::default()).await;
     let second = System::start(Layout::Three, &database, Options::default()).await;
     let clients: Vec<Client> = [&first, &second].into_iter().flat_map(all_clients).collect();
     let run = Run::begin("rolling-hurried", clients, Workload::default());
     for _ in 0..rounds() {
-        run.fault("a new key seals at once");
+        run.fault("a new key encrypts at once");
         rotate(&first, "0s").await;
         run.wait_for_outcomes(50).await;
     }
     assert_guarantees(run.verdict().await, rounds());
 }
 
-/// Two systems on one PostgreSQL, whose stores migrate it at once; of each part one is always there.
+/// Two systems on one PostgreSQL database, whose stores migrate it concurrently. One instance of each role always runs.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_systems_start_at_once_and_all_their_parts_are_restarted_in_turn() {
+async fn two_systems_start_at_once_and_restart_all_roles_in_turn() {
     let database = TestDatabase::postgres().await.unwrap();
     let start = || System::start(Layout::Three, &database, Options::default());
     let (first, second) = tokio::join!(start(), start());
@@ -65,9 +65,9 @@ async fn two_systems_start_at_once_and_all_their_parts_are_restarted_in_turn() {
     let run = Run::begin("rolling-postgres", clients, Workload::default());
     for round in 0..rounds() {
         run.wait_for_outcomes(30).await;
-        run.fault("SIGTERM and restart of one part of one of two systems");
-        let (system, part) = (round % 2, round / 2 % 3);
-        stop_and_start(&mut systems[usize::try_from(system).unwrap()], usize::try_from(part).unwrap()).await;
+        run.fault("SIGTERM and restart of one role of one of two systems");
+        let (system, role) = (round % 2, round / 2 % 3);
+        stop_and_start(&mut systems[usize::try_from(system).unwrap()], usize::try_from(role).unwrap()).await;
         if round % 3 == 0 {
             rotate(&systems[0], "0s").await;
         }

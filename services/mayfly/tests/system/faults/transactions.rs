@@ -1,8 +1,8 @@
-//! `kill -9` of the store at the moments that matter: before a transaction has done anything, before its commit, after its
-//! commit, and before the answer to it.
+//! `kill -9` of the store at each stage of a transaction: before the first statement, before the commit, after the
+//! commit, and before the response.
 //!
-//! Nothing in the store knows of these moments. It is kept waiting there from outside: by somebody else's lock, by a proxy that
-//! keeps words back, by a disk that is slow to say that it is done.
+//! The store has no hooks for these stages. Locks of another connection, a proxy that holds data, and delayed syncs
+//! stop it there from outside.
 
 use mayfly_check::{Client, Workload};
 use mayfly_testkit::{NetworkFault, TcpProxy, TestDatabase};
@@ -12,9 +12,9 @@ use super::{
     load_run::{Run, assert_guarantees, rounds},
     strace::Strace,
 };
-use crate::harness::{Layout, Options, System, until};
+use crate::harness::{Layout, Options, System, wait_until};
 
-/// The words with which a transaction ends on the link to PostgreSQL.
+/// The statement that ends a transaction on the connection to PostgreSQL.
 const COMMIT: &str = "COMMIT";
 
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ const STAGES: [TransactionStage; 4] = [
     TransactionStage::BeforeAnswer,
 ];
 
-/// A system with proxies before its doors, and somebody who sees its database from beside.
+/// A system with proxies in front of its listeners, a load, and a separate connection to its database.
 struct Fixture {
     system: System,
     clients: Vec<TcpProxy>,
@@ -52,7 +52,7 @@ impl Fixture {
         let clients =
             vec![Client::grpc(&urls[0]).unwrap(), Client::grpc(&urls[1]).unwrap(), Client::rest(&urls[1]).unwrap()];
         let run = Run::begin(name, clients, Workload::default());
-        // One connection, so that what it locks it can let go of.
+        // One connection, so that it can release its locks.
         let mut observer = ConnectOptions::new(database.url());
         observer.max_connections(1).sqlx_logging(false);
         Self { system, clients: proxies, run, observer: Database::connect(observer).await.unwrap() }
@@ -62,7 +62,7 @@ impl Fixture {
         self.system.processes[0].kill().await;
     }
 
-    /// What the database holds, in a number that every transaction changes.
+    /// The content of the database, as counts that every transaction changes.
     async fn state(&self) -> String {
         let state = "SELECT (SELECT COALESCE(MAX(id), 0) FROM messages), (SELECT COUNT(*) FROM messages), \
                      (SELECT COUNT(*) FROM receipts), (SELECT COUNT(*) FROM claims)";
@@ -71,35 +71,35 @@ impl Fixture {
         format!("{:?}", [0, 1, 2, 3].map(|column| row.try_get_by_index::<i64>(column).unwrap()))
     }
 
-    /// Kills the store when everybody waits for an answer that is on its way, and something was committed meanwhile.
+    /// Kills the store while all workers wait for responses that the proxies hold, after at least one commit.
     async fn kill_before_an_answer(&mut self) {
         loop {
             let before = self.state().await;
             self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::StallReplies));
             self.run.wait_until_stalled().await;
-            until("the proxy holds a response", async || self.clients.iter().any(|proxy| proxy.held() > 0)).await;
+            wait_until("the proxy holds a response", async || self.clients.iter().any(|proxy| proxy.held() > 0)).await;
             if self.state().await != before {
                 break;
             }
-            // Everybody happened to ask for what changes nothing.
+            // All calls in flight were reads.
             self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::None));
             self.run.wait_for_outcomes(1).await;
         }
         self.kill().await;
-        // What was kept back is lost, not late.
+        // The held responses are lost, not delayed.
         self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::ResetInReply(0)));
-        until("the answers are lost", async || self.clients.iter().all(|proxy| proxy.held() == 0)).await;
+        wait_until("the responses are lost", async || self.clients.iter().all(|proxy| proxy.held() == 0)).await;
         self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::None));
     }
 
     async fn end(mut self) {
-        self.system.ready().await;
+        self.system.wait_until_ready().await;
         assert_guarantees(self.run.verdict().await, rounds());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_is_killed_at_each_moment_of_a_transaction_on_sqlite() {
+async fn the_store_is_killed_at_each_stage_of_a_transaction_on_sqlite() {
     let database = TestDatabase::sqlite().unwrap();
     let mut fixture = Fixture::set("kill-at-moments-sqlite", &database, Options::default()).await;
     let log = database.folder().join("strace");
@@ -115,22 +115,22 @@ async fn the_store_is_killed_at_each_moment_of_a_transaction_on_sqlite() {
                 fixture.kill().await;
                 fixture.observer.execute_unprepared("ROLLBACK").await.unwrap();
             }
-            // The write of the commit itself kills.
+            // The write of the commit kills the store.
             TransactionStage::BeforeCommit => {
                 let strace = Strace::at_processes(&[store], "pwrite64", "signal=KILL:when=1").await;
-                fixture.system.processes[0].ended().await;
-                strace.ended().await;
+                fixture.system.processes[0].wait().await;
+                strace.wait().await;
             }
-            // The sync of the commit has been asked for, and its return is held up.
+            // The sync of the commit is delayed.
             TransactionStage::AfterCommit => {
                 let (calls, delay) = ("fdatasync,fsync", "delay_exit=60000000:when=1");
                 let strace = Strace::logging(store, calls, delay, &log).await;
                 let is_asked = async || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("sync("));
-                until("a commit is synced", is_asked).await;
+                wait_until("a commit is synced", is_asked).await;
                 fixture.system.processes[0].signal("-KILL").await;
-                // It is not dead before strace lets go of it.
+                // The process ends only when strace detaches.
                 strace.kill().await;
-                fixture.system.processes[0].ended().await;
+                fixture.system.processes[0].wait().await;
             }
             TransactionStage::BeforeAnswer => fixture.kill_before_an_answer().await,
         }
@@ -141,7 +141,7 @@ async fn the_store_is_killed_at_each_moment_of_a_transaction_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_is_killed_at_each_moment_of_a_transaction_on_postgres() {
+async fn the_store_is_killed_at_each_stage_of_a_transaction_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let (link, through_link) = super::databases::link_to(&database).await;
     let options = Options { database_url: Some(&through_link), ..Options::default() };
@@ -152,7 +152,7 @@ async fn the_store_is_killed_at_each_moment_of_a_transaction_on_postgres() {
         fixture.run.fault(&format!("kill -9 of the store: {stage:?}"));
         match stage {
             TransactionStage::BeforeInsert => {
-                // Nobody else may write to the table.
+                // Other transactions cannot write to the table.
                 fixture.observer.execute_unprepared("BEGIN; LOCK TABLE messages IN SHARE MODE").await.unwrap();
                 fixture.run.wait_until_stalled().await;
                 fixture.kill().await;
@@ -165,10 +165,10 @@ async fn the_store_is_killed_at_each_moment_of_a_transaction_on_postgres() {
                 } else {
                     NetworkFault::HoldReplyTo(COMMIT)
                 });
-                until("the proxy holds a COMMIT", async || link.held() > 0).await;
+                wait_until("the proxy holds a COMMIT", async || link.held() > 0).await;
                 fixture.kill().await;
                 link.set_fault(if is_before { NetworkFault::ResetInRequest(0) } else { NetworkFault::ResetInReply(0) });
-                until("nobody hears of it", async || link.held() == 0).await;
+                wait_until("the proxy dropped the data", async || link.held() == 0).await;
                 link.set_fault(NetworkFault::None);
             }
             TransactionStage::BeforeAnswer => fixture.kill_before_an_answer().await,
