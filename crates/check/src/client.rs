@@ -303,8 +303,8 @@ fn message_ref(created: &Value) -> Option<MessageRef> {
     })
 }
 
-fn found(looked_up: Value) -> Option<State> {
-    serde_json::from_value(looked_up.get("state")?.clone()).ok()
+fn found(response: Value) -> Option<State> {
+    serde_json::from_value(response.get("state")?.clone()).ok()
 }
 
 #[cfg(test)]
@@ -320,13 +320,13 @@ mod tests {
     async fn response_to(answer: &str, request: &Request) -> Response {
         let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::rest(&format!("http://{}", gateway.local_addr().unwrap())).unwrap();
-        let answering = async {
+        let responding = async {
             let (mut connection, _) = gateway.accept().await.unwrap();
             let length = connection.read(&mut [0; 4096]).await.unwrap();
             assert!(length > 0);
             connection.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
         };
-        tokio::join!(client.call(request), answering).0
+        tokio::join!(client.call(request), responding).0
     }
 
     #[tokio::test]

@@ -67,7 +67,7 @@ impl Process {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("cannot start the program")?;
         let process = Self { child, grpc_url: format!("http://{store}"), rest_url: format!("http://{gateway}") };
         let (began, url) = (Instant::now(), format!("{}/readyz", process.rest_url));
-        while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+        while !reqwest::get(&url).await.is_ok_and(|response| response.status().is_success()) {
             ensure!(began.elapsed() < START_LIMIT, "the program did not become ready");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -271,9 +271,9 @@ impl MessageHistory {
             let first = attempts.min_by_key(|attempt| attempt.began_us);
             let is_too_soon = |gone: &Operation| first.is_none_or(|first| gone.ended_before(first));
             // A text that another reader returned earlier counts as read twice instead.
-            let says_gone =
+            let is_gone =
                 |operation: &&Operation| operation.implies_end() && !matches!(operation.outcome, Outcome::Text(_));
-            self.operations.iter().filter(says_gone).any(is_too_soon)
+            self.operations.iter().filter(is_gone).any(is_too_soon)
         })
     }
 
@@ -327,14 +327,14 @@ impl MessageHistory {
         if !self.operations.iter().any(Operation::implies_end) {
             return Classification::Unknown;
         }
-        let mut unanswered = self.views().filter(|view| view.outcome == Outcome::Unknown);
-        if unanswered.any(|view| view.call == Call::View { reader: None }) {
+        let mut unknown = self.views().filter(|view| view.outcome == Outcome::Unknown);
+        if unknown.any(|view| view.call == Call::View { reader: None }) {
             return Classification::Forfeited;
         }
         // A reader with a key and only unknown outcomes may still get the text. A reader that got "gone" has not.
-        let heard_gone = |reader| self.views().any(|view| view.call == reader && view.outcome == Outcome::Gone);
-        let never_heard = self.views().any(|view| view.outcome == Outcome::Unknown && !heard_gone(view.call));
-        if never_heard { Classification::Unknown } else { Classification::Lost }
+        let got_gone = |reader| self.views().any(|view| view.call == reader && view.outcome == Outcome::Gone);
+        let may_have_text = self.views().any(|view| view.outcome == Outcome::Unknown && !got_gone(view.call));
+        if may_have_text { Classification::Unknown } else { Classification::Lost }
     }
 }
 

@@ -16,9 +16,9 @@ async fn main() -> anyhow::Result<()> {
     write_line(telegram.url()).await?;
     let mut lines: Lines<BufReader<Stdin>> = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
-        let said: Value = serde_json::from_str(&line)?;
-        let chat_id = said.get("chat_id").and_then(Value::as_i64).context("a chat_id is missing")?;
-        let text = said.get("text").and_then(Value::as_str).context("a text is missing")?;
+        let message: Value = serde_json::from_str(&line)?;
+        let chat_id = message.get("chat_id").and_then(Value::as_i64).context("a chat_id is missing")?;
+        let text = message.get("text").and_then(Value::as_str).context("a text is missing")?;
         telegram.user_says(chat_id, text);
         let reply = telegram.next_reply(chat_id).await?;
         write_line(&json!({"chat_id": reply.chat_id, "text": reply.text}).to_string()).await?;

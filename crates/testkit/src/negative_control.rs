@@ -9,14 +9,14 @@ use tokio::sync::Barrier;
 #[derive(Clone)]
 pub struct SelectThenDelete {
     database: DatabaseConnection,
-    looked: Arc<Barrier>,
+    selected: Arc<Barrier>,
 }
 
 impl SelectThenDelete {
     /// Readers of `database`. All `readers` of them select before the first one deletes, so the race always occurs.
     #[must_use]
     pub fn new(database: DatabaseConnection, readers: usize) -> Self {
-        Self { database, looked: Arc::new(Barrier::new(readers)) }
+        Self { database, selected: Arc::new(Barrier::new(readers)) }
     }
 
     /// Reads the newest message. Returns `true` if this reader got the text.
@@ -26,10 +26,10 @@ impl SelectThenDelete {
     /// Returns an error if the database fails.
     pub async fn view(&self) -> anyhow::Result<bool> {
         let backend = self.database.get_database_backend();
-        let look = "SELECT id, sealed_content FROM messages ORDER BY id DESC LIMIT 1";
-        let look = Statement::from_string(backend, look);
-        let found = self.database.query_one_raw(look).await?;
-        self.looked.wait().await;
+        let select = "SELECT id, sealed_content FROM messages ORDER BY id DESC LIMIT 1";
+        let select = Statement::from_string(backend, select);
+        let found = self.database.query_one_raw(select).await?;
+        self.selected.wait().await;
         if let Some(row) = &found {
             let id: i64 = row.try_get_by_index(0)?;
             self.database.execute_unprepared(&format!("DELETE FROM messages WHERE id = {id}")).await?;

@@ -1,4 +1,4 @@
-//! A TCP proxy that misbehaves on demand.
+//! A TCP proxy with network faults.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A proxy on a free port of 127.0.0.1. Ends, with all its connections, when dropped.
+/// A proxy on a free port of 127.0.0.1. Stops, with all its connections, when dropped.
 pub struct TcpProxy {
     address: SocketAddr,
     fault: watch::Sender<NetworkFault>,
@@ -24,34 +24,33 @@ pub struct TcpProxy {
     _stop: DropGuard,
 }
 
-/// What a proxy does to the bytes of its connections.
+/// A network fault of a proxy. It applies to all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkFault {
-    /// Hands all of them on.
+    /// Forwards all bytes.
     None,
-    /// Hands all of them on, each by itself.
+    /// Forwards all bytes one by one.
     Trickle,
-    /// Keeps all of them, as a frozen peer does, until the weather is another.
+    /// Holds all bytes until the fault changes, as a frozen peer does.
     Stall,
-    /// Keeps what the server sends, until the weather is another.
+    /// Holds the bytes of the server until the fault changes.
     StallReplies,
-    /// Keeps what the client sends from these words on, until the weather is another.
+    /// Holds the bytes of the client from this pattern on, until the fault changes.
     HoldRequest(&'static str),
-    /// Keeps what the server sends after the client sent these words, until the weather is another.
+    /// Holds the bytes of the server after the client has sent this pattern, until the fault changes.
     HoldReplyTo(&'static str),
-    /// On each connection, hands on so many more bytes of what the client sends, then resets it on both sides.
+    /// Resets each connection on both sides after this many more bytes of the client.
     ResetInRequest(usize),
-    /// On each connection, hands on so many more bytes of what the client sends, then tells the server that this was all. What the
-    /// server sends is handed on until it ends.
+    /// Closes the client's side of each connection after this many more bytes of the client. The bytes of the server
+    /// are still forwarded.
     HalfClose(usize),
-    /// On each connection, hands on so many more bytes of what the server sends, then resets it on both sides.
+    /// Resets each connection on both sides after this many more bytes of the server.
     ResetInReply(usize),
-    /// On each connection on which the client sends these words, hands on so many more bytes of what the server sends, then
-    /// resets it on both sides.
+    /// Resets each connection on which the client sends this pattern, after this many more bytes of the server.
     ResetInReplyTo(&'static str, usize),
 }
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy)]
 enum Direction {
     Request,
@@ -62,16 +61,16 @@ enum Direction {
 struct Counters {
     /// Connections that were reset or half closed.
     resets: AtomicU64,
-    /// Connections of which something is kept back now, each direction by itself.
+    /// Directions of connections in which bytes are held now.
     held: AtomicU64,
 }
 
 impl TcpProxy {
-    /// A proxy in front of `target` (`host:port`), in fair weather.
+    /// Starts a proxy in front of `target` (`host:port`), without a fault.
     ///
     /// # Errors
     ///
-    /// When no port can be bound.
+    /// Returns an error if no port can be bound.
     pub async fn start(target: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -83,7 +82,7 @@ impl TcpProxy {
                 let (target, changes, counted) = (target.clone(), changes.clone(), Arc::clone(&counted));
                 let stopped_connection = stopped.clone();
                 tokio::spawn(async move {
-                    // A connection that breaks is what a proxy is for.
+                    // Broken connections are expected.
                     drop(stopped_connection.run_until_cancelled(forward(client, &target, changes, &counted)).await);
                 });
             }
@@ -91,24 +90,24 @@ impl TcpProxy {
         Ok(Self { address, fault, counters, _stop: stop.drop_guard() })
     }
 
-    /// Where it listens: `127.0.0.1:port`.
+    /// The address of the proxy: `127.0.0.1:port`.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes the weather.
+    /// Changes the fault.
     pub fn set_fault(&self, fault: NetworkFault) {
         self.fault.send_replace(fault);
     }
 
-    /// How many connections it has reset or half closed so far.
+    /// The number of connections that were reset or half closed so far.
     #[must_use]
     pub fn resets(&self) -> u64 {
         self.counters.resets.load(Ordering::Relaxed)
     }
 
-    /// On how many connections it keeps something back now.
+    /// The number of directions of connections in which bytes are held now.
     #[must_use]
     pub fn held(&self) -> u64 {
         self.counters.held.load(Ordering::Relaxed)
@@ -122,7 +121,7 @@ async fn forward(
     counters: &Counters,
 ) -> io::Result<()> {
     let server = TcpStream::connect(target).await?;
-    // What is dropped unread or unsent is answered with a reset rather than with an orderly end.
+    // With a linger of zero, a drop sends a reset instead of an orderly close.
     client.set_zero_linger()?;
     server.set_zero_linger()?;
     client.set_nodelay(true)?;
@@ -144,13 +143,13 @@ async fn forward(
 struct Relay<'connection> {
     direction: Direction,
     fault: watch::Receiver<NetworkFault>,
-    /// The weather in which the client sent the words that this weather waits for.
+    /// The fault under which the client sent the pattern.
     trigger: &'connection Mutex<Option<NetworkFault>>,
     counters: &'connection Counters,
 }
 
 impl Relay<'_> {
-    /// Hands bytes on until the end, or until the weather cuts the connection; whether it was the latter.
+    /// Forwards bytes until the connection ends. Returns `true` if a fault ended it.
     async fn run(mut self, mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf) -> io::Result<bool> {
         let mut buffer = vec![0; 16 << 10];
         let (mut previous, mut forwarded) = (*self.fault.borrow(), 0);
@@ -186,7 +185,7 @@ impl Relay<'_> {
             if length >= allowed && matches!(current, NetworkFault::HalfClose(_)) {
                 to.shutdown().await?;
                 self.counters.resets.fetch_add(1, Ordering::Relaxed);
-                // The other direction says when the connection ends.
+                // The other direction determines when the connection ends.
                 return std::future::pending().await;
             }
             if length >= allowed {
@@ -195,7 +194,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Waits for a weather in which `chunk` may be handed on, and answers which one that is.
+    /// Waits until `chunk` may be forwarded. Returns the fault at that time.
     async fn wait_until_forwarded(&mut self, chunk: &[u8]) -> io::Result<NetworkFault> {
         let mut fault = self.fault.clone();
         let current = *fault.borrow_and_update();
@@ -228,7 +227,7 @@ impl Relay<'_> {
     }
 }
 
-/// Counts one up for as long as it lives.
+/// Increments a counter during its lifetime.
 struct Held<'counter>(&'counter AtomicU64);
 
 impl<'counter> Held<'counter> {

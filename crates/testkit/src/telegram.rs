@@ -284,10 +284,10 @@ impl FakeTelegram {
     /// # Errors
     ///
     /// Returns an error after 30 seconds.
-    pub async fn wait_for_messages(&self, chat_id: i64, is_so: impl Fn(&[Message]) -> bool) -> anyhow::Result<()> {
+    pub async fn wait_for_messages(&self, chat_id: i64, condition: impl Fn(&[Message]) -> bool) -> anyhow::Result<()> {
         self.wait("messages of a chat", |account| {
             let chat = account.messages.range((chat_id, i64::MIN)..=(chat_id, i64::MAX));
-            is_so(&chat.map(|(_, message)| message.clone()).collect::<Vec<_>>())
+            condition(&chat.map(|(_, message)| message.clone()).collect::<Vec<_>>())
         })
         .await
     }
@@ -412,8 +412,8 @@ impl FakeTelegram {
     }
 
     /// Makes setWebhook fail with 400, or succeed again.
-    pub fn reject_webhooks(&self, is_refused: bool) {
-        self.change(|account| account.rejects_webhooks = is_refused);
+    pub fn reject_webhooks(&self, is_rejected: bool) {
+        self.change(|account| account.rejects_webhooks = is_rejected);
     }
 
     /// Injects a fault into the next `times` deliveries to the webhook.
@@ -458,18 +458,18 @@ impl FakeTelegram {
         changed
     }
 
-    async fn wait(&self, what: &str, mut is_so: impl FnMut(&mut Account) -> bool) -> anyhow::Result<()> {
+    async fn wait(&self, event: &str, mut condition: impl FnMut(&mut Account) -> bool) -> anyhow::Result<()> {
         let mut changes = self.server.state.changes();
         let waiting = async {
             loop {
                 changes.borrow_and_update();
-                if self.accounts().get_mut(&self.token).is_some_and(&mut is_so) {
+                if self.accounts().get_mut(&self.token).is_some_and(&mut condition) {
                     return Ok(());
                 }
                 changes.changed().await.context("the fake Bot API is gone")?;
             }
         };
-        tokio::time::timeout(TIMEOUT, waiting).await.with_context(|| format!("timed out waiting for {what}"))?
+        tokio::time::timeout(TIMEOUT, waiting).await.with_context(|| format!("timed out waiting for {event}"))?
     }
 
     fn accounts(&self) -> MutexGuard<'_, server::Accounts> {

@@ -48,11 +48,11 @@ async fn a_negative_offset_confirms_all_but_the_last_updates() {
 #[tokio::test]
 async fn a_long_poll_waits_for_an_update() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
-    let (polled, said) = tokio::join!(poll(&telegram, json!({ "timeout": 30 })), async {
+    let (polled, update_id) = tokio::join!(poll(&telegram, json!({ "timeout": 30 })), async {
         telegram.wait_for_calls("getUpdates", 1).await.unwrap();
         telegram.user_says(ANN, "hello")
     });
-    assert_eq!(polled, [said]);
+    assert_eq!(polled, [update_id]);
 }
 
 #[tokio::test]

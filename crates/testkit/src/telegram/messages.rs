@@ -16,10 +16,10 @@ const MAX_COMMAND: usize = 32;
 const MAX_DESCRIPTION: usize = 256;
 
 pub(super) fn edit_message(account: &mut Account, method: &str, params: &Params) -> ApiResult {
-    let place = (params.number("chat_id").unwrap_or_default(), params.number("message_id").unwrap_or_default());
+    let key = (params.number("chat_id").unwrap_or_default(), params.number("message_id").unwrap_or_default());
     let keyboard = keyboard::check(params.fields.get("reply_markup")).map_err(bad_request)?;
     let text = (method == "editmessagetext").then(|| methods::check_text(params)).transpose()?;
-    let message = account.messages.get_mut(&place).ok_or_else(|| bad_request("message to edit not found"))?;
+    let message = account.messages.get_mut(&key).ok_or_else(|| bad_request("message to edit not found"))?;
     if !message.is_from_bot {
         return Err(bad_request("message can't be edited"));
     }
@@ -31,12 +31,12 @@ pub(super) fn edit_message(account: &mut Account, method: &str, params: &Params)
         ));
     }
     (message.text, message.reply_markup) = (text, keyboard);
-    Ok(json!({ "message_id": place.1, "date": 0, "chat": { "id": place.0, "type": "private" }, "text": message.text }))
+    Ok(json!({ "message_id": key.1, "date": 0, "chat": { "id": key.0, "type": "private" }, "text": message.text }))
 }
 
 pub(super) fn delete_message(account: &mut Account, params: &Params) -> ApiResult {
-    let place = (params.number("chat_id").unwrap_or_default(), params.number("message_id").unwrap_or_default());
-    let deleted = account.messages.remove(&place);
+    let key = (params.number("chat_id").unwrap_or_default(), params.number("message_id").unwrap_or_default());
+    let deleted = account.messages.remove(&key);
     deleted.map(|_| json!(true)).ok_or_else(|| bad_request("message to delete not found"))
 }
 

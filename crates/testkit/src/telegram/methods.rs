@@ -52,23 +52,23 @@ pub(super) async fn serve(
     Path((bot, method)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let Some(token) = bot.strip_prefix("bot") else { return answer(Err(ApiError::new(404, "Not Found"))) };
+    let Some(token) = bot.strip_prefix("bot") else { return respond(Err(ApiError::new(404, "Not Found"))) };
     let method = method.to_lowercase();
     let Some(params) = Params::of(request).await else {
-        return answer(Err(ApiError::new(400, "Bad Request: can't parse the request")));
+        return respond(Err(ApiError::new(400, "Bad Request: can't parse the request")));
     };
     let fault = match state.lock().get_mut(token) {
         Some(account) if !account.is_revoked => {
             account.calls.push((method.clone(), Value::Object(params.fields.clone())));
             account.faults.get_mut(&method).and_then(std::collections::VecDeque::pop_front)
         }
-        _ => return answer(Err(ApiError::unauthorized())),
+        _ => return respond(Err(ApiError::unauthorized())),
     };
     state.notify();
     match fault {
-        None => answer(call(&state, token, &method, &params).await),
-        Some(Fault::TooManyRequests { retry_after }) => answer(Err(ApiError::too_many_requests(retry_after))),
-        Some(Fault::ServerError) => answer(Err(ApiError::new(500, "Internal Server Error"))),
+        None => respond(call(&state, token, &method, &params).await),
+        Some(Fault::TooManyRequests { retry_after }) => respond(Err(ApiError::too_many_requests(retry_after))),
+        Some(Fault::ServerError) => respond(Err(ApiError::new(500, "Internal Server Error"))),
         Some(Fault::BadGateway) => (StatusCode::BAD_GATEWAY, "<html>502 Bad Gateway</html>").into_response(),
         Some(Fault::DisconnectBefore) => disconnect(),
         Some(Fault::DisconnectAfter) => {
@@ -148,8 +148,8 @@ fn sanitize(text: &str) -> String {
     text.chars().filter(|character| !dropped.contains(character)).map(blank).collect()
 }
 
-pub(super) fn bad_request(what: impl std::fmt::Display) -> ApiError {
-    ApiError::new(400, format!("Bad Request: {what}"))
+pub(super) fn bad_request(error: impl std::fmt::Display) -> ApiError {
+    ApiError::new(400, format!("Bad Request: {error}"))
 }
 
 fn send_document(account: &mut Account, params: &Params) -> ApiResult {
@@ -182,7 +182,7 @@ fn writable_chat(account: &Account, params: &Params) -> Result<i64, ApiError> {
     Ok(chat_id)
 }
 
-fn answer(result: ApiResult) -> Response {
+fn respond(result: ApiResult) -> Response {
     match result {
         Ok(result) => Json(json!({ "ok": true, "result": result })).into_response(),
         Err(ApiError { code, description, retry_after }) => {

@@ -117,7 +117,7 @@ struct Delivery {
 /// The state of the updates of one chat.
 #[derive(Default)]
 struct Queue {
-    fails: u32,
+    failures: u32,
     not_before: Option<Instant>,
 }
 
@@ -190,11 +190,11 @@ async fn deliver(state: SharedState, token: String, generation: u64) {
                     account.confirm(delivery.id);
                 }
             }
-            Err(said) => {
+            Err(retry_after) => {
                 let queue = queues.entry(delivery.queue).or_default();
-                let doubled = MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(queue.fails)).min(MAX_BACKOFF);
-                queue.fails += 1;
-                queue.not_before = Some(Instant::now() + said.unwrap_or(doubled));
+                let doubled = MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(queue.failures)).min(MAX_BACKOFF);
+                queue.failures += 1;
+                queue.not_before = Some(Instant::now() + retry_after.unwrap_or(doubled));
                 if let Some(webhook) = state.lock().get_mut(&token).and_then(|account| account.webhook.as_mut()) {
                     webhook.last_error_date = Some(super::account::now());
                 }
@@ -205,8 +205,8 @@ async fn deliver(state: SharedState, token: String, generation: u64) {
 }
 
 fn queue_of_update(update: &Value, id: i64) -> i64 {
-    let places = ["/message/chat/id", "/edited_message/chat/id", "/channel_post/chat/id", "/callback_query/from/id"];
-    places.iter().find_map(|place| update.pointer(place)?.as_i64()).unwrap_or(-id)
+    let paths = ["/message/chat/id", "/edited_message/chat/id", "/channel_post/chat/id", "/callback_query/from/id"];
+    paths.iter().find_map(|path| update.pointer(path)?.as_i64()).unwrap_or(-id)
 }
 
 async fn deliver_one(
@@ -227,14 +227,14 @@ async fn deliver_one(
     let mut has_arrived = false;
     let result = match fault {
         None => {
-            let answer = post().send().await;
+            let response = post().send().await;
             // The connection broke after it was established.
-            has_arrived = answer.as_ref().is_err_and(|error| !error.is_connect());
-            outcome(answer)
+            has_arrived = response.as_ref().is_err_and(|error| !error.is_connect());
+            delivery_result(response)
         }
         Some(DeliveryFault::Duplicate) => {
             let (first, second) = tokio::join!(post().send(), post().send());
-            outcome(first).and(outcome(second))
+            delivery_result(first).and(delivery_result(second))
         }
         Some(DeliveryFault::LoseResponse) => {
             let _lost = post().send().await;
@@ -248,10 +248,10 @@ async fn deliver_one(
     Delivery { queue, id, result, has_arrived }
 }
 
-fn outcome(answer: reqwest::Result<reqwest::Response>) -> Result<(), Option<Duration>> {
-    let Ok(answer) = answer else { return Err(None) };
-    let after = || answer.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs);
-    if StatusCode::is_success(&answer.status()) { Ok(()) } else { Err(after()) }
+fn delivery_result(response: reqwest::Result<reqwest::Response>) -> Result<(), Option<Duration>> {
+    let Ok(response) = response else { return Err(None) };
+    let after = || response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs);
+    if StatusCode::is_success(&response.status()) { Ok(()) } else { Err(after()) }
 }
 
 /// Sends the whole request and disconnects.

@@ -30,8 +30,8 @@ async fn bot_status_is_served(layout: Layout) {
     };
     assert_eq!((status.user_name.as_str(), status.app_config_id), ("fake_1000000000_bot", 1));
 
-    let tried = bot.test_app_config(bearer(admin, TestAppConfigRequest { id: 1 })).await.unwrap().into_inner();
-    assert_eq!((tried.outcome(), tried.user_name.as_str()), (TestOutcome::Ok, "fake_1000000000_bot"));
+    let tested = bot.test_app_config(bearer(admin, TestAppConfigRequest { id: 1 })).await.unwrap().into_inner();
+    assert_eq!((tested.outcome(), tested.user_name.as_str()), (TestOutcome::Ok, "fake_1000000000_bot"));
     let service = fs::read_to_string(system.data.join("service.token")).unwrap();
     assert!(bot.get_bot_status(bearer(service.trim(), GetBotStatusRequest {})).await.is_err());
     drop(statuses);
@@ -56,8 +56,8 @@ async fn the_bot_works_in_the_simulator_and_the_banner_has_its_url() {
     let address = format!("write new:hello at\n  {}/#{}\n", system.bot_url, simulator_token(&system));
     assert!(system.processes[0].has_printed(&address));
     let ask = async |text: &str| {
-        let done = simulate(&system, message(text)).await;
-        done[0]["text"].as_str().unwrap().to_owned()
+        let sent = simulate(&system, message(text)).await;
+        sent[0]["text"].as_str().unwrap().to_owned()
     };
     let message_ref = ask("new:hello").await;
     assert_eq!(
@@ -77,23 +77,23 @@ async fn the_buttons_of_the_bot_work_in_the_simulator() {
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
     let state = async |message_ref: &Value| system.client(&["lookup", message_ref.as_str().unwrap()]).await.out;
 
-    let kept = simulate(&system, message("new:to burn")).await.remove(0);
-    let looked = press(&system, &kept, "Read yet?").await;
-    assert_eq!(looked[0]["_"], "BotCallbackAnswer");
-    assert!(looked[0]["message"].as_str().unwrap().starts_with("Not read yet"), "{}", looked[0]);
-    let asked = press(&system, &kept, "Burn").await.pop().unwrap();
-    assert!(state(&kept["text"]).await.starts_with("unread"), "burning needs a confirmation");
-    press(&system, &asked, "Yes, burn it unread").await;
-    assert!(state(&kept["text"]).await.starts_with("burned"));
+    let created = simulate(&system, message("new:to burn")).await.remove(0);
+    let looked_up = press(&system, &created, "Read yet?").await;
+    assert_eq!(looked_up[0]["_"], "BotCallbackAnswer");
+    assert!(looked_up[0]["message"].as_str().unwrap().starts_with("Not read yet"), "{}", looked_up[0]);
+    let confirmation = press(&system, &created, "Burn").await.pop().unwrap();
+    assert!(state(&created["text"]).await.starts_with("unread"), "burning needs a confirmation");
+    press(&system, &confirmation, "Yes, burn it unread").await;
+    assert!(state(&created["text"]).await.starts_with("burned"));
 
-    let kept = simulate(&system, message("new:to share")).await.remove(0);
-    let share = button(&kept, "Share")["url"].as_str().unwrap().to_owned();
+    let created = simulate(&system, message("new:to share")).await.remove(0);
+    let share = button(&created, "Share")["url"].as_str().unwrap().to_owned();
     let (_, link) = share.split_once("?start=").unwrap();
     let opened = simulate(&system, message(&format!("/start {link}"))).await.remove(0);
-    assert!(state(&kept["text"]).await.starts_with("unread"), "the message is read only when revealed: {opened}");
+    assert!(state(&created["text"]).await.starts_with("unread"), "the message is read only when revealed: {opened}");
     let shown = press(&system, &opened, "Reveal").await;
-    assert!(shown.iter().any(|done| done["text"] == "to share"), "{shown:?}");
-    assert!(state(&kept["text"]).await.starts_with("viewed"));
+    assert!(shown.iter().any(|sent| sent["text"] == "to share"), "{shown:?}");
+    assert!(state(&created["text"]).await.starts_with("viewed"));
     system.stop().await;
 }
 
@@ -124,6 +124,6 @@ fn button(under: &Value, label: &str) -> Value {
 /// Posts an object to the simulator. Returns what the bot sends.
 async fn simulate(system: &System, object: Value) -> Vec<Value> {
     let request = reqwest::Client::new().post(format!("{}/simulator", system.bot_url));
-    let answer = request.bearer_auth(simulator_token(system)).json(&object).send().await.unwrap();
-    answer.json().await.unwrap()
+    let response = request.bearer_auth(simulator_token(system)).json(&object).send().await.unwrap();
+    response.json().await.unwrap()
 }

@@ -60,13 +60,13 @@ async fn a_bot_moves_to_a_self_hosted_bot_api_server() {
     system.stop().await;
     system.start_processes(Layout::Three, Options::default()).await;
 
-    let away = system.telegram(&["log-out", "--from", old.url()]).await;
-    assert_eq!(away.code, 0, "{}", away.err);
+    let logged_out = system.telegram(&["log-out", "--from", old.url()]).await;
+    assert_eq!(logged_out.code, 0, "{}", logged_out.err);
     let again = system.telegram(&["log-out", "--from", old.url()]).await;
     assert!(again.code == 1 && again.err.contains("logged out already"), "{}", again.err);
     let nowhere = system.telegram(&["log-out", "--from", "http://127.0.0.1:9"]).await;
     assert!(nowhere.code == 1 && nowhere.err.contains("cannot be reached"), "{}", nowhere.err);
-    for output in [&away, &again, &nowhere] {
+    for output in [&logged_out, &again, &nowhere] {
         assert!(!format!("{}{}", output.out, output.err).contains("canary"));
     }
 

@@ -72,23 +72,23 @@ async fn invalid_arguments_are_named() {
         assert!(output.err.contains(word), "{word}: {}", output.err);
     }
     assert_eq!(system.client(&["view", message_ref.trim()]).await.out, "x", "nothing was consumed");
-    let away = run(&["new", "x", "--store-url", "http://127.0.0.1:9"]).await;
-    assert_eq!(away.code, UNREACHABLE);
-    assert!(away.err.contains("--store-url"), "{}", away.err);
+    let unreachable = run(&["new", "x", "--store-url", "http://127.0.0.1:9"]).await;
+    assert_eq!(unreachable.code, UNREACHABLE);
+    assert!(unreachable.err.contains("--store-url"), "{}", unreachable.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_beyond_the_limit_of_all_stores_is_rejected() {
     let system = system().await;
     // The largest text that fits into a call, one that does not, and one that is cut inside a character.
-    for (text, words) in [
+    for (text, message) in [
         ("x".repeat((4 << 20) - 4096), "must be at most 65536 bytes"),
         ("x".repeat(4 << 20), "longer than any store accepts"),
         ("é".repeat(5 << 20), "longer than any store accepts"),
     ] {
         let output = system.client_with(&["new"], &text).await;
         assert_eq!((output.code, output.out.as_str()), (REFUSED, ""), "{}", output.err);
-        assert!(output.err.contains(words), "{}", output.err);
+        assert!(output.err.contains(message), "{}", output.err);
     }
 }
 
@@ -235,16 +235,16 @@ async fn commands_retry_until_the_store_is_back() {
     let unwanted = system.client(&["new", "unwanted"]).await;
     system.processes[0].terminate().await;
     system.processes[0].wait().await;
-    let waiting = [["new", "hello"], ["lookup", unread.out.trim()], ["burn", unwanted.out.trim()]].map(|command| {
+    let retrying = [["new", "hello"], ["lookup", unread.out.trim()], ["burn", unwanted.out.trim()]].map(|command| {
         let arguments = [&command[..], &["--retry-for", "1m", "--store-url", &system.store_url]].concat();
         let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
         tokio::spawn(async move { run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await })
     });
     // A command without retries fails, so the others have failed at least once too.
-    let impatient = system.client(&["new", "hello", "--retry-for", "0s"]).await;
-    assert_eq!(impatient.code, UNREACHABLE, "{}", impatient.err);
+    let without_retry = system.client(&["new", "hello", "--retry-for", "0s"]).await;
+    assert_eq!(without_retry.code, UNREACHABLE, "{}", without_retry.err);
     system.processes[0].restart();
-    let output = futures_util::future::join_all(waiting).await.into_iter().map(Result::unwrap);
+    let output = futures_util::future::join_all(retrying).await.into_iter().map(Result::unwrap);
     let [new, lookup, burn] = output.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("three commands"));
     for output in [&new, &lookup, &burn] {
         assert_eq!(output.code, 0, "{}", output.err);
@@ -260,10 +260,10 @@ async fn a_lost_response_is_retried_without_a_second_effect() {
     let proxy = TcpProxy::start(system.store_url.trim_start_matches("http://")).await.unwrap();
     let url = format!("http://{}", proxy.address());
     // Runs a command whose first response is lost although the store has executed the call.
-    let first_answer_lost = async |arguments: &[&str], is_done: &dyn Fn(i64, &str) -> bool, message_ref: &str| {
+    let run_with_lost_response = async |arguments: &[&str], is_done: &dyn Fn(i64, &str) -> bool, message_ref: &str| {
         let resets = proxy.resets();
         proxy.set_fault(NetworkFault::StallReplies);
-        let asking = run(arguments);
+        let calling = run(arguments);
         let losing = async {
             wait_until("the store has executed the call", async || {
                 let state = if message_ref.is_empty() {
@@ -278,13 +278,13 @@ async fn a_lost_response_is_retried_without_a_second_effect() {
             wait_until("the response is lost", async || proxy.resets() > resets && proxy.held() == 0).await;
             proxy.set_fault(NetworkFault::None);
         };
-        tokio::join!(asking, losing).0
+        tokio::join!(calling, losing).0
     };
     let new = ["new", "hello", "--retry-for", "1m", "--store-url", &url];
-    let new = first_answer_lost(&new, &|messages, _| messages == 1, "").await;
+    let new = run_with_lost_response(&new, &|messages, _| messages == 1, "").await;
     assert_eq!(new.code, 0, "{}", new.err);
     assert_eq!(messages_ever(&system).await, 1);
     let view = ["view", new.out.trim(), "--retry-for", "1m", "--store-url", &url];
-    let view = first_answer_lost(&view, &|_, state| !state.starts_with("unread"), new.out.trim()).await;
+    let view = run_with_lost_response(&view, &|_, state| !state.starts_with("unread"), new.out.trim()).await;
     assert_eq!((view.code, view.out.as_str()), (0, "hello"), "{}", view.err);
 }

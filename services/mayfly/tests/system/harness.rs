@@ -35,9 +35,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// that starts `mayfly`, if not empty.
 fn command(wrapper: &[impl AsRef<OsStr>], arguments: &[impl AsRef<OsStr>]) -> Command {
     let mayfly = program();
-    let mut words = wrapper.iter().map(AsRef::as_ref).chain([mayfly.as_os_str()]);
-    let mut command = Command::new(words.next().unwrap_or(mayfly.as_os_str()));
-    command.env_clear().args(words).args(arguments).kill_on_drop(true);
+    let mut command_line = wrapper.iter().map(AsRef::as_ref).chain([mayfly.as_os_str()]);
+    let mut command = Command::new(command_line.next().unwrap_or(mayfly.as_os_str()));
+    command.env_clear().args(command_line).args(arguments).kill_on_drop(true);
     // Tests exceed the default rate limits.
     for rate in ["CREATIONS", "TOTAL_CREATIONS", "FAILED_READS", "TOTAL_FAILED_READS"] {
         command.env(format!("MAYFLY_{rate}_PER_MINUTE"), "0");
@@ -142,8 +142,8 @@ impl Process {
         peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
-    pub(crate) fn has_printed(&self, words: &str) -> bool {
-        String::from_utf8_lossy(&self.output()).contains(words)
+    pub(crate) fn has_printed(&self, pattern: &str) -> bool {
+        String::from_utf8_lossy(&self.output()).contains(pattern)
     }
 
     /// Sends SIGTERM.

@@ -13,8 +13,8 @@ async fn the_banner_has_the_addresses_and_the_next_steps() {
     let (up, data) = (&system.processes[0], system.data.display().to_string());
     let addresses =
         [&system.store_url, &system.gateway_url, &system.bot_url].map(|url| url.trim_start_matches("http://"));
-    for words in addresses.into_iter().chain([data.as_str(), "config add", "new hello"]) {
-        assert!(up.has_printed(words), "{words}: {}", String::from_utf8_lossy(&up.output()));
+    for pattern in addresses.into_iter().chain([data.as_str(), "config add", "new hello"]) {
+        assert!(up.has_printed(pattern), "{pattern}: {}", String::from_utf8_lossy(&up.output()));
     }
 }
 
@@ -27,17 +27,17 @@ async fn ports_that_the_system_chooses_are_printed() {
         [&["up", "--data-dir", &data, "--telegram-api-url", "http://127.0.0.1:9"], listen.as_slice()].concat();
     let up = Process::start(arguments.into_iter().map(str::to_owned).collect(), Vec::new());
     wait_until("the banner is printed", async || up.has_printed("The bot waits")).await;
-    let greeting = String::from_utf8(up.output()).unwrap();
-    let url_after = |words: &str| {
+    let banner = String::from_utf8(up.output()).unwrap();
+    let url_after = |pattern: &str| {
         let line =
-            greeting.lines().find_map(|line| line.trim().strip_prefix(words)).unwrap_or_else(|| panic!("{greeting}"));
+            banner.lines().find_map(|line| line.trim().strip_prefix(pattern)).unwrap_or_else(|| panic!("{banner}"));
         format!("http://{}", line.trim().trim_start_matches("http://"))
     };
-    for (role, words) in [("store", "gRPC"), ("gateway", "web page, REST"), ("bot", "bot status")] {
-        let ready = run(&["healthcheck", role, &format!("--{role}-url"), &url_after(words)]).await;
-        assert_eq!(ready.code, 0, "{role}: {}\n{greeting}", ready.err);
+    for (role, pattern) in [("store", "gRPC"), ("gateway", "web page, REST"), ("bot", "bot status")] {
+        let ready = run(&["healthcheck", role, &format!("--{role}-url"), &url_after(pattern)]).await;
+        assert_eq!(ready.code, 0, "{role}: {}\n{banner}", ready.err);
     }
-    let new = greeting.lines().find_map(|line| line.trim().split_once(" new hello ")).unwrap().1;
+    let new = banner.lines().find_map(|line| line.trim().split_once(" new hello ")).unwrap().1;
     let stored = run(&[&["new", "hello"], new.split(' ').collect::<Vec<_>>().as_slice()].concat()).await;
     assert_eq!(stored.code, 0, "{}", stored.err);
 }
@@ -75,7 +75,7 @@ on_each_database! {
         for (number, message) in messages.iter().enumerate() {
             let viewed = system.messages().view_message(view(message)).await;
             let expected = (number >= 10).then(|| format!("text {number}"));
-            assert_eq!(viewed.ok().map(|answer| answer.into_inner().into_text().unwrap()), expected, "{number}");
+            assert_eq!(viewed.ok().map(|response| response.into_inner().into_text().unwrap()), expected, "{number}");
         }
     }
 

@@ -56,12 +56,12 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     let (guarded_id, guarded_token) = guarded.trim().split_once(':').unwrap();
     for (passphrase, status) in [("", 428), ("canary-wrong-canary", 403), (PASSPHRASE, 200)] {
         let message_ref = [("id", guarded_id), ("access_token", guarded_token), ("passphrase", passphrase)];
-        let answer =
+        let response =
             http.post(url("view_message")).header("Idempotency-Key", VIEW_ID).form(&message_ref).send().await.unwrap();
-        assert_eq!(answer.status(), status);
+        assert_eq!(response.status(), status);
         if status != 200 {
-            refusals.extend(format!("{:?}", answer.headers()).into_bytes());
-            refusals.extend(answer.bytes().await.unwrap());
+            refusals.extend(format!("{:?}", response.headers()).into_bytes());
+            refusals.extend(response.bytes().await.unwrap());
         }
     }
     for kind in ["text/html", "application/json"] {
@@ -100,10 +100,10 @@ async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, form
     let options = Options { telegram: Some(telegram.url()), more: &more, ..Options::default() };
     let mut system = System::start(layout, &database, options).await;
     let (mut secrets, refusals) = use_everything(&system, &telegram).await;
-    for (shown, place) in [(refusals, "refusals"), (proc_files(&system), "/proc")] {
-        assert!(!shown.is_empty());
+    for (output, source) in [(refusals, "refusals"), (proc_files(&system), "/proc")] {
+        assert!(!output.is_empty());
         let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
-        assert_eq!(find_leak(&shown, &secrets), None, "{place}: {}", String::from_utf8_lossy(&shown));
+        assert_eq!(find_leak(&output, &secrets), None, "{source}: {}", String::from_utf8_lossy(&output));
     }
     system.stop().await;
     // The part of the URL that may contain a password.

@@ -48,8 +48,8 @@ async fn rest(system: &System) {
         client.post(url("create_message")).form(&[("text", "x")]).send().await.unwrap().json().await.unwrap();
     let burned = client.post(url("burn_message")).json(&other).send().await.unwrap();
     assert_eq!(burned.status(), 200);
-    let looked: Value = client.post(url("lookup_message")).json(&other).send().await.unwrap().json().await.unwrap();
-    assert_eq!(looked["state"], "burned");
+    let looked_up: Value = client.post(url("lookup_message")).json(&other).send().await.unwrap().json().await.unwrap();
+    assert_eq!(looked_up["state"], "burned");
     assert_eq!(client.get(url("get_last_active_app_config/")).send().await.unwrap().status(), 204);
 }
 
@@ -79,8 +79,8 @@ type Reflection = ServerReflectionClient<StoreChannel>;
 
 async fn reflect(client: &mut Reflection, request: MessageRequest) -> MessageResponse {
     let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
-    let answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
-    answers.into_inner().message().await.unwrap().unwrap().message_response.unwrap()
+    let responses = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+    responses.into_inner().message().await.unwrap().unwrap().message_response.unwrap()
 }
 
 /// The file that declares `symbol`, with all of its imports, gathered as grpcurl does.
@@ -88,8 +88,8 @@ async fn descriptors_of(client: &mut Reflection, symbol: &str) -> DescriptorPool
     let mut requests = vec![MessageRequest::FileContainingSymbol(symbol.to_owned())];
     let mut files: Vec<FileDescriptorProto> = Vec::new();
     while let Some(request) = requests.pop() {
-        let answer = reflect(client, request).await;
-        let MessageResponse::FileDescriptorResponse(found) = answer else { panic!("{symbol}: {answer:?}") };
+        let response = reflect(client, request).await;
+        let MessageResponse::FileDescriptorResponse(found) = response else { panic!("{symbol}: {response:?}") };
         for file in &found.file_descriptor_proto {
             let file = FileDescriptorProto::decode(file.as_slice()).unwrap();
             requests.extend(file.dependency.iter().cloned().map(MessageRequest::FileByFilename));
@@ -105,8 +105,8 @@ async fn descriptors_of(client: &mut Reflection, symbol: &str) -> DescriptorPool
 /// What reflection returns to a client without the contracts.
 async fn reflection(url: &str, served: &[&str]) {
     let mut client = ServerReflectionClient::new(StoreChannel::remote(url).unwrap());
-    let answer = reflect(&mut client, MessageRequest::ListServices(String::new())).await;
-    let MessageResponse::ListServicesResponse(list) = answer else { panic!("not a list of services: {answer:?}") };
+    let response = reflect(&mut client, MessageRequest::ListServices(String::new())).await;
+    let MessageResponse::ListServicesResponse(list) = response else { panic!("not a list of services: {response:?}") };
     let mut services: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
     services.sort_unstable();
     assert_eq!(services, served, "{url}");

@@ -65,9 +65,9 @@ impl Reader {
             Some(view_id) => request.header("Idempotency-Key", view_id.to_string()),
             None => request,
         };
-        let answer = request.send().await?;
-        match answer.status().as_u16() {
-            200 => Ok(answer.json::<serde_json::Value>().await?["text"] == "hello"),
+        let response = request.send().await?;
+        match response.status().as_u16() {
+            200 => Ok(response.json::<serde_json::Value>().await?["text"] == "hello"),
             204 => Ok(false),
             status => anyhow::bail!("status {status}"),
         }
@@ -82,7 +82,7 @@ impl Reader {
     async fn view_over_grpc(&self, url: &str, message: CreateMessageResponse) -> anyhow::Result<bool> {
         let mut client = MessageServiceClient::new(StoreChannel::remote(url)?);
         match client.view_message(self.view_request(message)).await {
-            Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
+            Ok(response) => Ok(response.into_inner().text() == Some("hello")),
             Err(status) if Situation::of(&status).reason == ErrorReason::MessageViewed => Ok(false),
             Err(status) => Err(status.into()),
         }
@@ -90,12 +90,12 @@ impl Reader {
 
     async fn view_over_grpc_web(self, message: CreateMessageResponse) -> anyhow::Result<bool> {
         let path = "/mayfly.message.v1.MessageService/ViewMessage";
-        let answer =
+        let response =
             grpc_web::call::<ViewMessageResponse>(&self.gateway_url, path, &self.view_request(message)).await?;
-        match answer.messages.first() {
+        match response.messages.first() {
             Some(viewed) => Ok(viewed.text() == Some("hello")),
-            None if answer.trailers.contains("grpc-status:5") => Ok(false),
-            None => anyhow::bail!("{}", answer.trailers),
+            None if response.trailers.contains("grpc-status:5") => Ok(false),
+            None => anyhow::bail!("{}", response.trailers),
         }
     }
 
@@ -131,8 +131,8 @@ impl RecordedMessage {
         let view = recorder.history().record_invocation(number, Call::View { reader });
         async move {
             let has_text = reading.await?;
-            let answer = if has_text { Outcome::Text(Some(number)) } else { Outcome::Gone };
-            recorder.history().record_outcome(view?, answer)?;
+            let outcome = if has_text { Outcome::Text(Some(number)) } else { Outcome::Gone };
+            recorder.history().record_outcome(view?, outcome)?;
             Ok(has_text)
         }
     }

@@ -7,20 +7,20 @@ use tempfile::TempDir;
 
 use crate::harness::{Layout, Options, System, free_port, run};
 
-/// Runs `arguments` with a new data folder. The command must fail with `words` on standard error.
-async fn assert_rejected_in_new_folder(arguments: &[&str], words: &[&str]) {
+/// Runs `arguments` with a new data folder. The command must fail with `patterns` on standard error.
+async fn assert_rejected_in_new_folder(arguments: &[&str], patterns: &[&str]) {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data").display().to_string();
     let mut all = vec![arguments[0], "--data-dir", &data];
     all.extend(&arguments[1..]);
-    assert_rejected(&all, words).await;
+    assert_rejected(&all, patterns).await;
 }
 
-async fn assert_rejected(arguments: &[&str], words: &[&str]) {
+async fn assert_rejected(arguments: &[&str], patterns: &[&str]) {
     let output = run(arguments).await;
     assert_ne!(output.code, 0, "{arguments:?}");
-    for word in words {
-        assert!(output.err.contains(word), "{word}: {}", output.err);
+    for pattern in patterns {
+        assert!(output.err.contains(pattern), "{pattern}: {}", output.err);
     }
     assert!(!output.err.contains("panicked"), "{}", output.err);
 }
@@ -48,8 +48,10 @@ async fn an_unusable_database_is_named() {
     )
     .await;
     assert_rejected_in_new_folder(&["store", &listen, "--database-url", "sqlite::memory:"], &["--database-url"]).await;
-    let nobody = format!("postgres://u:canary-password@127.0.0.1:{}/db", free_port());
-    for command in [&["store", &listen, "--database-url", &nobody][..], &["migrate", "--database-url", &nobody]] {
+    let unreachable = format!("postgres://u:canary-password@127.0.0.1:{}/db", free_port());
+    for command in
+        [&["store", &listen, "--database-url", &unreachable][..], &["migrate", "--database-url", &unreachable]]
+    {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data").display().to_string();
         let output = run(&[command, &["--data-dir", &data]].concat()).await;

@@ -110,15 +110,15 @@ async fn two_bots_with_one_webhook_restart_in_turn_without_a_loss() {
     add_config(&systems[0], "first", BOT_TOKEN).await;
     telegram.wait_for_calls("setWebhook", 2).await.unwrap();
 
-    let mut answered = 0;
+    let mut replied = 0;
     for round in 0..4 {
-        let chats = answered + 1..=answered + 50;
+        let chats = replied + 1..=replied + 50;
         for chat in chats.clone() {
             telegram.user_says(chat, &format!("new:text {chat}"));
         }
         // While the bot serves the others.
-        telegram.next_reply(answered + 1).await.unwrap();
-        answered += 50;
+        telegram.next_reply(replied + 1).await.unwrap();
+        replied += 50;
         let bot = &mut systems[round % 2].processes[BOT];
         bot.terminate().await;
         let status = bot.wait().await;
@@ -130,7 +130,7 @@ async fn two_bots_with_one_webhook_restart_in_turn_without_a_loss() {
         let rest = message_refs(&telegram, chats.skip(1)).await;
         assert_eq!(rest.len(), 49);
     }
-    let all = (1..=answered).map(|chat| telegram.replies(chat)[0].text.clone()).collect();
+    let all = (1..=replied).map(|chat| telegram.replies(chat)[0].text.clone()).collect();
     assert_readable(&systems[0], all).await;
     assert!(telegram.calls("deleteWebhook").is_empty());
     for system in &mut systems {

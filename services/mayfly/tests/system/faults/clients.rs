@@ -102,14 +102,14 @@ impl CancellingClient {
         let driver = tokio::spawn(connection);
         let url = format!("http://{}/mayfly.message.v1.MessageService/{method}", self.address);
         let request = http::Request::post(url).header("content-type", "application/grpc").header("te", "trailers");
-        let (answer, mut stream) = client.ready().await?.send_request(request.body(())?, false)?;
+        let (response, mut stream) = client.ready().await?.send_request(request.body(())?, false)?;
         stream.send_data(Bytes::copy_from_slice(&frame[..sent]), !is_of_the_request)?;
         if is_of_the_request {
             // A reset discards data that is not written yet, so this waits until it is written.
             pings.ping(h2::Ping::opaque()).await?;
-            drop(answer);
+            drop(response);
         } else {
-            let (mut body, mut received) = (answer.await?.into_body(), 0);
+            let (mut body, mut received) = (response.await?.into_body(), 0);
             while received < bytes
                 && let Some(data) = body.data().await
             {

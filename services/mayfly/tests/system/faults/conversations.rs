@@ -50,13 +50,13 @@ impl Conversations {
         for chat in [chat, late] {
             let reader = u64::try_from(chat).unwrap();
             let view = history.record_invocation(message, Call::View { reader: Some(reader) }).unwrap();
-            let Some(got) = self.ask(chat, &message_ref, |reply| !is_message_ref(reply)).await else { return };
-            let answer = if got.contains("was read on") {
+            let Some(reply) = self.ask(chat, &message_ref, |reply| !is_message_ref(reply)).await else { return };
+            let outcome = if reply.contains("was read on") {
                 Outcome::Gone
             } else {
-                Outcome::Text((got == text).then_some(message))
+                Outcome::Text((reply == text).then_some(message))
             };
-            history.record_outcome(view, answer).unwrap();
+            history.record_outcome(view, outcome).unwrap();
         }
         // The creation is idempotent, however many replies the bot sent.
         let replies = self.telegram.replies(chat);
@@ -67,24 +67,24 @@ impl Conversations {
 
     /// Sends a message and returns the first reply to it. The bot may reply to earlier messages again after a crash.
     /// Returns `None` if the message was lost, which a reply to a later message shows.
-    async fn ask(&self, chat: i64, question: &str, is_answer: impl Fn(&str) -> bool) -> Option<String> {
+    async fn ask(&self, chat: i64, text: &str, is_reply: impl Fn(&str) -> bool) -> Option<String> {
         let is_help = |reply: &str| reply.contains("new:your text");
         let next = async || self.telegram.next_reply(chat).await.unwrap().text;
-        let is_answer = |reply: &str| is_answer(reply) && !is_help(reply);
-        self.telegram.user_says(chat, question);
+        let is_reply = |reply: &str| is_reply(reply) && !is_help(reply);
+        self.telegram.user_says(chat, text);
         while let Some(reply) = self.crashes_done.run_until_cancelled(next()).await {
-            if is_answer(&reply) {
+            if is_reply(&reply) {
                 return Some(reply);
             }
         }
         self.telegram.user_says(chat, "/help");
-        let mut answer = None;
+        let mut found = None;
         loop {
             let reply = next().await;
             if is_help(&reply) {
-                return answer;
+                return found;
             }
-            answer = answer.or_else(|| is_answer(&reply).then_some(reply));
+            found = found.or_else(|| is_reply(&reply).then_some(reply));
         }
     }
 }

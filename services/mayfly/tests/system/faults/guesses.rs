@@ -76,10 +76,10 @@ impl UntrustedCaller {
         // Every second caller claims another address.
         let address = format!("10.{}.{}.{}", number >> 16 & 0xff, number >> 8 & 0xff, number & 0xff);
         let request = if number.is_multiple_of(2) { request } else { request.header("X-Forwarded-For", address) };
-        let answer = request.send().await.unwrap();
-        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        let response = request.send().await.unwrap();
+        let (status, mut headers) = (response.status(), response.headers().clone());
         headers.remove("date");
-        format!("{status} {headers:?} {:?}", answer.bytes().await.unwrap())
+        format!("{status} {headers:?} {:?}", response.bytes().await.unwrap())
     }
 }
 
@@ -92,7 +92,7 @@ fn of_status(status: Status) -> String {
 type Times<'kind> = Vec<(&'kind str, Vec<f64>)>;
 
 /// The number, mean and variance of those `times` that are below `limit`.
-fn moments(times: &[f64], limit: f64) -> (f64, f64, f64) {
+fn mean_and_variance(times: &[f64], limit: f64) -> (f64, f64, f64) {
     let kept = || times.iter().filter(|time| **time < limit);
     let count = kept().count() as f64;
     let mean = kept().sum::<f64>() / count;
@@ -108,9 +108,9 @@ fn compare(times: &Times<'_>) {
     // like a difference.
     let limit = all[all.len() * 9 / 10];
     let (baseline, first) = &times[0];
-    let (count, mean, variance) = moments(first, limit);
+    let (count, mean, variance) = mean_and_variance(first, limit);
     for (kind, times) in &times[1..] {
-        let (other_count, other_mean, other_variance) = moments(times, limit);
+        let (other_count, other_mean, other_variance) = mean_and_variance(times, limit);
         let difference = other_mean - mean;
         let t = difference / (variance / count + other_variance / other_count).sqrt();
         println!(
@@ -191,19 +191,19 @@ on_each_database! {
                 let (turn, kind) = (usize::try_from(number).unwrap() / kinds.len(), usize::try_from(number).unwrap() % kinds.len());
                 untrusted.clone().call_every_protocol(number, kinds[kind].1[turn % EACH], token(number + 1))
             });
-            let answers = futures_util::future::join_all(guesses).await.into_iter().flatten();
+            let responses = futures_util::future::join_all(guesses).await.into_iter().flatten();
             let mut refused = 0;
-            for (protocol, answer) in answers {
-                seen.entry(protocol).or_default().insert(answer);
+            for (protocol, response) in responses {
+                seen.entry(protocol).or_default().insert(response);
                 refused += 1;
             }
             recorder.history().record_rejected_guesses(refused).unwrap();
         }
-        for (protocol, answers) in &seen {
-            assert_eq!(answers.len(), 1, "{protocol}: {answers:?}");
+        for (protocol, responses) in &seen {
+            assert_eq!(responses.len(), 1, "{protocol}: {responses:?}");
         }
-        assert!(seen["gRPC ViewMessage"].iter().all(|answer| answer.starts_with("NotFound")), "{seen:?}");
-        assert!(seen["REST view_message"].iter().all(|answer| answer.starts_with("204")), "{seen:?}");
+        assert!(seen["gRPC ViewMessage"].iter().all(|response| response.starts_with("NotFound")), "{seen:?}");
+        assert!(seen["REST view_message"].iter().all(|response| response.starts_with("204")), "{seen:?}");
         // Negative control: with the token the responses differ, and the comparison detects that.
         let mut distinct = BTreeSet::new();
         for message in [&viewed[0], &burned[0], &expired[0]] {

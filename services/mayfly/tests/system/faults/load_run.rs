@@ -73,19 +73,19 @@ impl<T: Target> Run<T> {
     }
 
     /// Records that the test injects a fault now.
-    pub(super) fn fault(&self, words: &str) {
-        self.load.history().record_fault(words).unwrap();
+    pub(super) fn fault(&self, fault: &str) {
+        self.load.history().record_fault(fault).unwrap();
     }
 
     /// Waits for this many more known outcomes.
-    pub(super) async fn wait_for_outcomes(&self, answers: u64) {
-        let goal = self.load.known_outcomes() + answers;
+    pub(super) async fn wait_for_outcomes(&self, count: u64) {
+        let goal = self.load.known_outcomes() + count;
         wait_until("more outcomes are known", async || self.load.known_outcomes() >= goal).await;
     }
 
     /// Waits for this many more unknown outcomes.
-    pub(super) async fn wait_for_unknown_outcomes(&self, tries: u64) {
-        let goal = self.load.unknown_outcomes() + tries;
+    pub(super) async fn wait_for_unknown_outcomes(&self, count: u64) {
+        let goal = self.load.unknown_outcomes() + count;
         wait_until("more outcomes are unknown", async || self.load.unknown_outcomes() >= goal).await;
     }
 
@@ -102,15 +102,15 @@ impl<T: Target> Run<T> {
     /// The verdict on all messages without a call in flight.
     pub(super) fn verdict_so_far(&self) -> Verdict {
         let mut history = History::read(&self.file).unwrap();
-        let answered = history.iter().filter(|event| matches!(event.kind, EventKind::Completed(_)));
-        let answered: HashSet<_> = answered.map(|event| event.call_id).collect();
+        let completed = history.iter().filter(|event| matches!(event.kind, EventKind::Completed(_)));
+        let completed: HashSet<_> = completed.map(|event| event.call_id).collect();
         let message_of = |event: &Event| match event.kind {
             EventKind::Invoked { message, .. } => Some(message),
             _ => None,
         };
-        let waiting = history.iter().filter(|event| !answered.contains(&event.call_id)).filter_map(message_of);
-        let waiting: HashSet<_> = waiting.collect();
-        history.retain(|event| message_of(event).is_none_or(|message| !waiting.contains(&message)));
+        let incomplete = history.iter().filter(|event| !completed.contains(&event.call_id)).filter_map(message_of);
+        let incomplete: HashSet<_> = incomplete.collect();
+        history.retain(|event| message_of(event).is_none_or(|message| !incomplete.contains(&message)));
         verify(&history)
     }
 

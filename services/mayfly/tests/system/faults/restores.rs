@@ -34,7 +34,7 @@ async fn read(system: &System, recorder: &Recorder, messages: &Messages) {
         let call = recorder.history().record_invocation(*number, Call::View { reader: None }).unwrap();
         let (id, access_token) = (message.id, message.access_token.clone());
         let request = ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() };
-        let answer = match system.messages().view_message(request).await {
+        let outcome = match system.messages().view_message(request).await {
             Ok(viewed) => {
                 assert_eq!(viewed.into_inner().text(), Some("hello"));
                 Outcome::Text(Some(*number))
@@ -45,7 +45,7 @@ async fn read(system: &System, recorder: &Recorder, messages: &Messages) {
                 Outcome::Gone
             }
         };
-        recorder.history().record_outcome(call, answer).unwrap();
+        recorder.history().record_outcome(call, outcome).unwrap();
     }
 }
 

@@ -22,14 +22,14 @@ enum TransactionStage {
     BeforeInsert,
     BeforeCommit,
     AfterCommit,
-    BeforeAnswer,
+    BeforeResponse,
 }
 
 const STAGES: [TransactionStage; 4] = [
     TransactionStage::BeforeInsert,
     TransactionStage::BeforeCommit,
     TransactionStage::AfterCommit,
-    TransactionStage::BeforeAnswer,
+    TransactionStage::BeforeResponse,
 ];
 
 /// A system with proxies in front of its listeners, a load, and a separate connection to its database.
@@ -72,7 +72,7 @@ impl Fixture {
     }
 
     /// Kills the store while all workers wait for responses that the proxies hold, after at least one commit.
-    async fn kill_before_an_answer(&mut self) {
+    async fn kill_before_response(&mut self) {
         loop {
             let before = self.state().await;
             self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::StallReplies));
@@ -101,7 +101,7 @@ impl Fixture {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_is_killed_at_each_stage_of_a_transaction_on_sqlite() {
     let database = TestDatabase::sqlite().unwrap();
-    let mut fixture = Fixture::set("kill-at-moments-sqlite", &database, Options::default()).await;
+    let mut fixture = Fixture::set("kill-at-stages-sqlite", &database, Options::default()).await;
     let log = database.folder().join("strace");
     for round in 0..rounds() {
         fixture.run.wait_for_outcomes(20).await;
@@ -125,14 +125,14 @@ async fn the_store_is_killed_at_each_stage_of_a_transaction_on_sqlite() {
             TransactionStage::AfterCommit => {
                 let (calls, delay) = ("fdatasync,fsync", "delay_exit=60000000:when=1");
                 let strace = Strace::logging(store, calls, delay, &log).await;
-                let is_asked = async || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("sync("));
-                wait_until("a commit is synced", is_asked).await;
+                let has_begun = async || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("sync("));
+                wait_until("a commit is synced", has_begun).await;
                 fixture.system.processes[0].signal("-KILL").await;
                 // The process ends only when strace detaches.
                 strace.kill().await;
                 fixture.system.processes[0].wait().await;
             }
-            TransactionStage::BeforeAnswer => fixture.kill_before_an_answer().await,
+            TransactionStage::BeforeResponse => fixture.kill_before_response().await,
         }
         drop(std::fs::remove_file(&log));
         fixture.system.processes[0].restart();
@@ -145,7 +145,7 @@ async fn the_store_is_killed_at_each_stage_of_a_transaction_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let (link, through_link) = super::databases::link_to(&database).await;
     let options = Options { database_url: Some(&through_link), ..Options::default() };
-    let mut fixture = Fixture::set("kill-at-moments-postgres", &database, options).await;
+    let mut fixture = Fixture::set("kill-at-stages-postgres", &database, options).await;
     for round in 0..rounds() {
         fixture.run.wait_for_outcomes(20).await;
         let stage = STAGES[usize::try_from(round % 4).unwrap()];
@@ -171,7 +171,7 @@ async fn the_store_is_killed_at_each_stage_of_a_transaction_on_postgres() {
                 wait_until("the proxy dropped the data", async || link.held() == 0).await;
                 link.set_fault(NetworkFault::None);
             }
-            TransactionStage::BeforeAnswer => fixture.kill_before_an_answer().await,
+            TransactionStage::BeforeResponse => fixture.kill_before_response().await,
         }
         fixture.system.processes[0].restart();
     }
