@@ -6,7 +6,7 @@ use mayfly_testkit::{PostgresServer, SmallDisk};
 use sea_orm::ConnectionTrait as _;
 
 #[tokio::test]
-async fn a_server_is_stopped_backed_up_and_restored() {
+async fn a_server_is_stopped_backed_up_and_restored_on_postgres_as_root() {
     let disk = SmallDisk::mount("64m").unwrap();
     let server = PostgresServer::start_with_wal_in(Some(disk.path())).unwrap();
     let database = server.database().await.unwrap();

@@ -60,7 +60,7 @@ async fn use_everything(system: &System, url: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_with_row_privileges_is_enough() {
+async fn a_role_with_row_privileges_is_enough_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let url = service_role(&database).await;
     assert_eq!(migrate(&database, &url).await.code, 0);
@@ -72,7 +72,7 @@ async fn a_role_with_row_privileges_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_privilege_is_named() {
+async fn a_missing_privilege_is_named_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let url = service_role(&database).await;
     let owner = database.connect().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_missing_privilege_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_with_another_encoding_is_rejected() {
+async fn a_database_with_another_encoding_is_rejected_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let admin = database.connect().await.unwrap();
     let name = format!("{}_latin1", database.url().rsplit('/').next().unwrap());
@@ -117,7 +117,7 @@ async fn an_unreachable_address_is_named_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_in_session_mode_works() {
+async fn session_mode_works_on_postgres_through_pgbouncer() {
     let database = TestDatabase::postgres().await.unwrap();
     let pooler = PgBouncer::start(database.url(), "session").await.unwrap();
     let options = Options { database_url: Some(pooler.url()), ..Options::default() };
@@ -128,7 +128,7 @@ async fn a_pooler_in_session_mode_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_shares_sessions_is_rejected() {
+async fn shared_sessions_are_rejected_on_postgres_through_pgbouncer() {
     let database = TestDatabase::postgres().await.unwrap();
     for mode in ["transaction", "statement"] {
         let pooler = PgBouncer::start(database.url(), mode).await.unwrap();

@@ -30,7 +30,7 @@ const CLIENTS: usize = 100;
 const ROUNDS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_data_directory_must_be_writable() {
+async fn only_the_data_directory_must_be_writable_as_root() {
     let database = TestDatabase::sqlite().unwrap();
     let folder = database.folder().display().to_string();
     let wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", READ_ONLY, &folder];

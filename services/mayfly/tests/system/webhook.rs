@@ -95,7 +95,7 @@ async fn balance(listener: TcpListener, replicas: [String; 2]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_bots_with_one_webhook_restart_in_turn_without_a_loss() {
+async fn two_bots_with_one_webhook_restart_in_turn_without_a_loss_on_postgres() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let database = TestDatabase::postgres().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

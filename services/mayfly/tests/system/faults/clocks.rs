@@ -83,7 +83,7 @@ impl ClockFixture {
 }
 
 on_each_database! {
-    async fn the_clock_jumps_back_and_forth(database: TestDatabase) {
+    async fn the_clock_jumps_back_and_forth_with_faketime(database: TestDatabase) {
         let fixture = ClockFixture::start(&database).await;
         let run = Run::begin(&name_on(&database, "clock-jumps"), all_clients(&fixture.system), Workload::default());
         for round in 0..rounds() {
@@ -98,7 +98,7 @@ on_each_database! {
 
     /// Negative control: a clock that jumps beyond all lifetimes expires unread messages, and the verifier detects
     /// that.
-    async fn a_clock_that_jumps_beyond_all_lifetimes_is_detected(database: TestDatabase) {
+    async fn a_clock_that_jumps_beyond_all_lifetimes_is_detected_with_faketime(database: TestDatabase) {
         let fixture = ClockFixture::start(&database).await;
         let name = name_on(&database, "clock-jumps-beyond-lives.control");
         let control = Run::begin(&name, all_clients(&fixture.system), Workload::default());
@@ -113,7 +113,7 @@ on_each_database! {
     }
 
     /// Each process has its own clock, and only that of the store matters.
-    async fn the_clocks_of_all_roles_differ_by_decades(database: TestDatabase) {
+    async fn the_clocks_of_all_roles_differ_by_decades_with_faketime(database: TestDatabase) {
         let library = library();
         let at = |name: &str, offset: &str| {
             let file = database.folder().join(name).display().to_string();
@@ -137,7 +137,7 @@ on_each_database! {
         assert_guarantees(run.verdict().await, 1);
     }
 
-    async fn a_clock_that_jumps_by_decades_never_extends_a_lifetime(database: TestDatabase) {
+    async fn a_clock_that_jumps_by_decades_never_extends_a_lifetime_with_faketime(database: TestDatabase) {
         let fixture = ClockFixture::start(&database).await;
         let (unread, claimed) = (fixture.create("unread", 3600).await, fixture.create("claimed", 3600).await);
         assert_eq!(fixture.view(&claimed, MINE).await.unwrap(), "claimed");
@@ -162,7 +162,7 @@ on_each_database! {
     }
 
     /// A message is never readable after its expiry, and a clock that goes back does not restore it.
-    async fn an_expired_message_stays_expired_when_the_clock_goes_back(database: TestDatabase) {
+    async fn an_expired_message_stays_expired_when_the_clock_goes_back_with_faketime(database: TestDatabase) {
         let mut fixture = ClockFixture::start(&database).await;
         let message = fixture.create("hello", 3600).await;
         fixture.jump("-2h");

@@ -70,7 +70,7 @@ async fn the_store_is_killed_on_postgres() {
 
 /// A crash inside a commit, at the n-th write or sync of the store's files.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_is_killed_within_its_writes() {
+async fn the_store_is_killed_within_its_writes_under_strace() {
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let run = Run::begin("kill-within-writes", all_clients(&system), Workload::default());
     for round in 0..rounds() {

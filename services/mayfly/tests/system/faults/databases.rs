@@ -29,7 +29,7 @@ pub(super) async fn link_to(database: &TestDatabase) -> (TcpProxy, String) {
 
 /// A proxy in front of PostgreSQL stalls, and resets connections in the middle of a response.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_connection_to_postgres_stalls_and_breaks() {
+async fn the_connection_stalls_and_breaks_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let (proxy, through_proxy) = link_to(&database).await;
     let options = Options { database_url: Some(&through_proxy), ..Options::default() };
@@ -54,7 +54,7 @@ async fn the_connection_to_postgres_stalls_and_breaks() {
 /// The connection breaks at each byte of the response to COMMIT: the transaction is committed, and the store does not
 /// know it.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_connection_to_postgres_breaks_in_the_response_to_a_commit() {
+async fn the_connection_breaks_in_the_response_to_a_commit_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let (proxy, through_proxy) = link_to(&database).await;
     let options = Options { database_url: Some(&through_proxy), ..Options::default() };
@@ -89,7 +89,7 @@ async fn break_in_a_commit(run: &Run, proxy: &TcpProxy, round: u64) {
 
 /// All processes of PostgreSQL are stopped, briefly and for longer than any timeout, and continued.
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_freezes() {
+async fn the_database_freezes_on_postgres() {
     let server = PostgresServer::start().unwrap();
     let database = server.database().await.unwrap();
     let mut system = System::start(Layout::Three, &database, Options::default()).await;

@@ -17,7 +17,7 @@ fn on_disk(disk: &SmallDisk) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_disk_is_full() {
+async fn the_disk_is_full_as_root() {
     let disk = SmallDisk::mount("16m").unwrap();
     let database = TestDatabase::at_url(&on_disk(&disk)).unwrap();
     let system = System::start(Layout::Three, &database, Options::default()).await;
@@ -90,7 +90,7 @@ async fn begin_autocommit(name: &str, url: String) -> Run<Autocommit> {
 
 /// Negative control: a full disk under a store that does not wait for its commits.
 #[tokio::test(flavor = "multi_thread")]
-async fn trusting_uncommitted_statements_is_detected_on_a_full_disk() {
+async fn trusting_uncommitted_statements_is_detected_on_a_full_disk_as_root() {
     let disk = SmallDisk::mount("16m").unwrap();
     let run = begin_autocommit("disk-full-autocommit.control", on_disk(&disk)).await;
     for _ in 0..3 {
@@ -106,7 +106,7 @@ async fn trusting_uncommitted_statements_is_detected_on_a_full_disk() {
 
 /// Negative control: a failing disk under a store that does not wait for its commits.
 #[tokio::test(flavor = "multi_thread")]
-async fn trusting_uncommitted_statements_is_detected_on_a_failing_disk() {
+async fn trusting_uncommitted_statements_is_detected_on_a_failing_disk_under_strace() {
     let database = TestDatabase::sqlite().unwrap();
     let run = begin_autocommit("disk-fails-autocommit.control", database.url().to_owned()).await;
     let mut threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
@@ -126,7 +126,7 @@ async fn trusting_uncommitted_statements_is_detected_on_a_failing_disk() {
 
 /// PostgreSQL has no space for its write-ahead log. It restarts whenever it needs some, and finally gives up.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_disk_of_postgres_is_full() {
+async fn the_disk_is_full_on_postgres_as_root() {
     let disk = SmallDisk::mount("64m").unwrap();
     let server = PostgresServer::start_with_wal_in(Some(disk.path())).unwrap();
     let database = server.database().await.unwrap();
@@ -150,7 +150,7 @@ async fn the_disk_of_postgres_is_full() {
 
 /// Syncs of PostgreSQL's write-ahead log fail. It panics, as documented, and recovers.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_disk_of_postgres_fails() {
+async fn the_disk_fails_on_postgres_under_strace() {
     let server = PostgresServer::start().unwrap();
     let database = server.database().await.unwrap();
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
@@ -174,7 +174,7 @@ async fn the_disk_of_postgres_fails() {
 
 /// Every n-th write, sync or truncation of the store's files fails.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_disk_fails() {
+async fn the_disk_fails_under_strace() {
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
     let run = Run::begin("disk-fails", all_clients(&system), Workload::default());

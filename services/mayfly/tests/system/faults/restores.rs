@@ -100,7 +100,7 @@ fn copy_sqlite(from: &Path, to: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_copy_of_sqlite_is_unreadable_without_its_keys() {
+async fn a_restored_copy_is_unreadable_without_its_keys_on_sqlite() {
     for name in ["restored-sqlite.control", "restored-sqlite"] {
         let database = TestDatabase::sqlite().unwrap();
         let mut system = System::start(Layout::One, &database, Options::default()).await;
@@ -118,7 +118,7 @@ async fn a_restored_copy_of_sqlite_is_unreadable_without_its_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_base_backup_of_postgres_is_unreadable_without_its_keys() {
+async fn a_restored_base_backup_is_unreadable_without_its_keys_on_postgres() {
     let server = PostgresServer::start().unwrap();
     let database = server.database().await.unwrap();
     for name in ["restored-postgres.control", "restored-postgres"] {

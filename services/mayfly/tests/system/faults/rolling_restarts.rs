@@ -39,7 +39,7 @@ async fn all_roles_are_restarted_in_turn() {
 
 /// A key encrypts before all stores have it. A store without it asks for a retry and loses nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_activated_before_all_stores_have_it() {
+async fn a_key_is_activated_before_all_stores_have_it_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     // In sequence, since each store reads new keys every five seconds after its start. So one is ahead of the other.
     let first = System::start(Layout::Three, &database, Options::default()).await;
@@ -56,7 +56,7 @@ async fn a_key_is_activated_before_all_stores_have_it() {
 
 /// Two systems on one PostgreSQL database, whose stores migrate it concurrently. One instance of each role always runs.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_systems_start_at_once_and_restart_all_roles_in_turn() {
+async fn two_systems_start_at_once_and_restart_all_roles_in_turn_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let start = || System::start(Layout::Three, &database, Options::default());
     let (first, second) = tokio::join!(start(), start());

@@ -99,7 +99,7 @@ impl Fixture {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_is_killed_at_each_stage_of_a_transaction_on_sqlite() {
+async fn the_store_is_killed_at_each_stage_of_a_transaction_on_sqlite_under_strace() {
     let database = TestDatabase::sqlite().unwrap();
     let mut fixture = Fixture::set("kill-at-stages-sqlite", &database, Options::default()).await;
     let log = database.folder().join("strace");
