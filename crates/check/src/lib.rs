@@ -13,5 +13,5 @@ mod verifier;
 pub use client::{Client, GrpcClient, MessageRef, Request, Response, RestClient, Target};
 pub use history::{Call, Event, EventKind, History, Outcome, State};
 pub use latency::Latency;
-pub use load::{LoadGenerator, Workload};
+pub use load::{LoadGenerator, Workload, new_seed};
 pub use verifier::{Verdict, verify};

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::{try_join, try_join_all};
@@ -291,4 +291,12 @@ async fn wait_for_all(mut running: JoinSet<io::Result<()>>) -> io::Result<()> {
         ended.map_err(io::Error::other)??;
     }
     Ok(())
+}
+
+/// A seed that differs for each process and time.
+#[must_use]
+pub fn new_seed() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let nanos = u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX);
+    nanos.rotate_left(20) ^ u64::from(std::process::id())
 }

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, verify};
+use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, new_seed, verify};
 use tokio_util::sync::CancellationToken;
 
 /// Checks that a Mayfly system delivers each text once and loses none.
@@ -102,7 +102,7 @@ async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
     anyhow::ensure!(!clients.is_empty(), "give at least one --grpc or --rest");
     let history = History::create(&settings.history).context("cannot create the history")?;
     let workload = Workload { text_bytes: settings.text_bytes, is_mixed: settings.mixed, ..Workload::default() };
-    let seed = settings.seed.map_or_else(new_seed, Ok)?;
+    let seed = settings.seed.unwrap_or_else(new_seed);
     println!("seed {seed}");
     let load = LoadGenerator::new(clients, history, workload, seed);
 
@@ -125,10 +125,4 @@ async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
     println!("{}", Latency::of(&history));
     println!("{verdict}");
     Ok(verdict.is_complete())
-}
-
-fn new_seed() -> anyhow::Result<u64> {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let nanos = u64::try_from(since_1970.as_nanos() & u128::from(u64::MAX))?;
-    Ok(nanos.rotate_left(20) ^ u64::from(std::process::id()))
 }

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, verify};
+use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, new_seed, verify};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database};
 use tokio_util::sync::CancellationToken;
 
@@ -131,7 +131,7 @@ async fn load(
         clients,
         History::create(&file)?,
         Workload { is_mixed: true, ..Workload::default() },
-        super::new_seed()?,
+        new_seed(),
     );
     let (stop, cpu, began) = (CancellationToken::new(), process.cpu_seconds()?, Instant::now());
     let task = tokio::spawn({

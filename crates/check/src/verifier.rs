@@ -69,8 +69,8 @@ impl fmt::Display for Verdict {
         let Self { unexpected, unknown, forfeited, faults, bad_inputs, .. } = self;
         write!(
             formatter,
-            "acknowledged {acknowledged}, read once {read_once}, burned {burned}, lost {lost}, read twice {read_twice}, \
-             unexpected {unexpected}, unknown {unknown}, forfeited {forfeited}; \
+            "acknowledged {acknowledged}, read once {read_once}, burned {burned}, lost {lost}, \
+             read twice {read_twice}, unexpected {unexpected}, unknown {unknown}, forfeited {forfeited}; \
              faults survived {faults}, bad inputs tried {bad_inputs}"
         )
     }

@@ -94,8 +94,8 @@ impl PostgresServer {
     fn settings(&self, wal_settings: &str) -> String {
         let (port, folder) = (self.port, self.folder.path().display());
         format!(
-            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\nmax_connections = 100\n\
-             shared_buffers = 16MB\nlogging_collector = off\n{wal_settings}"
+            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\n\
+             max_connections = 100\nshared_buffers = 16MB\nlogging_collector = off\n{wal_settings}"
         )
     }
 

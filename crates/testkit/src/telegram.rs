@@ -19,7 +19,7 @@
 //! - An update is pending until getUpdates confirms it with a higher offset, so redelivery can be tested.
 //! - Of two concurrent polls the older one ends with 409. While a webhook is set, every poll does.
 //! - An update is delivered to the webhook, with the secret in its header, until the bot responds with 2xx. The updates
-//!   of a chat follow each other; chats are independent. The URL may be plain http, as for a self-hosted Bot API server.
+//!   of a chat follow each other; chats are independent. The URL may be plain http, as for self-hosted servers.
 //! - A text is trimmed, has 1 to 4096 UTF-16 code units, and must be well-formed for its `parse_mode`.
 //! - Buttons have one action each, within Telegram's limits. The bot can edit only its own messages, and must change
 //!   them. A callback query is answered once.
@@ -28,6 +28,7 @@
 //! The rate limit of Telegram is missing; inject a [`Fault::TooManyRequests`] instead.
 
 mod account;
+mod error;
 mod get_updates;
 mod keyboard;
 mod messages;
@@ -35,6 +36,9 @@ mod methods;
 mod params;
 mod parse_mode;
 mod server;
+mod state;
+mod text;
+mod types;
 mod webhook;
 
 use std::{
@@ -45,7 +49,12 @@ use std::{
 use anyhow::Context as _;
 use serde_json::Value;
 
-use self::{account::Account, server::Server, webhook::Webhook};
+pub use self::types::{CallbackAnswer, DeliveryFault, Fault, Message, Reply};
+use self::{
+    account::{Account, Webhook},
+    server::Server,
+    state::Accounts,
+};
 
 /// How long a test waits for a condition. Longer than the 10 seconds that teloxide waits after a server error.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -55,93 +64,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct FakeTelegram {
     server: Arc<Server>,
     token: String,
-}
-
-/// A message or document that the bot sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    /// The chat that the bot sent it to.
-    pub chat_id: i64,
-    /// The id of the message in its chat.
-    pub message_id: i64,
-    /// The text of the message, trimmed as Telegram shows it, or the content of the document.
-    pub text: String,
-    /// The file name of a document.
-    pub document: Option<String>,
-    /// The parameters of the call, without files.
-    pub params: Value,
-}
-
-/// A message in a chat.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    /// The id of the message in its chat.
-    pub message_id: i64,
-    /// Whether the bot sent the message.
-    pub is_from_bot: bool,
-    /// The text; empty for a message without text.
-    pub text: String,
-    /// The buttons of the message, as the bot sent them.
-    pub reply_markup: Option<Value>,
-    /// Whether the message can neither be forwarded nor saved.
-    pub is_protected: bool,
-    /// The topic of the message in its chat.
-    pub thread: Option<i64>,
-}
-
-impl Message {
-    /// The labels of the buttons, row by row.
-    #[must_use]
-    pub fn labels(&self) -> Vec<String> {
-        let labels = keyboard::buttons(self.reply_markup.as_ref()).map(|button| button["text"].as_str());
-        labels.map(|label| label.unwrap_or_default().to_owned()).collect()
-    }
-
-    /// The button with this label, as the bot sent it.
-    #[must_use]
-    pub fn button(&self, label: &str) -> Option<&Value> {
-        keyboard::buttons(self.reply_markup.as_ref()).find(|button| button["text"] == label)
-    }
-}
-
-/// The answer to a callback query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallbackAnswer {
-    /// The text; `None` if the answer only ends the progress indicator of the button.
-    pub text: Option<String>,
-    /// Whether Telegram shows an alert that the user must close.
-    pub is_alert: bool,
-}
-
-/// A fault of a call. Unless noted, the call has no effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// 429 with this `retry_after`.
-    TooManyRequests {
-        /// Seconds to wait.
-        retry_after: u32,
-    },
-    /// 500 with Telegram's JSON.
-    ServerError,
-    /// 502 with an HTML page, as from a proxy.
-    BadGateway,
-    /// The connection breaks before the call has an effect.
-    DisconnectBefore,
-    /// The connection breaks after the call had its effect.
-    DisconnectAfter,
-    /// The server never responds.
-    NoResponse,
-}
-
-/// A fault of a delivery to the webhook. Telegram delivers the update again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeliveryFault {
-    /// Delivers the update twice at the same time, and again only if one of the deliveries fails.
-    Duplicate,
-    /// The response of the bot is lost.
-    LoseResponse,
-    /// Telegram disconnects right after the request.
-    Disconnect,
 }
 
 impl FakeTelegram {
@@ -472,7 +394,7 @@ impl FakeTelegram {
         tokio::time::timeout(TIMEOUT, waiting).await.with_context(|| format!("timed out waiting for {event}"))?
     }
 
-    fn accounts(&self) -> MutexGuard<'_, server::Accounts> {
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
         self.server.state.lock()
     }
 }

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 #[cfg(test)]
 mod configuration;
+mod endpoints;
 mod error;
 mod roles;
 

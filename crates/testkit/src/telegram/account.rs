@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{CallbackAnswer, DeliveryFault, Fault, Message, Reply, keyboard, params::Params, webhook::Webhook};
+use super::{
+    keyboard,
+    params::Params,
+    types::{CallbackAnswer, DeliveryFault, Fault, Message, Reply},
+};
 
 /// Real update ids do not begin at 1.
 const FIRST_UPDATE_ID: i64 = 100_000_001;
@@ -56,6 +60,25 @@ pub(super) struct Account {
     /// Methods in lower case, with their parameters.
     pub(super) calls: Vec<(String, Value)>,
     pub(super) faults: HashMap<String, VecDeque<Fault>>,
+}
+
+/// The webhook of a bot.
+#[derive(Clone)]
+pub(super) struct Webhook {
+    pub(super) url: String,
+    pub(super) secret: Option<String>,
+    pub(super) max_connections: usize,
+    /// When a delivery failed last, in seconds since 1970.
+    pub(super) last_error_date: Option<u64>,
+    /// The number of the setWebhook call. Deliveries for an older generation stop.
+    pub(super) generation: u64,
+}
+
+impl Webhook {
+    /// The webhook of another program, without deliveries.
+    pub(super) fn foreign(url: &str) -> Self {
+        Self { url: url.to_owned(), secret: None, max_connections: 40, last_error_date: None, generation: 0 }
+    }
 }
 
 impl Account {

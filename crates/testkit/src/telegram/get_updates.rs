@@ -7,9 +7,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     account::Account,
-    methods::{ApiError, ApiResult},
+    error::{ApiError, ApiResult},
     params::Params,
-    server::SharedState,
+    state::SharedState,
 };
 
 const MAX_UPDATES: i64 = 100;

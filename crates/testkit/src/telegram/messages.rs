@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    CallbackAnswer,
     account::Account,
+    error::{ApiResult, bad_request},
     keyboard,
-    methods::{self, ApiResult, bad_request},
     params::Params,
+    text::check_text,
+    types::CallbackAnswer,
 };
 
 const MAX_ALERT_LENGTH: usize = 200;
@@ -18,7 +19,7 @@ const MAX_DESCRIPTION: usize = 256;
 pub(super) fn edit_message(account: &mut Account, method: &str, params: &Params) -> ApiResult {
     let key = (params.number("chat_id").unwrap_or_default(), params.number("message_id").unwrap_or_default());
     let keyboard = keyboard::check(params.fields.get("reply_markup")).map_err(bad_request)?;
-    let text = (method == "editmessagetext").then(|| methods::check_text(params)).transpose()?;
+    let text = (method == "editmessagetext").then(|| check_text(params)).transpose()?;
     let message = account.messages.get_mut(&key).ok_or_else(|| bad_request("message to edit not found"))?;
     if !message.is_from_bot {
         return Err(bad_request("message can't be edited"));

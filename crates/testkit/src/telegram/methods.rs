@@ -10,41 +10,15 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    Fault, Reply,
     account::{Account, joined},
+    error::{ApiError, ApiResult, bad_request},
     get_updates, keyboard, messages,
     params::Params,
-    parse_mode,
-    server::SharedState,
+    state::SharedState,
+    text::check_text,
+    types::{Fault, Reply},
     webhook,
 };
-
-const MAX_TEXT: usize = 4096;
-
-/// The result of a method.
-pub(super) type ApiResult = Result<Value, ApiError>;
-
-/// A response with `"ok": false`.
-pub(super) struct ApiError {
-    code: u16,
-    description: String,
-    retry_after: Option<u32>,
-}
-
-impl ApiError {
-    pub(super) fn new(code: u16, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), retry_after: None }
-    }
-
-    pub(super) fn unauthorized() -> Self {
-        Self::new(401, "Unauthorized")
-    }
-
-    fn too_many_requests(retry_after: u32) -> Self {
-        let description = format!("Too Many Requests: retry after {retry_after}");
-        Self { retry_after: Some(retry_after), ..Self::new(429, description) }
-    }
-}
 
 /// Serves all calls.
 pub(super) async fn serve(
@@ -123,33 +97,6 @@ fn send_message(account: &mut Account, params: &Params) -> ApiResult {
     let params = Value::Object(params.fields.clone());
     let reply = Reply { chat_id, message_id: 0, text: text.clone(), document: None, params };
     Ok(account.send(reply, json!({ "text": text }), keyboard))
-}
-
-/// Validates the text of a message, and returns it as Telegram shows it.
-pub(super) fn check_text(params: &Params) -> Result<String, ApiError> {
-    let text = sanitize(params.text("text").unwrap_or_default());
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(bad_request("message text is empty"));
-    }
-    if text.encode_utf16().count() > MAX_TEXT {
-        return Err(bad_request("message is too long"));
-    }
-    if let Some(mode) = params.text("parse_mode") {
-        parse_mode::check(mode, text).map_err(bad_request)?;
-    }
-    Ok(text.to_owned())
-}
-
-/// The text after the replacements that Telegram makes.
-fn sanitize(text: &str) -> String {
-    let dropped = ['\r', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}'];
-    let blank = |character| if ('\u{1}'..' ').contains(&character) && character != '\n' { ' ' } else { character };
-    text.chars().filter(|character| !dropped.contains(character)).map(blank).collect()
-}
-
-pub(super) fn bad_request(error: impl std::fmt::Display) -> ApiError {
-    ApiError::new(400, format!("Bad Request: {error}"))
 }
 
 fn send_document(account: &mut Account, params: &Params) -> ApiResult {

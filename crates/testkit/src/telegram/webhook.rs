@@ -19,36 +19,17 @@ use tokio::{
 };
 
 use super::{
-    DeliveryFault,
-    account::{Account, joined},
-    methods::{ApiError, ApiResult},
+    account::{self, Account, Webhook, joined},
+    error::{ApiError, ApiResult},
     params::Params,
-    server::SharedState,
+    state::SharedState,
+    types::DeliveryFault,
 };
 
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 const TIMEOUT: Duration = Duration::from_secs(60);
 const MIN_BACKOFF: Duration = Duration::from_millis(10);
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
-
-/// The webhook of a bot.
-#[derive(Clone)]
-pub(super) struct Webhook {
-    pub(super) url: String,
-    pub(super) secret: Option<String>,
-    pub(super) max_connections: usize,
-    /// When a delivery failed last, in seconds since 1970.
-    pub(super) last_error_date: Option<u64>,
-    /// The number of the setWebhook call. Deliveries for an older generation stop.
-    generation: u64,
-}
-
-impl Webhook {
-    /// The webhook of another program, without deliveries.
-    pub(super) fn foreign(url: &str) -> Self {
-        Self { url: url.to_owned(), secret: None, max_connections: 40, last_error_date: None, generation: 0 }
-    }
-}
 
 /// setWebhook.
 pub(super) fn set(state: &SharedState, token: &str, account: &mut Account, params: &Params) -> ApiResult {
@@ -196,7 +177,7 @@ async fn deliver(state: SharedState, token: String, generation: u64) {
                 queue.failures += 1;
                 queue.not_before = Some(Instant::now() + retry_after.unwrap_or(doubled));
                 if let Some(webhook) = state.lock().get_mut(&token).and_then(|account| account.webhook.as_mut()) {
-                    webhook.last_error_date = Some(super::account::now());
+                    webhook.last_error_date = Some(account::now());
                 }
             }
         }

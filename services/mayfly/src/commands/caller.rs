@@ -6,7 +6,7 @@ use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use tonic::service::interceptor::InterceptedService;
 
 use super::{bearer::Bearer, print::PrintSettings};
-use crate::{cli::StoreUrl, error::CliError};
+use crate::{endpoints::StoreUrl, error::CliError};
 
 /// A client that sends a bearer token.
 pub(super) type AuthorizedClient = ConfigServiceClient<InterceptedService<StoreChannel, Bearer>>;

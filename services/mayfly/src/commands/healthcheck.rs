@@ -8,7 +8,7 @@ use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use crate::{cli::StoreUrl, error::CliError};
+use crate::{endpoints::StoreUrl, error::CliError};
 
 /// How long the check may take.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 
 use super::{print::PrintSettings, retry::RetrySettings};
-use crate::{cli::StoreUrl, error::CliError};
+use crate::{endpoints::StoreUrl, error::CliError};
 
 /// More than the length of any `id:token`.
 const MAX_BYTES: u64 = 1024;

@@ -14,7 +14,7 @@ use super::{
     print::{self, PrintSettings},
     retry::{RetrySettings, new_uuid},
 };
-use crate::{cli::StoreUrl, error::CliError};
+use crate::{endpoints::StoreUrl, error::CliError};
 
 /// More than any store accepts, since a gRPC message has at most 4 MiB. Bounds the memory for standard input.
 const MAX_BYTES: usize = (4 << 20) - 4096;

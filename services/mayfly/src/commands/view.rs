@@ -29,7 +29,8 @@ pub(crate) async fn run(settings: ViewSettings) -> Result<(), CliError> {
     // A token from standard input is not printed.
     let message_ref = message.message_ref_argument().map(|message_ref| format!(" {message_ref}")).unwrap_or_default();
     let hint = format!(
-        "To repeat this view with its other options until its grace period ends: mayfly view{message_ref} --view-id {view_id}"
+        "To repeat this view with its other options until its grace period ends: \
+         mayfly view{message_ref} --view-id {view_id}"
     );
     let channel = message.channel()?;
     let view = ViewMessageRequest {

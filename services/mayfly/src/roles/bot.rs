@@ -9,7 +9,7 @@ use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use tokio::net::TcpListener;
 
-use crate::{cli::StoreUrl, error::CliError};
+use crate::{endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly bot`.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::process_limits;
 use crate::{
-    cli::{BotUrl, StoreUrl},
+    endpoints::{BotUrl, StoreUrl},
     error::CliError,
 };
 

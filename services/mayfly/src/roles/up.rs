@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use clap::CommandFactory as _;
 use mayfly_bootstrap::{DRAIN_LIMIT, Lifecycle, http::origin::HostSettings};
 use mayfly_bot::BotSettings;
 use mayfly_contracts::{
@@ -11,10 +10,10 @@ use mayfly_contracts::{
     error::ErrorReason,
 };
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
-use mayfly_store::{MissingToken, OpenSettings};
+use mayfly_store::{DataSettings, MissingToken, OpenSettings};
 
 use super::{bot, gateway, process_limits, store};
-use crate::{commands::write_stdout, error::CliError};
+use crate::{commands::write_stdout, endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly up`.
 #[derive(Debug, clap::Args)]
@@ -99,20 +98,22 @@ struct ClientCommand {
     data: String,
 }
 
+/// The default value of an argument.
+fn default_of<A: clap::Args>(argument: &str) -> Option<String> {
+    let command = A::augment_args(clap::Command::new("mayfly"));
+    let argument = command.get_arguments().find(|found| found.get_id() == argument)?;
+    argument.get_default_values().first()?.to_str().map(str::to_owned)
+}
+
 fn client_command(settings: &UpSettings) -> ClientCommand {
-    let default = |command: &str, argument: &str| -> Option<String> {
-        let command = crate::cli::Cli::command().find_subcommand(command)?.clone();
-        let argument = command.get_arguments().find(|found| found.get_id() == argument)?.clone();
-        argument.get_default_values().first()?.to_str().map(str::to_owned)
-    };
     let given = |flag: &str, value: String, default: Option<String>| {
         if default.as_ref() == Some(&value) { String::new() } else { format!(" {flag} {value}") }
     };
     let OpenSettings { store, data, .. } = &settings.open;
     ClientCommand {
         program: std::env::args().next().unwrap_or_else(|| "mayfly".to_owned()),
-        store: given("--store-url", format!("http://{}", store.store_listen), default("new", "store_url")),
-        data: given("--data-dir", data.data_dir.display().to_string(), default("token", "data_dir")),
+        store: given("--store-url", format!("http://{}", store.store_listen), default_of::<StoreUrl>("store_url")),
+        data: given("--data-dir", data.data_dir.display().to_string(), default_of::<DataSettings>("data_dir")),
     }
 }
 

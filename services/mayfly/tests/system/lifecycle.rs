@@ -65,7 +65,7 @@ on_each_database! {
             messages.push(system.messages().create_message(request).await.unwrap().into_inner());
         }
         let view = |message: &mayfly_contracts::message::CreateMessageResponse| {
-            ViewMessageRequest { id: message.id, access_token: message.access_token.clone(), ..ViewMessageRequest::default() }
+            ViewMessageRequest { id: message.id, access_token: message.access_token.clone(), ..Default::default() }
         };
         for message in &messages[..10] {
             system.messages().view_message(view(message)).await.unwrap();

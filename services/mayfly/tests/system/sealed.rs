@@ -178,7 +178,8 @@ on_each_database! {
         system.messages().create_message(CreateMessageRequest::of_text(PLAIN_TEXT)).await.unwrap();
         assert_no_leak(&system, &capture, &disk, "messages WHERE content_kind = 'sealed'", &sealed).await;
 
-        let view = ViewMessageRequest { id, access_token, view_id: VIEW_ID.into(), accepts_sealed: true, ..Default::default() };
+        let view_id = VIEW_ID.into();
+        let view = ViewMessageRequest { id, access_token, view_id, accepts_sealed: true, ..Default::default() };
         let viewed = grpc_web::call::<ViewMessageResponse>(&system.gateway_url, VIEW, &view).await.unwrap();
         assert_eq!(viewed.messages[0].sealed(), Some(sealed.as_slice()));
         assert_no_leak(&system, &capture, &disk, "claims WHERE content_kind = 'sealed'", &sealed).await;

@@ -172,7 +172,8 @@ on_each_database! {
         let before = connections(&system.store_url);
         for (name, idempotency_keys) in [("reset", true), ("reset-without-keys.control", false)] {
             let (proxies, clients) = clients_behind([&system.store_url, &system.gateway_url]).await;
-            let run = Run::begin(&name_on(&database, name), clients, Workload { idempotency_keys, ..Workload::default() });
+            let workload = Workload { idempotency_keys, ..Workload::default() };
+            let run = Run::begin(&name_on(&database, name), clients, workload);
             cut(&run, &proxies, rounds).await;
             let verdict = run.verdict().await;
             if idempotency_keys {
@@ -191,7 +192,8 @@ on_each_database! {
         let before = connections(&system.store_url);
         for (name, idempotency_keys) in [("streams-reset", true), ("streams-reset-without-keys.control", false)] {
             let clients = vec![CancellingClient::at(&system.store_url), CancellingClient::at(&system.gateway_url)];
-            let run = Run::begin(&name_on(&database, name), clients, Workload { idempotency_keys, ..Workload::default() });
+            let workload = Workload { idempotency_keys, ..Workload::default() };
+            let run = Run::begin(&name_on(&database, name), clients, workload);
             for _ in 0..rounds() {
                 run.fault("streams are reset after some bytes");
                 run.wait_for_unknown_outcomes(40).await;
@@ -210,8 +212,8 @@ on_each_database! {
 
     async fn clients_have_short_deadlines(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let hurried = |url: &str| Client::grpc_with_short_deadlines(url).unwrap();
-        let run = Run::begin(&name_on(&database, "no-time"), vec![hurried(&system.store_url), hurried(&system.gateway_url)], Workload::default());
+        let clients = [&system.store_url, &system.gateway_url].map(|url| Client::grpc_with_short_deadlines(url).unwrap());
+        let run = Run::begin(&name_on(&database, "no-time"), clients.into(), Workload::default());
         for _ in 0..rounds() {
             run.fault("clients have short deadlines");
             run.wait_for_unknown_outcomes(50).await;
@@ -221,7 +223,8 @@ on_each_database! {
 
     async fn every_call_is_sent_several_times(database: TestDatabase) {
         let mut system = System::start(Layout::Three, &database, Options::default()).await;
-        let run = Run::begin(&name_on(&database, "copies"), all_clients(&system), Workload { duplicates: 5, ..Workload::default() });
+        let workload = Workload { duplicates: 5, ..Workload::default() };
+        let run = Run::begin(&name_on(&database, "copies"), all_clients(&system), workload);
         for _ in 0..rounds() {
             run.wait_for_outcomes(100).await;
             run.fault("restart of the store");

@@ -174,11 +174,18 @@ on_each_database! {
             messages.burn_message(BurnMessageRequest { id, access_token }).await.unwrap();
         }
         for message in &expired {
-            wait_until("the message has expired", async || state(&mut messages, message).await == MessageState::Expired).await;
+            let has_expired = async || state(&mut messages, message).await == MessageState::Expired;
+            wait_until("the message has expired", has_expired).await;
         }
         let ids = |messages: &[CreateMessageResponse]| messages.iter().map(|message| message.id).collect();
         let unknown = ("unknown", (1_000_000..).take(EACH).collect());
-        let kinds: Kinds = [unknown, ("unread", ids(&unread)), ("viewed", ids(&viewed)), ("burned", ids(&burned)), ("expired", ids(&expired))];
+        let kinds: Kinds = [
+            unknown,
+            ("unread", ids(&unread)),
+            ("viewed", ids(&viewed)),
+            ("burned", ids(&burned)),
+            ("expired", ids(&expired)),
+        ];
 
         let recorder = Recorder::begin(&name_on(&database, "guesses"));
         let gateway_url = system.gateway_url.clone();
@@ -188,7 +195,8 @@ on_each_database! {
         let mut seen = ResponsesByProtocol::new();
         for first in (0..rounds() * GUESSES).step_by(usize::try_from(AT_ONCE).unwrap()) {
             let guesses = (first..first + AT_ONCE).map(|number| {
-                let (turn, kind) = (usize::try_from(number).unwrap() / kinds.len(), usize::try_from(number).unwrap() % kinds.len());
+                let index = usize::try_from(number).unwrap();
+                let (turn, kind) = (index / kinds.len(), index % kinds.len());
                 untrusted.clone().call_every_protocol(number, kinds[kind].1[turn % EACH], token(number + 1))
             });
             let responses = futures_util::future::join_all(guesses).await.into_iter().flatten();
@@ -216,7 +224,8 @@ on_each_database! {
         measure(&system, &kinds).await;
 
         for message in &unread {
-            assert_eq!(state(&mut messages, message).await, MessageState::Unread, "guesses do not affect the holder of the token");
+            let state = state(&mut messages, message).await;
+            assert_eq!(state, MessageState::Unread, "guesses do not affect the holder of the token");
         }
     }
 }
