@@ -38,8 +38,13 @@ enum Kind {
 const CHARSET_FIELD: &str = "_charset_";
 /// The charsets that UTF-8 includes.
 const CHARSETS: [&str; 4] = ["utf-8", "utf8", "us-ascii", "ascii"];
-/// The transfer encodings that leave a part's bytes as they are.
-const TRANSFER_ENCODINGS: [&str; 3] = ["7bit", "8bit", "binary"];
+const CONTENT_TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-encoding");
+/// The content transfer encodings that leave a part's bytes as they are.
+const TRANSFER_ENCODINGS: [&str; 4] = ["", "7bit", "8bit", "binary"];
+/// The content encodings that leave bytes as they are.
+const PLAIN: [&str; 2] = ["", "identity"];
+/// What the types of parts within a part begin with.
+const MULTIPART: &str = "multipart/";
 /// Some programs write it before a UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -157,25 +162,38 @@ fn check_charset(charset: Option<&str>) -> Result<(), Problem> {
 }
 
 fn check_content_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    for encoding in headers.get_all(header::CONTENT_ENCODING) {
-        let encoding = encoding.to_str().unwrap_or("of an unknown name").trim();
-        if !is_one_of(encoding, &["", "identity"]) {
+    let transferred = other_encoding(headers, &header::TRANSFER_ENCODING, &["", "identity", "chunked"]);
+    match transferred.or_else(|| other_encoding(headers, &header::CONTENT_ENCODING, &PLAIN)) {
+        None => Ok(()),
+        Some(encoding) => {
             let problem = encoded(&format!("the body must come without a content encoding, not as {encoding}"));
             // RFC 9110, section 12.5.3: what a request may have instead.
-            return Err(problem.with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+            Err(problem.with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
         }
     }
-    Ok(())
 }
 
-/// Transfer encodings are deprecated (RFC 7578, section 4.7), so no part is decoded; none is stored encoded either.
-fn check_transfer_encoding(part: &HeaderMap) -> Result<(), Problem> {
-    let Some(encoding) = part.get("content-transfer-encoding") else { return Ok(()) };
-    let encoding = encoding.to_str().unwrap_or("of an unknown name").trim();
-    if is_one_of(encoding, &TRANSFER_ENCODINGS) {
-        return Ok(());
+/// Encodings and nested parts are deprecated (RFC 7578, sections 4.3 and 4.7), so no part is decoded; none is stored
+/// encoded either.
+fn check_part(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = header_text(headers, &header::CONTENT_TYPE);
+    check_charset(charset_of(content_type))?;
+    if content_type.get(..MULTIPART.len()).is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART)) {
+        return Err(encoded("the parts must not be multipart themselves"));
     }
-    Err(encoded(&format!("the parts must come without a content transfer encoding, not as {encoding}")))
+    if let Some(encoding) = other_encoding(headers, &CONTENT_TRANSFER_ENCODING, &TRANSFER_ENCODINGS) {
+        return Err(encoded(&format!("the parts must come without a content transfer encoding, not as {encoding}")));
+    }
+    match other_encoding(headers, &header::CONTENT_ENCODING, &PLAIN) {
+        None => Ok(()),
+        Some(encoding) => Err(encoded(&format!("the parts must come without a content encoding, not as {encoding}"))),
+    }
+}
+
+/// The first encoding that the header names and that is not `allowed`.
+fn other_encoding<'a>(headers: &'a HeaderMap, name: &HeaderName, allowed: &[&str]) -> Option<&'a str> {
+    let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("of an unknown name"));
+    lines.flat_map(|line| line.split(',')).map(str::trim).find(|encoding| !is_one_of(encoding, allowed))
 }
 
 /// The body is encoded in a way that is not read here.
@@ -226,8 +244,7 @@ async fn parse_multipart(request: Request, names: &[&'static str], fields: &mut 
             continue;
         }
         let Some(name) = names.iter().find(|known| field.name() == Some(**known)) else { continue };
-        check_charset(charset_of(header_text(field.headers(), &header::CONTENT_TYPE)))?;
-        check_transfer_encoding(field.headers())?;
+        check_part(field.headers())?;
         let bytes = field.bytes().await.map_err(|_| broken())?;
         let value = String::from_utf8(bytes.into()).map_err(|_| Problem::field(name, "must be UTF-8"))?;
         fields.put(name, Some(Value::Text(value)));
@@ -392,6 +409,7 @@ mod tests {
     }
 
     const FORM: &str = "application/x-www-form-urlencoded";
+    const MULTIPART_FORM: &str = "multipart/form-data; boundary=b";
 
     fn part(headers: &str, value: &str) -> String {
         format!("--b\r\ncontent-disposition: form-data; name=\"text\"\r\n{headers}\r\n{value}\r\n--b--\r\n")
@@ -464,19 +482,33 @@ mod tests {
     #[tokio::test]
     async fn encoded_bodies_and_parts_are_refused_by_name() {
         for kind in ["application/json", FORM, "multipart/form-data; boundary=b"] {
-            for encoding in ["gzip", "br", "gzip, identity"] {
-                let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_ENCODING, encoding)];
-                let (status, detail) = refusal(&headers, "x").await;
-                assert!(status == 415 && detail.contains(encoding), "{detail}");
+            for (name, encodings, encoding) in [
+                (header::CONTENT_ENCODING, "gzip", "gzip"),
+                (header::CONTENT_ENCODING, "br", "br"),
+                (header::CONTENT_ENCODING, "identity, gzip", "gzip"),
+                (header::TRANSFER_ENCODING, "gzip, chunked", "gzip"),
+            ] {
+                let (status, detail) = refusal(&[(header::CONTENT_TYPE, kind), (name, encodings)], "x").await;
+                assert!(status == 415 && detail.ends_with(&format!("not as {encoding}")), "{detail}");
             }
         }
         let plain = [(header::CONTENT_TYPE, FORM), (header::CONTENT_ENCODING, "identity")];
         assert_eq!(refusal(&plain, "text=x").await.0, 200);
         for encoding in ["base64", "quoted-printable", "x-uuencode"] {
             let form = part(&format!("Content-Transfer-Encoding: {encoding}\r\n"), "Y2Fm");
-            let (status, detail) = refusal(&[(header::CONTENT_TYPE, "multipart/form-data; boundary=b")], form).await;
+            let (status, detail) = refusal(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await;
             assert!(status == 415 && detail.contains(encoding), "{detail}");
         }
+        let (status, detail) =
+            refusal(&[(header::CONTENT_TYPE, MULTIPART_FORM)], part("Content-Encoding: gzip\r\n", "x")).await;
+        assert!(status == 415 && detail.contains("gzip"), "{detail}");
+        for kind in ["multipart/mixed; boundary=c", "Multipart/Alternative; boundary=c"] {
+            let form = part(&format!("content-type: {kind}\r\n"), "--c\r\n\r\nx\r\n--c--");
+            let (status, detail) = refusal(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await;
+            assert!(status == 415 && detail.contains("multipart"), "{detail}");
+        }
+        let form = part("content-type: application/octet-stream\r\ncontent-encoding: identity\r\n", "x");
+        assert_eq!(refusal(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await.0, 200);
     }
 
     #[test]

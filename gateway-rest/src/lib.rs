@@ -77,6 +77,7 @@ pub fn router(
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         // The limits below measure bodies, by the longest text.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(http::unwrap_authorization))
         .layer(middleware::from_fn(caller::set_caller));
     limits
         .apply(router)

@@ -76,7 +76,8 @@ fn document() -> OpenApi {
 fn explain_tokens(document: &mut OpenApi) {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("The admin token or the service token; `mayfly token` prints the first."))
+        .description(Some("The admin token or the service token; `mayfly token` prints the first. Behind a proxy that uses `Authorization` \
+             itself, send the token in `Mayfly-Authorization` instead."))
         .build();
     let components = document.components.get_or_insert_with(Components::new);
     components.security_schemes.insert("token".to_owned(), SecurityScheme::Http(token).into());

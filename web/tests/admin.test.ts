@@ -53,6 +53,15 @@ test("a token that is not the admin token opens nothing", async () => {
     await visitor.leave();
 });
 
+test("six tabs that watch the bot leave a seventh its connections", async () => {
+    const visitor = await stage.visitor();
+    for (let tab = 1; tab <= 6; tab += 1) {
+        await bot(await admin.enter(stage, visitor)).waitFor();
+    }
+    await bot(await admin.enter(stage, visitor)).waitFor();
+    await visitor.leave();
+});
+
 test("from the token to a bot that answers", async () => {
     const visitor = await stage.visitor();
     const page = await admin.enter(stage, visitor);

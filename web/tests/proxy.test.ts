@@ -1,16 +1,16 @@
-// The page behind a proxy that asks for a password.
+// The page behind nginx that asks for a password.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { arrivesAt, handedOn, read, shown } from "./support/acts.ts";
 import { Admin } from "./support/admin.ts";
 import { CREDENTIALS, Proxy } from "./support/proxy.ts";
-import { Stage } from "./support/stage.ts";
+import { INSECURE_HOST, Stage } from "./support/stage.ts";
 
 let stage: Stage;
 let proxy: Proxy;
 before(async () => {
-    stage = await Stage.set();
+    stage = await Stage.set("--trusted-proxies", "1");
     proxy = await Proxy.start(stage.url);
 });
 after(async () => {
@@ -18,10 +18,10 @@ after(async () => {
     await stage?.clear();
 });
 
-const visit = () => stage.visitor({ origin: proxy.url, httpCredentials: CREDENTIALS });
+const visit = (origin = proxy.url) => stage.visitor({ origin, httpCredentials: CREDENTIALS });
 
 test("a message is written, followed and read behind a proxy with a password", async () => {
-    proxy.isOpen = true;
+    await proxy.admit(true);
     const visitor = await visit();
     const page = await visitor.open(`${proxy.url}/`);
     await page.getByLabel("Message", { exact: true }).fill("behind a proxy");
@@ -36,17 +36,48 @@ test("a message is written, followed and read behind a proxy with a password", a
     await visitor.leave();
 });
 
+test("a message is burned behind a proxy with a password", async () => {
+    await proxy.admit(true);
+    const visitor = await visit();
+    const page = await visitor.open(`${proxy.url}/`);
+    await page.getByLabel("Message", { exact: true }).fill("never mind");
+    await page.getByRole("button", { name: "Create link" }).click();
+    const reader = await visitor.open(await handedOn(page, "Link"));
+    await page.getByRole("button", { name: "Burn it" }).click();
+    await page.getByRole("button", { name: "Yes, erase it" }).click();
+    await page.getByText(/^Burned unread on /).waitFor();
+    await read(reader);
+    await arrivesAt(reader, "This message was burned");
+    await visitor.leave();
+});
+
+test("the page works behind a proxy without HTTPS at a port of its own", async () => {
+    await proxy.admit(true);
+    // There, browsers do not say of a request which site it comes from, but only from which origin.
+    const origin = proxy.url.replace("127.0.0.1", INSECURE_HOST);
+    const visitor = await visit(origin);
+    visitor.expect(/Cross-Origin-Opener-Policy header has been ignored/);
+    const page = await visitor.open(`${origin}/`);
+    await page.getByLabel("Message", { exact: true }).fill("no HTTPS here");
+    await page.getByRole("button", { name: "Create link" }).click();
+    const reader = await visitor.open(await handedOn(page, "Link"));
+    await read(reader);
+    await shown(reader).waitFor();
+    assert.equal(await shown(reader).textContent(), "no HTTPS here");
+    await visitor.leave();
+});
+
 test("a reader who is not signed in any more is told so, and reads after that", async () => {
-    proxy.isOpen = true;
+    await proxy.admit(true);
     const message = await stage.sealed({ text: "still there" });
     const visitor = await visit();
     visitor.expect(/401/);
     const page = await visitor.open(proxy.url + message.path);
-    proxy.isOpen = false;
+    await proxy.admit(false);
     await read(page);
     await arrivesAt(page, "Sign in first");
     assert.equal(await stage.state(message), "UNREAD");
-    proxy.isOpen = true;
+    await proxy.admit(true);
     await page.reload();
     await read(page);
     await shown(page).waitFor();
@@ -54,43 +85,37 @@ test("a reader who is not signed in any more is told so, and reads after that", 
     await visitor.leave();
 });
 
-test("the admin page says what a proxy with a password does to its token", async () => {
-    proxy.isOpen = true;
+test("an admin signs in behind a proxy with a password, and is told when the proxy asks again", async () => {
+    await proxy.admit(true);
     const visitor = await visit();
     visitor.expect(/401/);
     const page = await visitor.open(`${proxy.url}/admin`);
-    // The token takes the place of the password in the header that both need.
-    await page.getByLabel("Admin token").fill((await Admin.of(stage.system)).token);
-    proxy.isOpen = false;
-    await page.getByRole("button", { name: "Open" }).click();
-    await page.getByText("A proxy that asks for a password by HTTP Basic").waitFor();
+    await (await Admin.of(stage.system)).open(page);
+    await page.getByRole("region", { name: "The bot" }).waitFor();
+    await proxy.admit(false);
+    await page.getByText("A proxy in front of the server asks you to sign in").waitFor();
     await visitor.leave();
 });
 
-test("an open admin page says when a proxy asks to sign in", async () => {
-    const free = await Proxy.start(stage.url, { asksForPassword: false });
-    try {
-        const visitor = await stage.visitor({ origin: free.url });
-        visitor.expect(/401/);
-        const page = await visitor.open(`${free.url}/admin`);
-        await page.getByLabel("Admin token").fill((await Admin.of(stage.system)).token);
-        await page.getByRole("button", { name: "Open" }).click();
-        await page.getByRole("region", { name: "The bot" }).waitFor();
-        free.isOpen = false;
-        await page.getByText("A proxy in front of the server asks you to sign in").waitFor();
-        await visitor.leave();
-    } finally {
-        await free.stop();
-    }
+test("an admin who is not signed in any more is told so", async () => {
+    await proxy.admit(true);
+    const visitor = await visit();
+    visitor.expect(/401/);
+    const page = await visitor.open(`${proxy.url}/admin`);
+    await page.getByLabel("Admin token").fill((await Admin.of(stage.system)).token);
+    await proxy.admit(false);
+    await page.getByRole("button", { name: "Open" }).click();
+    await page.getByText("A proxy in front of the server asks you to sign in").waitFor();
+    await visitor.leave();
 });
 
 test("a writer who is not signed in any more is told so, and what was written stays", async () => {
-    proxy.isOpen = true;
+    await proxy.admit(true);
     const visitor = await visit();
     visitor.expect(/401/);
     const page = await visitor.open(`${proxy.url}/`);
     await page.getByLabel("Message", { exact: true }).fill("still here");
-    proxy.isOpen = false;
+    await proxy.admit(false);
     await page.getByRole("button", { name: "Create link" }).click();
     await page.getByText("A proxy in front of the server").waitFor();
     assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), "still here");

@@ -1,6 +1,7 @@
 //! Serving HTTP/1 and HTTP/2 (with prior knowledge) on one listener, within limits.
 
 mod activity;
+mod authorization;
 mod callers;
 mod idle;
 mod limits;
@@ -23,6 +24,7 @@ use tower::ServiceExt as _;
 
 use self::activity::Activity;
 pub use self::{
+    authorization::unwrap_authorization,
     callers::{Caller, Callers},
     limits::{Limits, Refusal, Refuse, RequestLimits},
 };

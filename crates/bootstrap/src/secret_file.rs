@@ -190,7 +190,9 @@ fn read_open(file: File, path: &Path) -> Result<Secret, SecretFileError> {
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim_end_matches(['\r', '\n']);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    // Editors on Windows mark UTF-8 files, and end lines with two characters.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end_matches(['\r', '\n']);
     if text.is_empty() || bytes.len() as u64 > MAX_BYTES {
         return Err(SecretFileError::NoSecret { path: path.to_owned() });
     }
@@ -281,7 +283,19 @@ mod tests {
     fn an_empty_file_holds_no_secret() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        fs::write(&path, "\n").unwrap();
-        assert!(matches!(read(&path), Err(SecretFileError::NoSecret { .. })));
+        for empty in ["\n", "\u{feff}\r\n"] {
+            fs::write(&path, empty).unwrap();
+            assert!(matches!(read(&path), Err(SecretFileError::NoSecret { .. })));
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_the_end_of_the_line_are_no_part_of_a_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        for written in [" café ", " café \n", "\u{feff} café \r\n"] {
+            fs::write(&path, written).unwrap();
+            assert_eq!(read(&path).unwrap().expose(), " café ");
+        }
     }
 }

@@ -23,12 +23,30 @@ pub async fn call<M: Message + Default>(
     path: &str,
     request: &impl Message,
 ) -> anyhow::Result<WebResponse<M>> {
+    call_with(url, path, request, &[]).await
+}
+
+/// As [`call`], with additional headers.
+///
+/// # Errors
+///
+/// As [`call`].
+pub async fn call_with<M: Message + Default>(
+    url: &str,
+    path: &str,
+    request: &impl Message,
+    headers: &[(&str, &str)],
+) -> anyhow::Result<WebResponse<M>> {
     let message = request.encode_to_vec();
     let mut frame = vec![0];
     frame.extend(u32::try_from(message.len())?.to_be_bytes());
     frame.extend(message);
     let client = reqwest::Client::builder().http1_only().build()?;
-    let response = client.post(format!("{url}{path}")).header("content-type", CONTENT_TYPE).body(frame).send().await?;
+    let mut call = client.post(format!("{url}{path}")).header("content-type", CONTENT_TYPE).body(frame);
+    for (name, value) in headers {
+        call = call.header(*name, *value);
+    }
+    let response = call.send().await?;
     ensure!(response.status() == 200, "status {}", response.status());
     let mut trailers = String::new();
     for (name, value) in response.headers() {

@@ -25,7 +25,8 @@
 //!   them. A callback query is answered once.
 //! - A bot can send only to chats that wrote to it and have not blocked it.
 //!
-//! The rate limit of Telegram is missing; inject a [`Fault::TooManyRequests`] instead.
+//! The rate limit of Telegram is missing; inject a [`Fault::TooManyRequests`] or a
+//! [`flood_wait`](FakeTelegram::flood_wait) instead.
 
 mod account;
 mod error;
@@ -314,6 +315,11 @@ impl FakeTelegram {
     /// Removes the remaining faults of [`fail_next`](Self::fail_next).
     pub fn clear_faults(&self, method: &str) {
         self.change(|account| account.faults.remove(&method.to_lowercase()));
+    }
+
+    /// Rejects messages to this chat, or to all chats, for a while. Each gets 429 with the remaining time.
+    pub fn flood_wait(&self, chat_id: Option<i64>, wait: Duration) {
+        self.change(|account| account.flood_waits.insert(chat_id, tokio::time::Instant::now() + wait));
     }
 
     /// Sets a webhook of another program. Telegram delivers no updates to it.

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+use std::time::Duration;
+
 use mayfly_testkit::{FakeTelegram, telegram::Fault};
 use serde_json::{Value, json};
 
@@ -241,4 +243,25 @@ async fn a_menu_accepts_only_valid_command_names() {
     assert_eq!(set("help", "").await["description"], "Bad Request: BOT_COMMAND_DESCRIPTION_INVALID");
     assert_eq!(set("help", "x").await["ok"], true);
     assert_eq!(telegram.commands("ko"), [("help".to_owned(), "x".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_flood_wait_rejects_messages_with_the_remaining_time() {
+    let telegram = FakeTelegram::start(TOKEN).await.unwrap();
+    for chat in [ANN, ANN + 1] {
+        telegram.user_says(chat, "hello");
+    }
+    let send = async |chat: i64| {
+        let sent = call(&telegram, "sendMessage", json!({ "chat_id": chat, "text": "hello" })).await;
+        sent["parameters"]["retry_after"].as_u64()
+    };
+    telegram.flood_wait(Some(ANN), Duration::from_secs(700));
+    assert!(send(ANN).await.is_some_and(|rest| (600..=700).contains(&rest)));
+    assert_eq!(send(ANN + 1).await, None, "another chat");
+    telegram.flood_wait(None, Duration::from_secs(700));
+    assert!(send(ANN + 1).await.is_some());
+    for chat in [Some(ANN), None] {
+        telegram.flood_wait(chat, Duration::ZERO);
+    }
+    assert_eq!((send(ANN).await, telegram.replies(ANN).len()), (None, 1));
 }

@@ -1,9 +1,13 @@
 //! The documented answer with the bot's configuration.
 
-use mayfly_contracts::config::{AppConfig, CreateAppConfigRequest};
+use mayfly_contracts::{
+    StoreChannel,
+    config::{AppConfig, CreateAppConfigRequest, ListAppConfigsRequest, config_service_client::ConfigServiceClient},
+};
 use mayfly_testkit::{ADMIN_TOKEN, SERVICE_TOKEN, bearer};
 use reqwest::Method;
 use serde_json::json;
+use tonic::Code;
 
 use crate::harness::{Answer, Gateway, answer};
 
@@ -56,6 +60,30 @@ async fn a_token_that_is_not_known_is_refused_not_ignored() {
         let refused = with_authorization(&gateway, authorization).await;
         assert_eq!((refused.status.as_u16(), refused.header("www-authenticate")), (401, "Bearer"));
     }
+}
+
+#[tokio::test]
+async fn a_token_in_our_own_header_counts_instead_of_a_proxys_password() {
+    let gateway = with_config().await;
+    let own = format!("Bearer {ADMIN_TOKEN}");
+    let request = || gateway.request(Method::GET, PATH).header("mayfly-authorization", &own);
+    for request in [request(), request().header("authorization", "Basic YTpi")] {
+        assert_eq!(answer(request).await.json()["api_hash"], json!("b1946ac92492d2347c6235b4d2611184"));
+    }
+    let unknown = gateway.request(Method::GET, PATH).header("authorization", &own);
+    assert_eq!(answer(unknown.header("mayfly-authorization", "Bearer unknown")).await.status, 401);
+
+    let list = |headers: [(&'static str, &str); 2]| {
+        let mut request = tonic::Request::new(ListAppConfigsRequest::default());
+        for (name, value) in headers {
+            request.metadata_mut().insert(name, value.parse().unwrap());
+        }
+        let mut client = ConfigServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
+        async move { client.list_app_configs(request).await.map(|_| ()).map_err(|status| status.code()) }
+    };
+    let (password, wrong) = (("authorization", "Basic YTpi"), ("mayfly-authorization", "Bearer unknown"));
+    assert_eq!(list([password, ("mayfly-authorization", &own)]).await, Ok(()));
+    assert_eq!(list([("authorization", &own), wrong]).await, Err(Code::Unauthenticated));
 }
 
 #[tokio::test]

@@ -26,12 +26,17 @@ use crate::harness::{Gateway, answer};
 /// The gateway in front of its store in the same process, and another one in front of the same store behind a socket.
 pub(crate) async fn both() -> [Gateway; 2] {
     let local = Gateway::start().await;
+    let remote = Gateway::in_front_of(behind_a_socket(&local).await).await;
+    [local, remote]
+}
+
+/// A channel to the store of `local` through a socket.
+pub(crate) async fn behind_a_socket(local: &Gateway) -> StoreChannel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = std::sync::Arc::clone(&local.store().store);
     tokio::spawn(async move { serving.serve(listener, Limits::new(1 << 20)).await });
-    let remote = Gateway::in_front_of(StoreChannel::remote(&url).unwrap()).await;
-    [local, remote]
+    StoreChannel::remote(&url).unwrap()
 }
 
 fn create(text: &str) -> CreateMessageRequest {

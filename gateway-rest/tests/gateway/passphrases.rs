@@ -1,9 +1,18 @@
 //! Passphrases over REST.
 
+use mayfly_contracts::{
+    StoreChannel,
+    message::{ViewMessageRequest, ViewMessageResponse, message_service_client::MessageServiceClient},
+};
+use mayfly_testkit::grpc_web::{self, WebResponse};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tonic::Code;
 
-use crate::harness::{Gateway, answer};
+use crate::{
+    grpc::behind_a_socket,
+    harness::{Gateway, answer},
+};
 
 const VIEW: &str = "/api/v1/view_message";
 
@@ -65,6 +74,84 @@ async fn callers_behind_a_trusted_proxy_are_told_apart() {
     }
     assert_eq!(view("10.0.0.1", "right").await, 429);
     assert_eq!(view("10.0.0.2", "right").await, 200);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    Rest,
+    Grpc,
+    GrpcWeb,
+}
+
+/// Tries a passphrase at a gateway whose proxy reports `caller`. Returns how that went, in the words of REST.
+async fn view_by(protocol: Protocol, gateway: &Gateway, opener: &Value, passphrase: &str, caller: &str) -> u16 {
+    let forwarded = format!("6.6.6.6, {caller}");
+    let request = ViewMessageRequest {
+        id: opener["id"].as_i64().unwrap(),
+        access_token: opener["access_token"].as_str().unwrap().to_owned(),
+        passphrase: passphrase.to_owned(),
+        ..ViewMessageRequest::default()
+    };
+    let code = match protocol {
+        Protocol::Rest => {
+            let request = gateway.request(Method::POST, VIEW).json(&with(opener, passphrase));
+            return answer(request.header("x-forwarded-for", forwarded)).await.status.as_u16();
+        }
+        Protocol::Grpc => {
+            let mut request = tonic::Request::new(request);
+            request.metadata_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+            request.metadata_mut().insert("mayfly-caller", "7.7.7.7".parse().unwrap());
+            let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
+            client.view_message(request).await.map_or_else(|status| status.code() as i32, |_| 0)
+        }
+        Protocol::GrpcWeb => {
+            let headers = [("x-forwarded-for", forwarded.as_str()), ("mayfly-caller", "7.7.7.7")];
+            let path = "/mayfly.message.v1.MessageService/ViewMessage";
+            let answer: WebResponse<ViewMessageResponse> =
+                grpc_web::call_with(&gateway.url, path, &request, &headers).await.unwrap();
+            answer.trailers.split("grpc-status:").nth(1).unwrap().lines().next().unwrap().parse().unwrap()
+        }
+    };
+    match Code::from(code) {
+        Code::Ok => 200,
+        Code::PermissionDenied => 403,
+        Code::ResourceExhausted => 429,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn callers_behind_a_proxy_that_adds_ports_are_told_apart_by_every_protocol() {
+    for remote in [false, true] {
+        let direct = Gateway::start().await;
+        let store = if remote { behind_a_socket(&direct).await } else { direct.store().channel() };
+        let gateway = Gateway::behind_proxies(store, 1).await;
+        for protocol in [Protocol::Rest, Protocol::Grpc, Protocol::GrpcWeb] {
+            let opener = create(&direct).await;
+            let view = async |caller: &str, passphrase| view_by(protocol, &gateway, &opener, passphrase, caller).await;
+            for port in 1..=5 {
+                assert_eq!(view(&format!("203.0.113.1:{port}"), "wrong").await, 403, "{protocol:?}");
+                assert_eq!(view(&format!("[2001:db8::{port}]:443"), "wrong").await, 403, "{protocol:?}");
+            }
+            for locked in ["203.0.113.1:6", "203.0.113.1", "[2001:db8::6]:443", "2001:db8::7"] {
+                assert_eq!(view(locked, "right").await, 429, "{protocol:?}: {locked}");
+            }
+            assert_eq!(view("203.0.113.2:1", "right").await, 200, "{protocol:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_passphrase_is_the_same_however_a_system_writes_it_in_every_protocol() {
+    let gateway = Gateway::start().await;
+    for (written, read) in [("caf\u{e9}", "cafe\u{301}"), ("cafe\u{301}", "caf\u{e9}"), ("a\u{a0}b", "a b")] {
+        for protocol in [Protocol::Rest, Protocol::Grpc, Protocol::GrpcWeb] {
+            let fields = [("text", "hello"), ("passphrase", written)];
+            let opener = gateway.post_form("/api/v1/create_message", &fields).await.json();
+            let status = view_by(protocol, &gateway, &opener, read, "192.0.2.1").await;
+            assert_eq!(status, 200, "{protocol:?}: {written:?} {read:?}");
+        }
+    }
 }
 
 #[tokio::test]

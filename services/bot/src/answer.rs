@@ -91,4 +91,9 @@ impl Outgoing {
     pub(crate) fn new(text: String) -> Self {
         Self { text, buttons: Buttons::new(), is_revealed: false }
     }
+
+    /// Whether it is a text, or opens one: all buttons of the bot hold an id and its token.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.is_revealed || !self.buttons.is_empty()
+    }
 }

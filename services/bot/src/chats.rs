@@ -22,7 +22,7 @@ use crate::{
     delivery,
     flood::{Flood, FloodControl, Verdict, When},
     handlers::{self, Stopping, Tools, Wanted},
-    incoming::{Content, Incoming},
+    incoming::Incoming,
     settings::ConversationSettings,
     status::StatusBoard,
     telegram::Telegram,
@@ -46,7 +46,7 @@ pub(crate) struct Chats {
     flood: FloodControl,
     /// What was left for later. It comes again, and is no part of a flood then.
     left: HashSet<u32>,
-    albums: Albums,
+    groups: Groups,
 }
 
 /// What waits in a chat that is being served, possibly nothing.
@@ -56,25 +56,25 @@ struct Queue {
     works: VecDeque<Work>,
 }
 
-/// The albums that were replied to last. Each picture of an album comes as a message of its own.
+/// The groups of updates that were replied to last. Each picture of an album comes as a message of its own.
 #[derive(Default)]
-struct Albums(VecDeque<(ChatId, String)>);
+struct Groups(VecDeque<(ChatId, String)>);
 
-impl Albums {
-    /// So many albums that arrive at the same time are told apart.
+impl Groups {
+    /// So many groups that arrive at the same time are told apart.
     const KEPT: usize = 64;
 
-    /// Whether another picture of the same album came before. Notes it, if not.
+    /// Returns `true` if another update of the same group came before. Records the group, if not.
     fn is_known(&mut self, incoming: &Incoming) -> bool {
-        let Content::NotText { album: Some(album) } = &incoming.content else { return false };
-        let album = (incoming.chat, album.clone());
-        if self.0.contains(&album) {
+        let Some(group) = incoming.group.clone() else { return false };
+        let group = (incoming.chat, group);
+        if self.0.contains(&group) {
             return true;
         }
         if self.0.len() == Self::KEPT {
             self.0.pop_front();
         }
-        self.0.push_back(album);
+        self.0.push_back(group);
         false
     }
 }
@@ -122,7 +122,7 @@ impl Chats {
             in_service: HashMap::new(),
             flood,
             left: HashSet::new(),
-            albums: Albums::default(),
+            groups: Groups::default(),
         }
     }
 
@@ -142,7 +142,7 @@ impl Chats {
             self.accept_again(incoming);
             return None;
         }
-        if self.albums.is_known(&incoming) {
+        if self.groups.is_known(&incoming) {
             return Some(Served::Handled(incoming.update_id));
         }
         if self.is_stuck_and_full(incoming.chat) {
@@ -256,8 +256,10 @@ async fn serve(desk: Arc<Desk>, work: Work) -> bool {
 async fn answer(desk: &Desk, work: &Work, wanted: &Wanted<'_>) -> Result<&'static str, Stopping> {
     let answer = match work {
         Work::Answer(incoming) => {
-            if wanted.reads_text()
-                && let Err(outcome) = delivery::until_writable(desk, incoming).await
+            // The answer goes to the topic or nowhere: it is checked first that the topic is there.
+            let is_for_topic = incoming.thread.is_some() && wanted.concerns_message();
+            if (wanted.reads_text() || is_for_topic)
+                && let Err(outcome) = delivery::until_writable(desk, incoming, wanted).await
             {
                 return Ok(outcome);
             }

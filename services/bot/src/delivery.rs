@@ -3,7 +3,7 @@
 use crate::{
     answer::{Answer, Outgoing},
     chats::Desk,
-    handlers::Stopping,
+    handlers::{Stopping, Wanted},
     incoming::{Content, Incoming},
     telegram::{Fault, Protection, Recipient},
     texts::Phrase,
@@ -11,16 +11,17 @@ use crate::{
 
 /// Waits until the chat can be written to, before a text is read for it: a text that was read is nowhere else.
 ///
-/// Returns the word for the log if it cannot. Then nothing is read, and the reader can ask again.
-pub(crate) async fn until_writable(desk: &Desk, incoming: &Incoming) -> Result<(), &'static str> {
+/// Returns the word for the log if it cannot. Then nothing is done, and the sender can ask again.
+pub(crate) async fn until_writable(desk: &Desk, incoming: &Incoming, wanted: &Wanted<'_>) -> Result<(), &'static str> {
     let Err(fault) = desk.telegram.until_writable(Recipient::of(incoming)).await else { return Ok(()) };
-    tracing::info!(?fault, "did not read a text that cannot be sent");
+    tracing::info!(?fault, "did not do what could not be answered");
     let (phrase, outcome) = match fault {
         Fault::ChatGone => (None, "chat gone"),
         Fault::Refused => (Some(Phrase::TopicGone), "topic gone"),
         _ => {
             desk.board.update_failed("Telegram did not take an answer");
-            (Some(Phrase::NothingToShowLater), "not read")
+            let phrase = if wanted.reads_text() { Phrase::NothingToShowLater } else { Phrase::Later };
+            (Some(phrase), "not done")
         }
     };
     let sentence = phrase.map(|phrase| incoming.language.say(phrase));
@@ -48,10 +49,10 @@ pub(crate) async fn deliver(desk: &Desk, incoming: &Incoming, answer: Answer) ->
     if let (Ok(()), Some(remark)) = (&sent, remark) {
         comfort(send(desk, incoming, &Outgoing::new(remark)).await);
     }
-    if let (Ok(()), true, Content::Text { message_id, .. }) =
-        (&sent, is_request_kept && desk.conversation.delete_user_messages, &incoming.content)
+    if let (Ok(()), true, Some(message_id)) =
+        (&sent, is_request_kept && desk.conversation.delete_user_messages, incoming.message_id())
     {
-        comfort(desk.telegram.delete(incoming.chat, *message_id).await);
+        comfort(desk.telegram.delete(incoming.chat, message_id).await);
     }
     if let Content::Press(press) = &incoming.content {
         comfort(desk.telegram.answer_press(&press.query_id, notice.as_deref()).await);
@@ -94,7 +95,7 @@ pub(crate) async fn apologize(desk: &Desk, incoming: &Incoming) -> Result<(), Fa
     let apology = incoming.language.say(Phrase::WentWrong);
     match &incoming.content {
         Content::Press(press) => desk.telegram.answer_press(&press.query_id, Some(&apology)).await,
-        Content::Text { .. } | Content::NotText { .. } | Content::InGroup { .. } => {
+        Content::Text { .. } | Content::NotText | Content::Edited | Content::InGroup { .. } => {
             send(desk, incoming, &Outgoing::new(apology)).await
         }
     }

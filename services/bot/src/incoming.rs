@@ -1,14 +1,11 @@
 //! From Telegram's updates to the few facts the bot acts on.
 //!
-//! Only these facts are read. teloxide's `Update` would take a whole message apart, and a message with one formatting mark
-//! that it does not know yet comes out of it without its text.
+//! Only these facts are read, each by itself. teloxide's `Update` would take a whole message apart, and a message with one
+//! formatting mark that it does not know yet comes out of it without its text.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use teloxide::types::{ChatId, MessageId};
 
@@ -17,16 +14,14 @@ use crate::{
     rich_text::{RichText, marks_of, plain_text_of},
 };
 
-/// The fields of a Bot API message that make it a notice of Telegram's own about a private chat. A message without a
-/// text and without any of these was sent by somebody, who gets a reply: Telegram adds kinds of content all the time.
-const NOTICES: [&str; 37] = [
+/// The fields of a Bot API message that make it a notice of Telegram's own about a private chat: nobody waits for a reply.
+/// A message without a text and without any of these was sent by somebody, who gets a reply: Telegram adds kinds of
+/// content all the time.
+const NOTICES: [&str; 24] = [
     "boost_added",
     "chat_background_set",
     "chat_owner_changed",
     "chat_owner_left",
-    "chat_shared",
-    "checklist_tasks_added",
-    "checklist_tasks_done",
     "connected_website",
     "direct_message_price_changed",
     "forum_topic_closed",
@@ -35,32 +30,22 @@ const NOTICES: [&str; 37] = [
     "forum_topic_reopened",
     "general_forum_topic_hidden",
     "general_forum_topic_unhidden",
-    "gift",
-    "gift_upgrade_sent",
-    "giveaway",
     "giveaway_completed",
     "giveaway_created",
-    "giveaway_winners",
     "managed_bot_created",
     "message_auto_delete_timer_changed",
     "paid_message_price_changed",
-    "passport_data",
     "pinned_message",
-    "poll_option_added",
-    "poll_option_deleted",
     "proximity_alert_triggered",
     "refunded_payment",
-    "successful_payment",
-    "unique_gift",
-    "users_shared",
     "video_chat_ended",
+    "video_chat_scheduled",
     "video_chat_started",
-    "web_app_data",
     "write_access_allowed",
 ];
 
 /// The kinds of updates that the bot acts on, as Telegram is asked for them.
-pub(crate) const KINDS_OF_UPDATES: [&str; 3] = ["message", "channel_post", "callback_query"];
+pub(crate) const KINDS_OF_UPDATES: [&str; 4] = ["message", "edited_message", "channel_post", "callback_query"];
 
 /// An update as it comes from Telegram. No `Debug`: it may hold a secret.
 #[derive(Clone, Deserialize, Serialize)]
@@ -69,10 +54,46 @@ pub(crate) struct Update {
     pub id: u32,
     /// A new message.
     message: Option<Value>,
+    /// The new version of a message that was brought before.
+    edited_message: Option<Value>,
     /// A new post in a channel that the bot looks after.
     channel_post: Option<Value>,
     /// The press of a button under one of our messages.
     callback_query: Option<Value>,
+}
+
+/// An update of which only the envelopes of messages are read.
+#[derive(Deserialize)]
+struct Envelopes {
+    update_id: u32,
+    message: Option<Envelope>,
+    edited_message: Option<Envelope>,
+}
+
+/// The fields of a message that say who gets a reply, and where.
+#[derive(Deserialize, Serialize)]
+struct Envelope {
+    message_id: Option<Value>,
+    date: Option<Value>,
+    edit_date: Option<Value>,
+    chat: Option<Value>,
+    from: Option<Value>,
+    message_thread_id: Option<Value>,
+    media_group_id: Option<Value>,
+}
+
+impl Update {
+    /// Reads an update. JSON that is nested too deep is read as messages without content, whose senders get a reply.
+    /// `None` when it has no id.
+    pub(crate) fn of_json(json: &[u8]) -> Option<Self> {
+        let whole = serde_json::from_slice(json).ok();
+        whole.or_else(|| {
+            let Envelopes { update_id: id, message, edited_message } = serde_json::from_slice(json).ok()?;
+            let [message, edited_message] =
+                [message, edited_message].map(|envelope| serde_json::to_value(envelope?).ok());
+            Some(Self { id, message, edited_message, channel_post: None, callback_query: None })
+        })
+    }
 }
 
 /// What somebody did in a chat with the bot. No `Debug`: it may hold a secret.
@@ -85,6 +106,8 @@ pub(crate) struct Incoming {
     pub thread: Option<i32>,
     /// What the sender's app is set to.
     pub language: Language,
+    /// What all updates have in common that get one reply together.
+    pub group: Option<String>,
     pub content: Content,
 }
 
@@ -92,13 +115,15 @@ pub(crate) struct Incoming {
 pub(crate) enum Content {
     /// A text was written.
     Text {
-        message_id: MessageId,
+        message_id: Option<MessageId>,
         text: String,
         /// Which characters the sender's app may have taken out of the text to format it.
         lost_marks: Vec<&'static str>,
     },
-    /// A photo, a sticker, a voice message, … was sent; `album` is what all pictures of one album have in common.
-    NotText { album: Option<String> },
+    /// A photo, a sticker, a voice message, … was sent.
+    NotText,
+    /// A message that was sent before was changed.
+    Edited,
     /// A command was given where others read along: in a group or a channel.
     InGroup { text: String },
     /// A button was pressed.
@@ -115,60 +140,6 @@ pub(crate) struct Press {
     pub data: String,
 }
 
-#[derive(Deserialize)]
-struct Message {
-    message_id: i32,
-    /// Seconds since 1970.
-    date: Option<u64>,
-    chat: Chat,
-    from: Option<User>,
-    text: Option<String>,
-    #[serde(default)]
-    entities: Value,
-    rich_message: Option<Value>,
-    media_group_id: Option<Value>,
-    message_thread_id: Option<Value>,
-    #[serde(default)]
-    is_topic_message: bool,
-    #[serde(flatten)]
-    others: HashMap<String, IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct CallbackQuery {
-    id: String,
-    from: User,
-    message: Option<PressedMessage>,
-    #[serde(default)]
-    data: String,
-}
-
-#[derive(Deserialize)]
-struct PressedMessage {
-    message_id: i32,
-    message_thread_id: Option<Value>,
-    chat: Chat,
-}
-
-#[derive(Deserialize)]
-struct Chat {
-    id: ChatId,
-    r#type: String,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: ChatId,
-    is_bot: bool,
-    language_code: Option<String>,
-}
-
-impl User {
-    fn language(&self) -> Language {
-        Language::of_code(self.language_code.as_deref().unwrap_or_default())
-    }
-}
-
 impl Incoming {
     /// How long ago it was written, at least.
     pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
@@ -179,94 +150,134 @@ impl Incoming {
     /// The message that was written; `None` for a pressed button.
     pub(crate) fn message_id(&self) -> Option<MessageId> {
         match self.content {
-            Content::Text { message_id, .. } => Some(message_id),
-            Content::NotText { .. } | Content::InGroup { .. } | Content::Press(_) => None,
+            Content::Text { message_id, .. } => message_id,
+            Content::NotText | Content::Edited | Content::InGroup { .. } | Content::Press(_) => None,
         }
     }
 
-    /// `None` for everything the bot leaves alone: what is no command in groups and channels, edited messages, messages from
-    /// bots, and Telegram's own notices.
+    /// `None` for everything the bot leaves alone: what is no command in groups and channels, messages from bots, and
+    /// Telegram's own notices.
     pub(crate) fn of(update: Update) -> Option<Self> {
-        let Update { id, message, channel_post, callback_query } = update;
-        let press = || Self::of_press(id, callback_query?);
-        message.or(channel_post).map_or_else(press, |message| Self::of_message(id, message))
+        let Update { id, message, edited_message, channel_post, callback_query } = update;
+        if let Some(message) = message.or(channel_post) {
+            Self::of_message(id, &message)
+        } else if let Some(edited) = edited_message {
+            Self::of_edit(id, &edited)
+        } else {
+            Self::of_press(id, &callback_query?)
+        }
     }
 
-    fn of_message(update_id: u32, message: Value) -> Option<Self> {
-        let Ok(message) = Message::deserialize(&message) else { return Self::of_odd_message(update_id, &message) };
-        let Message {
-            message_id,
-            date,
-            chat,
-            from,
-            text,
-            entities,
-            rich_message,
-            media_group_id,
-            message_thread_id,
-            is_topic_message,
-            others,
-        } = message;
+    /// Each field is read by itself: one of a form that we do not know hides no other.
+    fn of_message(update_id: u32, message: &Value) -> Option<Self> {
+        let chat = chat_id(message.get("chat")?)?;
+        let chat_type = text_at(message, "/chat/type")?;
+        let has = |field| message.get(field).is_some_and(|value| !value.is_null());
         // Who writes as a group or as a channel has a bot of Telegram's for a sender.
-        let is_person = others.contains_key("sender_chat");
-        if from.as_ref().is_some_and(|from| from.is_bot && !is_person) {
+        if is_true(message, "/from/is_bot") && !has("sender_chat") {
             return None;
         }
-        let text = match text {
-            Some(text) => Some(RichText { text, marks: marks_of(&entities) }),
-            None => rich_message.as_ref().and_then(plain_text_of),
-        };
+        let text = text_at(message, "/text").map(|text| RichText {
+            text: text.to_owned(),
+            marks: marks_of(message.get("entities").unwrap_or(&Value::Null)),
+        });
+        let text = text.or_else(|| message.get("rich_message").and_then(plain_text_of));
         let content = match text {
             Some(RichText { text, .. })
-                if matches!(chat.r#type.as_str(), "group" | "supergroup" | "channel") && text.starts_with('/') =>
+                if matches!(chat_type, "group" | "supergroup" | "channel") && text.starts_with('/') =>
             {
                 Content::InGroup { text }
             }
-            _ if chat.r#type != "private" => return None,
+            _ if chat_type != "private" => return None,
             Some(RichText { text, marks }) => {
-                Content::Text { message_id: MessageId(message_id), text, lost_marks: marks }
+                Content::Text { message_id: message_id(message), text, lost_marks: marks }
             }
-            None if NOTICES.iter().any(|notice| others.contains_key(*notice)) => return None,
-            None => Content::NotText { album: media_group_id.as_ref().and_then(Value::as_str).map(str::to_owned) },
+            None if NOTICES.iter().any(|notice| has(notice)) => return None,
+            None => Content::NotText,
         };
-        // In groups without topics, replies to replies have a thread too, in which nobody can write.
-        let thread = message_thread_id.filter(|_| chat.r#type == "private" || is_topic_message);
-        // A private chat has one person in it, named or not.
-        let language = from.map(|from| from.language()).unwrap_or_default();
-        let written = date.and_then(|date| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(date)));
-        Some(Self { update_id, written, chat: chat.id, thread: thread_id(thread), language, content })
+        let group = message.get("media_group_id").filter(|_| matches!(content, Content::NotText));
+        Some(Self {
+            update_id,
+            written: time_at(message, "date"),
+            chat,
+            // In groups without topics, replies to replies have a thread too, in which nobody can write.
+            thread: thread_id(message).filter(|_| chat_type == "private" || is_true(message, "/is_topic_message")),
+            language: language_of(message),
+            group: group.filter(|album| !album.is_null()).map(|album| format!("album {album}")),
+            content,
+        })
     }
 
-    /// A message with fields of other types than those we know. Its sender gets a reply all the same, if its chat is private.
-    fn of_odd_message(update_id: u32, message: &Value) -> Option<Self> {
-        let chat = Chat::deserialize(message.get("chat")?).ok().filter(|chat| chat.r#type == "private")?;
-        let from = message.get("from").and_then(|from| User::deserialize(from).ok());
-        if from.as_ref().is_some_and(|from| from.is_bot) {
+    /// A changed message is not read anew: what it asked for was done when it came first. Its sender is told so.
+    fn of_edit(update_id: u32, message: &Value) -> Option<Self> {
+        // Telegram sets no date when it has changed a message by itself; the positions of a live location nobody writes.
+        let date = message.get("edit_date")?.as_u64()?;
+        if message.get("location").is_some() {
             return None;
         }
-        let language = from.map(|from| from.language()).unwrap_or_default();
-        let (written, thread, content) = (None, None, Content::NotText { album: None });
-        Some(Self { update_id, written, chat: chat.id, thread, language, content })
+        let edited = Self::of_message(update_id, message)?;
+        let id = message.get("message_id").unwrap_or(&Value::Null);
+        let group = match edited.content {
+            Content::Text { .. } => format!("edit {id} of {date}"),
+            // Such as a list, which others change while they tick it off.
+            Content::NotText => format!("edit {id}"),
+            Content::Edited | Content::InGroup { .. } | Content::Press(_) => return None,
+        };
+        let written = time_at(message, "edit_date");
+        Some(Self { written, group: Some(group), content: Content::Edited, ..edited })
     }
 
-    fn of_press(update_id: u32, callback_query: Value) -> Option<Self> {
-        let CallbackQuery { id, from, message, data } = serde_json::from_value(callback_query).ok()?;
-        let language = from.language();
+    fn of_press(update_id: u32, query: &Value) -> Option<Self> {
+        let query_id = text_at(query, "/id")?.to_owned();
+        let message = query.get("message").filter(|message| !message.is_null());
+        if message.is_some_and(|message| text_at(message, "/chat/type") != Some("private")) {
+            return None;
+        }
         // A person's id is also that of the chat with them.
-        let chat = message.as_ref().map_or(from.id, |message| message.chat.id);
-        if message.as_ref().is_some_and(|message| message.chat.r#type != "private") {
-            return None;
-        }
-        let thread = message.as_ref().and_then(|message| thread_id(message.message_thread_id.clone()));
-        let message_id = message.map(|message| MessageId(message.message_id));
-        let content = Content::Press(Press { query_id: id, message_id, data });
-        Some(Self { update_id, written: None, chat, thread, language, content })
+        let chat = message.and_then(|message| message.get("chat")).or_else(|| query.get("from"))?;
+        let data = text_at(query, "/data").unwrap_or_default().to_owned();
+        Some(Self {
+            update_id,
+            written: None,
+            chat: chat_id(chat)?,
+            thread: message.and_then(thread_id),
+            language: language_of(query),
+            group: None,
+            content: Content::Press(Press { query_id, message_id: message.and_then(message_id), data }),
+        })
     }
 }
 
+fn text_at<'value>(value: &'value Value, pointer: &str) -> Option<&'value str> {
+    value.pointer(pointer)?.as_str()
+}
+
+fn is_true(value: &Value, pointer: &str) -> bool {
+    value.pointer(pointer).and_then(Value::as_bool) == Some(true)
+}
+
+fn chat_id(chat_or_user: &Value) -> Option<ChatId> {
+    chat_or_user.get("id")?.as_i64().map(ChatId)
+}
+
+fn message_id(message: &Value) -> Option<MessageId> {
+    i32::try_from(message.get("message_id")?.as_i64()?).ok().map(MessageId)
+}
+
 /// Threads are known by the number of their first message.
-fn thread_id(value: Option<Value>) -> Option<i32> {
-    i32::try_from(value?.as_i64()?).ok()
+fn thread_id(message: &Value) -> Option<i32> {
+    i32::try_from(message.get("message_thread_id")?.as_i64()?).ok()
+}
+
+/// Seconds since 1970.
+fn time_at(message: &Value, field: &str) -> Option<SystemTime> {
+    let seconds = message.get(field)?.as_u64()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// A private chat has one person in it, named or not.
+fn language_of(message_or_query: &Value) -> Language {
+    Language::of_code(text_at(message_or_query, "/from/language_code").unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -294,7 +305,8 @@ mod tests {
     fn text_of(update: Update) -> Option<String> {
         match Incoming::of(update)?.content {
             Content::Text { text, .. } => Some(text),
-            Content::NotText { .. } => Some("(not text)".to_owned()),
+            Content::NotText => Some("(not text)".to_owned()),
+            Content::Edited => Some("(edited)".to_owned()),
             Content::InGroup { text } => Some(format!("(in a group) {text}")),
             Content::Press(press) => Some(format!("(pressed {})", press.data)),
         }
@@ -322,21 +334,66 @@ mod tests {
     }
 
     #[test]
-    fn a_private_message_with_fields_of_other_types_is_taken_as_not_text() {
-        for odd in [
-            json!({ "text": { "plain": "new:x" } }),
-            json!({ "date": "today" }),
-            json!({ "message_id": 5_000_000_000_u64 }),
-            json!({ "from": { "id": 7 } }),
-            json!({ "is_topic_message": null }),
-        ] {
+    fn a_field_of_another_type_hides_no_other_field() {
+        for odd in [json!({ "text": { "plain": "new:x" } }), json!({ "text": 7, "date": "today" })] {
             let taken = text_of(update("message", message(odd.clone())));
             assert_eq!(taken.as_deref(), Some("(not text)"), "{odd}");
         }
+        for odd in [
+            json!({ "date": "today" }),
+            json!({ "message_id": 5_000_000_000_u64 }),
+            json!({ "message_id": null }),
+            json!({ "from": { "id": 7 } }),
+            json!({ "from": "Ann" }),
+            json!({ "is_topic_message": null }),
+            json!({ "message_thread_id": "5" }),
+            json!({ "entities": "bold" }),
+        ] {
+            let mut odd = odd;
+            odd["text"] = json!("hi");
+            let taken = text_of(update("message", message(odd.clone())));
+            assert_eq!(taken.as_deref(), Some("hi"), "{odd}");
+        }
+        let odd = json!({
+            "date": "today", "voice": {}, "message_thread_id": 5, "media_group_id": 9,
+            "from": { "language_code": "ko" },
+        });
+        let taken = Incoming::of(update("message", message(odd))).unwrap();
+        assert_eq!(
+            (taken.thread, taken.group.as_deref(), taken.language),
+            (Some(5), Some("album 9"), Language::Korean)
+        );
         let bot = json!({ "date": "today", "from": { "id": 8, "is_bot": true } });
         let group = json!({ "date": "today", "chat": { "id": -7, "type": "group" } });
         for ignored in [bot, group] {
             assert_eq!(text_of(update("message", message(ignored.clone()))), None, "{ignored}");
+        }
+    }
+
+    #[test]
+    fn an_edited_message_is_taken_as_one_whatever_it_holds() {
+        for (content, group) in [
+            (json!({ "text": "new:x" }), "edit 1 of 9"),
+            (json!({ "rich_message": [{ "text": "new:x" }] }), "edit 1 of 9"),
+            (json!({ "photo": [], "caption": "new:x", "media_group_id": "7" }), "edit 1"),
+            (json!({ "hologram": {} }), "edit 1"),
+        ] {
+            let mut edited = message(content.clone());
+            (edited["edit_date"], edited["message_thread_id"]) = (json!(9), json!(5));
+            let taken = Incoming::of(update("edited_message", edited)).unwrap();
+            assert!(matches!(taken.content, Content::Edited), "{content}");
+            assert_eq!((taken.group.as_deref(), taken.thread), (Some(group), Some(5)), "{content}");
+            assert_eq!(taken.written, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)), "not when it was first");
+        }
+    }
+
+    #[test]
+    fn what_changes_by_itself_is_left_alone() {
+        let by_telegram = message(json!({ "text": "new:x" }));
+        let position = message(json!({ "location": { "live_period": 60 }, "edit_date": 9 }));
+        let in_a_group = message(json!({ "text": "/help", "edit_date": 9, "chat": { "id": -7, "type": "group" } }));
+        for ignored in [by_telegram, position, in_a_group] {
+            assert_eq!(text_of(update("edited_message", ignored.clone())), None, "{ignored}");
         }
     }
 
@@ -352,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_edits_bots_and_notices_are_left_alone() {
+    fn groups_bots_and_notices_are_left_alone() {
         let group = json!({ "text": "hi", "chat": { "id": -7, "type": "group", "title": "g" } });
         let bot = json!({ "text": "hi", "from": { "id": 8, "is_bot": true, "first_name": "b" } });
         let notice = json!({ "message_auto_delete_timer_changed": { "message_auto_delete_time": 5 } });
@@ -360,8 +417,9 @@ mod tests {
         for ignored in [group, bot, notice, unknown] {
             assert_eq!(text_of(update("message", message(ignored.clone()))), None, "{ignored}");
         }
-        for kind in ["edited_message", "edited_channel_post", "business_message"] {
-            assert_eq!(text_of(update(kind, message(json!({ "text": "hi" })))), None, "{kind}");
+        let edit = json!({ "text": "hi", "edit_date": 9 });
+        for kind in ["edited_channel_post", "business_message", "edited_business_message", "guest_message"] {
+            assert_eq!(text_of(update(kind, message(edit.clone()))), None, "{kind}");
         }
     }
 
@@ -397,6 +455,10 @@ mod tests {
         let Content::Press(taken) = pressed.content else { panic!("not a press") };
         assert_eq!((taken.query_id.as_str(), taken.message_id, taken.data.as_str()), ("q", Some(MessageId(1)), "look"));
 
+        let odd = json!({ "message_id": "odd", "chat": { "id": 7, "type": "private" } });
+        let odd = Incoming::of(press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
+        assert!(matches!(odd.content, Content::Press(Press { message_id: None, data, .. }) if data.is_empty()));
+
         let forgotten = Incoming::of(press(json!({}))).unwrap();
         assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
         assert!(matches!(forgotten.content, Content::Press(Press { message_id: None, .. })));
@@ -422,6 +484,20 @@ mod tests {
     fn a_press_in_a_group_is_left_alone() {
         let message = json!({ "message_id": 1, "chat": { "id": -7, "type": "group", "title": "g" } });
         assert!(Incoming::of(press(json!({ "message": message }))).is_none());
+    }
+
+    #[test]
+    fn of_an_update_that_is_nested_too_deep_the_sender_is_known() {
+        let deep = (0..500).fold(json!("new:x"), |text, _| json!([text]));
+        for (kind, expected) in [("message", "(not text)"), ("edited_message", "(edited)")] {
+            let deep = message(json!({ "text": "new:x", "rich_message": deep.clone(), "edit_date": 9 }));
+            let update = json!({ "update_id": 5, kind: deep }).to_string();
+            let read = Update::of_json(update.as_bytes()).unwrap();
+            assert_eq!((read.id, text_of(read).as_deref()), (5, Some(expected)));
+        }
+        for none in ["", "[]", "{}", r#"{ "update_id": "x" }"#] {
+            assert!(Update::of_json(none.as_bytes()).is_none(), "{none}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     keywords::{self, Keyword, Mistake, Operation, Written},
-    opener::{LINK_BEGINS, Opener, Pasted, is_blank, is_colon},
+    opener::{LINK_BEGINS, Opener, Pasted, is_blank, is_colon, ordinary},
 };
 
 /// What a text wants. No `Debug`: it holds secrets.
@@ -25,22 +25,29 @@ pub(crate) enum Intent {
 impl Intent {
     /// Reads `text` as Telegram delivered it.
     pub(crate) fn of(text: &str) -> Self {
-        if let Some(command) = text.trim_start_matches(is_blank).strip_prefix('/') {
+        if let Some(command) = text.trim_start_matches(is_blank).strip_prefix(|slash| ordinary(slash) == '/') {
             return Self::of_command(command);
+        }
+        let parts = text.split_once(is_colon);
+        let parts = parts.map(|(head, rest)| (head.trim_matches(is_blank).chars().map(ordinary).collect(), rest));
+        let parts: Option<(String, &str)> = parts;
+        if let Some((head, rest)) = &parts {
+            let (word, argument) = head.split_once(is_blank).unwrap_or((head, ""));
+            if let Some(keyword) = keywords::find(word) {
+                return Self::of_keyword(
+                    keyword,
+                    Written::Sentence { argument: argument.trim_matches(is_blank), rest },
+                );
+            }
         }
         match Opener::of_pasted(text) {
             Pasted::Opener(opener) => return Self::Open(opener),
             Pasted::Damaged => return Self::Mistaken(Mistake::Link),
             Pasted::NoLink => {}
         }
-        let Some((head, rest)) = text.split_once(is_colon) else { return Self::Unknown };
-        let head = head.trim_matches(is_blank);
-        let (word, argument) = head.split_once(is_blank).unwrap_or((head, ""));
-        if let Some(keyword) = keywords::find(word) {
-            return Self::of_keyword(keyword, Written::Sentence { argument: argument.trim_matches(is_blank), rest });
-        }
+        let Some((head, rest)) = parts else { return Self::Unknown };
         let is_id = !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit());
-        match Opener::of_parts(head, rest) {
+        match Opener::of_parts(&head, rest) {
             // An id that an app has broken, too, if a token follows.
             Some(opener) if is_id || opener.has_whole_token() => Self::View(opener),
             None if is_id => Self::Mistaken(Mistake::Opener),
@@ -58,7 +65,8 @@ impl Intent {
     /// `start payload`, `new@some_bot text`: in a private chat the name behind the `@` can only be ours.
     fn of_command(command: &str) -> Self {
         let Command { name, tail, .. } = Command::of(command);
-        match name.to_ascii_lowercase().as_str() {
+        let name: String = name.chars().map(|letter| ordinary(letter).to_ascii_lowercase()).collect();
+        match name.as_str() {
             "start" => Self::of_payload(tail.trim_matches(is_blank)),
             "help" => Self::Help,
             name => keywords::find(name)
@@ -98,10 +106,10 @@ struct Command<'text> {
 
 impl<'text> Command<'text> {
     fn of(command: &'text str) -> Self {
-        let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '@');
+        let is_part = |character| matches!(ordinary(character), 'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '@');
         let end = command.find(|character| !is_part(character)).unwrap_or(command.len());
         let (word, tail) = command.split_at_checked(end).unwrap_or((command, ""));
-        let (name, bot) = word.split_once('@').map_or((word, None), |(name, bot)| (name, Some(bot)));
+        let (name, bot) = word.split_once(['@', '＠']).map_or((word, None), |(name, bot)| (name, Some(bot)));
         let tail = tail.strip_prefix(|between: char| is_colon(between) || is_blank(between)).unwrap_or(tail);
         Self { name, bot, tail }
     }
@@ -143,11 +151,24 @@ mod tests {
 
     #[test]
     fn the_wide_colon_is_a_colon() {
-        for text in ["new：x", "new 1h：x", "NEW ：x:y", "/new：x", "/new 1h：x"] {
+        for text in [
+            "new：x",
+            "new 1h：x",
+            "NEW ：x:y",
+            "/new：x",
+            "/new 1h：x",
+            "new﹕x",
+            "new∶x",
+            "ｎｅｗ：x",
+            "ＮＥＷ　１ｈ：x",
+            "／ｎｅｗ x",
+        ] {
             assert_eq!(Intent::of(text).name(), "create_message", "{text}");
         }
         let token = "0b".repeat(32);
-        assert!(is_view(&format!("7：{token}"), 7, &token));
+        for id in ["7：", "７：", "7﹕", "７∶"] {
+            assert!(is_view(&format!("{id}{token}"), 7, &token), "{id}");
+        }
         assert_eq!(Intent::of(&format!("look：7：{token}")).name(), "lookup_message");
         assert_eq!(Intent::of(&format!("burn:7：{token}")).name(), "burn_message");
         assert_eq!(Intent::of("안녕：x").name(), "unknown");
@@ -166,6 +187,16 @@ mod tests {
             format!("https://telegram.me/some_bot?start={link}"),
             format!("t.me/some_bot?start={link}"),
             format!("tg://resolve?domain=some_bot&start={link}"),
+            format!("telegram.me/some_bot?start={link}"),
+            format!("https://some_bot.t.me/?start={link}"),
+            format!("https：//t.me/some_bot？start={link}"),
+            format!("mayfly.example.org/m/7#{token}"),
+            format!("127.0.0.1:8001/m/7#{token}"),
+            format!("localhost:8001/m/7#{token}"),
+            format!("http://127.0.0.1:8001/api/v1/get_message/7/{token}/"),
+            format!("Here is the password:\nhttps://mayfly.example.org/m/7#{token}, read it soon"),
+            format!("(t.me/some_bot?start={link})"),
+            format!("https://example.org/m/8 is damaged, https://mayfly.example.org/m/7#{token} is not"),
         ] {
             assert!(matches!(Intent::of(&text), Intent::Open(open) if open == opener(7, &token)), "{text}");
         }
@@ -188,10 +219,14 @@ mod tests {
             "https://t.me/some_bot",
             "mailto:a@b",
             "ftp://h/m/7",
+            "https://example.org/a/m/b?start=AQ",
+            "tg://join?start=AQ",
         ] {
             assert_eq!(Intent::of(text).name(), "unknown", "{text}");
         }
-        assert_eq!(Intent::of("new:https://mayfly.example.org/m/7").name(), "create_message");
+        for text in ["new:https://mayfly.example.org/m/7", "new:/m/7#x", "new:see t.me/some_bot?start=AQ"] {
+            assert_eq!(Intent::of(text).name(), "create_message", "{text}");
+        }
     }
 
     #[test]

@@ -39,29 +39,55 @@ impl Opener {
         Self::of_parts(id, access_token)
     }
 
-    /// Reads a link that somebody pasted: one of the web page's, `https://host/m/id#token`, or one of a bot's,
-    /// `https://t.me/bot?start=link`. A key behind the token is left aside: nobody but a browser can use it.
+    /// Reads a link that somebody pasted, alone or among words: one of the web page's, `https://host/m/id#token`, one of
+    /// the REST API, `https://host/api/v1/get_message/id/token`, or one of a bot's, `https://t.me/bot?start=link`. The
+    /// scheme may be missing. A key behind the token is left aside: nobody but a browser can use it.
     pub(crate) fn of_pasted(text: &str) -> Pasted {
-        let text = visible(text);
-        // Telegram itself writes its links without a scheme.
-        let scheme = if text.starts_with("t.me/") { "https://" } else { "" };
+        // Apps break long links into lines.
+        let whole = Self::of_url(&visible(text));
+        if !matches!(whole, Pasted::NoLink) {
+            return whole;
+        }
+        let may_be_link = |word: &&str| ["/m/", "start=", "/get_message/"].iter().any(|part| word.contains(part));
+        let around = |character: char| !character.is_alphanumeric() && !matches!(character, '-' | '_');
+        let links = text.split_whitespace().filter(may_be_link);
+        let mut found = Pasted::NoLink;
+        for link in links.map(|word| Self::of_url(&visible(word.trim_matches(around)))) {
+            match link {
+                Pasted::Opener(_) => return link,
+                Pasted::Damaged => found = link,
+                Pasted::NoLink => {}
+            }
+        }
+        found
+    }
+
+    fn of_url(text: &str) -> Pasted {
+        let scheme = if text.contains("://") { "" } else { "https://" };
         let Ok(url) = Url::parse(&format!("{scheme}{text}")) else { return Pasted::NoLink };
-        match (url.scheme(), url.host_str()) {
-            ("https" | "http", Some("t.me" | "telegram.me" | "telegram.dog")) | ("tg", Some("resolve")) => {
+        let host = url.host_str().unwrap_or_default();
+        let is_telegram = matches!(host, "t.me" | "telegram.me" | "telegram.dog") || host.ends_with(".t.me");
+        match url.scheme() {
+            "https" | "http" if !is_telegram => {
+                let path: Vec<_> = url.path().trim_end_matches('/').split('/').skip(1).collect();
+                let (id, token) = match path.as_slice() {
+                    ["m", id] => (*id, url.fragment().unwrap_or_default().split('.').next().unwrap_or_default()),
+                    ["api", "v1", "get_message", id, token] => (*id, *token),
+                    _ => return Pasted::NoLink,
+                };
+                if !id.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return Pasted::NoLink;
+                }
+                let opener = Self::of_parts(id, token).filter(Self::has_whole_token);
+                opener.map_or(Pasted::Damaged, Pasted::Opener)
+            }
+            "tg" if host != "resolve" => Pasted::NoLink,
+            "https" | "http" | "tg" => {
                 let payload = url.query_pairs().find(|(name, _)| name == "start");
                 let Some((_, payload)) = payload.filter(|(_, payload)| payload.starts_with(LINK_BEGINS)) else {
                     return Pasted::NoLink;
                 };
                 Self::of_link(&payload).map_or(Pasted::Damaged, Pasted::Opener)
-            }
-            ("https" | "http", Some(_)) => {
-                let id = url.path().strip_prefix("/m/").map(|id| id.trim_end_matches('/'));
-                let Some(id) = id.filter(|id| id.bytes().all(|byte| byte.is_ascii_digit())) else {
-                    return Pasted::NoLink;
-                };
-                let token = url.fragment().unwrap_or_default().split('.').next().unwrap_or_default();
-                let opener = Self::of_parts(id, token).filter(Self::has_whole_token);
-                opener.map_or(Pasted::Damaged, Pasted::Opener)
             }
             _ => Pasted::NoLink,
         }
@@ -124,14 +150,22 @@ fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
     [a, b, c, d]
 }
 
-/// `text` without blanks and without what nobody sees.
+/// `text` without blanks and without what nobody sees, and with ordinary letters for wide ones.
 fn visible(text: &str) -> String {
-    text.chars().filter(|character| !is_blank(*character)).collect()
+    text.chars().filter(|character| !is_blank(*character)).map(ordinary).collect()
 }
 
-/// A colon, also the wide one of Chinese and Japanese keyboards.
+/// The ordinary letter, digit or sign for a wide one of Chinese and Japanese keyboards (Unicode's full-width forms).
+pub(crate) fn ordinary(character: char) -> char {
+    match character {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
+        other => other,
+    }
+}
+
+/// A colon, also one of Chinese and Japanese keyboards: wide, small, or the sign of a ratio.
 pub(crate) fn is_colon(character: char) -> bool {
-    matches!(character, ':' | '\u{ff1a}')
+    matches!(character, ':' | '\u{ff1a}' | '\u{fe55}' | '\u{fe13}' | '\u{2236}')
 }
 
 /// Whether a character leaves no mark: white space, marks of direction, characters of no width.

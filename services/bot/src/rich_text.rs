@@ -7,11 +7,22 @@
 use serde_json::Value;
 
 /// What apps take out of a text for each kind of formatting.
-const MARKS: [(&str, &str); 6] =
-    [("bold", "**"), ("italic", "__"), ("strikethrough", "~~"), ("spoiler", "||"), ("code", "`"), ("pre", "```")];
+const MARKS: [(&str, &str); 10] = [
+    ("bold", "**"),
+    ("italic", "__"),
+    ("strikethrough", "~~"),
+    ("spoiler", "||"),
+    ("code", "`"),
+    ("pre", "```"),
+    // With the address of the link.
+    ("text_link", "[…](…)"),
+    ("text_mention", "[…](…)"),
+    ("heading", "#"),
+    ("marked", "=="),
+];
 
 /// A block of a rich message, and a formatted part of its text, may have these fields. What has others says more than
-/// its text.
+/// its text, unless they repeat it.
 const KNOWN_FIELDS: [&str; 4] = ["type", "text", "language", "size"];
 
 /// How deep formats are taken apart that lie within each other.
@@ -56,13 +67,27 @@ fn add(rich: &mut RichText, part: &Value, depth: usize) -> Option<()> {
     match part {
         Value::String(text) => rich.text.push_str(text),
         Value::Array(parts) => parts.iter().try_for_each(|part| add(rich, part, depth))?,
-        Value::Object(format) if format.keys().all(|field| KNOWN_FIELDS.contains(&field.as_str())) => {
+        Value::Object(format) => {
             note(&mut rich.marks, format.get("type"));
+            let start = rich.text.len();
             add(rich, format.get("text")?, depth)?;
+            let own_text = rich.text.get(start..).unwrap_or_default();
+            let is_known = |field: &str| KNOWN_FIELDS.contains(&field);
+            let repeats = |value: &Value| value.as_str().is_some_and(|value| bare(value) == bare(own_text));
+            if !format.iter().all(|(field, value)| is_known(field) || repeats(value)) {
+                return None;
+            }
         }
         _ => return None,
     }
     Some(())
+}
+
+/// What Telegram recognizes in a text by itself, such as a name or the address of a page, without what it adds.
+fn bare(recognized: &str) -> &str {
+    let schemes = ["https://", "http://", "mailto:", "tel:"];
+    let text = schemes.iter().find_map(|scheme| recognized.strip_prefix(scheme)).unwrap_or(recognized);
+    text.trim_start_matches(['@', '#', '$', '/']).trim_end_matches('/')
 }
 
 fn note(marks: &mut Vec<&'static str>, kind: Option<&Value>) {
@@ -86,6 +111,8 @@ mod tests {
         let entity = |kind: &str| json!({ "type": kind, "offset": 0, "length": 1 });
         let entities = json!([entity("url"), entity("bold"), entity("code"), entity("bold"), entity("bot_command")]);
         assert_eq!(marks_of(&entities), ["**", "`"]);
+        let links = json!([entity("text_link"), entity("text_mention")]);
+        assert_eq!(marks_of(&links), ["[…](…)"], "the address is not in the text");
         for odd in [json!(null), json!({}), json!([7, {}, { "type": 7 }])] {
             assert!(marks_of(&odd).is_empty(), "{odd}");
         }
@@ -104,11 +131,25 @@ mod tests {
     }
 
     #[test]
+    fn what_telegram_recognizes_in_a_rich_message_is_its_text() {
+        let recognized = json!([{ "type": "heading", "size": 1, "text": [
+            "new:",
+            { "type": "url", "text": "example.org", "url": "http://example.org/" },
+            { "type": "email_address", "text": " a@b.c", "email_address": " a@b.c" },
+            { "type": "mention", "text": "@ann", "username": "ann" },
+            { "type": "marked", "text": [{ "type": "hashtag", "text": "#1", "hashtag": "1" }] },
+        ] }]);
+        assert_eq!(plain(&recognized), Some(("new:example.org a@b.c@ann#1".to_owned(), vec!["#", "=="])));
+    }
+
+    #[test]
     fn a_rich_message_that_is_more_than_a_text_is_not_kept_in_part() {
         for rich in [
             json!({ "blocks": [{ "type": "paragraph", "text": "new:x" }, { "type": "photo", "photo": [] }] }),
             json!({ "blocks": [{ "type": "paragraph", "text": ["new:", { "type": "custom_emoji", "emoji": "x" }] }] }),
-            json!([{ "type": "paragraph", "text": [{ "type": "url", "text": "x", "url": "https://x" }] }]),
+            json!([{ "type": "paragraph", "text": [{ "type": "url", "text": "x", "url": "https://y" }] }]),
+            json!([{ "type": "paragraph", "text": [{ "type": "mention", "text": "Ann", "username": "bob" }] }]),
+            json!([{ "type": "paragraph", "text": [{ "type": "date_time", "text": "1", "unix_time": 1 }] }]),
             json!({ "blocks": [{ "type": "list", "items": [] }] }),
             json!({ "blocks": [] }),
             json!({ "blocks": [{ "type": "paragraph", "text": 7 }] }),

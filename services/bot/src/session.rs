@@ -100,7 +100,6 @@ impl Sessions {
             board: self.board.clone(),
         };
         let flood = FloodControl::new(self.timing.flood_rate, self.timing.crowd_rate);
-        // Whatever is no text gives up by then.
         let chats = Chats::new(desk, flood, self.timing.flood_patience);
         let (timing, board) = (self.timing.clone(), self.board.clone());
         let serving = async {

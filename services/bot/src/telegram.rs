@@ -11,8 +11,8 @@ use std::{
 };
 
 use mayfly_bootstrap::Secret;
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
 use teloxide::{
     ApiError, Bot, RequestError,
     payloads::{DeleteWebhookSetters as _, SendDocumentSetters as _},
@@ -186,7 +186,10 @@ impl Telegram {
 
     async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, Fault> {
         let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: KINDS_OF_UPDATES };
-        let updates = JsonRequest::new(self.polls.clone(), poll).await.map_err(|error| fault(&error))?;
+        let updates = match JsonRequest::new(self.polls.clone(), poll).await {
+            Err(RequestError::InvalidJson { raw, .. }) => updates_of(&raw).ok_or(Fault::Unreachable)?,
+            updates => updates.map_err(|error| fault(&error))?,
+        };
         self.pulse.feel();
         Ok(updates)
     }
@@ -222,8 +225,8 @@ impl Telegram {
     ///
     /// When the connection broke after Telegram took the text, it arrives twice: better than never.
     ///
-    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not: others may read
-    /// along there.
+    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not, and neither does
+    /// what opens one: others may read along there.
     pub(crate) async fn send(
         &self,
         recipient: Recipient,
@@ -231,7 +234,7 @@ impl Telegram {
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
         let sent = self.send_to(recipient, message, protection).await;
-        if recipient.thread.is_some() && sent == Err(Fault::Refused) && !message.is_revealed {
+        if recipient.thread.is_some() && sent == Err(Fault::Refused) && !message.is_secret() {
             return self.send_to(Recipient { thread: None, ..recipient }, message, protection).await;
         }
         sent
@@ -263,7 +266,7 @@ impl Telegram {
                 Ok(()) | Err(_) => Ok(()),
             }
         };
-        self.patiently_for(self.timing.text_patience, check).await
+        self.patiently_for(self.timing.message_patience, check).await
     }
 
     async fn send_to(
@@ -273,20 +276,19 @@ impl Telegram {
         protection: Protection,
     ) -> Result<Option<MessageId>, Fault> {
         let text = &message.text;
-        let patience = if message.is_revealed { self.timing.text_patience } else { self.timing.flood_patience };
         if text.encode_utf16().count() <= LONGEST_MESSAGE && is_kept_whole(text) {
             let keyboard = Keyboard::of(&message.buttons);
-            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection, patience).await;
+            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection).await;
             // A text without its buttons is better than none.
             if keyboard.is_some() && sent == Err(Fault::Refused) {
-                sent = self.send_message(recipient, text, None, protection, patience).await;
+                sent = self.send_message(recipient, text, None, protection).await;
             }
             // Telegram counts by rules of its own. A text that was read is nowhere else any more.
             if sent != Err(Fault::TextUnfit) {
                 return sent;
             }
         }
-        self.send_document(recipient, text, protection, patience).await
+        self.send_document(recipient, text, protection).await
     }
 
     async fn send_message(
@@ -295,11 +297,10 @@ impl Telegram {
         text: &str,
         reply_markup: Option<Keyboard>,
         protection: Protection,
-        patience: Duration,
     ) -> Result<Option<MessageId>, Fault> {
         let message = SendMessage::new(recipient, text, reply_markup, protection);
         let send = || self.in_turn(recipient.chat, self.call(message.clone()));
-        let sent: Value = self.patiently_for(patience, send).await?;
+        let sent: Value = self.patiently_for(self.timing.message_patience, send).await?;
         Ok(message_id(&sent))
     }
 
@@ -308,7 +309,6 @@ impl Telegram {
         recipient: Recipient,
         text: &str,
         protection: Protection,
-        patience: Duration,
     ) -> Result<Option<MessageId>, Fault> {
         let send = async || {
             let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
@@ -326,7 +326,7 @@ impl Telegram {
                 Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
             }
         };
-        self.patiently_for(patience, || self.in_turn(recipient.chat, send())).await
+        self.patiently_for(self.timing.message_patience, || self.in_turn(recipient.chat, send())).await
     }
 
     /// Sends when the chat may be written to again, by Telegram's limits. Records what Telegram says about flood control.
@@ -438,6 +438,18 @@ fn sent_anyway(error: &RequestError) -> Result<Value, Fault> {
         RequestError::InvalidJson { raw, .. } => positive_result(raw).ok_or(Fault::Unreachable),
         error => Err(fault(error)),
     }
+}
+
+/// Reads each update by itself, so that one which cannot be read keeps no other from coming.
+fn updates_of(raw: &str) -> Option<Vec<Update>> {
+    #[derive(Deserialize)]
+    struct Polled<'raw> {
+        ok: bool,
+        #[serde(borrow)]
+        result: Vec<&'raw RawValue>,
+    }
+    let Polled { ok, result } = serde_json::from_str(raw).ok()?;
+    ok.then(|| result.iter().filter_map(|update| Update::of_json(update.get().as_bytes())).collect())
 }
 
 fn message_id(message: &Value) -> Option<MessageId> {

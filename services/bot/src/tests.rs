@@ -15,6 +15,8 @@ mod chat;
 mod configs;
 mod deletions;
 mod delivery;
+mod edits;
+mod flood_waits;
 mod keywords;
 mod languages;
 mod links;

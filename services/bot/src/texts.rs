@@ -38,6 +38,7 @@ texts! {
     HelpView = "help-view",
     HelpCommand = "help-command",
     OnlyText = "only-text",
+    Edited = "edited",
     CutText = "cut-text",
     PrivateOnly = "private-only",
     NewHelp = "new-help",

@@ -44,10 +44,11 @@ pub(crate) struct Timing {
     /// How long an answer is offered to Telegram while it fails with server errors or broken connections, and Telegram does
     /// other things for us meanwhile. While it does nothing, there is no limit.
     pub send_patience: Duration,
-    /// How long an answer may altogether be held up by Telegram's flood control.
+    /// How long a message may altogether be held up by Telegram's flood control. Nothing else has the text that was read,
+    /// nor the token of one that was kept.
+    pub message_patience: Duration,
+    /// The same for all other calls. A chat that is served for longer is stuck.
     pub flood_patience: Duration,
-    /// The same for texts that were read, and for requests to read one. A text that was read is nowhere else.
-    pub text_patience: Duration,
     /// The longest pause before another look whether a chat can be written to.
     pub flood_check: Duration,
     /// How often a view is repeated while its text waits to be sent, so that the store keeps the claim.
@@ -83,8 +84,8 @@ impl Default for Timing {
             webhook_check: Duration::from_secs(60),
             webhook_hold: Duration::from_secs(3),
             send_patience: Duration::from_secs(600),
+            message_patience: Duration::from_hours(24),
             flood_patience: Duration::from_secs(600),
-            text_patience: Duration::from_hours(24),
             flood_check: Duration::from_secs(5),
             claim_renewal: Duration::from_secs(60),
             store_pauses: Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(5) },

@@ -3,7 +3,8 @@
 help-intro = Ich bewahre einen Text auf, bis ihn jemand liest, ein einziges Mal. Schreib mir:
 help-view = id:token – zeigt den Text, ein einziges Mal, und löscht ihn
 help-command = So bedienst du mich
-only-text = Ich kann nur Text aufbewahren, keine Fotos, Dateien oder Bildunterschriften. /help zeigt, wie.
+only-text = Ich kann nur reinen Text aufbewahren, keine Fotos, Dateien, Bildunterschriften, Tabellen oder Links unter Wörtern. /help zeigt, wie.
+edited = Auf bearbeitete Nachrichten gehe ich nicht ein, es gilt, was du zuerst geschrieben hast: Schick den neuen Text noch einmal als eigene Nachricht.
 cut-text = Ich bewahre nur auf, was mit new: beginnt. Wenn das der Rest eines längeren Textes ist, hat Telegram ihn zerteilt, und nur der erste Teil wurde aufbewahrt. Texte mit mehr als 4.096 Zeichen brauchen einen anderen Weg als einen Chat.
 private-only = Ich antworte nur in privaten Chats, damit niemand mitliest.
 
@@ -26,7 +27,7 @@ lifetime-refused = Diese Dauer geht nicht: { $fault }. Nichts wurde gespeichert.
 field-refused = Das kann ich nicht aufbewahren: { $fault }. Schreib new:dein Text
 text-too-long = Der Text ist zu lang: höchstens { $limit } Bytes können aufbewahrt werden. Nichts wurde gespeichert.
 text-too-long-somehow = Der Text ist zu lang. Nichts wurde gespeichert.
-lost-marks = Ihre App zeigt einen Teil dieses Textes formatiert. Falls Sie dafür { $marks } getippt haben, fehlen diese Zeichen in dem Text, den ich aufbewahre. Löschen Sie ihn dann ungelesen und schicken Sie ihn ohne Formatierung.
+lost-marks = Deine App zeigt einen Teil dieses Textes formatiert. Falls du dafür { $marks } getippt hast, fehlen diese Zeichen in dem Text, den ich aufbewahre. Lösche ihn dann ungelesen und schick ihn ohne Formatierung.
 mistyped = Hier hat sich ein Fehler eingeschlichen: kopiere es noch einmal. Es muss das ganze id:token sein, so wie ich es dem Absender gegeben habe.
 link-mistyped = Dieser Link ist beschädigt: öffne ihn noch einmal so, wie du ihn bekommen hast, oder bitte um einen neuen. Nichts wurde gelesen.
 stale-button = Dieser Knopf tut nichts mehr. /help zeigt, was ich kann.
@@ -64,7 +65,7 @@ nothing-to-show-later = Ich kann dir nichts zeigen; bitte versuch es später noc
 too-fast = Du schreibst schneller, als ich antworten kann. Ich habe diese Nachricht nicht gelesen und übergehe auch weitere, bis du langsamer schreibst: Was ich nicht beantworte, habe ich nicht gelesen.
 too-crowded = Gerade schreiben mir sehr viele Menschen. Ich habe diese Nachricht nicht gelesen: Bitte schick sie in einer Minute noch einmal.
 went-wrong = Bei uns ist etwas schiefgegangen. Bitte versuch es später noch einmal.
-topic-gone = Ich kann in das Thema, in dem du gefragt hast, nicht schreiben. Ich habe nichts gelesen: Frag in einem anderen Thema oder außerhalb von Themen noch einmal.
+topic-gone = Ich kann in das Thema, in dem du gefragt hast, nicht schreiben und habe deshalb nichts gelesen und nichts aufbewahrt: Frag in einem anderen Thema oder außerhalb von Themen noch einmal.
 
 ## Ein Link zu einer Nachricht
 

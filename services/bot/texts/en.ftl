@@ -6,7 +6,8 @@
 help-intro = I keep a text until somebody reads it, once. Write to me:
 help-view = id:token – shows the text, once, and erases it
 help-command = How to use me
-only-text = I can only keep text, no photos, files or captions. Send /help to see how.
+only-text = I can only keep plain text, no photos, files, captions, tables or links under words. Send /help to see how.
+edited = I do not act on edited messages, so what you wrote first still counts: send the new text again as a message of its own.
 cut-text = I keep only what begins with new: – if this is the rest of a longer text, Telegram has cut it in two, and only the first part was kept. Longer texts than 4,096 characters need another way than a chat.
 private-only = I answer in private chats only, so that nobody else reads along.
 
@@ -67,7 +68,7 @@ nothing-to-show-later = I have nothing to show you; please try again later.
 too-fast = You write faster than I can answer. I did not read this message, and will pass over others too until you write more slowly: what I do not answer I have not read.
 too-crowded = Very many people are writing to me just now. I did not read this message: please send it again in a minute.
 went-wrong = Something went wrong on our side. Please try again later.
-topic-gone = I cannot write to the topic in which you asked. I read nothing: ask again in another topic or outside of topics.
+topic-gone = I cannot write to the topic in which you asked, so I neither read nor kept anything: ask again in another topic or outside of topics.
 
 ## A link to a message
 

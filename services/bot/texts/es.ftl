@@ -3,7 +3,8 @@
 help-intro = Guardo un texto hasta que alguien lo lea, una sola vez. Escríbeme:
 help-view = id:token – muestra el texto, una sola vez, y lo borra
 help-command = Cómo usarme
-only-text = Solo puedo guardar texto, no fotos, archivos ni pies de foto. Envía /help para ver cómo.
+only-text = Solo puedo guardar texto sin formato, no fotos, archivos, pies de foto, tablas ni enlaces bajo palabras. Envía /help para ver cómo.
+edited = No atiendo a los mensajes editados, así que vale lo que escribiste primero: envía el texto nuevo otra vez en un mensaje aparte.
 cut-text = Solo guardo lo que empieza con new: – si esto es el resto de un texto más largo, Telegram lo ha partido en dos y solo se guardó la primera parte. Los textos de más de 4096 caracteres necesitan otra vía que un chat.
 private-only = Solo respondo en chats privados, para que nadie más lo lea.
 
@@ -64,7 +65,7 @@ nothing-to-show-later = No tengo nada que mostrarte; inténtalo más tarde.
 too-fast = Escribes más rápido de lo que puedo responder. No he leído este mensaje y pasaré por alto otros hasta que escribas más despacio: lo que no respondo, no lo he leído.
 too-crowded = Ahora mismo me escribe muchísima gente. No he leído este mensaje: envíalo de nuevo dentro de un minuto, por favor.
 went-wrong = Algo ha fallado por nuestra parte. Inténtalo más tarde.
-topic-gone = No puedo escribir en el tema en el que has preguntado. No he leído nada: pregunta de nuevo en otro tema o fuera de los temas.
+topic-gone = No puedo escribir en el tema en el que has preguntado, así que no he leído ni guardado nada: pregunta de nuevo en otro tema o fuera de los temas.
 
 ## Un enlace a un mensaje
 

@@ -3,7 +3,8 @@
 help-intro = Guardo um texto até alguém o ler, uma única vez. Escreva-me:
 help-view = id:token – mostra o texto, uma única vez, e apaga-o
 help-command = Como me usar
-only-text = Só posso guardar texto, não fotos, ficheiros nem legendas. Envie /help para ver como.
+only-text = Só posso guardar texto simples, não fotos, ficheiros, legendas, tabelas nem ligações sob palavras. Envie /help para ver como.
+edited = Não atendo a mensagens editadas, por isso vale o que escreveu primeiro: envie o texto novo outra vez numa mensagem à parte.
 cut-text = Só guardo o que começa por new: – se isto é o resto de um texto mais longo, o Telegram dividiu-o em dois e só a primeira parte foi guardada. Textos com mais de 4096 caracteres precisam de outro caminho que não um chat.
 private-only = Só respondo em chats privados, para que mais ninguém leia.
 
@@ -64,7 +65,7 @@ nothing-to-show-later = Não tenho nada para mostrar; tente mais tarde.
 too-fast = Você escreve mais depressa do que consigo responder. Não li esta mensagem e vou ignorar outras até que escreva mais devagar: o que não respondo, não li.
 too-crowded = Muita gente está escrevendo para mim neste momento. Não li esta mensagem: envie-a de novo daqui a um minuto, por favor.
 went-wrong = Algo correu mal do nosso lado. Tente mais tarde.
-topic-gone = Não consigo escrever no tópico em que perguntou. Não li nada: pergunte de novo noutro tópico ou fora dos tópicos.
+topic-gone = Não consigo escrever no tópico em que perguntou, por isso não li nem guardei nada: pergunte de novo noutro tópico ou fora dos tópicos.
 
 ## Um link para uma mensagem
 

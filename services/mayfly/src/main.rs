@@ -8,7 +8,7 @@ mod endpoints;
 mod error;
 mod roles;
 
-use std::process::ExitCode;
+use std::{ffi::OsStr, process::ExitCode};
 
 use clap::{CommandFactory as _, FromArgMatches as _, builder::Resettable};
 use mayfly_bootstrap::telemetry;
@@ -30,21 +30,22 @@ async fn main() -> ExitCode {
 
 /// Parses the command line. Empty variables count as unset, so a line such as `MAYFLY_PUBLIC_URL=` in an environment
 /// file disables a setting.
+#[expect(clippy::disallowed_methods, reason = "clap reads the variables, and this decides which of them it reads")]
 fn parse() -> Cli {
-    let matches = without_empty_variables(Cli::command()).get_matches();
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let matches = without_variables(Cli::command(), is_empty).get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-#[expect(clippy::disallowed_methods, reason = "clap reads the variables, and this decides which of them it reads")]
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+/// Makes clap ignore the `ignored` variables, in this command and all of its subcommands.
+fn without_variables(command: clap::Command, ignored: impl Fn(&OsStr) -> bool + Copy) -> clap::Command {
     command
         .mut_args(
             |argument| {
-                if argument.get_env().is_some_and(is_empty) { argument.env(Resettable::Reset) } else { argument }
+                if argument.get_env().is_some_and(ignored) { argument.env(Resettable::Reset) } else { argument }
             },
         )
-        .mut_subcommands(without_empty_variables)
+        .mut_subcommands(|subcommand| without_variables(subcommand, ignored))
 }
 
 async fn run(command: Command) -> Result<(), CliError> {
@@ -63,5 +64,35 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Burn(settings) => commands::burn::run(settings).await,
         Command::Token(settings) => commands::token::run(&settings),
         Command::Healthcheck(settings) => commands::healthcheck::run(settings).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The variables of `command` and its subcommands, with the names of the commands.
+    fn variables(command: &clap::Command) -> Vec<String> {
+        let own = command
+            .get_arguments()
+            .filter_map(|argument| Some(format!("{} {}", command.get_name(), argument.get_env()?.to_str().unwrap())));
+        own.chain(command.get_subcommands().flat_map(variables)).collect()
+    }
+
+    #[test]
+    fn each_variable_of_each_command_can_be_ignored() {
+        let mut all = Cli::command();
+        all.build();
+        let all = variables(&all);
+        for known in ["up MAYFLY_PUBLIC_URL", "add MAYFLY_API_HASH", "healthcheck MAYFLY_GATEWAY_URL"] {
+            assert!(all.iter().any(|variable| variable == known), "{known}: {all:?}");
+        }
+        let mut without = without_variables(Cli::command(), |_| true);
+        without.build();
+        assert_eq!(variables(&without), [""; 0]);
+        let mut one_less = without_variables(Cli::command(), |name| name == "MAYFLY_BOT_URL");
+        one_less.build();
+        let expected: Vec<_> = all.into_iter().filter(|variable| !variable.ends_with(" MAYFLY_BOT_URL")).collect();
+        assert_eq!(variables(&one_less), expected);
     }
 }

@@ -24,7 +24,7 @@ export class Session {
 
     /** What goes with every call. */
     get credentials(): Credentials {
-        return { authorization: `Bearer ${this.#token}` };
+        return { "mayfly-authorization": `Bearer ${this.#token}` };
     }
 
     /** Tries a token; answers what is wrong, if anything is. */

@@ -18,8 +18,8 @@ const STATUS_PAUSE = 2_000;
 /** How long a test may take, in milliseconds: the bot asks Telegram. */
 const TEST_LIMIT = 60_000;
 
-/** What is sent with every call: `authorization: Bearer <token>`. */
-export type Credentials = { authorization: string };
+/** Sent with every call. Proxies may use `authorization` for credentials of their own, so this header is another. */
+export type Credentials = { "mayfly-authorization": string };
 
 /** What the bot needs to sign in to Telegram. Secrets never come back: of each there is only what makes it known again. */
 export interface AppConfig {

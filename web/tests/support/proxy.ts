@@ -1,51 +1,74 @@
-// A reverse proxy that asks for a password, as nginx does with `auth_basic`.
+// nginx in front of the gateway, configured as docs/operations.md says, with a password for everybody.
 
-import { createServer, request, type Server } from "node:http";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort, until } from "./system.ts";
 
 export const CREDENTIALS = { username: "ann", password: "correct horse" };
 
+const OPERATIONS = new URL("../../../docs/operations.md", import.meta.url);
+const SEARCHED = `${process.env["PATH"] ?? ""}:/usr/sbin`;
+
 export class Proxy {
-    /** From now on: whether the password is known. */
-    isOpen = true;
     private constructor(
         readonly url: string,
-        readonly server: Server,
+        readonly port: number,
+        readonly folder: string,
+        readonly process: ChildProcess,
     ) {}
 
-    /** In front of the server at `upstream`. */
-    static async start(upstream: string, { asksForPassword = true } = {}): Promise<Proxy> {
-        const { username, password } = CREDENTIALS;
-        const expected = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
-        const server = createServer((asked, answer) => {
-            if (!proxy.isOpen || (asksForPassword && asked.headers.authorization !== expected)) {
-                // Without a challenge, so that no browser opens a dialog.
-                const headers = proxy.isOpen ? { "www-authenticate": `Basic realm="x"` } : {};
-                answer.writeHead(401, { "content-type": "text/html", ...headers }).end("<h1>401</h1>");
-                return;
-            }
-            const passed = request(new URL(asked.url ?? "/", upstream), {
-                method: asked.method,
-                headers: asked.headers,
-            });
-            passed.on("response", (response) => {
-                answer.writeHead(response.statusCode ?? 502, response.headers);
-                response.pipe(answer);
-            });
-            passed.on("error", () => answer.destroy());
-            answer.on("close", () => passed.destroy());
-            asked.pipe(passed);
+    /** In front of the gateway at `upstream`. */
+    static async start(upstream: string): Promise<Proxy> {
+        const [folder, port] = [await mkdtemp(join(tmpdir(), "mayfly-nginx-")), await freePort()];
+        const [server = "", password = ""] = (await readFile(OPERATIONS, "utf8"))
+            .split("```nginx\n")
+            .slice(1)
+            .map((block) => block.split("```")[0] ?? "");
+        const documented = server
+            .replace("http://127.0.0.1:8001", upstream)
+            .replace("{", `{ listen 127.0.0.1:${port};`)
+            .replace("    }\n", `${password}    }\n`)
+            .replace("/etc/nginx/mayfly.users", usersFile(folder));
+        const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+            (kind) => `${kind}_temp_path ${join(folder, kind)};`,
+        );
+        const config = [
+            // The folder is private, and so is not for the user that nginx takes by itself.
+            process.getuid?.() === 0 ? "user root;" : "",
+            `daemon off; pid ${join(folder, "pid")}; error_log stderr crit; events {}`,
+            `http { access_log off; ${temporary.join(" ")}\n${documented}}`,
+        ];
+        await writeFile(join(folder, "nginx.conf"), config.join("\n"));
+        await writeFile(usersFile(folder), "");
+        const arguments_ = ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
+        const child = spawn("nginx", arguments_, { env: { PATH: SEARCHED }, stdio: ["ignore", "ignore", "inherit"] });
+        const proxy = new Proxy(`http://127.0.0.1:${port}`, port, folder, child);
+        await until("nginx asks for a password", async () => {
+            if (child.exitCode !== null) throw new Error("nginx ended");
+            return (await fetch(proxy.url).catch(() => undefined))?.status === 401;
         });
-        server.listen(0, "127.0.0.1");
-        await once(server, "listening");
-        const proxy = new Proxy(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, server);
+        await proxy.admit(true);
         return proxy;
     }
 
-    async stop(): Promise<void> {
-        this.server.closeAllConnections();
-        this.server.close();
-        await once(this.server, "close");
+    /** From now on the password is right, or not. nginx reads the file for each request. */
+    async admit(isKnown: boolean): Promise<void> {
+        const { username, password } = CREDENTIALS;
+        await writeFile(usersFile(this.folder), isKnown ? `${username}:{PLAIN}${password}\n` : "");
     }
+
+    async stop(): Promise<void> {
+        if (this.process.exitCode === null) {
+            this.process.kill("SIGTERM");
+            await once(this.process, "exit");
+        }
+        await rm(this.folder, { recursive: true, force: true });
+    }
+}
+
+function usersFile(folder: string): string {
+    return join(folder, "mayfly.users");
 }

@@ -1,8 +1,11 @@
 //! Who sends a request: the peer, or the address that a trusted proxy or gateway reports.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Once,
+};
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
 use crate::CallerId;
@@ -55,15 +58,18 @@ impl Callers {
                 Some(id) => Caller { id, ..direct },
                 None => {
                     if *count > 0 {
-                        tracing::debug!("X-Forwarded-For has no usable address; the peer counts as the caller");
+                        warn_of_unusable(headers);
                     }
                     direct
                 }
             },
-            Self::BehindGateways { networks, header } if is_in(networks, peer) => {
-                let reported = headers.get(header).and_then(|value| value.to_str().ok()?.parse().ok());
-                reported.map_or(Caller { is_service: true, ..direct }, |id| Caller { id, ..direct })
-            }
+            Self::BehindGateways { networks, header } if is_in(networks, peer) => match headers.get(header) {
+                None => Caller { is_service: true, ..direct },
+                Some(reported) => {
+                    let reported = reported.to_str().ok().and_then(parse_entry);
+                    Caller { id: reported.map_or(direct.id, CallerId::from), ..direct }
+                }
+            },
             Self::BehindGateways { .. } => direct,
         }
     }
@@ -81,12 +87,30 @@ fn forwarded_for(proxies: usize, headers: &HeaderMap) -> Option<CallerId> {
     parse_entry(entries.iter().rev().nth(from_the_end)?).map(CallerId::from)
 }
 
-/// Some proxies add a port: `192.0.2.1:4711`, `[2001:db8::1]:443`.
+/// Some proxies add a port or a zone: `192.0.2.1:4711`, `[2001:db8::1]:443`, `fe80::1%eth0`.
 fn parse_entry(entry: &str) -> Option<IpAddr> {
     let entry = entry.trim().trim_matches('"');
-    let unbracketed = entry.strip_prefix('[').and_then(|entry| entry.strip_suffix(']')).unwrap_or(entry);
-    let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
-    unbracketed.parse().ok().or_else(with_port)
+    let address = match entry.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']')?.0,
+        None => entry,
+    };
+    let (address, _zone) = address.split_once('%').unwrap_or((address, ""));
+    let with_port = || address.parse::<SocketAddr>().ok().map(|address| address.ip());
+    address.parse().ok().or_else(with_port)
+}
+
+/// All callers count as one when proxies report them in another way. That is said once, since proxies keep their ways,
+/// and not of requests that no proxy sent, such as health checks.
+fn warn_of_unusable(headers: &HeaderMap) {
+    static WARNED: Once = Once::new();
+    if headers.contains_key(FORWARDED_FOR) || headers.contains_key(header::FORWARDED) {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                "a proxy reports no address in X-Forwarded-For, or --trusted-proxies is wrong; callers whose address is \
+                 unknown count as one"
+            );
+        });
+    }
 }
 
 #[cfg(test)]
@@ -124,10 +148,21 @@ mod tests {
         for line in ["203.0.113.1", " 203.0.113.1:41321 ", "\"203.0.113.1:1\"", "::ffff:203.0.113.1"] {
             assert_eq!(caller(line), id("203.0.113.1"), "{line}");
         }
-        for line in ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443", "\"[2001:db8::2]:443\""] {
+        for line in [
+            "2001:db8::1",
+            "[2001:db8::1]",
+            "[2001:db8::1]:443",
+            "\"[2001:db8::2]:443\"",
+            "2001:db8::1%eth0",
+            "[2001:db8::1%25eth0]:443",
+            "2001:db8::1:443",
+        ] {
             assert_eq!(caller(line), id("2001:db8::"), "{line}");
         }
-        for line in ["unknown", "_hidden", "", "203.0.113.1:x", "203.0.113"] {
+        // An entry that a proxy left empty is not filled with the one before, which anybody can write.
+        for line in
+            ["unknown", "_hidden", "", ",", "203.0.113.1, ", "unix:", "203.0.113.1:x", "203.0.113", "[203.0.113.1"]
+        {
             assert_eq!(caller(line), id(PEER), "{line}");
         }
     }
@@ -139,8 +174,9 @@ mod tests {
         let caller = |peer, lines: &[&'static str]| identify(&callers, peer, REPORTED, lines);
         assert_eq!(caller("10.1.2.3", &["192.0.2.1"]), Caller { id: id("192.0.2.1"), is_service: false });
         assert_eq!(caller("10.1.2.3", &[]), Caller { id: id("10.1.2.3"), is_service: true });
-        assert_eq!(caller("::ffff:127.0.0.1", &["x"]), Caller { id: id("127.0.0.1"), is_service: true });
+        assert_eq!(caller("::ffff:127.0.0.1", &["x"]), Caller { id: id("127.0.0.1"), is_service: false });
         assert_eq!(caller("10.2.0.1", &["192.0.2.1"]), Caller { id: id("10.2.0.1"), is_service: false });
+        assert_eq!(caller("10.1.2.3", &["192.0.2.1:4711"]), Caller { id: id("192.0.2.1"), is_service: false });
         let key = |peer: &str| callers.connection_key(peer.parse().unwrap());
         assert_eq!((key("10.1.2.3"), key("10.2.0.1"), key("::1")), (None, Some(id("10.2.0.1")), None));
     }

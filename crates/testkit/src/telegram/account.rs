@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     keyboard,
@@ -44,6 +45,8 @@ pub(super) struct Account {
     /// Chats that wrote to the bot, and groups with the bot.
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
+    /// The end of the flood wait of a chat; `None` stands for all chats.
+    pub(super) flood_waits: HashMap<Option<i64>, Instant>,
     /// Deleted topics.
     pub(super) deleted_threads: HashSet<i64>,
     pub(super) replies: Vec<Reply>,
@@ -103,6 +106,7 @@ impl Account {
             confirms_on_arrival: false,
             chats: HashSet::new(),
             blocked: HashSet::new(),
+            flood_waits: HashMap::new(),
             deleted_threads: HashSet::new(),
             replies: Vec::new(),
             messages: BTreeMap::new(),

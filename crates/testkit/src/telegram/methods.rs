@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     account::{Account, joined},
@@ -92,6 +93,7 @@ async fn call(state: &SharedState, token: &str, method: &str, params: &Params) -
 
 fn send_message(account: &mut Account, params: &Params) -> ApiResult {
     let chat_id = writable_chat(account, params)?;
+    reject_during_flood_wait(account, chat_id)?;
     let text = check_text(params)?;
     let keyboard = keyboard::check(params.fields.get("reply_markup")).map_err(bad_request)?;
     let params = Value::Object(params.fields.clone());
@@ -101,6 +103,7 @@ fn send_message(account: &mut Account, params: &Params) -> ApiResult {
 
 fn send_document(account: &mut Account, params: &Params) -> ApiResult {
     let chat_id = writable_chat(account, params)?;
+    reject_during_flood_wait(account, chat_id)?;
     let file = params.file("document").filter(|file| !file.content.is_empty());
     let file = file.ok_or_else(|| ApiError::new(400, "Bad Request: file must be non-empty"))?;
     let document = json!({
@@ -127,6 +130,14 @@ fn writable_chat(account: &Account, params: &Params) -> Result<i64, ApiError> {
         return Err(ApiError::new(403, "Forbidden: bot was blocked by the user"));
     }
     Ok(chat_id)
+}
+
+fn reject_during_flood_wait(account: &Account, chat_id: i64) -> Result<(), ApiError> {
+    let ends = [Some(chat_id), None].map(|chat| account.flood_waits.get(&chat).copied());
+    let rest = ends.into_iter().flatten().map(|end| end.saturating_duration_since(Instant::now())).max();
+    // Telegram rounds up to whole seconds, and never returns 0.
+    let seconds = rest.filter(|rest| !rest.is_zero()).map(|rest| rest.as_secs_f64().ceil() as u32);
+    seconds.map_or(Ok(()), |seconds| Err(ApiError::too_many_requests(seconds)))
 }
 
 fn respond(result: ApiResult) -> Response {

@@ -46,6 +46,7 @@ pub(crate) enum Wanted<'content> {
         intent: Intent,
     },
     NotText,
+    Edited,
     InGroup,
     /// Unset: it is none of our buttons, or not any more.
     Press(Option<(Pressed, Opener)>),
@@ -56,7 +57,8 @@ impl<'content> Wanted<'content> {
     pub(crate) fn of(content: &'content Content) -> Self {
         match content {
             Content::Text { text, .. } => Self::Text { text, intent: Intent::of(text) },
-            Content::NotText { .. } => Self::NotText,
+            Content::NotText => Self::NotText,
+            Content::Edited => Self::Edited,
             Content::InGroup { .. } => Self::InGroup,
             Content::Press(press) => Self::Press(Pressed::parse(&press.data)),
         }
@@ -67,11 +69,17 @@ impl<'content> Wanted<'content> {
         matches!(self, Self::Text { intent: Intent::View(_), .. } | Self::Press(Some((Pressed::Reveal, _))))
     }
 
+    /// Whether it concerns a message in the store, so that its answer may open one.
+    pub(crate) fn concerns_message(&self) -> bool {
+        matches!(self, Self::Text { intent: Intent::Keyword { .. } | Intent::View(_) | Intent::Open(_), .. })
+    }
+
     /// Its name in logs.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Text { intent, .. } => intent.name(),
             Self::NotText => "not_text",
+            Self::Edited => "edited",
             Self::InGroup => "in_group",
             Self::Press(Some((pressed, _))) => pressed.name(),
             Self::Press(None) => "press_unknown",
@@ -83,7 +91,7 @@ impl<'content> Wanted<'content> {
 pub(crate) fn is_for_us(tools: &Tools, content: &Content) -> bool {
     match content {
         Content::InGroup { text } => intent::is_command_for(tools.bot_name.as_deref(), text),
-        Content::Text { .. } | Content::NotText { .. } | Content::Press(_) => true,
+        Content::Text { .. } | Content::NotText | Content::Edited | Content::Press(_) => true,
     }
 }
 
@@ -94,6 +102,7 @@ pub(crate) async fn handle(tools: &Tools, incoming: &Incoming, wanted: &Wanted<'
     match wanted {
         Wanted::Text { text, intent } => handle_text(tools, incoming, text, intent).await,
         Wanted::NotText => Ok(Answer::saying(language.say(Phrase::OnlyText), "explained")),
+        Wanted::Edited => Ok(Answer::saying(language.say(Phrase::Edited), "explained")),
         Wanted::InGroup => Ok(Answer::saying(language.say(Phrase::PrivateOnly), "explained")),
         Wanted::Press(pressed) => press::handle(tools, incoming, pressed.as_ref()).await,
     }
@@ -120,7 +129,7 @@ pub(crate) fn slow_down(incoming: &Incoming, flood: Flood) -> Answer {
     let sentence = incoming.language.say(phrase);
     match incoming.content {
         Content::Press(_) => Answer::noting(sentence, outcome),
-        Content::Text { .. } | Content::NotText { .. } => Answer::saying(sentence, outcome),
+        Content::Text { .. } | Content::NotText | Content::Edited => Answer::saying(sentence, outcome),
         Content::InGroup { .. } => Answer::new(outcome),
     }
 }

@@ -99,7 +99,8 @@ fn lost_marks(incoming: &Incoming) -> Option<String> {
 
 fn lifetime(written: &str) -> Result<Duration, Mistake> {
     // Keyboards of phones like to begin with a capital.
-    let lifetime = humantime::parse_duration(&written.to_lowercase());
+    let ordinary: String = written.chars().map(opener::ordinary).collect();
+    let lifetime = humantime::parse_duration(&ordinary.to_lowercase());
     let lifetime = lifetime.map_err(|_| Mistake::Lifetime(written.chars().take(LIFETIME_SHOWN).collect()))?;
     Ok(lifetime.min(LONGEST_LIFETIME))
 }

@@ -17,7 +17,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
-use mayfly_bootstrap::http::origin::OriginPolicy;
+use mayfly_bootstrap::http::{origin::OriginPolicy, unwrap_authorization};
 
 use self::report::Report;
 use crate::{
@@ -59,6 +59,7 @@ pub(crate) fn router(board: StatusBoard, simulator: Option<Simulator>, origins: 
             .merge(simulator::router(simulator));
     }
     router
+        .layer(middleware::from_fn(unwrap_authorization))
         .layer(middleware::from_fn_with_state(origins, origin::check_host))
         .layer(middleware::map_response(headers::harden))
 }

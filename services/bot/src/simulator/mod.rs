@@ -17,9 +17,9 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::State,
-    http::StatusCode,
-    middleware,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::post,
 };
@@ -41,6 +41,9 @@ use crate::{
     texts::Phrase,
     timing::Timing,
 };
+
+/// Some programs write it before a UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where what somebody does is posted to.
 const PATH: &str = "/simulator";
@@ -93,9 +96,30 @@ impl Simulator {
 /// The simulator's one route, for callers with the token.
 pub(crate) fn router(simulator: Simulator) -> Router {
     Router::new()
-        .route(PATH, post(simulate))
+        .route(PATH, post(simulate).layer(middleware::from_fn(check_encoding)))
         .route_layer(middleware::from_fn_with_state(simulator.token.clone(), token::require))
         .with_state(Arc::new(simulator))
+}
+
+/// Says what is wrong with a body that is no UTF-8, where a parser of JSON would say that it expects another letter.
+async fn check_encoding(request: Request, next: Next) -> Response {
+    let encoding =
+        request.headers().get(header::CONTENT_ENCODING).map(|encoding| encoding.to_str().unwrap_or_default());
+    if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        let detail = format!("the body must come without a content encoding, not as {encoding}\n");
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).into_response();
+    }
+    let (parts, body) = request.into_parts();
+    // Within the limits of the process.
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
+        return (StatusCode::BAD_REQUEST, "the body did not arrive whole\n").into_response();
+    };
+    // JSON has no zero bytes, and UTF-16 has one beside each letter of ASCII.
+    if str::from_utf8(&body).is_err() || body.contains(&0) {
+        return (StatusCode::BAD_REQUEST, "the body must be UTF-8\n").into_response();
+    }
+    let body = if body.starts_with(BYTE_ORDER_MARK) { body.slice(BYTE_ORDER_MARK.len()..) } else { body };
+    next.run(Request::from_parts(parts, body.into())).await
 }
 
 async fn simulate(State(simulator): State<Arc<Simulator>>, Json(posted): Json<Value>) -> Response {

@@ -2,8 +2,8 @@
 //!
 //! A peer's address proves nothing: behind a reverse proxy on the same machine everybody comes from the loopback
 //! interface, and such a proxy need not add any header. So the simulator asks for a token, as Jupyter does. It travels
-//! in the fragment of the page's address, which browsers do not send, and from there in `Authorization`, which no page
-//! of another site can add.
+//! in the fragment of the page's address, which browsers do not send, and from there in `Mayfly-Authorization`, which no
+//! page of another site can add. Programs may send it in `Authorization`.
 
 use std::sync::Arc;
 

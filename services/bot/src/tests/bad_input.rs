@@ -16,6 +16,7 @@ in_both_modes! {
     marks_in_a_text_are_kept_and_those_around_a_keyword_are_not,
     a_forwarded_message_is_read_as_if_it_was_written,
     a_message_without_a_sender_is_answered_in_its_private_chat,
+    a_message_that_is_nested_too_deep_gets_a_reply_and_keeps_no_other_from_theirs,
     commands_in_groups_are_answered_and_nothing_else_there,
     commands_in_channels_are_answered_and_nothing_else_there,
     who_writes_as_a_group_is_a_person_and_other_bots_are_not,
@@ -135,6 +136,21 @@ async fn a_message_without_a_sender_is_answered_in_its_private_chat(mode: Mode) 
     let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     assert!(send(&world, json!({ "text": "new:hello", "from": null })).await.starts_with("1:"));
+}
+
+async fn a_message_that_is_nested_too_deep_gets_a_reply_and_keeps_no_other_from_theirs(mode: Mode) {
+    let world = world_in(mode).await;
+    world.ask(ANN, "hello").await;
+    let deep = (0..500).fold(json!("new:x"), |text, _| json!([text]));
+    world.telegram.push_update(json!({ "message": {
+        "message_id": 9, "date": 1, "rich_message": deep, "message_thread_id": 5,
+        "chat": { "id": ANN, "type": "private" }, "from": { "id": ANN, "is_bot": false, "language_code": "de" },
+    } }));
+    let said = world.telegram.user_says(BOB, "new:hello");
+    let reply = world.telegram.next_reply(ANN).await.unwrap();
+    assert_eq!((reply.text, &reply.params["message_thread_id"]), (Language::German.say(Phrase::OnlyText), &json!(5)));
+    assert!(world.reply(BOB).await.starts_with("1:"));
+    world.telegram.wait_until_confirmed(said).await.unwrap();
 }
 
 async fn commands_in_groups_are_answered_and_nothing_else_there(mode: Mode) {

@@ -116,7 +116,9 @@ async fn a_chat_that_blocked_the_bot_reads_nothing(mode: Mode) {
     assert_eq!(world.ask(BOB, &key).await, "hello", "it is unread");
 }
 
-/// Gives up on anything but texts as soon as Telegram asks for a pause.
+const CAROL: i64 = 700_000_003;
+
+/// Gives up on anything but messages as soon as Telegram asks for a pause.
 fn impatient() -> Timing {
     let (claim_renewal, flood_check) = (Duration::from_millis(20), Duration::from_millis(50));
     Timing { flood_patience: Duration::ZERO, claim_renewal, flood_check, ..quick() }
@@ -152,16 +154,18 @@ async fn a_text_that_waits_for_the_end_of_a_flood_wait_is_sent_by_the_next_proce
 async fn a_chat_that_must_wait_reads_nothing_before_it_can_be_written_to(mode: Mode) {
     let world = world_of(mode, impatient()).await;
     let key = world.store.put("hello");
-    // An answer that is given up, from which the bot knows.
-    world.telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 700 });
-    let help = world.telegram.user_says(ANN, "/help");
-    world.telegram.wait_until_confirmed(help).await.unwrap();
+    // Two chats that have to wait, from which the bot knows.
+    world.telegram.flood_wait(None, Duration::from_secs(700));
+    for chat in [BOB, CAROL] {
+        world.telegram.user_says(chat, "/help");
+    }
+    world.telegram.wait_for_calls("sendMessage", 2).await.unwrap();
     world.telegram.user_says(ANN, &key);
-    world.bot.shows_that(|status| status["queued_updates"] == 1).await;
-    world.ask(BOB, "look:1:x").await;
-    assert_eq!(world.store.view_calls(), 0);
+    world.bot.shows_that(|status| status["queued_updates"] == 3).await;
     world.bot.kill().await;
+    assert_eq!(world.store.view_calls(), 0);
     // Whoever comes next asks Telegram.
+    world.telegram.flood_wait(None, Duration::ZERO);
     world.telegram.fail_next("sendChatAction", 1, FLOOD);
     let bot = start_of(mode, &world.telegram, &world.store, impatient()).await;
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, "hello");

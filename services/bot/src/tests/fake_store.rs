@@ -22,7 +22,10 @@ use mayfly_contracts::{
 };
 use mayfly_testkit::FakeTelegram;
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, service::Routes};
 
@@ -34,6 +37,8 @@ pub(super) const PANIC: &str = "panic";
 const STATE_TIME: u64 = 1_795_334_564;
 /// When an unread message expires: 2026-12-22 08:02:44 UTC.
 const EXPIRE_TIME: u64 = 1_797_926_564;
+/// How long a text is kept for its reader after each view.
+const GRACE: Duration = Duration::from_secs(600);
 /// In seconds.
 const LONGEST_LIFETIME: i64 = 90 * 24 * 60 * 60;
 
@@ -72,6 +77,8 @@ struct Message {
     text: Option<String>,
     /// Whose it is.
     view_id: Option<String>,
+    /// When its reader asked for it last.
+    view_time: Option<Instant>,
     is_burned: bool,
     /// Why nobody is shown it here, if so.
     refused: Option<ErrorReason>,
@@ -245,6 +252,7 @@ impl Data {
                 token: token.clone(),
                 text: Some(text.to_owned()),
                 view_id: None,
+                view_time: None,
                 is_burned: false,
                 refused: None,
             },
@@ -344,7 +352,14 @@ impl MessageService for FakeStore {
             if message.is_burned {
                 return Err(Situation::new(ErrorReason::MessageBurned).into_status(Code::NotFound, "burned"));
             }
+            let now = Instant::now();
+            if message.view_time.is_some_and(|time| now - time >= GRACE) {
+                message.text = None;
+            }
             let is_mine = *message.view_id.get_or_insert_with(|| view_id.clone()) == view_id;
+            if is_mine {
+                message.view_time = Some(now);
+            }
             message.text.clone().filter(|_| is_mine).ok_or_else(viewed)
         })?;
         if self.change(|data| std::mem::take(&mut data.lose_next_view)) {

@@ -37,10 +37,60 @@ async fn a_rich_message_is_kept_as_its_text() {
 }
 
 #[tokio::test]
+async fn a_text_counts_whatever_is_beside_it() {
+    let world = world().await;
+    for beside in [
+        json!({ "reply_to_message": { "text": "new:other" }, "quote": { "text": "new:other" } }),
+        json!({ "external_reply": {}, "reply_to_story": {}, "effect_id": "5", "via_bot": { "id": 8, "is_bot": true } }),
+        json!({ "gift": {}, "pinned_message": {}, "hologram": [] }),
+        json!({ "date": "today", "entities": 7, "from": null }),
+    ] {
+        let mut message = beside.clone();
+        message["text"] = json!("new:hello");
+        world.telegram.user_sends(ANN, message);
+        let key = world.reply(ANN).await;
+        assert_eq!(world.ask(ANN, &key).await, "hello", "{beside}");
+    }
+}
+
+#[tokio::test]
+async fn the_address_of_a_link_under_words_is_named_as_lost() {
+    let world = world().await;
+    let link = json!([{ "type": "text_link", "offset": 4, "length": 4, "url": "https://example.org/secret" }]);
+    world.telegram.user_sends(ANN, json!({ "text": "new:site", "entities": link }));
+    assert!(world.reply(ANN).await.starts_with("1:"));
+    assert!(world.reply(ANN).await.contains("[…](…)"));
+}
+
+#[tokio::test]
 async fn a_message_of_a_kind_that_nobody_knows_yet_gets_a_reply() {
     let world = world().await;
-    for content in [json!({ "hologram": {} }), json!({ "rich_message": { "blocks": [{ "type": "map" }] } })] {
+    for content in [
+        json!({ "hologram": {} }),
+        json!({ "rich_message": { "blocks": [{ "type": "map" }] } }),
+        json!({ "rich_message": "new:x" }),
+        json!({ "text": { "plain": "new:x" } }),
+        json!({ "contact": { "phone_number": "1", "first_name": "Ann" } }),
+        json!({ "location": { "latitude": 1, "longitude": 1, "live_period": 60 } }),
+        json!({ "poll": { "question": "new:x" } }),
+        json!({ "checklist": { "title": "new:x", "tasks": [] } }),
+        json!({ "checklist_tasks_done": {} }),
+        json!({ "paid_media": { "star_count": 1, "paid_media": [] }, "caption": "new:x" }),
+        json!({ "story": {} }),
+        json!({ "video_note": {} }),
+        json!({ "live_photo": {} }),
+        json!({ "game": {} }),
+        json!({ "invoice": {} }),
+        json!({ "gift": {} }),
+        json!({ "unique_gift": {} }),
+        json!({ "giveaway": {} }),
+        json!({ "giveaway_winners": {} }),
+        json!({ "web_app_data": { "data": "new:x" } }),
+        json!({ "users_shared": {} }),
+        json!({ "passport_data": {} }),
+        json!({ "successful_payment": {} }),
+    ] {
         world.telegram.user_sends(ANN, content.clone());
-        assert!(world.reply(ANN).await.contains("only keep text"), "{content}");
+        assert!(world.reply(ANN).await.contains("only keep plain text"), "{content}");
     }
 }

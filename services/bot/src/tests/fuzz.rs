@@ -103,7 +103,8 @@ impl Desk {
             chat: ChatId(chat),
             thread: None,
             language: Language::English,
-            content: Content::Text { message_id: MessageId(1), text: text.to_owned(), lost_marks: Vec::new() },
+            group: None,
+            content: Content::Text { message_id: Some(MessageId(1)), text: text.to_owned(), lost_marks: Vec::new() },
         };
         self.runtime
             .block_on(handlers::handle(&self.tools, &incoming, &Wanted::of(&incoming.content)))

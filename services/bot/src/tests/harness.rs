@@ -41,7 +41,17 @@ pub(super) enum Mode {
 }
 
 /// Defines tests that hold however the bot gets its updates, each as one by polling and one by webhook.
+///
+/// With `clock = paused`, time passes when everything waits.
 macro_rules! in_both_modes {
+    (clock = paused; $($name:ident,)*) => {
+        mod by_polling {
+            $(#[tokio::test(start_paused = true)] async fn $name() { super::$name(super::Mode::Polling).await; })*
+        }
+        mod by_webhook {
+            $(#[tokio::test(start_paused = true)] async fn $name() { super::$name(super::Mode::Webhook).await; })*
+        }
+    };
     ($($name:ident,)*) => {
         mod by_polling {
             $(#[tokio::test] async fn $name() { super::$name(super::Mode::Polling).await; })*
@@ -257,9 +267,15 @@ impl RunningBot {
     }
 
     /// What the bot's listener answers to any request.
-    pub(super) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
         let client = teloxide::net::default_reqwest_settings().build().unwrap();
-        let mut request = client.request(method.parse().unwrap(), format!("{}{path}", self.url)).body(body);
+        let mut request = client.request(method.parse().unwrap(), format!("{}{path}", self.url)).body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

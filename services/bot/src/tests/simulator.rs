@@ -157,6 +157,25 @@ async fn what_has_not_the_documented_form_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_no_utf_8_is_refused_by_name() {
+    let (bot, store) = bot().await;
+    let authorization = format!("Bearer {SIMULATOR_TOKEN}");
+    let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+    let text = message("new:café").to_string();
+    let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin_1 = text.replace('é', "#").into_bytes().into_iter().map(|byte| if byte == b'#' { 0xe9 } else { byte });
+    for body in [[b"\xff\xfe", utf_16.as_slice()].concat(), utf_16, latin_1.collect()] {
+        let refused = bot.send("POST", "/simulator", &headers, body).await;
+        assert_eq!((refused.status, refused.body.as_str()), (400, "the body must be UTF-8\n"));
+    }
+    let refused = post(&bot, &message("new:hello"), &[("content-encoding", "gzip")]).await;
+    assert!(refused.status == 415 && refused.body.contains("gzip"), "{}", refused.body);
+    assert_eq!(store.messages(), 0);
+    let marked = bot.send("POST", "/simulator", &headers, format!("\u{feff}{text}")).await;
+    assert_eq!((marked.status, store.messages()), (200, 1), "{}", marked.body);
+}
+
+#[tokio::test]
 async fn only_callers_with_the_token_are_served_wherever_they_come_from() {
     let (bot, store) = bot().await;
     // As from a page of another site, or through a proxy on this machine that adds nothing: from the loopback
@@ -171,6 +190,11 @@ async fn only_callers_with_the_token_are_served_wherever_they_come_from() {
     }
     assert_eq!(store.messages(), 0);
     assert_eq!(post(&bot, &message("new:hello"), &[("x-forwarded-for", "203.0.113.9")]).await.status, 200);
+    // Behind a proxy that asks for a password.
+    let token = format!("Bearer {SIMULATOR_TOKEN}");
+    let mut headers = vec![("content-type", "application/json"), ("authorization", "Basic YTpi")];
+    headers.push(("mayfly-authorization", &token));
+    assert_eq!(bot.send("POST", "/simulator", &headers, message("new:hello").to_string()).await.status, 200);
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ async fn telegram_is_told_where_and_how_to_bring_updates() {
     let calls = set_webhook_calls(&world.telegram);
     let expected = json!({
         "url": format!("{}{WEBHOOK_PATH}", world.bot.url), "max_connections": 40, "drop_pending_updates": false,
-        "allowed_updates": ["message", "channel_post", "callback_query"], "secret_token": secret,
+        "allowed_updates": ["message", "edited_message", "channel_post", "callback_query"], "secret_token": secret,
     });
     assert_eq!(calls, [expected]);
     world.bot.shows("serving").await;

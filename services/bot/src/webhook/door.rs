@@ -136,7 +136,7 @@ async fn receive(State(door): State<Door>, request: Request) -> Response {
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
-    let Ok(update) = serde_json::from_slice(&body) else {
+    let Some(update) = Update::of_json(&body) else {
         tracing::warn!("something that knows the webhook's secret sent what is no update");
         return StatusCode::BAD_REQUEST.into_response();
     };

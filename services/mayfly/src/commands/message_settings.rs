@@ -54,7 +54,8 @@ fn read_standard_input() -> Result<Secret, CliError> {
 }
 
 fn parse(text: &str) -> Option<(i64, String)> {
-    let (id, token) = text.trim().split_once(':')?;
+    // Chinese and Japanese keyboards have a fullwidth colon.
+    let (id, token) = text.trim().split_once([':', '\u{ff1a}'])?;
     Some((id.trim().parse().ok()?, token.trim().to_owned()))
 }
 
@@ -64,7 +65,9 @@ mod tests {
 
     #[test]
     fn a_message_reference_has_an_id_and_a_token() {
-        assert_eq!(parse(" 12:ab \n"), Some((12, "ab".to_owned())));
+        for text in [" 12:ab \n", "12：ab"] {
+            assert_eq!(parse(text), Some((12, "ab".to_owned())), "{text}");
+        }
         for wrong in ["", "12", "x:ab", ":ab", "99999999999999999999:ab"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }

@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use mayfly_contracts::bot::{BotState, GetBotStatusRequest, TestAppConfigRequest, TestOutcome, WatchBotStatusRequest};
+use mayfly_contracts::{
+    StoreChannel,
+    bot::{BotState, GetBotStatusRequest, TestAppConfigRequest, TestOutcome, WatchBotStatusRequest},
+    message::{CreateMessageRequest, message_service_client::MessageServiceClient},
+};
 use mayfly_testkit::{FakeTelegram, TestDatabase, bearer};
 use serde_json::{Value, json};
 
@@ -126,4 +130,37 @@ async fn simulate(system: &System, object: Value) -> Vec<Value> {
     let request = reqwest::Client::new().post(format!("{}/simulator", system.bot_url));
     let response = request.bearer_auth(simulator_token(system)).json(&object).send().await.unwrap();
     response.json().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lifetime_beyond_the_limit_is_rejected_in_days_by_all_protocols() {
+    let database = TestDatabase::sqlite().unwrap();
+    let mut system = System::start(Layout::One, &database, Options::default()).await;
+    let ttl = Some(prost_types::Duration { seconds: 8_640_000, nanos: 0 });
+    for (more, words) in
+        [(&[][..], "must be at most 90 days"), (&["--max-ttl", "36h30m"], "must be at most 1 day 12h 30m")]
+    {
+        system.stop().await;
+        let more = [&["--simulator", "--default-ttl", "1h"], more].concat();
+        system.start_processes(Layout::One, Options { more: &more, ..Options::default() }).await;
+        let mut output = Vec::new();
+        for url in [&system.store_url, &system.gateway_url] {
+            let request = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("hello") };
+            let mut client = MessageServiceClient::new(StoreChannel::remote(url).unwrap());
+            output.push(client.create_message(request).await.unwrap_err().message().to_owned());
+        }
+        let http = reqwest::Client::new();
+        let create = || http.post(format!("{}/api/v1/create_message", system.gateway_url));
+        let form = create().form(&[("text", "hello"), ("ttl", "8640000")]);
+        let json = create().json(&json!({ "text": "hello", "ttl": 8_640_000 }));
+        for request in [form, json] {
+            output.push(request.send().await.unwrap().text().await.unwrap());
+        }
+        output.push(system.client(&["new", "hello", "--ttl", "100d"]).await.err);
+        output.push(Value::from(simulate(&system, message("new 100d:hello")).await).to_string());
+        for output in output {
+            assert!(output.contains(words), "{output}");
+        }
+    }
+    system.stop().await;
 }

@@ -8,7 +8,7 @@ use crate::harness::{CommandOutput, Layout, Options, System, wait_until};
 
 const GONE: i32 = 3;
 const REFUSED: i32 = 4;
-const BOT_TOKEN: &str = "1000000000:AAHneedle-canary-canary-canary-0000";
+const BOT_TOKEN: &str = "1000000000:AAHcanary-canary-canary-canary-0000";
 const API_HASH: &str = "0123456789abcdef0123456789abcdee";
 const OTHER_API_HASH: &str = "fedcba9876543210fedcba9876543210";
 const ANN: i64 = 7;

@@ -10,7 +10,7 @@ use crate::harness::{Layout, Options, System, run, run_with_stdout, wait_until};
 const GONE: i32 = 3;
 const REFUSED: i32 = 4;
 const UNREACHABLE: i32 = 5;
-const BOT_TOKEN: &str = "1000000000:AAHneedle-canary-canary-canary-0000";
+const BOT_TOKEN: &str = "1000000000:AAHcanary-canary-canary-canary-0000";
 
 async fn system() -> System {
     System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await
@@ -38,6 +38,19 @@ async fn text_and_message_reference_come_from_standard_input_byte_for_byte() {
     assert_eq!(new.code, 0, "{}", new.err);
     let view = system.client_with(&["view"], &new.out).await;
     assert_eq!(view.out, " two\nlines\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equivalent_encodings_of_a_passphrase_match() {
+    let system = system().await;
+    let file = system.data.join("passphrase");
+    std::fs::write(&file, "\u{feff}cafe\u{301}\r\n").unwrap();
+    let (file, composed) = (["--passphrase-file", &file.display().to_string()], ["--passphrase", "caf\u{e9}"]);
+    for (written, read) in [(file, composed), (composed, file)] {
+        let message_ref = system.client(&[&["new", "hello"], &written[..]].concat()).await.out;
+        let view = system.client(&[&["view", message_ref.trim()], &read[..]].concat()).await;
+        assert_eq!((view.code, view.out.as_str()), (0, "hello"), "{}", view.err);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

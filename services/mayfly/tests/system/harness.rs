@@ -78,14 +78,26 @@ pub(crate) async fn run_with(arguments: &[&str], input: &str) -> CommandOutput {
 
 /// As [`run_with`], with another standard output.
 pub(crate) async fn run_with_stdout(arguments: &[&str], input: &str, output: Stdio) -> CommandOutput {
+    run_command(command(&[] as &[&str], arguments), input, output).await
+}
+
+/// Runs a command of `mayfly` with environment variables.
+pub(crate) async fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> CommandOutput {
     let mut command = command(&[] as &[&str], arguments);
+    command.envs(environment.iter().copied());
+    run_command(command, "", Stdio::piped()).await
+}
+
+async fn run_command(mut command: Command, input: &str, output: Stdio) -> CommandOutput {
     command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // The command may exit before it has read all of its input.
     let written = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
     assert!(written.is_ok() || written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe));
-    let ended =
-        tokio::time::timeout(TIMEOUT, child.wait_with_output()).await.expect("the command ends in time").unwrap();
+    let ended = tokio::time::timeout(TIMEOUT, child.wait_with_output())
+        .await
+        .expect("the command ends in time in time")
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     CommandOutput { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
 }
@@ -162,7 +174,7 @@ impl Process {
     }
 
     pub(crate) async fn wait(&mut self) -> ExitStatus {
-        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("the process ends in time").unwrap()
+        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("the process ends in time in time").unwrap()
     }
 }
 
@@ -187,7 +199,7 @@ pub(crate) async fn wait_until(what: &str, mut is_so: impl AsyncFnMut() -> bool)
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    tokio::time::timeout(TIMEOUT, waiting).await.unwrap_or_else(|_| panic!("timed out waiting until {what}"));
+    tokio::time::timeout(TIMEOUT, waiting).await.unwrap_or_else(|_| panic!("timed out waiting wait_until {what}"));
 }
 
 /// A whole system, a store, a gateway and a bot, in one process or in three.

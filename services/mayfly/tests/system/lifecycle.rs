@@ -5,6 +5,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use mayfly_contracts::message::{CreateMessageRequest, ViewMessageRequest};
 use mayfly_testkit::{TestDatabase, on_each_database};
 
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
 use crate::harness::{Layout, Options, Process, System, run, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,6 +48,27 @@ async fn ports_that_the_system_chooses_are_printed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn health_checks_support_get_and_head() {
+    let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
+    let http = reqwest::Client::new();
+    for (listener, path, expected) in [
+        (&system.gateway_url, "/healthz", 200),
+        (&system.gateway_url, "/readyz", 200),
+        (&system.gateway_url, "/health", 404),
+        (&system.bot_url, "/healthz", 200),
+        (&system.bot_url, "/readyz", 200),
+        (&system.bot_url, "/health", 404),
+        // The store has health checks over gRPC only.
+        (&system.store_url, "/healthz", 404),
+    ] {
+        for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
+            let response = http.request(method.clone(), format!("{listener}{path}")).send().await.unwrap();
+            assert_eq!(response.status().as_u16(), expected, "{method} {listener}{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_first_start_creates_private_files_that_stay() {
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -65,7 +91,7 @@ on_each_database! {
             messages.push(system.messages().create_message(request).await.unwrap().into_inner());
         }
         let view = |message: &mayfly_contracts::message::CreateMessageResponse| {
-            ViewMessageRequest { id: message.id, access_token: message.access_token.clone(), ..Default::default() }
+            ViewMessageRequest { id: message.id, access_token: message.access_token.clone(), ..ViewMessageRequest::default() }
         };
         for message in &messages[..10] {
             system.messages().view_message(view(message)).await.unwrap();
@@ -77,6 +103,30 @@ on_each_database! {
             let expected = (number >= 10).then(|| format!("text {number}"));
             assert_eq!(viewed.ok().map(|response| response.into_inner().into_text().unwrap()), expected, "{number}");
         }
+    }
+
+    async fn the_log_announces_the_effect_of_a_second_signal(database: TestDatabase) {
+        const ANNOUNCEMENT: &str = "finishing; a second signal ends at once";
+        let mut system = System::start(Layout::Three, &database, Options::default()).await;
+        for process in &mut system.processes {
+            process.terminate().await;
+            assert!(process.wait().await.success());
+            wait_until("the second signal is announced", async || process.has_printed(ANNOUNCEMENT)).await;
+        }
+
+        system.start_processes(Layout::One, Options::default()).await;
+        // An incomplete request delays the shutdown.
+        let mut connection = TcpStream::connect(system.gateway_url.trim_start_matches("http://")).await.unwrap();
+        let head = "POST /api/v1/create_message HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let continued = connection.read_u8().await.unwrap();
+        assert_eq!(continued, b'H', "the handler waits for the body");
+        let up = &mut system.processes[0];
+        up.terminate().await;
+        wait_until("the second signal is announced", async || up.has_printed(ANNOUNCEMENT)).await;
+        up.terminate().await;
+        assert_eq!(up.wait().await.code(), Some(1));
+        wait_until("the log says that work was cut short", async || up.has_printed("work was cut short")).await;
     }
 
     async fn the_schema_is_migrated_at_the_start_and_by_command(database: TestDatabase) {

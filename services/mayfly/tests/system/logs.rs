@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use crate::harness::{Layout, Options, System};
 
 const TEXT: &str = "canary-text-canary-text";
-const BOT_TOKEN: &str = "1000000000:AAHneedle-canary-canary-canary-0000";
+const BOT_TOKEN: &str = "1000000000:AAHcanary-canary-canary-canary-0000";
 const API_HASH: &str = "0123456789abcdef0123456789abcdee";
 const PASSPHRASE: &str = "canary-passphrase-canary";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";

@@ -1,11 +1,11 @@
 //! Invalid settings. Each error names the setting, and nothing changes.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
 
 use mayfly_testkit::TestDatabase;
 use tempfile::TempDir;
 
-use crate::harness::{Layout, Options, System, free_port, run};
+use crate::harness::{Layout, Options, System, free_port, run, run_in};
 
 /// Runs `arguments` with a new data folder. The command must fail with `patterns` on standard error.
 async fn assert_rejected_in_new_folder(arguments: &[&str], patterns: &[&str]) {
@@ -165,18 +165,62 @@ async fn invalid_values_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_variable_counts_as_unset() {
-    let mut names = Vec::new();
-    for command in ["up", "store", "gateway", "bot", "new", "config", "healthcheck"] {
-        let help = run(&[command, "--help"]).await.out;
-        let named = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
-        names.extend(named.map(str::to_owned));
+async fn a_public_url_with_a_path_is_rejected_by_all_roles() {
+    for role in ["up", "gateway", "bot"] {
+        for url in ["https://host.example/mayfly", "https://host.example/mayfly/", "https://host.example/?x", "host"] {
+            assert_rejected(&[role, "--public-url", url], &["--public-url"]).await;
+            let output = run_in(&[("MAYFLY_PUBLIC_URL", url)], &[role]).await;
+            assert!(output.code == 2 && output.err.contains("--public-url"), "{role} {url}: {}", output.err);
+        }
     }
-    assert!(names.len() > 40, "{names:?}");
+}
+
+/// The variables in the help texts of this command and of all its subcommands.
+async fn variables_of(command: &[&str]) -> BTreeSet<String> {
+    let help = run(&[command, &["--help"]].concat()).await.out;
+    let named = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
+    let mut names: BTreeSet<_> = named.map(str::to_owned).collect();
+    let (_, listed) = help.split_once("\nCommands:\n").unwrap_or_default();
+    for subcommand in listed.lines().map_while(|line| line.strip_prefix("  ")?.split(' ').next()) {
+        if !subcommand.is_empty() && subcommand != "help" {
+            names.extend(Box::pin(variables_of(&[command, &[subcommand]].concat())).await);
+        }
+    }
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_variable_counts_as_unset() {
+    let names = variables_of(&[]).await;
+    assert!(names.len() > 50 && names.contains("MAYFLY_BOT_TOKEN_FILE"), "{names:?}");
     let empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
-    let options = Options { store_environment: &empty, ..Options::default() };
-    let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
-    let message_ref = system.client(&["new", "hello"]).await.out;
-    assert_eq!(system.client(&["view", message_ref.trim()]).await.out.trim_end(), "hello");
-    system.stop().await;
+    let options = Options {
+        store_environment: &empty,
+        gateway_environment: &empty,
+        bot_environment: &empty,
+        ..Options::default()
+    };
+    for layout in [Layout::One, Layout::Three] {
+        let mut system = System::start(layout, &TestDatabase::sqlite().unwrap(), options).await;
+        let data = system.data.display().to_string();
+        let client = async |arguments: &[&str]| {
+            let output = run_in(&empty, &[arguments, &["--store-url", &system.store_url]].concat()).await;
+            assert_eq!(output.code, 0, "{arguments:?}: {}", output.err);
+            output.out.trim().to_owned()
+        };
+        let message_ref = client(&["new", "hello"]).await;
+        client(&["lookup", &message_ref]).await;
+        assert_eq!(client(&["view", &message_ref]).await, "hello");
+        let message_ref = client(&["new", "hello"]).await;
+        client(&["burn", &message_ref]).await;
+        let fields = ["--session-name", "s", "--api-id", "1", "--api-hash", "0123456789abcdef0123456789abcdee"];
+        let token = ["--bot-token", "1000000000:AAHcanary-canary-canary-canary-0000", "--data-dir", &data];
+        client(&[&["config", "add"], &fields[..], &token].concat()).await;
+        client(&["config", "list", "--data-dir", &data]).await;
+        for command in [&["token"][..], &["keys", "list"]] {
+            let output = run_in(&empty, &[command, &["--data-dir", &data]].concat()).await;
+            assert_eq!(output.code, 0, "{command:?}: {}", output.err);
+        }
+        system.stop().await;
+    }
 }

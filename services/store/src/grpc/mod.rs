@@ -74,7 +74,8 @@ pub(crate) fn limited(
         bidirectional_streams: BIDIRECTIONAL_STREAMS,
         refuse,
     };
-    limits.apply(routes.prepare().into_axum_router())
+    // A health check over HTTP finds nothing here, rather than an answer of gRPC's that has the status 200.
+    limits.apply(routes.prepare().into_axum_router().reset_fallback())
 }
 
 /// Callers of the store: anybody, and gateways that report theirs.

@@ -213,8 +213,7 @@ impl Database {
     }
 
     async fn connect_to_postgres(&self) -> Result<PgConnection, sqlx::Error> {
-        let options: PgConnectOptions = self.url.expose().parse()?;
-        let options = options.application_name("mayfly");
+        let options = as_client(self.url.expose().parse()?);
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
         let silent = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time"));
         connecting.await.map_err(silent)?
@@ -349,7 +348,7 @@ impl Database {
             .sqlx_logging(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .map_sqlx_postgres_opts(|options| options.application_name("mayfly"))
+            .map_sqlx_postgres_opts(as_client)
             .map_sqlx_postgres_pool_opts(move |options| {
                 // Numbers and constants alone are in it.
                 let session = session.clone();
@@ -365,6 +364,16 @@ impl Database {
 impl std::fmt::Debug for Database {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.describe())
+    }
+}
+
+/// Names Mayfly to the server. sqlx keeps the brackets of an IPv6 address, and then takes it for a name.
+fn as_client(options: PgConnectOptions) -> PgConnectOptions {
+    let options = options.application_name("mayfly");
+    let address = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+    match address {
+        Some(address) => options.host(&address),
+        None => options,
     }
 }
 

@@ -3,8 +3,7 @@
 import type { Texts } from "../texts.ts";
 
 /** What a proxy in front of the server asks for. */
-const SIGN_IN =
-    "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden: Laden Sie die Seite neu. Ein Proxy, der per HTTP Basic nach einem Passwort fragt, lässt dem Verwaltungs-Token keinen Platz: Öffnen Sie diese Seite an ihm vorbei, oder nehmen Sie „mayfly config“.";
+const SIGN_IN = "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden: Laden Sie die Seite neu.";
 
 export default {
     title: "Verwaltung",

@@ -1,8 +1,7 @@
 // English, which gives the shape of the texts in all other languages.
 
 /** What a proxy in front of the server asks for. */
-const SIGN_IN =
-    "A proxy in front of the server asks you to sign in: load the page again. A proxy that asks for a password by HTTP Basic leaves no room for the admin token: open this page past it, or use “mayfly config”.";
+const SIGN_IN = "A proxy in front of the server asks you to sign in: load the page again.";
 
 export default {
     title: "Administration",

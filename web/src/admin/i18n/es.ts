@@ -3,8 +3,7 @@
 import type { Texts } from "../texts.ts";
 
 /** What a proxy in front of the server asks for. */
-const SIGN_IN =
-    "Un proxy delante del servidor pide que inicie sesión: vuelva a cargar la página. Un proxy que pide una contraseña por HTTP Basic no deja pasar el token de administración: abra esta página sin él, o use «mayfly config».";
+const SIGN_IN = "Un proxy delante del servidor pide que inicie sesión: vuelva a cargar la página.";
 
 export default {
     title: "Administración",

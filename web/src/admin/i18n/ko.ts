@@ -3,8 +3,7 @@
 import type { Texts } from "../texts.ts";
 
 /** What a proxy in front of the server asks for. */
-const SIGN_IN =
-    "서버 앞의 프록시가 로그인을 요구합니다. 페이지를 새로 고치세요. HTTP Basic으로 비밀번호를 요구하는 프록시는 관리 토큰을 전달하지 못합니다. 프록시를 거치지 않고 이 페이지를 열거나 mayfly config를 사용하세요.";
+const SIGN_IN = "서버 앞의 프록시가 로그인을 요구합니다. 페이지를 새로 고치세요.";
 
 export default {
     title: "관리",

@@ -3,8 +3,7 @@
 import type { Texts } from "../texts.ts";
 
 /** What a proxy in front of the server asks for. */
-const SIGN_IN =
-    "Um proxy na frente do servidor pede que você entre: recarregue a página. Um proxy que pede uma senha por HTTP Basic não deixa passar o token de administração: abra esta página sem ele ou use “mayfly config”.";
+const SIGN_IN = "Um proxy na frente do servidor pede que você entre: recarregue a página.";
 
 export default {
     title: "Administração",

@@ -3,8 +3,7 @@
 import type { Texts } from "../texts.ts";
 
 /** What a proxy in front of the server asks for. */
-const SIGN_IN =
-    "Прокси перед сервером требует войти: загрузите страницу ещё раз. Прокси, который спрашивает пароль по HTTP Basic, не пропускает токен администратора: откройте эту страницу в обход него или используйте «mayfly config».";
+const SIGN_IN = "Прокси перед сервером требует войти: загрузите страницу ещё раз.";
 
 export default {
     title: "Управление",

@@ -49,7 +49,7 @@ async function post(object) {
     try {
         const answer = await fetch("/simulator", {
             method: "POST",
-            headers: { "content-type": "application/json", authorization: `Bearer ${token()}` },
+            headers: { "content-type": "application/json", "mayfly-authorization": `Bearer ${token()}` },
             body: JSON.stringify(object),
         });
         if (!answer.ok) {
