@@ -317,14 +317,14 @@ mod tests {
     use super::*;
 
     /// The response of a client to this status line, headers and body.
-    async fn response_to(answer: &str, request: &Request) -> Response {
+    async fn response_to(response_text: &str, request: &Request) -> Response {
         let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::rest(&format!("http://{}", gateway.local_addr().unwrap())).unwrap();
         let responding = async {
             let (mut connection, _) = gateway.accept().await.unwrap();
             let length = connection.read(&mut [0; 4096]).await.unwrap();
             assert!(length > 0);
-            connection.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
+            connection.write_all(format!("HTTP/1.1 {response_text}").as_bytes()).await.unwrap();
         };
         tokio::join!(client.call(request), responding).0
     }
@@ -335,8 +335,8 @@ mod tests {
         let view = Request::View { message_ref: message_ref(), view_id: None };
         assert!(response_to("204 No Content\r\n\r\n", &view).await == Response::Gone);
         for status in ["404 Not Found", "410 Gone", "405 Method Not Allowed"] {
-            let answer = format!("{status}\r\ncontent-length: 0\r\n\r\n");
-            assert!(response_to(&answer, &view).await == Response::Rejected, "{status}");
+            let response_text = format!("{status}\r\ncontent-length: 0\r\n\r\n");
+            assert!(response_to(&response_text, &view).await == Response::Rejected, "{status}");
         }
     }
 
@@ -347,8 +347,8 @@ mod tests {
         let refused = json!({ "status": 400, "detail": "id must be given", "reason": "FIELD_INVALID" });
         for (body, response) in [(cut_off, Response::Unknown), (refused, Response::Rejected)] {
             let body = body.to_string();
-            let answer = format!("400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            assert!(response_to(&answer, &view).await == response, "{body}");
+            let response_text = format!("400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            assert!(response_to(&response_text, &view).await == response, "{body}");
         }
     }
 
@@ -357,8 +357,8 @@ mod tests {
         let lookup = Request::Lookup { message_ref: MessageRef { id: 1, access_token: "0".repeat(64) } };
         for (state, response) in [("burned", Response::Found(State::Burned)), ("lost", Response::Rejected)] {
             let body = json!({ "state": state }).to_string();
-            let answer = format!("200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            assert!(response_to(&answer, &lookup).await == response, "{state}");
+            let response_text = format!("200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            assert!(response_to(&response_text, &lookup).await == response, "{state}");
         }
     }
 }

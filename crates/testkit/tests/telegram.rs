@@ -12,9 +12,9 @@ const ANN: i64 = 7;
 
 async fn call(telegram: &FakeTelegram, method: &str, params: Value) -> Value {
     let url = format!("{}/bot{TOKEN}/{method}", telegram.url());
-    let answer = reqwest::Client::new().post(url).json(&params).send().await.unwrap();
-    let code = answer.status().as_u16();
-    let body: Value = answer.json().await.unwrap();
+    let response = reqwest::Client::new().post(url).json(&params).send().await.unwrap();
+    let code = response.status().as_u16();
+    let body: Value = response.json().await.unwrap();
     assert_eq!(code, body["error_code"].as_u64().map_or(200, |code| code as u16));
     body
 }
@@ -150,8 +150,8 @@ async fn a_connection_breaks_before_or_after_the_effect_of_a_call() {
     for replies in [0, 1] {
         let url = format!("{}/bot{TOKEN}/sendMessage", telegram.url());
         let request = reqwest::Client::new().post(url).json(&json!({ "chat_id": ANN, "text": "hi" }));
-        let answer = async { request.send().await?.text().await };
-        assert!(answer.await.is_err());
+        let response = async { request.send().await?.text().await };
+        assert!(response.await.is_err());
         assert_eq!(telegram.replies(ANN).len(), replies);
     }
 }
@@ -163,8 +163,8 @@ async fn a_document_is_sent_as_multipart() {
     let part = reqwest::multipart::Part::bytes(b"content".to_vec()).file_name("message.txt");
     let form = reqwest::multipart::Form::new().text("chat_id", ANN.to_string()).part("document", part);
     let url = format!("{}/bot{TOKEN}/sendDocument", telegram.url());
-    let answer = reqwest::Client::new().post(url).multipart(form).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let response = reqwest::Client::new().post(url).multipart(form).send().await.unwrap();
+    assert_eq!(response.status(), 200);
     let reply = telegram.next_reply(ANN).await.unwrap();
     assert_eq!((reply.document.as_deref(), reply.text.as_str()), (Some("message.txt"), "content"));
 }
@@ -190,11 +190,11 @@ async fn a_callback_query_arrives_and_is_answered_once() {
     assert_eq!((&query["id"], &query["data"]), (&json!(query_id), &json!("l")));
     assert_eq!((&query["message"]["message_id"], &query["from"]["language_code"]), (&json!(message_id), &json!("ko")));
 
-    let answer = json!({ "callback_query_id": query_id, "text": "x".repeat(201) });
-    assert_eq!(call(&telegram, "answerCallbackQuery", answer).await["description"], "Bad Request: MESSAGE_TOO_LONG");
-    let answer = json!({ "callback_query_id": query_id });
-    assert_eq!(call(&telegram, "answerCallbackQuery", answer.clone()).await["ok"], true);
-    assert_eq!(call(&telegram, "answerCallbackQuery", answer).await["error_code"], 400, "answered already");
+    let response = json!({ "callback_query_id": query_id, "text": "x".repeat(201) });
+    assert_eq!(call(&telegram, "answerCallbackQuery", response).await["description"], "Bad Request: MESSAGE_TOO_LONG");
+    let response = json!({ "callback_query_id": query_id });
+    assert_eq!(call(&telegram, "answerCallbackQuery", response.clone()).await["ok"], true);
+    assert_eq!(call(&telegram, "answerCallbackQuery", response).await["error_code"], 400, "already answered");
 }
 
 #[tokio::test]

@@ -290,7 +290,7 @@ pub struct StoreSettings {
     /// How often callers may create and guess.
     #[command(flatten)]
     pub rates: RateSettings,
-    /// Do not tell callers which services and methods there are (gRPC server reflection).
+    /// Disable gRPC server reflection.
     #[arg(long, env = "MAYFLY_NO_REFLECTION")]
     pub no_reflection: bool,
 }

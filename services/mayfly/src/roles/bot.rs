@@ -18,7 +18,7 @@ pub(crate) struct BotRoleSettings {
     bot: BotSettings,
     #[command(flatten)]
     hosts: HostSettings,
-    /// Do not tell callers which services and methods there are (gRPC server reflection).
+    /// Disable gRPC server reflection.
     #[arg(long, env = "MAYFLY_NO_REFLECTION")]
     no_reflection: bool,
     #[command(flatten)]

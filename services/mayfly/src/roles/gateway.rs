@@ -28,7 +28,7 @@ pub(crate) struct GatewayRoleSettings {
     /// The public URL of the gateway, such as `https://mayfly.example.org`.
     #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
-    /// Do not tell callers which services and methods there are (gRPC server reflection).
+    /// Disable gRPC server reflection.
     #[arg(long, env = "MAYFLY_NO_REFLECTION")]
     no_reflection: bool,
     #[command(flatten)]

@@ -231,7 +231,7 @@ async fn a_text_that_cannot_be_printed_is_not_lost() {
         let failed = run_with_stdout(&arguments, input, full.into()).await;
         assert_eq!(failed.code, 1, "{}", failed.err);
         assert_eq!(failed.err.contains(message_ref.trim()), is_given, "{}", failed.err);
-        assert_eq!(system.client(&["view", message_ref.trim()]).await.code, GONE, "it is nobody else's");
+        assert_eq!(system.client(&["view", message_ref.trim()]).await.code, GONE, "no other reader gets it");
         // The hint contains a command that works.
         let (_, again) = failed.err.trim().split_once(": mayfly ").expect("the error contains a command");
         let again: Vec<_> = again.split(' ').collect();

@@ -126,7 +126,7 @@ on_each_database! {
         wait_until("the second signal is announced", async || up.has_printed(ANNOUNCEMENT)).await;
         up.terminate().await;
         assert_eq!(up.wait().await.code(), Some(1));
-        wait_until("the log says that work was cut short", async || up.has_printed("work was cut short")).await;
+        wait_until("the log reports unfinished work", async || up.has_printed("work was cut short")).await;
     }
 
     async fn the_schema_is_migrated_at_the_start_and_by_command(database: TestDatabase) {

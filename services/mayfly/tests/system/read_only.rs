@@ -42,10 +42,10 @@ async fn only_the_data_directory_must_be_writable_as_root() {
         let mut messages = system.messages();
         clients.spawn(async move {
             for _ in 0..ROUNDS {
-                let kept = CreateMessageRequest::of_text("kept".repeat(500));
+                let unexpired = CreateMessageRequest::of_text("unexpired".repeat(500));
                 let ttl = Some(prost_types::Duration { seconds: 3, nanos: 0 });
                 let brief = CreateMessageRequest { ttl, ..CreateMessageRequest::of_text("brief".repeat(500)) };
-                messages.create_message(kept).await.unwrap();
+                messages.create_message(unexpired).await.unwrap();
                 messages.create_message(brief).await.unwrap();
             }
         });
