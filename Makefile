@@ -83,14 +83,14 @@ ROUNDS := 200
 HISTORIES := $(CURDIR)/target/faults
 
 .PHONY: faults
-faults: build programs ## Break the release build, ROUNDS=200 times, and judge whether messages were lost or read twice
+faults: build programs ## Break the release build, ROUNDS=200 times, and verify that no message was lost or read twice
 	scripts/install-test-tools
 	rm -rf $(HISTORIES) && mkdir -p $(HISTORIES)
 	MAYFLY_MODEL_STEPS=$$(($(ROUNDS) * 500)) scripts/with-postgres cargo test --workspace --locked --test model
 	status=0; \
 	MAYFLY_FAULT_ROUNDS=$(ROUNDS) MAYFLY_FAULT_HISTORIES=$(HISTORIES) MAYFLY_TEST_PROGRAM=$(CURDIR)/target/release/mayfly \
 		scripts/with-postgres cargo test --workspace --locked --test system -- faults race --test-threads 2 --nocapture || status=$$?; \
-	target/debug/mayfly-check judge $(HISTORIES)/*.jsonl || status=$$?; \
+	target/debug/mayfly-check verify $(HISTORIES)/*.jsonl || status=$$?; \
 	exit $$status
 
 .PHONY: years

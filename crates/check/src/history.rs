@@ -1,4 +1,4 @@
-//! What was asked of the system, and what it answered: one JSON object a line.
+//! The history of a load: one JSON object per line, for each call, outcome and fault.
 
 use std::{
     fs::{self, File},
@@ -13,96 +13,96 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// One line.
+/// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Microseconds since the history began.
+    /// Microseconds since the history was created.
     pub at_us: u64,
-    /// Which call; its intention and its answer have the same number.
+    /// The number of the call. An invocation and its outcome share it.
     pub call_id: u64,
     /// What happened.
     #[serde(flatten)]
-    pub what: What,
+    pub kind: EventKind,
 }
 
-/// What happened. An intention without an answer counts as one that was answered with [`Answer::Unknown`].
+/// The kind of an event. An invocation without an outcome counts as [`Outcome::Unknown`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
-    /// A call is about to be sent.
-    Intends {
-        /// The message that it is about, by the generator's own number.
+pub enum EventKind {
+    /// A client is about to send a call.
+    Invoked {
+        /// The number of the message in this load.
         message: u64,
-        /// What it asks.
+        /// The call.
         call: Call,
     },
     /// A call has ended.
-    Answered(Answer),
-    /// Something was broken on purpose, in the words of whoever broke it.
+    Completed(Outcome),
+    /// The test injects a fault.
     Fault(String),
-    /// So many calls were made with something that opens no message, and each was refused.
-    Strangers(u64),
+    /// The system rejected this many calls with wrong tokens or unknown ids.
+    RejectedGuesses(u64),
 }
 
-/// What is asked.
+/// A call to the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
-    /// To store the message; always under the same key.
+    /// Stores the message, always with the same idempotency key.
     Create,
-    /// To read it, by a reader that may repeat the call, or by one that cannot.
+    /// Reads the message, with an idempotency key or without one.
     View {
-        /// The reader's number.
+        /// The number of the reader; `None` if it has no idempotency key.
         reader: Option<u64>,
     },
-    /// To erase the text that the reader has.
+    /// Confirms that the reader has the text.
     Acknowledge {
-        /// The reader's number.
+        /// The number of the reader.
         reader: u64,
     },
-    /// To erase it unread.
+    /// Erases the message unread.
     Burn,
-    /// To ask how it stands.
+    /// Asks for the state of the message.
     Lookup,
-    /// To read it with something that does not open it.
+    /// Tries to read the message with a wrong token.
     Guess,
 }
 
-/// What was answered.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// The message is stored; the number stands for its id and token.
+pub enum Outcome {
+    /// The store holds the message. The number is a hash of its id and token.
     Created(u64),
-    /// The text of this message, by the generator's number; `None` when it is nobody's.
+    /// The text of the message with this number; `None` if no message has this text.
     Text(Option<u64>),
-    /// There is no text any more.
+    /// The message has no text any more.
     Gone,
-    /// It is done.
+    /// The call succeeded.
     Done,
-    /// This is how the message stands.
+    /// The state of the message.
     Found(State),
-    /// Refused for certain: nothing was changed.
-    Refused,
-    /// Nobody knows: no answer, or one that says "try later".
+    /// The system rejected the call and changed nothing.
+    Rejected,
+    /// The client does not know what happened: no response, or one that asks for a retry.
     Unknown,
 }
 
-/// How a message stands.
+/// The state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It waits for its reader.
+    /// Nobody has read the message yet.
     Unread,
-    /// It was read.
+    /// A reader has the text.
     Viewed,
-    /// It was erased unread.
+    /// The message was erased unread.
     Burned,
-    /// Its time was over before it was read.
+    /// The message expired unread.
     Expired,
 }
 
-/// A history that is being written.
+/// A history in a file. Recording appends to it.
 pub struct History {
     file: Mutex<File>,
     began: Instant,
@@ -110,59 +110,59 @@ pub struct History {
 }
 
 impl History {
-    /// Begins a history in a new file at `path`.
+    /// Creates the file `path`.
     ///
     /// # Errors
     ///
-    /// When there is such a file, or it cannot be made.
-    pub fn begin(path: &Path) -> io::Result<Self> {
+    /// Returns an error if the file exists or cannot be created.
+    pub fn create(path: &Path) -> io::Result<Self> {
         let file = Mutex::new(File::create_new(path)?);
         Ok(Self { file, began: Instant::now(), next_call: AtomicU64::new(0) })
     }
 
-    /// Writes an intention, before anything is sent. Answers the call's number.
+    /// Records a call before the client sends it. Returns the number of the call.
     ///
     /// # Errors
     ///
-    /// When it cannot be written; then nothing may be sent.
-    pub fn intend(&self, message: u64, call: Call) -> io::Result<u64> {
+    /// Returns an error if the file cannot be written. The client must not send the call then.
+    pub fn record_invocation(&self, message: u64, call: Call) -> io::Result<u64> {
         let call_id = self.next_call.fetch_add(1, Ordering::Relaxed);
-        self.write(call_id, What::Intends { message, call })?;
+        self.write(call_id, EventKind::Invoked { message, call })?;
         Ok(call_id)
     }
 
-    /// Writes an answer.
+    /// Records the outcome of a call.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
-    pub fn answered(&self, call_id: u64, answer: Answer) -> io::Result<()> {
-        self.write(call_id, What::Answered(answer))
+    /// Returns an error if the file cannot be written.
+    pub fn record_outcome(&self, call_id: u64, outcome: Outcome) -> io::Result<()> {
+        self.write(call_id, EventKind::Completed(outcome))
     }
 
-    /// Writes that something is broken on purpose, before it is.
+    /// Records a fault before the test injects it.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
-    pub fn fault(&self, fault: &str) -> io::Result<()> {
-        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), What::Fault(fault.to_owned()))
+    /// Returns an error if the file cannot be written.
+    pub fn record_fault(&self, fault: &str) -> io::Result<()> {
+        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), EventKind::Fault(fault.to_owned()))
     }
 
-    /// Writes that so many calls with something that opens no message were refused.
+    /// Records that the system rejected this many guesses.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
-    pub fn strangers(&self, refused: u64) -> io::Result<()> {
-        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), What::Strangers(refused))
+    /// Returns an error if the file cannot be written.
+    pub fn record_rejected_guesses(&self, count: u64) -> io::Result<()> {
+        self.write(self.next_call.fetch_add(1, Ordering::Relaxed), EventKind::RejectedGuesses(count))
     }
 
-    fn write(&self, call_id: u64, what: What) -> io::Result<()> {
+    fn write(&self, call_id: u64, kind: EventKind) -> io::Result<()> {
         let at_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let mut line = serde_json::to_vec(&Event { at_us, call_id, what })?;
+        let mut line = serde_json::to_vec(&Event { at_us, call_id, kind })?;
         line.push(b'\n');
-        // Straight to the file: our own death loses no line, and the machine's is not what is tested.
+        // Without a buffer, so that a crash of this process loses no line. A crash of the machine is not tested.
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
     }
 
@@ -170,7 +170,7 @@ impl History {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or holds something else.
+    /// Returns an error if the file cannot be read or contains anything else.
     pub fn read(path: &Path) -> io::Result<Vec<Event>> {
         let lines = BufReader::new(fs::File::open(path)?).lines();
         lines.map(|line| serde_json::from_str(&line?).map_err(io::Error::from)).collect()

@@ -1,45 +1,45 @@
-//! How long the answers took, out of a history.
+//! Latencies of the calls in a history.
 
 use std::{collections::HashMap, fmt, time::Duration};
 
-use crate::history::{Answer, Event, What};
+use crate::history::{Event, EventKind, Outcome};
 
-/// Of all calls with a certain answer: how many, in what time, and how long one took.
+/// The latencies of all calls with a known outcome, and the throughput.
 #[derive(Clone, Debug, Default)]
 pub struct Latency {
     sorted_us: Vec<u64>,
-    whole_us: u64,
+    elapsed_us: u64,
 }
 
 impl Latency {
-    /// Measures a history.
+    /// Computes the latencies of a history.
     #[must_use]
     pub fn of(history: &[Event]) -> Self {
         let mut began = HashMap::new();
         let mut sorted_us = Vec::new();
         for event in history {
-            match event.what {
-                What::Intends { .. } => drop(began.insert(event.call_id, event.at_us)),
-                What::Answered(Answer::Unknown) | What::Fault(_) | What::Strangers(_) => {}
-                What::Answered(_) => {
+            match event.kind {
+                EventKind::Invoked { .. } => drop(began.insert(event.call_id, event.at_us)),
+                EventKind::Completed(Outcome::Unknown) | EventKind::Fault(_) | EventKind::RejectedGuesses(_) => {}
+                EventKind::Completed(_) => {
                     sorted_us.extend(began.get(&event.call_id).map(|began_us| event.at_us.saturating_sub(*began_us)));
                 }
             }
         }
         sorted_us.sort_unstable();
         let (first, last) = (history.first(), history.last());
-        let whole_us = last.map_or(0, |event| event.at_us) - first.map_or(0, |event| event.at_us);
-        Self { sorted_us, whole_us }
+        let elapsed_us = last.map_or(0, |event| event.at_us) - first.map_or(0, |event| event.at_us);
+        Self { sorted_us, elapsed_us }
     }
 
-    /// Answers a second.
+    /// Calls with a known outcome per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        let seconds = Duration::from_micros(self.whole_us).as_secs_f64();
+        let seconds = Duration::from_micros(self.elapsed_us).as_secs_f64();
         if seconds > 0.0 { self.sorted_us.len() as f64 / seconds } else { 0.0 }
     }
 
-    /// The time that this share of the answers took at most; `share` from 0 to 1.
+    /// The quantile `share`, from 0 to 1, of the latencies.
     #[must_use]
     pub fn quantile(&self, share: f64) -> Duration {
         let rank = (self.sorted_us.len() as f64 * share).ceil().max(1.0) as usize;
@@ -49,7 +49,7 @@ impl Latency {
 
 impl fmt::Display for Latency {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:.0} answers a second; ", self.rate())?;
+        write!(formatter, "{:.0} responses per second; ", self.rate())?;
         let millis = |share| self.quantile(share).as_secs_f64() * 1000.0;
         write!(formatter, "p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms", millis(0.5), millis(0.99), millis(0.999))
     }
@@ -61,17 +61,14 @@ mod tests {
     use crate::history::Call;
 
     #[test]
-    fn quantiles_are_of_the_answers_that_are_certain() {
+    fn quantiles_include_known_outcomes_only() {
         let history: Vec<_> = (0..100)
             .flat_map(|call_id| {
                 let began_us = 1000 * call_id;
-                let answer = if call_id == 50 { Answer::Unknown } else { Answer::Gone };
-                let intends = What::Intends { message: 0, call: Call::Burn };
-                [(began_us, intends), (began_us + call_id + 1, What::Answered(answer))].map(|(at_us, what)| Event {
-                    at_us,
-                    call_id,
-                    what,
-                })
+                let outcome = if call_id == 50 { Outcome::Unknown } else { Outcome::Gone };
+                let intends = EventKind::Invoked { message: 0, call: Call::Burn };
+                [(began_us, intends), (began_us + call_id + 1, EventKind::Completed(outcome))]
+                    .map(|(at_us, kind)| Event { at_us, call_id, kind })
             })
             .collect();
         let latency = Latency::of(&history);

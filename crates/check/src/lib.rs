@@ -1,17 +1,17 @@
-//! Proof that messages are read once and none is lost: a load generator that writes down what it does, and a checker that
-//! judges what was written.
+//! Shows that Mayfly delivers each message to one reader and loses none. A load generator records what it does, and a
+//! verifier checks the record.
 //!
-//! The truth is kept here, outside the system: each intention is in a file before its call is sent, each answer after it
-//! came. Whatever the system does in between (crash, hang, answer twice), the [`History`] is judged afterwards by [`check`].
+//! The record is kept outside the system under test. Each invocation is in a file before its call is sent, and each
+//! outcome after it arrived. Whatever the system does in between, [`verify`] checks the [`History`] afterwards.
 
-mod checker;
+mod client;
 mod history;
 mod latency;
 mod load;
-mod target;
+mod verifier;
 
-pub use checker::{Verdict, check};
-pub use history::{Answer, Call, Event, History, State, What};
+pub use client::{Client, GrpcClient, MessageRef, Request, Response, RestClient, Target};
+pub use history::{Call, Event, EventKind, History, Outcome, State};
 pub use latency::Latency;
-pub use load::{Habits, Load};
-pub use target::{Door, GrpcDoor, Opener, Question, Reply, RestDoor, Target};
+pub use load::{LoadGenerator, Workload, new_seed};
+pub use verifier::{Verdict, verify};

@@ -1,4 +1,4 @@
-//! The load generator: messages that live their whole life, from creation to the last reader who comes too late.
+//! The load generator. It runs each message from its creation to a last reader who finds it gone.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::{try_join, try_join_all};
@@ -16,246 +16,267 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    history::{Answer, Call, History},
-    target::{Opener, Question, Reply, Target},
+    client::{MessageRef, Request, Response, Target},
+    history::{Call, History, Outcome},
 };
 
-/// How long one call is repeated before its message is left as it is: longer than any fault lasts.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// Between two tries of one call.
-const PAUSE: Duration = Duration::from_millis(5);
-/// The reader that comes when all is over.
-const LATE: u64 = 3;
+/// How long a client retries one call. Longer than any fault lasts.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(300);
+/// The pause between two attempts of one call.
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+/// The number of the reader that comes after all others.
+const LATE_READER: u64 = 3;
 
-/// What kind of users there are.
+/// What the clients do.
 #[derive(Clone, Copy, Debug)]
-pub struct Habits {
-    /// Whether they make a key for each call that changes something, and repeat it until it is answered.
-    pub have_keys: bool,
-    /// How often they send a call at once, as an impatient finger or a network does.
-    pub copies: u64,
-    /// The length of a text, in bytes; at least its number is in it.
+pub struct Workload {
+    /// Whether clients send idempotency keys, and retry each call until its outcome is known.
+    pub idempotency_keys: bool,
+    /// At most this many copies of a call are sent at once, as a double click or a network may do.
+    pub duplicates: u64,
+    /// The length of a text, in bytes. The number of the message is always in it.
     pub text_bytes: usize,
-    /// Whether they only create, read, guess and look up, as 4 to 4 to 1 to 1, with texts of 16 bytes to 64 KiB of all
-    /// magnitudes alike: a load to measure with, rather than one to find faults with.
+    /// Whether the clients only create, view, guess and look up, in the ratio 4 to 4 to 1 to 1. The texts have 16 bytes
+    /// to 64 KiB, each power of two equally often. This measures performance; the default workload finds faults.
     pub is_mixed: bool,
 }
 
-impl Default for Habits {
+impl Default for Workload {
     fn default() -> Self {
-        Self { have_keys: true, copies: 1, text_bytes: 64, is_mixed: false }
+        Self { idempotency_keys: true, duplicates: 1, text_bytes: 64, is_mixed: false }
     }
 }
 
-/// Users of a system, all of whom write down what they do.
-pub struct Load<T> {
+/// A load generator. It records all of its calls.
+pub struct LoadGenerator<T> {
     targets: Vec<T>,
     history: History,
-    habits: Habits,
+    workload: Workload,
     seed: u64,
     next_message: AtomicU64,
     next_target: AtomicU64,
     sent: AtomicU64,
-    answered: AtomicU64,
-    unanswered: AtomicU64,
+    known_outcomes: AtomicU64,
+    unknown_outcomes: AtomicU64,
 }
 
-impl<T: Target> Load<T> {
-    /// Users who reach the system through all of `targets` in turn. The same seed makes the same texts and keys, so it must
-    /// be another one for each run on the same system.
-    pub fn new(targets: Vec<T>, history: History, habits: Habits, seed: u64) -> Arc<Self> {
-        let (next_message, next_target, sent, answered, unanswered) = Default::default();
-        Arc::new(Self { targets, history, habits, seed, next_message, next_target, sent, answered, unanswered })
+impl<T: Target> LoadGenerator<T> {
+    /// A load generator that calls all of `targets` in turn. The seed determines texts and keys, so each load on one
+    /// system needs its own.
+    pub fn new(targets: Vec<T>, history: History, workload: Workload, seed: u64) -> Arc<Self> {
+        let (next_message, next_target, sent, known_outcomes, unknown_outcomes) = Default::default();
+        Arc::new(Self {
+            targets,
+            history,
+            workload,
+            seed,
+            next_message,
+            next_target,
+            sent,
+            known_outcomes,
+            unknown_outcomes,
+        })
     }
 
-    /// Where it is written down.
+    /// The record of this load.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// How many calls had a certain answer so far.
-    pub fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
+    /// The number of calls with a known outcome so far.
+    pub fn known_outcomes(&self) -> u64 {
+        self.known_outcomes.load(Ordering::Relaxed)
     }
 
-    /// How many tries had none so far.
-    pub fn unanswered(&self) -> u64 {
-        self.unanswered.load(Ordering::Relaxed)
+    /// The number of attempts with an unknown outcome so far.
+    pub fn unknown_outcomes(&self) -> u64 {
+        self.unknown_outcomes.load(Ordering::Relaxed)
     }
 
-    /// How many calls are on their way now.
-    pub fn on_their_way(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed).saturating_sub(self.answered() + self.unanswered())
+    /// The number of calls in flight.
+    pub fn in_flight(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed).saturating_sub(self.known_outcomes() + self.unknown_outcomes())
     }
 
-    /// Keeps so many messages going at a time until `stop`, then brings these to their end.
+    /// Runs `workers` messages at a time until `stop`, then completes those that have begun.
     ///
     /// # Errors
     ///
-    /// When the history cannot be written.
+    /// Returns an error if the history cannot be written.
     pub async fn run(self: Arc<Self>, workers: usize, stop: CancellationToken) -> io::Result<()> {
         let mut running = JoinSet::new();
         for _ in 0..workers {
             let (load, stop) = (Arc::clone(&self), stop.clone());
             running.spawn(async move {
                 while !stop.is_cancelled() {
-                    load.live().await?;
+                    load.run_message().await?;
                 }
                 Ok(())
             });
         }
-        all(running).await
+        wait_for_all(running).await
     }
 
-    /// Begins so many messages a second, however the system is doing, until `stop`; then brings them to their end.
+    /// Begins `per_second` messages per second until `stop`, whatever the latency of the system. Then completes them.
     ///
     /// # Errors
     ///
-    /// When the history cannot be written.
+    /// Returns an error if the history cannot be written.
     pub async fn run_at(self: Arc<Self>, per_second: f64, stop: CancellationToken) -> io::Result<()> {
         let mut running = JoinSet::new();
-        let mut beat = tokio::time::interval(Duration::from_secs_f64(1.0 / per_second));
-        while stop.run_until_cancelled(beat.tick()).await.is_some() {
+        let mut interval = tokio::time::interval(Duration::from_secs_f64(1.0 / per_second));
+        while stop.run_until_cancelled(interval.tick()).await.is_some() {
             let load = Arc::clone(&self);
-            running.spawn(async move { load.live().await });
+            running.spawn(async move { load.run_message().await });
         }
-        all(running).await
+        wait_for_all(running).await
     }
 
-    /// The life of one message.
-    async fn live(&self) -> io::Result<()> {
+    /// Runs the calls of one message.
+    async fn run_message(&self) -> io::Result<()> {
         let message = self.next_message.fetch_add(1, Ordering::Relaxed);
-        let Some(opener) = self.create(message).await? else { return Ok(()) };
-        if self.habits.is_mixed {
-            return self.live_mixed(message, &opener).await;
+        let Some(message_ref) = self.create(message).await? else { return Ok(()) };
+        if self.workload.is_mixed {
+            return self.run_mixed_message(message, &message_ref).await;
         }
-        // Each message has two readers at once; every eighth somebody who guesses as well, every eighth somebody who looks it up, now and
-        // when all is over, every eighth somebody who burns it.
+        // Each message has two concurrent readers. One message in eight is guessed as well, one is looked up during and
+        // after the reads, and one is burned and looked up.
         let others = async {
             match message % 8 {
-                3 => self.guess(message, &opener).await,
-                5 => self.look_up(message, &opener).await,
-                7 => self.burn(message, &opener).await,
+                3 => self.guess(message, &message_ref).await,
+                5 => self.look_up(message, &message_ref).await,
+                7 => self.burn(message, &message_ref).await,
                 _ => Ok(()),
             }
         };
-        try_join(try_join(self.read(message, &opener, 1), self.read(message, &opener, 2)), others).await?;
-        self.view(message, &opener, Some(LATE)).await?;
-        if message % 8 >= 5 { self.look_up(message, &opener).await } else { Ok(()) }
+        try_join(try_join(self.read(message, &message_ref, 1), self.read(message, &message_ref, 2)), others).await?;
+        self.view(message, &message_ref, Some(LATE_READER)).await?;
+        if message % 8 >= 5 { self.look_up(message, &message_ref).await } else { Ok(()) }
     }
 
-    /// A life of two calls, and of four for every fourth.
-    async fn live_mixed(&self, message: u64, opener: &Opener) -> io::Result<()> {
+    /// Runs two calls for a message, and four for every fourth message.
+    async fn run_mixed_message(&self, message: u64, message_ref: &MessageRef) -> io::Result<()> {
         if message.is_multiple_of(4) {
-            self.look_up(message, opener).await?;
-            self.guess(message, opener).await?;
+            self.look_up(message, message_ref).await?;
+            self.guess(message, message_ref).await?;
         }
-        self.view(message, opener, Some(1)).await.map(drop)
+        self.view(message, message_ref, Some(1)).await.map(drop)
     }
 
-    async fn create(&self, message: u64) -> io::Result<Option<Opener>> {
-        let request_id = self.habits.have_keys.then(|| self.key(message, 0));
-        let question = Question::Create { text: self.text_of(message), request_id };
-        let replies = self.insist(message, Call::Create, question, request_id.is_some()).await?;
-        Ok(replies.into_iter().find_map(|reply| match reply {
-            Reply::Created(opener) => Some(opener),
+    async fn create(&self, message: u64) -> io::Result<Option<MessageRef>> {
+        let request_id = self.workload.idempotency_keys.then(|| self.key(message, 0));
+        let request = Request::Create { text: self.text_of(message), request_id };
+        let responses = self.retry_until_known(message, Call::Create, request, request_id.is_some()).await?;
+        Ok(responses.into_iter().find_map(|response| match response {
+            Response::Created(message_ref) => Some(message_ref),
             _ => None,
         }))
     }
 
-    /// Reads; once more, because nobody trusts a first time; then says that the text has arrived.
-    async fn read(&self, message: u64, opener: &Opener, reader: u64) -> io::Result<()> {
-        if !self.habits.have_keys {
-            return self.view(message, opener, None).await.map(drop);
+    /// Reads the message twice, acknowledges it, and tries to read it again.
+    async fn read(&self, message: u64, message_ref: &MessageRef, reader: u64) -> io::Result<()> {
+        if !self.workload.idempotency_keys {
+            return self.view(message, message_ref, None).await.map(drop);
         }
-        if self.view(message, opener, Some(reader)).await? {
-            self.view(message, opener, Some(reader)).await?;
-            let question = Question::Acknowledge { opener: opener.clone(), view_id: self.key(message, reader) };
-            self.insist(message, Call::Acknowledge { reader }, question, true).await?;
-            self.view(message, opener, Some(reader)).await?;
+        if self.view(message, message_ref, Some(reader)).await? {
+            self.view(message, message_ref, Some(reader)).await?;
+            let request = Request::Acknowledge { message_ref: message_ref.clone(), view_id: self.key(message, reader) };
+            self.retry_until_known(message, Call::Acknowledge { reader }, request, true).await?;
+            self.view(message, message_ref, Some(reader)).await?;
         }
         Ok(())
     }
 
-    /// Whether there was a text.
-    async fn view(&self, message: u64, opener: &Opener, reader: Option<u64>) -> io::Result<bool> {
+    /// Reads the message. Returns `true` if a response had the text.
+    async fn view(&self, message: u64, message_ref: &MessageRef, reader: Option<u64>) -> io::Result<bool> {
         let view_id = reader.map(|reader| self.key(message, reader));
-        let question = Question::View { opener: opener.clone(), view_id };
-        let replies = self.insist(message, Call::View { reader }, question, reader.is_some()).await?;
-        Ok(replies.iter().any(|reply| matches!(reply, Reply::Text(_))))
+        let request = Request::View { message_ref: message_ref.clone(), view_id };
+        let responses = self.retry_until_known(message, Call::View { reader }, request, reader.is_some()).await?;
+        Ok(responses.iter().any(|response| matches!(response, Response::Text(_))))
     }
 
-    async fn guess(&self, message: u64, opener: &Opener) -> io::Result<()> {
-        let question = Question::View { opener: opener.mistyped(), view_id: None };
-        self.insist(message, Call::Guess, question, true).await.map(drop)
+    async fn guess(&self, message: u64, message_ref: &MessageRef) -> io::Result<()> {
+        let request = Request::View { message_ref: message_ref.mistyped(), view_id: None };
+        self.retry_until_known(message, Call::Guess, request, true).await.map(drop)
     }
 
-    async fn look_up(&self, message: u64, opener: &Opener) -> io::Result<()> {
-        self.insist(message, Call::Lookup, Question::Lookup { opener: opener.clone() }, true).await.map(drop)
+    async fn look_up(&self, message: u64, message_ref: &MessageRef) -> io::Result<()> {
+        self.retry_until_known(message, Call::Lookup, Request::Lookup { message_ref: message_ref.clone() }, true)
+            .await
+            .map(drop)
     }
 
-    async fn burn(&self, message: u64, opener: &Opener) -> io::Result<()> {
-        self.insist(message, Call::Burn, Question::Burn { opener: opener.clone() }, true).await.map(drop)
+    async fn burn(&self, message: u64, message_ref: &MessageRef) -> io::Result<()> {
+        self.retry_until_known(message, Call::Burn, Request::Burn { message_ref: message_ref.clone() }, true)
+            .await
+            .map(drop)
     }
 
-    /// Asks, in so many copies as is the users' habit, each again and again if that is allowed until its answer is certain.
-    async fn insist(&self, message: u64, call: Call, question: Question, may_repeat: bool) -> io::Result<Vec<Reply>> {
-        let copies = if may_repeat { 1 + message % self.habits.copies } else { 1 };
-        let question = &question;
-        try_join_all((0..copies).map(|_| async move {
-            let end = Instant::now() + PATIENCE;
+    /// Sends the call, perhaps several times at once. Retries each copy until its outcome is known, if the call is
+    /// idempotent.
+    async fn retry_until_known(
+        &self,
+        message: u64,
+        call: Call,
+        request: Request,
+        is_idempotent: bool,
+    ) -> io::Result<Vec<Response>> {
+        let duplicates = if is_idempotent { 1 + message % self.workload.duplicates } else { 1 };
+        let request = &request;
+        try_join_all((0..duplicates).map(|_| async move {
+            let end = Instant::now() + RETRY_TIMEOUT;
             loop {
-                let reply = self.ask(message, call, question).await?;
-                if reply != Reply::Unknown || !may_repeat || Instant::now() > end {
-                    return Ok(reply);
+                let response = self.call(message, call, request).await?;
+                if response != Response::Unknown || !is_idempotent || Instant::now() > end {
+                    return Ok(response);
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
         }))
         .await
     }
 
-    async fn ask(&self, message: u64, call: Call, question: &Question) -> io::Result<Reply> {
-        // Every try may take another way in.
+    async fn call(&self, message: u64, call: Call, request: &Request) -> io::Result<Response> {
+        // Each attempt may use another target.
         let turn = usize::try_from(self.next_target.fetch_add(1, Ordering::Relaxed)).unwrap_or_default();
         let target = turn.checked_rem(self.targets.len()).and_then(|turn| self.targets.get(turn));
-        let target = target.ok_or_else(|| io::Error::other("a load needs a target"))?;
-        let call_id = self.history.intend(message, call)?;
+        let target = target.ok_or_else(|| io::Error::other("a load needs at least one target"))?;
+        let call_id = self.history.record_invocation(message, call)?;
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let reply = target.ask(question).await;
-        let answer = self.answer_of(&reply);
-        self.history.answered(call_id, answer)?;
-        let count = if answer == Answer::Unknown { &self.unanswered } else { &self.answered };
+        let response = target.call(request).await;
+        let outcome = self.outcome_of(&response);
+        self.history.record_outcome(call_id, outcome)?;
+        let count = if outcome == Outcome::Unknown { &self.unknown_outcomes } else { &self.known_outcomes };
         count.fetch_add(1, Ordering::Relaxed);
-        Ok(reply)
+        Ok(response)
     }
 
-    fn answer_of(&self, reply: &Reply) -> Answer {
-        match reply {
-            Reply::Created(opener) => {
+    fn outcome_of(&self, response: &Response) -> Outcome {
+        match response {
+            Response::Created(message_ref) => {
                 let mut hasher = DefaultHasher::new();
-                opener.hash(&mut hasher);
-                Answer::Created(hasher.finish())
+                message_ref.hash(&mut hasher);
+                Outcome::Created(hasher.finish())
             }
-            Reply::Text(text) => {
+            Response::Text(text) => {
                 let number = text.split(' ').nth(1).and_then(|number| number.parse().ok());
-                Answer::Text(number.filter(|number| self.text_of(*number) == *text))
+                Outcome::Text(number.filter(|number| self.text_of(*number) == *text))
             }
-            Reply::Gone => Answer::Gone,
-            Reply::Done => Answer::Done,
-            Reply::Found(state) => Answer::Found(*state),
-            Reply::Refused => Answer::Refused,
-            Reply::Unknown => Answer::Unknown,
+            Response::Gone => Outcome::Gone,
+            Response::Done => Outcome::Done,
+            Response::Found(state) => Outcome::Found(*state),
+            Response::Rejected => Outcome::Rejected,
+            Response::Unknown => Outcome::Unknown,
         }
     }
 
-    /// Tells its number, and cannot be mistaken for another, whole or in part.
+    /// The text of a message: unique, and recognizable from its number.
     fn text_of(&self, message: u64) -> String {
         let prefix = format!("{} {message} ", self.seed);
-        let width = match self.habits.is_mixed {
-            // From 16 bytes to 64 KiB, each twice as long as the last.
+        let width = match self.workload.is_mixed {
+            // From 16 bytes to 64 KiB, in powers of two.
             true => (16_usize << (message % 13)).saturating_sub(prefix.len()),
-            false => self.habits.text_bytes,
+            false => self.workload.text_bytes,
         };
         prefix + &".".repeat(width)
     }
@@ -265,9 +286,17 @@ impl<T: Target> Load<T> {
     }
 }
 
-async fn all(mut running: JoinSet<io::Result<()>>) -> io::Result<()> {
+async fn wait_for_all(mut running: JoinSet<io::Result<()>>) -> io::Result<()> {
     while let Some(ended) = running.join_next().await {
         ended.map_err(io::Error::other)??;
     }
     Ok(())
+}
+
+/// A seed that differs for each process and time.
+#[must_use]
+pub fn new_seed() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let nanos = u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX);
+    nanos.rotate_left(20) ^ u64::from(std::process::id())
 }

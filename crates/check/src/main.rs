@@ -1,4 +1,4 @@
-//! `mayfly-check`: loads a running system and judges what came of it.
+//! `mayfly-check`: puts load on a running system and verifies the result.
 
 mod measure;
 
@@ -6,10 +6,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use mayfly_check::{Door, Habits, History, Latency, Load, Verdict, check};
+use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, new_seed, verify};
 use tokio_util::sync::CancellationToken;
 
-/// Proves of a Mayfly that texts are read once and none is lost.
+/// Checks that a Mayfly system delivers each text once and loses none.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -19,49 +19,49 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Judge histories: one line each, then their sum. Fails when a promise was broken.
-    Judge(Judge),
-    /// Load a running system for a while, and judge what came of it.
+    /// Verify histories: prints one line for each, then the sum. Fails if a guarantee was broken.
+    Verify(Verify),
+    /// Put load on a running system for a while, and verify the result.
     Load(LoadSettings),
-    /// Start a program of one's own and tell how much it does, beside what the disk and SQLite alone do.
+    /// Start a program and measure its performance, next to that of the disk and of SQLite alone.
     Measure(measure::MeasureSettings),
 }
 
 #[derive(Args)]
-struct Judge {
-    /// Files that a load wrote. One whose name ends in `.control.jsonl` comes from a system that was built wrongly on
-    /// purpose: it must be found out.
+struct Verify {
+    /// Histories of loads. If a name ends in `.control.jsonl`, the system had a deliberate defect, which must be
+    /// detected.
     #[arg(required = true)]
     histories: Vec<PathBuf>,
 }
 
 #[derive(Args)]
 struct LoadSettings {
-    /// A store or gateway to call over gRPC; may be given several times.
+    /// A store or gateway to call over gRPC. May be repeated.
     #[arg(long, value_name = "URL")]
     grpc: Vec<String>,
-    /// A gateway to call over REST; may be given several times.
+    /// A gateway to call over REST. May be repeated.
     #[arg(long, value_name = "URL")]
     rest: Vec<String>,
-    /// Where to write the history; there must be no such file.
+    /// The file for the history. It must not exist.
     #[arg(long)]
     history: PathBuf,
-    /// For how long.
+    /// The duration of the load.
     #[arg(long = "for", default_value = "10s", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// How many messages are on their way at a time.
+    /// The number of messages in flight.
     #[arg(long, default_value_t = 16)]
     workers: usize,
-    /// Begin so many messages a second instead, however the system is doing.
+    /// Begin this many messages per second instead, whatever the latency of the system.
     #[arg(long)]
     rate: Option<f64>,
-    /// Create, read, guess and look up as 4 to 4 to 1 to 1, texts of 16 bytes to 64 KiB, and nothing else.
+    /// Only create, view, guess and look up, in the ratio 4 to 4 to 1 to 1, with texts of 16 bytes to 64 KiB.
     #[arg(long)]
     mixed: bool,
     /// The length of the texts, in bytes.
     #[arg(long, default_value_t = 64)]
     text_bytes: usize,
-    /// Sets the keys and texts: another one for each load of one system. [default: this process's id and the time]
+    /// Determines keys and texts; each load on one system needs its own. [default: from the process id and the time]
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -69,42 +69,42 @@ struct LoadSettings {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let is_good = match Cli::parse().command {
-        Command::Judge(judge) => run_judge(&judge)?,
+        Command::Verify(verify_settings) => run_verify(&verify_settings)?,
         Command::Load(settings) => run_load(settings).await?,
         Command::Measure(settings) => measure::run(&settings).await?,
     };
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_judge(judge: &Judge) -> anyhow::Result<bool> {
-    let (mut sum, mut controls, mut found_out, mut is_good) = (Verdict::default(), 0, 0, true);
-    for path in &judge.histories {
-        let verdict = check(&History::read(path).with_context(|| format!("cannot read {}", path.display()))?);
+fn run_verify(verify_settings: &Verify) -> anyhow::Result<bool> {
+    let (mut sum, mut controls, mut detected, mut is_good) = (Verdict::default(), 0, 0, true);
+    for path in &verify_settings.histories {
+        let verdict = verify(&History::read(path).with_context(|| format!("cannot read {}", path.display()))?);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_as_expected = if name.ends_with(".control.jsonl") {
             controls += 1;
-            found_out += u64::from(!verdict.is_complete());
+            detected += u64::from(!verdict.is_complete());
             !verdict.is_complete()
         } else {
             sum += verdict;
             verdict.is_complete()
         };
         is_good &= is_as_expected;
-        println!("{} {name}: {verdict}", if is_as_expected { "as it should:" } else { "NOT AS IT SHOULD:" });
+        println!("{} {name}: {verdict}", if is_as_expected { "as expected:" } else { "NOT AS EXPECTED:" });
     }
-    println!("{sum}; controls that failed as they should {found_out} of {controls}");
+    println!("{sum}; controls that failed as expected {detected} of {controls}");
     Ok(is_good)
 }
 
 async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
-    let grpc = settings.grpc.iter().map(|url| Door::grpc(url));
-    let doors = grpc.chain(settings.rest.iter().map(|url| Door::rest(url))).collect::<Result<Vec<_>, _>>()?;
-    anyhow::ensure!(!doors.is_empty(), "say what to load: --grpc or --rest");
-    let history = History::begin(&settings.history).context("cannot begin the history")?;
-    let habits = Habits { text_bytes: settings.text_bytes, is_mixed: settings.mixed, ..Habits::default() };
-    let seed = settings.seed.map_or_else(new_seed, Ok)?;
+    let grpc = settings.grpc.iter().map(|url| Client::grpc(url));
+    let clients = grpc.chain(settings.rest.iter().map(|url| Client::rest(url))).collect::<Result<Vec<_>, _>>()?;
+    anyhow::ensure!(!clients.is_empty(), "give at least one --grpc or --rest");
+    let history = History::create(&settings.history).context("cannot create the history")?;
+    let workload = Workload { text_bytes: settings.text_bytes, is_mixed: settings.mixed, ..Workload::default() };
+    let seed = settings.seed.unwrap_or_else(new_seed);
     println!("seed {seed}");
-    let load = Load::new(doors, history, habits, seed);
+    let load = LoadGenerator::new(clients, history, workload, seed);
 
     let stop = CancellationToken::new();
     let running = tokio::spawn({
@@ -121,14 +121,8 @@ async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
     running.await??;
 
     let history = History::read(&settings.history)?;
-    let verdict = check(&history);
+    let verdict = verify(&history);
     println!("{}", Latency::of(&history));
     println!("{verdict}");
     Ok(verdict.is_complete())
-}
-
-fn new_seed() -> anyhow::Result<u64> {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let nanos = u64::try_from(since_1970.as_nanos() & u128::from(u64::MAX))?;
-    Ok(nanos.rotate_left(20) ^ u64::from(std::process::id()))
 }

@@ -1,4 +1,4 @@
-//! How much a Mayfly on this machine does: its rate, its times, its CPU and memory, beside what the disk and SQLite alone do.
+//! Measures Mayfly on this machine: throughput, latency, CPU and memory, next to the disk and SQLite alone.
 
 use std::{
     fs::{self, File},
@@ -11,53 +11,53 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use mayfly_check::{Door, Habits, History, Latency, Load, Verdict, check};
+use mayfly_check::{Client, History, Latency, LoadGenerator, Verdict, Workload, new_seed, verify};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database};
 use tokio_util::sync::CancellationToken;
 
 /// How long the disk and SQLite alone are measured.
 const BASELINE: Duration = Duration::from_secs(3);
-/// How long the program may take to be ready.
+/// How long the program may take to become ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// The kernel counts CPU time in hundredths of a second, whatever its own clock does.
+/// The kernel reports CPU time in hundredths of a second, whatever its timer frequency.
 const TICKS_A_SECOND: f64 = 100.0;
 
 #[derive(Args)]
 pub(crate) struct MeasureSettings {
-    /// The program to measure; one that was built for release.
+    /// The program to measure. Use a release build.
     #[arg(long)]
     program: PathBuf,
-    /// The database to run it on. [default: SQLite in a scratch folder]
+    /// The database for the program. [default: SQLite in a scratch folder]
     #[arg(long)]
     database_url: Option<String>,
     /// How long each load lasts.
     #[arg(long = "for", default_value = "30s", value_parser = humantime::parse_duration)]
     duration: Duration,
-    /// How many messages are on their way at a time when the maximum is looked for.
+    /// The number of messages in flight in the load that finds the maximum.
     #[arg(long, default_value_t = 64)]
     workers: usize,
-    /// A folder for everything that is made: on the disk that is to be measured.
+    /// The folder for all files, on the disk to measure.
     #[arg(long)]
     folder: PathBuf,
 }
 
 /// A running program. Killed when dropped.
-struct Running {
+struct Process {
     child: Child,
     grpc_url: String,
     rest_url: String,
 }
 
-impl Running {
+impl Process {
     async fn start(settings: &MeasureSettings) -> anyhow::Result<Self> {
         let address = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string());
         let (store, gateway, bot) = (address()?, address()?, address()?);
         let mut command = Command::new(&settings.program);
         command.arg("up").arg("--data-dir").arg(settings.folder.join("data"));
         command.args(["--store-listen", &store, "--gateway-listen", &gateway, "--bot-listen", &bot, "--log", "warn"]);
-        // Nobody answers there: no config asks for Telegram.
+        // Nothing listens there. Without an app config the bot does not call Telegram.
         command.args(["--telegram-api-url", "http://127.0.0.1:9"]);
-        // It creates as much as it can.
+        // Without rate limits.
         for rate in ["MAYFLY_CREATIONS_PER_MINUTE", "MAYFLY_TOTAL_CREATIONS_PER_MINUTE"] {
             command.env(rate, "0");
         }
@@ -65,70 +65,75 @@ impl Running {
             command.env("MAYFLY_DATABASE_URL", url);
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("cannot start the program")?;
-        let running = Self { child, grpc_url: format!("http://{store}"), rest_url: format!("http://{gateway}") };
-        let (began, url) = (Instant::now(), format!("{}/readyz", running.rest_url));
-        while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+        let process = Self { child, grpc_url: format!("http://{store}"), rest_url: format!("http://{gateway}") };
+        let (began, url) = (Instant::now(), format!("{}/readyz", process.rest_url));
+        while !reqwest::get(&url).await.is_ok_and(|response| response.status().is_success()) {
             ensure!(began.elapsed() < START_LIMIT, "the program did not become ready");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(running)
+        Ok(process)
     }
 
-    /// Seconds of CPU used so far.
+    /// The CPU time used so far, in seconds.
     fn cpu_seconds(&self) -> anyhow::Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in parentheses may hold anything; what follows it is numbers.
+        // The name in parentheses may contain any character. Only numbers follow it.
         let numbers = stat.rsplit(')').next().unwrap_or_default();
         let ticks = numbers.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
         Ok(ticks / TICKS_A_SECOND)
     }
 
-    /// Memory in use, in MiB.
+    /// The memory in use, in MiB.
     fn memory(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel tells no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("/proc has no VmRSS")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes / 1024)
     }
 }
 
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill, and no one to wait for but once.
+        // Killing a process that has ended returns an error, which is harmless here.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// Measures, and prints a line for each measurement. Whether nothing was lost and nothing read twice meanwhile.
+/// Measures, and prints a line for each measurement. Returns `true` if no guarantee was broken.
 pub(crate) async fn run(settings: &MeasureSettings) -> anyhow::Result<bool> {
     fs::create_dir_all(&settings.folder)?;
     println!("the disk: {:.0} syncs of 4 KiB a second", syncs(&settings.folder)?);
-    println!("SQLite alone: {:.0} transactions of one insert a second", inserts(&settings.folder).await?);
-    let running = Running::start(settings).await?;
-    let (verdict, fastest) = load(settings, &running, "as fast as it goes", None).await?;
+    println!("SQLite alone: {:.0} transactions of one insert per second", inserts(&settings.folder).await?);
+    let process = Process::start(settings).await?;
+    let (verdict, fastest) = load(settings, &process, "maximum rate", None).await?;
     let mut sum = verdict;
     for percent in [50, 90] {
         let rate = fastest * f64::from(percent) / 100.0;
-        let name = format!("{percent} % of that, whatever it does");
-        sum += load(settings, &running, &name, Some(rate)).await?.0;
+        let name = format!("{percent} % of that rate, open loop");
+        sum += load(settings, &process, &name, Some(rate)).await?.0;
     }
     println!("{sum}");
     Ok(sum.is_complete())
 }
 
-/// One load; its verdict, and how many messages a second there were.
+/// Runs one load. Returns its verdict and the number of messages per second.
 async fn load(
     settings: &MeasureSettings,
-    running: &Running,
+    process: &Process,
     name: &str,
     rate: Option<f64>,
 ) -> anyhow::Result<(Verdict, f64)> {
     let file = settings.folder.join(format!("{}.jsonl", rate.map_or(0.0, f64::round)));
-    let doors = vec![Door::grpc(&running.grpc_url)?, Door::grpc(&running.rest_url)?, Door::rest(&running.rest_url)?];
-    let load =
-        Load::new(doors, History::begin(&file)?, Habits { is_mixed: true, ..Habits::default() }, super::new_seed()?);
-    let (stop, cpu, began) = (CancellationToken::new(), running.cpu_seconds()?, Instant::now());
+    let clients =
+        vec![Client::grpc(&process.grpc_url)?, Client::grpc(&process.rest_url)?, Client::rest(&process.rest_url)?];
+    let load = LoadGenerator::new(
+        clients,
+        History::create(&file)?,
+        Workload { is_mixed: true, ..Workload::default() },
+        new_seed(),
+    );
+    let (stop, cpu, began) = (CancellationToken::new(), process.cpu_seconds()?, Instant::now());
     let task = tokio::spawn({
         let (stop, workers) = (stop.clone(), settings.workers);
         async move {
@@ -138,25 +143,25 @@ async fn load(
             }
         }
     });
-    // RSS in the middle and at the end: what grows has not come to rest.
+    // Memory is read twice, which shows whether it still grows.
     tokio::time::sleep(settings.duration / 2).await;
-    let memory = running.memory()?;
+    let memory = process.memory()?;
     tokio::time::sleep(settings.duration / 2).await;
     stop.cancel();
     task.await??;
-    let (seconds, cpu) = (began.elapsed().as_secs_f64(), running.cpu_seconds()? - cpu);
+    let (seconds, cpu) = (began.elapsed().as_secs_f64(), process.cpu_seconds()? - cpu);
     let history = History::read(&file)?;
-    let (verdict, latency) = (check(&history), Latency::of(&history));
+    let (verdict, latency) = (verify(&history), Latency::of(&history));
     let messages = verdict.acknowledged as f64 / seconds;
     println!(
-        "{name}: {messages:.0} messages a second, {latency}; {:.0} % CPU, {memory} then {} MiB",
+        "{name}: {messages:.0} messages per second, {latency}; {:.0} % CPU, {memory} then {} MiB",
         100.0 * cpu / seconds,
-        running.memory()?,
+        process.memory()?,
     );
     Ok((verdict, messages))
 }
 
-/// How often a second the disk confirms 4 KiB.
+/// Syncs of 4 KiB per second on this disk.
 fn syncs(folder: &Path) -> anyhow::Result<f64> {
     let mut file = File::create(folder.join("syncs"))?;
     let (began, mut count) = (Instant::now(), 0_u32);
@@ -168,7 +173,7 @@ fn syncs(folder: &Path) -> anyhow::Result<f64> {
     Ok(f64::from(count) / began.elapsed().as_secs_f64())
 }
 
-/// How many transactions of one insert SQLite does a second, with the same promises as the store's.
+/// Transactions of one insert per second in SQLite, with the durability settings of the store.
 async fn inserts(folder: &Path) -> anyhow::Result<f64> {
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", folder.join("baseline.db").display()));
     options.max_connections(1).sqlx_logging(false);

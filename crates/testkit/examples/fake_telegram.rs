@@ -1,8 +1,8 @@
-//! The fake Bot API as a process of its own, for tests that are not written in Rust.
+//! The fake Bot API as a process, for tests in other languages.
 //!
-//! Called with the token of a bot, it writes the address of the Bot API on a line. From then on it reads lines like
-//! `{"chat_id": 7, "text": "new:hello"}`, which a person says to the bot, and writes the reply to each as a line like
-//! `{"chat_id": 7, "text": "1:2a…"}`. It ends with its input.
+//! The argument is the token of a bot. The process prints the URL of the Bot API. For each input line like `{"chat_id":
+//! 7, "text": "new:hello"}` a user sends the text, and the process prints the reply as `{"chat_id": 7, "text":
+//! "1:2a…"}`. It ends at the end of its input.
 
 use anyhow::Context as _;
 use mayfly_testkit::FakeTelegram;
@@ -11,14 +11,14 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines, Stdi
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let token = std::env::args().nth(1).context("call it with the token of a bot")?;
+    let token = std::env::args().nth(1).context("the argument must be the token of a bot")?;
     let telegram = FakeTelegram::start(&token).await?;
     write_line(telegram.url()).await?;
     let mut lines: Lines<BufReader<Stdin>> = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
-        let said: Value = serde_json::from_str(&line)?;
-        let chat_id = said.get("chat_id").and_then(Value::as_i64).context("a chat_id is missing")?;
-        let text = said.get("text").and_then(Value::as_str).context("a text is missing")?;
+        let message: Value = serde_json::from_str(&line)?;
+        let chat_id = message.get("chat_id").and_then(Value::as_i64).context("a chat_id is missing")?;
+        let text = message.get("text").and_then(Value::as_str).context("a text is missing")?;
         telegram.user_says(chat_id, text);
         let reply = telegram.next_reply(chat_id).await?;
         write_line(&json!({"chat_id": reply.chat_id, "text": reply.text}).to_string()).await?;

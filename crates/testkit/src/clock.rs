@@ -1,4 +1,4 @@
-//! A clock that moves only when it is told to.
+//! A clock that tests advance.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use mayfly_store::{Clock, Timestamp};
 /// 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600_000_000;
 
-/// A clock for tests. Clones show the same time.
+/// A clock for tests. Clones share the time.
 #[derive(Clone, Debug)]
 pub struct TestClock(Arc<AtomicI64>);
 
@@ -24,7 +24,7 @@ impl Default for TestClock {
 }
 
 impl TestClock {
-    /// Moves the time on.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }

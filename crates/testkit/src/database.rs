@@ -1,4 +1,4 @@
-//! Throw-away databases: a SQLite file in a scratch folder, or a new database on the PostgreSQL server for tests.
+//! Temporary databases: a SQLite file in a scratch folder, or a new database on the PostgreSQL server for tests.
 
 use std::{
     path::PathBuf,
@@ -13,10 +13,10 @@ use mayfly_bootstrap::Secret;
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
 use tempfile::TempDir;
 
-/// Where the PostgreSQL server for tests is: a URL of a role that may create databases, with no database name.
+/// The URL of the PostgreSQL server for tests, without a database name. Its role may create databases.
 const POSTGRES_VARIABLE: &str = "MAYFLY_TEST_POSTGRES_URL";
 
-/// A database that nobody else uses. Clones are the same one.
+/// A database for one test. Clones share it.
 #[derive(Clone)]
 pub struct TestDatabase {
     url: Secret,
@@ -24,22 +24,22 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A new SQLite database.
+    /// Creates a SQLite database.
     ///
     /// # Errors
     ///
-    /// When no scratch folder can be made.
+    /// Returns an error if no scratch folder can be created.
     pub fn sqlite() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("mayfly.db").display());
         Ok(Self { url: Secret::new(url), folder: Arc::new(folder) })
     }
 
-    /// A new database on the PostgreSQL server for tests.
+    /// Creates a database on the PostgreSQL server for tests.
     ///
     /// # Errors
     ///
-    /// When there is no such server. That is never passed over: `make test` starts one.
+    /// Returns an error if there is no server. Tests never skip PostgreSQL: `make test` starts a server.
     pub async fn postgres() -> anyhow::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
@@ -53,38 +53,38 @@ impl TestDatabase {
         Ok(Self { url: Secret::new(format!("{server}/{name}")), folder: Arc::new(tempfile::tempdir()?) })
     }
 
-    /// A database that is already there, or is not.
+    /// The database at this URL, which need not exist.
     ///
     /// # Errors
     ///
-    /// When no scratch folder can be made.
-    pub fn at(url: &str) -> anyhow::Result<Self> {
+    /// Returns an error if no scratch folder can be created.
+    pub fn at_url(url: &str) -> anyhow::Result<Self> {
         Ok(Self { url: Secret::new(url.to_owned()), folder: Arc::new(tempfile::tempdir()?) })
     }
 
-    /// Its URL.
+    /// The URL of the database.
     #[must_use]
     pub fn url(&self) -> &str {
         self.url.expose()
     }
 
-    /// A scratch folder that lives as long as the database.
+    /// A scratch folder with the lifetime of the database.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
 
-    /// A connection that goes around the store, to look at what lies there or to break it.
+    /// Connects to the database without a store, to inspect or damage it.
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached.
+    /// Returns an error if the database cannot be reached.
     pub async fn connect(&self) -> anyhow::Result<DatabaseConnection> {
         Ok(Database::connect(self.url()).await?)
     }
 }
 
-/// Makes of each `async fn name(database: TestDatabase)` two tests, `on_sqlite::name` and `on_postgres::name`.
+/// Turns each `async fn name(database: TestDatabase)` into two tests, `on_sqlite::name` and `on_postgres::name`.
 #[macro_export]
 macro_rules! on_each_database {
     ($($(#[$attribute:meta])* async fn $name:ident($database:ident: TestDatabase) $body:block)*) => {

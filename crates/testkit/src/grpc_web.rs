@@ -1,15 +1,15 @@
-//! gRPC-Web by hand, as a browser sends it.
+//! A minimal gRPC-Web client that sends what a browser sends.
 
 use anyhow::{Context as _, ensure};
 use prost::Message;
 
 const CONTENT_TYPE: &str = "application/grpc-web+proto";
 
-/// What came back from a call.
-pub struct WebAnswer<M> {
-    /// The messages.
+/// The response to a call.
+pub struct WebResponse<M> {
+    /// The messages of the response.
     pub messages: Vec<M>,
-    /// Headers and trailers together, one `name:value` a line.
+    /// Headers and trailers, one `name:value` per line.
     pub trailers: String,
 }
 
@@ -17,12 +17,16 @@ pub struct WebAnswer<M> {
 ///
 /// # Errors
 ///
-/// When the server does not answer in gRPC-Web.
-pub async fn call<M: Message + Default>(url: &str, path: &str, request: &impl Message) -> anyhow::Result<WebAnswer<M>> {
+/// Returns an error if the response is not gRPC-Web.
+pub async fn call<M: Message + Default>(
+    url: &str,
+    path: &str,
+    request: &impl Message,
+) -> anyhow::Result<WebResponse<M>> {
     call_with(url, path, request, &[]).await
 }
 
-/// The same, with more headers.
+/// As [`call`], with additional headers.
 ///
 /// # Errors
 ///
@@ -32,7 +36,7 @@ pub async fn call_with<M: Message + Default>(
     path: &str,
     request: &impl Message,
     headers: &[(&str, &str)],
-) -> anyhow::Result<WebAnswer<M>> {
+) -> anyhow::Result<WebResponse<M>> {
     let message = request.encode_to_vec();
     let mut frame = vec![0];
     frame.extend(u32::try_from(message.len())?.to_be_bytes());
@@ -52,12 +56,12 @@ pub async fn call_with<M: Message + Default>(
     let mut rest = body.as_ref();
     while let [kind, a, b, c, d, tail @ ..] = rest {
         let length = usize::try_from(u32::from_be_bytes([*a, *b, *c, *d]))?;
-        let (frame, after) = tail.split_at_checked(length).context("a frame was cut off")?;
+        let (frame, after) = tail.split_at_checked(length).context("a frame is incomplete")?;
         match kind {
             0 => messages.push(M::decode(frame)?),
             _ => trailers += std::str::from_utf8(frame)?,
         }
         rest = after;
     }
-    Ok(WebAnswer { messages, trailers })
+    Ok(WebResponse { messages, trailers })
 }

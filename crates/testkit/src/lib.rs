@@ -1,12 +1,13 @@
-//! For tests only: throw-away databases, a clock that stands still, a running store, and a fake Bot API.
+//! Test support: temporary databases, a clock that tests advance, a running store, and a fake Bot API.
 //!
-//! Nothing here sleeps: what has to be waited for is waited for as a condition, with a bound.
+//! Nothing here sleeps for luck. Tests wait for conditions, with a timeout.
 
 mod clock;
-mod control;
 mod database;
 pub mod grpc_web;
-pub mod needle;
+pub mod leak_scan;
+mod negative_control;
+
 mod pg_bouncer;
 mod postgres_server;
 mod race;
@@ -17,13 +18,13 @@ mod tcp_proxy;
 pub mod telegram;
 
 pub use clock::TestClock;
-pub use control::SelectThenDelete;
 pub use database::TestDatabase;
+pub use negative_control::SelectThenDelete;
 pub use pg_bouncer::PgBouncer;
 pub use postgres_server::PostgresServer;
 pub use race::race;
 pub use raw_http2::{RawHttp2, RawStream, grpc_frame, grpc_frame_header};
 pub use small_disk::SmallDisk;
 pub use store::{ADMIN_TOKEN, SERVICE_TOKEN, TestStore, bearer};
-pub use tcp_proxy::{TcpProxy, Weather};
+pub use tcp_proxy::{NetworkFault, TcpProxy};
 pub use telegram::FakeTelegram;

@@ -1,4 +1,4 @@
-//! PgBouncer, the connection pooler, between a test and its PostgreSQL database.
+//! PgBouncer, a connection pooler, between a test and its PostgreSQL database.
 
 use std::{
     fs,
@@ -11,15 +11,15 @@ use std::{
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-/// As whom PostgreSQL runs when the tests are root's; PgBouncer refuses to run as root too.
+/// The `user:group` of the PostgreSQL server if root runs the tests. PgBouncer refuses to run as root too.
 const OWNER_VARIABLE: &str = "MAYFLY_TEST_POSTGRES_OWNER";
 const PROGRAM: &str = "pgbouncer";
-/// Where it may be: Debian keeps it out of the PATH of users.
+/// Where to search for the program. Debian keeps it out of the PATH of users.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// How long it may take to start.
+/// How long the pooler may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A pooler on a free port of 127.0.0.1. Ends when dropped.
+/// A pooler on a free port of 127.0.0.1. Stops when dropped.
 pub struct PgBouncer {
     url: String,
     process: Child,
@@ -27,11 +27,11 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one in front of the database at `url`, with this `pool_mode`; waits until it takes connections.
+    /// Starts a pooler with this `pool_mode` in front of the database at `url`, and waits until it accepts connections.
     ///
     /// # Errors
     ///
-    /// When the program is missing or fails.
+    /// Returns an error if the program is missing or fails.
     #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
     pub async fn start(url: &str, pool_mode: &str) -> anyhow::Result<Self> {
         let (server, name) = url.rsplit_once('/').context("a URL without a database")?;
@@ -75,7 +75,7 @@ impl PgBouncer {
         Ok(pooler)
     }
 
-    /// The database, by way of the pooler.
+    /// The URL of the database through the pooler.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

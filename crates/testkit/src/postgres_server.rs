@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a test's own, which may be frozen, starved and broken without harm to other tests.
+//! A PostgreSQL server for one test, which the test may freeze, starve and break.
 
 use std::{
     ffi::OsStr,
@@ -15,12 +15,12 @@ use tempfile::TempDir;
 
 use crate::TestDatabase;
 
-/// The folder of the server's programs, and whose they are (`user:group`, as numbers) when the tests are root's, as whom
-/// PostgreSQL refuses to run. `scripts/with-postgres` sets both.
+/// The folder of PostgreSQL's programs. `scripts/with-postgres` sets this variable and the next.
 const PROGRAMS_VARIABLE: &str = "MAYFLY_TEST_POSTGRES_BIN";
+/// The `user:group` of the server, as numbers, if root runs the tests. PostgreSQL refuses to run as root.
 const OWNER_VARIABLE: &str = "MAYFLY_TEST_POSTGRES_OWNER";
 
-/// A server as durable as one in production, on a free port of 127.0.0.1. Ends, with all that it holds, when dropped.
+/// A durable server on a free port of 127.0.0.1. Stops, and deletes its data, when dropped.
 pub struct PostgresServer {
     programs: PathBuf,
     owner: Option<String>,
@@ -29,96 +29,97 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes and starts one.
+    /// Creates and starts a server.
     ///
     /// # Errors
     ///
-    /// When the programs are missing or fail.
+    /// Returns an error if the programs are missing or fail.
     pub fn start() -> anyhow::Result<Self> {
-        Self::start_with_log_in(None)
+        Self::start_with_wal_in(None)
     }
 
-    /// Makes and starts one whose write-ahead log is in `folder`, each of its files written once.
+    /// Creates and starts a server whose write-ahead log is in `folder`.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub fn start_with_log_in(folder: Option<&Path>) -> anyhow::Result<Self> {
-        let server = Self::make()?;
-        let data = server.data().display().to_string();
+    pub fn start_with_wal_in(folder: Option<&Path>) -> anyhow::Result<Self> {
+        let server = Self::create()?;
+        let data_folder = server.data_folder().display().to_string();
         let how = ["-U", "mayfly", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"];
-        let mut arguments = [&["-D", &data][..], &how].concat();
+        let mut arguments = [&["-D", &data_folder][..], &how].concat();
         let log = folder.map(|folder| folder.join("pg_wal").display().to_string());
         if let (Some(folder), Some(log)) = (folder, &log) {
-            server.give_away(folder)?;
+            server.chown(folder)?;
             arguments.extend(["--waldir", log]);
         }
         server.run("initdb", arguments)?;
-        // New files rather than old ones written anew, so that room is needed all the time.
-        let of_log = if log.is_some() { "min_wal_size = 2MB\nmax_wal_size = 24MB\nwal_recycle = off\n" } else { "" };
-        fs::write(server.data().join("postgresql.auto.conf"), server.settings(of_log))?;
-        server.start_again()?;
+        // New log files instead of recycled ones, so that the log needs free space all the time.
+        let wal_settings =
+            if log.is_some() { "min_wal_size = 2MB\nmax_wal_size = 24MB\nwal_recycle = off\n" } else { "" };
+        fs::write(server.data_folder().join("postgresql.auto.conf"), server.settings(wal_settings))?;
+        server.restart()?;
         Ok(server)
     }
 
-    /// Makes one out of what [`back_up`](Self::back_up) kept, and starts it.
+    /// Creates a server from a backup of [`back_up`](Self::back_up), and starts it.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
     pub fn restore(backup: &Path) -> anyhow::Result<Self> {
-        let server = Self::make()?;
-        let copied = Command::new("cp").arg("--archive").arg(backup).arg(server.data()).status()?;
+        let server = Self::create()?;
+        let copied = Command::new("cp").arg("--archive").arg(backup).arg(server.data_folder()).status()?;
         ensure!(copied.success(), "the backup was not copied");
-        fs::write(server.data().join("postgresql.auto.conf"), server.settings(""))?;
-        server.give_away(server.folder.path())?;
-        server.start_again()?;
+        fs::write(server.data_folder().join("postgresql.auto.conf"), server.settings(""))?;
+        server.chown(server.folder.path())?;
+        server.restart()?;
         Ok(server)
     }
 
     #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
-    fn make() -> anyhow::Result<Self> {
+    fn create() -> anyhow::Result<Self> {
         let programs = std::env::var_os(PROGRAMS_VARIABLE).map(PathBuf::from);
         let programs = programs.with_context(|| {
-            format!("this test starts a PostgreSQL server and looks for it in {PROGRAMS_VARIABLE}: run `make test`")
+            format!("this test needs the folder of a PostgreSQL server in {PROGRAMS_VARIABLE}: run `make test`")
         })?;
         let owner = std::env::var(OWNER_VARIABLE).ok().filter(|owner| !owner.is_empty());
-        // Nobody is promised this port; if somebody takes it first, the server says so and the test fails.
+        // Another process may take this port first. Then the server and the test fail.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let server = Self { programs, owner, folder: tempfile::tempdir()?, port };
-        server.give_away(server.folder.path())?;
+        server.chown(server.folder.path())?;
         Ok(server)
     }
 
-    fn settings(&self, of_log: &str) -> String {
+    fn settings(&self, wal_settings: &str) -> String {
         let (port, folder) = (self.port, self.folder.path().display());
         format!(
-            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\nmax_connections = 100\n\
-             shared_buffers = 16MB\nlogging_collector = off\n{of_log}"
+            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\n\
+             max_connections = 100\nshared_buffers = 16MB\nlogging_collector = off\n{wal_settings}"
         )
     }
 
-    /// Starts it once more, after it ended; waits until it is there.
+    /// Starts the server again after it ended, and waits until it is ready.
     ///
     /// # Errors
     ///
-    /// When it does not start.
-    pub fn start_again(&self) -> anyhow::Result<()> {
-        let (data, log) = (self.data().display().to_string(), self.log().display().to_string());
-        self.run("pg_ctl", ["start", "-D", &data, "-l", &log, "-w", "-t", "60"]).map(drop)
+    /// Returns an error if the server does not start.
+    pub fn restart(&self) -> anyhow::Result<()> {
+        let (data_folder, log) = (self.data_folder().display().to_string(), self.log().display().to_string());
+        self.run("pg_ctl", ["start", "-D", &data_folder, "-l", &log, "-w", "-t", "60"]).map(drop)
     }
 
-    /// Whether it runs. One whose disk is full gives up after a while.
+    /// Returns `true` if the server runs. A server with a full disk stops after a while.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.run("pg_ctl", ["status", "-D", &self.data().display().to_string()]).is_ok()
+        self.run("pg_ctl", ["status", "-D", &self.data_folder().display().to_string()]).is_ok()
     }
 
-    /// A new database in it.
+    /// Creates a database on the server.
     ///
     /// # Errors
     ///
-    /// When it cannot be made.
+    /// Returns an error if the database cannot be created.
     pub async fn database(&self) -> anyhow::Result<TestDatabase> {
         let admin = Database::connect(format!("postgres://mayfly@{}/postgres", self.address())).await?;
         admin.execute_unprepared("CREATE DATABASE mayfly").await?;
@@ -126,85 +127,85 @@ impl PostgresServer {
         self.existing_database()
     }
 
-    /// The database that was made before.
+    /// The database that [`database`](Self::database) created before.
     ///
     /// # Errors
     ///
-    /// When no scratch folder can be made.
+    /// Returns an error if no scratch folder can be created.
     pub fn existing_database(&self) -> anyhow::Result<TestDatabase> {
-        TestDatabase::at(&format!("postgres://mayfly@{}/mayfly", self.address()))
+        TestDatabase::at_url(&format!("postgres://mayfly@{}/mayfly", self.address()))
     }
 
-    /// Where it listens: `host:port`.
+    /// The address of the server: `host:port`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The folder with everything that it keeps, its write-ahead log included.
+    /// The data folder of the server, with its write-ahead log.
     #[must_use]
-    pub fn data(&self) -> PathBuf {
+    pub fn data_folder(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// The file in which it says how it does.
+    /// The log file of the server.
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.folder.path().join("server.log")
     }
 
-    /// The ids of all its processes, the one that starts the others first.
+    /// The ids of all processes of the server, the postmaster first.
     ///
     /// # Errors
     ///
-    /// When it does not run.
-    pub fn processes(&self) -> anyhow::Result<Vec<String>> {
+    /// Returns an error if the server does not run.
+    pub fn process_ids(&self) -> anyhow::Result<Vec<String>> {
         let mut first = String::new();
-        fs::File::open(self.data().join("postmaster.pid"))?.read_to_string(&mut first)?;
-        let first = first.lines().next().context("the server left an empty file")?.trim().to_owned();
+        fs::File::open(self.data_folder().join("postmaster.pid"))?.read_to_string(&mut first)?;
+        let first = first.lines().next().context("the PID file is empty")?.trim().to_owned();
         let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children"))?;
         Ok([first].into_iter().chain(children.split_whitespace().map(str::to_owned)).collect())
     }
 
-    /// Sends a signal, in the words of `kill`, to all its processes.
+    /// Sends a signal, as an argument of `kill`, to all processes of the server.
     ///
     /// # Errors
     ///
-    /// When it does not run.
+    /// Returns an error if the server does not run.
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        // Processes of connections come and go: what is gone needs no signal.
-        Command::new("kill").arg(signal).args(self.processes()?).output()?;
+        // Processes of connections may end meanwhile, so failures of `kill` are ignored.
+        Command::new("kill").arg(signal).args(self.process_ids()?).output()?;
         Ok(())
     }
 
-    /// A copy of all files, made while it runs, in `folder`, which is made: with the write-ahead log that it needs.
+    /// Creates `folder` with a base backup of the running server, and the write-ahead log that the backup needs.
     ///
     /// # Errors
     ///
-    /// When it fails.
+    /// Returns an error if `pg_basebackup` fails.
     pub fn back_up(&self, folder: &Path) -> anyhow::Result<()> {
         let (folder, port) = (folder.display().to_string(), self.port.to_string());
         self.run("pg_basebackup", ["-h", "127.0.0.1", "-p", &port, "-U", "mayfly", "-D", &folder, "-c", "fast"])
             .map(drop)
     }
 
-    /// Everything in the database, as SQL.
+    /// Dumps the database as SQL.
     ///
     /// # Errors
     ///
-    /// When it fails.
+    /// Returns an error if `pg_dump` fails.
     pub fn dump(&self) -> anyhow::Result<Vec<u8>> {
         let port = self.port.to_string();
         self.run("pg_dump", ["-h", "127.0.0.1", "-p", &port, "-U", "mayfly", "mayfly"]).map(|output| output.stdout)
     }
 
-    /// A scratch folder that the server may write to, and that goes with it.
+    /// A scratch folder with the lifetime of the server. The server may write to it.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Runs one of PostgreSQL's programs as whoever the server runs as, in a folder where that one may be.
+    /// Runs one of PostgreSQL's programs as the user of the server, in a folder that this user may read.
     fn run(&self, program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Output> {
         let path = self.programs.join(program);
         let mut command = match self.owner.as_ref().and_then(|owner| owner.split_once(':')) {
@@ -220,8 +221,8 @@ impl PostgresServer {
         Ok(output)
     }
 
-    /// Makes a folder and all in it the server's own.
-    fn give_away(&self, folder: &Path) -> io::Result<()> {
+    /// Makes the user of the server the owner of `folder` and its contents.
+    fn chown(&self, folder: &Path) -> io::Result<()> {
         let Some(owner) = &self.owner else { return Ok(()) };
         let given = Command::new("chown").args(["--recursive", owner]).arg(folder).status()?;
         given.success().then_some(()).ok_or_else(|| io::Error::other("chown failed"))
@@ -230,9 +231,9 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // A frozen one hears nothing.
+        // A frozen server does not react to the stop request.
         drop(self.signal("-CONT"));
-        // Whoever never started, or broke, is not there to be stopped.
-        drop(self.run("pg_ctl", ["stop", "-D", &self.data().display().to_string(), "-m", "immediate"]));
+        // A server that never started cannot be stopped, so failures are ignored.
+        drop(self.run("pg_ctl", ["stop", "-D", &self.data_folder().display().to_string(), "-m", "immediate"]));
     }
 }

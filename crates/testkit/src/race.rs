@@ -1,15 +1,15 @@
-//! Many readers of one message at the same moment.
+//! Concurrent readers of one message.
 
 use std::{future::Future, sync::Arc};
 
 use tokio::{sync::Barrier, task::JoinSet};
 
-/// Lets `readers` readers start together and answers how many of them got a text. `read` answers `Ok(true)` for a text,
-/// `Ok(false)` for "gone".
+/// Starts `readers` readers at the same time and returns how many of them got a text. `read` returns `Ok(true)` for a
+/// text and `Ok(false)` for "gone".
 ///
 /// # Errors
 ///
-/// The first error of a reader: none may get anything but a text or "gone".
+/// Returns the first error of a reader.
 pub async fn race<F, R>(readers: usize, mut read: F) -> anyhow::Result<usize>
 where
     F: FnMut(usize) -> R,

@@ -1,5 +1,4 @@
-//! HTTP/2 stream by stream, for clients that no library would be: they do not read, do not finish, and open many
-//! streams.
+//! A low-level HTTP/2 client for hostile clients: they do not read, do not finish, and open many streams.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,19 +18,19 @@ pub struct RawHttp2 {
 
 /// A stream whose request has begun.
 pub struct RawStream {
-    /// The response, when it comes.
+    /// The future response.
     pub response: ResponseFuture,
-    /// The rest of the request.
+    /// The rest of the request body.
     pub request: SendStream<Bytes>,
 }
 
 impl RawHttp2 {
-    /// Connects to `url` (`http://127.0.0.1:8001`) from the address `from` of this machine, with a receive window of
-    /// `window` bytes for each stream. With 0, nothing of a response but its headers can be sent.
+    /// Connects to `url` (`http://127.0.0.1:8001`) from the local address `from`, with a receive window of `window`
+    /// bytes per stream. With a window of 0 the server can send only the headers of a response.
     ///
     /// # Errors
     ///
-    /// When there is no connection.
+    /// Returns an error if the connection fails.
     pub async fn connect(url: &str, from: IpAddr, window: u32) -> anyhow::Result<Self> {
         let authority: SocketAddr = url.trim_start_matches("http://").parse()?;
         let socket = TcpSocket::new_v4()?;
@@ -43,24 +42,24 @@ impl RawHttp2 {
         Ok(Self { sender, authority })
     }
 
-    /// Begins a gRPC call with `body`, and leaves it open unless it `is_whole`.
+    /// Begins a gRPC call with `body`. The request stays open unless `is_whole`.
     ///
     /// # Errors
     ///
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn call(&self, path: &str, body: Bytes, is_whole: bool) -> anyhow::Result<RawStream> {
         let request = http::Request::post(format!("http://{}{path}", self.authority))
             .header(http::header::CONTENT_TYPE, "application/grpc")
             .header(http::header::TE, "trailers")
             .body(())?;
         let (response, mut request) = self.sender.clone().ready().await?.send_request(request, false)?;
-        // A server that refuses the call may have ended the stream already; then the response says so.
+        // A server that rejects the call may have ended the stream already. The response shows that.
         let _refused_early = request.send_data(body, is_whole).is_err();
         Ok(RawStream { response, request })
     }
 }
 
-/// A message as gRPC frames it.
+/// The gRPC frame of a message.
 pub fn grpc_frame(message: &impl prost::Message) -> Bytes {
     let bytes = message.encode_to_vec();
     let mut frame = grpc_frame_header(bytes.len());
@@ -68,7 +67,7 @@ pub fn grpc_frame(message: &impl prost::Message) -> Bytes {
     frame.freeze()
 }
 
-/// What announces a message of so many bytes.
+/// The gRPC frame header of a message with `length` bytes.
 pub fn grpc_frame_header(length: usize) -> BytesMut {
     let mut frame = BytesMut::with_capacity(5);
     frame.put_u8(0);

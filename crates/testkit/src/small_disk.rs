@@ -1,4 +1,4 @@
-//! A small disk that can be filled up and relieved: a tmpfs.
+//! A small disk to fill up: a tmpfs.
 
 use std::{
     fs::{self, File},
@@ -16,36 +16,36 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of `size`, in the words of `mount` (`4m`).
+    /// Mounts a tmpfs of this size, as an option of `mount` (`4m`).
     ///
     /// # Errors
     ///
-    /// When it cannot be mounted, which takes root.
+    /// Returns an error if the mount fails. It needs root.
     pub fn mount(size: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "mayfly-test"])
             .arg(folder.path())
             .status()
-            .context("the tests of a full disk need the program mount: apt-get install mount")?;
-        ensure!(mounted.success(), "the tests of a full disk mount a small tmpfs, which takes root: run them as root");
+            .context("tests of a full disk need the program mount: apt-get install mount")?;
+        ensure!(mounted.success(), "tests of a full disk mount a tmpfs, which needs root");
         Ok(Self { folder })
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Takes all the room that is left.
+    /// Fills the disk.
     ///
     /// # Errors
     ///
-    /// When something other than the lack of room gets in the way.
+    /// Returns any error but that of a full disk.
     pub fn fill(&self) -> io::Result<()> {
         let mut ballast = File::options().create(true).append(true).open(self.ballast())?;
-        // Large steps first, single pages last.
+        // Large blocks first, single bytes last.
         for step in [1 << 20, 1 << 12, 1] {
             let zeros = vec![0; step];
             loop {
@@ -59,12 +59,12 @@ impl SmallDisk {
         Ok(())
     }
 
-    /// Gives the room back.
+    /// Frees the space that [`fill`](Self::fill) took.
     ///
     /// # Errors
     ///
-    /// When the disk was not filled.
-    pub fn relieve(&self) -> io::Result<()> {
+    /// Returns an error if the disk was not filled.
+    pub fn free(&self) -> io::Result<()> {
         fs::remove_file(self.ballast())
     }
 
@@ -75,7 +75,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: whoever still has a file open there lets go of it later.
+        // Lazily, since processes may still have files open there.
         let unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
         if !unmounted.is_ok_and(|status| status.success()) {
             eprintln!("{} is still mounted", self.path().display());

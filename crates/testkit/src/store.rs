@@ -1,4 +1,4 @@
-//! A running store, with one method for each call.
+//! A running store, with a method for each call.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,16 +30,16 @@ struct Arguments {
     open: OpenSettings,
 }
 
-/// A store in this process, on a throw-away database. Stops when dropped.
+/// A store in this process, on a temporary database. Stops when dropped.
 pub struct TestStore {
-    // Fields are dropped from first to last: the store stops before its database goes away.
+    // Fields are dropped in order of declaration: the store stops before its database is deleted.
     _stop: DropGuard,
     channel: StoreChannel,
-    /// The store itself.
+    /// The store.
     pub store: Arc<Store>,
-    /// Its time.
+    /// The clock of the store.
     pub clock: TestClock,
-    /// Its database.
+    /// The database of the store.
     pub database: TestDatabase,
 }
 
@@ -53,7 +53,7 @@ impl TestStore {
         Self::open_with(database, TestClock::default(), &[]).await
     }
 
-    /// Opens a store on `database`, with command-line arguments beyond the defaults.
+    /// Opens a store on `database` with additional command line arguments.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl TestStore {
             SERVICE_TOKEN,
         ];
         let Arguments { mut open } = Arguments::try_parse_from(defaults.iter().chain(arguments))?;
-        // Tests create and guess more than people do, unless they are about that.
+        // Tests exceed the default rate limits, unless they test rate limits.
         if !arguments.iter().any(|argument| argument.ends_with("-per-minute")) {
             open.store.rates = RateSettings::default();
         }
@@ -82,7 +82,7 @@ impl TestStore {
         Ok(Self { _stop: stop.drop_guard(), channel, store, clock, database })
     }
 
-    /// The way to it.
+    /// A channel to the store.
     #[must_use]
     pub fn channel(&self) -> StoreChannel {
         self.channel.clone()
@@ -100,15 +100,15 @@ impl TestStore {
         ConfigServiceClient::new(self.channel())
     }
 
-    /// How many messages lie in the database.
+    /// The number of messages in the database.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn unread_messages(&self) -> anyhow::Result<i64> {
         let connection = self.database.connect().await?;
         let count = Statement::from_string(connection.get_database_backend(), "SELECT COUNT(*) FROM messages");
-        let row = connection.query_one_raw(count).await?.context("a count has a row")?;
+        let row = connection.query_one_raw(count).await?.context("COUNT returned no row")?;
         Ok(row.try_get_by_index(0)?)
     }
 
@@ -116,7 +116,7 @@ impl TestStore {
     ///
     /// # Errors
     ///
-    /// What the store answers.
+    /// Returns the status of the store.
     pub async fn create(&self, text: &str) -> Result<CreateMessageResponse, Status> {
         self.create_with(CreateMessageRequest::from_text(text)).await
     }
@@ -125,18 +125,18 @@ impl TestStore {
     ///
     /// # Errors
     ///
-    /// What the store answers.
+    /// Returns the status of the store.
     pub async fn create_for(&self, text: &str, ttl: Duration) -> Result<CreateMessageResponse, Status> {
         let ttl = ttl.try_into().map_err(|_| Status::invalid_argument("ttl"))?;
         let request = CreateMessageRequest { ttl: Some(ttl), ..CreateMessageRequest::from_text(text) };
         self.create_with(request).await
     }
 
-    /// Stores a text.
+    /// Stores a message.
     ///
     /// # Errors
     ///
-    /// What the store answers.
+    /// Returns the status of the store.
     pub async fn create_with(&self, request: CreateMessageRequest) -> Result<CreateMessageResponse, Status> {
         self.messages().create_message(request).await.map(Response::into_inner)
     }
@@ -145,7 +145,7 @@ impl TestStore {
     ///
     /// # Errors
     ///
-    /// What the store answers.
+    /// Returns the status of the store.
     pub async fn view(&self, message: &CreateMessageResponse) -> Result<ViewMessageResponse, Status> {
         let request = ViewMessageRequest {
             id: message.id,
@@ -155,11 +155,11 @@ impl TestStore {
         self.messages().view_message(request).await.map(Response::into_inner)
     }
 
-    /// Looks a message up.
+    /// Looks up a message.
     ///
     /// # Errors
     ///
-    /// What the store answers.
+    /// Returns the status of the store.
     pub async fn lookup(&self, message: &CreateMessageResponse) -> Result<LookupMessageResponse, Status> {
         let request = LookupMessageRequest { id: message.id, access_token: message.access_token.clone() };
         self.messages().lookup_message(request).await.map(Response::into_inner)
@@ -169,18 +169,18 @@ impl TestStore {
     ///
     /// # Errors
     ///
-    /// What the store answers.
+    /// Returns the status of the store.
     pub async fn burn(&self, message: &CreateMessageResponse) -> Result<BurnMessageResponse, Status> {
         let request = BurnMessageRequest { id: message.id, access_token: message.access_token.clone() };
         self.messages().burn_message(request).await.map(Response::into_inner)
     }
 }
 
-/// A request whose caller shows `token`.
+/// A request with `token` as its bearer token.
 #[must_use]
 pub fn bearer<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    // A token that is no header value is no token: the store then sees none.
+    // A token that is not a valid header value is left out.
     if let Ok(authorization) = format!("Bearer {token}").parse() {
         request.metadata_mut().insert("authorization", authorization);
     }

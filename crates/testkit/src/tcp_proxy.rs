@@ -1,4 +1,4 @@
-//! A TCP proxy that misbehaves on demand.
+//! A TCP proxy with network faults.
 
 use std::{
     io,
@@ -16,42 +16,41 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A proxy on a free port of 127.0.0.1. Ends, with all its connections, when dropped.
+/// A proxy on a free port of 127.0.0.1. Stops, with all its connections, when dropped.
 pub struct TcpProxy {
     address: SocketAddr,
-    weather: watch::Sender<Weather>,
+    fault: watch::Sender<NetworkFault>,
     counters: Arc<Counters>,
     _stop: DropGuard,
 }
 
-/// What a proxy does to the bytes of its connections.
+/// A network fault of a proxy. It applies to all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weather {
-    /// Hands all of them on.
-    Fair,
-    /// Hands all of them on, each by itself.
+pub enum NetworkFault {
+    /// Forwards all bytes.
+    None,
+    /// Forwards all bytes one by one.
     Trickle,
-    /// Keeps all of them, as a frozen peer does, until the weather is another.
-    Still,
-    /// Keeps what the server sends, until the weather is another.
-    Mute,
-    /// Keeps what the client sends from these words on, until the weather is another.
+    /// Holds all bytes until the fault changes, as a frozen peer does.
+    Stall,
+    /// Holds the bytes of the server until the fault changes.
+    StallReplies,
+    /// Holds the bytes of the client from this pattern on, until the fault changes.
     HoldRequest(&'static str),
-    /// Keeps what the server sends after the client sent these words, until the weather is another.
+    /// Holds the bytes of the server after the client has sent this pattern, until the fault changes.
     HoldReplyTo(&'static str),
-    /// On each connection, hands on so many more bytes of what the client sends, then resets it on both sides.
-    CutRequest(usize),
-    /// On each connection, hands on so many more bytes of what the client sends, then tells the server that this was all. What the
-    /// server sends is handed on until it ends.
+    /// Resets each connection on both sides after this many more bytes of the client.
+    ResetInRequest(usize),
+    /// Closes the client's side of each connection after this many more bytes of the client. The bytes of the server
+    /// are still forwarded.
     HalfClose(usize),
-    /// On each connection, hands on so many more bytes of what the server sends, then resets it on both sides.
-    CutReply(usize),
-    /// On each connection on which the client sends these words, hands on so many more bytes of what the server sends, then
-    /// resets it on both sides.
-    CutReplyTo(&'static str, usize),
+    /// Resets each connection on both sides after this many more bytes of the server.
+    ResetInReply(usize),
+    /// Resets each connection on which the client sends this pattern, after this many more bytes of the server.
+    ResetInReplyTo(&'static str, usize),
 }
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy)]
 enum Direction {
     Request,
@@ -61,114 +60,114 @@ enum Direction {
 #[derive(Default)]
 struct Counters {
     /// Connections that were reset or half closed.
-    cuts: AtomicU64,
-    /// Connections of which something is kept back now, each direction by itself.
+    resets: AtomicU64,
+    /// Directions of connections in which bytes are held now.
     held: AtomicU64,
 }
 
 impl TcpProxy {
-    /// A proxy in front of `target` (`host:port`), in fair weather.
+    /// Starts a proxy in front of `target` (`host:port`), without a fault.
     ///
     /// # Errors
     ///
-    /// When no port can be bound.
+    /// Returns an error if no port can be bound.
     pub async fn start(target: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (weather, changes) = watch::channel(Weather::Fair);
+        let (fault, changes) = watch::channel(NetworkFault::None);
         let (stop, counters, target) = (CancellationToken::new(), Arc::<Counters>::default(), target.to_owned());
         let (stopped, counted) = (stop.clone(), Arc::clone(&counters));
         tokio::spawn(async move {
             while let Some(Ok((client, _))) = stopped.run_until_cancelled(listener.accept()).await {
                 let (target, changes, counted) = (target.clone(), changes.clone(), Arc::clone(&counted));
-                let carried = stopped.clone();
+                let stopped_connection = stopped.clone();
                 tokio::spawn(async move {
-                    // A connection that breaks is what a proxy is for.
-                    drop(carried.run_until_cancelled(carry(client, &target, changes, &counted)).await);
+                    // Broken connections are expected.
+                    drop(stopped_connection.run_until_cancelled(forward(client, &target, changes, &counted)).await);
                 });
             }
         });
-        Ok(Self { address, weather, counters, _stop: stop.drop_guard() })
+        Ok(Self { address, fault, counters, _stop: stop.drop_guard() })
     }
 
-    /// Where it listens: `127.0.0.1:port`.
+    /// The address of the proxy: `127.0.0.1:port`.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes the weather.
-    pub fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+    /// Changes the fault.
+    pub fn set_fault(&self, fault: NetworkFault) {
+        self.fault.send_replace(fault);
     }
 
-    /// How many connections it has reset or half closed so far.
+    /// The number of connections that were reset or half closed so far.
     #[must_use]
-    pub fn cuts(&self) -> u64 {
-        self.counters.cuts.load(Ordering::Relaxed)
+    pub fn resets(&self) -> u64 {
+        self.counters.resets.load(Ordering::Relaxed)
     }
 
-    /// On how many connections it keeps something back now.
+    /// The number of directions of connections in which bytes are held now.
     #[must_use]
     pub fn held(&self) -> u64 {
         self.counters.held.load(Ordering::Relaxed)
     }
 }
 
-async fn carry(
+async fn forward(
     client: TcpStream,
     target: &str,
-    weather: watch::Receiver<Weather>,
+    fault: watch::Receiver<NetworkFault>,
     counters: &Counters,
 ) -> io::Result<()> {
     let server = TcpStream::connect(target).await?;
-    // What is dropped unread or unsent is answered with a reset rather than with an orderly end.
+    // With a linger of zero, a drop sends a reset instead of an orderly close.
     client.set_zero_linger()?;
     server.set_zero_linger()?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let heard = Mutex::new(None);
-    let pump = |direction| Pump { direction, weather: weather.clone(), heard: &heard, counters };
-    let was_cut = tokio::select! {
-        was_cut = pump(Direction::Request).run(from_client, to_server) => was_cut?,
-        was_cut = pump(Direction::Reply).run(from_server, to_client) => was_cut?,
+    let trigger = Mutex::new(None);
+    let relay = |direction| Relay { direction, fault: fault.clone(), trigger: &trigger, counters };
+    let was_reset = tokio::select! {
+        was_reset = relay(Direction::Request).run(from_client, to_server) => was_reset?,
+        was_reset = relay(Direction::Reply).run(from_server, to_client) => was_reset?,
     };
-    if was_cut {
-        counters.cuts.fetch_add(1, Ordering::Relaxed);
+    if was_reset {
+        counters.resets.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }
 
 /// One direction of a connection.
-struct Pump<'connection> {
+struct Relay<'connection> {
     direction: Direction,
-    weather: watch::Receiver<Weather>,
-    /// The weather in which the client sent the words that this weather waits for.
-    heard: &'connection Mutex<Option<Weather>>,
+    fault: watch::Receiver<NetworkFault>,
+    /// The fault under which the client sent the pattern.
+    trigger: &'connection Mutex<Option<NetworkFault>>,
     counters: &'connection Counters,
 }
 
-impl Pump<'_> {
-    /// Hands bytes on until the end, or until the weather cuts the connection; whether it was the latter.
+impl Relay<'_> {
+    /// Forwards bytes until the connection ends. Returns `true` if a fault ended it.
     async fn run(mut self, mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf) -> io::Result<bool> {
         let mut buffer = vec![0; 16 << 10];
-        let (mut known, mut handed_on) = (*self.weather.borrow(), 0);
+        let (mut previous, mut forwarded) = (*self.fault.borrow(), 0);
         loop {
             let length = from.read(&mut buffer).await?;
             if length == 0 {
                 return Ok(false);
             }
             let chunk = buffer.get(..length).unwrap_or_default();
-            let present = self.let_through(chunk).await?;
-            if present != known {
-                (known, handed_on) = (present, 0);
+            let current = self.wait_until_forwarded(chunk).await?;
+            if current != previous {
+                (previous, forwarded) = (current, 0);
             }
-            let limit = match (present, self.direction) {
-                (Weather::CutRequest(bytes) | Weather::HalfClose(bytes), Direction::Request)
-                | (Weather::CutReply(bytes), Direction::Reply) => bytes,
-                (Weather::CutReplyTo(_, bytes), Direction::Reply) if self.has_heard(present) => bytes,
-                (Weather::Trickle, _) => {
+            let limit = match (current, self.direction) {
+                (NetworkFault::ResetInRequest(bytes) | NetworkFault::HalfClose(bytes), Direction::Request)
+                | (NetworkFault::ResetInReply(bytes), Direction::Reply) => bytes,
+                (NetworkFault::ResetInReplyTo(_, bytes), Direction::Reply) if self.was_triggered(current) => bytes,
+                (NetworkFault::Trickle, _) => {
                     for byte in chunk {
                         to.write_all(std::slice::from_ref(byte)).await?;
                         tokio::task::yield_now().await;
@@ -180,13 +179,13 @@ impl Pump<'_> {
                     continue;
                 }
             };
-            let allowed = limit.saturating_sub(handed_on);
+            let allowed = limit.saturating_sub(forwarded);
             to.write_all(chunk.get(..allowed).unwrap_or(chunk)).await?;
-            handed_on += length;
-            if length >= allowed && matches!(present, Weather::HalfClose(_)) {
+            forwarded += length;
+            if length >= allowed && matches!(current, NetworkFault::HalfClose(_)) {
                 to.shutdown().await?;
-                self.counters.cuts.fetch_add(1, Ordering::Relaxed);
-                // The other direction says when the connection ends.
+                self.counters.resets.fetch_add(1, Ordering::Relaxed);
+                // The other direction determines when the connection ends.
                 return std::future::pending().await;
             }
             if length >= allowed {
@@ -195,40 +194,40 @@ impl Pump<'_> {
         }
     }
 
-    /// Waits for a weather in which `chunk` may be handed on, and answers which one that is.
-    async fn let_through(&mut self, chunk: &[u8]) -> io::Result<Weather> {
-        let mut weather = self.weather.clone();
-        let present = *weather.borrow_and_update();
-        if !self.holds_back(present, chunk) {
-            return Ok(present);
+    /// Waits until `chunk` may be forwarded. Returns the fault at that time.
+    async fn wait_until_forwarded(&mut self, chunk: &[u8]) -> io::Result<NetworkFault> {
+        let mut fault = self.fault.clone();
+        let current = *fault.borrow_and_update();
+        if !self.is_held(current, chunk) {
+            return Ok(current);
         }
         let _held = Held::count(&self.counters.held);
-        let later = weather.wait_for(|weather| !self.holds_back(*weather, chunk)).await;
+        let later = fault.wait_for(|fault| !self.is_held(*fault, chunk)).await;
         later.map(|later| *later).map_err(io::Error::other)
     }
 
-    fn holds_back(&self, weather: Weather, chunk: &[u8]) -> bool {
-        let has = |words: &str| chunk.windows(words.len()).any(|window| window == words.as_bytes());
-        match (weather, self.direction) {
-            (Weather::Still, _) | (Weather::Mute, Direction::Reply) => true,
-            (Weather::HoldRequest(words), Direction::Request) => has(words),
-            (Weather::HoldReplyTo(words) | Weather::CutReplyTo(words, _), Direction::Request) => {
-                if has(words) {
-                    *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(weather);
+    fn is_held(&self, fault: NetworkFault, chunk: &[u8]) -> bool {
+        let has_pattern = |pattern: &str| chunk.windows(pattern.len()).any(|window| window == pattern.as_bytes());
+        match (fault, self.direction) {
+            (NetworkFault::Stall, _) | (NetworkFault::StallReplies, Direction::Reply) => true,
+            (NetworkFault::HoldRequest(pattern), Direction::Request) => has_pattern(pattern),
+            (NetworkFault::HoldReplyTo(pattern) | NetworkFault::ResetInReplyTo(pattern, _), Direction::Request) => {
+                if has_pattern(pattern) {
+                    *self.trigger.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
                 }
                 false
             }
-            (Weather::HoldReplyTo(_), Direction::Reply) => self.has_heard(weather),
+            (NetworkFault::HoldReplyTo(_), Direction::Reply) => self.was_triggered(fault),
             _ => false,
         }
     }
 
-    fn has_heard(&self, weather: Weather) -> bool {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) == Some(weather)
+    fn was_triggered(&self, fault: NetworkFault) -> bool {
+        *self.trigger.lock().unwrap_or_else(PoisonError::into_inner) == Some(fault)
     }
 }
 
-/// Counts one up for as long as it lives.
+/// Increments a counter during its lifetime.
 struct Held<'counter>(&'counter AtomicU64);
 
 impl<'counter> Held<'counter> {

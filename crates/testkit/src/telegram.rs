@@ -1,4 +1,4 @@
-//! A Bot API on this machine, strict where Telegram is strict.
+//! A fake Bot API, strict where Telegram is strict.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -13,30 +13,33 @@
 //! ```
 //!
 //! It serves getMe, getUpdates, deleteWebhook, setWebhook, getWebhookInfo, sendMessage, sendDocument, editMessageText,
-//! editMessageReplyMarkup, deleteMessage, answerCallbackQuery, setMyCommands and logOut under `/bot<token>/<method>`, with the
-//! rules and the error texts of the real one as far as its
-//! documentation and teloxide's table of errors tell them:
+//! editMessageReplyMarkup, deleteMessage, answerCallbackQuery, setMyCommands and logOut under `/bot<token>/<method>`.
+//! Rules and error texts follow Telegram's documentation and teloxide's table of errors:
 //!
-//! - An update is kept until getUpdates is called with an offset above its id, so redelivery can be tested.
-//! - Of two polls at once the older one ends with 409; while a webhook is set every poll does.
-//! - An update is brought to the webhook, with the secret in its header, until it is answered with 2xx; those of one chat
-//!   one after the other, others at the same time. Plain http is taken, as by a Bot API server of one's own.
-//! - A text is trimmed, has 1 to 4096 UTF-16 code units, and must be well-formed for the `parse_mode`, if one is given.
-//! - Buttons have one purpose each, within Telegram's limits; only what stands in a chat can be edited or deleted, and only what the
-//!   bot wrote edited, to something else; a press is answered once.
-//! - A bot can write only to chats that wrote to it, and not to those that blocked it.
+//! - An update is pending until getUpdates confirms it with a higher offset, so redelivery can be tested.
+//! - Of two concurrent polls the older one ends with 409. While a webhook is set, every poll does.
+//! - An update is delivered to the webhook, with the secret in its header, until the bot responds with 2xx. The updates
+//!   of a chat follow each other; chats are independent. The URL may be plain http, as for self-hosted servers.
+//! - A text is trimmed, has 1 to 4096 UTF-16 code units, and must be well-formed for its `parse_mode`.
+//! - Buttons have one action each, within Telegram's limits. The bot can edit only its own messages, and must change
+//!   them. A callback query is answered once.
+//! - A bot can send only to chats that wrote to it and have not blocked it.
 //!
-//! What it cannot do is the limit on messages per second; script a [`Fault::TooManyRequests`] or a
+//! The rate limit of Telegram is missing; inject a [`Fault::TooManyRequests`] or a
 //! [`flood_wait`](FakeTelegram::flood_wait) instead.
 
 mod account;
-mod conversation;
+mod error;
+mod get_updates;
 mod keyboard;
-mod markup;
+mod messages;
 mod methods;
 mod params;
-mod polls;
+mod parse_mode;
 mod server;
+mod state;
+mod text;
+mod types;
 mod webhook;
 
 use std::{
@@ -47,143 +50,60 @@ use std::{
 use anyhow::Context as _;
 use serde_json::Value;
 
-use self::{account::Account, server::Server, webhook::Webhook};
+pub use self::types::{CallbackAnswer, DeliveryFault, Fault, Message, Reply};
+use self::{
+    account::{Account, Webhook},
+    server::Server,
+    state::Accounts,
+};
 
-/// How long a test waits for something before it fails. Longer than the 10 seconds that teloxide waits by itself after
-/// a server error.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for a condition. Longer than the 10 seconds that teloxide waits after a server error.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A bot on a fake Bot API. Clones are the same bot; the server ends with the last of them.
+/// A bot of a fake Bot API. Clones share the bot. The server stops when the last clone is dropped.
 #[derive(Clone)]
 pub struct FakeTelegram {
     server: Arc<Server>,
     token: String,
 }
 
-/// What the bot sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    /// The chat it was sent to.
-    pub chat_id: i64,
-    /// Its number there.
-    pub message_id: i64,
-    /// The text of the message, as a user sees it (so without blanks around it), or the content of the document.
-    pub text: String,
-    /// The file name, if it came as a document.
-    pub document: Option<String>,
-    /// The parameters of the call as the bot sent them, files left out.
-    pub params: Value,
-}
-
-/// What stands in a chat.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    /// Its number.
-    pub message_id: i64,
-    /// Whether the bot wrote it.
-    pub is_from_bot: bool,
-    /// Empty if it is no text.
-    pub text: String,
-    /// The buttons under it, as the bot sent them.
-    pub reply_markup: Option<Value>,
-    /// Whether it can be neither forwarded nor saved.
-    pub is_protected: bool,
-    /// The topic of the chat that it is in.
-    pub thread: Option<i64>,
-}
-
-impl Message {
-    /// The labels of its buttons, row after row.
-    #[must_use]
-    pub fn labels(&self) -> Vec<String> {
-        let labels = keyboard::buttons(self.reply_markup.as_ref()).map(|button| button["text"].as_str());
-        labels.map(|label| label.unwrap_or_default().to_owned()).collect()
-    }
-
-    /// The button that is called `label`, as the bot sent it.
-    #[must_use]
-    pub fn button(&self, label: &str) -> Option<&Value> {
-        keyboard::buttons(self.reply_markup.as_ref()).find(|button| button["text"] == label)
-    }
-}
-
-/// The answer to the press of a button.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// Nothing, if only the waiting ends.
-    pub text: Option<String>,
-    /// Whether it stays until it is closed.
-    pub is_alert: bool,
-}
-
-/// What goes wrong with a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// 429 with so many seconds of `retry_after`; nothing was done.
-    TooManyRequests {
-        /// Seconds to wait.
-        retry_after: u32,
-    },
-    /// 500 with Telegram's JSON; nothing was done.
-    ServerError,
-    /// 502 with a page of HTML, as from a proxy; nothing was done.
-    BadGateway,
-    /// The connection breaks; nothing was done.
-    CutBefore,
-    /// What was asked is done, then the connection breaks.
-    CutAfter,
-    /// No answer ever comes; nothing was done.
-    Hang,
-}
-
-/// What goes wrong with bringing an update to the webhook. It is brought again after all of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeliveryFault {
-    /// It is brought twice at the same time, and again only if one of these fails.
-    Twice,
-    /// The bot's answer gets lost.
-    LoseAnswer,
-    /// Telegram hangs up as soon as it has sent the request.
-    Cut,
-}
-
 impl FakeTelegram {
-    /// Starts a Bot API on a free port of 127.0.0.1 with one bot that has `token`.
+    /// Starts a Bot API on a free port of 127.0.0.1 with one bot that has this token.
     ///
     /// # Errors
     ///
-    /// When no port can be bound.
+    /// Returns an error if no port can be bound.
     pub async fn start(token: &str) -> anyhow::Result<Self> {
         let server = Server::start().await?;
         let telegram = Self { server: Arc::new(server), token: token.to_owned() };
         Ok(telegram.add_token(token))
     }
 
-    /// The address to give to the bot: `http://127.0.0.1:port`.
+    /// The URL of the Bot API: `http://127.0.0.1:port`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.server.url
     }
 
-    /// Adds a bot with another token to the same Bot API. Each bot has chats, updates and faults of its own.
+    /// Adds a bot with another token to the Bot API. Each bot has its own chats, updates and faults.
     #[must_use]
     pub fn add_token(&self, token: &str) -> Self {
-        self.server.world.lock().entry(token.to_owned()).or_insert_with(|| Account::new(token));
+        self.server.state.lock().entry(token.to_owned()).or_insert_with(|| Account::new(token));
         Self { server: Arc::clone(&self.server), token: token.to_owned() }
     }
 
-    /// From now on every call with this bot's token is answered with 401.
+    /// Makes every call with the token of the bot fail with 401.
     pub fn revoke_token(&self) {
         self.change(|account| account.is_revoked = true);
     }
 
-    /// Takes [`revoke_token`](Self::revoke_token) back.
+    /// Reverts [`revoke_token`](Self::revoke_token).
     pub fn restore_token(&self) {
         self.change(|account| account.is_revoked = false);
     }
 
-    /// Gives the bot another token, as @BotFather does: its chats and what waits for it stay, no webhook is set any more, and every
-    /// call with the old token is answered with 401. Answers the bot under the new token.
+    /// Gives the bot another token, as @BotFather does. The bot keeps its chats and pending updates, and loses its
+    /// webhook. Calls with the old token fail with 401. Returns the bot with the new token.
     #[must_use]
     pub fn replace_token(&self, token: &str) -> Self {
         {
@@ -194,86 +114,86 @@ impl FakeTelegram {
             account.webhook = None;
             accounts.insert(token.to_owned(), account);
         }
-        self.server.world.notify();
+        self.server.state.notify();
         Self { server: Arc::clone(&self.server), token: token.to_owned() }
     }
 
-    /// Telegram forgets the updates that wait, as it does after 24 hours.
-    pub fn lose_updates(&self) {
+    /// Drops the pending updates, as Telegram does after 24 hours.
+    pub fn drop_updates(&self) {
         self.change(|account| account.updates.clear());
     }
 
-    /// A person writes `text` to the bot in a private chat. Telegram drops blanks around it. Answers the update's id.
+    /// A user sends `text` to the bot in a private chat. Telegram trims it. Returns the id of the update.
     pub fn user_says(&self, chat_id: i64, text: &str) -> i64 {
         self.change(|account| account.receive("message", account::private_message(chat_id, text)))
     }
 
-    /// As [`user_says`](Self::user_says), `seconds` ago.
+    /// As [`user_says`](Self::user_says), but sent `seconds` ago.
     pub fn user_said(&self, chat_id: i64, text: &str, seconds: u64) -> i64 {
         self.change(|account| account.receive("message", account::earlier_message(chat_id, text, seconds)))
     }
 
-    /// Somebody writes `text` in a group that the bot is in. Answers the update's id.
+    /// A user sends `text` in a group with the bot. Returns the id of the update.
     pub fn group_says(&self, chat_id: i64, text: &str) -> i64 {
         self.change(|account| account.receive("message", account::group_message(chat_id, text)))
     }
 
-    /// Somebody posts `text` in a channel that the bot looks after. Answers the update's id.
+    /// A channel with the bot gets the post `text`. Returns the id of the update.
     pub fn channel_posts(&self, chat_id: i64, text: &str) -> i64 {
         self.change(|account| account.receive("channel_post", account::channel_post(chat_id, text)))
     }
 
-    /// A person changes an earlier message to `text`. Answers the update's id.
+    /// A user edits an earlier message to `text`. Returns the id of the update.
     pub fn user_edits(&self, chat_id: i64, text: &str) -> i64 {
         self.change(|account| account.receive("edited_message", account::edited_message(chat_id, text)))
     }
 
-    /// A person sends a sticker. Answers the update's id.
+    /// A user sends a sticker. Returns the id of the update.
     pub fn user_sends_sticker(&self, chat_id: i64) -> i64 {
         self.change(|account| account.receive("message", account::sticker_message(chat_id)))
     }
 
-    /// A person sends a message with these fields of the Bot API, in a private chat. Answers the update's id.
+    /// A user sends a message with these fields of the Bot API in a private chat. Returns the id of the update.
     pub fn user_sends(&self, chat_id: i64, content: Value) -> i64 {
         self.change(|account| account.receive("message", account::message_with(chat_id, content)))
     }
 
-    /// A topic of any chat is deleted: sending to it fails from now on.
+    /// Deletes a topic: sending to it fails afterwards.
     pub fn delete_topic(&self, thread: i64) {
-        self.change(|account| account.closed_threads.insert(thread));
+        self.change(|account| account.deleted_threads.insert(thread));
     }
 
-    /// From now on this person's app is set to the language with this tag.
+    /// Sets the language of the user's app to this language tag.
     pub fn user_speaks(&self, chat_id: i64, language: &str) {
         self.change(|account| account.set_language(chat_id, language));
     }
 
-    /// A person presses the button called `label` under a message of the bot's, and waits for the answer, which this answers.
+    /// A user presses a button of the bot. Waits for the answer and returns it.
     ///
     /// # Errors
     ///
-    /// When there is no such button, or no answer within 30 seconds.
-    pub async fn press(&self, chat_id: i64, message_id: i64, label: &str) -> anyhow::Result<Notice> {
+    /// Returns an error if no such button exists, or after 30 seconds without an answer.
+    pub async fn press(&self, chat_id: i64, message_id: i64, label: &str) -> anyhow::Result<CallbackAnswer> {
         let (query_id, _) = self.begin_press(chat_id, message_id, label)?;
-        let mut notice = None;
+        let mut answer = None;
         self.wait("an answer to a press", |account| {
-            notice = account.presses.get(&query_id).cloned().flatten();
-            notice.is_some()
+            answer = account.presses.get(&query_id).cloned().flatten();
+            answer.is_some()
         })
         .await?;
-        notice.context("the answer was there")
+        answer.context("no answer")
     }
 
-    /// As [`press`](Self::press), without waiting. Answers the press's id and the update's.
+    /// As [`press`](Self::press), without waiting. Returns the id of the callback query and of the update.
     ///
     /// # Errors
     ///
-    /// When there is no such button.
+    /// Returns an error if no such button exists.
     pub fn begin_press(&self, chat_id: i64, message_id: i64, label: &str) -> anyhow::Result<(String, i64)> {
-        self.change(|account| account.press(chat_id, message_id, label)).context("there is no such button")
+        self.change(|account| account.press(chat_id, message_id, label)).context("no such button")
     }
 
-    /// What stands in a chat now, oldest first.
+    /// The messages of a chat, oldest first.
     #[must_use]
     pub fn messages(&self, chat_id: i64) -> Vec<Message> {
         self.read(|account| {
@@ -282,46 +202,46 @@ impl FakeTelegram {
         })
     }
 
-    /// Waits until what stands in a chat `is_so`.
+    /// Waits until the messages of a chat satisfy a condition.
     ///
     /// # Errors
     ///
-    /// When it is not within 30 seconds.
-    pub async fn until_messages(&self, chat_id: i64, is_so: impl Fn(&[Message]) -> bool) -> anyhow::Result<()> {
-        self.wait("a change in a chat", |account| {
+    /// Returns an error after 30 seconds.
+    pub async fn wait_for_messages(&self, chat_id: i64, condition: impl Fn(&[Message]) -> bool) -> anyhow::Result<()> {
+        self.wait("messages of a chat", |account| {
             let chat = account.messages.range((chat_id, i64::MIN)..=(chat_id, i64::MAX));
-            is_so(&chat.map(|(_, message)| message.clone()).collect::<Vec<_>>())
+            condition(&chat.map(|(_, message)| message.clone()).collect::<Vec<_>>())
         })
         .await
     }
 
-    /// The menu of commands for a language: names and descriptions. `""` is for all that have none of their own.
+    /// The commands of the menu in a language, with their descriptions. `""` is the default language.
     #[must_use]
     pub fn commands(&self, language: &str) -> Vec<(String, String)> {
         self.read(|account| account.commands.get(language).cloned().unwrap_or_default())
     }
 
-    /// Puts any update into the bot's queue: `{"message": {…}}`. Its `update_id` is filled in unless it has one.
-    /// `allowed_updates` is not asked. Answers the update's id.
+    /// Adds any update: `{"message": {…}}`. Fills in `update_id` unless the update has one, and ignores
+    /// `allowed_updates`. Returns the id of the update.
     pub fn push_update(&self, update: Value) -> i64 {
         self.change(|account| account.push(update))
     }
 
-    /// From now on sending to `chat_id` fails with 403.
+    /// Makes sending to `chat_id` fail with 403.
     pub fn user_blocks(&self, chat_id: i64) {
         self.change(|account| account.blocked.insert(chat_id));
     }
 
-    /// Takes [`user_blocks`](Self::user_blocks) back.
+    /// Reverts [`user_blocks`](Self::user_blocks).
     pub fn user_unblocks(&self, chat_id: i64) {
         self.change(|account| account.blocked.remove(&chat_id));
     }
 
-    /// The first reply in `chat_id` that no `next_reply` has answered yet; waits for it.
+    /// Waits for the first reply in `chat_id` that `next_reply` has not returned yet.
     ///
     /// # Errors
     ///
-    /// When none comes within 30 seconds.
+    /// Returns an error after 30 seconds.
     pub async fn next_reply(&self, chat_id: i64) -> anyhow::Result<Reply> {
         let mut next = None;
         self.wait("a reply", |account| {
@@ -329,61 +249,62 @@ impl FakeTelegram {
             next.is_some()
         })
         .await?;
-        next.context("the reply was there")
+        next.context("no reply")
     }
 
-    /// Everything the bot sent to `chat_id` so far, oldest first.
+    /// All replies in `chat_id` so far, oldest first.
     #[must_use]
     pub fn replies(&self, chat_id: i64) -> Vec<Reply> {
         self.read(|account| account.replies.iter().filter(|reply| reply.chat_id == chat_id).cloned().collect())
     }
 
-    /// The ids of the updates that are not confirmed yet.
+    /// The ids of the unconfirmed updates.
     #[must_use]
     pub fn pending_updates(&self) -> Vec<i64> {
         self.read(|account| account.updates.keys().copied().collect())
     }
 
-    /// The highest id that was confirmed, of the updates there have been.
+    /// The highest confirmed id so far.
     #[must_use]
     pub fn confirmed_up_to(&self) -> Option<i64> {
         self.read(|account| account.confirmed_up_to)
     }
 
-    /// Waits until update `id`, and with it all before it, is confirmed.
+    /// Waits until the bot has confirmed the update `id` and all before it.
     ///
     /// # Errors
     ///
-    /// When it is not within 30 seconds.
-    pub async fn confirmed(&self, id: i64) -> anyhow::Result<()> {
+    /// Returns an error after 30 seconds.
+    pub async fn wait_until_confirmed(&self, id: i64) -> anyhow::Result<()> {
         self.wait("a confirmation", |account| account.confirmed_up_to >= Some(id)).await
     }
 
-    /// Waits until no update waits for its confirmation.
+    /// Waits until the bot has confirmed all updates.
     ///
     /// # Errors
     ///
-    /// When some still do after 30 seconds.
-    pub async fn all_confirmed(&self) -> anyhow::Result<()> {
+    /// Returns an error after 30 seconds.
+    pub async fn wait_until_all_confirmed(&self) -> anyhow::Result<()> {
         self.wait("all confirmations", |account| account.updates.is_empty()).await
     }
 
-    /// The parameters of the calls of `method` (in any case) so far, oldest first, failed ones included.
+    /// The parameters of all calls of `method` so far, oldest first, with failed calls. The case of `method` does not
+    /// matter.
     #[must_use]
     pub fn calls(&self, method: &str) -> Vec<Value> {
         self.read(|account| account.calls_of(method))
     }
 
-    /// Waits until `method` was called `times` times since the start.
+    /// Waits until the bot has called `method` this many times since the start.
     ///
     /// # Errors
     ///
-    /// When it was not within 30 seconds.
-    pub async fn called(&self, method: &str, times: usize) -> anyhow::Result<()> {
+    /// Returns an error after 30 seconds.
+    pub async fn wait_for_calls(&self, method: &str, times: usize) -> anyhow::Result<()> {
         self.wait("a call", |account| account.count_calls_of(method) >= times).await
     }
 
-    /// Lets the next `times` calls of `method` fail. Faults of one method queue up.
+    /// Makes the next `times` calls of `method` fail. Faults of a method queue up.
     pub fn fail_next(&self, method: &str, times: usize, fault: Fault) {
         self.change(|account| {
             let queue = account.faults.entry(method.to_lowercase()).or_default();
@@ -391,67 +312,67 @@ impl FakeTelegram {
         });
     }
 
-    /// Takes back what is left of [`fail_next`](Self::fail_next).
-    pub fn no_more_faults(&self, method: &str) {
+    /// Removes the remaining faults of [`fail_next`](Self::fail_next).
+    pub fn clear_faults(&self, method: &str) {
         self.change(|account| account.faults.remove(&method.to_lowercase()));
     }
 
-    /// For so long no message can be sent to this chat, or to any: each is answered with 429 and the rest of the time.
+    /// Rejects messages to this chat, or to all chats, for a while. Each gets 429 with the remaining time.
     pub fn flood_wait(&self, chat_id: Option<i64>, wait: Duration) {
         self.change(|account| account.flood_waits.insert(chat_id, tokio::time::Instant::now() + wait));
     }
 
-    /// Sets a webhook, as another program would. Updates are not delivered to it.
+    /// Sets a webhook of another program. Telegram delivers no updates to it.
     pub fn set_webhook(&self, url: &str) {
-        self.change(|account| account.webhook = Some(Webhook::elsewhere(url)));
+        self.change(|account| account.webhook = Some(Webhook::foreign(url)));
     }
 
-    /// The webhook's address, if one is set.
+    /// The URL of the webhook.
     #[must_use]
     pub fn webhook(&self) -> Option<String> {
         self.read(|account| account.webhook.as_ref().map(|webhook| webhook.url.clone()))
     }
 
-    /// The secret of the webhook, if it has one.
+    /// The secret of the webhook.
     #[must_use]
     pub fn webhook_secret(&self) -> Option<String> {
         self.read(|account| account.webhook.as_ref()?.secret.clone())
     }
 
-    /// From now on setWebhook fails with 400, whatever it asks for, or not any more.
-    pub fn refuse_webhooks(&self, is_refused: bool) {
-        self.change(|account| account.refuses_webhooks = is_refused);
+    /// Makes setWebhook fail with 400, or succeed again.
+    pub fn reject_webhooks(&self, is_rejected: bool) {
+        self.change(|account| account.rejects_webhooks = is_rejected);
     }
 
-    /// Lets something go wrong with the next `times` times that an update is brought to the webhook.
+    /// Injects a fault into the next `times` deliveries to the webhook.
     pub fn fail_next_deliveries(&self, times: usize, fault: DeliveryFault) {
         self.change(|account| account.delivery_faults.extend(std::iter::repeat_n(fault, times)));
     }
 
-    /// The updates that were brought to the webhook so far, each as often as it was tried.
+    /// The ids of all deliveries to the webhook so far, one for each attempt.
     #[must_use]
     pub fn deliveries(&self) -> Vec<i64> {
         self.read(|account| account.deliveries.clone())
     }
 
-    /// Waits until updates were brought to the webhook so many `times`, with success or without.
+    /// Waits for this many delivery attempts to the webhook.
     ///
     /// # Errors
     ///
-    /// When they were not within 30 seconds.
-    pub async fn delivered(&self, times: usize) -> anyhow::Result<()> {
+    /// Returns an error after 30 seconds.
+    pub async fn wait_for_deliveries(&self, times: usize) -> anyhow::Result<()> {
         self.wait("a delivery", |account| account.deliveries.len() >= times).await
     }
 
-    /// From now on updates come newest first, and those of one chat to a webhook at the same time.
-    pub fn set_disorder(&self) {
-        self.change(|account| account.in_disorder = true);
+    /// Delivers updates newest first, and those of one chat to a webhook concurrently.
+    pub fn deliver_out_of_order(&self) {
+        self.change(|account| account.is_out_of_order = true);
     }
 
-    /// From now on an update is forgotten as soon as the bot has it, as if the bot confirmed it before it is handled: a control, with
-    /// which updates are lost when the bot dies.
-    pub fn forget_on_arrival(&self) {
-        self.change(|account| account.forgets_on_arrival = true);
+    /// Confirms each update as soon as the bot has received it. This is a negative control: updates are lost when the
+    /// bot crashes.
+    pub fn confirm_on_arrival(&self) {
+        self.change(|account| account.confirms_on_arrival = true);
     }
 
     fn read<T>(&self, read: impl FnOnce(&Account) -> T) -> T {
@@ -461,25 +382,25 @@ impl FakeTelegram {
 
     fn change<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
         let changed = change(self.accounts().entry(self.token.clone()).or_insert_with(|| Account::new(&self.token)));
-        self.server.world.notify();
+        self.server.state.notify();
         changed
     }
 
-    async fn wait(&self, what: &str, mut is_so: impl FnMut(&mut Account) -> bool) -> anyhow::Result<()> {
-        let mut changes = self.server.world.changes();
+    async fn wait(&self, event: &str, mut condition: impl FnMut(&mut Account) -> bool) -> anyhow::Result<()> {
+        let mut changes = self.server.state.changes();
         let waiting = async {
             loop {
                 changes.borrow_and_update();
-                if self.accounts().get_mut(&self.token).is_some_and(&mut is_so) {
+                if self.accounts().get_mut(&self.token).is_some_and(&mut condition) {
                     return Ok(());
                 }
                 changes.changed().await.context("the fake Bot API is gone")?;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.with_context(|| format!("waited in vain for {what}"))?
+        tokio::time::timeout(TIMEOUT, waiting).await.with_context(|| format!("timed out waiting for {event}"))?
     }
 
-    fn accounts(&self) -> MutexGuard<'_, server::Accounts> {
-        self.server.world.lock()
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.server.state.lock()
     }
 }

@@ -1,4 +1,4 @@
-//! The fake Bot API keeps Telegram's rules, seen through plain HTTP.
+//! Tests of the fake Bot API over plain HTTP.
 
 #![cfg(test)]
 
@@ -12,9 +12,9 @@ const ANN: i64 = 7;
 
 async fn call(telegram: &FakeTelegram, method: &str, params: Value) -> Value {
     let url = format!("{}/bot{TOKEN}/{method}", telegram.url());
-    let answer = reqwest::Client::new().post(url).json(&params).send().await.unwrap();
-    let code = answer.status().as_u16();
-    let body: Value = answer.json().await.unwrap();
+    let response = reqwest::Client::new().post(url).json(&params).send().await.unwrap();
+    let code = response.status().as_u16();
+    let body: Value = response.json().await.unwrap();
     assert_eq!(code, body["error_code"].as_u64().map_or(200, |code| code as u16));
     body
 }
@@ -28,7 +28,7 @@ async fn poll(telegram: &FakeTelegram, params: Value) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn an_update_comes_again_until_a_higher_offset_confirms_it() {
+async fn an_update_is_sent_until_a_higher_offset_confirms_it() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let first = telegram.user_says(ANN, "one");
     let second = telegram.user_says(ANN, "two");
@@ -40,7 +40,7 @@ async fn an_update_comes_again_until_a_higher_offset_confirms_it() {
 }
 
 #[tokio::test]
-async fn a_negative_offset_forgets_all_but_the_last() {
+async fn a_negative_offset_confirms_all_but_the_last_updates() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let ids: Vec<_> = ["one", "two", "three"].map(|text| telegram.user_says(ANN, text)).into();
     assert_eq!(poll(&telegram, json!({ "offset": -2 })).await, ids[1..]);
@@ -50,18 +50,18 @@ async fn a_negative_offset_forgets_all_but_the_last() {
 #[tokio::test]
 async fn a_long_poll_waits_for_an_update() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
-    let (polled, said) = tokio::join!(poll(&telegram, json!({ "timeout": 30 })), async {
-        telegram.called("getUpdates", 1).await.unwrap();
+    let (polled, update_id) = tokio::join!(poll(&telegram, json!({ "timeout": 30 })), async {
+        telegram.wait_for_calls("getUpdates", 1).await.unwrap();
         telegram.user_says(ANN, "hello")
     });
-    assert_eq!(polled, [said]);
+    assert_eq!(polled, [update_id]);
 }
 
 #[tokio::test]
 async fn the_older_of_two_polls_is_terminated() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let (older, newer) = tokio::join!(call(&telegram, "getUpdates", json!({ "timeout": 30 })), async {
-        telegram.called("getUpdates", 1).await.unwrap();
+        telegram.wait_for_calls("getUpdates", 1).await.unwrap();
         call(&telegram, "getUpdates", json!({ "timeout": 0 })).await
     });
     assert_eq!(older["error_code"], 409);
@@ -70,7 +70,7 @@ async fn the_older_of_two_polls_is_terminated() {
 }
 
 #[tokio::test]
-async fn a_webhook_keeps_polls_out() {
+async fn a_webhook_prevents_polls() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     call(&telegram, "setWebhook", json!({ "url": "https://example.org" })).await;
@@ -81,7 +81,7 @@ async fn a_webhook_keeps_polls_out() {
 }
 
 #[tokio::test]
-async fn kinds_that_were_not_asked_for_do_not_come() {
+async fn only_allowed_kinds_of_updates_are_sent() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     poll(&telegram, json!({ "allowed_updates": ["message"] })).await;
     telegram.user_edits(ANN, "edited");
@@ -111,7 +111,7 @@ async fn texts_are_trimmed_counted_and_parsed() {
 }
 
 #[tokio::test]
-async fn a_bot_writes_only_to_whom_it_may() {
+async fn a_bot_sends_only_to_chats_that_allow_it() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let send = async || call(&telegram, "sendMessage", json!({ "chat_id": ANN, "text": "hi" })).await;
     assert_eq!(send().await["description"], "Bad Request: chat not found");
@@ -122,14 +122,14 @@ async fn a_bot_writes_only_to_whom_it_may() {
 }
 
 #[tokio::test]
-async fn an_unknown_token_is_refused() {
+async fn an_unknown_token_is_rejected() {
     let telegram = FakeTelegram::start("2000000000:AAH").await.unwrap();
     let refused = call(&telegram, "getMe", json!({})).await;
     assert_eq!(refused, json!({ "ok": false, "error_code": 401, "description": "Unauthorized" }));
 }
 
 #[tokio::test]
-async fn faults_come_in_the_order_they_were_scripted_and_then_end() {
+async fn faults_occur_in_order_and_then_end() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 3 });
@@ -142,41 +142,41 @@ async fn faults_come_in_the_order_they_were_scripted_and_then_end() {
 }
 
 #[tokio::test]
-async fn a_cut_connection_has_its_effect_or_not() {
+async fn a_connection_breaks_before_or_after_the_effect_of_a_call() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
-    telegram.fail_next("sendMessage", 1, Fault::CutBefore);
-    telegram.fail_next("sendMessage", 1, Fault::CutAfter);
+    telegram.fail_next("sendMessage", 1, Fault::DisconnectBefore);
+    telegram.fail_next("sendMessage", 1, Fault::DisconnectAfter);
     for replies in [0, 1] {
         let url = format!("{}/bot{TOKEN}/sendMessage", telegram.url());
         let request = reqwest::Client::new().post(url).json(&json!({ "chat_id": ANN, "text": "hi" }));
-        let answer = async { request.send().await?.text().await };
-        assert!(answer.await.is_err());
+        let response = async { request.send().await?.text().await };
+        assert!(response.await.is_err());
         assert_eq!(telegram.replies(ANN).len(), replies);
     }
 }
 
 #[tokio::test]
-async fn a_document_comes_as_multipart() {
+async fn a_document_is_sent_as_multipart() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     let part = reqwest::multipart::Part::bytes(b"content".to_vec()).file_name("message.txt");
     let form = reqwest::multipart::Form::new().text("chat_id", ANN.to_string()).part("document", part);
     let url = format!("{}/bot{TOKEN}/sendDocument", telegram.url());
-    let answer = reqwest::Client::new().post(url).multipart(form).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let response = reqwest::Client::new().post(url).multipart(form).send().await.unwrap();
+    assert_eq!(response.status(), 200);
     let reply = telegram.next_reply(ANN).await.unwrap();
     assert_eq!((reply.document.as_deref(), reply.text.as_str()), (Some("message.txt"), "content"));
 }
 
-/// A message of the bot's with these buttons, and its number.
+/// Sends a message with these buttons. Returns the response.
 async fn send_buttons(telegram: &FakeTelegram, buttons: Value) -> Value {
     let keyboard = json!({ "inline_keyboard": [buttons] });
     call(telegram, "sendMessage", json!({ "chat_id": ANN, "text": "hi", "reply_markup": keyboard })).await
 }
 
 #[tokio::test]
-async fn buttons_come_back_once_and_an_answer_is_taken_once() {
+async fn a_callback_query_arrives_and_is_answered_once() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     telegram.user_speaks(ANN, "ko");
@@ -190,15 +190,15 @@ async fn buttons_come_back_once_and_an_answer_is_taken_once() {
     assert_eq!((&query["id"], &query["data"]), (&json!(query_id), &json!("l")));
     assert_eq!((&query["message"]["message_id"], &query["from"]["language_code"]), (&json!(message_id), &json!("ko")));
 
-    let answer = json!({ "callback_query_id": query_id, "text": "x".repeat(201) });
-    assert_eq!(call(&telegram, "answerCallbackQuery", answer).await["description"], "Bad Request: MESSAGE_TOO_LONG");
-    let answer = json!({ "callback_query_id": query_id });
-    assert_eq!(call(&telegram, "answerCallbackQuery", answer.clone()).await["ok"], true);
-    assert_eq!(call(&telegram, "answerCallbackQuery", answer).await["error_code"], 400, "answered already");
+    let response = json!({ "callback_query_id": query_id, "text": "x".repeat(201) });
+    assert_eq!(call(&telegram, "answerCallbackQuery", response).await["description"], "Bad Request: MESSAGE_TOO_LONG");
+    let response = json!({ "callback_query_id": query_id });
+    assert_eq!(call(&telegram, "answerCallbackQuery", response.clone()).await["ok"], true);
+    assert_eq!(call(&telegram, "answerCallbackQuery", response).await["error_code"], 400, "already answered");
 }
 
 #[tokio::test]
-async fn buttons_that_telegram_does_not_take_are_refused() {
+async fn invalid_buttons_are_rejected() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     let refused = send_buttons(&telegram, json!([{ "text": "Look", "callback_data": "x".repeat(65) }])).await;
@@ -209,7 +209,7 @@ async fn buttons_that_telegram_does_not_take_are_refused() {
 }
 
 #[tokio::test]
-async fn only_what_stands_in_a_chat_can_be_edited_or_deleted() {
+async fn only_existing_messages_can_be_edited_or_deleted() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     telegram.user_says(ANN, "hello");
     let theirs = telegram.messages(ANN)[0].message_id;
@@ -233,7 +233,7 @@ async fn only_what_stands_in_a_chat_can_be_edited_or_deleted() {
 }
 
 #[tokio::test]
-async fn a_menu_has_names_that_can_be_commands() {
+async fn a_menu_accepts_only_valid_command_names() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     let set = async |command: &str, description: &str| {
         let commands = json!([{ "command": command, "description": description }]);
@@ -246,7 +246,7 @@ async fn a_menu_has_names_that_can_be_commands() {
 }
 
 #[tokio::test]
-async fn a_flood_wait_refuses_messages_with_the_rest_of_it_until_it_is_over() {
+async fn a_flood_wait_rejects_messages_with_the_remaining_time() {
     let telegram = FakeTelegram::start(TOKEN).await.unwrap();
     for chat in [ANN, ANN + 1] {
         telegram.user_says(chat, "hello");

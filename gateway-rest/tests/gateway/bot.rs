@@ -16,7 +16,7 @@ use mayfly_contracts::{
 };
 use mayfly_testkit::{
     ADMIN_TOKEN, TestDatabase, TestStore, bearer,
-    grpc_web::{self, WebAnswer},
+    grpc_web::{self, WebResponse},
 };
 use tokio::net::TcpListener;
 use tonic::{Code, Request, Response, Status, service::Routes};
@@ -117,7 +117,7 @@ async fn who_shows_no_token_does_not_get_to_the_bot() {
         let refused = client.get_bot_status(GetBotStatusRequest {}).await.unwrap_err();
         assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::CredentialsInvalid);
         let path = "/mayfly.bot.v1.BotService/GetBotStatus";
-        let refused: WebAnswer<GetBotStatusResponse> =
+        let refused: WebResponse<GetBotStatusResponse> =
             grpc_web::call(&gateway.url, path, &GetBotStatusRequest {}).await.unwrap();
         assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:16"), "{}", refused.trailers);
     }

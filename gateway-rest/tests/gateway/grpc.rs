@@ -15,7 +15,7 @@ use mayfly_contracts::{
 };
 use mayfly_testkit::{
     ADMIN_TOKEN, bearer,
-    grpc_web::{self, WebAnswer},
+    grpc_web::{self, WebResponse},
 };
 use reqwest::Method;
 use tokio::net::TcpListener;
@@ -60,12 +60,13 @@ async fn grpc_passes_through() {
 async fn grpc_web_passes_through() {
     for gateway in &both().await {
         let path = "/mayfly.message.v1.MessageService/CreateMessage";
-        let created: WebAnswer<CreateMessageResponse> =
+        let created: WebResponse<CreateMessageResponse> =
             grpc_web::call(&gateway.url, path, &create("hello")).await.unwrap();
         assert_eq!(created.messages[0].access_token.len(), 64);
         assert!(created.trailers.contains("grpc-status:0"), "{}", created.trailers);
 
-        let refused: WebAnswer<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("")).await.unwrap();
+        let refused: WebResponse<CreateMessageResponse> =
+            grpc_web::call(&gateway.url, path, &create("")).await.unwrap();
         assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:3"), "{}", refused.trailers);
     }
 }
@@ -74,7 +75,7 @@ async fn grpc_web_passes_through() {
 async fn a_page_can_ask_for_the_limits_before_anything_is_written() {
     for gateway in &both().await {
         let path = "/mayfly.message.v1.MessageService/GetLimits";
-        let told: WebAnswer<GetLimitsResponse> =
+        let told: WebResponse<GetLimitsResponse> =
             grpc_web::call(&gateway.url, path, &GetLimitsRequest {}).await.unwrap();
         assert_eq!(told.messages[0].max_text_bytes, 65_536);
         assert!(told.trailers.contains("grpc-status:0"), "{}", told.trailers);
@@ -94,7 +95,7 @@ async fn app_configs_are_for_callers_with_a_token() {
 
         let path = "/mayfly.config.v1.ConfigService/GetLastActiveAppConfig";
         let request = GetLastActiveAppConfigRequest {};
-        let refused: WebAnswer<GetLastActiveAppConfigResponse> =
+        let refused: WebResponse<GetLastActiveAppConfigResponse> =
             grpc_web::call(&gateway.url, path, &request).await.unwrap();
         assert!(refused.trailers.contains("grpc-status:16"), "{}", refused.trailers);
     }
@@ -111,7 +112,7 @@ async fn a_store_that_is_away_is_a_status_to_both() {
         (Code::Unavailable, ErrorReason::StoreUnavailable)
     );
     let path = "/mayfly.message.v1.MessageService/CreateMessage";
-    let refused: WebAnswer<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("x")).await.unwrap();
+    let refused: WebResponse<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("x")).await.unwrap();
     assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:14"), "{}", refused.trailers);
 }
 

@@ -2,7 +2,7 @@
 //! documents.
 
 use mayfly_contracts::message::{CreateMessageRequest, CreateMessageResponse};
-use mayfly_testkit::grpc_web::{self, WebAnswer};
+use mayfly_testkit::grpc_web::{self, WebResponse};
 use reqwest::{Method, RequestBuilder, Response};
 
 use crate::harness::{Gateway, PUBLIC_HOST};
@@ -105,6 +105,6 @@ async fn the_own_page_and_clients_that_are_no_browsers_are_served() {
         assert_eq!(send(form).await.status(), 201, "{headers:?}");
     }
     let request = CreateMessageRequest::from_text("hello");
-    let created: WebAnswer<CreateMessageResponse> = grpc_web::call(&gateway.url, GRPC, &request).await.unwrap();
+    let created: WebResponse<CreateMessageResponse> = grpc_web::call(&gateway.url, GRPC, &request).await.unwrap();
     assert_eq!(created.messages.len(), 1);
 }

@@ -4,7 +4,7 @@ use mayfly_contracts::{
     StoreChannel,
     message::{ViewMessageRequest, ViewMessageResponse, message_service_client::MessageServiceClient},
 };
-use mayfly_testkit::grpc_web::{self, WebAnswer};
+use mayfly_testkit::grpc_web::{self, WebResponse};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tonic::Code;
@@ -107,7 +107,7 @@ async fn view_by(protocol: Protocol, gateway: &Gateway, opener: &Value, passphra
         Protocol::GrpcWeb => {
             let headers = [("x-forwarded-for", forwarded.as_str()), ("mayfly-caller", "7.7.7.7")];
             let path = "/mayfly.message.v1.MessageService/ViewMessage";
-            let answer: WebAnswer<ViewMessageResponse> =
+            let answer: WebResponse<ViewMessageResponse> =
                 grpc_web::call_with(&gateway.url, path, &request, &headers).await.unwrap();
             answer.trailers.split("grpc-status:").nth(1).unwrap().lines().next().unwrap().parse().unwrap()
         }

@@ -1,6 +1,6 @@
-//! `docs/configuration.md`, generated from the command line, so that it lists every setting as it is.
+//! Generates `docs/configuration.md` from the definition of the command line.
 //!
-//! `make configuration` writes it; otherwise the test compares.
+//! `make configuration` writes the file. Without it, the test compares the file with the definition.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -18,7 +18,7 @@ precedence over variables, and empty variables count as not set. `mayfly <comman
 This file is generated from the command line definition by `make configuration`.
 ";
 
-/// A row of a table: one setting of one or more commands.
+/// A row of a table: a setting of one or more commands.
 #[derive(PartialEq)]
 struct Setting {
     flag: String,
@@ -45,19 +45,19 @@ fn setting(argument: &Arg) -> Option<Setting> {
     Some(Setting { flag, default, description })
 }
 
-/// All commands without subcommands of their own, as they are typed, with their arguments.
-fn leaves(command: &Command, path: &str, found: &mut Vec<(String, Vec<Arg>)>) {
+/// Finds all commands without subcommands, with their full names and arguments.
+fn leaf_commands(command: &Command, path: &str, found: &mut Vec<(String, Vec<Arg>)>) {
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
         let path = format!("{path} {}", subcommand.get_name()).trim().to_owned();
         if subcommand.has_subcommands() {
-            leaves(subcommand, &path, found);
+            leaf_commands(subcommand, &path, found);
         } else {
             found.push((path, subcommand.get_arguments().cloned().collect()));
         }
     }
 }
 
-/// The names of these commands; a group of which all are meant has its own.
+/// The names of these commands. A group whose members are all included is named once.
 fn names(users: &[&str], commands: &[&(String, Vec<Arg>)]) -> String {
     if users.len() == commands.len() {
         return "all".to_owned();
@@ -99,14 +99,14 @@ fn document() -> String {
     let mut cli = Cli::command();
     cli.build();
     let mut commands = Vec::new();
-    leaves(&cli, "", &mut commands);
+    leaf_commands(&cli, "", &mut commands);
     let (roles, others): (Vec<_>, Vec<_>) = commands.iter().partition(|(path, _)| ROLES.contains(&path.as_str()));
     let tables = [table("Roles", &roles), table("Commands", &others)];
     format!("{PREAMBLE}{}", tables.concat())
 }
 
 #[test]
-fn the_documentation_lists_all_settings_as_they_are() {
+fn the_documentation_lists_all_settings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
     if std::env::var_os("MAYFLY_WRITE_DOCUMENTATION").is_some() {
@@ -120,7 +120,7 @@ fn every_variable_is_named_after_its_flag() {
     let mut cli = Cli::command();
     cli.build();
     let mut commands = Vec::new();
-    leaves(&cli, "", &mut commands);
+    leaf_commands(&cli, "", &mut commands);
     let arguments = commands.iter().flat_map(|(_, arguments)| arguments);
     for (flag, variable) in arguments.filter_map(|argument| Some((argument.get_long()?, argument.get_env()?))) {
         assert_eq!(variable.to_string_lossy(), format!("MAYFLY_{}", flag.replace('-', "_").to_uppercase()));

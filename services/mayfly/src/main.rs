@@ -1,10 +1,11 @@
-//! `mayfly`: every role of the system as a subcommand, all of them at once as `mayfly up`, and the command-line client.
+//! `mayfly`: all roles of the system as subcommands, `mayfly up` for all of them at once, and the command line client.
 
 mod cli;
 mod commands;
 #[cfg(test)]
 mod configuration;
-mod exit;
+mod endpoints;
+mod error;
 mod roles;
 
 use std::{ffi::OsStr, process::ExitCode};
@@ -14,7 +15,7 @@ use mayfly_bootstrap::telemetry;
 
 use crate::{
     cli::{Cli, Command},
-    exit::Failure,
+    error::CliError,
 };
 
 #[tokio::main]
@@ -23,12 +24,12 @@ async fn main() -> ExitCode {
     telemetry::init(&cli.log);
     match run(cli.command).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(error) => error.report(),
     }
 }
 
-/// The command line. Variables that are set to nothing count as not set: a line such as `MAYFLY_PUBLIC_URL=` in a file
-/// of variables, or in a description of containers, leaves a setting out.
+/// Parses the command line. Empty variables count as unset, so a line such as `MAYFLY_PUBLIC_URL=` in an environment
+/// file disables a setting.
 #[expect(clippy::disallowed_methods, reason = "clap reads the variables, and this decides which of them it reads")]
 fn parse() -> Cli {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
@@ -36,7 +37,7 @@ fn parse() -> Cli {
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-/// Has clap ignore the variables that are `ignored`, in this command and all its subcommands.
+/// Makes clap ignore the `ignored` variables, in this command and all of its subcommands.
 fn without_variables(command: clap::Command, ignored: impl Fn(&OsStr) -> bool + Copy) -> clap::Command {
     command
         .mut_args(
@@ -47,7 +48,7 @@ fn without_variables(command: clap::Command, ignored: impl Fn(&OsStr) -> bool + 
         .mut_subcommands(|subcommand| without_variables(subcommand, ignored))
 }
 
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Up(settings) => roles::up::run(*settings).await,
         Command::Store(settings) => roles::store::run(*settings).await,

@@ -298,7 +298,7 @@ pub struct StoreSettings {
     /// The rates of callers.
     #[command(flatten)]
     pub rates: RateSettings,
-    /// Do not tell callers which services and methods there are (gRPC server reflection).
+    /// Disable gRPC server reflection.
     #[arg(long, env = "MAYFLY_NO_REFLECTION")]
     pub no_reflection: bool,
 }

@@ -10,7 +10,7 @@ use mayfly_contracts::{
 };
 use mayfly_testkit::{
     ADMIN_TOKEN, PostgresServer, TestDatabase, TestStore, bearer,
-    needle::{holds, leaked},
+    leak_scan::{contains, find_leak},
 };
 use sea_orm::ConnectionTrait as _;
 use sha2::{Digest as _, Sha256};
@@ -62,10 +62,13 @@ fn places_of_postgres(server: &PostgresServer, moment: &str) -> Vec<Place> {
     let place = |name, contents| Place { name, contents, has_data: true };
     let places = [
         // Of which the beginning is deleted after a backup.
-        Place { has_data: moment == MOMENTS[0], ..place("write-ahead log", files(&server.data().join("pg_wal"))) },
+        Place {
+            has_data: moment == MOMENTS[0],
+            ..place("write-ahead log", files(&server.data_folder().join("pg_wal")))
+        },
         place("base backup", files(&backup)),
         place("dump", server.dump().unwrap()),
-        place("data", files(&server.data())),
+        place("data", files(&server.data_folder())),
         Place { name: "server's log", contents: fs::read(server.log()).unwrap(), has_data: false },
     ];
     fs::remove_dir_all(backup).unwrap();
@@ -123,8 +126,8 @@ async fn neither_text_nor_token_lies_in(database: TestDatabase, places: impl Fn(
     for moment in MOMENTS {
         for Place { name, contents, has_data } in places(moment) {
             // What is no secret is found, so the search looks where the data is.
-            assert!(!has_data || holds(&contents, b"marker-of-the-search"), "{name} {moment}");
-            assert_eq!(leaked(&contents, &secrets), None, "{name} {moment}");
+            assert!(!has_data || contains(&contents, b"marker-of-the-search"), "{name} {moment}");
+            assert_eq!(find_leak(&contents, &secrets), None, "{name} {moment}");
         }
         match moment {
             "before viewing" => {
@@ -147,8 +150,8 @@ async fn the_sealed_text_is_gone_from_the_files_of_sqlite_after_a_sweep() {
         sea_orm::Statement::from_string(connection.get_database_backend(), "SELECT sealed_content FROM messages");
     let sealed: Vec<u8> = connection.query_one_raw(sealed).await.unwrap().unwrap().try_get_by_index(0).unwrap();
     connection.close().await.unwrap();
-    assert!(holds(&files_of_sqlite(&database), &sealed));
+    assert!(contains(&files_of_sqlite(&database), &sealed));
     store.view(&message).await.unwrap();
     store.store.sweep().await.unwrap();
-    assert!(!holds(&files_of_sqlite(&database), &sealed));
+    assert!(!contains(&files_of_sqlite(&database), &sealed));
 }

@@ -30,7 +30,7 @@ fn is_storage_full(status: &Status) -> bool {
 
 async fn open(disk: &SmallDisk) -> TestStore {
     let url = format!("sqlite://{}", disk.path().join("mayfly.db").display());
-    TestStore::open(TestDatabase::at(&url).unwrap()).await.unwrap()
+    TestStore::open(TestDatabase::at_url(&url).unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +65,7 @@ async fn a_full_disk_loses_nothing_and_hands_out_nothing_twice() {
     }
     assert!(handed_out.iter().any(|handed_out| !handed_out), "the disk was never full");
 
-    disk.relieve().unwrap();
+    disk.free().unwrap();
     for (number, message) in stored.iter().enumerate() {
         match store.view(message).await {
             Ok(viewed) => {
@@ -150,7 +150,7 @@ async fn a_store_that_cannot_write_is_not_ready_until_it_can() {
         () = becomes(ServingStatus::NotServing) => {}
         () = writes_on_a_full_disk => {}
     }
-    disk.relieve().unwrap();
+    disk.free().unwrap();
     becomes(ServingStatus::Serving).await;
     maintenance.abort();
 }

@@ -145,7 +145,7 @@ async fn the_database_is_private_in_a_folder_that_is_not() {
 
 #[tokio::test]
 async fn an_unreachable_database_is_named_and_its_password_is_not() {
-    let database = TestDatabase::at("postgres://mayfly:needle@127.0.0.1:1/mayfly").unwrap();
+    let database = TestDatabase::at_url("postgres://mayfly:needle@127.0.0.1:1/mayfly").unwrap();
     let refused = refusal(&database, &[]).await;
     assert!(refused.contains("--database-url") && !refused.contains("needle"), "{refused}");
 }

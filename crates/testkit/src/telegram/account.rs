@@ -1,4 +1,4 @@
-//! What Telegram knows of one bot.
+//! The state of one bot at Telegram.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -8,57 +8,80 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{DeliveryFault, Fault, Message, Notice, Reply, keyboard, params::Params, webhook::Webhook};
+use super::{
+    keyboard,
+    params::Params,
+    types::{CallbackAnswer, DeliveryFault, Fault, Message, Reply},
+};
 
-/// Real update ids begin somewhere, not at 1.
+/// Real update ids do not begin at 1.
 const FIRST_UPDATE_ID: i64 = 100_000_001;
 
-/// One bot.
+/// A bot.
 pub(super) struct Account {
     id: i64,
     user_name: String,
     pub(super) is_revoked: bool,
-    /// Not confirmed yet, by id.
+    /// Unconfirmed updates by id.
     pub(super) updates: BTreeMap<i64, Value>,
     next_update_id: i64,
     next_message_id: i64,
     pub(super) confirmed_up_to: Option<i64>,
-    /// The kinds of updates the bot asked for last. `None`: all.
+    /// The kinds of updates that the bot asked for last. `None`: all.
     pub(super) allowed_updates: Option<HashSet<String>>,
-    /// Counts the polls; the newest is the only one to go on.
-    pub(super) newest_poll: u64,
+    /// The number of the latest poll. Only that poll may continue.
+    pub(super) latest_poll: u64,
     pub(super) webhook: Option<Webhook>,
-    pub(super) refuses_webhooks: bool,
+    pub(super) rejects_webhooks: bool,
     /// How often a webhook was set.
     pub(super) webhooks_set: u64,
-    /// The updates that were brought to a webhook, in this order, each as often as it was tried.
+    /// The updates that Telegram delivered to a webhook, one for each attempt.
     pub(super) deliveries: Vec<i64>,
     pub(super) delivery_faults: VecDeque<DeliveryFault>,
-    /// Whether updates come newest first, and those of one chat at the same time.
-    pub(super) in_disorder: bool,
-    /// Whether an update is forgotten as soon as it arrived.
-    pub(super) forgets_on_arrival: bool,
-    /// Chats that wrote to the bot, or that it is in.
+    /// Whether updates arrive newest first, and those of one chat concurrently.
+    pub(super) is_out_of_order: bool,
+    /// Whether each update is confirmed as soon as it arrives.
+    pub(super) confirms_on_arrival: bool,
+    /// Chats that wrote to the bot, and groups with the bot.
     pub(super) chats: HashSet<i64>,
     pub(super) blocked: HashSet<i64>,
-    /// Until when no message can be sent to a chat, or to any.
+    /// The end of the flood wait of a chat; `None` stands for all chats.
     pub(super) flood_waits: HashMap<Option<i64>, Instant>,
-    /// Topics of chats that were deleted.
-    pub(super) closed_threads: HashSet<i64>,
+    /// Deleted topics.
+    pub(super) deleted_threads: HashSet<i64>,
     pub(super) replies: Vec<Reply>,
-    /// What stands in the chats, by chat and number.
+    /// The messages of all chats, by chat and id.
     pub(super) messages: BTreeMap<(i64, i64), Message>,
-    /// The presses of buttons, each with its answer once there is one.
-    pub(super) presses: BTreeMap<String, Option<Notice>>,
-    /// What people's apps are set to; none unless told.
+    /// The callback queries, with their answers.
+    pub(super) presses: BTreeMap<String, Option<CallbackAnswer>>,
+    /// The languages of the users' apps.
     languages: HashMap<i64, String>,
-    /// The menus of commands by language, "" for all others.
+    /// The menus of commands by language; "" is the default.
     pub(super) commands: BTreeMap<String, Vec<(String, String)>>,
-    /// How many replies of a chat `next_reply` has answered.
-    seen_replies: HashMap<i64, usize>,
-    /// Method in lower case, parameters.
+    /// The number of replies per chat that `next_reply` has returned.
+    returned_replies: HashMap<i64, usize>,
+    /// Methods in lower case, with their parameters.
     pub(super) calls: Vec<(String, Value)>,
     pub(super) faults: HashMap<String, VecDeque<Fault>>,
+}
+
+/// The webhook of a bot.
+#[derive(Clone)]
+pub(super) struct Webhook {
+    pub(super) url: String,
+    pub(super) secret: Option<String>,
+    pub(super) max_connections: usize,
+    /// When a delivery failed last, in seconds since 1970.
+    pub(super) last_error_date: Option<u64>,
+    /// The number of the setWebhook call. Deliveries for an older generation stop.
+    pub(super) generation: u64,
+}
+
+impl Webhook {
+    /// The webhook of another program, without deliveries.
+    pub(super) fn foreign(url: &str) -> Self {
+        Self { url: url.to_owned(), secret: None, max_connections: 40, last_error_date: None, generation: 0 }
+    }
 }
 
 impl Account {
@@ -73,30 +96,30 @@ impl Account {
             next_message_id: 1,
             confirmed_up_to: None,
             allowed_updates: None,
-            newest_poll: 0,
+            latest_poll: 0,
             webhook: None,
-            refuses_webhooks: false,
+            rejects_webhooks: false,
             webhooks_set: 0,
             deliveries: Vec::new(),
             delivery_faults: VecDeque::new(),
-            in_disorder: false,
-            forgets_on_arrival: false,
+            is_out_of_order: false,
+            confirms_on_arrival: false,
             chats: HashSet::new(),
             blocked: HashSet::new(),
             flood_waits: HashMap::new(),
-            closed_threads: HashSet::new(),
+            deleted_threads: HashSet::new(),
             replies: Vec::new(),
             messages: BTreeMap::new(),
             presses: BTreeMap::new(),
             languages: HashMap::new(),
             commands: BTreeMap::new(),
-            seen_replies: HashMap::new(),
+            returned_replies: HashMap::new(),
             calls: Vec::new(),
             faults: HashMap::new(),
         }
     }
 
-    /// The bot as getMe answers it.
+    /// The result of getMe.
     pub(super) fn me(&self) -> Value {
         let abilities = json!({
             "can_join_groups": true,
@@ -112,9 +135,9 @@ impl Account {
         json!({ "id": self.id, "is_bot": true, "first_name": "Fake", "username": self.user_name })
     }
 
-    /// An update of `kind` comes in, unless the bot did not ask for this kind. Answers its id in any case.
+    /// Adds an update of this kind, unless the bot did not ask for it. Returns its id in any case.
     pub(super) fn receive(&mut self, kind: &str, message: Value) -> i64 {
-        let message_id = self.take_message_id();
+        let message_id = self.next_message_id_and_advance();
         let mut message = joined(message, json!({ "message_id": message_id }));
         if let Some(chat_id) = message.pointer("/chat/id").and_then(Value::as_i64) {
             self.chats.insert(chat_id);
@@ -141,8 +164,8 @@ impl Account {
         self.languages.get(&chat_id).map_or(json!({}), |language| json!({ "language_code": language }))
     }
 
-    /// Somebody presses the button that is called `label`, and waits. Answers the press's id and the update's, or `None` when there
-    /// is no such button that comes back.
+    /// Adds a callback query for a button. Returns the id of the query and of the update, or `None` if no such callback
+    /// button exists.
     pub(super) fn press(&mut self, chat_id: i64, message_id: i64, label: &str) -> Option<(String, i64)> {
         let pressed = self.messages.get(&(chat_id, message_id))?;
         let button = keyboard::buttons(pressed.reply_markup.as_ref()).find(|button| button["text"] == label)?;
@@ -172,23 +195,23 @@ impl Account {
         id
     }
 
-    /// Notes which kinds of updates the bot wants from now on, if it says so.
+    /// Stores the kinds of updates that the bot asks for, if given.
     pub(super) fn allow_updates(&mut self, params: &Params) {
         if let Some(kinds) = params.texts("allowed_updates") {
             self.allowed_updates = (!kinds.is_empty()).then(|| kinds.into_iter().collect());
         }
     }
 
-    /// Notes that an update was delivered.
-    pub(super) fn forget(&mut self, id: i64) {
+    /// Removes a delivered update.
+    pub(super) fn confirm(&mut self, id: i64) {
         self.updates.remove(&id);
         let all_below = self.updates.keys().next().copied().unwrap_or(self.next_update_id) - 1;
         self.confirmed_up_to = self.confirmed_up_to.max(Some(all_below));
     }
 
-    /// Notes what the bot sent, and answers the message as Telegram would.
+    /// Stores what the bot sent. Returns the message in Telegram's form.
     pub(super) fn send(&mut self, mut reply: Reply, content: Value, reply_markup: Option<Value>) -> Value {
-        reply.message_id = self.take_message_id();
+        reply.message_id = self.next_message_id_and_advance();
         let message =
             json!({ "message_id": reply.message_id, "date": now(), "from": self.user(), "chat": chat(reply.chat_id) });
         let protect_content = reply.params.get("protect_content");
@@ -204,7 +227,7 @@ impl Account {
     }
 
     pub(super) fn next_reply(&mut self, chat_id: i64) -> Option<Reply> {
-        let seen = self.seen_replies.entry(chat_id).or_default();
+        let seen = self.returned_replies.entry(chat_id).or_default();
         let reply = self.replies.iter().filter(|reply| reply.chat_id == chat_id).nth(*seen)?;
         *seen += 1;
         Some(reply.clone())
@@ -219,7 +242,7 @@ impl Account {
         self.calls.iter().filter(|(called, _)| called.eq_ignore_ascii_case(method)).count()
     }
 
-    fn take_message_id(&mut self) -> i64 {
+    fn next_message_id_and_advance(&mut self) -> i64 {
         let id = self.next_message_id;
         self.next_message_id += 1;
         id
@@ -245,7 +268,7 @@ pub(super) fn group_message(chat_id: i64, text: &str) -> Value {
 
 pub(super) fn channel_post(chat_id: i64, text: &str) -> Value {
     let chat = json!({ "id": chat_id, "type": "channel", "title": "A channel" });
-    // Nobody in particular writes there.
+    // A channel post has no sender.
     json!({ "date": now(), "sender_chat": chat, "chat": chat, "text": text.trim() })
 }
 
@@ -274,7 +297,7 @@ fn person(user_id: i64) -> Value {
     json!({ "id": user_id, "is_bot": false, "first_name": "Ann" })
 }
 
-/// The fields of both objects.
+/// An object with the fields of both.
 pub(super) fn joined(mut one: Value, other: Value) -> Value {
     if let (Some(one), Value::Object(other)) = (one.as_object_mut(), other) {
         one.extend(other);

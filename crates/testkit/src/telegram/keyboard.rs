@@ -1,14 +1,14 @@
-//! Buttons under messages: whether they are as Telegram takes them, and what pressing one brings.
+//! Inline keyboards, validated by Telegram's rules.
 
 use serde_json::Value;
 
-const LONGEST_DATA: usize = 64;
-const LONGEST_COPY: usize = 256;
+const MAX_DATA: usize = 64;
+const MAX_COPY: usize = 256;
 
-/// Rows of buttons as the bot sent them, or Telegram's complaint. `None` for no buttons.
+/// Validates a keyboard. Returns `None` without buttons, or the error text of Telegram.
 pub(super) fn check(reply_markup: Option<&Value>) -> Result<Option<Value>, String> {
     let Some(markup) = reply_markup else { return Ok(None) };
-    // In forms and queries objects travel as JSON in a string.
+    // Forms and queries carry objects as JSON strings.
     let markup = match markup.as_str() {
         Some(text) => serde_json::from_str(text).map_err(|_| "can't parse reply keyboard markup JSON object")?,
         None => markup.clone(),
@@ -29,24 +29,24 @@ fn check_button(button: &Value) -> Result<(), String> {
     }
     let copy = button.pointer("/copy_text/text").and_then(Value::as_str);
     match (field("callback_data"), field("url"), copy) {
-        (Some(data), None, None) if (1..=LONGEST_DATA).contains(&data.len()) => Ok(()),
+        (Some(data), None, None) if (1..=MAX_DATA).contains(&data.len()) => Ok(()),
         (Some(_), None, None) => Err("BUTTON_DATA_INVALID".to_owned()),
         (None, Some(url), None) if is_url(url) => Ok(()),
         (None, Some(url), None) => Err(format!("inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")),
-        (None, None, Some(text)) if (1..=LONGEST_COPY).contains(&text.chars().count()) => Ok(()),
+        (None, None, Some(text)) if (1..=MAX_COPY).contains(&text.chars().count()) => Ok(()),
         (None, None, Some(_)) => Err("BUTTON_COPY_TEXT_INVALID".to_owned()),
         _ => Err("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard".to_owned()),
     }
 }
 
-/// Telegram takes the addresses of the Web, not those of one's own machine.
+/// Telegram accepts only URLs with a public host name.
 fn is_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let host = rest.and_then(|rest| rest.split(['/', '?', '#', ':']).next()).unwrap_or_default();
     url.is_ascii() && !url.contains(' ') && host.contains('.') && !host.starts_with('.') && !host.ends_with('.')
 }
 
-/// The buttons, row after row.
+/// The buttons, row by row.
 pub(super) fn buttons(markup: Option<&Value>) -> impl Iterator<Item = &Value> {
     let rows = markup.and_then(|markup| markup.get("inline_keyboard")).and_then(Value::as_array);
     rows.into_iter().flatten().filter_map(Value::as_array).flatten()
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buttons_are_taken_as_telegram_takes_them() {
+    fn buttons_are_validated_by_the_rules_of_telegram() {
         let table = [
             (json!({ "text": "a", "callback_data": "x".repeat(64) }), true),
             (json!({ "text": "a", "callback_data": "x".repeat(65) }), false),

@@ -1,4 +1,4 @@
-//! From `/bot<token>/<method>` to an answer.
+//! Dispatches `/bot<token>/<method>`.
 
 use axum::{
     Json,
@@ -11,88 +11,62 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    Fault, Reply,
     account::{Account, joined},
-    conversation, keyboard, markup,
+    error::{ApiError, ApiResult, bad_request},
+    get_updates, keyboard, messages,
     params::Params,
-    polls,
-    server::World,
+    state::SharedState,
+    text::check_text,
+    types::{Fault, Reply},
     webhook,
 };
 
-const LONGEST_TEXT: usize = 4096;
-
-/// What a method comes to.
-pub(super) type Outcome = Result<Value, Refusal>;
-
-/// An answer with `"ok": false`.
-pub(super) struct Refusal {
-    code: u16,
-    description: String,
-    retry_after: Option<u32>,
-}
-
-impl Refusal {
-    pub(super) fn new(code: u16, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), retry_after: None }
-    }
-
-    pub(super) fn unauthorized() -> Self {
-        Self::new(401, "Unauthorized")
-    }
-
-    fn too_many_requests(retry_after: u32) -> Self {
-        let description = format!("Too Many Requests: retry after {retry_after}");
-        Self { retry_after: Some(retry_after), ..Self::new(429, description) }
-    }
-}
-
-/// Answers every call.
+/// Serves all calls.
 pub(super) async fn serve(
-    State(world): State<World>,
+    State(state): State<SharedState>,
     Path((bot, method)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let Some(token) = bot.strip_prefix("bot") else { return answer(Err(Refusal::new(404, "Not Found"))) };
+    let Some(token) = bot.strip_prefix("bot") else { return respond(Err(ApiError::new(404, "Not Found"))) };
     let method = method.to_lowercase();
     let Some(params) = Params::of(request).await else {
-        return answer(Err(Refusal::new(400, "Bad Request: can't parse the request")));
+        return respond(Err(ApiError::new(400, "Bad Request: can't parse the request")));
     };
-    let fault = match world.lock().get_mut(token) {
+    let fault = match state.lock().get_mut(token) {
         Some(account) if !account.is_revoked => {
             account.calls.push((method.clone(), Value::Object(params.fields.clone())));
             account.faults.get_mut(&method).and_then(std::collections::VecDeque::pop_front)
         }
-        _ => return answer(Err(Refusal::unauthorized())),
+        _ => return respond(Err(ApiError::unauthorized())),
     };
-    world.notify();
+    state.notify();
     match fault {
-        None => answer(call(&world, token, &method, &params).await),
-        Some(Fault::TooManyRequests { retry_after }) => answer(Err(Refusal::too_many_requests(retry_after))),
-        Some(Fault::ServerError) => answer(Err(Refusal::new(500, "Internal Server Error"))),
+        None => respond(call(&state, token, &method, &params).await),
+        Some(Fault::TooManyRequests { retry_after }) => respond(Err(ApiError::too_many_requests(retry_after))),
+        Some(Fault::ServerError) => respond(Err(ApiError::new(500, "Internal Server Error"))),
         Some(Fault::BadGateway) => (StatusCode::BAD_GATEWAY, "<html>502 Bad Gateway</html>").into_response(),
-        Some(Fault::CutBefore) => cut(),
-        Some(Fault::CutAfter) => {
-            let _done = call(&world, token, &method, &params).await;
-            cut()
+        Some(Fault::DisconnectBefore) => disconnect(),
+        Some(Fault::DisconnectAfter) => {
+            let _done = call(&state, token, &method, &params).await;
+            disconnect()
         }
-        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::NoResponse) => std::future::pending().await,
     }
 }
 
-async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outcome {
+async fn call(state: &SharedState, token: &str, method: &str, params: &Params) -> ApiResult {
     if method == "getupdates" {
-        return polls::get_updates(world, token, params).await;
+        return get_updates::get_updates(state, token, params).await;
     }
     let outcome = {
-        let mut accounts = world.lock();
-        let account = accounts.get_mut(token).ok_or_else(Refusal::unauthorized)?;
+        let mut accounts = state.lock();
+        let account = accounts.get_mut(token).ok_or_else(ApiError::unauthorized)?;
         match method {
             "getme" => Ok(account.me()),
             "sendmessage" => send_message(account, params),
             "senddocument" => send_document(account, params),
             "getwebhookinfo" => Ok(webhook::info(account)),
-            "setwebhook" => webhook::set(world, token, account, params),
+            "setwebhook" => webhook::set(state, token, account, params),
             "deletewebhook" => {
                 account.webhook = None;
                 if params.flag("drop_pending_updates") {
@@ -101,64 +75,37 @@ async fn call(world: &World, token: &str, method: &str, params: &Params) -> Outc
                 Ok(json!(true))
             }
             "logout" => {
-                // The real one takes a bot back after ten minutes.
+                // Telegram accepts the bot again after ten minutes.
                 account.is_revoked = true;
                 Ok(json!(true))
             }
-            "deletemessage" => conversation::delete_message(account, params),
-            "editmessagetext" | "editmessagereplymarkup" => conversation::edit_message(account, method, params),
-            "answercallbackquery" => conversation::answer_callback_query(account, params),
+            "deletemessage" => messages::delete_message(account, params),
+            "editmessagetext" | "editmessagereplymarkup" => messages::edit_message(account, method, params),
+            "answercallbackquery" => messages::answer_callback_query(account, params),
             "sendchataction" => writable_chat(account, params).map(|_| json!(true)),
-            "setmycommands" => conversation::set_my_commands(account, params),
-            _ => Err(Refusal::new(404, "Not Found")),
+            "setmycommands" => messages::set_my_commands(account, params),
+            _ => Err(ApiError::new(404, "Not Found")),
         }
     };
-    world.notify();
+    state.notify();
     outcome
 }
 
-fn send_message(account: &mut Account, params: &Params) -> Outcome {
+fn send_message(account: &mut Account, params: &Params) -> ApiResult {
     let chat_id = writable_chat(account, params)?;
-    refuse_during_flood_wait(account, chat_id)?;
-    let text = fit_text(params)?;
+    reject_during_flood_wait(account, chat_id)?;
+    let text = check_text(params)?;
     let keyboard = keyboard::check(params.fields.get("reply_markup")).map_err(bad_request)?;
     let params = Value::Object(params.fields.clone());
     let reply = Reply { chat_id, message_id: 0, text: text.clone(), document: None, params };
     Ok(account.send(reply, json!({ "text": text }), keyboard))
 }
 
-/// The text of a message as its readers will see it.
-pub(super) fn fit_text(params: &Params) -> Result<String, Refusal> {
-    let text = cleaned(params.text("text").unwrap_or_default());
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(bad_request("message text is empty"));
-    }
-    if text.encode_utf16().count() > LONGEST_TEXT {
-        return Err(bad_request("message is too long"));
-    }
-    if let Some(mode) = params.text("parse_mode") {
-        markup::check(mode, text).map_err(bad_request)?;
-    }
-    Ok(text.to_owned())
-}
-
-/// What Telegram makes of a text before it counts it.
-fn cleaned(text: &str) -> String {
-    let dropped = ['\r', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}'];
-    let blank = |character| if ('\u{1}'..' ').contains(&character) && character != '\n' { ' ' } else { character };
-    text.chars().filter(|character| !dropped.contains(character)).map(blank).collect()
-}
-
-pub(super) fn bad_request(what: impl std::fmt::Display) -> Refusal {
-    Refusal::new(400, format!("Bad Request: {what}"))
-}
-
-fn send_document(account: &mut Account, params: &Params) -> Outcome {
+fn send_document(account: &mut Account, params: &Params) -> ApiResult {
     let chat_id = writable_chat(account, params)?;
-    refuse_during_flood_wait(account, chat_id)?;
+    reject_during_flood_wait(account, chat_id)?;
     let file = params.file("document").filter(|file| !file.content.is_empty());
-    let file = file.ok_or_else(|| Refusal::new(400, "Bad Request: file must be non-empty"))?;
+    let file = file.ok_or_else(|| ApiError::new(400, "Bad Request: file must be non-empty"))?;
     let document = json!({
         "file_id": "document", "file_unique_id": "document", "file_size": file.content.len(),
         "file_name": file.name, "mime_type": "text/plain",
@@ -173,30 +120,30 @@ fn send_document(account: &mut Account, params: &Params) -> Outcome {
     Ok(account.send(reply, json!({ "document": document }), None))
 }
 
-fn writable_chat(account: &Account, params: &Params) -> Result<i64, Refusal> {
-    if params.number("message_thread_id").is_some_and(|thread| account.closed_threads.contains(&thread)) {
+fn writable_chat(account: &Account, params: &Params) -> Result<i64, ApiError> {
+    if params.number("message_thread_id").is_some_and(|thread| account.deleted_threads.contains(&thread)) {
         return Err(bad_request("message thread not found"));
     }
     let chat_id = params.number("chat_id").filter(|chat_id| account.chats.contains(chat_id));
-    let chat_id = chat_id.ok_or_else(|| Refusal::new(400, "Bad Request: chat not found"))?;
+    let chat_id = chat_id.ok_or_else(|| ApiError::new(400, "Bad Request: chat not found"))?;
     if account.blocked.contains(&chat_id) {
-        return Err(Refusal::new(403, "Forbidden: bot was blocked by the user"));
+        return Err(ApiError::new(403, "Forbidden: bot was blocked by the user"));
     }
     Ok(chat_id)
 }
 
-fn refuse_during_flood_wait(account: &Account, chat_id: i64) -> Result<(), Refusal> {
+fn reject_during_flood_wait(account: &Account, chat_id: i64) -> Result<(), ApiError> {
     let ends = [Some(chat_id), None].map(|chat| account.flood_waits.get(&chat).copied());
     let rest = ends.into_iter().flatten().map(|end| end.saturating_duration_since(Instant::now())).max();
-    // Telegram counts whole seconds, and never says 0.
+    // Telegram rounds up to whole seconds, and never returns 0.
     let seconds = rest.filter(|rest| !rest.is_zero()).map(|rest| rest.as_secs_f64().ceil() as u32);
-    seconds.map_or(Ok(()), |seconds| Err(Refusal::too_many_requests(seconds)))
+    seconds.map_or(Ok(()), |seconds| Err(ApiError::too_many_requests(seconds)))
 }
 
-fn answer(outcome: Outcome) -> Response {
-    match outcome {
+fn respond(result: ApiResult) -> Response {
+    match result {
         Ok(result) => Json(json!({ "ok": true, "result": result })).into_response(),
-        Err(Refusal { code, description, retry_after }) => {
+        Err(ApiError { code, description, retry_after }) => {
             let parameters = retry_after.map(|seconds| json!({ "parameters": { "retry_after": seconds } }));
             let body = json!({ "ok": false, "error_code": code, "description": description });
             let body = joined(body, parameters.unwrap_or_default());
@@ -205,8 +152,8 @@ fn answer(outcome: Outcome) -> Response {
     }
 }
 
-/// An answer whose body breaks off before it has begun; hyper then closes the connection.
-fn cut() -> Response {
-    let broken = async { Err::<Vec<u8>, _>(std::io::Error::other("cut")) };
+/// A response whose body fails at once, so that hyper closes the connection.
+fn disconnect() -> Response {
+    let broken = async { Err::<Vec<u8>, _>(std::io::Error::other("disconnected")) };
     Body::from_stream(futures_util::stream::once(broken)).into_response()
 }

@@ -1,4 +1,4 @@
-//! The parameters of a call, from the query, a JSON body, a form or a multipart body.
+//! The parameters of a call, from its query and a JSON, form or multipart body.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-/// A call's parameters.
+/// The parameters of a call.
 #[derive(Default)]
 pub(super) struct Params {
     pub(super) fields: Map<String, Value>,
@@ -23,7 +23,7 @@ pub(super) struct File {
 }
 
 impl Params {
-    /// `None` when the body is not what its content type says.
+    /// Parses a request. Returns `None` if the body does not match its content type.
     pub(super) async fn of(request: Request) -> Option<Self> {
         let mut params = Self::default();
         let Query(query) = Query::<HashMap<String, String>>::try_from_uri(request.uri()).ok()?;
@@ -68,19 +68,19 @@ impl Params {
         self.fields.get(name)?.as_str()
     }
 
-    /// Numbers travel as numbers or as their digits.
+    /// A number, which may be a string.
     pub(super) fn number(&self, name: &str) -> Option<i64> {
         let value = self.fields.get(name)?;
         value.as_i64().or_else(|| value.as_str()?.parse().ok())
     }
 
-    /// Flags travel as booleans or as their names.
+    /// A flag, which may be a string.
     pub(super) fn flag(&self, name: &str) -> bool {
         let value = self.fields.get(name);
         value.is_some_and(|value| value.as_bool().unwrap_or(value.as_str() == Some("true")))
     }
 
-    /// Lists travel as JSON, in JSON or in a string.
+    /// A list of strings, which may be a JSON string.
     pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
         let value = self.fields.get(name)?;
         match value.as_str() {
@@ -89,7 +89,7 @@ impl Params {
         }
     }
 
-    /// The file behind a parameter: its own part, or the one it refers to by `attach://`.
+    /// The file of a parameter: a part of this name, or the part that `attach://` names.
     pub(super) fn file(&self, name: &str) -> Option<&File> {
         let attached = || self.files.get(self.text(name)?.strip_prefix("attach://")?);
         self.files.get(name).or_else(attached)

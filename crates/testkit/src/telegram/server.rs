@@ -1,68 +1,37 @@
-//! The HTTP server and what it shares with the tests.
-
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+//! The HTTP server.
 
 use axum::{Router, extract::DefaultBodyLimit};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{account::Account, methods};
+use super::{methods, state::SharedState};
 
-/// Telegram's limit for an upload.
-const LARGEST_BODY: usize = 50 << 20;
-
-/// Bots by their tokens.
-pub(super) type Accounts = HashMap<String, Account>;
+/// Telegram's limit for uploads.
+const MAX_BODY_BYTES: usize = 50 << 20;
 
 /// A running Bot API.
 pub(super) struct Server {
     pub(super) url: String,
-    pub(super) world: World,
+    pub(super) state: SharedState,
     task: JoinHandle<()>,
-}
-
-/// All bots, and a bell that rings when anything about them changes.
-#[derive(Clone)]
-pub(super) struct World {
-    accounts: Arc<Mutex<Accounts>>,
-    bell: watch::Sender<()>,
 }
 
 impl Server {
     pub(super) async fn start() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let world = World { accounts: Arc::default(), bell: watch::Sender::new(()) };
+        let state = SharedState::new();
         let router = Router::new()
             .route("/{bot}/{method}", axum::routing::any(methods::serve))
-            .layer(DefaultBodyLimit::max(LARGEST_BODY))
-            .with_state(world.clone());
-        // Never ends by itself, and its end is no news to the test.
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .with_state(state.clone());
+        // The server runs until it is aborted.
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap_or_default() });
-        Ok(Self { url, world, task })
+        Ok(Self { url, state, task })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-impl World {
-    /// Keep it short, never across an await.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Accounts> {
-        // A test that failed while it held the lock has reported that already.
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn notify(&self) {
-        self.bell.send_replace(());
-    }
-
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.bell.subscribe()
     }
 }

@@ -150,7 +150,7 @@ async fn a_message_that_is_nested_too_deep_gets_a_reply_and_keeps_no_other_from_
     let reply = world.telegram.next_reply(ANN).await.unwrap();
     assert_eq!((reply.text, &reply.params["message_thread_id"]), (Language::German.say(Phrase::OnlyText), &json!(5)));
     assert!(world.reply(BOB).await.starts_with("1:"));
-    world.telegram.confirmed(said).await.unwrap();
+    world.telegram.wait_until_confirmed(said).await.unwrap();
 }
 
 async fn commands_in_groups_are_answered_and_nothing_else_there(mode: Mode) {
@@ -158,7 +158,7 @@ async fn commands_in_groups_are_answered_and_nothing_else_there(mode: Mode) {
     let group = -100;
     for text in ["new:hello", "hello", "/help@other_bot", "/unknown"] {
         let update = world.telegram.group_says(group, text);
-        world.telegram.confirmed(update).await.unwrap();
+        world.telegram.wait_until_confirmed(update).await.unwrap();
     }
     assert!(world.telegram.replies(group).is_empty());
     for text in ["/help", "/start@fake_1000000000_bot", "/new hello"] {
@@ -173,7 +173,7 @@ async fn commands_in_channels_are_answered_and_nothing_else_there(mode: Mode) {
     let channel = -200;
     for text in ["new:hello", "hello", "/help@other_bot"] {
         let update = world.telegram.channel_posts(channel, text);
-        world.telegram.confirmed(update).await.unwrap();
+        world.telegram.wait_until_confirmed(update).await.unwrap();
     }
     assert!(world.telegram.replies(channel).is_empty());
     world.telegram.channel_posts(channel, "/new hello");
@@ -193,7 +193,7 @@ async fn who_writes_as_a_group_is_a_person_and_other_bots_are_not(mode: Mode) {
         world.telegram.push_update(json!({ "message": message }))
     };
     let robot = command(json!({}));
-    world.telegram.confirmed(robot).await.unwrap();
+    world.telegram.wait_until_confirmed(robot).await.unwrap();
     assert!(world.telegram.replies(group).is_empty());
     command(json!({ "sender_chat": { "id": group, "type": "supergroup", "title": "g" } }));
     assert_eq!(world.reply(group).await, say(Phrase::PrivateOnly));

@@ -120,7 +120,7 @@ async fn what_telegram_says_about_a_token_is_an_answer() {
     let world = world().await;
     let other = world.telegram.add_token(OTHER_BOT_TOKEN);
     add_config(&world, 7, OTHER_BOT_TOKEN);
-    other.fail_next("getMe", 1, Fault::CutBefore);
+    other.fail_next("getMe", 1, Fault::DisconnectBefore);
     assert_eq!(try_config(&world, 7).await.unwrap().0, TestOutcome::TelegramUnreachable);
     other.revoke_token();
     assert_eq!(try_config(&world, 7).await.unwrap(), (TestOutcome::TokenRefused, String::new(), String::new()));

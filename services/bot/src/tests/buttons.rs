@@ -24,7 +24,7 @@ async fn until_labels(world: &World, message: &Message, labels: &[&str]) {
     let is_so = |messages: &[Message]| {
         messages.iter().any(|found| found.message_id == message.message_id && found.labels() == labels)
     };
-    world.telegram.until_messages(ANN, is_so).await.unwrap();
+    world.telegram.wait_for_messages(ANN, is_so).await.unwrap();
 }
 
 async fn under_what_was_kept_are_buttons_and_its_text_is_nothing_but_the_opener(mode: Mode) {
@@ -138,7 +138,7 @@ async fn a_press_is_answered_although_its_handler_panics(mode: Mode) {
         "from": { "id": ANN, "is_bot": false, "first_name": "Ann" },
         "message": { "message_id": offered.message_id, "date": 1, "chat": { "id": ANN, "type": "private" } },
     } }));
-    world.telegram.called("answerCallbackQuery", 1).await.unwrap();
+    world.telegram.wait_for_calls("answerCallbackQuery", 1).await.unwrap();
     let answer = world.telegram.calls("answerCallbackQuery").remove(0);
     assert_eq!(answer["callback_query_id"], "panicking");
     assert!(answer["text"].as_str().unwrap().starts_with("Something went wrong on our side."));
@@ -153,7 +153,7 @@ async fn a_button_that_is_none_of_ours_is_answered_all_the_same() {
             "id": data, "chat_instance": "c", "data": data, "from": { "id": ANN, "is_bot": false, "first_name": "Ann" },
         } }));
     }
-    world.telegram.called("answerCallbackQuery", 5).await.unwrap();
+    world.telegram.wait_for_calls("answerCallbackQuery", 5).await.unwrap();
     for answer in world.telegram.calls("answerCallbackQuery") {
         assert_eq!(answer["text"], "This button does nothing any more. Send /help to see what I can do.");
     }

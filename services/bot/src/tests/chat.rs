@@ -138,7 +138,7 @@ async fn groups_are_left_alone_but_confirmed() {
     let group = -100;
     let said = telegram.group_says(group, "new:group");
     let bot = start(&telegram, &store).await;
-    telegram.confirmed(said).await.unwrap();
+    telegram.wait_until_confirmed(said).await.unwrap();
     bot.stop().await;
     assert_eq!((store.messages(), telegram.replies(group).len()), (0, 0));
 }
@@ -146,7 +146,7 @@ async fn groups_are_left_alone_but_confirmed() {
 #[tokio::test]
 async fn only_messages_and_posts_and_pressed_buttons_are_asked_for() {
     let world = world().await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     assert_eq!(
         world.telegram.calls("getUpdates")[0]["allowed_updates"],
         json!(["message", "edited_message", "channel_post", "callback_query"])

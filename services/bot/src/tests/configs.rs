@@ -29,7 +29,7 @@ async fn a_config_replaced_while_the_bot_runs_is_taken_up_after_the_updates_in_h
     world.store.release("slow");
     assert!(world.reply(ANN).await.starts_with("1:"));
     assert!(other.next_reply(BOB).await.unwrap().text.starts_with("2:"));
-    world.telegram.confirmed(slow).await.unwrap();
+    world.telegram.wait_until_confirmed(slow).await.unwrap();
 
     let polls = world.telegram.calls("getUpdates").len();
     other.user_says(BOB, "hello");
@@ -87,7 +87,7 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
     bot.shows("waiting for the store").await;
     assert_eq!(bot.page("/healthz").await.0, 200);
     store.set_away(false);
-    telegram.called("getUpdates", 1).await.unwrap();
+    telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     bot.stop().await;
 }
 

@@ -23,9 +23,9 @@ async fn a_users_message_is_deleted_once_its_text_is_stored_and_no_other(mode: M
     let empty = world.ask(ANN, "new:").await;
     let key = world.ask(ANN, "new:secret").await;
     let expected = ["hello", &help, "new:", &empty, &key];
-    world.telegram.until_messages(ANN, |messages| texts(messages) == expected).await.unwrap();
+    world.telegram.wait_for_messages(ANN, |messages| texts(messages) == expected).await.unwrap();
     assert_eq!(world.ask(ANN, &key).await, "secret");
-    world.telegram.until_messages(ANN, |messages| texts(messages).ends_with(&[&key, "secret"])).await.unwrap();
+    world.telegram.wait_for_messages(ANN, |messages| texts(messages).ends_with(&[&key, "secret"])).await.unwrap();
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn nothing_is_deleted_unless_that_is_asked_for() {
     let key = world.ask(ANN, "new:secret").await;
     assert_eq!(world.ask(ANN, &key).await, "secret");
     let update = world.telegram.user_says(ANN, "hello");
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     assert!(world.telegram.calls("deleteMessage").is_empty());
     assert!(world.telegram.messages(ANN).iter().all(|message| !message.is_protected));
 }
@@ -43,7 +43,7 @@ async fn a_text_that_was_shown_is_deleted_after_a_while(mode: Mode) {
     let world = world_with_flags(mode, &["--delete-revealed-after", "1s"]).await;
     let key = world.ask(ANN, "new:secret").await;
     assert_eq!(world.ask(BOB, &key).await, "secret");
-    world.telegram.until_messages(BOB, |messages| texts(messages) == [key.as_str()]).await.unwrap();
+    world.telegram.wait_for_messages(BOB, |messages| texts(messages) == [key.as_str()]).await.unwrap();
     assert_eq!(texts(&world.telegram.messages(ANN)), ["new:secret", &key], "what was not revealed stays");
 }
 
@@ -54,17 +54,17 @@ async fn what_is_to_be_deleted_is_deleted_after_a_restart_though_telegram_was_aw
     let flags = ["--delete-revealed-after", "1s"];
     let bot = start_with_flags(&telegram, &store, quick(), &flags).await;
     let key = store.put("secret");
-    telegram.fail_next("deleteMessage", 1, Fault::Hang);
+    telegram.fail_next("deleteMessage", 1, Fault::NoResponse);
     telegram.user_says(ANN, &key);
     assert_eq!(telegram.next_reply(ANN).await.unwrap().text, "secret");
-    telegram.called("deleteMessage", 1).await.unwrap();
+    telegram.wait_for_calls("deleteMessage", 1).await.unwrap();
     bot.kill().await;
     assert_eq!(texts(&telegram.messages(ANN)), [key.as_str(), "secret"]);
     let noted = std::fs::read_dir(store.folder().join("deletions")).unwrap().count();
     assert_eq!(noted, 1);
 
     let bot = start_with_flags(&telegram, &store, quick(), &flags).await;
-    telegram.until_messages(ANN, |messages| texts(messages) == [key.as_str()]).await.unwrap();
+    telegram.wait_for_messages(ANN, |messages| texts(messages) == [key.as_str()]).await.unwrap();
     bot.stop().await;
     assert_eq!(std::fs::read_dir(store.folder().join("deletions")).unwrap().count(), 0);
 }
@@ -75,15 +75,15 @@ async fn what_is_to_be_deleted_is_deleted_though_the_setting_was_taken_away() {
     store.set_bot(BOT_TOKEN);
     let bot = start_with_flags(&telegram, &store, quick(), &["--delete-revealed-after", "1s"]).await;
     let (first, second) = (store.put("first"), store.put("second"));
-    telegram.fail_next("deleteMessage", 1, Fault::Hang);
+    telegram.fail_next("deleteMessage", 1, Fault::NoResponse);
     telegram.user_says(ANN, &first);
-    telegram.called("deleteMessage", 1).await.unwrap();
+    telegram.wait_for_calls("deleteMessage", 1).await.unwrap();
     bot.kill().await;
 
     let bot = start(&telegram, &store).await;
-    telegram.until_messages(ANN, |messages| texts(messages) == [first.as_str()]).await.unwrap();
+    telegram.wait_for_messages(ANN, |messages| texts(messages) == [first.as_str()]).await.unwrap();
     telegram.user_says(BOB, &second);
-    telegram.until_messages(BOB, |messages| texts(messages) == [second.as_str(), "second"]).await.unwrap();
+    telegram.wait_for_messages(BOB, |messages| texts(messages) == [second.as_str(), "second"]).await.unwrap();
     bot.stop().await;
     let noted = std::fs::read_dir(store.folder().join("deletions")).unwrap().count();
     assert_eq!(noted, 0, "neither the one that is done, nor one that nobody asked for");
@@ -95,11 +95,11 @@ async fn what_is_to_be_deleted_does_not_wait_for_the_menu_of_commands() {
     store.set_bot(BOT_TOKEN);
     telegram.fail_next("setMyCommands", 1, Fault::TooManyRequests { retry_after: 300 });
     let bot = start_with_flags(&telegram, &store, quick(), &["--delete-revealed-after", "1s"]).await;
-    telegram.called("setMyCommands", 1).await.unwrap();
+    telegram.wait_for_calls("setMyCommands", 1).await.unwrap();
     let key = store.put("secret");
     telegram.user_says(ANN, &key);
-    telegram.until_messages(ANN, |messages| texts(messages) == [key.as_str(), "secret"]).await.unwrap();
-    telegram.until_messages(ANN, |messages| texts(messages) == [key.as_str()]).await.unwrap();
+    telegram.wait_for_messages(ANN, |messages| texts(messages) == [key.as_str(), "secret"]).await.unwrap();
+    telegram.wait_for_messages(ANN, |messages| texts(messages) == [key.as_str()]).await.unwrap();
     bot.stop().await;
     assert_eq!(telegram.calls("setMyCommands").len(), 1, "the menu still waits");
 }
@@ -108,10 +108,10 @@ async fn what_is_to_be_deleted_does_not_wait_for_the_menu_of_commands() {
 async fn what_somebody_else_has_deleted_is_deleted() {
     let world = world_with_flags(Mode::Polling, &["--delete-revealed-after", "1s"]).await;
     let folder = world.store.folder().join("deletions");
-    world.telegram.fail_next("deleteMessage", 1, Fault::CutAfter);
+    world.telegram.fail_next("deleteMessage", 1, Fault::DisconnectAfter);
     let key = world.store.put("secret");
     assert_eq!(world.ask(ANN, &key).await, "secret");
-    world.telegram.called("deleteMessage", 2).await.unwrap();
+    world.telegram.wait_for_calls("deleteMessage", 2).await.unwrap();
     let forgotten = async {
         while std::fs::read_dir(&folder).unwrap().count() > 0 {
             tokio::task::yield_now().await;

@@ -50,18 +50,18 @@ async fn an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_sa
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, format!("1:{:064x}", 1));
     assert_eq!(world.store.messages(), 1);
     bot.stop().await;
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_update_that_was_answered_but_not_confirmed_gives_the_same_answer_again() {
     let world = world().await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     // The poll that waits brings the update; the next, which would confirm it, never arrives.
-    world.telegram.fail_next("getUpdates", 1, Fault::Hang);
+    world.telegram.fail_next("getUpdates", 1, Fault::NoResponse);
     world.telegram.user_says(ANN, "new:hello");
     let first = world.telegram.next_reply(ANN).await.unwrap();
-    world.telegram.called("getUpdates", 2).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 2).await.unwrap();
     world.bot.kill().await;
 
     let bot = start(&world.telegram, &world.store).await;
@@ -73,9 +73,9 @@ async fn an_update_that_was_answered_but_not_confirmed_gives_the_same_answer_aga
 async fn a_text_that_was_read_but_never_sent_is_sent_after_a_crash(mode: Mode) {
     let world = world_in(mode).await;
     let key = world.store.put("hello");
-    world.telegram.fail_next("sendMessage", 1, Fault::Hang);
+    world.telegram.fail_next("sendMessage", 1, Fault::NoResponse);
     let update = world.telegram.user_says(ANN, &key);
-    world.telegram.called("sendMessage", 1).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", 1).await.unwrap();
     world.bot.kill().await;
     assert_eq!(world.store.texts(), 1, "not acknowledged before Telegram has it");
 
@@ -83,17 +83,17 @@ async fn a_text_that_was_read_but_never_sent_is_sent_after_a_crash(mode: Mode) {
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, "hello");
     bot.stop().await;
     assert_eq!(world.store.texts(), 0);
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
 }
 
 async fn who_was_shown_a_text_before_a_crash_is_not_told_afterwards_that_others_read_it(mode: Mode) {
     let world = world_in(mode).await;
     let key = world.store.put("hello");
     // It is handled, but Telegram does not learn that.
-    world.telegram.fail_next_deliveries(1_000, DeliveryFault::LoseAnswer);
+    world.telegram.fail_next_deliveries(1_000, DeliveryFault::LoseResponse);
     if mode == Mode::Polling {
-        world.telegram.called("getUpdates", 1).await.unwrap();
-        world.telegram.fail_next("getUpdates", 1, Fault::Hang);
+        world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
+        world.telegram.fail_next("getUpdates", 1, Fault::NoResponse);
     }
     world.telegram.user_says(ANN, &key);
     assert_eq!(world.reply(ANN).await, "hello");
@@ -111,7 +111,7 @@ async fn a_chat_that_blocked_the_bot_reads_nothing(mode: Mode) {
     world.ask(ANN, "/help").await;
     world.telegram.user_blocks(ANN);
     let update = world.telegram.user_says(ANN, &key);
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     assert_eq!(world.store.view_calls(), 0);
     assert_eq!(world.ask(BOB, &key).await, "hello", "it is unread");
 }
@@ -143,7 +143,7 @@ async fn a_text_that_waits_for_the_end_of_a_flood_wait_is_sent_by_the_next_proce
     let key = world.store.put("hello");
     world.telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 700 });
     world.telegram.user_says(ANN, &key);
-    world.telegram.called("sendMessage", 1).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", 1).await.unwrap();
     world.store.until(|data| data.view_calls > 2).await;
     world.bot.kill().await;
     let bot = start_of(mode, &world.telegram, &world.store, impatient()).await;
@@ -159,7 +159,7 @@ async fn a_chat_that_must_wait_reads_nothing_before_it_can_be_written_to(mode: M
     for chat in [BOB, CAROL] {
         world.telegram.user_says(chat, "/help");
     }
-    world.telegram.called("sendMessage", 2).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", 2).await.unwrap();
     world.telegram.user_says(ANN, &key);
     world.bot.shows_that(|status| status["queued_updates"] == 3).await;
     world.bot.kill().await;
@@ -179,7 +179,7 @@ async fn a_chat_that_must_wait_for_long_uses_up_no_more_than_its_share() {
     let key = world.store.put("hello");
     world.telegram.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 700 });
     world.telegram.user_says(ANN, &key);
-    world.telegram.called("sendMessage", 1).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", 1).await.unwrap();
     for _ in 0..150 {
         world.telegram.user_says(ANN, "/help");
     }
@@ -193,18 +193,18 @@ async fn an_outage_of_telegram_reads_nothing(mode: Mode) {
     let key = world.store.put("hello");
     let help = world.telegram.user_says(ANN, "/help");
     // Confirmed by the poll that is held, which brings the next update before the outage reaches polls.
-    world.telegram.confirmed(help).await.unwrap();
+    world.telegram.wait_until_confirmed(help).await.unwrap();
     world.reply(ANN).await;
-    world.telegram.called("setMyCommands", Language::ALL.len()).await.unwrap();
+    world.telegram.wait_for_calls("setMyCommands", Language::ALL.len()).await.unwrap();
     for method in ["sendChatAction", "getUpdates", "getWebhookInfo", "sendMessage"] {
-        world.telegram.fail_next(method, 1_000, Fault::CutBefore);
+        world.telegram.fail_next(method, 1_000, Fault::DisconnectBefore);
     }
     let calls = world.telegram.calls("sendChatAction").len();
     world.telegram.user_says(ANN, &key);
-    world.telegram.called("sendChatAction", calls + 5).await.unwrap();
+    world.telegram.wait_for_calls("sendChatAction", calls + 5).await.unwrap();
     assert_eq!(world.store.view_calls(), 0);
     for method in ["sendChatAction", "getUpdates", "getWebhookInfo", "sendMessage"] {
-        world.telegram.no_more_faults(method);
+        world.telegram.clear_faults(method);
     }
     assert_eq!(world.reply(ANN).await, "hello");
 }
@@ -217,7 +217,7 @@ async fn a_text_that_cannot_be_sent_is_left_to_its_reader(mode: Mode) {
     // Blocked between the check and the message.
     world.store.block_on_next_view(&world.telegram, ANN);
     let update = world.telegram.user_says(ANN, &key);
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     assert_eq!(world.store.texts(), 1);
     assert_eq!(world.ask(BOB, &key).await, VIEWED, "nobody else gets it");
     world.telegram.user_unblocks(ANN);
@@ -227,11 +227,11 @@ async fn a_text_that_cannot_be_sent_is_left_to_its_reader(mode: Mode) {
 
 /// What becomes of an update that has its effect, and whose answer Telegram does not take until the bot has another token.
 async fn renewed_before_the_answer(world: World, text: &str) -> World {
-    world.telegram.fail_next("sendMessage", 10_000, Fault::CutBefore);
+    world.telegram.fail_next("sendMessage", 10_000, Fault::DisconnectBefore);
     world.telegram.user_says(ANN, text);
-    world.telegram.called("sendMessage", 1).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", 1).await.unwrap();
     let telegram = world.telegram.replace_token(NEW_BOT_TOKEN);
-    telegram.no_more_faults("sendMessage");
+    telegram.clear_faults("sendMessage");
     world.store.set_bot(NEW_BOT_TOKEN);
     World { telegram, ..world }
 }
@@ -241,7 +241,7 @@ async fn a_text_that_was_read_but_never_sent_is_sent_under_a_new_token_of_the_sa
     let key = world.store.put("hello");
     let world = renewed_before_the_answer(world, &key).await;
     assert_eq!(world.reply(ANN).await, "hello");
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     world.bot.stop().await;
     assert_eq!(world.telegram.replies(ANN).len(), 1, "and no alarm");
     assert_eq!(world.store.texts(), 0);
@@ -250,7 +250,7 @@ async fn a_text_that_was_read_but_never_sent_is_sent_under_a_new_token_of_the_sa
 async fn a_text_that_was_stored_but_not_answered_is_stored_once_under_a_new_token_of_the_same_bot(mode: Mode) {
     let world = renewed_before_the_answer(world_in(mode).await, "new:hello").await;
     assert_eq!(world.reply(ANN).await, format!("1:{:064x}", 1));
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     world.bot.stop().await;
     assert_eq!(world.store.messages(), 1);
 }
@@ -266,14 +266,14 @@ async fn one_slow_chat_does_not_hold_up_another(mode: Mode) {
     assert!(world.telegram.confirmed_up_to() < Some(slow));
     assert_eq!(world.telegram.pending_updates()[0], slow, "nothing above it is confirmed either");
     world.store.release("slow");
-    world.telegram.confirmed(slow + 3).await.unwrap();
+    world.telegram.wait_until_confirmed(slow + 3).await.unwrap();
 }
 
 async fn a_telegram_that_is_slow_for_one_chat_does_not_hold_up_another(mode: Mode) {
     let world = world_in(mode).await;
-    world.telegram.fail_next("sendMessage", 1, Fault::Hang);
+    world.telegram.fail_next("sendMessage", 1, Fault::NoResponse);
     let slow = world.telegram.user_says(ANN, "new:slow");
-    world.telegram.called("sendMessage", 1).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", 1).await.unwrap();
     for _ in 0..3 {
         world.ask(BOB, "new:quick").await;
     }
@@ -281,7 +281,7 @@ async fn a_telegram_that_is_slow_for_one_chat_does_not_hold_up_another(mode: Mod
     assert!(world.telegram.pending_updates().contains(&slow), "not confirmed before it is answered");
     // Who gives up on Telegram asks it again.
     world.reply(ANN).await;
-    world.telegram.confirmed(slow).await.unwrap();
+    world.telegram.wait_until_confirmed(slow).await.unwrap();
     assert_eq!(world.store.messages(), 4);
 }
 
@@ -292,7 +292,7 @@ async fn updates_in_hand_are_not_handled_again_when_telegram_repeats_them() {
     world.telegram.user_says(ANN, "new:slow");
     world.ask(BOB, "new:quick").await;
     let polls = world.telegram.calls("getUpdates").len();
-    world.telegram.called("getUpdates", polls + 5).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", polls + 5).await.unwrap();
     world.store.release("slow");
     world.reply(ANN).await;
     world.bot.stop().await;
@@ -332,13 +332,13 @@ async fn a_thousand_chats_at_once_are_served_each_in_its_order(mode: Mode) {
     }
     assert_eq!(world.store.messages(), 3_000);
     world.bot.stop().await;
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
 }
 
 async fn updates_out_of_order_are_all_answered_once(mode: Mode) {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
-    telegram.set_disorder();
+    telegram.deliver_out_of_order();
     let chats = 1..=60;
     for chat in chats.clone() {
         for text in ["one", "two", "three"] {
@@ -352,7 +352,7 @@ async fn updates_out_of_order_are_all_answered_once(mode: Mode) {
         }
     }
     bot.stop().await;
-    telegram.all_confirmed().await.unwrap();
+    telegram.wait_until_all_confirmed().await.unwrap();
     assert_eq!(store.messages(), 180);
     for chat in chats {
         assert_eq!(telegram.replies(chat).len(), 3);
@@ -365,7 +365,7 @@ async fn a_panic_concerns_only_its_update(mode: Mode) {
     assert!(world.ask(ANN, "new:hello").await.starts_with("1:"));
     assert!(world.ask(BOB, "new:hello").await.starts_with("2:"));
     world.bot.stop().await;
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
 }
 
 async fn a_stopping_bot_answers_and_confirms_what_it_has_in_hand(mode: Mode) {
@@ -378,7 +378,7 @@ async fn a_stopping_bot_answers_and_confirms_what_it_has_in_hand(mode: Mode) {
     world.bot.ended().await;
 
     assert_eq!(world.telegram.replies(ANN).len(), 1);
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     if mode == Mode::Polling {
         let last_poll = world.telegram.calls("getUpdates").pop().unwrap();
         assert_eq!((last_poll["limit"].as_u64(), last_poll["timeout"].as_u64()), (Some(1), Some(0)));
@@ -399,14 +399,14 @@ async fn a_stopping_bot_finishes_many_chats(mode: Mode) {
     for chat in chats {
         assert_eq!(world.telegram.replies(chat).len(), 1);
     }
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
 }
 
 async fn a_stopping_bot_leaves_what_arrives_for_its_successor(mode: Mode) {
     let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     world.bot.stop().await;
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     let update = world.telegram.user_says(ANN, "new:late");
     assert_eq!(world.telegram.pending_updates(), [update]);
     let _bot = start_in(mode, &world.telegram, &world.store).await;

@@ -57,7 +57,7 @@ async fn an_edit_that_waited_while_the_bot_was_away_creates_nothing_more(mode: M
     let World { telegram, store, bot } = world_in(mode).await;
     telegram.user_says(ANN, "/help");
     telegram.next_reply(ANN).await.unwrap();
-    telegram.all_confirmed().await.unwrap();
+    telegram.wait_until_all_confirmed().await.unwrap();
     bot.stop().await;
     telegram.user_says(ANN, "new:helo");
     telegram.user_edits(ANN, "new:hello");
@@ -84,7 +84,7 @@ async fn each_edit_of_a_text_is_answered_once_and_those_of_anything_else_togethe
     for (change, is_answered) in changes {
         let update = world.telegram.push_update(edited(change.clone()));
         let before = world.telegram.replies(ANN).len();
-        world.telegram.confirmed(update).await.unwrap();
+        world.telegram.wait_until_confirmed(update).await.unwrap();
         assert_eq!(world.telegram.replies(ANN).len() > before, is_answered, "{change}");
     }
     assert_eq!(world.store.messages(), 0);
@@ -101,6 +101,6 @@ async fn what_changes_by_itself_is_not_answered(mode: Mode) {
     ] {
         update = world.telegram.push_update(edited(change));
     }
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     assert_eq!((world.telegram.replies(ANN).len(), world.telegram.replies(-7).len()), (1, 0));
 }

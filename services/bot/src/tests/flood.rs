@@ -35,7 +35,7 @@ async fn a_chat_that_floods_is_told_once_and_the_rest_is_not_served(mode: Mode) 
         assert_eq!(world.reply(ANN).await, format!("{number}:{number:064x}"));
     }
     assert_eq!(world.reply(ANN).await, Language::English.say(Phrase::TooFast));
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 4);
     assert_eq!(world.store.messages(), 3);
     let errors = world.bot.status().await["errors"].to_string();
@@ -47,7 +47,7 @@ async fn what_was_written_while_the_bot_was_away_is_no_flood(mode: Mode) {
     for age in (0..20).rev() {
         world.telegram.user_said(ANN, "new:hello", age * 600);
     }
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     assert_eq!((world.telegram.replies(ANN).len(), world.store.messages()), (20, 20));
 }
 
@@ -77,7 +77,7 @@ async fn a_group_is_not_told_of_floods_and_commands_for_other_bots_are_none(mode
     for _ in 0..10 {
         world.telegram.group_says(GROUP, "/new secret");
     }
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     let replies: Vec<_> = world.telegram.replies(GROUP).into_iter().map(|reply| reply.text).collect();
     assert_eq!(replies, vec![Language::English.say(Phrase::PrivateOnly); 3]);
 }
@@ -88,7 +88,7 @@ async fn a_chat_that_floods_does_not_slow_another(mode: Mode) {
         world.telegram.user_says(ANN, "new:flood");
     }
     world.ask(BOB, "new:hello").await;
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 4);
     assert_eq!(world.store.messages(), 4);
 }
@@ -102,7 +102,7 @@ async fn a_chat_that_floods_and_is_stuck_does_not_hold_up_another(mode: Mode) {
     world.ask(BOB, "new:hello").await;
     assert!(world.telegram.replies(ANN).is_empty());
     world.store.release("stuck");
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     world.reply(ANN).await;
 }
 
@@ -120,7 +120,7 @@ async fn when_all_write_too_much_who_was_quiet_is_served_and_who_was_not_is_told
     }
     telegram.user_says(ANN, "new:hello");
     assert!(telegram.next_reply(ANN).await.unwrap().text.contains(':'), "her first");
-    telegram.all_confirmed().await.unwrap();
+    telegram.wait_until_all_confirmed().await.unwrap();
     for chat in crowd {
         let replies: Vec<_> = telegram.replies(chat).into_iter().map(|reply| reply.text).collect();
         let [created, told] = replies.as_slice() else { panic!("{replies:?}") };

@@ -105,7 +105,7 @@ async fn no_text_is_read_while_several_chats_cannot_be_written_to(mode: Mode) {
     for chat in [BOB, CAROL] {
         world.telegram.user_says(chat, "/help");
     }
-    world.telegram.called("sendMessage", 2).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", 2).await.unwrap();
     world.telegram.user_says(ANN, &key);
     sleep_until(start + WAIT - Duration::from_secs(10)).await;
     assert_eq!(world.store.view_calls(), 0);

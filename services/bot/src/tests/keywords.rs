@@ -77,7 +77,7 @@ async fn the_command_keeps_a_text_too() {
 #[tokio::test]
 async fn the_menu_has_every_keyword_in_every_language() {
     let world = world().await;
-    world.telegram.called("setMyCommands", Language::ALL.len()).await.unwrap();
+    world.telegram.wait_for_calls("setMyCommands", Language::ALL.len()).await.unwrap();
     // The last call is answered after it was counted.
     world.ask(ANN, "hello").await;
     for language in Language::ALL {

@@ -31,7 +31,7 @@ async fn until_text(world: &World, chat: i64, message_id: i64, text: &str) {
         let mut found = messages.iter().filter(|found| found.message_id == message_id);
         found.any(|found| found.text == text && found.reply_markup.is_none())
     };
-    world.telegram.until_messages(chat, is_so).await.unwrap();
+    world.telegram.wait_for_messages(chat, is_so).await.unwrap();
 }
 
 async fn opening_a_link_consumes_nothing_and_reveal_shows_the_text_once(mode: Mode) {
@@ -63,14 +63,14 @@ async fn a_text_that_was_revealed_but_never_sent_is_sent_after_a_crash(mode: Mod
     let world = world_in(mode).await;
     let key = world.store.put("hello");
     let offered = open(&world, ANN, &key).await;
-    world.telegram.fail_next("sendMessage", 1, Fault::Hang);
+    world.telegram.fail_next("sendMessage", 1, Fault::NoResponse);
     let (_, update) = world.telegram.begin_press(ANN, offered.message_id, "Reveal").unwrap();
-    world.telegram.called("sendMessage", 2).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", 2).await.unwrap();
     world.bot.kill().await;
     let bot = start_in(mode, &world.telegram, &world.store).await;
     assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, "hello");
     until_text_in(&world.telegram, offered.message_id).await;
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     bot.stop().await;
 }
 
@@ -78,7 +78,7 @@ async fn until_text_in(telegram: &mayfly_testkit::FakeTelegram, message_id: i64)
     let is_so = |messages: &[Message]| {
         messages.iter().any(|found| found.message_id == message_id && found.text.starts_with("Here it is."))
     };
-    telegram.until_messages(ANN, is_so).await.unwrap();
+    telegram.wait_for_messages(ANN, is_so).await.unwrap();
 }
 
 async fn pressing_reveal_twice_shows_the_text_once_and_raises_no_alarm(mode: Mode) {

@@ -45,14 +45,14 @@ fn collected() -> String {
 async fn an_update_leaves_one_line_and_nothing_secret_is_logged() {
     collect();
     let world = world().await;
-    world.telegram.fail_next("sendMessage", 1, Fault::CutBefore);
+    world.telegram.fail_next("sendMessage", 1, Fault::DisconnectBefore);
     let key = world.ask(ANN, "new:needle").await;
-    world.telegram.fail_next("getUpdates", 2, Fault::CutAfter);
+    world.telegram.fail_next("getUpdates", 2, Fault::DisconnectAfter);
     world.ask(ANN, &key).await;
     world.ask(ANN, &format!("new:{PANIC}")).await;
     world.telegram.user_blocks(BOB);
     let blocked = world.telegram.user_says(BOB, "new:needle");
-    world.telegram.confirmed(blocked).await.unwrap();
+    world.telegram.wait_until_confirmed(blocked).await.unwrap();
     world.bot.begin_stop();
     world.bot.ended().await;
 

@@ -51,7 +51,7 @@ async fn updates_that_failed_are_counted_with_their_reason() {
 #[tokio::test]
 async fn what_went_wrong_stays_on_the_page_after_it_has_passed() {
     let world = world().await;
-    world.telegram.fail_next("getUpdates", 2, Fault::CutBefore);
+    world.telegram.fail_next("getUpdates", 2, Fault::DisconnectBefore);
     world.ask(ANN, "hello").await;
     world.bot.shows("serving").await;
     world.bot.shows_that(|status| status["errors"][0]["count"] == 2).await;

@@ -20,7 +20,7 @@ fn files(folder: &Path) -> usize {
 /// A bot with more updates in hand than a poll brings, since the store is away, and still open to others.
 async fn world_with_many_that_wait() -> World {
     let world = world().await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     world.store.set_away(true);
     for chat in 1..=MANY {
         world.telegram.user_says(chat, &format!("new:needle {chat}"));
@@ -45,7 +45,7 @@ async fn what_waits_for_the_store_holds_up_nobody_who_does_not() {
     world.store.set_away(false);
     all_are_answered(&world).await;
     world.bot.stop().await;
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     assert_eq!(files(&world.store.folder()), 0, "nothing is kept that was handled");
 }
 
@@ -95,7 +95,7 @@ async fn what_was_set_aside_is_taken_up_by_a_bot_with_a_webhook() {
     for chat in &chats {
         assert_eq!(world.reply(*chat).await, replies::help(Language::English), "after what was written before it");
     }
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     world.bot.stop().await;
     assert_eq!(files(&world.store.folder()), 0);
     for chat in chats {
@@ -108,19 +108,19 @@ async fn what_was_set_aside_and_a_bot_with_a_webhook_cannot_answer_is_taken_up_a
     let world = world_with_many_that_wait().await;
     world.bot.kill().await;
     world.store.set_away(false);
-    world.telegram.fail_next("sendMessage", 100_000, Fault::CutBefore);
+    world.telegram.fail_next("sendMessage", 100_000, Fault::DisconnectBefore);
     let timing = Timing { refused_pause: Duration::from_millis(500), ..quick() };
     let bot = start_of(Mode::Webhook, &world.telegram, &world.store, timing).await;
     let calls = world.telegram.calls("sendMessage").len();
-    world.telegram.called("sendMessage", calls + 1).await.unwrap();
+    world.telegram.wait_for_calls("sendMessage", calls + 1).await.unwrap();
     world.telegram.revoke_token();
     bot.shows_that(|status| status["queued_updates"] == 0).await;
     assert!(files(&world.store.folder()) >= IN_THE_WAY, "left, not given up");
-    world.telegram.no_more_faults("sendMessage");
+    world.telegram.clear_faults("sendMessage");
     world.telegram.restore_token();
     let world = World { bot, telegram: world.telegram, store: world.store };
     all_are_answered(&world).await;
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     world.bot.stop().await;
     assert_eq!(files(&world.store.folder()), 0);
 }
@@ -129,7 +129,7 @@ async fn what_was_set_aside_and_a_bot_with_a_webhook_cannot_answer_is_taken_up_a
 async fn what_was_set_aside_is_not_too_much_when_it_is_taken_up() {
     for mode in [Mode::Polling, Mode::Webhook] {
         let world = world().await;
-        world.telegram.called("getUpdates", 1).await.unwrap();
+        world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
         world.store.set_away(true);
         for number in 1..=MANY {
             world.telegram.user_says(ANN, &format!("new:{number}"));
@@ -143,8 +143,8 @@ async fn what_was_set_aside_is_not_too_much_when_it_is_taken_up() {
         let bot = start_of(mode, &world.telegram, &world.store, Timing { flood_rate, ..quick() }).await;
         let is_key = |message: &&Message| message.text.split_once(':').is_some_and(|(id, _)| id.parse::<i64>().is_ok());
         let keys = |messages: &[Message]| messages.iter().filter(is_key).count();
-        world.telegram.until_messages(ANN, |messages| keys(messages) >= set_aside).await.unwrap();
-        world.telegram.all_confirmed().await.unwrap();
+        world.telegram.wait_for_messages(ANN, |messages| keys(messages) >= set_aside).await.unwrap();
+        world.telegram.wait_until_all_confirmed().await.unwrap();
         bot.stop().await;
         assert_eq!(files(&world.store.folder()), 0, "{mode:?}");
     }

@@ -12,7 +12,7 @@ use crate::{
 #[tokio::test]
 async fn a_text_waits_for_a_store_that_comes_back() {
     let world = world().await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     world.store.set_away(true);
     world.telegram.user_says(ANN, "new:hello");
     world.store.until(|data| data.create_calls.len() >= 3).await;
@@ -25,7 +25,7 @@ async fn a_text_waits_for_a_store_that_comes_back() {
 async fn a_store_that_stays_away_is_reported_plainly() {
     let patience = Duration::from_millis(50);
     let world = world_with(Timing { store_patience: patience, ..quick() }).await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     let key = world.store.put("hello");
     world.store.set_away(true);
     let said = world.ask(ANN, "new:hello").await;
@@ -50,7 +50,7 @@ async fn who_writes_when_the_store_has_been_away_for_long_is_told_at_once() {
     let patience = Duration::from_millis(500);
     let pauses = Pauses { first: Duration::from_millis(200), longest: Duration::from_millis(200) };
     let world = world_with(Timing { store_patience: patience, store_pauses: pauses, ..quick() }).await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     world.store.set_away(true);
     assert!(world.ask(ANN, "new:first").await.contains("Nothing was stored"));
     world.store.until(|data| data.create_calls.len() >= 2).await;
@@ -68,7 +68,7 @@ async fn who_writes_when_the_store_has_been_away_for_long_is_told_at_once() {
 #[tokio::test]
 async fn chats_that_wait_for_the_store_keep_nobody_from_an_answer_that_needs_none() {
     let world = world().await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     world.store.set_away(true);
     for chat in 1..=60 {
         world.telegram.user_says(chat, "new:waits");
@@ -107,7 +107,7 @@ async fn a_text_that_the_store_had_to_erase_before_it_could_be_shown_is_not_said
 #[tokio::test]
 async fn a_stopping_bot_does_not_wait_for_the_store_and_leaves_the_update_for_later() {
     let world = world_with(Timing { stop_limit: PATIENCE * 2, ..quick() }).await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     world.store.set_away(true);
     let update = world.telegram.user_says(ANN, "new:hello");
     // Would need no store, but is not answered before what was written before it.

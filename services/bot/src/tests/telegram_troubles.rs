@@ -17,7 +17,7 @@ const FLOOD: Fault = Fault::TooManyRequests { retry_after: 1 };
 async fn an_answer_is_sent_again_after_flood_control_and_broken_connections() {
     let world = world().await;
     world.telegram.fail_next("sendMessage", 1, FLOOD);
-    world.telegram.fail_next("sendMessage", 3, Fault::CutBefore);
+    world.telegram.fail_next("sendMessage", 3, Fault::DisconnectBefore);
     assert!(world.ask(ANN, "new:hello").await.starts_with("1:"));
     world.bot.stop().await;
     assert_eq!(world.telegram.replies(ANN).len(), 1);
@@ -27,7 +27,7 @@ async fn an_answer_is_sent_again_after_flood_control_and_broken_connections() {
 #[tokio::test]
 async fn an_answer_whose_confirmation_got_lost_arrives_twice_rather_than_never() {
     let world = world().await;
-    world.telegram.fail_next("sendMessage", 1, Fault::CutAfter);
+    world.telegram.fail_next("sendMessage", 1, Fault::DisconnectAfter);
     let key = world.store.put("hello");
     assert_eq!(world.ask(ANN, &key).await, "hello");
     assert_eq!(world.reply(ANN).await, "hello");
@@ -45,9 +45,9 @@ async fn an_answer_is_sent_again_after_a_server_error() {
 async fn an_answer_outlives_any_outage_of_telegram() {
     let world = world_with(Timing { send_patience: Duration::ZERO, ..quick() }).await;
     let key = world.store.put("hello");
-    world.telegram.called("getUpdates", 1).await.unwrap();
-    world.telegram.fail_next("sendMessage", 10, Fault::CutBefore);
-    world.telegram.fail_next("getUpdates", 50, Fault::CutBefore);
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
+    world.telegram.fail_next("sendMessage", 10, Fault::DisconnectBefore);
+    world.telegram.fail_next("getUpdates", 50, Fault::DisconnectBefore);
     assert_eq!(world.ask(ANN, &key).await, "hello");
 }
 
@@ -55,11 +55,11 @@ async fn an_answer_outlives_any_outage_of_telegram() {
 async fn an_answer_that_telegram_takes_from_nobody_but_this_chat_is_given_up_and_can_be_asked_for_again() {
     let world = world_with(Timing { send_patience: Duration::ZERO, ..quick() }).await;
     let key = world.store.put("hello");
-    world.telegram.fail_next("sendMessage", 20, Fault::CutBefore);
+    world.telegram.fail_next("sendMessage", 20, Fault::DisconnectBefore);
     let update = world.telegram.user_says(ANN, &key);
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     assert!(world.telegram.calls("sendMessage").len() < 20);
-    world.telegram.no_more_faults("sendMessage");
+    world.telegram.clear_faults("sendMessage");
     assert_eq!(world.ask(ANN, &key).await, "hello");
 }
 
@@ -89,7 +89,7 @@ async fn an_update_that_was_left_for_later_and_that_telegram_has_lost_holds_nobo
     world.telegram.revoke_token();
     world.store.release("slow");
     world.bot.shows_that(|status| status["queued_updates"] == 0).await;
-    world.telegram.lose_updates();
+    world.telegram.drop_updates();
     // More than a poll brings.
     let updates: Vec<_> = (1..=150).map(|chat| world.telegram.user_says(chat, "hello")).collect();
     let last = updates.last().copied().unwrap();
@@ -97,7 +97,7 @@ async fn an_update_that_was_left_for_later_and_that_telegram_has_lost_holds_nobo
     for chat in 1..=150 {
         world.reply(chat).await;
     }
-    world.telegram.confirmed(last).await.unwrap();
+    world.telegram.wait_until_confirmed(last).await.unwrap();
     let rests = |poll: &Value| poll["offset"].as_i64() == Some(last + 1) && poll["timeout"].as_u64() > Some(0);
     assert!(world.telegram.calls("getUpdates").last().is_some_and(rests), "it waits for what comes next");
     world.bot.shows_that(|status| status["failed_updates"] == 1).await;
@@ -107,7 +107,7 @@ async fn an_update_that_was_left_for_later_and_that_telegram_has_lost_holds_nobo
 #[tokio::test]
 async fn a_document_is_sent_again_too() {
     let world = world().await;
-    world.telegram.fail_next("sendDocument", 2, Fault::CutBefore);
+    world.telegram.fail_next("sendDocument", 2, Fault::DisconnectBefore);
     let text = "x".repeat(5000);
     assert_eq!(world.ask(ANN, &world.store.put(&text)).await, text);
 }
@@ -115,14 +115,14 @@ async fn a_document_is_sent_again_too() {
 #[tokio::test]
 async fn polling_goes_on_after_flood_control_and_broken_connections() {
     let world = world().await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
-    for fault in [FLOOD, Fault::CutBefore, Fault::CutAfter, Fault::CutBefore] {
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
+    for fault in [FLOOD, Fault::DisconnectBefore, Fault::DisconnectAfter, Fault::DisconnectBefore] {
         world.telegram.fail_next("getUpdates", 1, fault);
     }
     assert!(world.ask(ANN, "new:first").await.starts_with("1:"));
     let last = world.telegram.user_says(ANN, "new:second");
     assert!(world.reply(ANN).await.starts_with("2:"));
-    world.telegram.confirmed(last).await.unwrap();
+    world.telegram.wait_until_confirmed(last).await.unwrap();
     assert_eq!(world.store.messages(), 2);
 }
 
@@ -151,7 +151,7 @@ async fn polling_goes_on_after_a_proxys_error_page() {
 #[tokio::test]
 async fn another_program_that_polls_does_not_end_the_bot() {
     let world = world().await;
-    world.telegram.called("getUpdates", 1).await.unwrap();
+    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     let rival = Bot::new(BOT_TOKEN).set_api_url(world.telegram.url().parse().unwrap());
     let ended = rival.get_updates().timeout(10).await.unwrap_err();
     assert!(matches!(ended, RequestError::Api(ApiError::TerminatedByOtherGetUpdates)));
@@ -176,7 +176,7 @@ async fn a_user_who_blocked_the_bot_is_given_up_on() {
     let world = world().await;
     world.telegram.user_blocks(ANN);
     let update = world.telegram.user_says(ANN, "new:hello");
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     assert_eq!(world.telegram.calls("sendMessage").len(), 1);
     world.ask(BOB, "new:hello").await;
 }

@@ -51,7 +51,7 @@ async fn every_reply_goes_to_the_topic_that_was_written_in(mode: Mode) {
 async fn a_pressed_button_reveals_in_its_topic_and_what_is_deleted_is_the_message_of_that_topic(mode: Mode) {
     let world = world_with_flags(mode, &["--delete-user-messages"]).await;
     let kept = ask(&world, "new:hello").await;
-    world.telegram.until_messages(ANN, |messages| messages.len() == 1).await.unwrap();
+    world.telegram.wait_for_messages(ANN, |messages| messages.len() == 1).await.unwrap();
     let share = kept.button("Share").unwrap()["url"].as_str().unwrap().to_owned();
     let (_, link) = share.split_once("?start=").unwrap();
     let offered = ask(&world, &format!("/start {link}")).await;
@@ -65,7 +65,7 @@ async fn a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_do
     let kept = ask(&world, "new:hello").await;
     world.telegram.delete_topic(THREAD);
     let asked = world.telegram.user_sends(ANN, written(&kept.text));
-    world.telegram.confirmed(asked).await.unwrap();
+    world.telegram.wait_until_confirmed(asked).await.unwrap();
     let refusal = world.telegram.next_reply(ANN).await.unwrap();
     assert!(refusal.text.starts_with("I cannot write to the topic"), "{}", refusal.text);
     assert_eq!(world.store.view_calls(), 0, "nothing was read");
@@ -100,7 +100,7 @@ async fn a_token_does_not_go_to_the_chat_when_its_topic_was_deleted_meanwhile(mo
     world.store.until(|data| data.create_calls == ["other"]).await;
     world.telegram.delete_topic(THREAD);
     world.store.release("other");
-    world.telegram.confirmed(asked).await.unwrap();
+    world.telegram.wait_until_confirmed(asked).await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 1, "the help");
 }
 
@@ -111,7 +111,7 @@ async fn a_message_with_fields_of_other_types_is_answered_in_its_topic_and_an_al
         let odd = json!({ "photo": 7, "date": "today", "media_group_id": 9, "message_thread_id": THREAD });
         last = world.telegram.user_sends(ANN, odd);
     }
-    world.telegram.confirmed(last).await.unwrap();
+    world.telegram.wait_until_confirmed(last).await.unwrap();
     let replies = world.telegram.replies(ANN);
     assert_eq!((replies.len(), &replies[0].params["message_thread_id"]), (1, &json!(THREAD)));
 }
@@ -125,7 +125,7 @@ async fn an_album_of_documents_whose_captions_hold_commands_gets_one_reply_and_k
         let document = json!({ "document": { "file_id": "x" }, "caption": caption, "media_group_id": "1" });
         last = world.telegram.user_sends(ANN, document);
     }
-    world.telegram.confirmed(last).await.unwrap();
+    world.telegram.wait_until_confirmed(last).await.unwrap();
     let replies: Vec<_> = world.telegram.replies(ANN).into_iter().map(|reply| reply.text).collect();
     assert_eq!(replies, [Language::English.say(Phrase::OnlyText)]);
     assert!(replies[0].contains("captions"), "{}", replies[0]);
@@ -139,7 +139,7 @@ async fn an_album_gets_one_reply(mode: Mode) {
     for album in ["1", "1", "1", "2", "2", "1"] {
         last = world.telegram.user_sends(ANN, photo(album));
     }
-    world.telegram.confirmed(last).await.unwrap();
+    world.telegram.wait_until_confirmed(last).await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 2, "one for each album");
     world.telegram.user_sends(ANN, json!({ "photo": [{ "file_id": "x" }] }));
     world.telegram.next_reply(ANN).await.unwrap();

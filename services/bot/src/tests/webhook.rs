@@ -13,7 +13,7 @@ use crate::{language::Language, replies, timing::Timing};
 
 async fn world() -> World {
     let world = world_in(Mode::Webhook).await;
-    world.telegram.called("setWebhook", 1).await.unwrap();
+    world.telegram.wait_for_calls("setWebhook", 1).await.unwrap();
     world
 }
 
@@ -65,7 +65,7 @@ async fn a_conversation_works_as_by_polling() {
     assert_eq!(world.ask(BOB, &key).await, "hello");
     assert_eq!(world.ask(BOB, &key).await, OPENED_HERE);
     world.bot.stop().await;
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
 }
 
 #[tokio::test]
@@ -102,24 +102,24 @@ async fn an_update_is_answered_only_after_its_effect() {
     world.store.hold("slow");
     let update = world.telegram.user_says(ANN, "new:slow");
     // Not handled in the time that a request is held: Telegram brings it again, and nothing is done twice.
-    world.telegram.delivered(3).await.unwrap();
+    world.telegram.wait_for_deliveries(3).await.unwrap();
     assert_eq!(world.telegram.pending_updates(), [update]);
     world.store.until(|data| data.create_calls == ["slow"]).await;
     world.store.release("slow");
-    world.telegram.confirmed(update).await.unwrap();
+    world.telegram.wait_until_confirmed(update).await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 1);
 }
 
 #[tokio::test]
 async fn an_update_that_is_brought_again_is_answered_once() {
-    for fault in [DeliveryFault::Twice, DeliveryFault::LoseAnswer, DeliveryFault::Cut] {
+    for fault in [DeliveryFault::Duplicate, DeliveryFault::LoseResponse, DeliveryFault::Disconnect] {
         let world = world().await;
         world.telegram.fail_next_deliveries(1, fault);
         let key = world.ask(ANN, "new:hello").await;
         world.telegram.fail_next_deliveries(1, fault);
         assert_eq!(world.ask(BOB, &key).await, "hello", "{fault:?}");
         let last = world.telegram.user_says(BOB, "/help");
-        world.telegram.confirmed(last).await.unwrap();
+        world.telegram.wait_until_confirmed(last).await.unwrap();
         assert_eq!(world.telegram.replies(ANN).len(), 1, "{fault:?}");
         assert_eq!(world.telegram.replies(BOB).len(), 2, "{fault:?}");
         assert_eq!(world.store.messages(), 1, "{fault:?}");
@@ -168,10 +168,10 @@ async fn before_there_is_a_bot_to_serve_updates_are_told_to_come_again() {
 #[tokio::test]
 async fn a_webhook_that_another_program_takes_away_is_set_again() {
     let world = world_of(Mode::Webhook, Timing { webhook_check: Duration::from_millis(20), ..quick() }).await;
-    world.telegram.called("setWebhook", 1).await.unwrap();
+    world.telegram.wait_for_calls("setWebhook", 1).await.unwrap();
     let ours = world.telegram.webhook();
     world.telegram.set_webhook("https://example.org/hook");
-    world.telegram.called("setWebhook", 2).await.unwrap();
+    world.telegram.wait_for_calls("setWebhook", 2).await.unwrap();
     assert_eq!(world.telegram.webhook(), ours);
     assert!(world.ask(ANN, "new:hello").await.starts_with("1:"));
     world.bot.shows("serving").await;
@@ -183,10 +183,10 @@ async fn a_webhook_that_another_program_takes_away_is_set_again() {
 async fn a_webhook_that_telegram_refuses_is_shown_and_tried_again() {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
-    telegram.refuse_webhooks(true);
+    telegram.reject_webhooks(true);
     let bot = start_in(Mode::Webhook, &telegram, &store).await;
     bot.shows("Telegram refuses the webhook").await;
-    telegram.refuse_webhooks(false);
+    telegram.reject_webhooks(false);
     telegram.user_says(ANN, "new:hello");
     assert!(telegram.next_reply(ANN).await.unwrap().text.starts_with("1:"));
     bot.stop().await;
@@ -203,7 +203,7 @@ async fn a_rolling_restart_loses_nothing_and_never_takes_the_webhook_away() {
         }
         // The successor starts beside it, and then it goes.
         let successor = start_in(Mode::Webhook, &world.telegram, &world.store).await;
-        world.telegram.called("setWebhook", usize::try_from(round).unwrap() + 2).await.unwrap();
+        world.telegram.wait_for_calls("setWebhook", usize::try_from(round).unwrap() + 2).await.unwrap();
         std::mem::replace(&mut bot, successor).stop().await;
         for chat in chats {
             let key = world.telegram.next_reply(chat + 1).await.unwrap().text;
@@ -226,7 +226,7 @@ async fn the_setting_alone_switches_between_polling_and_the_webhook() {
         let bot = start_in(mode, &telegram, &store).await;
         assert!(telegram.next_reply(ANN).await.unwrap().text.starts_with(key));
         bot.stop().await;
-        telegram.all_confirmed().await.unwrap();
+        telegram.wait_until_all_confirmed().await.unwrap();
         assert_eq!(telegram.webhook().is_some(), mode == Mode::Webhook);
     }
 }
@@ -250,7 +250,7 @@ async fn another_config_is_received_for_after_the_updates_in_hand() {
 async fn a_store_that_is_away_holds_updates_back_and_nobody_else_up() {
     // For all chats together Telegram has one connection, which it has after ten seconds without a success.
     let world = world_with_flags(Mode::Webhook, &["--webhook-connections", "1"]).await;
-    world.telegram.called("setWebhook", 1).await.unwrap();
+    world.telegram.wait_for_calls("setWebhook", 1).await.unwrap();
     world.store.set_away(true);
     let chats = 1..=12;
     let waiting: Vec<_> = chats.clone().map(|chat| world.telegram.user_says(chat, "new:waits")).collect();
@@ -264,6 +264,6 @@ async fn a_store_that_is_away_holds_updates_back_and_nobody_else_up() {
         assert!(world.reply(chat).await.contains(':'));
         assert_eq!(world.telegram.replies(chat).len(), 1);
     }
-    world.telegram.all_confirmed().await.unwrap();
+    world.telegram.wait_until_all_confirmed().await.unwrap();
     assert_eq!(world.store.messages(), 12);
 }

@@ -1,4 +1,4 @@
-//! Calls of those whom the store knows by a token.
+//! Bearer tokens for calls to the store.
 
 use mayfly_bootstrap::Secret;
 use tonic::{
@@ -7,17 +7,17 @@ use tonic::{
     service::Interceptor,
 };
 
-use crate::exit::Failure;
+use crate::error::CliError;
 
 /// Adds a bearer token to each call.
 #[derive(Clone)]
 pub(super) struct Bearer(MetadataValue<Ascii>);
 
 impl Bearer {
-    /// The bearer of `token`, which came from `setting`.
-    pub(super) fn new(setting: &str, token: &Secret) -> Result<Self, Failure> {
+    /// The interceptor for `token`, which `setting` provided.
+    pub(super) fn new(setting: &str, token: &Secret) -> Result<Self, CliError> {
         let bearer = format!("Bearer {}", token.expose()).parse();
-        let mut bearer: MetadataValue<Ascii> = bearer.map_err(|error| Failure::setting(setting, error))?;
+        let mut bearer: MetadataValue<Ascii> = bearer.map_err(|error| CliError::invalid_setting(setting, error))?;
         bearer.set_sensitive(true);
         Ok(Self(bearer))
     }

@@ -3,25 +3,17 @@
 use std::path::PathBuf;
 
 use mayfly_bootstrap::{Secret, secret_file};
-use mayfly_contracts::{
-    StoreChannel,
-    config::{
-        AppConfig, CreateAppConfigRequest, DeleteAppConfigRequest, GetAppConfigRequest, GetLastActiveAppConfigRequest,
-        ListAppConfigsRequest, UpdateAppConfigRequest, config_service_client::ConfigServiceClient,
-    },
+use mayfly_contracts::config::{
+    AppConfig, CreateAppConfigRequest, DeleteAppConfigRequest, GetAppConfigRequest, GetLastActiveAppConfigRequest,
+    ListAppConfigsRequest, UpdateAppConfigRequest,
 };
-use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use prost_types::FieldMask;
 use serde_json::{Value, json};
-use tonic::service::interceptor::InterceptedService;
 
-use super::{
-    bearer::Bearer,
-    print::{self, PrintSettings},
-};
-use crate::{cli::StoreUrl, exit::Failure};
+use super::{caller::CallerSettings, print};
+use crate::error::CliError;
 
-/// What `mayfly config` is called with.
+/// Arguments of `mayfly config`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigSettings {
     #[command(subcommand)]
@@ -30,25 +22,25 @@ pub(crate) struct ConfigSettings {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Add an app config; prints its id.
+    /// Add an app config. Prints its id.
     Add(AddSettings),
-    /// List all app configs, secrets masked.
-    List(Caller),
-    /// Show one app config, or the last active one; secrets masked.
+    /// List all app configs, with masked secrets.
+    List(CallerSettings),
+    /// Show one app config, or the last active one, with masked secrets.
     Show(ShowSettings),
     /// Change the given fields of an app config.
     Update(UpdateSettings),
-    /// Let the bot use an app config.
+    /// Activate an app config, so that the bot may use it.
     Activate(OneSettings),
-    /// Keep the bot from using an app config.
+    /// Deactivate an app config, so that the bot does not use it.
     Deactivate(OneSettings),
-    /// Erase an app config.
+    /// Delete an app config.
     Delete(OneSettings),
 }
 
 #[derive(Debug, clap::Args)]
 struct AddSettings {
-    /// A name for people.
+    /// A name for the app config.
     #[arg(long, value_name = "NAME")]
     session_name: String,
     /// api_id from my.telegram.org/apps.
@@ -58,21 +50,21 @@ struct AddSettings {
     api_hash: ApiHash,
     #[command(flatten)]
     bot_token: BotToken,
-    /// Do not let the bot use it yet.
+    /// Leave the app config inactive.
     #[arg(long)]
     inactive: bool,
-    /// It describes a person's account, not a bot; the bot does not use it.
+    /// The app config is for a user account, which the bot does not use.
     #[arg(long)]
     not_a_bot: bool,
     #[command(flatten)]
-    caller: Caller,
+    caller: CallerSettings,
 }
 
 #[derive(Debug, clap::Args)]
 struct UpdateSettings {
-    /// Its id.
+    /// The id of the app config.
     id: i64,
-    /// A name for people.
+    /// A name for the app config.
     #[arg(long, value_name = "NAME")]
     session_name: Option<String>,
     /// api_id from my.telegram.org/apps.
@@ -83,23 +75,23 @@ struct UpdateSettings {
     #[command(flatten)]
     bot_token: BotToken,
     #[command(flatten)]
-    caller: Caller,
+    caller: CallerSettings,
 }
 
 #[derive(Debug, clap::Args)]
 struct ShowSettings {
-    /// Its id. [default: the last active one]
+    /// The id of the app config. [default: the last active one]
     id: Option<i64>,
     #[command(flatten)]
-    caller: Caller,
+    caller: CallerSettings,
 }
 
 #[derive(Debug, clap::Args)]
 struct OneSettings {
-    /// Its id.
+    /// The id of the app config.
     id: i64,
     #[command(flatten)]
-    caller: Caller,
+    caller: CallerSettings,
 }
 
 #[derive(Debug, clap::Args)]
@@ -107,7 +99,7 @@ struct ApiHash {
     /// api_hash from my.telegram.org/apps.
     #[arg(long, env = "MAYFLY_API_HASH", hide_env_values = true, value_name = "HASH")]
     api_hash: Option<Secret>,
-    /// A file that holds the api_hash.
+    /// A file with the api_hash.
     #[arg(long, env = "MAYFLY_API_HASH_FILE", value_name = "FILE", conflicts_with = "api_hash")]
     api_hash_file: Option<PathBuf>,
 }
@@ -117,25 +109,12 @@ struct BotToken {
     /// The bot's token from @BotFather.
     #[arg(long, env = "MAYFLY_BOT_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     bot_token: Option<Secret>,
-    /// A file that holds the bot's token.
+    /// A file with the bot's token.
     #[arg(long, env = "MAYFLY_BOT_TOKEN_FILE", value_name = "FILE", conflicts_with = "bot_token")]
     bot_token_file: Option<PathBuf>,
 }
 
-/// Who calls which store, and how the answer is printed.
-#[derive(Debug, clap::Args)]
-struct Caller {
-    #[command(flatten)]
-    print: PrintSettings,
-    #[command(flatten)]
-    store: StoreUrl,
-    #[command(flatten)]
-    data: DataSettings,
-    #[command(flatten)]
-    tokens: TokenSettings,
-}
-
-pub(crate) async fn run(settings: ConfigSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: ConfigSettings) -> Result<(), CliError> {
     match settings.action {
         Action::Add(settings) => add(settings).await,
         Action::List(caller) => list(caller).await,
@@ -147,8 +126,8 @@ pub(crate) async fn run(settings: ConfigSettings) -> Result<(), Failure> {
     }
 }
 
-async fn add(settings: AddSettings) -> Result<(), Failure> {
-    let missing = |setting| Failure::usage(format!("{setting} or {setting}-file must be given"));
+async fn add(settings: AddSettings) -> Result<(), CliError> {
+    let missing = |setting| CliError::usage(format!("{setting} or {setting}-file must be given"));
     let app_config = AppConfig {
         session_name: settings.session_name,
         api_id: settings.api_id,
@@ -159,13 +138,13 @@ async fn add(settings: AddSettings) -> Result<(), Failure> {
         ..AppConfig::default()
     };
     let request = CreateAppConfigRequest { app_config: Some(app_config) };
-    let answer = settings.caller.client()?.create_app_config(request).await?.into_inner();
-    let stored = answer.app_config.unwrap_or_default();
+    let response = settings.caller.admin_client()?.create_app_config(request).await?.into_inner();
+    let stored = response.app_config.unwrap_or_default();
     settings.caller.print.print(&to_json(&stored), &stored.id.to_string())
 }
 
-async fn list(caller: Caller) -> Result<(), Failure> {
-    let mut client = caller.client()?;
+async fn list(caller: CallerSettings) -> Result<(), CliError> {
+    let mut client = caller.admin_client()?;
     let mut configs = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -184,12 +163,14 @@ async fn list(caller: Caller) -> Result<(), Failure> {
     caller.print.print(&configs.iter().map(to_json).collect(), &text)
 }
 
-async fn show(settings: ShowSettings) -> Result<(), Failure> {
+async fn show(settings: ShowSettings) -> Result<(), CliError> {
     let config = match settings.id {
-        Some(id) => settings.caller.client()?.get_app_config(GetAppConfigRequest { id }).await?.into_inner().app_config,
+        Some(id) => {
+            settings.caller.admin_client()?.get_app_config(GetAppConfigRequest { id }).await?.into_inner().app_config
+        }
         None => {
             // Without a token this call masks the secrets.
-            let mut client = ConfigServiceClient::new(settings.caller.store.channel()?);
+            let mut client = settings.caller.client()?;
             client.get_last_active_app_config(GetLastActiveAppConfigRequest {}).await?.into_inner().app_config
         }
     };
@@ -197,7 +178,7 @@ async fn show(settings: ShowSettings) -> Result<(), Failure> {
     settings.caller.print.print(&to_json(&config), &to_text(&config))
 }
 
-async fn update(settings: UpdateSettings) -> Result<(), Failure> {
+async fn update(settings: UpdateSettings) -> Result<(), CliError> {
     let (api_hash, bot_token) = (settings.api_hash.read()?, settings.bot_token.read()?);
     let given = [
         ("session_name", settings.session_name.is_some()),
@@ -207,7 +188,7 @@ async fn update(settings: UpdateSettings) -> Result<(), Failure> {
     ];
     let paths: Vec<_> = given.into_iter().filter(|(_, given)| *given).map(|(path, _)| path.to_owned()).collect();
     if paths.is_empty() {
-        return Err(Failure::usage("give at least one of --session-name, --api-id, --api-hash and --bot-token"));
+        return Err(CliError::usage("give at least one of --session-name, --api-id, --api-hash and --bot-token"));
     }
     let app_config = AppConfig {
         id: settings.id,
@@ -217,51 +198,45 @@ async fn update(settings: UpdateSettings) -> Result<(), Failure> {
         bot_token: bot_token.unwrap_or_default(),
         ..AppConfig::default()
     };
-    settings.caller.update(app_config, paths).await
+    update_app_config(settings.caller, app_config, paths).await
 }
 
-async fn set_active(settings: OneSettings, is_active: bool) -> Result<(), Failure> {
+async fn set_active(settings: OneSettings, is_active: bool) -> Result<(), CliError> {
     let app_config = AppConfig { id: settings.id, is_active: Some(is_active), ..AppConfig::default() };
-    settings.caller.update(app_config, vec!["is_active".to_owned()]).await
+    update_app_config(settings.caller, app_config, vec!["is_active".to_owned()]).await
 }
 
-async fn delete(settings: OneSettings) -> Result<(), Failure> {
+async fn delete(settings: OneSettings) -> Result<(), CliError> {
     let id = settings.id;
-    settings.caller.client()?.delete_app_config(DeleteAppConfigRequest { id }).await?;
+    settings.caller.admin_client()?.delete_app_config(DeleteAppConfigRequest { id }).await?;
     settings.caller.print.print(&json!({ "id": id }), &format!("app config {id} is deleted"))
 }
 
-impl Caller {
-    fn client(&self) -> Result<ConfigServiceClient<InterceptedService<StoreChannel, Bearer>>, Failure> {
-        let token = self.tokens.admin_token(&self.data, MissingToken::Reject).map_err(Failure::failed)?;
-        let bearer = Bearer::new("--admin-token", &token)?;
-        Ok(ConfigServiceClient::with_interceptor(self.store.channel()?, bearer))
-    }
-
-    async fn update(&self, app_config: AppConfig, paths: Vec<String>) -> Result<(), Failure> {
-        let request = UpdateAppConfigRequest { app_config: Some(app_config), update_mask: Some(FieldMask { paths }) };
-        let answer = self.client()?.update_app_config(request).await?.into_inner();
-        let stored = answer.app_config.unwrap_or_default();
-        self.print.print(&to_json(&stored), &to_text(&stored))
-    }
+async fn update_app_config(caller: CallerSettings, app_config: AppConfig, paths: Vec<String>) -> Result<(), CliError> {
+    let request = UpdateAppConfigRequest { app_config: Some(app_config), update_mask: Some(FieldMask { paths }) };
+    let response = caller.admin_client()?.update_app_config(request).await?.into_inner();
+    let stored = response.app_config.unwrap_or_default();
+    caller.print.print(&to_json(&stored), &to_text(&stored))
 }
 
 impl ApiHash {
-    fn read(&self) -> Result<Option<String>, Failure> {
+    fn read(&self) -> Result<Option<String>, CliError> {
         read_secret("--api-hash-file", &self.api_hash, &self.api_hash_file)
     }
 }
 
 impl BotToken {
-    fn read(&self) -> Result<Option<String>, Failure> {
+    fn read(&self) -> Result<Option<String>, CliError> {
         read_secret("--bot-token-file", &self.bot_token, &self.bot_token_file)
     }
 }
 
-fn read_secret(file_setting: &str, given: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<String>, Failure> {
+fn read_secret(file_setting: &str, given: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<String>, CliError> {
     let secret = match (given, file) {
         (Some(secret), _) => Some(secret.clone()),
-        (None, Some(file)) => Some(secret_file::read(file).map_err(|error| Failure::setting(file_setting, error))?),
+        (None, Some(file)) => {
+            Some(secret_file::read(file).map_err(|error| CliError::invalid_setting(file_setting, error))?)
+        }
         (None, None) => None,
     };
     Ok(secret.map(|secret| secret.expose().to_owned()))

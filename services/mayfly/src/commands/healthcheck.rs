@@ -1,4 +1,4 @@
-//! `mayfly healthcheck`: for container engines and service managers.
+//! `mayfly healthcheck`, for container engines and service managers.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use crate::{cli::StoreUrl, exit::Failure};
+use crate::{endpoints::StoreUrl, error::CliError};
 
-/// How long the answer may take.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long the check may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What `mayfly healthcheck` is called with.
+/// Arguments of `mayfly healthcheck`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HealthcheckSettings {
-    /// Which role is asked.
+    /// The role to check.
     #[arg(value_enum, default_value_t = Role::Store)]
     role: Role,
     #[command(flatten)]
     store: StoreUrl,
-    /// Where the gateway listens.
+    /// The URL of the gateway.
     #[arg(long, env = "MAYFLY_GATEWAY_URL", default_value = "http://127.0.0.1:8001", value_name = "URL")]
     gateway_url: Uri,
-    /// Where the bot listens.
+    /// The URL of the bot.
     #[arg(long, env = "MAYFLY_BOT_URL", default_value = "http://127.0.0.1:5555", value_name = "URL")]
     bot_url: Uri,
 }
@@ -39,7 +39,7 @@ enum Role {
     Bot,
 }
 
-pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), CliError> {
     let check = async {
         match settings.role {
             Role::Store => check_store(&settings.store).await,
@@ -47,26 +47,26 @@ pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), Failure> {
             Role::Bot => check_http("the bot", "--bot-url", settings.bot_url).await,
         }
     };
-    tokio::time::timeout(LIMIT, check).await.unwrap_or_else(|_| Err(Failure::not_ready("no answer in time")))
+    tokio::time::timeout(TIMEOUT, check).await.unwrap_or_else(|_| Err(CliError::unavailable("no response in time")))
 }
 
-async fn check_store(store: &StoreUrl) -> Result<(), Failure> {
+async fn check_store(store: &StoreUrl) -> Result<(), CliError> {
     let request = HealthCheckRequest { service: String::new() };
-    let answer = HealthClient::new(store.channel()?).check(request).await?;
-    match answer.into_inner().status() {
+    let response = HealthClient::new(store.channel()?).check(request).await?;
+    match response.into_inner().status() {
         ServingStatus::Serving => Ok(()),
-        _ => Err(Failure::not_ready("the store is not ready")),
+        _ => Err(CliError::unavailable("the store is not ready")),
     }
 }
 
-async fn check_http(role: &str, setting: &str, url: Uri) -> Result<(), Failure> {
+async fn check_http(role: &str, setting: &str, url: Uri) -> Result<(), CliError> {
     let mut parts = url.into_parts();
     parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/readyz"));
-    let ready = Uri::from_parts(parts).map_err(|error| Failure::setting(setting, error))?;
+    let ready = Uri::from_parts(parts).map_err(|error| CliError::invalid_setting(setting, error))?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     match client.get(ready).await {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(_) => Err(Failure::not_ready(format!("{role} is not ready"))),
-        Err(_) => Err(Failure::not_ready(format!("{role} cannot be reached ({setting})"))),
+        Ok(response) if response.status().is_success() => Ok(()),
+        Ok(_) => Err(CliError::unavailable(format!("{role} is not ready"))),
+        Err(_) => Err(CliError::unavailable(format!("{role} cannot be reached ({setting})"))),
     }
 }

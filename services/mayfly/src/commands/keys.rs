@@ -1,4 +1,4 @@
-//! `mayfly keys`: the keys that texts are sealed with. Works on the keyring's file, beside running stores.
+//! `mayfly keys`: manages the keys that encrypt texts. It changes the keyring file, also while stores run.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use mayfly_store::{
 use serde_json::{Value, json};
 
 use super::print::PrintSettings;
-use crate::exit::Failure;
+use crate::error::CliError;
 
-/// What `mayfly keys` is called with.
+/// Arguments of `mayfly keys`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeysSettings {
     #[command(subcommand)]
@@ -21,9 +21,10 @@ pub(crate) struct KeysSettings {
 enum Action {
     /// List the keys, oldest first.
     List(Keyring),
-    /// Add a key for new messages; prints its id. Old links go on working.
+    /// Add a key for new messages. Prints its id. Existing links stay valid.
     Rotate(RotateSettings),
-    /// Destroy keys that are no longer needed: no old backup opens with them any more, link or not.
+    /// Destroy keys that are no longer needed. Backups from their time can then no longer be decrypted, even with the
+    /// links.
     Retire(RetireSettings),
 }
 
@@ -39,7 +40,8 @@ struct Keyring {
 
 #[derive(Debug, clap::Args)]
 struct RotateSettings {
-    /// When the new key begins to seal. By then every store must have the file; stores look at theirs every five seconds.
+    /// When the new key begins to encrypt. All stores must have the file by then; each reads its file every five
+    /// seconds.
     #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     activate_in: Duration,
     #[command(flatten)]
@@ -48,11 +50,11 @@ struct RotateSettings {
 
 #[derive(Debug, clap::Args)]
 struct RetireSettings {
-    /// Which key. [default: all that were replaced longer ago than --max-ttl and --receipt-retention together]
+    /// The id of the key. [default: all keys that were replaced before --max-ttl plus --receipt-retention]
     id: Option<String>,
-    /// Retire it now, whatever still needs it. What it sealed is erased: unread messages, and texts that their readers could ask for
-    /// again. What became of messages that are gone cannot be told any more: they look as if they had never been, and repeating a
-    /// creation makes a new message.
+    /// Retire the key now, even if it is needed. This erases the unread messages that the key encrypted, and the texts
+    /// that readers could still request again. The store forgets the outcome of older messages of this key, and a
+    /// repeated creation makes a new message.
     #[arg(long, requires = "id")]
     force: bool,
     #[command(flatten)]
@@ -69,7 +71,7 @@ impl Keyring {
     }
 }
 
-pub(crate) async fn run(settings: KeysSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: KeysSettings) -> Result<(), CliError> {
     match settings.action {
         Action::List(keyring) => list(&keyring),
         Action::Rotate(settings) => rotate(&settings),
@@ -77,26 +79,26 @@ pub(crate) async fn run(settings: KeysSettings) -> Result<(), Failure> {
     }
 }
 
-fn list(keyring: &Keyring) -> Result<(), Failure> {
+fn list(keyring: &Keyring) -> Result<(), CliError> {
     let keys = keyring.file().list(&SystemClock)?;
     let lines: Vec<_> = keys.iter().map(to_text).collect();
     keyring.print.print(&keys.iter().map(to_json).collect(), &lines.join("\n"))
 }
 
-fn rotate(settings: &RotateSettings) -> Result<(), Failure> {
+fn rotate(settings: &RotateSettings) -> Result<(), CliError> {
     let key = settings.keyring.file().rotate(&SystemClock, settings.activate_in)?;
     settings.keyring.print.print(&to_json(&key), &key.id)
 }
 
-async fn retire(settings: RetireSettings) -> Result<(), Failure> {
+async fn retire(settings: RetireSettings) -> Result<(), CliError> {
     let RetireSettings { id, force, database, lifetimes, keyring } = settings;
-    let database = database.database(&keyring.data).map_err(Failure::failed)?;
+    let database = database.database(&keyring.data).map_err(CliError::failed)?;
     let (file, needed_for) = (keyring.file(), lifetimes.key_retention());
     let ids = match id {
         Some(id) => vec![id],
         None => file.retirable_keys(needed_for, &SystemClock)?,
     };
-    database.check().await.map_err(Failure::failed)?;
+    database.check().await.map_err(CliError::failed)?;
     for id in &ids {
         file.retire(&database, id, needed_for, &SystemClock, force).await?;
     }
@@ -114,12 +116,12 @@ fn to_text(key: &KeyInfo) -> String {
     format!("{}  active from {since}  {what}", key.id)
 }
 
-impl From<KeyringError> for Failure {
+impl From<KeyringError> for CliError {
     fn from(error: KeyringError) -> Self {
         match error {
-            KeyringError::Unknown { .. } => Self::gone(error),
+            KeyringError::Unknown { .. } => Self::not_found(error),
             KeyringError::InUse { .. } | KeyringError::RecentlyUsed { .. } | KeyringError::StillRequired { .. } => {
-                Self::refused(error)
+                Self::rejected(error)
             }
             _ => Self::failed(error),
         }

@@ -5,11 +5,11 @@ use mayfly_contracts::message::{
 };
 use serde_json::json;
 
-use super::{one_message::OneMessageSettings, print};
-use crate::exit::Failure;
+use super::{message_settings::MessageSettings, print};
+use crate::error::CliError;
 
-pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
-    let (id, access_token) = settings.opener()?;
+pub(crate) async fn run(settings: MessageSettings) -> Result<(), CliError> {
+    let (id, access_token) = settings.message_ref()?;
     let request = LookupMessageRequest { id, access_token };
     let call = async |mut client: MessageServiceClient<_>, request| client.lookup_message(request).await;
     let found = settings.retry.call(settings.channel()?, request, call).await?;
@@ -25,17 +25,17 @@ pub(crate) async fn run(settings: OneMessageSettings) -> Result<(), Failure> {
         MessageState::Expired => ("expired", format!("expired at {since}")),
         MessageState::Unspecified => ("unknown", "in a state that this version does not know".to_owned()),
     };
-    let answer = json!({
+    let json = json!({
         "state": state,
         "state_time": print::time(found.state_time.as_ref()),
         "expire_time": print::time(found.expire_time.as_ref()),
         "needs_passphrase": found.needs_passphrase,
         "is_sealed": found.is_sealed,
     });
-    settings.print.print(&answer, &text)
+    settings.print.print(&json, &text)
 }
 
-/// What it takes to read the message beside the access token.
+/// What a reader needs beside the access token.
 fn needs(found: &LookupMessageResponse) -> &'static str {
     match (found.is_sealed, found.needs_passphrase) {
         (false, false) => "",

@@ -4,9 +4,9 @@ use mayfly_store::{DataSettings, DatabaseSettings};
 use serde_json::json;
 
 use super::print::PrintSettings;
-use crate::exit::Failure;
+use crate::error::CliError;
 
-/// What `mayfly migrate` is called with.
+/// Arguments of `mayfly migrate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MigrateSettings {
     #[command(flatten)]
@@ -17,9 +17,9 @@ pub(crate) struct MigrateSettings {
     print: PrintSettings,
 }
 
-pub(crate) async fn run(settings: MigrateSettings) -> Result<(), Failure> {
-    let database = settings.database.database(&settings.data).map_err(Failure::failed)?;
-    let changes = database.migrate().await.map_err(Failure::failed)?;
+pub(crate) async fn run(settings: MigrateSettings) -> Result<(), CliError> {
+    let database = settings.database.database(&settings.data).map_err(CliError::failed)?;
+    let changes = database.migrate().await.map_err(CliError::failed)?;
     let text = match changes {
         0 => "the schema is up to date".to_owned(),
         changes => format!("the schema was brought up to date with {changes} changes"),

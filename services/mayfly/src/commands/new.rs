@@ -12,19 +12,19 @@ use serde_json::json;
 use super::{
     passphrase::PassphraseSettings,
     print::{self, PrintSettings},
-    retry::{RetrySettings, new_id},
+    retry::{RetrySettings, new_uuid},
 };
-use crate::{cli::StoreUrl, exit::Failure};
+use crate::{endpoints::StoreUrl, error::CliError};
 
-/// More than any store takes: gRPC carries 4 MiB with what comes beside the text. Keeps an endless input from filling the memory.
+/// More than any store accepts, since a gRPC message has at most 4 MiB. Bounds the memory for standard input.
 const MAX_BYTES: usize = (4 << 20) - 4096;
 
-/// What `mayfly new` is called with.
+/// Arguments of `mayfly new`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewSettings {
-    /// The text. Read from standard input, byte for byte, when it is not given; that keeps it out of the shell's history.
+    /// The text. Read from standard input, byte for byte, if not given, which keeps it out of the shell's history.
     text: Option<Secret>,
-    /// How long the message may wait for its reader, such as 1h or 7d. [default: the store's]
+    /// How long the message can be read, such as 1h or 7d. [default: that of the store]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     ttl: Option<Duration>,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(crate) struct NewSettings {
     store: StoreUrl,
 }
 
-pub(crate) async fn run(settings: NewSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: NewSettings) -> Result<(), CliError> {
     let text = match &settings.text {
         Some(text) => text.expose().to_owned(),
         None => read_standard_input()?,
@@ -46,42 +46,42 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), Failure> {
         return Err(too_long());
     }
     let ttl = settings.ttl.map(prost_types::Duration::try_from).transpose();
-    let ttl = ttl.map_err(|error| Failure::setting("--ttl", error))?;
+    let ttl = ttl.map_err(|error| CliError::invalid_setting("--ttl", error))?;
     let request = CreateMessageRequest {
         ttl,
-        request_id: new_id(),
+        request_id: new_uuid(),
         passphrase: settings.passphrase.read()?,
         ..CreateMessageRequest::from_text(text)
     };
     let call = async |mut client: MessageServiceClient<_>, request| client.create_message(request).await;
     let created = settings.retry.call(settings.store.channel()?, request, call).await?;
-    let opener = format!("{}:{}", created.id, created.access_token);
-    let answer = json!({
+    let message_ref = format!("{}:{}", created.id, created.access_token);
+    let json = json!({
         "id": created.id,
         "access_token": created.access_token,
         "create_time": print::time(created.create_time.as_ref()),
         "expire_time": print::time(created.expire_time.as_ref()),
     });
-    settings.print.print(&answer, &opener)
+    settings.print.print(&json, &message_ref)
 }
 
-fn too_long() -> Failure {
-    Failure::refused_because(format!("text is longer than any store takes, which is {MAX_BYTES} bytes at most"))
+fn too_long() -> CliError {
+    CliError::rejected_because(format!("text is longer than any store accepts, which is at most {MAX_BYTES} bytes"))
 }
 
-fn read_standard_input() -> Result<String, Failure> {
+fn read_standard_input() -> Result<String, CliError> {
     let at_terminal = io::stdin().is_terminal();
     if at_terminal {
         eprintln!("Type the text, then press Ctrl-D on a line of its own.");
     }
     let mut bytes = Vec::new();
-    // One byte more tells a text that is too long, which may be cut within a character, from one that is not UTF-8.
-    io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(Failure::failed)?;
+    // One byte more than the limit, to tell a text that is too long from one that is not UTF-8.
+    io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(CliError::failed)?;
     if bytes.len() > MAX_BYTES {
         return Err(too_long());
     }
-    let mut text = String::from_utf8(bytes).map_err(|_| Failure::usage("the text on standard input must be UTF-8"))?;
-    // The line break before Ctrl-D ends the typing, not the text.
+    let mut text = String::from_utf8(bytes).map_err(|_| CliError::usage("the text on standard input must be UTF-8"))?;
+    // The line break before Ctrl-D is not part of the text.
     if at_terminal && text.ends_with('\n') {
         text.pop();
     }

@@ -4,24 +4,26 @@ use std::path::PathBuf;
 
 use mayfly_bootstrap::{Secret, secret_file};
 
-use crate::exit::Failure;
+use crate::error::CliError;
 
-/// What a reader must know beside `id:token`, if anything.
+/// The optional passphrase of a message.
 #[derive(Debug, clap::Args)]
 pub(super) struct PassphraseSettings {
-    /// What a reader must know beside id:token.
+    /// A passphrase that readers need in addition to id:token.
     #[arg(long, env = "MAYFLY_PASSPHRASE", hide_env_values = true, value_name = "PASSPHRASE")]
     passphrase: Option<Secret>,
-    /// A file that holds the passphrase, which keeps it out of the shell's history.
+    /// A file with the passphrase, which keeps it out of the shell's history.
     #[arg(long, env = "MAYFLY_PASSPHRASE_FILE", value_name = "FILE", conflicts_with = "passphrase")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseSettings {
-    /// The passphrase; empty when there is none.
-    pub(super) fn read(&self) -> Result<String, Failure> {
+    /// The passphrase; empty if none was given.
+    pub(super) fn read(&self) -> Result<String, CliError> {
         let secret = match &self.passphrase_file {
-            Some(file) => Some(secret_file::read(file).map_err(|error| Failure::setting("--passphrase-file", error))?),
+            Some(file) => {
+                Some(secret_file::read(file).map_err(|error| CliError::invalid_setting("--passphrase-file", error))?)
+            }
             None => self.passphrase.clone(),
         };
         Ok(secret.map(|secret| secret.expose().to_owned()).unwrap_or_default())

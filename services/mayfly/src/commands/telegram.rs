@@ -1,21 +1,20 @@
-//! `mayfly telegram`: what a Bot API server of one's own needs, from the last active app config.
+//! `mayfly telegram`: prepares a self-hosted Bot API server with the last active app config.
 
 use std::path::PathBuf;
 
 use mayfly_bootstrap::{Secret, secret_file};
 use mayfly_contracts::{
     ErrorInfo,
-    config::{AppConfig, GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
+    config::{AppConfig, GetLastActiveAppConfigRequest},
     error::ErrorReason,
 };
-use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use serde_json::json;
 use url::Url;
 
-use super::{bearer::Bearer, print::PrintSettings};
-use crate::{cli::StoreUrl, exit::Failure};
+use super::caller::CallerSettings;
+use crate::error::CliError;
 
-/// What `mayfly telegram` is called with.
+/// Arguments of `mayfly telegram`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TelegramSettings {
     #[command(subcommand)]
@@ -24,7 +23,7 @@ pub(crate) struct TelegramSettings {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Write api_id and api_hash to files of these names, for a Bot API server to read.
+    /// Write the files api_id and api_hash for a Bot API server.
     Credentials(CredentialsSettings),
     /// Log the bot out of a Bot API server, before another one takes over.
     LogOut(LogOutSettings),
@@ -32,77 +31,59 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct CredentialsSettings {
-    /// The folder for the files. They have mode 0600.
+    /// The folder for the files, which get mode 0600.
     #[arg(long, value_name = "FOLDER")]
     to: PathBuf,
     #[command(flatten)]
-    caller: Caller,
+    caller: CallerSettings,
 }
 
 #[derive(Debug, clap::Args)]
 struct LogOutSettings {
-    /// The Bot API server to leave. Telegram's own does not take the bot back for ten minutes.
-    // No environment variable: MAYFLY_TELEGRAM_API_URL is the server that the bot goes to.
+    /// The Bot API server to log out of. Telegram's own server then rejects the bot for ten minutes.
+    // This flag has no environment variable, since MAYFLY_TELEGRAM_API_URL is the new server of the bot.
     #[arg(long, default_value = "https://api.telegram.org", value_name = "URL")]
     from: Url,
     #[command(flatten)]
-    caller: Caller,
+    caller: CallerSettings,
 }
 
-/// Who calls which store, and how the answer is printed.
-#[derive(Debug, clap::Args)]
-struct Caller {
-    #[command(flatten)]
-    print: PrintSettings,
-    #[command(flatten)]
-    store: StoreUrl,
-    #[command(flatten)]
-    data: DataSettings,
-    #[command(flatten)]
-    tokens: TokenSettings,
-}
-
-/// There is nothing to work with.
+/// No app config is active.
 #[derive(Debug, thiserror::Error)]
 #[error("no app config is active: add one with mayfly config add, then try again")]
-struct NoneActive;
+struct NoActiveAppConfig;
 
-pub(crate) async fn run(settings: TelegramSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: TelegramSettings) -> Result<(), CliError> {
     match settings.action {
         Action::Credentials(settings) => write_credentials(settings).await,
         Action::LogOut(settings) => log_out(settings).await,
     }
 }
 
-async fn write_credentials(CredentialsSettings { to, caller }: CredentialsSettings) -> Result<(), Failure> {
-    let AppConfig { id, api_id, api_hash, .. } = caller.last_active().await?;
+async fn write_credentials(CredentialsSettings { to, caller }: CredentialsSettings) -> Result<(), CliError> {
+    let AppConfig { id, api_id, api_hash, .. } = last_active(&caller).await?;
     for (name, value) in [("api_id", api_id.to_string()), ("api_hash", api_hash)] {
-        secret_file::write(&to.join(name), &Secret::new(value)).map_err(Failure::failed)?;
+        secret_file::write(&to.join(name), &Secret::new(value)).map_err(CliError::failed)?;
     }
-    let sentence = format!("api_id and api_hash of app config {id} are in {}", to.display());
-    caller.print.print(&json!({ "id": id }), &sentence)
+    let text = format!("api_id and api_hash of app config {id} are in {}", to.display());
+    caller.print.print(&json!({ "id": id }), &text)
 }
 
-async fn log_out(LogOutSettings { from, caller }: LogOutSettings) -> Result<(), Failure> {
-    let AppConfig { id, bot_token, .. } = caller.last_active().await?;
-    mayfly_bot::log_out(&from, &Secret::new(bot_token)).await.map_err(Failure::failed)?;
-    let sentence = format!("the bot of app config {id} is logged out of {from}");
-    caller.print.print(&json!({ "id": id }), &sentence)
+async fn log_out(LogOutSettings { from, caller }: LogOutSettings) -> Result<(), CliError> {
+    let AppConfig { id, bot_token, .. } = last_active(&caller).await?;
+    mayfly_bot::log_out(&from, &Secret::new(bot_token)).await.map_err(CliError::failed)?;
+    let text = format!("the bot of app config {id} is logged out of {from}");
+    caller.print.print(&json!({ "id": id }), &text)
 }
 
-impl Caller {
-    /// The last active app config, secrets in clear.
-    async fn last_active(&self) -> Result<AppConfig, Failure> {
-        let token = self.tokens.service_token(&self.data, MissingToken::Reject).map_err(Failure::failed)?;
-        let bearer = Bearer::new("--service-token", &token)?;
-        let mut client = ConfigServiceClient::with_interceptor(self.store.channel()?, bearer);
-        let answer = match client.get_last_active_app_config(GetLastActiveAppConfigRequest {}).await {
-            Ok(answer) => answer.into_inner(),
-            Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::AppConfigNotFound => {
-                return Err(Failure::gone(NoneActive));
-            }
-            Err(status) => return Err(status.into()),
-        };
-        answer.app_config.ok_or_else(|| Failure::gone(NoneActive))
-    }
+/// The last active app config, with its secrets unmasked.
+async fn last_active(caller: &CallerSettings) -> Result<AppConfig, CliError> {
+    let response = match caller.service_client()?.get_last_active_app_config(GetLastActiveAppConfigRequest {}).await {
+        Ok(response) => response.into_inner(),
+        Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::AppConfigNotFound => {
+            return Err(CliError::not_found(NoActiveAppConfig));
+        }
+        Err(status) => return Err(status.into()),
+    };
+    response.app_config.ok_or_else(|| CliError::not_found(NoActiveAppConfig))
 }

@@ -4,9 +4,9 @@ use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 use serde_json::json;
 
 use super::print::PrintSettings;
-use crate::exit::Failure;
+use crate::error::CliError;
 
-/// What `mayfly token` is called with.
+/// Arguments of `mayfly token`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TokenCommandSettings {
     #[command(flatten)]
@@ -17,7 +17,7 @@ pub(crate) struct TokenCommandSettings {
     print: PrintSettings,
 }
 
-pub(crate) fn run(settings: &TokenCommandSettings) -> Result<(), Failure> {
-    let token = settings.tokens.admin_token(&settings.data, MissingToken::Reject).map_err(Failure::failed)?;
+pub(crate) fn run(settings: &TokenCommandSettings) -> Result<(), CliError> {
+    let token = settings.tokens.admin_token(&settings.data, MissingToken::Reject).map_err(CliError::failed)?;
     settings.print.print(&json!({ "admin_token": token.expose() }), token.expose())
 }

@@ -5,31 +5,32 @@ use serde_json::json;
 
 use uuid::Uuid;
 
-use super::{one_message::OneMessageSettings, passphrase::PassphraseSettings, print, retry::new_id};
-use crate::exit::Failure;
+use super::{message_settings::MessageSettings, passphrase::PassphraseSettings, print, retry::new_uuid};
+use crate::error::CliError;
 
-/// What `mayfly view` is called with.
+/// Arguments of `mayfly view`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ViewSettings {
     #[command(flatten)]
-    message: OneMessageSettings,
+    message: MessageSettings,
     #[command(flatten)]
     passphrase: PassphraseSettings,
-    /// The id under which the view can be repeated until its text has arrived: that of an earlier call that failed, or one of your own
-    /// making, random and told to nobody. [default: a new one]
+    /// The idempotency key of the view, which can be repeated with the same key until it is acknowledged. Use the key
+    /// of a failed view, or a random one that nobody else knows. [default: a new one]
     #[arg(long, value_name = "UUID")]
     view_id: Option<Uuid>,
 }
 
-pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: ViewSettings) -> Result<(), CliError> {
     let ViewSettings { message, passphrase, view_id } = settings;
-    let (id, access_token) = message.opener()?;
-    let view_id = view_id.map_or_else(new_id, |view_id| view_id.to_string());
+    let (id, access_token) = message.message_ref()?;
+    let view_id = view_id.map_or_else(new_uuid, |view_id| view_id.to_string());
     let passphrase = passphrase.read()?;
-    // A token that came by standard input stays out of the terminal.
-    let opener = message.opener_as_given().map(|opener| format!(" {opener}")).unwrap_or_default();
-    let again = format!(
-        "To repeat this very view, for a while and with its other options: mayfly view{opener} --view-id {view_id}"
+    // A token from standard input is not printed.
+    let message_ref = message.message_ref_argument().map(|message_ref| format!(" {message_ref}")).unwrap_or_default();
+    let hint = format!(
+        "To repeat this view with its other options until its grace period ends: \
+         mayfly view{message_ref} --view-id {view_id}"
     );
     let channel = message.channel()?;
     let view = ViewMessageRequest {
@@ -41,19 +42,18 @@ pub(crate) async fn run(settings: ViewSettings) -> Result<(), Failure> {
     };
     let call = async |mut client: Client, view| client.view_message(view).await;
     let viewed = message.retry.call(channel.clone(), view, call).await;
-    let viewed =
-        viewed.map_err(|failure| if failure.is_unreachable() { failure.with_advice(&again) } else { failure })?;
+    let viewed = viewed.map_err(|error| if error.is_unavailable() { error.with_hint(&hint) } else { error })?;
 
     let create_time = print::time(viewed.create_time.as_ref());
     let text = viewed.into_text()?;
-    let printed = message.print.print_exactly(&json!({ "text": text, "create_time": create_time }), &text);
-    printed.map_err(|failure| failure.with_advice(&again))?;
+    let printed = message.print.print_verbatim(&json!({ "text": text, "create_time": create_time }), &text);
+    printed.map_err(|error| error.with_hint(&hint))?;
 
-    // It is where it should be; all that is left is to have it erased at once rather than after the grace.
+    // Acknowledging erases the text now. Without it, the store erases the text after the grace period.
     let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id };
     let call = async |mut client: Client, acknowledgement| client.acknowledge_view(acknowledgement).await;
     if message.retry.call(channel, acknowledgement, call).await.is_err() {
-        eprintln!("mayfly: the store did not hear that the text has arrived; it erases it by itself in a while");
+        eprintln!("mayfly: the view was not acknowledged; the store erases the text after the grace period");
     }
     Ok(())
 }

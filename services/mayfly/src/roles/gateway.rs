@@ -14,21 +14,21 @@ use tokio::net::TcpListener;
 
 use super::process_limits;
 use crate::{
-    cli::{BotUrl, StoreUrl},
-    exit::Failure,
+    endpoints::{BotUrl, StoreUrl},
+    error::CliError,
 };
 
-/// What `mayfly gateway` is started with.
+/// Arguments of `mayfly gateway`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GatewayRoleSettings {
     #[command(flatten)]
     gateway: GatewaySettings,
     #[command(flatten)]
     hosts: HostSettings,
-    /// Where browsers reach the gateway, as `https://mayfly.example.org`.
+    /// The public URL of the gateway, such as `https://mayfly.example.org`.
     #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
-    /// Do not tell callers which services and methods there are (gRPC server reflection).
+    /// Disable gRPC server reflection.
     #[arg(long, env = "MAYFLY_NO_REFLECTION")]
     no_reflection: bool,
     #[command(flatten)]
@@ -39,8 +39,8 @@ pub(crate) struct GatewayRoleSettings {
     bot: BotUrl,
 }
 
-pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), Failure> {
-    let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
+pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliError> {
+    let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
     let upstreams = Upstreams {
         store: settings.store.channel()?,
         bot: settings.bot.channel()?,
@@ -51,19 +51,19 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), Failure
     let origins = origins(&settings.gateway, &settings.hosts, settings.public_url.as_ref());
     start(&mut lifecycle, listeners, upstreams, &settings.gateway, origins, &settings.limits, limits);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
-    Failure::of_end(lifecycle.run(DRAIN_TIMEOUT).await)
+    CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
-/// Binds the gateway's listeners. From then on the settings tell their ports.
-pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpListener>, Failure> {
+/// Binds the gateway's listeners, and stores their ports in the settings.
+pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpListener>, CliError> {
     let mut listeners = Vec::with_capacity(settings.gateway_listen.len());
     for address in &mut settings.gateway_listen {
-        listeners.push(bind("--gateway-listen", address).await.map_err(Failure::failed)?);
+        listeners.push(bind("--gateway-listen", address).await.map_err(CliError::failed)?);
     }
     Ok(listeners)
 }
 
-/// Which requests of browsers the gateway accepts.
+/// The policy for requests of browsers.
 pub(super) fn origins(
     settings: &GatewaySettings,
     hosts: &HostSettings,
@@ -72,7 +72,7 @@ pub(super) fn origins(
     OriginPolicy::new(hosts, public_url.map(PublicUrl::host), settings.trusted_proxies)
 }
 
-/// Lets the gateway serve.
+/// Starts the gateway.
 pub(super) fn start(
     lifecycle: &mut Lifecycle,
     listeners: Vec<TcpListener>,

@@ -1,8 +1,7 @@
-//! `mayfly up`: all roles in one process, with no network between them.
+//! `mayfly up`: all roles in one process. They call each other without a network.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use clap::CommandFactory as _;
 use mayfly_bootstrap::{DRAIN_TIMEOUT, Lifecycle, http::origin::HostSettings};
 use mayfly_bot::BotSettings;
 use mayfly_contracts::{
@@ -11,12 +10,12 @@ use mayfly_contracts::{
     error::ErrorReason,
 };
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
-use mayfly_store::{MissingToken, OpenSettings};
+use mayfly_store::{DataSettings, MissingToken, OpenSettings};
 
 use super::{bot, gateway, process_limits, store};
-use crate::{commands::write_out, exit::Failure};
+use crate::{commands::write_stdout, endpoints::StoreUrl, error::CliError};
 
-/// What `mayfly up` is started with.
+/// Arguments of `mayfly up`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpSettings {
     #[command(flatten)]
@@ -29,8 +28,8 @@ pub(crate) struct UpSettings {
     hosts: HostSettings,
 }
 
-pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
-    let mut lifecycle = Lifecycle::new().map_err(Failure::failed)?;
+pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
+    let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
     let store_listener = store::listen(&mut settings.open).await?;
     let gateway_listeners = gateway::listen(&mut settings.gateway).await?;
     let bot_listener = bot::listen(&mut settings.bot).await?;
@@ -39,12 +38,12 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
     let channel = StoreChannel::local(store.routes());
     let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Reject);
-    let token = token.map_err(Failure::failed)?;
+    let token = token.map_err(CliError::failed)?;
     let client = client_command(&settings);
-    let description = describe_bot(channel.clone(), &client).await?;
-    bot::complete(&mut settings.bot, &settings.hosts, &settings.open.data)?;
+    let description = bot_instructions(channel.clone(), &client).await?;
+    bot::apply_process_settings(&mut settings.bot, &settings.hosts, &settings.open.data)?;
     settings.bot.no_reflection = settings.open.store.no_reflection;
-    let bot = bot::prepare(&lifecycle, channel.clone(), &token, &settings.bot)?;
+    let bot = bot::build(&lifecycle, channel.clone(), &token, &settings.bot)?;
     let has_reflection = !settings.open.store.no_reflection;
     let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()), has_reflection };
     let public_url = settings.bot.conversation.public_url.as_ref();
@@ -52,16 +51,16 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), Failure> {
     let texts = &settings.open.limits;
     gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, origins, texts, limits.clone());
     bot::start(&mut lifecycle, bot, bot_listener, limits);
-    write_out(greeting(&settings, &client, &description)?.as_bytes())?;
-    Failure::of_end(lifecycle.run(DRAIN_TIMEOUT).await)
+    write_stdout(banner(&settings, &client, &description)?.as_bytes())?;
+    CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
-/// Which bot there is, or how to get one.
-async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<String, Failure> {
-    let asked = ConfigServiceClient::new(store).get_last_active_app_config(GetLastActiveAppConfigRequest {}).await;
-    match asked {
-        Ok(answer) => {
-            let name = answer.into_inner().app_config.unwrap_or_default().session_name;
+/// Names the bot, or describes how to configure one.
+async fn bot_instructions(store: StoreChannel, client: &ClientCommand) -> Result<String, CliError> {
+    let response = ConfigServiceClient::new(store).get_last_active_app_config(GetLastActiveAppConfigRequest {}).await;
+    match response {
+        Ok(response) => {
+            let name = response.into_inner().app_config.unwrap_or_default().session_name;
             Ok(format!("The bot uses the app config \"{name}\".\n"))
         }
         Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::AppConfigNotFound => Ok(format!(
@@ -77,8 +76,8 @@ async fn describe_bot(store: StoreChannel, client: &ClientCommand) -> Result<Str
     }
 }
 
-/// Where the bot can be tried without Telegram.
-fn describe_simulator(settings: &BotSettings) -> String {
+/// The URL of the simulator.
+fn simulator_instructions(settings: &BotSettings) -> String {
     let Some(token) = &settings.simulator_token else { return String::new() };
     let address = match settings.bot_listen {
         address if address.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
@@ -92,34 +91,35 @@ fn describe_simulator(settings: &BotSettings) -> String {
     )
 }
 
-/// How a client of this very store is called from another terminal: the program as it was called here, and the flags that
-/// differ from the defaults.
+/// The command that calls this store from another terminal: the program, and the flags that differ from their defaults.
 struct ClientCommand {
     program: String,
     store: String,
     data: String,
 }
 
+/// The default value of an argument.
+fn default_of<A: clap::Args>(argument: &str) -> Option<String> {
+    let command = A::augment_args(clap::Command::new("mayfly"));
+    let argument = command.get_arguments().find(|found| found.get_id() == argument)?;
+    argument.get_default_values().first()?.to_str().map(str::to_owned)
+}
+
 fn client_command(settings: &UpSettings) -> ClientCommand {
-    let default = |command: &str, argument: &str| -> Option<String> {
-        let command = crate::cli::Cli::command().find_subcommand(command)?.clone();
-        let argument = command.get_arguments().find(|found| found.get_id() == argument)?.clone();
-        argument.get_default_values().first()?.to_str().map(str::to_owned)
-    };
     let given = |flag: &str, value: String, default: Option<String>| {
         if default.as_ref() == Some(&value) { String::new() } else { format!(" {flag} {value}") }
     };
     let OpenSettings { store, data, .. } = &settings.open;
     ClientCommand {
         program: std::env::args().next().unwrap_or_else(|| "mayfly".to_owned()),
-        store: given("--store-url", format!("http://{}", store.store_listen), default("new", "store_url")),
-        data: given("--data-dir", data.data_dir.display().to_string(), default("token", "data_dir")),
+        store: given("--store-url", format!("http://{}", store.store_listen), default_of::<StoreUrl>("store_url")),
+        data: given("--data-dir", data.data_dir.display().to_string(), default_of::<DataSettings>("data_dir")),
     }
 }
 
-fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, Failure> {
+fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, CliError> {
     let UpSettings { open, gateway, bot: bot_settings, hosts: _ } = settings;
-    let database = open.database.database(&open.data).map_err(Failure::failed)?.describe();
+    let database = open.database.database(&open.data).map_err(CliError::failed)?.describe();
     let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("http://{address}")).collect();
     let data = std::path::absolute(&open.data.data_dir).unwrap_or_else(|_| open.data.data_dir.clone());
     Ok(format!(
@@ -143,6 +143,6 @@ fn greeting(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<
         data.display(),
         program = client.program,
         store = client.store,
-        simulator = describe_simulator(bot_settings),
+        simulator = simulator_instructions(bot_settings),
     ))
 }

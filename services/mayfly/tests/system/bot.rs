@@ -1,4 +1,4 @@
-//! The bot for those who look after it, and for those who try it without Telegram.
+//! The bot's status through the gateway, and its simulator.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use crate::{
     harness::{Layout, Options, System},
 };
 
-async fn looked_after(layout: Layout) {
+async fn bot_status_is_served(layout: Layout) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let options = Options { telegram: Some(telegram.url()), ..Options::default() };
     let mut system = System::start(layout, &TestDatabase::sqlite().unwrap(), options).await;
@@ -34,8 +34,8 @@ async fn looked_after(layout: Layout) {
     };
     assert_eq!((status.user_name.as_str(), status.app_config_id), ("fake_1000000000_bot", 1));
 
-    let tried = bot.test_app_config(bearer(admin, TestAppConfigRequest { id: 1 })).await.unwrap().into_inner();
-    assert_eq!((tried.outcome(), tried.user_name.as_str()), (TestOutcome::Ok, "fake_1000000000_bot"));
+    let tested = bot.test_app_config(bearer(admin, TestAppConfigRequest { id: 1 })).await.unwrap().into_inner();
+    assert_eq!((tested.outcome(), tested.user_name.as_str()), (TestOutcome::Ok, "fake_1000000000_bot"));
     let service = fs::read_to_string(system.data.join("service.token")).unwrap();
     assert!(bot.get_bot_status(bearer(service.trim(), GetBotStatusRequest {})).await.is_err());
     drop(statuses);
@@ -43,57 +43,61 @@ async fn looked_after(layout: Layout) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bot_is_looked_after_through_the_gateway_in_one_process() {
-    looked_after(Layout::One).await;
+async fn the_gateway_serves_the_status_of_the_bot_in_one_process() {
+    bot_status_is_served(Layout::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bot_is_looked_after_through_the_gateway_from_a_process_of_its_own() {
-    looked_after(Layout::Three).await;
+async fn the_gateway_serves_the_status_of_a_bot_in_its_own_process() {
+    bot_status_is_served(Layout::Three).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bot_can_be_tried_without_telegram_and_the_greeting_says_so() {
+async fn the_bot_works_in_the_simulator_and_the_banner_has_its_url() {
     let simulated = [("MAYFLY_SIMULATOR", "true")];
     let options = Options { store_environment: &simulated, ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
     let address = format!("write new:hello at\n  {}/#{}\n", system.bot_url, simulator_token(&system));
-    assert!(system.processes[0].says(&address));
+    assert!(system.processes[0].has_printed(&address));
     let ask = async |text: &str| {
-        let done = simulate(&system, message(text)).await;
-        done[0]["text"].as_str().unwrap().to_owned()
+        let sent = simulate(&system, message(text)).await;
+        sent[0]["text"].as_str().unwrap().to_owned()
     };
-    let opener = ask("new:hello").await;
-    assert_eq!(system.client(&["view", &opener]).await.out.trim_end(), "hello", "it is a message like any other");
-    let opener = ask("new:again").await;
-    assert_eq!(ask(&opener).await, "again");
-    assert!(ask(&opener).await.contains("was read on"));
+    let message_ref = ask("new:hello").await;
+    assert_eq!(
+        system.client(&["view", &message_ref]).await.out.trim_end(),
+        "hello",
+        "the simulator stores real messages"
+    );
+    let message_ref = ask("new:again").await;
+    assert_eq!(ask(&message_ref).await, "again");
+    assert!(ask(&message_ref).await.contains("was read on"));
     system.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_buttons_of_the_bot_can_be_tried_too() {
+async fn the_buttons_of_the_bot_work_in_the_simulator() {
     let options = Options { store_environment: &[("MAYFLY_SIMULATOR", "true")], ..Options::default() };
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await;
-    let state = async |opener: &Value| system.client(&["lookup", opener.as_str().unwrap()]).await.out;
+    let state = async |message_ref: &Value| system.client(&["lookup", message_ref.as_str().unwrap()]).await.out;
 
-    let kept = simulate(&system, message("new:to burn")).await.remove(0);
-    let looked = press(&system, &kept, "Read yet?").await;
-    assert_eq!(looked[0]["_"], "BotCallbackAnswer");
-    assert!(looked[0]["message"].as_str().unwrap().starts_with("Not read yet"), "{}", looked[0]);
-    let asked = press(&system, &kept, "Burn").await.pop().unwrap();
-    assert!(state(&kept["text"]).await.starts_with("unread"), "not without a second press");
-    press(&system, &asked, "Yes, burn it unread").await;
-    assert!(state(&kept["text"]).await.starts_with("burned"));
+    let created = simulate(&system, message("new:to burn")).await.remove(0);
+    let looked_up = press(&system, &created, "Read yet?").await;
+    assert_eq!(looked_up[0]["_"], "BotCallbackAnswer");
+    assert!(looked_up[0]["message"].as_str().unwrap().starts_with("Not read yet"), "{}", looked_up[0]);
+    let confirmation = press(&system, &created, "Burn").await.pop().unwrap();
+    assert!(state(&created["text"]).await.starts_with("unread"), "burning needs a confirmation");
+    press(&system, &confirmation, "Yes, burn it unread").await;
+    assert!(state(&created["text"]).await.starts_with("burned"));
 
-    let kept = simulate(&system, message("new:to share")).await.remove(0);
-    let share = button(&kept, "Share")["url"].as_str().unwrap().to_owned();
+    let created = simulate(&system, message("new:to share")).await.remove(0);
+    let share = button(&created, "Share")["url"].as_str().unwrap().to_owned();
     let (_, link) = share.split_once("?start=").unwrap();
     let opened = simulate(&system, message(&format!("/start {link}"))).await.remove(0);
-    assert!(state(&kept["text"]).await.starts_with("unread"), "not before it is revealed: {opened}");
+    assert!(state(&created["text"]).await.starts_with("unread"), "the message is read only when revealed: {opened}");
     let shown = press(&system, &opened, "Reveal").await;
-    assert!(shown.iter().any(|done| done["text"] == "to share"), "{shown:?}");
-    assert!(state(&kept["text"]).await.starts_with("viewed"));
+    assert!(shown.iter().any(|sent| sent["text"] == "to share"), "{shown:?}");
+    assert!(state(&created["text"]).await.starts_with("viewed"));
     system.stop().await;
 }
 
@@ -121,15 +125,15 @@ fn button(under: &Value, label: &str) -> Value {
     buttons.find(|button| button["text"] == label).unwrap_or_else(|| panic!("no button {label}: {under}")).clone()
 }
 
-/// What the bot does about something that somebody does in its simulator.
+/// Posts an object to the simulator. Returns what the bot sends.
 async fn simulate(system: &System, object: Value) -> Vec<Value> {
     let request = reqwest::Client::new().post(format!("{}/simulator", system.bot_url));
-    let answer = request.bearer_auth(simulator_token(system)).json(&object).send().await.unwrap();
-    answer.json().await.unwrap()
+    let response = request.bearer_auth(simulator_token(system)).json(&object).send().await.unwrap();
+    response.json().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lifetime_that_is_too_long_is_refused_in_days_in_every_way() {
+async fn a_lifetime_beyond_the_limit_is_rejected_in_days_by_all_protocols() {
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(Layout::One, &database, Options::default()).await;
     let ttl = Some(prost_types::Duration { seconds: 8_640_000, nanos: 0 });
@@ -139,23 +143,23 @@ async fn a_lifetime_that_is_too_long_is_refused_in_days_in_every_way() {
         system.stop().await;
         let more = [&["--simulator", "--default-ttl", "1h"], more].concat();
         system.start_processes(Layout::One, Options { more: &more, ..Options::default() }).await;
-        let mut said = Vec::new();
+        let mut output = Vec::new();
         for url in [&system.store_url, &system.gateway_url] {
             let request = CreateMessageRequest { ttl, ..CreateMessageRequest::from_text("hello") };
             let mut client = MessageServiceClient::new(StoreChannel::remote(url).unwrap());
-            said.push(client.create_message(request).await.unwrap_err().message().to_owned());
+            output.push(client.create_message(request).await.unwrap_err().message().to_owned());
         }
         let http = reqwest::Client::new();
         let create = || http.post(format!("{}/api/v1/create_message", system.gateway_url));
         let form = create().form(&[("text", "hello"), ("ttl", "8640000")]);
         let json = create().json(&json!({ "text": "hello", "ttl": 8_640_000 }));
         for request in [form, json] {
-            said.push(request.send().await.unwrap().text().await.unwrap());
+            output.push(request.send().await.unwrap().text().await.unwrap());
         }
-        said.push(system.client(&["new", "hello", "--ttl", "100d"]).await.err);
-        said.push(Value::from(simulate(&system, message("new 100d:hello")).await).to_string());
-        for said in said {
-            assert!(said.contains(words), "{said}");
+        output.push(system.client(&["new", "hello", "--ttl", "100d"]).await.err);
+        output.push(Value::from(simulate(&system, message("new 100d:hello")).await).to_string());
+        for output in output {
+            assert!(output.contains(words), "{output}");
         }
     }
     system.stop().await;

@@ -22,44 +22,44 @@ async fn ask(telegram: &FakeTelegram, chat: i64, text: &str) -> String {
     telegram.next_reply(chat).await.unwrap().text
 }
 
-async fn chat(layout: Layout, by_webhook: bool) {
+async fn chat(layout: Layout, uses_webhook: bool) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let options = Options { telegram: Some(telegram.url()), by_webhook, ..Options::default() };
+    let options = Options { telegram: Some(telegram.url()), uses_webhook, ..Options::default() };
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(layout, &database, options).await;
-    // The bot runs already, and takes its config up when there is one.
+    // The bot already runs. It starts to serve when a config becomes active.
     add_config(&system, "first", BOT_TOKEN).await;
 
-    let opener = ask(&telegram, ANN, "new:hello").await;
-    let (id, token) = opener.split_once(':').unwrap();
-    assert!(id.parse::<i64>().unwrap() > 0 && token.len() == 64, "nothing but id:token");
-    assert_eq!(ask(&telegram, BOB, &opener).await, "hello");
-    assert!(ask(&telegram, BOB, &opener).await.contains("was read on"));
-    let opener = ask(&telegram, ANN, "new:a:b").await;
-    assert_eq!(ask(&telegram, ANN, &opener).await, "a:b");
+    let message_ref = ask(&telegram, ANN, "new:hello").await;
+    let (id, token) = message_ref.split_once(':').unwrap();
+    assert!(id.parse::<i64>().unwrap() > 0 && token.len() == 64, "the reply is only id:token");
+    assert_eq!(ask(&telegram, BOB, &message_ref).await, "hello");
+    assert!(ask(&telegram, BOB, &message_ref).await.contains("was read on"));
+    let message_ref = ask(&telegram, ANN, "new:a:b").await;
+    assert_eq!(ask(&telegram, ANN, &message_ref).await, "a:b");
 
     let piece = "*a_ `b` [c](http://example.org) <d> & e\\ \u{1f3b2}\n";
     let text: String = piece.chars().cycle().take(4095).chain(['.']).collect();
     assert_eq!(text.chars().count(), 4096);
-    // Telegram takes no longer message than this with the keyword, so it is stored by another client.
+    // With the keyword the text would exceed Telegram's limit, so another client stores it.
     let stored = system.client(&["new", &text]).await.out;
     assert_eq!(ask(&telegram, ANN, stored.trim()).await, text);
 
-    let opener = ask(&telegram, ANN, "new:still here").await;
-    telegram.group_says(GROUP, &opener);
-    telegram.user_edits(ANN, &opener);
-    let said = telegram.next_reply(ANN).await.unwrap().text;
-    assert!(said.starts_with("I do not act on edited messages"), "{said}");
-    assert_eq!(ask(&telegram, ANN, &opener).await, "still here", "neither the group nor the edit consumed it");
+    let message_ref = ask(&telegram, ANN, "new:still here").await;
+    telegram.group_says(GROUP, &message_ref);
+    telegram.user_edits(ANN, &message_ref);
+    let reply = telegram.next_reply(ANN).await.unwrap().text;
+    assert!(reply.starts_with("I do not act on edited messages"), "{reply}");
+    assert_eq!(ask(&telegram, ANN, &message_ref).await, "still here", "neither the group nor the edit consumed it");
     assert!(telegram.replies(GROUP).is_empty());
 
-    // Another config while the bot runs: the last active one counts.
+    // The last active config takes effect while the bot runs.
     let other = telegram.add_token(OTHER_TOKEN);
     add_config(&system, "other", OTHER_TOKEN).await;
-    let opener = ask(&other, ANN, "new:through the other bot").await;
-    assert_eq!(ask(&other, ANN, &opener).await, "through the other bot");
+    let message_ref = ask(&other, ANN, "new:through the other bot").await;
+    assert_eq!(ask(&other, ANN, &message_ref).await, "through the other bot");
     assert_eq!(system.config(&["deactivate", "2"]).await.code, 0);
-    assert!(ask(&telegram, ANN, "/help").await.contains("new:"), "back to the first");
+    assert!(ask(&telegram, ANN, "/help").await.contains("new:"), "the first config is active again");
     system.stop().await;
 }
 
@@ -69,12 +69,12 @@ async fn a_chat_with_the_bot_in_one_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chat_with_the_bot_in_a_process_of_its_own() {
+async fn a_chat_with_the_bot_in_its_own_process() {
     chat(Layout::Three, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chat_with_a_bot_that_has_a_webhook() {
+async fn a_chat_with_a_bot_with_a_webhook() {
     chat(Layout::One, true).await;
     chat(Layout::Three, true).await;
 }

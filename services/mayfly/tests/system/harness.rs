@@ -1,9 +1,9 @@
-//! The program as processes of their own, on ports and in a folder of their own.
+//! Runs the program as processes, with their own ports and folders.
 
 use std::{
     ffi::OsStr,
     io::ErrorKind,
-    net::TcpListener,
+    net::{IpAddr, TcpListener},
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{
@@ -20,36 +20,39 @@ use mayfly_contracts::{
 use mayfly_testkit::TestDatabase;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
     process::{Child, Command},
 };
 
-/// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a condition is looked at that nobody tells us of.
-const GLANCE: Duration = Duration::from_millis(20);
+/// The timeout of everything that a test waits for.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The limit on the peak memory of a process under attack.
+pub(crate) const MAX_MEMORY_MIB: u64 = 192;
+/// How often a test polls a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What `mayfly` is called with beyond a test's arguments, so that nothing leaks in from whoever runs the tests. The program
-/// and arguments of `wrapper`, if there is one, start it.
+/// A command that starts `mayfly` without the environment of the test runner. `wrapper` is a program with arguments
+/// that starts `mayfly`, if not empty.
 fn command(wrapper: &[impl AsRef<OsStr>], arguments: &[impl AsRef<OsStr>]) -> Command {
     let mayfly = program();
-    let mut words = wrapper.iter().map(AsRef::as_ref).chain([mayfly.as_os_str()]);
-    let mut command = Command::new(words.next().unwrap_or(mayfly.as_os_str()));
-    command.env_clear().args(words).args(arguments).kill_on_drop(true);
-    // Tests create and guess more than people do.
+    let mut command_line = wrapper.iter().map(AsRef::as_ref).chain([mayfly.as_os_str()]);
+    let mut command = Command::new(command_line.next().unwrap_or(mayfly.as_os_str()));
+    command.env_clear().args(command_line).args(arguments).kill_on_drop(true);
+    // Tests exceed the default rate limits.
     for rate in ["CREATIONS", "TOTAL_CREATIONS", "FAILED_READS", "TOTAL_FAILED_READS"] {
         command.env(format!("MAYFLY_{rate}_PER_MINUTE"), "0");
     }
     command
 }
 
-/// The program under test: that of this build, unless `MAYFLY_TEST_PROGRAM` names another.
+/// The program under test: the one of this build, unless `MAYFLY_TEST_PROGRAM` names another.
 #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
 fn program() -> PathBuf {
     let named = std::env::var_os("MAYFLY_TEST_PROGRAM").filter(|program| !program.is_empty());
     named.map_or_else(|| env!("CARGO_BIN_EXE_mayfly").into(), PathBuf::from)
 }
 
-/// A port of 127.0.0.1 that is free, below those that the system gives to clients.
+/// A free port of 127.0.0.1, below the range of ephemeral ports.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 8_000).unwrap();
@@ -61,47 +64,50 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// What a command that ended said.
-pub(crate) struct Said {
+/// The output of a command, and its exit code.
+pub(crate) struct CommandOutput {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-/// Runs `mayfly` to its end, with `input` on standard input.
-pub(crate) async fn run_with(arguments: &[&str], input: &str) -> Said {
-    run_between(arguments, input, Stdio::piped()).await
+/// Runs a command of `mayfly` with `input` on standard input.
+pub(crate) async fn run_with(arguments: &[&str], input: &str) -> CommandOutput {
+    run_with_stdout(arguments, input, Stdio::piped()).await
 }
 
-/// The same, with standard output going elsewhere.
-pub(crate) async fn run_between(arguments: &[&str], input: &str, output: Stdio) -> Said {
+/// As [`run_with`], with another standard output.
+pub(crate) async fn run_with_stdout(arguments: &[&str], input: &str, output: Stdio) -> CommandOutput {
     run_command(command(&[] as &[&str], arguments), input, output).await
 }
 
-/// Runs `mayfly` to its end, with more environment variables.
-pub(crate) async fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Said {
+/// Runs a command of `mayfly` with environment variables.
+pub(crate) async fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> CommandOutput {
     let mut command = command(&[] as &[&str], arguments);
     command.envs(environment.iter().copied());
     run_command(command, "", Stdio::piped()).await
 }
 
-async fn run_command(mut command: Command, input: &str, output: Stdio) -> Said {
+async fn run_command(mut command: Command, input: &str, output: Stdio) -> CommandOutput {
     command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A command that has read enough may go before it has read everything.
+    // The command may exit before it has read all of its input.
     let written = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
     assert!(written.is_ok() || written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe));
-    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends").unwrap();
+    let ended = tokio::time::timeout(TIMEOUT, child.wait_with_output())
+        .await
+        .expect("the command ends in time in time")
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
+    CommandOutput { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
 }
 
-/// Runs `mayfly` to its end.
-pub(crate) async fn run(arguments: &[&str]) -> Said {
+/// Runs a command of `mayfly`.
+pub(crate) async fn run(arguments: &[&str]) -> CommandOutput {
     run_with(arguments, "").await
 }
 
-/// A role that runs. Killed when dropped.
+/// A running role. Killed when dropped.
 pub(crate) struct Process {
     wrapper: Vec<String>,
     arguments: Vec<String>,
@@ -112,11 +118,11 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
-        Self::start_by(Vec::new(), arguments, environment)
+        Self::start_with_wrapper(Vec::new(), arguments, environment)
     }
 
-    /// Starts it by the program and arguments of `wrapper`, which becomes the process itself.
-    fn start_by(wrapper: Vec<String>, arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
+    /// Starts the role through `wrapper`, which replaces itself with the program.
+    fn start_with_wrapper(wrapper: Vec<String>, arguments: Vec<String>, environment: Vec<(String, String)>) -> Self {
         let mut command = command(&wrapper, &arguments);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -127,23 +133,29 @@ impl Process {
         Self { wrapper, arguments, environment, child, output }
     }
 
-    /// Starts it once more, after it ended.
-    pub(crate) fn start_again(&mut self) {
-        *self = Self::start_by(self.wrapper.clone(), self.arguments.clone(), self.environment.clone());
+    /// Starts the process again after it ended.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::start_with_wrapper(self.wrapper.clone(), self.arguments.clone(), self.environment.clone());
     }
 
-    /// The process's id.
+    /// The id of the process.
     pub(crate) fn id(&self) -> String {
         self.child.id().unwrap().to_string()
     }
 
-    /// All that it wrote so far.
+    /// The output so far.
     pub(crate) fn output(&self) -> Vec<u8> {
         self.output.lock().unwrap().clone()
     }
 
-    pub(crate) fn says(&self, words: &str) -> bool {
-        String::from_utf8_lossy(&self.output()).contains(words)
+    fn peak_memory_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
+    pub(crate) fn has_printed(&self, pattern: &str) -> bool {
+        String::from_utf8_lossy(&self.output()).contains(pattern)
     }
 
     /// Sends SIGTERM.
@@ -151,18 +163,18 @@ impl Process {
         self.signal("-TERM").await;
     }
 
-    /// Sends a signal, in the words of `kill`.
+    /// Sends a signal, as an argument of `kill`.
     pub(crate) async fn signal(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.id()]).status().await.unwrap().success());
     }
 
-    /// Sends SIGKILL, and waits for the end.
+    /// Sends SIGKILL, and waits until the process has ended.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the process ends").unwrap()
+    pub(crate) async fn wait(&mut self) -> ExitStatus {
+        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("the process ends in time in time").unwrap()
     }
 }
 
@@ -173,17 +185,24 @@ async fn collect(mut from: impl AsyncRead + Unpin, into: Arc<Mutex<Vec<u8>>>) {
     }
 }
 
-/// Waits until `is_so`.
-pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !is_so().await {
-            tokio::time::sleep(GLANCE).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+/// Connects to `url` from a local address.
+pub(crate) async fn connect_from(address: IpAddr, url: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    socket.connect(url.trim_start_matches("http://").parse().unwrap()).await.unwrap()
 }
 
-/// A whole system: a store, a gateway and a bot, in one process or in three.
+/// Waits until a condition holds.
+pub(crate) async fn wait_until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    };
+    tokio::time::timeout(TIMEOUT, waiting).await.unwrap_or_else(|_| panic!("timed out waiting wait_until {what}"));
+}
+
+/// A whole system, a store, a gateway and a bot, in one process or in three.
 pub(crate) struct System {
     pub(crate) processes: Vec<Process>,
     pub(crate) data: PathBuf,
@@ -196,28 +215,28 @@ pub(crate) struct System {
     pub(crate) database: TestDatabase,
 }
 
-/// What a test wants differently.
+/// The options of a system.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options<'test> {
-    /// Where the Bot API is; unless given, nobody answers there.
+    /// The URL of the Bot API. By default nothing listens there.
     pub(crate) telegram: Option<&'test str>,
-    /// Arguments for every process.
+    /// Arguments for all processes.
     pub(crate) more: &'test [&'test str],
-    /// Environment variables for the process that is the store.
+    /// Environment variables for the process with the store.
     pub(crate) store_environment: &'test [(&'test str, &'test str)],
-    /// Environment variables for the gateway, if it is a process of its own.
+    /// Environment variables for the gateway, if it has its own process.
     pub(crate) gateway_environment: &'test [(&'test str, &'test str)],
-    /// Environment variables for the bot, if it is a process of its own.
+    /// Environment variables for the bot, if it has its own process.
     pub(crate) bot_environment: &'test [(&'test str, &'test str)],
-    /// Whether the Bot API brings updates to the bot.
-    pub(crate) by_webhook: bool,
-    /// What the store connects to instead of its database itself.
+    /// Whether the Bot API delivers updates to a webhook.
+    pub(crate) uses_webhook: bool,
+    /// The URL that the store connects to, instead of that of the database.
     pub(crate) database_url: Option<&'test str>,
-    /// A program and its first arguments, which starts each process.
+    /// A program with arguments that starts each process.
     pub(crate) wrapper: &'test [&'test str],
 }
 
-/// In how many processes a system runs.
+/// The number of processes of a system.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Layout {
     One,
@@ -225,7 +244,7 @@ pub(crate) enum Layout {
 }
 
 impl System {
-    /// Starts it on `database` and waits until it is ready. Systems on one database share the keys.
+    /// Starts a system on `database` and waits until it is ready. Systems on one database share a keyring.
     pub(crate) async fn start(layout: Layout, database: &TestDatabase, options: Options<'_>) -> Self {
         let address = || format!("127.0.0.1:{}", free_port());
         let (store_port, gateway_port, bot_port) = (address(), address(), address());
@@ -244,7 +263,7 @@ impl System {
         system
     }
 
-    /// Starts the processes, again after they ended.
+    /// Starts the processes, also after they ended.
     pub(crate) async fn start_processes(&mut self, layout: Layout, options: Options<'_>) {
         let data = self.data.display().to_string();
         let database_url = options.database_url.unwrap_or(self.database.url());
@@ -256,12 +275,12 @@ impl System {
         let bot_url = ["--bot-url", &self.bot_url];
         let (telegram, more) = ([options.telegram.unwrap_or("http://127.0.0.1:9")], options.more);
         let webhook_url = format!("{}/telegram", self.bot_url);
-        let webhook = if options.by_webhook { vec!["--webhook-url", &webhook_url] } else { Vec::new() };
+        let webhook = if options.uses_webhook { vec!["--webhook-url", &webhook_url] } else { Vec::new() };
         let start_in = |environment: &[(&str, &str)], parts: &[&[&str]]| {
             let arguments = parts.concat().into_iter().map(str::to_owned).collect();
             let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             let wrapper = options.wrapper.iter().map(|word| (*word).to_owned()).collect();
-            Process::start_by(wrapper, arguments, environment.iter().map(owned).collect())
+            Process::start_with_wrapper(wrapper, arguments, environment.iter().map(owned).collect())
         };
         self.processes = match layout {
             Layout::One => {
@@ -270,9 +289,9 @@ impl System {
             }
             Layout::Three => {
                 let store = start_in(options.store_environment, &[&["store"], &database, &store, more]);
-                // The bot needs the token that the store makes.
+                // The bot needs the token that the store creates.
                 let token = self.data.join("service.token");
-                until("the store made its tokens", async || token.exists()).await;
+                wait_until("the store has created its tokens", async || token.exists()).await;
                 let gateway =
                     start_in(options.gateway_environment, &[&["gateway"], &gateway, &store_url, &bot_url, more]);
                 let bot: &[&[&str]] = &[&["bot", "--data-dir", &data], &bot, &telegram, &store_url, &webhook, more];
@@ -280,15 +299,15 @@ impl System {
                 vec![store, gateway, bot]
             }
         };
-        self.ready().await;
+        self.wait_until_ready().await;
     }
 
-    pub(crate) async fn ready(&mut self) {
+    pub(crate) async fn wait_until_ready(&mut self) {
         for role in ["store", "gateway", "bot"] {
             let urls =
                 [["--store-url", &self.store_url], ["--gateway-url", &self.gateway_url], ["--bot-url", &self.bot_url]];
             let check = [&["healthcheck", role], &urls.concat()[..]].concat();
-            until(&format!("the {role} is ready"), async || {
+            wait_until(&format!("the {role} is ready"), async || {
                 for process in &mut self.processes {
                     if let Some(status) = process.child.try_wait().unwrap() {
                         panic!("{status}: {}", String::from_utf8_lossy(&process.output()));
@@ -308,37 +327,42 @@ impl System {
         ConfigServiceClient::new(StoreChannel::remote(&self.store_url).unwrap())
     }
 
-    /// The bot, asked through the gateway.
+    /// The bot's service, through the gateway.
     pub(crate) fn bot(&self) -> BotServiceClient<BotChannel> {
         BotServiceClient::new(BotChannel::remote(&self.gateway_url).unwrap())
     }
 
-    /// Runs a client command against this store.
-    pub(crate) async fn client(&self, arguments: &[&str]) -> Said {
+    /// Runs a client command with this store.
+    pub(crate) async fn client(&self, arguments: &[&str]) -> CommandOutput {
         self.client_with(arguments, "").await
     }
 
-    /// Runs a client command against this store, with `input` on standard input.
-    pub(crate) async fn client_with(&self, arguments: &[&str], input: &str) -> Said {
+    /// Runs a client command with this store and with `input` on standard input.
+    pub(crate) async fn client_with(&self, arguments: &[&str], input: &str) -> CommandOutput {
         run_with(&[arguments, &["--store-url", &self.store_url]].concat(), input).await
     }
 
-    /// Runs `mayfly config` against this store.
-    pub(crate) async fn config(&self, arguments: &[&str]) -> Said {
+    /// Runs `mayfly config` with this store.
+    pub(crate) async fn config(&self, arguments: &[&str]) -> CommandOutput {
         let data = self.data.display().to_string();
         self.client(&[&["config"], arguments, &["--data-dir", &data]].concat()).await
     }
 
-    /// Everything that all processes wrote so far.
+    /// The highest peak memory of any process, from the kernel.
+    pub(crate) fn peak_memory_mib(&self) -> u64 {
+        self.processes.iter().map(Process::peak_memory_mib).max().unwrap()
+    }
+
+    /// The output of all processes so far.
     pub(crate) fn output(&self) -> Vec<u8> {
         self.processes.iter().flat_map(Process::output).collect()
     }
 
-    /// Ends all processes in order, the last one first, as SIGTERM does; none may fail.
+    /// Terminates all processes, in reverse order. All must exit with success.
     pub(crate) async fn stop(&mut self) {
         for process in self.processes.iter_mut().rev() {
             process.terminate().await;
-            let status = process.ended().await;
+            let status = process.wait().await;
             assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&process.output()));
         }
     }

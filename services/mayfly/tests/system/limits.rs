@@ -1,4 +1,4 @@
-//! What strangers can do to a process: its memory, its files, and its other callers stay as they should.
+//! Limits on untrusted callers: memory, open files, and the service for other callers.
 
 use std::{
     collections::BTreeSet,
@@ -10,15 +10,12 @@ use bytes::Bytes;
 use mayfly_testkit::{RawHttp2, TestDatabase, grpc_frame_header};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpSocket, TcpStream},
     process::Command,
 };
 
-use crate::harness::{Layout, Options, System, until};
+use crate::harness::{Layout, MAX_MEMORY_MIB, Options, System, connect_from, wait_until};
 
-/// The most memory that a process may ever have had.
-const MAX_MEMORY_MIB: u64 = 192;
-/// One who attacks, and one who does not.
+/// The addresses of an attacker and of a user.
 const HOSTILE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const HONEST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 const CREATE: &str = "/mayfly.message.v1.MessageService/CreateMessage";
@@ -27,27 +24,14 @@ async fn start(options: Options<'_>) -> System {
     System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await
 }
 
-/// What the process has had at most, as Linux counts it.
-fn peak_memory_mib(system: &System) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", system.processes[0].id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-}
-
 async fn create_as(system: &System, caller: IpAddr) -> u16 {
     let client = reqwest::Client::builder().local_address(caller).build().unwrap();
     let request = client.post(format!("{}/api/v1/create_message", system.gateway_url));
     request.form(&[("text", "hello")]).timeout(Duration::from_secs(10)).send().await.unwrap().status().as_u16()
 }
 
-async fn connect_from(address: IpAddr, url: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind((address, 0).into()).unwrap();
-    socket.connect(url.trim_start_matches("http://").parse().unwrap()).await.unwrap()
-}
-
 #[tokio::test]
-async fn streams_that_announce_much_and_never_finish_take_little_memory_and_refuse_nobody() {
+async fn unfinished_streams_take_little_memory_and_block_no_other_caller() {
     let system = start(Options::default()).await;
     let mut open = Vec::new();
     for url in [&system.store_url, &system.gateway_url, &system.bot_url] {
@@ -55,7 +39,7 @@ async fn streams_that_announce_much_and_never_finish_take_little_memory_and_refu
         for _ in 0..256 {
             let header = grpc_frame_header(4 << 20).freeze();
             let Ok(mut stream) = connection.call(CREATE, header, false).await else { break };
-            // Some are refused meanwhile.
+            // Rejected streams fail here.
             stream.request.send_data(Bytes::from(vec![0; 1 << 20]), false).unwrap_or_default();
             open.push(stream);
         }
@@ -63,11 +47,11 @@ async fn streams_that_announce_much_and_never_finish_take_little_memory_and_refu
     for _ in 0..20 {
         assert_eq!(create_as(&system, HONEST).await, 201);
     }
-    assert!(peak_memory_mib(&system) < MAX_MEMORY_MIB, "{} MiB", peak_memory_mib(&system));
+    assert!(system.peak_memory_mib() < MAX_MEMORY_MIB, "{} MiB", system.peak_memory_mib());
 }
 
 #[tokio::test]
-async fn json_with_fields_that_nobody_asked_for_takes_little_memory() {
+async fn json_with_unknown_fields_takes_little_memory() {
     let system = start(Options::default()).await;
     let client = reqwest::Client::builder().local_address(HOSTILE).build().unwrap();
     let fields: Vec<_> = (0..40_000).map(|number| format!("\"{number}\":1")).collect();
@@ -80,11 +64,11 @@ async fn json_with_fields_that_nobody_asked_for_takes_little_memory() {
     });
     let statuses = futures_util::future::join_all(attack).await;
     assert!(statuses.contains(&201), "{statuses:?}");
-    assert!(peak_memory_mib(&system) < MAX_MEMORY_MIB, "{} MiB", peak_memory_mib(&system));
+    assert!(system.peak_memory_mib() < MAX_MEMORY_MIB, "{} MiB", system.peak_memory_mib());
 }
 
 #[tokio::test]
-async fn slow_bodies_of_one_caller_shut_no_other_out() {
+async fn slow_bodies_of_one_caller_block_no_other_caller() {
     let system = start(Options::default()).await;
     let head = "POST /api/v1/create_message HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 400000\r\n\r\n";
@@ -92,19 +76,19 @@ async fn slow_bodies_of_one_caller_shut_no_other_out() {
     for _ in 0..180 {
         let mut connection = connect_from(HOSTILE, &system.gateway_url).await;
         connection.write_all(head.as_bytes()).await.unwrap();
-        // Those beyond the share of the caller are refused, and closed.
+        // Connections beyond the caller's limit are rejected and closed.
         connection.write_all(&vec![b' '; 390_000]).await.unwrap_or_default();
         slow.push(connection);
     }
     for _ in 0..20 {
         assert_eq!(create_as(&system, HONEST).await, 201);
     }
-    assert!(peak_memory_mib(&system) < MAX_MEMORY_MIB, "{} MiB", peak_memory_mib(&system));
-    // Those beyond the share were refused at once, the others are given up after a while.
+    assert!(system.peak_memory_mib() < MAX_MEMORY_MIB, "{} MiB", system.peak_memory_mib());
+    // Connections beyond the limit were rejected at once. The others time out.
     let mut statuses = BTreeSet::new();
     for connection in &mut slow {
         let mut status = [0; 12];
-        // One that is refused may be closed before its response is read.
+        // A rejected connection may be closed before its response is read.
         if connection.read_exact(&mut status).await.is_ok() {
             statuses.insert(String::from_utf8(status[9..].to_vec()).unwrap());
         }
@@ -113,7 +97,7 @@ async fn slow_bodies_of_one_caller_shut_no_other_out() {
 }
 
 #[tokio::test]
-async fn a_process_without_files_left_serves_who_is_there_and_logs_that_once() {
+async fn a_process_without_free_files_serves_open_connections_and_logs_once() {
     let system = start(Options::default()).await;
     let mut served = connect_from(HONEST, &system.gateway_url).await;
     let request = "POST /api/v1/create_message HTTP/1.1\r\nhost: x\r\n\
@@ -128,13 +112,13 @@ async fn a_process_without_files_left_serves_who_is_there_and_logs_that_once() {
     for _ in 0..100 {
         idle.push(connect_from(HOSTILE, &system.gateway_url).await);
     }
-    until("accepting fails", async || system.processes[0].says("cannot accept connections")).await;
-    // Connections that ask for nothing are closed, so that others get a turn.
+    wait_until("accepting fails", async || system.processes[0].has_printed("cannot accept connections")).await;
+    // Idle connections are closed, so that new ones are accepted.
     let created = tokio::time::timeout(Duration::from_secs(30), create_as(&system, HONEST)).await;
-    assert_eq!(created.expect("no turn comes"), 201);
+    assert_eq!(created.expect("the connection was not accepted"), 201);
     served.write_all(b"o").await.unwrap();
     let mut status = [0; 12];
-    served.read_exact(&mut status).await.expect("a connection that is in use was closed");
+    served.read_exact(&mut status).await.expect("a busy connection was closed");
     assert_eq!(&status, b"HTTP/1.1 201");
     let output = system.output();
     let lines = String::from_utf8_lossy(&output).matches("cannot accept connections").count();

@@ -1,21 +1,20 @@
-//! What the processes show to who did not ask for a secret: logs at the most talkative level, refusals, the bot's page, and what
-//! the operating system tells of them. Never a secret.
+//! No secret leaks: neither into logs at the most verbose level, nor into error responses, the bot's page or `/proc`.
 
 use std::fs;
 
-use mayfly_testkit::{FakeTelegram, TestDatabase, needle::leaked};
+use mayfly_testkit::{FakeTelegram, TestDatabase, leak_scan::find_leak};
 use reqwest::StatusCode;
 
 use crate::harness::{Layout, Options, System};
 
-const TEXT: &str = "needle-text-needle-text";
-const BOT_TOKEN: &str = "1000000000:AAHneedle-needle-needle-needle-0000";
+const TEXT: &str = "canary-text-canary-text";
+const BOT_TOKEN: &str = "1000000000:AAHcanary-canary-canary-canary-0000";
 const API_HASH: &str = "0123456789abcdef0123456789abcdee";
-const PASSPHRASE: &str = "needle-passphrase-needle";
+const PASSPHRASE: &str = "canary-passphrase-canary";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 const ANN: i64 = 7;
 
-/// Uses everything, rightly and wrongly. Answers what must not be written anywhere, and what refusals said.
+/// Uses all features, correctly and incorrectly. Returns the secrets, and the error responses.
 async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String>, Vec<u8>) {
     let mut refusals = Vec::new();
     let fields = ["add", "--session-name", "s", "--api-id", "1", "--api-hash", API_HASH, "--bot-token", BOT_TOKEN];
@@ -27,8 +26,8 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     telegram.user_says(ANN, TEXT);
     telegram.next_reply(ANN).await.unwrap();
 
-    let opener = system.client(&["new", TEXT]).await.out.trim().to_owned();
-    let (id, token) = opener.split_once(':').unwrap();
+    let message_ref = system.client(&["new", TEXT]).await.out.trim().to_owned();
+    let (id, token) = message_ref.split_once(':').unwrap();
     let http = reqwest::Client::new();
     let url = |path: &str| format!("{}/api/v1/{path}", system.gateway_url);
     let mut statuses = Vec::new();
@@ -55,14 +54,14 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     }
     let guarded = system.client(&["new", TEXT, "--passphrase", PASSPHRASE]).await.out;
     let (guarded_id, guarded_token) = guarded.trim().split_once(':').unwrap();
-    for (passphrase, status) in [("", 428), ("needle-wrong-needle", 403), (PASSPHRASE, 200)] {
-        let opener = [("id", guarded_id), ("access_token", guarded_token), ("passphrase", passphrase)];
-        let answer =
-            http.post(url("view_message")).header("Idempotency-Key", VIEW_ID).form(&opener).send().await.unwrap();
-        assert_eq!(answer.status(), status);
+    for (passphrase, status) in [("", 428), ("canary-wrong-canary", 403), (PASSPHRASE, 200)] {
+        let message_ref = [("id", guarded_id), ("access_token", guarded_token), ("passphrase", passphrase)];
+        let response =
+            http.post(url("view_message")).header("Idempotency-Key", VIEW_ID).form(&message_ref).send().await.unwrap();
+        assert_eq!(response.status(), status);
         if status != 200 {
-            refusals.extend(format!("{:?}", answer.headers()).into_bytes());
-            refusals.extend(answer.bytes().await.unwrap());
+            refusals.extend(format!("{:?}", response.headers()).into_bytes());
+            refusals.extend(response.bytes().await.unwrap());
         }
     }
     for kind in ["text/html", "application/json"] {
@@ -72,7 +71,7 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     }
     let refused = system.client(&["config", "list", "--admin-token", TEXT]).await;
     assert_ne!(refused.code, 0);
-    assert_eq!(leaked(refused.err.as_bytes(), &[TEXT]), None);
+    assert_eq!(find_leak(refused.err.as_bytes(), &[TEXT]), None);
 
     let file = |name: &str| fs::read_to_string(system.data.join(name)).unwrap().trim().to_owned();
     let keyring: serde_json::Value = serde_json::from_str(&file("keyring.json")).unwrap();
@@ -80,56 +79,60 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     let chat_token = chatted.split_once(':').unwrap().1.to_owned();
     let tokens = [token, &chat_token, guarded_token, &file("admin.token"), &file("service.token")];
     let secrets =
-        [&[TEXT, BOT_TOKEN, API_HASH, PASSPHRASE, "needle-wrong-needle", VIEW_ID, &key][..], &tokens].concat();
+        [&[TEXT, BOT_TOKEN, API_HASH, PASSPHRASE, "canary-wrong-canary", VIEW_ID, &key][..], &tokens].concat();
     (secrets.into_iter().map(str::to_owned).collect(), refusals)
 }
 
-/// What anybody on the machine, or whoever runs as the same user, is told of the processes: their command lines, and what they
-/// were started with.
-fn told_by_the_system(system: &System) -> Vec<u8> {
-    let mut told = Vec::new();
+/// What users of the machine can read about the processes: their command lines, environments and status.
+fn proc_files(system: &System) -> Vec<u8> {
+    let mut distinct = Vec::new();
     for process in &system.processes {
         for name in ["cmdline", "environ", "status"] {
-            told.extend(fs::read(format!("/proc/{}/{name}", process.id())).unwrap());
+            distinct.extend(fs::read(format!("/proc/{}/{name}", process.id())).unwrap());
         }
     }
-    told
+    distinct
 }
 
-async fn nothing_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
+async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let more = ["--log", "trace", "--log-format", format];
     let options = Options { telegram: Some(telegram.url()), more: &more, ..Options::default() };
     let mut system = System::start(layout, &database, options).await;
     let (mut secrets, refusals) = use_everything(&system, &telegram).await;
-    for (shown, place) in [(refusals, "refusals"), (told_by_the_system(&system), "/proc")] {
-        assert!(!shown.is_empty());
+    for (output, source) in [(refusals, "refusals"), (proc_files(&system), "/proc")] {
+        assert!(!output.is_empty());
         let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
-        assert_eq!(leaked(&shown, &secrets), None, "{place}: {}", String::from_utf8_lossy(&shown));
+        assert_eq!(find_leak(&output, &secrets), None, "{source}: {}", String::from_utf8_lossy(&output));
     }
     system.stop().await;
-    // The part of a URL that may hold a password.
+    // The part of the URL that may contain a password.
     secrets.push(database.url().trim_start_matches("sqlite://").to_owned());
     let output = system.output();
     if database.url().starts_with("sqlite") {
-        // The greeting says where the file lies; that is no secret.
+        // The banner contains the path of the database, which is no secret.
         secrets.pop();
     }
     let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
-    assert_eq!(leaked(&output, &secrets), None, "{}", String::from_utf8_lossy(&output));
+    assert_eq!(find_leak(&output, &secrets), None, "{}", String::from_utf8_lossy(&output));
 
-    // Control: the search sees what was written.
-    assert!(system.processes.iter().any(|process| process.says("TRACE") || process.says("\"level\":\"TRACE\"")));
+    // Negative control: the scan finds a secret that is there.
+    assert!(
+        system
+            .processes
+            .iter()
+            .any(|process| process.has_printed("TRACE") || process.has_printed("\"level\":\"TRACE\""))
+    );
     let spoiled = [&output, API_HASH.as_bytes()].concat();
-    assert_eq!(leaked(&spoiled, &secrets), Some(API_HASH));
+    assert_eq!(find_leak(&spoiled, &secrets), Some(API_HASH));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged_as_text_on_sqlite() {
-    nothing_secret_is_logged(Layout::One, TestDatabase::sqlite().unwrap(), "text").await;
+    assert_no_secret_is_logged(Layout::One, TestDatabase::sqlite().unwrap(), "text").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged_as_json_on_postgres() {
-    nothing_secret_is_logged(Layout::Three, TestDatabase::postgres().await.unwrap(), "json").await;
+    assert_no_secret_is_logged(Layout::Three, TestDatabase::postgres().await.unwrap(), "json").await;
 }

@@ -1,22 +1,22 @@
-//! The program as its users have it: processes, sockets, files and signals, on SQLite and on PostgreSQL.
+//! System tests: the program as processes, with sockets, files and signals, on SQLite and on PostgreSQL.
 
 #![cfg(test)]
 
 mod bot;
-mod calls;
+mod bot_api_server;
 mod chat;
-mod client;
+mod cli;
 mod examples;
 mod faults;
 mod harness;
-mod life;
+mod lifecycle;
 mod limits;
 mod logs;
 mod postgres;
+mod protocols;
 mod race;
 mod read_only;
 mod scripts;
 mod sealed;
 mod settings;
-mod telegram_server;
 mod webhook;

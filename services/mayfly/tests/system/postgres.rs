@@ -1,19 +1,19 @@
-//! PostgreSQL as others set it up: roles with few rights, other encodings, connection poolers, and no server at all.
+//! PostgreSQL setups: roles with few privileges, other encodings, connection poolers, and no server.
 
 use std::time::Duration;
 
 use mayfly_testkit::{PgBouncer, TestDatabase};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
-use crate::harness::{Layout, Options, Said, System, free_port, run, until};
+use crate::harness::{CommandOutput, Layout, Options, System, free_port, run, wait_until};
 
-/// Holds the statements that a service's role needs, for people.
+/// Contains the statements that grant the privileges of a service role.
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
 
-/// The URL of a role with the rights that the documentation gives it, on a schema that its owner made.
+/// The URL of a role with the documented privileges, on a schema that the owner created.
 async fn service_role(database: &TestDatabase) -> String {
-    let said = migrate(database, database.url()).await;
-    assert_eq!(said.code, 0, "{}", said.err);
+    let output = migrate(database, database.url()).await;
+    assert_eq!(output.code, 0, "{}", output.err);
     let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
     let (_, statements) = OPERATIONS.split_once("```sql\n").unwrap();
     let (statements, _) = statements.split_once("```").unwrap();
@@ -22,12 +22,12 @@ async fn service_role(database: &TestDatabase) -> String {
     database.url().replace("mayfly@", &format!("{role}@"))
 }
 
-async fn migrate(database: &TestDatabase, url: &str) -> Said {
+async fn migrate(database: &TestDatabase, url: &str) -> CommandOutput {
     start(&["migrate"], database, url).await
 }
 
-/// Starts a command that is to fail, or ends by itself.
-async fn start(command: &[&str], database: &TestDatabase, url: &str) -> Said {
+/// Runs a command that is expected to end.
+async fn start(command: &[&str], database: &TestDatabase, url: &str) -> CommandOutput {
     let data = database.folder().join("data").display().to_string();
     let listen = format!("--store-listen=127.0.0.1:{}", free_port());
     let listen: &[&str] = if command == ["store"] { &[&listen] } else { &[] };
@@ -37,12 +37,12 @@ async fn start(command: &[&str], database: &TestDatabase, url: &str) -> Said {
 /// Creates, views, configures, and retires a key.
 async fn use_everything(system: &System, url: &str) {
     let data = system.data.display().to_string();
-    let opener = system.client(&["new", "hello"]).await.out;
-    assert_eq!(system.client(&["view", opener.trim()]).await.out.trim_end(), "hello");
+    let message_ref = system.client(&["new", "hello"]).await.out;
+    assert_eq!(system.client(&["view", message_ref.trim()]).await.out.trim_end(), "hello");
     let burned = system.client(&["new", "hello"]).await.out;
     assert_eq!(system.client(&["burn", burned.trim()]).await.code, 0);
     configure(system).await;
-    // Else the bot might ask for it after its key is retired.
+    // Otherwise the bot may request the config after its key is retired.
     assert_eq!(system.config(&["delete", "1"]).await.code, 0);
     let unread = system.client(&["new", "hello"]).await.out;
     let rotated = run(&["keys", "rotate", "--activate-in", "0s", "--data-dir", &data]).await;
@@ -54,10 +54,10 @@ async fn use_everything(system: &System, url: &str) {
     assert_eq!(system.client(&["view", unread.trim()]).await.code, 3);
 }
 
-/// Adds an app config with a name that few encodings have, and lists it.
+/// Adds an app config with a name that few encodings support, and lists it.
 async fn configure(system: &System) {
     let hash = "0123456789abcdef0123456789abcdee";
-    let bot_token = "1000000000:AAHneedle-needle-needle-needle-0000";
+    let bot_token = "1000000000:AAHcanary-canary-canary-canary-0000";
     let fields = ["add", "--session-name", "봇 😀", "--api-id", "1", "--api-hash", hash, "--bot-token", bot_token];
     let added = system.config(&fields).await;
     assert_eq!(added.code, 0, "{}", added.err);
@@ -66,7 +66,7 @@ async fn configure(system: &System) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_may_only_read_and_write_rows_is_enough() {
+async fn a_role_with_row_privileges_is_enough_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let url = service_role(&database).await;
     assert_eq!(migrate(&database, &url).await.code, 0);
@@ -78,25 +78,25 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_that_is_missing_is_named_in_the_log() {
+async fn a_missing_privilege_is_named_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let url = service_role(&database).await;
     let owner = database.connect().await.unwrap();
     let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
     for table in ["instance", "sealing_keys"] {
         owner.execute_unprepared(&format!("REVOKE ALL ON {table} FROM {role}")).await.unwrap();
-        let said = start(&["store"], &database, &url).await;
-        assert_ne!(said.code, 0);
-        assert!(said.err.contains(&format!("permission denied for table {table}")), "{}", said.err);
+        let output = start(&["store"], &database, &url).await;
+        assert_ne!(output.code, 0);
+        assert!(output.err.contains(&format!("permission denied for table {table}")), "{}", output.err);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn notices_of_the_server_hide_no_line_of_the_log() {
+async fn notices_of_the_server_hide_no_log_line_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let name = database.url().rsplit('/').next().unwrap();
     let owner = database.connect().await.unwrap();
-    // Now each statement brings notices, which are as detailed as the log.
+    // Each statement now returns notices, which are as detailed as the log.
     owner.execute_unprepared(&format!("ALTER DATABASE {name} SET client_min_messages = 'debug5'")).await.unwrap();
     for (layout, lines) in [
         (Layout::One, &["finishing; a second signal ends at once"][..]),
@@ -106,15 +106,15 @@ async fn notices_of_the_server_hide_no_line_of_the_log() {
         let mut system = System::start(layout, &database, options).await;
         let store = &mut system.processes[0];
         store.terminate().await;
-        assert!(store.ended().await.success());
+        assert!(store.wait().await.success());
         for line in lines {
-            until(line, async || store.says(line)).await;
+            wait_until(line, async || store.has_printed(line)).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_that_is_lost_is_named_in_the_log_of_whatever_needs_it() {
+async fn a_revoked_privilege_is_named_in_the_log_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let url = service_role(&database).await;
     let owner = database.connect().await.unwrap();
@@ -136,37 +136,37 @@ async fn a_right_that_is_lost_is_named_in_the_log_of_whatever_needs_it() {
     ] {
         owner.execute_unprepared(&format!("REVOKE ALL ON {table} FROM {role}")).await.unwrap();
         let before = system.output().len();
-        let said =
+        let output =
             if command[0] == "config" { system.config(&command[1..]).await } else { system.client(command).await };
-        assert_ne!(said.code, 0, "{table}: {command:?}");
-        assert!(!said.err.contains("permission"), "{}", said.err);
+        assert_ne!(output.code, 0, "{table}: {command:?}");
+        assert!(!output.err.contains("permission"), "{}", output.err);
         let words = format!("permission denied for table {table}");
-        until(&words, async || String::from_utf8_lossy(&system.output()[before..]).contains(&words)).await;
+        wait_until(&words, async || String::from_utf8_lossy(&system.output()[before..]).contains(&words)).await;
         owner.execute_unprepared(&format!("GRANT ALL ON {table} TO {role}")).await.unwrap();
     }
     assert_eq!(system.client(&view).await.out.trim_end(), "hello", "nothing was consumed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_another_encoding_is_refused() {
+async fn a_database_with_another_encoding_is_rejected_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let admin = database.connect().await.unwrap();
-    // The second takes all bytes, and counts them where it should count characters.
+    // SQL_ASCII accepts all bytes, and counts bytes instead of characters.
     for encoding in ["LATIN1", "SQL_ASCII"] {
         let url = format!("{}_{}", database.url(), encoding.to_lowercase());
         let name = url.rsplit('/').next().unwrap();
         let made = format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
         admin.execute_unprepared(&made).await.unwrap();
         for command in ["store", "migrate"] {
-            let said = start(&[command], &database, &url).await;
-            assert_ne!(said.code, 0, "{command}");
-            assert!(said.err.contains(encoding) && said.err.contains("UTF8"), "{}", said.err);
+            let output = start(&[command], &database, &url).await;
+            assert_ne!(output.code, 0, "{command}");
+            assert!(output.err.contains(encoding) && output.err.contains("UTF8"), "{}", output.err);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_whose_clients_use_another_encoding_keeps_every_name() {
+async fn another_client_encoding_preserves_all_names_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let url = service_role(&database).await;
     let role = format!("{}_service", database.url().rsplit('/').next().unwrap());
@@ -182,25 +182,25 @@ async fn a_role_whose_clients_use_another_encoding_keeps_every_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_where_nothing_listens_is_named_at_once() {
+async fn an_unreachable_address_is_named_at_once() {
     let database = TestDatabase::sqlite().unwrap();
     let data = database.folder().join("data").display().to_string();
     assert_eq!(run(&["migrate", "--data-dir", &data]).await.code, 0);
     for host in ["127.0.0.1", "localhost", "[::1]"] {
         let address = format!("{host}:{}", free_port());
-        let url = format!("postgres://u:needle-password@{address}/db");
+        let url = format!("postgres://u:canary-password@{address}/db");
         for command in [&["store"][..], &["migrate"], &["keys", "retire", "0000000000000000"]] {
-            // A pool would try for five seconds.
-            let said = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
-            assert_ne!(said.code, 0, "{command:?}");
-            assert!(said.err.contains("Connection refused") && said.err.contains(&address), "{}", said.err);
-            assert!(!said.err.contains("needle-password"), "{}", said.err);
+            // The connection pool would retry for five seconds.
+            let output = tokio::time::timeout(Duration::from_secs(4), start(command, &database, &url)).await.unwrap();
+            assert_ne!(output.code, 0, "{command:?}");
+            assert!(output.err.contains("Connection refused") && output.err.contains(&address), "{}", output.err);
+            assert!(!output.err.contains("canary-password"), "{}", output.err);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_gives_each_connection_a_session_works() {
+async fn session_mode_works_on_postgres_through_pgbouncer() {
     let database = TestDatabase::postgres().await.unwrap();
     let pooler = PgBouncer::start(database.url(), "session").await.unwrap();
     let options = Options { database_url: Some(pooler.url()), ..Options::default() };
@@ -211,14 +211,14 @@ async fn a_pooler_that_gives_each_connection_a_session_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_shares_sessions_is_refused() {
+async fn shared_sessions_are_rejected_on_postgres_through_pgbouncer() {
     let database = TestDatabase::postgres().await.unwrap();
     for mode in ["transaction", "statement"] {
         let pooler = PgBouncer::start(database.url(), mode).await.unwrap();
         for command in ["store", "migrate"] {
-            let said = start(&[command], &database, pooler.url()).await;
-            assert_ne!(said.code, 0, "{mode}");
-            assert!(said.err.contains("pool_mode = session"), "{}", said.err);
+            let output = start(&[command], &database, pooler.url()).await;
+            assert_ne!(output.code, 0, "{mode}");
+            assert!(output.err.contains("pool_mode = session"), "{}", output.err);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! One message and up to 256 readers, through every way in at once.
+//! Up to 256 concurrent readers of one message, through all protocols.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use mayfly_check::{Answer, Call};
+use mayfly_check::{Call, Outcome};
 use mayfly_contracts::{
     ErrorInfo, StoreChannel,
     error::ErrorReason,
@@ -16,22 +16,22 @@ use uuid::Uuid;
 
 use crate::{
     chat::{BOT_TOKEN, add_config},
-    faults::{Diary, assert_kept, rounds},
+    faults::{Recorder, assert_guarantees, rounds},
     harness::{Layout, Options, System},
 };
 
-/// How many readers there are at once, one crowd after the other.
-const CROWDS: [usize; 10] = [2, 2, 2, 8, 8, 8, 8, 64, 64, 256];
-const WAYS: usize = 6;
-/// The way of those who chat.
+/// The numbers of concurrent readers, one after the other.
+const READER_COUNTS: [usize; 10] = [2, 2, 2, 8, 8, 8, 8, 64, 64, 256];
+const PROTOCOLS: usize = 6;
+/// The protocol of readers in a chat.
 const CHAT: usize = 5;
 
-/// Where a reader stands.
+/// A reader, with its protocol and its clients.
 #[derive(Clone)]
 struct Reader {
-    way: usize,
+    protocol: usize,
     chat: i64,
-    /// The key that makes its view one that it could repeat; not everybody has one.
+    /// The idempotency key of the view. Some readers have none.
     view_id: Option<Uuid>,
     store_url: String,
     gateway_url: String,
@@ -40,16 +40,16 @@ struct Reader {
 }
 
 impl Reader {
-    /// Whether this reader got the text.
+    /// Views the message. Returns `true` if this reader got the text.
     async fn view(self, message: CreateMessageResponse) -> anyhow::Result<bool> {
-        match self.way {
+        match self.protocol {
             0 => self.view_over_rest(message, true).await,
             1 => self.view_over_rest(message, false).await,
             2 => self.view_over_grpc(&self.gateway_url, message).await,
             3 => self.view_over_grpc(&self.store_url, message).await,
             4 => self.view_over_grpc_web(message).await,
             CHAT => self.view_in_chat(message).await,
-            way => anyhow::bail!("there is no way {way}"),
+            protocol => anyhow::bail!("unknown protocol {protocol}"),
         }
     }
 
@@ -65,9 +65,9 @@ impl Reader {
             Some(view_id) => request.header("Idempotency-Key", view_id.to_string()),
             None => request,
         };
-        let answer = request.send().await?;
-        match answer.status().as_u16() {
-            200 => Ok(answer.json::<serde_json::Value>().await?["text"] == "hello"),
+        let response = request.send().await?;
+        match response.status().as_u16() {
+            200 => Ok(response.json::<serde_json::Value>().await?["text"] == "hello"),
             204 => Ok(false),
             status => anyhow::bail!("status {status}"),
         }
@@ -82,7 +82,7 @@ impl Reader {
     async fn view_over_grpc(&self, url: &str, message: CreateMessageResponse) -> anyhow::Result<bool> {
         let mut client = MessageServiceClient::new(StoreChannel::remote(url)?);
         match client.view_message(self.view_request(message)).await {
-            Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
+            Ok(response) => Ok(response.into_inner().text() == Some("hello")),
             Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::MessageViewed => Ok(false),
             Err(status) => Err(status.into()),
         }
@@ -90,12 +90,12 @@ impl Reader {
 
     async fn view_over_grpc_web(self, message: CreateMessageResponse) -> anyhow::Result<bool> {
         let path = "/mayfly.message.v1.MessageService/ViewMessage";
-        let answer =
+        let response =
             grpc_web::call::<ViewMessageResponse>(&self.gateway_url, path, &self.view_request(message)).await?;
-        match answer.messages.first() {
+        match response.messages.first() {
             Some(viewed) => Ok(viewed.text() == Some("hello")),
-            None if answer.trailers.contains("grpc-status:5") => Ok(false),
-            None => anyhow::bail!("{}", answer.trailers),
+            None if response.trailers.contains("grpc-status:5") => Ok(false),
+            None => anyhow::bail!("{}", response.trailers),
         }
     }
 
@@ -107,114 +107,116 @@ impl Reader {
     }
 }
 
-/// One message, and what is written down about it.
+/// A message, and the recorder of its history.
 #[derive(Clone)]
-struct Stake {
+struct RecordedMessage {
     number: u64,
-    diary: Arc<Diary>,
+    recorder: Arc<Recorder>,
 }
 
-impl Stake {
-    fn put_down(diary: &Arc<Diary>) -> Self {
-        let (number, diary) = (diary.new_message(), Arc::clone(diary));
-        let create = diary.history().intend(number, Call::Create).unwrap();
-        diary.history().answered(create, Answer::Created(number)).unwrap();
-        Self { number, diary }
+impl RecordedMessage {
+    fn create(recorder: &Arc<Recorder>) -> Self {
+        let (number, recorder) = (recorder.new_message(), Arc::clone(recorder));
+        let create = recorder.history().record_invocation(number, Call::Create).unwrap();
+        recorder.history().record_outcome(create, Outcome::Created(number)).unwrap();
+        Self { number, recorder }
     }
 
-    /// Writes down what `reading` is about to do, does it, and writes down what came of it: whether there was a text.
-    fn written_down<F>(&self, reader: Option<u64>, reading: F) -> impl Future<Output = anyhow::Result<bool>> + use<F>
+    /// Records the invocation and the outcome of `reading`, which returns `true` for a text.
+    fn record_view<F>(&self, reader: Option<u64>, reading: F) -> impl Future<Output = anyhow::Result<bool>> + use<F>
     where
         F: Future<Output = anyhow::Result<bool>>,
     {
-        let (number, diary) = (self.number, Arc::clone(&self.diary));
-        let view = diary.history().intend(number, Call::View { reader });
+        let (number, recorder) = (self.number, Arc::clone(&self.recorder));
+        let view = recorder.history().record_invocation(number, Call::View { reader });
         async move {
             let has_text = reading.await?;
-            let answer = if has_text { Answer::Text(Some(number)) } else { Answer::Gone };
-            diary.history().answered(view?, answer)?;
+            let outcome = if has_text { Outcome::Text(Some(number)) } else { Outcome::Gone };
+            recorder.history().record_outcome(view?, outcome)?;
             Ok(has_text)
         }
     }
 }
 
-/// The bot's limits would keep readers out of the race: each comes again in every round.
-const AT_ANY_SPEED: &[(&str, &str)] =
+/// The bot's rate limits would delay readers, since each chat reads in every round.
+const WITHOUT_RATE_LIMITS: &[(&str, &str)] =
     &[("MAYFLY_CHAT_MESSAGES_PER_MINUTE", "1000000"), ("MAYFLY_MESSAGES_PER_SECOND", "1000")];
 
-/// Lets crowd after crowd loose on a message each; exactly one reader of each may get its text.
-async fn one_of_each_crowd_gets_the_text(name: &str, systems: &[System], telegram: &FakeTelegram) {
+/// Runs races for one message each. In each race exactly one reader must get the text.
+async fn one_reader_gets_each_text(name: &str, systems: &[System], telegram: &FakeTelegram) {
     add_config(&systems[0], "first", BOT_TOKEN).await;
-    // The gateway closes connections that are silent for long; a call on its way to one that closes would go unread.
+    // The gateway closes idle connections, and a call on a connection that it just closes would fail.
     let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(5)).build().unwrap();
-    let diary = Diary::begin(name);
+    let recorder = Recorder::begin(name);
     for round in 0..rounds() {
-        for crowd in CROWDS {
+        for readers in READER_COUNTS {
             let request = CreateMessageRequest::from_text("hello");
             let message = systems[0].messages().create_message(request).await.unwrap().into_inner();
-            let stake = Stake::put_down(&diary);
+            let recorded = RecordedMessage::create(&recorder);
             let reader = |number: usize| {
                 let system = &systems[number % systems.len()];
                 Reader {
-                    // Small crowds come by other ways each time.
-                    way: (number + usize::try_from(stake.number).unwrap()) % WAYS,
+                    // Small groups use other protocols in each race.
+                    protocol: (number + usize::try_from(recorded.number).unwrap()) % PROTOCOLS,
                     chat: 1 + i64::try_from(number).unwrap(),
-                    view_id: number.is_multiple_of(4).then(|| Uuid::from_u64_pair(stake.number, number as u64 + 1)),
+                    view_id: number.is_multiple_of(4).then(|| Uuid::from_u64_pair(recorded.number, number as u64 + 1)),
                     store_url: system.store_url.clone(),
                     gateway_url: system.gateway_url.clone(),
                     http: http.clone(),
                     telegram: telegram.clone(),
                 }
             };
-            let texts = race(crowd, |number| {
+            let texts = race(readers, |number| {
                 let reader = reader(number);
-                // The bot makes a key for each update.
-                let may_repeat = reader.view_id.is_some() || reader.way == CHAT;
-                stake.written_down(may_repeat.then_some(number as u64), reader.view(message.clone()))
+                // The bot derives a key from each update.
+                let may_repeat = reader.view_id.is_some() || reader.protocol == CHAT;
+                recorded.record_view(may_repeat.then_some(number as u64), reader.view(message.clone()))
             });
-            assert_eq!(texts.await.unwrap(), 1, "of {crowd} readers, in round {round}");
+            assert_eq!(texts.await.unwrap(), 1, "of {readers} readers, in round {round}");
         }
     }
-    let verdict = diary.verdict();
-    assert_kept(verdict, 0);
-    assert_eq!(verdict.read_once, rounds() * CROWDS.len() as u64);
+    let verdict = recorder.verdict();
+    assert_guarantees(verdict, 0);
+    assert_eq!(verdict.read_once, rounds() * READER_COUNTS.len() as u64);
 }
 
 on_each_database! {
-    /// Control: readers that look first and delete afterwards.
-    async fn readers_that_look_first_and_delete_afterwards_are_found_out(database: TestDatabase) {
+    /// Negative control: readers that select and then delete in two steps.
+    async fn select_then_delete_is_detected(database: TestDatabase) {
         const FEW: usize = 8;
         let system = System::start(Layout::One, &database, Options::default()).await;
         system.messages().create_message(CreateMessageRequest::from_text("hello")).await.unwrap();
         let name = if database.url().starts_with("sqlite") { "sqlite" } else { "postgres" };
-        let diary = Diary::begin(&format!("race-look-first-{name}.control"));
-        let stake = Stake::put_down(&diary);
+        let recorder = Recorder::begin(&format!("race-look-first-{name}.control"));
+        let recorded = RecordedMessage::create(&recorder);
         let flawed = SelectThenDelete::new(database.connect().await.unwrap(), FEW);
         let texts = race(FEW, |_| {
             let flawed = flawed.clone();
-            stake.written_down(None, async move { flawed.view().await })
+            recorded.record_view(None, async move { flawed.view().await })
         });
         assert_eq!(texts.await.unwrap(), FEW);
-        assert_eq!(diary.verdict().read_twice, 1);
+        assert_eq!(recorder.verdict().read_twice, 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_reader_of_many_gets_the_text_on_sqlite() {
+async fn one_of_many_readers_gets_the_text_on_sqlite() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let options = Options { telegram: Some(telegram.url()), bot_environment: AT_ANY_SPEED, ..Options::default() };
+    let options =
+        Options { telegram: Some(telegram.url()), bot_environment: WITHOUT_RATE_LIMITS, ..Options::default() };
     let database = TestDatabase::sqlite().unwrap();
     let systems = [System::start(Layout::Three, &database, options).await];
-    one_of_each_crowd_gets_the_text("race-sqlite", &systems, &telegram).await;
+    one_reader_gets_each_text("race-sqlite", &systems, &telegram).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_reader_of_many_gets_the_text_through_two_stores_on_postgres() {
+async fn one_of_many_readers_gets_the_text_through_two_stores_on_postgres() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let options = Options { telegram: Some(telegram.url()), bot_environment: AT_ANY_SPEED, ..Options::default() };
+    let options =
+        Options { telegram: Some(telegram.url()), bot_environment: WITHOUT_RATE_LIMITS, ..Options::default() };
     let database = TestDatabase::postgres().await.unwrap();
     let first = System::start(Layout::Three, &database, options).await;
-    // The second one's bot has nobody to talk to: of two bots with one token Telegram hears but one.
+    // The second bot has no Telegram, which accepts only one poll per token.
     let second = System::start(Layout::One, &database, Options::default()).await;
-    one_of_each_crowd_gets_the_text("race-postgres", &[first, second], &telegram).await;
+    one_reader_gets_each_text("race-postgres", &[first, second], &telegram).await;
 }

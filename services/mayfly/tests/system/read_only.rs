@@ -1,4 +1,4 @@
-//! A file system that is read-only, as in a container: only the data directory can be written.
+//! A read-only file system, as in a container, where only the data directory is writable.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Layout, Options, System};
 
-/// Makes everything read-only but the folder `$0`, for the process that it becomes. It takes root, or a namespace of users.
+/// Remounts everything but the folder `$0` as read-only, and replaces itself with the given program. It needs root or a
+/// user namespace.
 const READ_ONLY: &str = r#"
 set -eu
 for folder in /tmp /var/tmp; do mount --bind "$folder" "$folder"; mount -o remount,bind,ro "$folder"; done
@@ -23,13 +24,13 @@ done
 exec "$@"
 "#;
 
-/// The sweeper looks every 30 seconds.
+/// The sweep runs every 30 seconds.
 const SWEPT_WITHIN: Duration = Duration::from_secs(60);
 const CLIENTS: usize = 100;
 const ROUNDS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_data_directory_is_all_that_must_be_writable() {
+async fn only_the_data_directory_must_be_writable_as_root() {
     let database = TestDatabase::sqlite().unwrap();
     let folder = database.folder().display().to_string();
     let wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", READ_ONLY, &folder];
@@ -41,21 +42,21 @@ async fn a_data_directory_is_all_that_must_be_writable() {
         let mut messages = system.messages();
         clients.spawn(async move {
             for _ in 0..ROUNDS {
-                let kept = CreateMessageRequest::from_text("kept".repeat(500));
+                let unexpired = CreateMessageRequest::from_text("unexpired".repeat(500));
                 let ttl = Some(prost_types::Duration { seconds: 3, nanos: 0 });
                 let brief = CreateMessageRequest { ttl, ..CreateMessageRequest::from_text("brief".repeat(500)) };
-                messages.create_message(kept).await.unwrap();
+                messages.create_message(unexpired).await.unwrap();
                 messages.create_message(brief).await.unwrap();
             }
         });
     }
     clients.join_all().await;
 
-    let beside = database.connect().await.unwrap();
-    let count = Statement::from_string(beside.get_database_backend(), "SELECT count(*) FROM messages");
+    let observer = database.connect().await.unwrap();
+    let count = Statement::from_string(observer.get_database_backend(), "SELECT count(*) FROM messages");
     let swept = async {
         loop {
-            let row = beside.query_one_raw(count.clone()).await.unwrap().unwrap();
+            let row = observer.query_one_raw(count.clone()).await.unwrap().unwrap();
             if row.try_get_by_index::<i64>(0).unwrap() == i64::try_from(CLIENTS * ROUNDS).unwrap() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! What the scripts for operators do.
+//! The scripts for operators.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -13,7 +13,7 @@ async fn make_secrets(folder: &Path) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn secrets_are_made_once_and_a_missing_one_is_made_anew() {
+async fn secrets_are_created_once_and_a_missing_one_is_created_again() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("secrets");
     let made = make_secrets(&folder).await;

@@ -1,7 +1,7 @@
-//! What a browser has encrypted: neither the text nor its key is in the database, in the logs, in the memory of the store and the
-//! gateway, or on the wires between them, unread or read.
+//! Browser-encrypted messages. Neither the text nor its key reaches the database, the logs, the memory of store and
+//! gateway, or the network between them, before the view and after it.
 //!
-//! Runs as root, which dumps the memory of processes (gcore) and listens on the loopback interface (tcpdump).
+//! Needs root for memory dumps (gcore) and packet captures on the loopback interface (tcpdump).
 
 use std::{fs, path::PathBuf, process::Stdio};
 
@@ -12,22 +12,22 @@ use aes_gcm::{
 use mayfly_contracts::message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest, ViewMessageResponse};
 use mayfly_testkit::{
     TestDatabase, grpc_web,
-    needle::{holds, leaked},
+    leak_scan::{contains, find_leak},
     on_each_database,
 };
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use tokio::process::{Child, Command};
 
-use crate::harness::{Layout, Options, Process, System, until};
+use crate::harness::{Layout, Options, Process, System, wait_until};
 
 const CREATE: &str = "/mayfly.message.v1.MessageService/CreateMessage";
 const VIEW: &str = "/mayfly.message.v1.MessageService/ViewMessage";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
-const TEXT: &str = "a needle that a browser has encrypted, 0123456789";
-/// As good as any, and found in every form that a text would be found in.
-const KEY: &[u8; 32] = b"needle-of-a-key-0123456789abcdef";
-const PLAIN_TEXT: &str = "a needle that everybody on the way can read, 0123456789";
+const TEXT: &str = "a canary that a browser has encrypted, 0123456789";
+/// A valid key that a scan finds in every encoding.
+const KEY: &[u8; 32] = b"canary-of-a-key-0123456789abcdef";
+const PLAIN_TEXT: &str = "a canary that every hop on the path can read, 0123456789";
 
 /// `docs/sealed.md`, version 1.
 fn encrypt(text: &str) -> Vec<u8> {
@@ -39,36 +39,45 @@ fn encrypt(text: &str) -> Vec<u8> {
     [&[1], nonce.as_slice(), &ciphertext].concat()
 }
 
-/// Hears all that is said to some ports of this machine, and what they answer.
-struct Wiretap {
+/// Captures the packets from and to some ports of this machine.
+struct PacketCapture {
     file: PathBuf,
     _tcpdump: Child,
 }
 
-impl Wiretap {
+impl PacketCapture {
     async fn start(system: &System) -> Self {
         let urls = [system.store_url.as_str(), &system.gateway_url, &system.bot_url, system.database.url()];
         let ports = urls.iter().filter_map(|url| reqwest::Url::parse(url).unwrap().port());
         let filter = ports.map(|port| format!("tcp port {port}")).collect::<Vec<_>>().join(" or ");
-        let (file, said) = (system.database.folder().join("heard.pcap"), system.database.folder().join("tcpdump.log"));
+        let (file, output) =
+            (system.database.folder().join("captured.pcap"), system.database.folder().join("tcpdump.log"));
         let mut command = Command::new("tcpdump");
-        // Without waiting, each packet takes a slot of the largest size, and the usual 2 MiB hold but 32 of them: a busy machine would lose some.
+        // Without buffering each packet takes a slot of the largest size. The default of 2 MiB has 32 slots, so a busy
+        // machine would drop packets.
         command.args(["-i", "lo", "-s", "0", "-U", "--immediate-mode", "-B", "131072", "-Z", "root", "-w"]);
         command.arg(&file).arg(&filter);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&output).unwrap())
+            .kill_on_drop(true);
         let tcpdump = command.spawn().expect("tcpdump is installed: run scripts/install-test-tools");
-        until("tcpdump listens", async || fs::read_to_string(&said).unwrap().contains("listening on")).await;
+        wait_until("tcpdump listens", async || fs::read_to_string(&output).unwrap().contains("listening on")).await;
         Self { file, _tcpdump: tcpdump }
     }
 
-    /// All that was said, once `last` is among it.
-    async fn heard_up_to(&self, last: &str) -> Vec<u8> {
-        until("tcpdump has written all down", async || holds(&fs::read(&self.file).unwrap(), last.as_bytes())).await;
+    /// All packets, once `last` is among them.
+    async fn captured_up_to(&self, last: &str) -> Vec<u8> {
+        wait_until("tcpdump has written all packets", async || {
+            contains(&fs::read(&self.file).unwrap(), last.as_bytes())
+        })
+        .await;
         fs::read(&self.file).unwrap()
     }
 }
 
-/// The memory of a process that runs on.
+/// The memory of a running process.
 async fn memory(process: &Process, database: &TestDatabase) -> Vec<u8> {
     let prefix = database.folder().join("core");
     let gcore = Command::new("gcore").arg("-o").arg(&prefix).arg(process.id()).output().await;
@@ -80,11 +89,11 @@ async fn memory(process: &Process, database: &TestDatabase) -> Vec<u8> {
     memory
 }
 
-/// Where a database writes, from when this was made.
+/// The files that a database has written since this was created.
 struct Disk {
     database: TestDatabase,
     connection: DatabaseConnection,
-    /// The part of PostgreSQL's write-ahead log that was current.
+    /// The current segment of PostgreSQL's write-ahead log at that time.
     begin: Option<String>,
 }
 
@@ -103,7 +112,7 @@ impl Disk {
         self.connection.query_one_raw(question).await.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
 
-    /// All files of the database, its write-ahead log among them.
+    /// All files of the database, with its write-ahead log.
     async fn contents(&self) -> Vec<u8> {
         let read =
             |file: PathBuf| fs::read(&file).unwrap_or_else(|error| panic!("{}, as root: {error}", file.display()));
@@ -117,61 +126,62 @@ impl Disk {
         let files = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let tables = files(folder.join("base").join(oid));
         let log = files(folder.join("pg_wal")).filter(|file| {
-            // Names of 24 hexadecimal digits, in order.
+            // Names have 24 hexadecimal digits, in ascending order.
             file.file_name().is_some_and(|name| name.len() == 24 && name.to_string_lossy().as_ref() >= begin.as_str())
         });
         tables.chain(log).flat_map(read).collect()
     }
 }
 
-/// Looks everywhere, while the message lies in `row`.
-async fn nobody_learns_it(system: &System, wiretap: &Wiretap, disk: &Disk, row: &str, sealed: &[u8]) {
+/// Scans everything while the message is in `row`.
+async fn assert_no_leak(system: &System, capture: &PacketCapture, disk: &Disk, row: &str, sealed: &[u8]) {
     let secrets = [TEXT, std::str::from_utf8(KEY).unwrap()];
     let [store, gateway, _bot] = system.processes.as_slice() else { panic!("not three processes") };
 
     let contents = disk.contents().await;
-    assert_eq!(leaked(&contents, &secrets), None, "{row}");
-    assert!(!holds(&contents, sealed), "the store seals once more what is sealed");
-    // Control: the search looks where the message lies.
+    assert_eq!(find_leak(&contents, &secrets), None, "{row}");
+    assert!(!contains(&contents, sealed), "the store encrypts the content again");
+    // Negative control: the scan covers the files with the message.
     let sealed_again: Vec<u8> = disk.ask(&format!("SELECT sealed_content FROM {row}")).await;
-    assert!(holds(&contents, &sealed_again), "{row}");
+    assert!(contains(&contents, &sealed_again), "{row}");
 
-    let heard = wiretap.heard_up_to(PLAIN_TEXT).await;
-    assert_eq!(leaked(&heard, &secrets), None, "on the wire");
-    // Control: what is not encrypted can be heard, as can what is.
-    assert!(holds(&heard, sealed));
+    let captured = capture.captured_up_to(PLAIN_TEXT).await;
+    assert_eq!(find_leak(&captured, &secrets), None, "on the wire");
+    // Negative control: the capture contains plain texts and the ciphertext.
+    assert!(contains(&captured, sealed));
 
     let keyring: serde_json::Value =
         serde_json::from_slice(&fs::read(system.data.join("keyring.json")).unwrap()).unwrap();
     let key_of_the_store = hex::decode(keyring["keys"][0]["key"].as_str().unwrap()).unwrap();
-    // Controls: what the processes must have in their memory.
+    // Negative controls: values that must be in the memory of the processes.
     for (process, known) in [(store, key_of_the_store.as_slice()), (gateway, system.store_url.as_bytes())] {
         let memory = memory(process, &system.database).await;
-        assert_eq!(leaked(&memory, &secrets), None, "in the memory");
-        assert!(holds(&memory, known), "of {} bytes", memory.len());
+        assert_eq!(find_leak(&memory, &secrets), None, "in the memory");
+        assert!(contains(&memory, known), "of {} bytes", memory.len());
     }
 
     let output = system.output();
-    assert_eq!(leaked(&output, &secrets), None, "in the logs");
-    assert!(holds(&output, b"TRACE"));
+    assert_eq!(find_leak(&output, &secrets), None, "in the logs");
+    assert!(contains(&output, b"TRACE"));
 }
 
 on_each_database! {
-    async fn what_a_browser_has_encrypted_is_nowhere_to_be_found(database: TestDatabase) {
+    async fn a_browser_encrypted_text_leaks_nowhere_as_root(database: TestDatabase) {
         let options = Options { more: &["--log", "trace"], ..Options::default() };
         let system = System::start(Layout::Three, &database, options).await;
-        let (wiretap, disk) = (Wiretap::start(&system).await, Disk::of(&database).await);
+        let (capture, disk) = (PacketCapture::start(&system).await, Disk::of(&database).await);
         let sealed = encrypt(TEXT);
 
         let request = CreateMessageRequest::from_sealed(sealed.as_slice());
         let created = grpc_web::call::<CreateMessageResponse>(&system.gateway_url, CREATE, &request).await.unwrap();
         let CreateMessageResponse { id, access_token, .. } = created.messages[0].clone();
         system.messages().create_message(CreateMessageRequest::from_text(PLAIN_TEXT)).await.unwrap();
-        nobody_learns_it(&system, &wiretap, &disk, "messages WHERE content_kind = 'sealed'", &sealed).await;
+        assert_no_leak(&system, &capture, &disk, "messages WHERE content_kind = 'sealed'", &sealed).await;
 
-        let view = ViewMessageRequest { id, access_token, view_id: VIEW_ID.into(), accepts_sealed: true, ..Default::default() };
+        let view_id = VIEW_ID.into();
+        let view = ViewMessageRequest { id, access_token, view_id, accepts_sealed: true, ..Default::default() };
         let viewed = grpc_web::call::<ViewMessageResponse>(&system.gateway_url, VIEW, &view).await.unwrap();
         assert_eq!(viewed.messages[0].sealed(), Some(sealed.as_slice()));
-        nobody_learns_it(&system, &wiretap, &disk, "claims WHERE content_kind = 'sealed'", &sealed).await;
+        assert_no_leak(&system, &capture, &disk, "claims WHERE content_kind = 'sealed'", &sealed).await;
     }
 }

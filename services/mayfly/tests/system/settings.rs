@@ -1,4 +1,4 @@
-//! Settings that cannot be used: each is named, with an exit code, and nothing is changed.
+//! Invalid settings. Each error names the setting, and nothing changes.
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
 
@@ -7,22 +7,22 @@ use tempfile::TempDir;
 
 use crate::harness::{Layout, Options, System, free_port, run, run_in};
 
-/// Runs `arguments` in a data folder of their own; they must fail, with `words` on standard error.
-async fn refused(arguments: &[&str], words: &[&str]) {
+/// Runs `arguments` with a new data folder. The command must fail with `patterns` on standard error.
+async fn assert_rejected_in_new_folder(arguments: &[&str], patterns: &[&str]) {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data").display().to_string();
     let mut all = vec![arguments[0], "--data-dir", &data];
     all.extend(&arguments[1..]);
-    refused_as_it_is(&all, words).await;
+    assert_rejected(&all, patterns).await;
 }
 
-async fn refused_as_it_is(arguments: &[&str], words: &[&str]) {
-    let said = run(arguments).await;
-    assert_ne!(said.code, 0, "{arguments:?}");
-    for word in words {
-        assert!(said.err.contains(word), "{word}: {}", said.err);
+async fn assert_rejected(arguments: &[&str], patterns: &[&str]) {
+    let output = run(arguments).await;
+    assert_ne!(output.code, 0, "{arguments:?}");
+    for pattern in patterns {
+        assert!(output.err.contains(pattern), "{pattern}: {}", output.err);
     }
-    assert!(!said.err.contains("panicked"), "{}", said.err);
+    assert!(!output.err.contains("panicked"), "{}", output.err);
 }
 
 fn store_listen() -> String {
@@ -30,7 +30,7 @@ fn store_listen() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_line_that_is_no_command_says_what_there_is() {
+async fn an_invalid_command_line_prints_the_usage() {
     let unknown = run(&["frobnicate"]).await;
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("frobnicate"), "{}", unknown.err);
@@ -40,37 +40,44 @@ async fn a_command_line_that_is_no_command_says_what_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_cannot_be_used_is_named() {
+async fn an_unusable_database_is_named() {
     let listen = store_listen();
-    refused(&["store", &listen, "--database-url", "mysql://u:needle-password@h/db"], &["--database-url"]).await;
-    refused(&["store", &listen, "--database-url", "sqlite::memory:"], &["--database-url"]).await;
-    let nobody = format!("postgres://u:needle-password@127.0.0.1:{}/db", free_port());
-    for command in [&["store", &listen, "--database-url", &nobody][..], &["migrate", "--database-url", &nobody]] {
+    assert_rejected_in_new_folder(
+        &["store", &listen, "--database-url", "mysql://u:canary-password@h/db"],
+        &["--database-url"],
+    )
+    .await;
+    assert_rejected_in_new_folder(&["store", &listen, "--database-url", "sqlite::memory:"], &["--database-url"]).await;
+    let unreachable = format!("postgres://u:canary-password@127.0.0.1:{}/db", free_port());
+    for command in
+        [&["store", &listen, "--database-url", &unreachable][..], &["migrate", "--database-url", &unreachable]]
+    {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data").display().to_string();
-        let said = run(&[command, &["--data-dir", &data]].concat()).await;
-        assert_ne!(said.code, 0);
-        assert!(said.err.contains("--database-url") && !said.err.contains("needle-password"), "{}", said.err);
+        let output = run(&[command, &["--data-dir", &data]].concat()).await;
+        assert_ne!(output.code, 0);
+        assert!(output.err.contains("--database-url") && !output.err.contains("canary-password"), "{}", output.err);
     }
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("no-database");
-    fs::write(&file, "this is no SQLite database, and it is long enough to be looked at as one".repeat(20)).unwrap();
+    fs::write(&file, "this is no SQLite database, but it has enough bytes for a header".repeat(20)).unwrap();
     let url = format!("sqlite://{}", file.display());
-    refused(&["store", &listen, "--database-url", &url], &["--database-url"]).await;
+    assert_rejected_in_new_folder(&["store", &listen, "--database-url", &url], &["--database-url"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_port_is_named() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    refused(&["store", "--store-listen", &address], &["--store-listen", &address]).await;
+    assert_rejected_in_new_folder(&["store", "--store-listen", &address], &["--store-listen", &address]).await;
     let listen = store_listen();
-    refused(&["up", &listen, "--gateway-listen", &address], &["--gateway-listen", &address]).await;
-    refused_as_it_is(&["gateway", "--gateway-listen", &address], &["--gateway-listen", &address]).await;
+    assert_rejected_in_new_folder(&["up", &listen, "--gateway-listen", &address], &["--gateway-listen", &address])
+        .await;
+    assert_rejected(&["gateway", "--gateway-listen", &address], &["--gateway-listen", &address]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_keyring_that_is_none_is_named_and_left_as_it_is() {
+async fn an_invalid_keyring_is_named_and_not_changed() {
     let folder = TempDir::new().unwrap();
     let (listen, keyring) = (store_listen(), folder.path().join("keyring.json"));
     let path = keyring.display().to_string();
@@ -80,18 +87,18 @@ async fn a_keyring_that_is_none_is_named_and_left_as_it_is() {
     };
     for content in ["", "{}", "{\"keys\":[]}", "{\"keys\":[{\"id\":\"0000000000000000\",\"key\":\"00\"}]}"] {
         write(content, 0o600);
-        refused(&["store", &listen, "--keyring", &path], &["--keyring", &path]).await;
+        assert_rejected_in_new_folder(&["store", &listen, "--keyring", &path], &["--keyring", &path]).await;
         assert_eq!(fs::read_to_string(&keyring).unwrap(), content);
     }
     write("{}", 0o644);
-    refused(&["store", &listen, "--keyring", &path], &["--keyring", &path, "chmod 600"]).await;
+    assert_rejected_in_new_folder(&["store", &listen, "--keyring", &path], &["--keyring", &path, "chmod 600"]).await;
     let a_folder = folder.path().display().to_string();
     fs::set_permissions(&a_folder, fs::Permissions::from_mode(0o700)).unwrap();
-    refused(&["store", &listen, "--keyring", &a_folder], &["--keyring", &a_folder]).await;
+    assert_rejected_in_new_folder(&["store", &listen, "--keyring", &a_folder], &["--keyring", &a_folder]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_that_the_own_group_may_read_are_accepted_by_a_setting() {
+async fn group_readable_secrets_need_a_setting() {
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(Layout::One, &database, Options::default()).await;
     system.stop().await;
@@ -104,29 +111,33 @@ async fn secrets_that_the_own_group_may_read_are_accepted_by_a_setting() {
     let (listen, data) = (store_listen(), system.data.display().to_string());
     let store = ["store", &listen, "--data-dir", &data];
     set_mode(0o660);
-    refused_as_it_is(&store, &["--keyring", "--group-readable-secrets"]).await;
+    assert_rejected(&store, &["--keyring", "--group-readable-secrets"]).await;
     let allowed = Options { more: &["--group-readable-secrets"], ..Options::default() };
     system.start_processes(Layout::One, allowed).await;
     for secret in &secrets {
-        assert!(system.processes[0].says(&secret.display().to_string()), "{}", secret.display());
+        assert!(system.processes[0].has_printed(&secret.display().to_string()), "{}", secret.display());
     }
     system.stop().await;
     set_mode(0o664);
-    refused_as_it_is(&[&store[..], &["--group-readable-secrets"]].concat(), &["--keyring", "chmod 600"]).await;
+    assert_rejected(&[&store[..], &["--group-readable-secrets"]].concat(), &["--keyring", "chmod 600"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_keyring_of_another_database_is_refused() {
+async fn a_keyring_of_another_database_is_rejected() {
     let database = TestDatabase::sqlite().unwrap();
     System::start(Layout::One, &database, Options::default()).await.stop().await;
     let listen = store_listen();
-    refused(&["store", &listen, "--database-url", database.url()], &["--keyring", "does not fit"]).await;
-    // The right one still does.
+    assert_rejected_in_new_folder(
+        &["store", &listen, "--database-url", database.url()],
+        &["--keyring", "does not fit"],
+    )
+    .await;
+    // The keyring of the database still fits.
     System::start(Layout::One, &database, Options::default()).await.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn values_out_of_range_are_named() {
+async fn invalid_values_are_named() {
     let listen = store_listen();
     for (setting, value) in [
         ("--admin-token", "short"),
@@ -148,23 +159,23 @@ async fn values_out_of_range_are_named() {
         if setting != "--store-listen" {
             arguments.push(&listen);
         }
-        refused(&arguments, &[setting]).await;
+        assert_rejected_in_new_folder(&arguments, &[setting]).await;
     }
-    refused_as_it_is(&["new", "x", "--store-url", "not a url"], &["--store-url"]).await;
+    assert_rejected(&["new", "x", "--store-url", "not a url"], &["--store-url"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_public_url_below_a_path_is_refused_by_every_role_that_has_one() {
+async fn a_public_url_with_a_path_is_rejected_by_all_roles() {
     for role in ["up", "gateway", "bot"] {
         for url in ["https://host.example/mayfly", "https://host.example/mayfly/", "https://host.example/?x", "host"] {
-            refused_as_it_is(&[role, "--public-url", url], &["--public-url"]).await;
-            let said = run_in(&[("MAYFLY_PUBLIC_URL", url)], &[role]).await;
-            assert!(said.code == 2 && said.err.contains("--public-url"), "{role} {url}: {}", said.err);
+            assert_rejected(&[role, "--public-url", url], &["--public-url"]).await;
+            let output = run_in(&[("MAYFLY_PUBLIC_URL", url)], &[role]).await;
+            assert!(output.code == 2 && output.err.contains("--public-url"), "{role} {url}: {}", output.err);
         }
     }
 }
 
-/// The variables that the help of this command and of all its subcommands names.
+/// The variables in the help texts of this command and of all its subcommands.
 async fn variables_of(command: &[&str]) -> BTreeSet<String> {
     let help = run(&[command, &["--help"]].concat()).await.out;
     let named = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
@@ -179,7 +190,7 @@ async fn variables_of(command: &[&str]) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+async fn an_empty_variable_counts_as_unset() {
     let names = variables_of(&[]).await;
     assert!(names.len() > 50 && names.contains("MAYFLY_BOT_TOKEN_FILE"), "{names:?}");
     let empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
@@ -193,22 +204,22 @@ async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
         let mut system = System::start(layout, &TestDatabase::sqlite().unwrap(), options).await;
         let data = system.data.display().to_string();
         let client = async |arguments: &[&str]| {
-            let said = run_in(&empty, &[arguments, &["--store-url", &system.store_url]].concat()).await;
-            assert_eq!(said.code, 0, "{arguments:?}: {}", said.err);
-            said.out.trim().to_owned()
+            let output = run_in(&empty, &[arguments, &["--store-url", &system.store_url]].concat()).await;
+            assert_eq!(output.code, 0, "{arguments:?}: {}", output.err);
+            output.out.trim().to_owned()
         };
-        let opener = client(&["new", "hello"]).await;
-        client(&["lookup", &opener]).await;
-        assert_eq!(client(&["view", &opener]).await, "hello");
-        let opener = client(&["new", "hello"]).await;
-        client(&["burn", &opener]).await;
+        let message_ref = client(&["new", "hello"]).await;
+        client(&["lookup", &message_ref]).await;
+        assert_eq!(client(&["view", &message_ref]).await, "hello");
+        let message_ref = client(&["new", "hello"]).await;
+        client(&["burn", &message_ref]).await;
         let fields = ["--session-name", "s", "--api-id", "1", "--api-hash", "0123456789abcdef0123456789abcdee"];
-        let token = ["--bot-token", "1000000000:AAHneedle-needle-needle-needle-0000", "--data-dir", &data];
+        let token = ["--bot-token", "1000000000:AAHcanary-canary-canary-canary-0000", "--data-dir", &data];
         client(&[&["config", "add"], &fields[..], &token].concat()).await;
         client(&["config", "list", "--data-dir", &data]).await;
         for command in [&["token"][..], &["keys", "list"]] {
-            let said = run_in(&empty, &[command, &["--data-dir", &data]].concat()).await;
-            assert_eq!(said.code, 0, "{command:?}: {}", said.err);
+            let output = run_in(&empty, &[command, &["--data-dir", &data]].concat()).await;
+            assert_eq!(output.code, 0, "{command:?}: {}", output.err);
         }
         system.stop().await;
     }

@@ -1,4 +1,4 @@
-//! Bots with a webhook that end, as they do in every upgrade, while Telegram brings them updates.
+//! Bots with a webhook that restart while Telegram delivers updates.
 
 use std::collections::BTreeSet;
 
@@ -10,73 +10,73 @@ use tokio::{
 
 use crate::{
     chat::{BOT_TOKEN, add_config},
-    harness::{Layout, Options, System, until},
+    harness::{Layout, Options, System, wait_until},
 };
 
 const STORE: usize = 0;
 const BOT: usize = 2;
 const ANN: i64 = 1_000;
 
-/// How many updates the bot has in hand.
-async fn in_hand(system: &System) -> u64 {
+/// The number of updates that the bot is processing.
+async fn updates_in_flight(system: &System) -> u64 {
     let status = reqwest::get(&system.bot_url).await.unwrap().json::<serde_json::Value>().await.unwrap();
     status["queued_updates"].as_u64().unwrap()
 }
 
-/// The openers that these chats were answered: however often, each the same.
-async fn openers(telegram: &FakeTelegram, chats: impl Iterator<Item = i64>) -> Vec<String> {
-    let mut openers = Vec::new();
+/// The replies to these chats: one distinct reply each, however often the bot sent it.
+async fn message_refs(telegram: &FakeTelegram, chats: impl Iterator<Item = i64>) -> Vec<String> {
+    let mut message_refs = Vec::new();
     for chat in chats {
         telegram.next_reply(chat).await.unwrap();
         let replies: BTreeSet<_> = telegram.replies(chat).into_iter().map(|reply| reply.text).collect();
         assert_eq!(replies.len(), 1, "one message was stored for chat {chat}");
-        openers.extend(replies);
+        message_refs.extend(replies);
     }
-    openers
+    message_refs
 }
 
-/// That each of these opens what was written to get it.
-async fn assert_readable(system: &System, openers: Vec<String>) {
-    for (number, opener) in openers.into_iter().enumerate() {
-        assert_eq!(system.client(&["view", &opener]).await.out, format!("text {}", number + 1));
+/// Asserts that each reply opens the text of its chat.
+async fn assert_readable(system: &System, message_refs: Vec<String>) {
+    for (number, message_ref) in message_refs.into_iter().enumerate() {
+        assert_eq!(system.client(&["view", &message_ref]).await.out, format!("text {}", number + 1));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_that_is_terminated_answers_the_updates_in_flight_and_leaves_its_webhook() {
+async fn a_terminated_bot_completes_updates_in_flight_and_keeps_its_webhook() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let options = Options { telegram: Some(telegram.url()), by_webhook: true, ..Options::default() };
+    let options = Options { telegram: Some(telegram.url()), uses_webhook: true, ..Options::default() };
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), options).await;
     add_config(&system, "first", BOT_TOKEN).await;
     telegram.user_says(ANN, "/help");
     telegram.next_reply(ANN).await.unwrap();
-    telegram.all_confirmed().await.unwrap();
+    telegram.wait_until_all_confirmed().await.unwrap();
     let webhook = telegram.webhook();
 
-    // A store that says nothing, so that all of them are in flight when the signal comes.
+    // The store is stopped, so that all updates are in flight when the signal arrives.
     system.processes[STORE].signal("-STOP").await;
     let chats = 1..=20;
     for chat in chats.clone() {
         telegram.user_says(chat, &format!("new:text {chat}"));
     }
-    until("all updates are in flight", async || in_hand(&system).await == 20).await;
+    wait_until("all updates are in flight", async || updates_in_flight(&system).await == 20).await;
     system.processes[BOT].terminate().await;
     let address = system.bot_url.trim_start_matches("http://").to_owned();
-    until("the bot lets nobody in any more", async || TcpStream::connect(&address).await.is_err()).await;
+    wait_until("the bot has closed its listener", async || TcpStream::connect(&address).await.is_err()).await;
     system.processes[STORE].signal("-CONT").await;
-    let status = system.processes[BOT].ended().await;
+    let status = system.processes[BOT].wait().await;
     assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&system.processes[BOT].output()));
-    let openers = openers(&telegram, chats).await;
-    assert_eq!(telegram.webhook(), webhook, "it belongs to the successor");
+    let message_refs = message_refs(&telegram, chats).await;
+    assert_eq!(telegram.webhook(), webhook, "the webhook stays for the next process");
 
-    system.processes[BOT].start_again();
-    telegram.all_confirmed().await.unwrap();
-    assert_readable(&system, openers).await;
+    system.processes[BOT].restart();
+    telegram.wait_until_all_confirmed().await.unwrap();
+    assert_readable(&system, message_refs).await;
     assert!(telegram.calls("deleteWebhook").is_empty());
     system.stop().await;
 }
 
-/// What stands in front of replicas: hands each connection on to one of them, to the next if one is not there.
+/// A load balancer for two replicas. It falls back to the other replica if a connection fails.
 async fn balance(listener: TcpListener, replicas: [String; 2]) {
     for turn in 0.. {
         let (mut client, _) = listener.accept().await.unwrap();
@@ -85,7 +85,7 @@ async fn balance(listener: TcpListener, replicas: [String; 2]) {
         tokio::spawn(async move {
             for replica in in_turn {
                 if let Ok(mut server) = TcpStream::connect(replica).await {
-                    // Breaks when either side ends, as it should.
+                    // The connection ends when either side closes it.
                     let _ = copy_bidirectional(&mut client, &mut server).await;
                     return;
                 }
@@ -95,42 +95,42 @@ async fn balance(listener: TcpListener, replicas: [String; 2]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_bots_at_one_webhook_are_restarted_in_turn_and_lose_nothing() {
+async fn two_bots_with_one_webhook_restart_in_turn_without_a_loss_on_postgres() {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let database = TestDatabase::postgres().await.unwrap();
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/telegram", door.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/telegram", listener.local_addr().unwrap());
     let bot_environment = &[("MAYFLY_WEBHOOK_URL", url.as_str()), ("MAYFLY_MESSAGES_PER_SECOND", "1000")];
     let options = Options { telegram: Some(telegram.url()), bot_environment, ..Options::default() };
     let start = || System::start(Layout::Three, &database, options);
     let (first, second) = tokio::join!(start(), start());
     let mut systems = [first, second];
     let addresses = [0, 1].map(|replica: usize| systems[replica].bot_url.trim_start_matches("http://").to_owned());
-    let balancing = tokio::spawn(balance(door, addresses));
+    let balancing = tokio::spawn(balance(listener, addresses));
     add_config(&systems[0], "first", BOT_TOKEN).await;
-    telegram.called("setWebhook", 2).await.unwrap();
+    telegram.wait_for_calls("setWebhook", 2).await.unwrap();
 
-    let mut answered = 0;
+    let mut replied = 0;
     for round in 0..4 {
-        let chats = answered + 1..=answered + 50;
+        let chats = replied + 1..=replied + 50;
         for chat in chats.clone() {
             telegram.user_says(chat, &format!("new:text {chat}"));
         }
-        // In the middle of them.
-        telegram.next_reply(answered + 1).await.unwrap();
-        answered += 50;
+        // While the bot serves the others.
+        telegram.next_reply(replied + 1).await.unwrap();
+        replied += 50;
         let bot = &mut systems[round % 2].processes[BOT];
         bot.terminate().await;
-        let status = bot.ended().await;
+        let status = bot.wait().await;
         assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&bot.output()));
-        assert_eq!(telegram.webhook().as_deref(), Some(url.as_str()), "the other one is still served by it");
-        bot.start_again();
-        telegram.called("setWebhook", 3 + round).await.unwrap();
-        telegram.all_confirmed().await.unwrap();
-        let rest = openers(&telegram, chats.skip(1)).await;
+        assert_eq!(telegram.webhook().as_deref(), Some(url.as_str()), "the webhook stays for the other bot");
+        bot.restart();
+        telegram.wait_for_calls("setWebhook", 3 + round).await.unwrap();
+        telegram.wait_until_all_confirmed().await.unwrap();
+        let rest = message_refs(&telegram, chats.skip(1)).await;
         assert_eq!(rest.len(), 49);
     }
-    let all = (1..=answered).map(|chat| telegram.replies(chat)[0].text.clone()).collect();
+    let all = (1..=replied).map(|chat| telegram.replies(chat)[0].text.clone()).collect();
     assert_readable(&systems[0], all).await;
     assert!(telegram.calls("deleteWebhook").is_empty());
     for system in &mut systems {

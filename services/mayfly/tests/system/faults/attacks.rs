@@ -1,4 +1,5 @@
-//! Strangers attack while others create and view messages: every call of the others succeeds, and memory stays small.
+//! Attacks by untrusted callers while users create and view messages. All calls of the users must succeed, with bounded
+//! memory.
 //!
 //! Each test prints a row of the table in `docs/guarantees.md`. With fewer than [`FULL_SIZE_ROUNDS`] rounds the attacks
 //! are smaller. `MAYFLY_TEST_PROGRAM` names another program to attack, such as a release build.
@@ -21,29 +22,23 @@ use mayfly_contracts::message::WatchMessageRequest;
 use mayfly_testkit::{RawHttp2, RawStream, SmallDisk, TestDatabase, grpc_frame, grpc_frame_header};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::{TcpSocket, TcpStream},
-    task::JoinHandle,
-};
+use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
 
-use super::trial::rounds;
-use crate::harness::{Layout, Options, System};
+use super::load_run::rounds;
+use crate::harness::{Layout, MAX_MEMORY_MIB, Options, System, connect_from};
 
-/// From this many rounds on, attacks have their full size.
+/// From this number of rounds on, attacks have their full size.
 const FULL_SIZE_ROUNDS: u64 = 50;
-/// The most memory that a process may ever have had.
-const MAX_MEMORY_MIB: u64 = 192;
-/// Users who create and view at the same time, each from an address of its own.
+/// The number of users who create and view concurrently, each from its own address.
 const USERS: u8 = 4;
-/// How long a user waits between two messages.
+/// The pause of a user between two messages.
 const USER_PAUSE: Duration = Duration::from_millis(20);
-/// How long a user waits for a response: as long as the gateway waits for the store.
+/// The timeout of a user, which is that of the gateway for the store.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an attack, and what is measured beside it, may take.
+/// The timeout of an attack with its measurements.
 const ATTACK_TIMEOUT: Duration = Duration::from_secs(240);
 
 const HOSTILE: IpAddr = hostile(0);
@@ -61,7 +56,7 @@ fn is_full_size() -> bool {
     rounds() >= FULL_SIZE_ROUNDS
 }
 
-/// How often an attack does something.
+/// The size of an attack: `full` with many rounds, else `small`.
 fn scaled(small: usize, full: usize) -> usize {
     if is_full_size() { full } else { small }
 }
@@ -70,29 +65,23 @@ fn client_at(address: IpAddr) -> Client {
     Client::builder().local_address(address).timeout(Duration::from_secs(60)).build().unwrap()
 }
 
-async fn connect_from(address: IpAddr, url: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind((address, 0).into()).unwrap();
-    socket.connect(url.trim_start_matches("http://").parse().unwrap()).await.unwrap()
-}
-
 fn api(system: &System, path: &str) -> String {
     format!("{}/api/v1/{path}", system.gateway_url)
 }
 
-/// Creates a message; the response says id and token.
+/// Creates a message. The response contains its id and token.
 async fn create(client: &Client, system: &System, fields: &Value) -> reqwest::Result<(StatusCode, Value)> {
     let response = client.post(api(system, "create_message")).json(fields).send().await?;
     Ok((response.status(), response.json().await.unwrap_or_default()))
 }
 
-/// Views a message as `create` returned it.
+/// Views a message that `create` returned.
 async fn view(client: &Client, system: &System, message: &Value) -> reqwest::Result<(StatusCode, Value)> {
     let response = client.post(api(system, "view_message")).json(message).send().await?;
     Ok((response.status(), response.json().await.unwrap_or_default()))
 }
 
-/// People who use the service, before it is attacked and meanwhile.
+/// Users of the service before and during an attack.
 struct Users {
     measured: Arc<Measured>,
     stop: CancellationToken,
@@ -102,11 +91,11 @@ struct Users {
 #[derive(Default)]
 struct Measured {
     times: Mutex<Vec<Duration>>,
-    /// What no user should see.
+    /// Errors that a user got.
     wrong: Mutex<Vec<String>>,
 }
 
-/// Creates a message and views it without a key, so an answer that is lost is a text that is lost.
+/// Creates a message and views it without an idempotency key, so that a lost response loses the text.
 async fn use_once(client: &Client, base: &str, number: usize, times: &Mutex<Vec<Duration>>) -> Result<(), String> {
     let text = format!("text {number}");
     let began = Instant::now();
@@ -138,7 +127,7 @@ impl Users {
             let (measured, stop) = (Arc::clone(&measured), stop.clone());
             let base = format!("{}/api/v1", system.gateway_url);
             let address = IpAddr::V4(Ipv4Addr::new(127, 0, 2, user + 1));
-            // Each call on a connection of its own: newcomers are served too.
+            // Every second user opens a connection for each call, so that new connections are tested too.
             let client = Client::builder().local_address(address).pool_max_idle_per_host(usize::from(user % 2));
             let client = client.timeout(USER_TIMEOUT).build().unwrap();
             tokio::spawn(async move {
@@ -155,8 +144,8 @@ impl Users {
         Self { measured, stop, tasks }
     }
 
-    /// Waits until so many more calls succeeded, or one did not.
-    async fn progress(&self, calls: usize) {
+    /// Waits until this many more calls succeeded, or one failed.
+    async fn wait_for_outcomes(&self, calls: usize) {
         let goal = self.measured.times.lock().unwrap().len() + calls;
         let is_there =
             || self.measured.times.lock().unwrap().len() >= goal || !self.measured.wrong.lock().unwrap().is_empty();
@@ -165,14 +154,14 @@ impl Users {
         }
     }
 
-    /// The 99th percentile of the calls since the last time.
+    /// The 99th percentile of the latencies since the last call of this method.
     fn p99(&self) -> Duration {
         let mut times = std::mem::take(&mut *self.measured.times.lock().unwrap());
         times.sort_unstable();
         times.get(times.len() * 99 / 100).copied().unwrap_or_default()
     }
 
-    /// Lets them finish what they do.
+    /// Stops the users and waits until they have finished. No call may have failed.
     async fn end(self) {
         self.stop.cancel();
         for task in self.tasks {
@@ -183,11 +172,11 @@ impl Users {
     }
 }
 
-/// What an attack consisted of, and what of it goes on.
+/// The size of an attack, and its open connections.
 struct Attack {
     requests: usize,
     bytes: usize,
-    /// Connections and streams that stay open while users are measured.
+    /// Connections and streams that stay open during the measurement.
     open: Vec<Box<dyn Any + Send>>,
 }
 
@@ -202,38 +191,28 @@ impl Attack {
     }
 }
 
-/// The most memory that any process of the system had, as Linux counts it.
-fn peak_memory_mib(system: &System) -> u64 {
-    let peak = |process: &crate::harness::Process| -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-    };
-    system.processes.iter().map(peak).max().unwrap()
-}
-
-/// What the database's files take.
+/// The size of the database's files on disk.
 fn disk_bytes(database: &TestDatabase) -> u64 {
     let file = database.url().trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
     let size = |suffix: &str| Path::new(&format!("{file}{suffix}")).metadata().map_or(0, |file| file.blocks() * 512);
     size("") + size("-wal")
 }
 
-/// Attacks `system` while users are there, and asserts that none of them is concerned.
+/// Attacks `system` while users call it. Asserts that all their calls succeed.
 async fn attack(name: &str, system: &System, layout: Layout, attack: impl AsyncFnOnce(&System) -> Attack) {
     let calls = scaled(40, 1000);
     let users = Users::begin(system);
     let attacked = async {
-        users.progress(calls).await;
+        users.wait_for_outcomes(calls).await;
         let before = users.p99();
         let began = Instant::now();
         let attack = attack(system).await;
-        users.progress(calls).await;
+        users.wait_for_outcomes(calls).await;
         (before, users.p99(), began.elapsed(), attack)
     };
     let attacked = tokio::time::timeout(ATTACK_TIMEOUT, attacked).await;
-    let (before, meanwhile, duration, attack) = attacked.expect("the attack and the users come to an end");
-    let (memory, disk) = (peak_memory_mib(system), disk_bytes(&system.database) >> 20);
+    let (before, meanwhile, duration, attack) = attacked.expect("the attack and the users end in time");
+    let (memory, disk) = (system.peak_memory_mib(), disk_bytes(&system.database) >> 20);
     println!(
         "| {name}, {layout:?} | {} requests, {} KiB, {:.0} s | {:.0} / {:.0} ms | {memory} MiB | {disk} MiB |",
         attack.requests,
@@ -253,7 +232,7 @@ async fn start(layout: Layout, more: &[&str]) -> System {
     System::start(layout, &TestDatabase::sqlite().unwrap(), Options { more, ..Options::default() }).await
 }
 
-/// In one process and in three.
+/// Runs an attack in one process and in three.
 async fn in_both_layouts(name: &str, is_attack: impl AsyncFn(&System) -> Attack) {
     for layout in [Layout::One, Layout::Three] {
         let system = start(layout, &[]).await;
@@ -261,7 +240,7 @@ async fn in_both_layouts(name: &str, is_attack: impl AsyncFn(&System) -> Attack)
     }
 }
 
-/// The streams of one connection, which nobody reads.
+/// Opens streams on one connection without reading their responses.
 async fn unread_streams(url: &str, from: IpAddr, count: usize, path: &str, body: &Bytes, is_whole: bool) -> Attack {
     let connection = RawHttp2::connect(url, from, 0).await.unwrap();
     let mut open: Vec<RawStream> = Vec::new();
@@ -315,8 +294,8 @@ async fn health_streams_of_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_that_announce_much_and_never_finish() {
-    let part = Bytes::from(vec![0; 1 << 20]);
+async fn streams_that_announce_large_messages_and_never_finish() {
+    let role = Bytes::from(vec![0; 1 << 20]);
     in_both_layouts("256 streams that announce 4 MiB, send 1 and stop", async |system: &System| {
         let mut sent = Attack::of(0, 0);
         for url in [&system.store_url, &system.gateway_url] {
@@ -324,9 +303,9 @@ async fn streams_that_announce_much_and_never_finish() {
             for _ in 0..256 {
                 let header = grpc_frame_header(4 << 20).freeze();
                 let Ok(mut stream) = connection.call(CREATE, header, false).await else { break };
-                // The connection takes as much of it as it likes.
-                stream.request.send_data(part.clone(), false).unwrap_or_default();
-                sent = join([sent, Attack::of(1, part.len()).hold(stream)]);
+                // The connection accepts as much of it as flow control allows.
+                stream.request.send_data(role.clone(), false).unwrap_or_default();
+                sent = join([sent, Attack::of(1, role.len()).hold(stream)]);
             }
         }
         sent
@@ -334,7 +313,7 @@ async fn streams_that_announce_much_and_never_finish() {
     .await;
 }
 
-/// Text as large as texts get; incompressible, so that no layer makes it small.
+/// A text of the maximum size. It is incompressible, so that no layer shrinks it.
 fn large_text() -> String {
     let mut state = 1_u64;
     let letter = |_| {
@@ -350,7 +329,7 @@ async fn start_for_large_texts(layout: Layout) -> System {
     System::start(layout, &TestDatabase::sqlite().unwrap(), options).await
 }
 
-/// Creates large messages from many addresses, a few at a time.
+/// Creates large messages from many addresses, four at a time.
 async fn create_large(system: &System, count: usize, ttl_seconds: u64) -> Vec<Value> {
     let text = large_text();
     let clients: Vec<_> = (0..4).map(|number| client_at(hostile(number))).collect();
@@ -381,7 +360,7 @@ async fn unread(system: &System) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn json_with_unknown_fields() {
-    // As large as bodies get beside texts of 1 MiB; read into a tree of values it becomes ninety times as large.
+    // The largest body with a limit of 1 MiB for texts. Parsed into a tree of values it takes ninety times the space.
     let values = ["{\"\":0}"; 700_000].join(",");
     let body = Bytes::from(format!("{{\"unknown\":[{values}],\"text\":\"hello\"}}"));
     let count = scaled(16 << 20, 64 << 20) / body.len();
@@ -411,12 +390,12 @@ async fn a_sweep_of_large_messages_beside_readers_of_large_messages() {
         attack("a sweep of texts of 1 MiB, readers of such at once", &system, layout, async |system| {
             create_large(system, count, ttl).await;
             let messages = create_large(system, readers, 3600).await;
-            // More of them could hold all unread responses that there may be; then all readers are told to try again.
+            // More addresses could occupy the whole budget for unread responses. Then all readers get a retry response.
             let clients: Vec<_> = (0..3).map(|number| client_at(hostile(number))).collect();
             let read = |(number, message): (usize, &Value)| {
                 let (client, message) = (&clients[number % clients.len()], message.clone());
                 async move {
-                    // A refusal consumes nothing.
+                    // A rejected view consumes nothing.
                     loop {
                         let (status, viewed) = view(client, system, &message).await.unwrap();
                         if status == StatusCode::OK {
@@ -457,7 +436,7 @@ async fn readers_of_large_messages_that_do_not_read() {
                 let connection = connections[number % connections.len()].as_ref().unwrap();
                 let path = "/mayfly.message.v1.MessageService/ViewMessage";
                 let mut stream = connection.call(path, grpc_frame(&request), true).await.unwrap();
-                // Beyond what a caller may leave unread, views are refused, and consume nothing.
+                // Views beyond the caller's budget for unread responses are rejected and consume nothing.
                 (&mut stream.response).await.unwrap();
                 open.push(stream);
             }
@@ -476,7 +455,7 @@ async fn slow_bodies_of_one_address() {
         for _ in 0..180 {
             let mut connection = connect_from(HOSTILE, &system.gateway_url).await;
             connection.write_all(head.as_bytes()).await.unwrap_or_default();
-            // Those beyond the share of the caller are refused, and closed.
+            // Connections beyond the caller's limit are rejected and closed.
             connection.write_all(&vec![b' '; 390_000]).await.unwrap_or_default();
             slow.push(connection);
         }
@@ -499,7 +478,7 @@ async fn a_flood_of_wrong_passphrases() {
         };
         let mut wrong = Vec::new();
         for _ in 0..messages {
-            // The creator's address is another, whose share of passphrases is free.
+            // The creator has another address, with its own limit for passphrases.
             let (status, message) = create(&user, system, &fields).await.unwrap();
             assert_eq!(status, StatusCode::CREATED);
             wrong.extend((0..5).map(|_| with(message.clone(), "wrong")));
@@ -522,7 +501,7 @@ async fn a_flood_of_wrong_passphrases() {
     .await;
 }
 
-/// Through a proxy that tells the addresses, since a machine need not have twenty of one network.
+/// The addresses come from a proxy header, since the machine need not have twenty addresses in one network.
 #[tokio::test(flavor = "multi_thread")]
 async fn watchers_of_one_ipv6_network() {
     let system = start(Layout::One, &["--trusted-proxies", "1"]).await;
@@ -544,7 +523,7 @@ async fn watchers_of_one_ipv6_network() {
                 .send()
                 .await
                 .unwrap();
-            // An error comes with the headers; a stream that goes on has no status yet.
+            // An error arrives with the headers. An open stream has no status yet.
             (!response.headers().contains_key("grpc-status")).then_some(response)
         };
         let mut open = Vec::new();
@@ -553,17 +532,17 @@ async fn watchers_of_one_ipv6_network() {
         }
         assert_eq!(open.len(), 50, "watchers of one network");
         let other = watch(&clients[0], "2001:db8:0:1::1".to_owned()).await;
-        assert!(other.is_some(), "a watcher of another network is refused");
+        assert!(other.is_some(), "a watcher of another network is rejected");
         Attack::of(1000, 1000 * request.len()).hold((open, other))
     })
     .await;
 }
 
-/// Whether a server of this machine keeps a connection from `client` open, as Linux lists them.
+/// Returns `true` if a server of this machine has an established connection from `client`.
 fn is_served(client: IpAddr, url: &str) -> bool {
     let IpAddr::V4(client) = client else { return false };
     let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
-    // Addresses are written as numbers of this machine, so backwards; 01 is the state ESTABLISHED.
+    // The kernel prints addresses in little-endian order. 01 is ESTABLISHED.
     let client = format!("{:08X}", u32::from_le_bytes(client.octets()));
     std::fs::read_to_string("/proc/net/tcp").unwrap().lines().any(|line| {
         let mut columns = line.split_whitespace().skip(1);
@@ -604,7 +583,7 @@ async fn more_idle_connections_than_the_soft_limit_of_files() {
             let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
             let open_files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
             let [soft, hard] = [3, 4].map(|column| open_files.split_whitespace().nth(column).unwrap());
-            assert_eq!(soft, hard, "the soft limit stays as it was");
+            assert_eq!(soft, hard, "the soft limit was not raised");
         }
         attack("1,500 idle connections, soft limit of 1,024 files", &system, layout, async |system| {
             let mut open = Vec::new();
@@ -620,7 +599,7 @@ async fn more_idle_connections_than_the_soft_limit_of_files() {
     }
 }
 
-/// Creates until the store is full, and beyond; returns the messages, and how many creations were refused.
+/// Creates messages until the store is full, and beyond. Returns the messages, and the number of rejected creations.
 async fn fill(system: &System) -> (Vec<Value>, usize) {
     let client = client_at(HOSTILE);
     let fields = json!({ "text": "x".repeat(60_000) });
@@ -641,14 +620,14 @@ async fn fill(system: &System) -> (Vec<Value>, usize) {
     (created, refused)
 }
 
-/// SQLite keeps 16 MiB of free pages, and there is more in the file than those.
+/// SQLite keeps 16 MiB of free pages, and the file contains more than those.
 const KEPT_BYTES: u64 = 20 << 20;
 
-/// Fills a store; then views, burns, sweeps and the health check go on, and the file gives its space back.
+/// Fills a store. Views, burns, sweeps and health checks must still work, and the file must shrink afterwards.
 async fn fill_and_use(name: &str, layout: Layout, disk_size: &str, environment: &[(&str, &str)]) {
     let disk = SmallDisk::mount(disk_size).unwrap();
     let url = format!("sqlite://{}?mode=rwc", disk.path().join("mayfly.db").display());
-    let database = TestDatabase::at(&url).unwrap();
+    let database = TestDatabase::at_url(&url).unwrap();
     let system =
         System::start(layout, &database, Options { store_environment: environment, ..Options::default() }).await;
     let user = client_at(IpAddr::V4(Ipv4Addr::new(127, 0, 2, 1)));
@@ -696,7 +675,7 @@ async fn fill_and_use(name: &str, layout: Layout, disk_size: &str, environment: 
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), swept).await.expect("expired messages leave the file");
+    tokio::time::timeout(Duration::from_secs(120), swept).await.expect("expired messages are removed from the file");
     let created_again = create(&user, &system, &json!({ "text": "hello" })).await.unwrap().0;
     assert_eq!(created_again, StatusCode::CREATED);
     let requests = created.len() + refused + count * 8;
@@ -706,33 +685,33 @@ async fn fill_and_use(name: &str, layout: Layout, disk_size: &str, environment: 
         (requests * 60_000) >> 10,
         began.elapsed().as_secs_f64(),
         times[times.len() * 99 / 100].as_secs_f64() * 1000.0,
-        peak_memory_mib(&system),
+        system.peak_memory_mib(),
         full >> 20,
         disk_bytes(&database) >> 20,
     );
-    assert!(peak_memory_mib(&system) < MAX_MEMORY_MIB, "{} MiB", peak_memory_mib(&system));
+    assert!(system.peak_memory_mib() < MAX_MEMORY_MIB, "{} MiB", system.peak_memory_mib());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn creations_until_the_most_bytes_are_stored() {
+async fn creations_until_the_maximum_of_stored_bytes_as_root() {
     for layout in [Layout::One, Layout::Three] {
         let environment = [("MAYFLY_MAX_STORED_BYTES", if is_full_size() { "100000000" } else { "40000000" })];
-        fill_and_use("creations until --max-stored-bytes", layout, "256m", &environment).await;
+        fill_and_use("creations wait_until --max-stored-bytes", layout, "256m", &environment).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn creations_until_the_reserve_of_the_disk() {
+async fn creations_until_the_reserve_of_the_disk_as_root() {
     let size = if is_full_size() { "128m" } else { "48m" };
     for layout in [Layout::One, Layout::Three] {
-        fill_and_use("creations until the reserve of a disk", layout, size, &[]).await;
+        fill_and_use("creations wait_until the reserve of a disk", layout, size, &[]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creations_and_guesses_beyond_the_rates() {
     let rates = ["--creations-per-minute", "300", "--failed-reads-per-minute", "120"];
-    // The proxy tells attackers and users apart.
+    // The proxy header separates attackers and users.
     let more = [&rates[..], &["--trusted-proxies", "1"]].concat();
     let system = start(Layout::One, &more).await;
     let client = Client::new();

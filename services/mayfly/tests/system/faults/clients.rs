@@ -1,4 +1,4 @@
-//! Clients that go away, cannot wait, or ask again and again.
+//! Clients that disconnect, have short deadlines, or send calls several times.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -6,23 +6,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use mayfly_check::{Door, Habits, Question, Reply, Target};
+use mayfly_check::{Client, Request, Response, Target, Workload};
 use mayfly_contracts::message::{
     AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, ViewMessageRequest,
 };
-use mayfly_testkit::{TcpProxy, Weather, on_each_database};
+use mayfly_testkit::{NetworkFault, TcpProxy, on_each_database};
 use prost::Message as _;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use super::trial::{Trial, all_doors, assert_kept, name_on, rounds, slow_rounds};
-use crate::harness::{Layout, Options, System, until};
+use super::load_run::{Run, all_clients, assert_guarantees, name_on, rounds, slow_rounds};
+use crate::harness::{Layout, Options, System, wait_until};
 
-/// How many connections whoever listens at `url` has open. Not how many files: the store's own, to its database, come and go.
+/// The number of open connections to the listener at `url`. Open files would include connections to the database, which
+/// vary.
 fn connections(url: &str) -> usize {
     let port = url.rsplit(':').next().unwrap().parse::<u16>().unwrap();
     let is_open = |line: &&str| match line.split_whitespace().collect::<Vec<_>>()[..] {
-        // What only listens has the state 0A; what nobody has open any more has no inode.
+        // State 0A is LISTEN. A connection without an inode is closed.
         [_, local, _, state, _, _, _, _, _, inode, ..] => {
             local.ends_with(&format!(":{port:04X}")) && state != "0A" && inode != "0"
         }
@@ -31,66 +32,69 @@ fn connections(url: &str) -> usize {
     std::fs::read_to_string("/proc/net/tcp").unwrap().lines().filter(is_open).count()
 }
 
-/// Waits until the store has no more connections than `before` and a few, of which the gateway's is one.
-async fn until_none_is_left_behind(system: &System, before: usize) {
+/// Waits until the store has about as many connections as `before`, plus that of the gateway.
+async fn wait_until_connections_are_closed(system: &System, before: usize) {
     let is_so = async || (1..=before + 4).contains(&connections(&system.store_url));
-    until("the store closed its connections", is_so).await;
+    wait_until("the store closed its connections", is_so).await;
 }
 
-/// What [`cut`] does to connections in each round.
+/// The number of faults that [`cut`] injects per round.
 const CUTS: u64 = 32;
 
-/// Resets the connection at each byte of request and reply, and half closes it at each of the request: the first bytes one after
-/// the other, later ones in steps. In between it is slow.
-async fn cut(trial: &Trial, proxies: &[TcpProxy], rounds: u64) {
+/// Resets connections at each byte of request and response, and half closes them at each byte of the request: byte by
+/// byte at first, later in steps. In between, bytes are delivered one by one.
+async fn cut(run: &Run, proxies: &[TcpProxy], rounds: u64) {
     for round in 0..rounds * 8 {
         let bytes = 1 + usize::try_from(if round < 256 { round } else { 256 + (round - 256) * 37 % 4096 }).unwrap();
-        for weather in [Weather::CutRequest(bytes), Weather::CutReply(bytes), Weather::HalfClose(bytes)] {
-            trial.fault(&format!("{weather:?} on every connection"));
-            let before: u64 = proxies.iter().map(TcpProxy::cuts).sum();
-            proxies.iter().for_each(|proxy| proxy.set(weather));
-            until("connections were reset", async || proxies.iter().map(TcpProxy::cuts).sum::<u64>() > before).await;
+        for fault in
+            [NetworkFault::ResetInRequest(bytes), NetworkFault::ResetInReply(bytes), NetworkFault::HalfClose(bytes)]
+        {
+            run.fault(&format!("{fault:?} on every connection"));
+            let before: u64 = proxies.iter().map(TcpProxy::resets).sum();
+            proxies.iter().for_each(|proxy| proxy.set_fault(fault));
+            wait_until("connections were reset", async || proxies.iter().map(TcpProxy::resets).sum::<u64>() > before)
+                .await;
         }
-        trial.fault("every byte comes by itself");
-        for weather in [Weather::Trickle, Weather::Fair] {
-            proxies.iter().for_each(|proxy| proxy.set(weather));
-            trial.progress(3).await;
+        run.fault("bytes are delivered one by one");
+        for fault in [NetworkFault::Trickle, NetworkFault::None] {
+            proxies.iter().for_each(|proxy| proxy.set_fault(fault));
+            run.wait_for_outcomes(3).await;
         }
     }
 }
 
-async fn doors_behind(urls: [&str; 2]) -> (Vec<TcpProxy>, Vec<Door>) {
+async fn clients_behind(urls: [&str; 2]) -> (Vec<TcpProxy>, Vec<Client>) {
     let [store, gateway] = urls.map(|url| url.trim_start_matches("http://"));
     let proxies = [TcpProxy::start(store).await.unwrap(), TcpProxy::start(gateway).await.unwrap()];
     let [store, gateway] = [0, 1].map(|proxy: usize| format!("http://{}", proxies[proxy].address()));
-    (proxies.into(), vec![Door::grpc(&store).unwrap(), Door::rest(&gateway).unwrap()])
+    (proxies.into(), vec![Client::grpc(&store).unwrap(), Client::rest(&gateway).unwrap()])
 }
 
-/// Beyond the last byte of any request or answer here.
+/// More than the number of bytes of any request or response here.
 const LONGEST: usize = 400;
-/// How long an abandoned call may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of a cancelled call.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client of gRPC that goes away from every second call: with RST_STREAM after so many bytes of the request, or of the answer,
-/// one more each time.
-struct FickleDoor {
+/// A gRPC client that cancels every second call with RST_STREAM, after an increasing number of bytes of the request or
+/// of the response.
+struct CancellingClient {
     address: String,
-    steady: Door,
+    steady: Client,
     turn: AtomicUsize,
 }
 
-impl FickleDoor {
+impl CancellingClient {
     fn at(url: &str) -> Self {
         let address = url.trim_start_matches("http://").to_owned();
-        Self { address, steady: Door::grpc(url).unwrap(), turn: AtomicUsize::new(0) }
+        Self { address, steady: Client::grpc(url).unwrap(), turn: AtomicUsize::new(0) }
     }
 
-    async fn abandon(&self, question: &Question, bytes: usize, is_of_the_request: bool) -> anyhow::Result<()> {
-        let (method, message) = encode(question);
+    async fn abandon(&self, request: &Request, bytes: usize, is_of_the_request: bool) -> anyhow::Result<()> {
+        let (method, message) = encode(request);
         let frame = [&[0], &u32::try_from(message.len())?.to_be_bytes()[..], &message].concat();
         let (sent, window) = if is_of_the_request { (bytes.min(frame.len()), 65_535) } else { (frame.len(), bytes) };
         let connection = TcpStream::connect(&self.address).await?;
-        // The window is what the client is willing to take: the server stops at that byte.
+        // The server stops sending when the window is exhausted.
         let window = u32::try_from(window)?;
         let (client, mut connection) =
             h2::client::Builder::new().initial_window_size(window).handshake::<_, Bytes>(connection).await?;
@@ -98,14 +102,14 @@ impl FickleDoor {
         let driver = tokio::spawn(connection);
         let url = format!("http://{}/mayfly.message.v1.MessageService/{method}", self.address);
         let request = http::Request::post(url).header("content-type", "application/grpc").header("te", "trailers");
-        let (answer, mut stream) = client.ready().await?.send_request(request.body(())?, false)?;
+        let (response, mut stream) = client.ready().await?.send_request(request.body(())?, false)?;
         stream.send_data(Bytes::copy_from_slice(&frame[..sent]), !is_of_the_request)?;
         if is_of_the_request {
-            // What was not written yet is not sent any more after a reset.
+            // A reset discards data that is not written yet, so this waits until it is written.
             pings.ping(h2::Ping::opaque()).await?;
-            drop(answer);
+            drop(response);
         } else {
-            let (mut body, mut received) = (answer.await?.into_body(), 0);
+            let (mut body, mut received) = (response.await?.into_body(), 0);
             while received < bytes
                 && let Some(data) = body.data().await
             {
@@ -118,111 +122,117 @@ impl FickleDoor {
     }
 }
 
-fn encode(question: &Question) -> (&'static str, Vec<u8>) {
+fn encode(request: &Request) -> (&'static str, Vec<u8>) {
     let key = |key: &Option<Uuid>| key.map(|key| key.to_string()).unwrap_or_default();
-    match question {
-        Question::Create { text, request_id } => {
+    match request {
+        Request::Create { text, request_id } => {
             let request = CreateMessageRequest { request_id: key(request_id), ..CreateMessageRequest::from_text(text) };
             ("CreateMessage", request.encode_to_vec())
         }
-        Question::View { opener, view_id } => {
-            let (id, access_token) = (opener.id, opener.access_token.clone());
+        Request::View { message_ref, view_id } => {
+            let (id, access_token) = (message_ref.id, message_ref.access_token.clone());
             let request = ViewMessageRequest { id, access_token, view_id: key(view_id), ..Default::default() };
             ("ViewMessage", request.encode_to_vec())
         }
-        Question::Acknowledge { opener, view_id } => {
-            let (id, access_token) = (opener.id, opener.access_token.clone());
+        Request::Acknowledge { message_ref, view_id } => {
+            let (id, access_token) = (message_ref.id, message_ref.access_token.clone());
             let request = AcknowledgeViewRequest { id, access_token, view_id: view_id.to_string() };
             ("AcknowledgeView", request.encode_to_vec())
         }
-        Question::Lookup { opener } => {
-            let request = LookupMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+        Request::Lookup { message_ref } => {
+            let request = LookupMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
             ("LookupMessage", request.encode_to_vec())
         }
-        Question::Burn { opener } => {
-            let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+        Request::Burn { message_ref } => {
+            let request = BurnMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
             ("BurnMessage", request.encode_to_vec())
         }
     }
 }
 
-impl Target for FickleDoor {
-    async fn ask(&self, question: &Question) -> Reply {
+impl Target for CancellingClient {
+    async fn call(&self, request: &Request) -> Response {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         if turn.is_multiple_of(2) {
-            return self.steady.ask(question).await;
+            return self.steady.call(request).await;
         }
         let (bytes, is_of_the_request) = (turn / 4 % LONGEST, (turn / 2).is_multiple_of(2));
-        // Whoever goes away hears of no failure either.
-        drop(tokio::time::timeout(PATIENCE, self.abandon(question, bytes, is_of_the_request)).await);
-        Reply::Unknown
+        // The client ignores the result of a cancelled call.
+        drop(tokio::time::timeout(TIMEOUT, self.abandon(request, bytes, is_of_the_request)).await);
+        Response::Unknown
     }
 }
 
 on_each_database! {
     async fn connections_are_reset_at_any_byte(database: TestDatabase) {
-        // Between client and store it makes no difference what is behind the store: there, once for each byte is enough.
+        // The database does not matter for connections between client and store, so fewer rounds are enough on
+        // PostgreSQL.
         let rounds = if database.url().starts_with("sqlite") { rounds() } else { slow_rounds() };
         let system = System::start(Layout::Three, &database, Options::default()).await;
         let before = connections(&system.store_url);
-        for (name, have_keys) in [("reset", true), ("reset-without-keys.control", false)] {
-            let (proxies, doors) = doors_behind([&system.store_url, &system.gateway_url]).await;
-            let trial = Trial::begin(&name_on(&database, name), doors, Habits { have_keys, ..Habits::default() });
-            cut(&trial, &proxies, rounds).await;
-            let verdict = trial.verdict().await;
-            if have_keys {
-                assert_kept(verdict, rounds * CUTS);
+        for (name, idempotency_keys) in [("reset", true), ("reset-without-keys.control", false)] {
+            let (proxies, clients) = clients_behind([&system.store_url, &system.gateway_url]).await;
+            let workload = Workload { idempotency_keys, ..Workload::default() };
+            let run = Run::begin(&name_on(&database, name), clients, workload);
+            cut(&run, &proxies, rounds).await;
+            let verdict = run.verdict().await;
+            if idempotency_keys {
+                assert_guarantees(verdict, rounds * CUTS);
             } else {
-                // Control: without a key the text goes with the answer, and that is seen.
+                // Negative control: without idempotency keys texts are lost with responses, and the verifier counts
+                // them.
                 assert!(verdict.is_valid() && verdict.forfeited > 0, "{verdict}");
             }
         }
-        until_none_is_left_behind(&system, before).await;
+        wait_until_connections_are_closed(&system, before).await;
     }
 
     async fn streams_are_reset_at_any_byte(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
         let before = connections(&system.store_url);
-        for (name, have_keys) in [("streams-reset", true), ("streams-reset-without-keys.control", false)] {
-            let doors = vec![FickleDoor::at(&system.store_url), FickleDoor::at(&system.gateway_url)];
-            let trial = Trial::begin(&name_on(&database, name), doors, Habits { have_keys, ..Habits::default() });
+        for (name, idempotency_keys) in [("streams-reset", true), ("streams-reset-without-keys.control", false)] {
+            let clients = vec![CancellingClient::at(&system.store_url), CancellingClient::at(&system.gateway_url)];
+            let workload = Workload { idempotency_keys, ..Workload::default() };
+            let run = Run::begin(&name_on(&database, name), clients, workload);
             for _ in 0..rounds() {
-                trial.fault("streams reset after so many bytes");
-                trial.trouble(40).await;
+                run.fault("streams are reset after some bytes");
+                run.wait_for_unknown_outcomes(40).await;
             }
-            let verdict = trial.verdict().await;
-            if have_keys {
-                assert_kept(verdict, rounds());
+            let verdict = run.verdict().await;
+            if idempotency_keys {
+                assert_guarantees(verdict, rounds());
             } else {
-                // Control: without a key the text goes with the answer, and that is seen.
+                // Negative control: without idempotency keys texts are lost with responses, and the verifier counts
+                // them.
                 assert!(verdict.is_valid() && verdict.forfeited > 0, "{verdict}");
             }
         }
-        until_none_is_left_behind(&system, before).await;
+        wait_until_connections_are_closed(&system, before).await;
     }
 
-    async fn clients_have_no_time(database: TestDatabase) {
+    async fn clients_have_short_deadlines(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let hurried = |url: &str| Door::hurried_grpc(url).unwrap();
-        let trial = Trial::begin(&name_on(&database, "no-time"), vec![hurried(&system.store_url), hurried(&system.gateway_url)], Habits::default());
+        let clients = [&system.store_url, &system.gateway_url].map(|url| Client::grpc_with_short_deadlines(url).unwrap());
+        let run = Run::begin(&name_on(&database, "no-time"), clients.into(), Workload::default());
         for _ in 0..rounds() {
-            trial.fault("clients have no time");
-            trial.trouble(50).await;
+            run.fault("clients have short deadlines");
+            run.wait_for_unknown_outcomes(50).await;
         }
-        assert_kept(trial.verdict().await, rounds());
+        assert_guarantees(run.verdict().await, rounds());
     }
 
-    async fn every_call_comes_several_times(database: TestDatabase) {
+    async fn every_call_is_sent_several_times(database: TestDatabase) {
         let mut system = System::start(Layout::Three, &database, Options::default()).await;
-        let trial = Trial::begin(&name_on(&database, "copies"), all_doors(&system), Habits { copies: 5, ..Habits::default() });
+        let workload = Workload { duplicates: 5, ..Workload::default() };
+        let run = Run::begin(&name_on(&database, "copies"), all_clients(&system), workload);
         for _ in 0..rounds() {
-            trial.progress(100).await;
-            trial.fault("restart of the store");
+            run.wait_for_outcomes(100).await;
+            run.fault("restart of the store");
             system.processes[0].terminate().await;
-            system.processes[0].ended().await;
-            system.processes[0].start_again();
+            system.processes[0].wait().await;
+            system.processes[0].restart();
         }
-        system.ready().await;
-        assert_kept(trial.verdict().await, rounds());
+        system.wait_until_ready().await;
+        assert_guarantees(run.verdict().await, rounds());
     }
 }

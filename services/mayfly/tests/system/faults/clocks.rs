@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mayfly_check::Habits;
+use mayfly_check::Workload;
 use mayfly_contracts::{
     ErrorInfo,
     error::ErrorReason,
@@ -13,13 +13,13 @@ use mayfly_contracts::{
 };
 use mayfly_testkit::{TestDatabase, on_each_database};
 
-use super::trial::{Trial, all_doors, assert_kept, name_on, rounds};
-use crate::harness::{Layout, Options, System, until};
+use super::load_run::{Run, all_clients, assert_guarantees, name_on, rounds};
+use crate::harness::{Layout, Options, System, wait_until};
 
 const MINE: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 const YOURS: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e12";
 
-/// Where Debian puts it, in a folder named after the machine's kind.
+/// The path of libfaketime, which Debian puts into a folder named after the architecture.
 fn library() -> String {
     let mut folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
     let found = folders.find_map(|folder| {
@@ -29,32 +29,32 @@ fn library() -> String {
     found.expect("this test needs libfaketime: apt-get install libfaketime")
 }
 
-/// What makes a process believe the offset in `file`; timers go on as they are.
-fn faked<'test>(library: &'test str, file: &'test str) -> [(&'test str, &'test str); 5] {
+/// Environment variables that shift the clock of a process by the offset in `file`. Timers are not affected.
+fn faketime_environment<'test>(library: &'test str, file: &'test str) -> [(&'test str, &'test str); 5] {
     let timers = ("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    // The grace is counted by the clock, so it must be longer than the jumps.
+    // The grace period depends on the clock, so it must be longer than the jumps.
     let grace = ("MAYFLY_VIEW_GRACE", "1d");
     [("LD_PRELOAD", library), ("FAKETIME_TIMESTAMP_FILE", file), ("FAKETIME_NO_CACHE", "1"), timers, grace]
 }
 
-struct Faked {
+struct ClockFixture {
     system: System,
     file: String,
 }
 
-impl Faked {
+impl ClockFixture {
     async fn start(database: &TestDatabase) -> Self {
         let file = database.folder().join("time").display().to_string();
         fs::write(&file, "+0").unwrap();
         let library = library();
-        let environment = faked(&library, &file);
+        let environment = faketime_environment(&library, &file);
         let options = Options { store_environment: &environment, ..Options::default() };
         Self { system: System::start(Layout::Three, database, options).await, file }
     }
 
-    /// Moves the store's clock to so much from the true time.
+    /// Sets the offset of the store's clock.
     fn jump(&self, offset: &str) {
-        // As one step: a file that is empty for a moment would be another time.
+        // Atomically, since an empty file would be another offset.
         let draft = format!("{}.new", self.file);
         fs::write(&draft, offset).unwrap();
         fs::rename(draft, &self.file).unwrap();
@@ -71,7 +71,7 @@ impl Faked {
         self.system.messages().lookup_message(lookup).await.unwrap().into_inner().state()
     }
 
-    /// The text, or why there is none.
+    /// Returns the text, or the reason of the error.
     async fn view(&self, message: &CreateMessageResponse, view_id: &str) -> Result<String, ErrorReason> {
         let (id, access_token, view_id) = (message.id, message.access_token.clone(), view_id.to_owned());
         let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
@@ -83,36 +83,37 @@ impl Faked {
 }
 
 on_each_database! {
-    async fn the_clock_jumps_back_and_forth(database: TestDatabase) {
-        let faked = Faked::start(&database).await;
-        let trial = Trial::begin(&name_on(&database, "clock-jumps"), all_doors(&faked.system), Habits::default());
+    async fn the_clock_jumps_back_and_forth_with_faketime(database: TestDatabase) {
+        let fixture = ClockFixture::start(&database).await;
+        let run = Run::begin(&name_on(&database, "clock-jumps"), all_clients(&fixture.system), Workload::default());
         for round in 0..rounds() {
-            trial.progress(30).await;
-            // One second back is what a leap second is to a clock that is not smeared.
+            run.wait_for_outcomes(30).await;
+            // A leap second without smearing is a jump of one second back.
             let offset = ["+1h", "-1h", "+1", "+0", "-7h", "+0"][usize::try_from(round % 6).unwrap()];
-            trial.fault(&format!("the store's clock jumps to {offset}"));
-            faked.jump(offset);
+            run.fault(&format!("the store's clock jumps to {offset}"));
+            fixture.jump(offset);
         }
-        assert_kept(trial.verdict().await, rounds());
+        assert_guarantees(run.verdict().await, rounds());
     }
 
-    /// Control: a clock that jumps beyond all lives takes what nobody has read, and that is seen.
-    async fn a_clock_that_jumps_beyond_all_lives_is_found_out(database: TestDatabase) {
-        let faked = Faked::start(&database).await;
+    /// Negative control: a clock that jumps beyond all lifetimes expires unread messages, and the verifier detects
+    /// that.
+    async fn a_clock_that_jumps_beyond_all_lifetimes_is_detected_with_faketime(database: TestDatabase) {
+        let fixture = ClockFixture::start(&database).await;
         let name = name_on(&database, "clock-jumps-beyond-lives.control");
-        let control = Trial::begin(&name, all_doors(&faked.system), Habits::default());
+        let control = Run::begin(&name, all_clients(&fixture.system), Workload::default());
         for jump in 1..=10 {
-            control.progress(30).await;
-            control.fault("the store's clock jumps ahead by more than a life");
+            control.wait_for_outcomes(30).await;
+            control.fault("the store's clock jumps beyond all lifetimes");
             // A message lives for 30 days.
-            faked.jump(&format!("+{}d", jump * 40));
+            fixture.jump(&format!("+{}d", jump * 40));
         }
         let control = control.verdict().await;
         assert!(!control.is_valid(), "{control}");
     }
 
-    /// Each part has a clock of its own, and only the store's counts.
-    async fn every_part_is_wrong_about_the_year_by_another_decade(database: TestDatabase) {
+    /// Each process has its own clock, and only that of the store matters.
+    async fn the_clocks_of_all_roles_differ_by_decades_with_faketime(database: TestDatabase) {
         let library = library();
         let at = |name: &str, offset: &str| {
             let file = database.folder().join(name).display().to_string();
@@ -120,7 +121,7 @@ on_each_database! {
             file
         };
         let files = [at("store-time", "+10y"), at("gateway-time", "-10y"), at("bot-time", "+1h")];
-        let environments = files.each_ref().map(|file| faked(&library, file));
+        let environments = files.each_ref().map(|file| faketime_environment(&library, file));
         let options = Options {
             store_environment: &environments[0],
             gateway_environment: &environments[1],
@@ -128,54 +129,54 @@ on_each_database! {
             ..Options::default()
         };
         let system = System::start(Layout::Three, &database, options).await;
-        let trial = Trial::begin(&name_on(&database, "clocks-decades-apart"), all_doors(&system), Habits::default());
-        trial.fault("every part has another clock");
+        let run = Run::begin(&name_on(&database, "clocks-decades-apart"), all_clients(&system), Workload::default());
+        run.fault("the roles have different clocks");
         for _ in 0..rounds() {
-            trial.progress(60).await;
+            run.wait_for_outcomes(60).await;
         }
-        assert_kept(trial.verdict().await, 1);
+        assert_guarantees(run.verdict().await, 1);
     }
 
-    async fn a_clock_that_jumps_by_decades_never_extends_a_life(database: TestDatabase) {
-        let faked = Faked::start(&database).await;
-        let (unread, claimed) = (faked.create("unread", 3600).await, faked.create("claimed", 3600).await);
-        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed");
+    async fn a_clock_that_jumps_by_decades_never_extends_a_lifetime_with_faketime(database: TestDatabase) {
+        let fixture = ClockFixture::start(&database).await;
+        let (unread, claimed) = (fixture.create("unread", 3600).await, fixture.create("claimed", 3600).await);
+        assert_eq!(fixture.view(&claimed, MINE).await.unwrap(), "claimed");
 
-        faked.jump("-10y");
-        let early = faked.create("early", 3600).await;
-        assert_eq!(faked.state(&unread).await, MessageState::Unread, "a clock that is behind takes nothing");
-        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed");
-        assert_eq!(faked.view(&claimed, YOURS).await, Err(ErrorReason::MessageViewed));
+        fixture.jump("-10y");
+        let early = fixture.create("early", 3600).await;
+        assert_eq!(fixture.state(&unread).await, MessageState::Unread, "a clock that is slow expires nothing");
+        assert_eq!(fixture.view(&claimed, MINE).await.unwrap(), "claimed");
+        assert_eq!(fixture.view(&claimed, YOURS).await, Err(ErrorReason::MessageViewed));
 
-        faked.jump("+0");
-        assert_eq!(faked.state(&early).await, MessageState::Expired, "its hour was over long ago");
-        assert_eq!(faked.view(&early, MINE).await, Err(ErrorReason::MessageExpired));
-        assert_eq!(faked.view(&claimed, MINE).await.unwrap(), "claimed", "the grace is where it was");
+        fixture.jump("+0");
+        assert_eq!(fixture.state(&early).await, MessageState::Expired, "its lifetime of an hour has passed");
+        assert_eq!(fixture.view(&early, MINE).await, Err(ErrorReason::MessageExpired));
+        assert_eq!(fixture.view(&claimed, MINE).await.unwrap(), "claimed", "the grace period has not moved");
         let (id, access_token) = (claimed.id, claimed.access_token.clone());
         let acknowledgement = AcknowledgeViewRequest { id, access_token, view_id: MINE.to_owned() };
-        faked.system.messages().acknowledge_view(acknowledgement).await.unwrap();
+        fixture.system.messages().acknowledge_view(acknowledgement).await.unwrap();
 
-        faked.jump("+10y");
-        assert_eq!(faked.view(&unread, MINE).await, Err(ErrorReason::MessageExpired));
-        assert!(faked.view(&claimed, MINE).await.is_err());
+        fixture.jump("+10y");
+        assert_eq!(fixture.view(&unread, MINE).await, Err(ErrorReason::MessageExpired));
+        assert!(fixture.view(&claimed, MINE).await.is_err());
     }
 
-    /// Nothing is readable after its expiry, and what the clock has taken it does not give back.
-    async fn what_expired_stays_expired_when_the_clock_goes_back(database: TestDatabase) {
-        let mut faked = Faked::start(&database).await;
-        let message = faked.create("hello", 3600).await;
-        faked.jump("-2h");
-        assert_eq!(faked.state(&message).await, MessageState::Unread);
-        faked.jump("+2h");
-        until("it is expired", async || faked.state(&message).await == MessageState::Expired).await;
-        assert_eq!(faked.view(&message, "").await, Err(ErrorReason::MessageExpired));
-        until("the sweep that comes with a start writes it down", async || {
-            faked.jump("+2h");
-            faked.system.processes[0].kill().await;
-            faked.system.processes[0].start_again();
-            faked.system.ready().await;
-            faked.jump("+0");
-            faked.state(&message).await == MessageState::Expired
+    /// A message is never readable after its expiry, and a clock that goes back does not restore it.
+    async fn an_expired_message_stays_expired_when_the_clock_goes_back_with_faketime(database: TestDatabase) {
+        let mut fixture = ClockFixture::start(&database).await;
+        let message = fixture.create("hello", 3600).await;
+        fixture.jump("-2h");
+        assert_eq!(fixture.state(&message).await, MessageState::Unread);
+        fixture.jump("+2h");
+        wait_until("the message has expired", async || fixture.state(&message).await == MessageState::Expired).await;
+        assert_eq!(fixture.view(&message, "").await, Err(ErrorReason::MessageExpired));
+        wait_until("the sweep at the start has stored the expiry", async || {
+            fixture.jump("+2h");
+            fixture.system.processes[0].kill().await;
+            fixture.system.processes[0].restart();
+            fixture.system.wait_until_ready().await;
+            fixture.jump("+0");
+            fixture.state(&message).await == MessageState::Expired
         })
         .await;
     }

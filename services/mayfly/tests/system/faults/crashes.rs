@@ -1,105 +1,106 @@
-//! `kill -9` of each part, at any moment.
+//! `kill -9` of each role at any time.
 
-use mayfly_check::{Door, Habits};
+use mayfly_check::{Client, Workload};
 use mayfly_testkit::TestDatabase;
 
 use super::{
+    load_run::{Run, all_clients, assert_guarantees, rounds},
     strace::Strace,
-    trial::{Trial, all_doors, assert_kept, rounds},
 };
 use crate::harness::{Layout, Options, System};
 
 const STORE: usize = 0;
 const GATEWAY: usize = 1;
-/// After so many deaths without a loss, users without keys lose nothing.
+/// The limit on crashes until the negative control must have lost a text.
 const MOST_DEATHS: u64 = 1_000;
 
-/// Lets the load run a little further each time, so that death comes at ever other moments.
-async fn some_progress(trial: &Trial, round: u64) {
-    trial.progress(10 + round * 7 % 50).await;
+/// Lets the load continue for a varying time, so that crashes hit different points.
+async fn wait_for_varying_outcomes(run: &Run, round: u64) {
+    run.wait_for_outcomes(10 + round * 7 % 50).await;
 }
 
-async fn kill_9(part: usize, system: &mut System, trials: &[&Trial]) {
-    trials.iter().for_each(|trial| trial.fault("kill -9"));
-    system.processes[part].kill().await;
-    system.processes[part].start_again();
+async fn kill_part(role: usize, system: &mut System, runs: &[&Run]) {
+    runs.iter().for_each(|run| run.fault("kill -9"));
+    system.processes[role].kill().await;
+    system.processes[role].restart();
 }
 
-/// Kills a part under two loads. The users of the second have no keys.
-async fn is_killed(part: usize, name: &str, system: &mut System, [doors, other_doors]: [Vec<Door>; 2]) {
-    let trial = Trial::begin(name, doors, Habits::default());
-    let without_keys = Habits { have_keys: false, ..Habits::default() };
-    let control = Trial::begin(&format!("{name}-without-keys.control"), other_doors, without_keys);
+/// Kills a role under two loads. The clients of the second one have no idempotency keys.
+async fn kill_under_load(role: usize, name: &str, system: &mut System, [clients, other_clients]: [Vec<Client>; 2]) {
+    let run = Run::begin(name, clients, Workload::default());
+    let without_keys = Workload { idempotency_keys: false, ..Workload::default() };
+    let control = Run::begin(&format!("{name}-without-keys.control"), other_clients, without_keys);
     for round in 0..rounds() {
-        some_progress(&trial, round).await;
-        kill_9(part, system, &[&trial, &control]).await;
-        control.progress(10).await;
+        wait_for_varying_outcomes(&run, round).await;
+        kill_part(role, system, &[&run, &control]).await;
+        control.wait_for_outcomes(10).await;
     }
-    system.ready().await;
-    assert_kept(trial.verdict().await, rounds());
-    // Control: who has no key forfeits, and that is seen. At times no reader is on the way when death comes; then it comes again.
+    system.wait_until_ready().await;
+    assert_guarantees(run.verdict().await, rounds());
+    // Negative control: a reader without a key loses its text, and the verifier counts it. This repeats until a crash
+    // hits a view.
     for round in 0..MOST_DEATHS {
         if control.has_forfeited() {
             break;
         }
-        some_progress(&control, round).await;
-        kill_9(part, system, &[&control]).await;
-        control.progress(10).await;
+        wait_for_varying_outcomes(&control, round).await;
+        kill_part(role, system, &[&control]).await;
+        control.wait_for_outcomes(10).await;
     }
-    system.ready().await;
+    system.wait_until_ready().await;
     let control = control.verdict().await;
     assert!(control.is_valid() && control.forfeited > 0, "{control}");
 }
 
-async fn the_store_is_killed(name: &str, database: TestDatabase) {
+async fn kill_store(name: &str, database: TestDatabase) {
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
-    let doors = [all_doors(&system), all_doors(&system)];
-    is_killed(STORE, name, &mut system, doors).await;
+    let clients = [all_clients(&system), all_clients(&system)];
+    kill_under_load(STORE, name, &mut system, clients).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_is_killed_on_sqlite() {
-    the_store_is_killed("kill-store-sqlite", TestDatabase::sqlite().unwrap()).await;
+    kill_store("kill-store-sqlite", TestDatabase::sqlite().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_is_killed_on_postgres() {
-    the_store_is_killed("kill-store-postgres", TestDatabase::postgres().await.unwrap()).await;
+    kill_store("kill-store-postgres", TestDatabase::postgres().await.unwrap()).await;
 }
 
-/// Death inside a commit: with the n-th write or sync of the store's files.
+/// A crash inside a commit, at the n-th write or sync of the store's files.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_dies_within_its_writes() {
+async fn the_store_is_killed_within_its_writes_under_strace() {
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
-    let trial = Trial::begin("kill-within-writes", all_doors(&system), Habits::default());
+    let run = Run::begin("kill-within-writes", all_clients(&system), Workload::default());
     for round in 0..rounds() {
-        some_progress(&trial, round).await;
-        trial.fault("kill -9 with a write or a sync");
+        wait_for_varying_outcomes(&run, round).await;
+        run.fault("kill -9 with a write or a sync");
         let store = &mut system.processes[STORE];
         let killing = format!("signal=KILL:when={}", 1 + round % 12);
         let strace = Strace::at_processes(&[store.id()], "pwrite64,fdatasync,fsync", &killing).await;
-        let status = store.ended().await;
+        let status = store.wait().await;
         assert!(status.code().is_none(), "killed by a signal: {status}");
-        strace.ended().await;
-        system.processes[STORE].start_again();
+        strace.wait().await;
+        system.processes[STORE].restart();
     }
-    system.ready().await;
-    assert_kept(trial.verdict().await, rounds());
+    system.wait_until_ready().await;
+    assert_guarantees(run.verdict().await, rounds());
 }
 
-async fn the_gateway_is_killed(name: &str, database: TestDatabase) {
+async fn kill_gateway(name: &str, database: TestDatabase) {
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
-    let doors = || vec![Door::grpc(&system.gateway_url).unwrap(), Door::rest(&system.gateway_url).unwrap()];
-    let doors = [doors(), doors()];
-    is_killed(GATEWAY, name, &mut system, doors).await;
+    let clients = || vec![Client::grpc(&system.gateway_url).unwrap(), Client::rest(&system.gateway_url).unwrap()];
+    let clients = [clients(), clients()];
+    kill_under_load(GATEWAY, name, &mut system, clients).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_is_killed_on_sqlite() {
-    the_gateway_is_killed("kill-gateway-sqlite", TestDatabase::sqlite().unwrap()).await;
+    kill_gateway("kill-gateway-sqlite", TestDatabase::sqlite().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_is_killed_on_postgres() {
-    the_gateway_is_killed("kill-gateway-postgres", TestDatabase::postgres().await.unwrap()).await;
+    kill_gateway("kill-gateway-postgres", TestDatabase::postgres().await.unwrap()).await;
 }

@@ -1,25 +1,25 @@
-//! Databases that freeze, and links to them that break.
+//! Databases that freeze, and connections to them that break.
 
 use std::time::Duration;
 
-use mayfly_check::Habits;
-use mayfly_testkit::{PostgresServer, TcpProxy, TestDatabase, Weather};
+use mayfly_check::Workload;
+use mayfly_testkit::{NetworkFault, PostgresServer, TcpProxy, TestDatabase};
 use sea_orm::ConnectionTrait as _;
 
-use super::trial::{Trial, all_doors, assert_kept, rounds, slow_rounds};
-use crate::harness::{Layout, Options, System, until};
+use super::load_run::{Run, all_clients, assert_guarantees, rounds, slow_rounds};
+use crate::harness::{Layout, Options, System, wait_until};
 
 /// How long a freeze lasts.
 const FREEZE: Duration = Duration::from_secs(1);
-/// How long one lasts that no call outlives, and one that no connection outlives.
+/// A freeze that exceeds the timeout of all calls, and one that exceeds the timeout of all connections.
 const LONG_FREEZES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
-/// The bytes of PostgreSQL's answer to COMMIT.
+/// The length of PostgreSQL's response to COMMIT, in bytes.
 const COMMIT_REPLY_BYTES: u64 = 18;
 
-/// After so many breaks without a loss, users without keys lose nothing.
+/// The limit on broken connections until the negative control must have lost a text.
 const MOST_BREAKS: u64 = 200;
 
-/// A proxy before the server of `database`, and the URL that goes through it.
+/// A proxy in front of the server of `database`, and the URL through it.
 pub(super) async fn link_to(database: &TestDatabase) -> (TcpProxy, String) {
     let server = database.url().split('@').nth(1).unwrap().split('/').next().unwrap();
     let proxy = TcpProxy::start(server).await.unwrap();
@@ -27,45 +27,47 @@ pub(super) async fn link_to(database: &TestDatabase) -> (TcpProxy, String) {
     (proxy, through_proxy)
 }
 
-/// PostgreSQL behind a proxy that falls silent, and that resets connections in the middle of an answer.
+/// A proxy in front of PostgreSQL stalls, and resets connections in the middle of a response.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_link_to_postgres_freezes_and_breaks() {
+async fn the_connection_stalls_and_breaks_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let (proxy, through_proxy) = link_to(&database).await;
     let options = Options { database_url: Some(&through_proxy), ..Options::default() };
     let mut system = System::start(Layout::Three, &database, options).await;
-    let trial = Trial::begin("postgres-link", all_doors(&system), Habits::default());
+    let run = Run::begin("postgres-link", all_clients(&system), Workload::default());
     for round in 0..slow_rounds() {
-        trial.progress(50).await;
-        trial.fault("the link to PostgreSQL is silent");
-        proxy.set(Weather::Still);
+        run.wait_for_outcomes(50).await;
+        run.fault("the connection to PostgreSQL stalls");
+        proxy.set_fault(NetworkFault::Stall);
         tokio::time::sleep(FREEZE).await;
-        // Each connection dies in the middle of some answer: while it is set up, in a statement, in COMMIT.
-        trial.fault("the link to PostgreSQL breaks in its answers");
-        let cuts = proxy.cuts();
-        proxy.set(Weather::CutReply(1 + usize::try_from(round).unwrap() * 37 % 1500));
-        until("connections were reset", async || proxy.cuts() > cuts + 3).await;
-        proxy.set(Weather::Fair);
+        // Connections break in the middle of responses: to the startup, to a statement, to COMMIT.
+        run.fault("the connection to PostgreSQL breaks in responses");
+        let resets = proxy.resets();
+        proxy.set_fault(NetworkFault::ResetInReply(1 + usize::try_from(round).unwrap() * 37 % 1500));
+        wait_until("connections were reset", async || proxy.resets() > resets + 3).await;
+        proxy.set_fault(NetworkFault::None);
     }
-    system.ready().await;
-    assert_kept(trial.verdict().await, 2 * slow_rounds());
+    system.wait_until_ready().await;
+    assert_guarantees(run.verdict().await, 2 * slow_rounds());
 }
 
-/// The link breaks at each byte of the answer to a COMMIT: it is done, and the store does not know.
+/// The connection breaks at each byte of the response to COMMIT: the transaction is committed, and the store does not
+/// know it.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_link_to_postgres_breaks_in_the_answer_to_a_commit() {
+async fn the_connection_breaks_in_the_response_to_a_commit_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let (proxy, through_proxy) = link_to(&database).await;
     let options = Options { database_url: Some(&through_proxy), ..Options::default() };
     let system = System::start(Layout::Three, &database, options).await;
-    let trial = Trial::begin("postgres-commit", all_doors(&system), Habits::default());
+    let run = Run::begin("postgres-commit", all_clients(&system), Workload::default());
     for round in 0..rounds() {
-        break_in_a_commit(&trial, &proxy, round).await;
+        break_in_a_commit(&run, &proxy, round).await;
     }
-    assert_kept(trial.verdict().await, rounds());
-    // Control: who has no key forfeits, when it is a view whose COMMIT the store knows nothing of.
-    let without_keys = Habits { have_keys: false, ..Habits::default() };
-    let control = Trial::begin("postgres-commit-without-keys.control", all_doors(&system), without_keys);
+    assert_guarantees(run.verdict().await, rounds());
+    // Negative control: a reader without a key loses its text if the store does not know the result of the COMMIT of
+    // its view.
+    let without_keys = Workload { idempotency_keys: false, ..Workload::default() };
+    let control = Run::begin("postgres-commit-without-keys.control", all_clients(&system), without_keys);
     for round in 0..MOST_BREAKS {
         break_in_a_commit(&control, &proxy, round).await;
         if control.has_forfeited() {
@@ -76,27 +78,27 @@ async fn the_link_to_postgres_breaks_in_the_answer_to_a_commit() {
     assert!(control.is_valid() && control.forfeited > 0, "{control}");
 }
 
-async fn break_in_a_commit(trial: &Trial, proxy: &TcpProxy, round: u64) {
-    trial.progress(20).await;
-    trial.fault("the link to PostgreSQL breaks in the answer to a COMMIT");
-    let cuts = proxy.cuts();
-    proxy.set(Weather::CutReplyTo("COMMIT", usize::try_from(round % (COMMIT_REPLY_BYTES + 1)).unwrap()));
-    until("a connection was reset", async || proxy.cuts() > cuts).await;
-    proxy.set(Weather::Fair);
+async fn break_in_a_commit(run: &Run, proxy: &TcpProxy, round: u64) {
+    run.wait_for_outcomes(20).await;
+    run.fault("the connection to PostgreSQL breaks in the response to a COMMIT");
+    let resets = proxy.resets();
+    proxy.set_fault(NetworkFault::ResetInReplyTo("COMMIT", usize::try_from(round % (COMMIT_REPLY_BYTES + 1)).unwrap()));
+    wait_until("a connection was reset", async || proxy.resets() > resets).await;
+    proxy.set_fault(NetworkFault::None);
 }
 
-/// All of PostgreSQL is stopped, for moments and for longer than anybody waits, and goes on as if nothing had been.
+/// All processes of PostgreSQL are stopped, briefly and for longer than any timeout, and continued.
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_freezes() {
+async fn the_database_freezes_on_postgres() {
     let server = PostgresServer::start().unwrap();
     let database = server.database().await.unwrap();
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
-    let trial = Trial::begin("postgres-frozen", all_doors(&system), Habits::default());
+    let run = Run::begin("postgres-frozen", all_clients(&system), Workload::default());
     for round in 0..slow_rounds() {
-        trial.progress(50).await;
-        trial.fault("SIGSTOP of PostgreSQL");
+        run.wait_for_outcomes(50).await;
+        run.fault("SIGSTOP of PostgreSQL");
         server.signal("-STOP").unwrap();
-        // The long ones come late, so that short runs are spared them.
+        // Long freezes come late, so that short runs skip them.
         let freeze = match round {
             5 | 15 | 25 => LONG_FREEZES[0],
             35 => LONG_FREEZES[1],
@@ -105,39 +107,39 @@ async fn postgres_freezes() {
         tokio::time::sleep(freeze).await;
         server.signal("-CONT").unwrap();
     }
-    system.ready().await;
-    assert_kept(trial.verdict().await, slow_rounds());
+    system.wait_until_ready().await;
+    assert_guarantees(run.verdict().await, slow_rounds());
 }
 
-/// Somebody else holds the lock that every writer of SQLite needs.
+/// Another process holds the write lock of SQLite.
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_else_writes_to_sqlite() {
+async fn another_process_locks_sqlite() {
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(Layout::Three, &database, Options::default()).await;
     let other = database.connect().await.unwrap();
-    let trial = Trial::begin("sqlite-locked", all_doors(&system), Habits::default());
+    let run = Run::begin("sqlite-locked", all_clients(&system), Workload::default());
     for _ in 0..slow_rounds() {
-        trial.progress(50).await;
-        trial.fault("another writer");
+        run.wait_for_outcomes(50).await;
+        run.fault("another writer");
         other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
         tokio::time::sleep(FREEZE).await;
         other.execute_unprepared("ROLLBACK").await.unwrap();
     }
-    system.ready().await;
-    assert_kept(trial.verdict().await, slow_rounds());
+    system.wait_until_ready().await;
+    assert_guarantees(run.verdict().await, slow_rounds());
 }
 
-/// The store is stopped in the middle of whatever it does, and goes on later as if nothing had been.
+/// The store is stopped at any point and continued later.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_freezes() {
     let system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
-    let trial = Trial::begin("store-frozen", all_doors(&system), Habits::default());
+    let run = Run::begin("store-frozen", all_clients(&system), Workload::default());
     for _ in 0..slow_rounds() {
-        trial.progress(50).await;
-        trial.fault("SIGSTOP of the store");
+        run.wait_for_outcomes(50).await;
+        run.fault("SIGSTOP of the store");
         system.processes[0].signal("-STOP").await;
         tokio::time::sleep(FREEZE).await;
         system.processes[0].signal("-CONT").await;
     }
-    assert_kept(trial.verdict().await, slow_rounds());
+    assert_guarantees(run.verdict().await, slow_rounds());
 }

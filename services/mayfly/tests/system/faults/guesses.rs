@@ -1,4 +1,4 @@
-//! People without the token.
+//! Untrusted callers without the token.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,41 +16,41 @@ use mayfly_testkit::{grpc_web, on_each_database};
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
-use super::trial::{Diary, name_on, rounds};
-use crate::harness::{Layout, Options, System, until};
+use super::load_run::{Recorder, name_on, rounds};
+use crate::harness::{Layout, Options, System, wait_until};
 
-/// Guesses on the way at a time.
+/// The number of concurrent guesses.
 const AT_ONCE: u64 = 32;
-/// Guesses in each round, made in each way.
+/// The number of guesses per round and protocol.
 const GUESSES: u64 = 512;
-/// Calls of each kind in each round whose time is measured.
+/// The number of timed calls per round and kind of message.
 const MEASURED: u64 = 100;
-/// In seconds; longer than anything here takes.
+/// In seconds. Longer than any test.
 const A_DAY: i64 = 24 * 3600;
-/// Messages of each kind, with ids one after the other. On PostgreSQL the id chooses one of four lanes, and one that is used more
-/// often answers sooner; so each kind has a message in each.
+/// The number of messages of each kind, with consecutive ids. On PostgreSQL the id selects one of four lanes, whose
+/// load affects the latency, so each kind has a message in each lane.
 const EACH: usize = 4;
 
-/// The `number`th token that looks right: 28 bytes, and the first 4 of a SHA-256 of them.
+/// The `number`th well-formed token: 28 bytes, and the first 4 bytes of their SHA-256.
 fn token(number: u64) -> String {
     let secret: Vec<u8> = number.to_be_bytes().into_iter().cycle().take(28).collect();
     let checksum = Sha256::new().chain_update(b"mayfly access token checksum v1").chain_update(&secret).finalize();
     hex::encode([&secret, &checksum[..4]].concat())
 }
 
-/// Somebody who guesses, with everything that is needed for it.
+/// A caller that guesses, with its clients.
 #[derive(Clone)]
-struct Stranger {
+struct UntrustedCaller {
     messages: MessageServiceClient<StoreChannel>,
     http: reqwest::Client,
     gateway_url: String,
 }
 
-/// What strangers saw, for each way to ask: all that differed, but for the time of day.
-type Seen = BTreeMap<&'static str, BTreeSet<String>>;
+/// The distinct responses for each protocol, without dates.
+type ResponsesByProtocol = BTreeMap<&'static str, BTreeSet<String>>;
 
-impl Stranger {
-    async fn ask_in_every_way(mut self, number: u64, id: i64, access_token: String) -> Vec<(&'static str, String)> {
+impl UntrustedCaller {
+    async fn call_every_protocol(mut self, number: u64, id: i64, access_token: String) -> Vec<(&'static str, String)> {
         let view = ViewMessageRequest { id, access_token: access_token.clone(), ..ViewMessageRequest::default() };
         let burn = BurnMessageRequest { id, access_token: access_token.clone() };
         let lookup = LookupMessageRequest { id, access_token: access_token.clone() };
@@ -60,26 +60,26 @@ impl Stranger {
             &view,
         );
         let web = web.await.unwrap();
-        assert!(web.messages.is_empty(), "a stranger got a text");
+        assert!(web.messages.is_empty(), "an untrusted caller got a text");
         vec![
             ("gRPC ViewMessage", of_status(self.messages.view_message(view).await.map(drop).unwrap_err())),
             ("gRPC BurnMessage", of_status(self.messages.burn_message(burn).await.map(drop).unwrap_err())),
             ("gRPC LookupMessage", of_status(self.messages.lookup_message(lookup).await.map(drop).unwrap_err())),
-            ("REST view_message", self.ask_over_rest(number, id, &access_token).await),
+            ("REST view_message", self.call_rest(number, id, &access_token).await),
             ("gRPC-Web ViewMessage", web.trailers.lines().filter(|line| !line.starts_with("date:")).collect()),
         ]
     }
 
-    async fn ask_over_rest(&self, number: u64, id: i64, access_token: &str) -> String {
+    async fn call_rest(&self, number: u64, id: i64, access_token: &str) -> String {
         let body = serde_json::json!({ "id": id, "access_token": access_token });
         let request = self.http.post(format!("{}/api/v1/view_message", self.gateway_url)).json(&body);
-        // Every other one claims to come from somewhere else.
+        // Every second caller claims another address.
         let address = format!("10.{}.{}.{}", number >> 16 & 0xff, number >> 8 & 0xff, number & 0xff);
         let request = if number.is_multiple_of(2) { request } else { request.header("X-Forwarded-For", address) };
-        let answer = request.send().await.unwrap();
-        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        let response = request.send().await.unwrap();
+        let (status, mut headers) = (response.status(), response.headers().clone());
         headers.remove("date");
-        format!("{status} {headers:?} {:?}", answer.bytes().await.unwrap())
+        format!("{status} {headers:?} {:?}", response.bytes().await.unwrap())
     }
 }
 
@@ -88,28 +88,29 @@ fn of_status(status: Status) -> String {
     format!("{:?} {} {:?} {headers:?}", status.code(), status.message(), status.details())
 }
 
-/// How long calls of each kind took, in microseconds.
+/// The latencies of calls for each kind of message, in microseconds.
 type Times<'kind> = Vec<(&'kind str, Vec<f64>)>;
 
-/// How many of `times` are below `limit`, with their mean and variance.
-fn moments(times: &[f64], limit: f64) -> (f64, f64, f64) {
+/// The number, mean and variance of those `times` that are below `limit`.
+fn mean_and_variance(times: &[f64], limit: f64) -> (f64, f64, f64) {
     let kept = || times.iter().filter(|time| **time < limit);
     let count = kept().count() as f64;
     let mean = kept().sum::<f64>() / count;
     (count, mean, kept().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0))
 }
 
-/// Prints how the times of each kind of call differ from those of the first kind, with Welch's t as in dudect
-/// (Reparaz, Balasch and Verbauwhede, 2017), which takes 4.5 and more for a difference.
+/// Prints how the latencies of each kind differ from those of the first, with Welch's t-test as in dudect (Reparaz,
+/// Balasch and Verbauwhede, 2017). A difference is significant if t exceeds 4.5.
 fn compare(times: &Times<'_>) {
     let mut all: Vec<_> = times.iter().flat_map(|(_, times)| times).copied().collect();
     all.sort_by(f64::total_cmp);
-    // The slowest tenth is the machine's other work. One limit for all: limits of their own would scatter, and look like a difference.
+    // Drops the slowest tenth, which is noise of the machine. One limit for all kinds, since separate limits would look
+    // like a difference.
     let limit = all[all.len() * 9 / 10];
     let (baseline, first) = &times[0];
-    let (count, mean, variance) = moments(first, limit);
+    let (count, mean, variance) = mean_and_variance(first, limit);
     for (kind, times) in &times[1..] {
-        let (other_count, other_mean, other_variance) = moments(times, limit);
+        let (other_count, other_mean, other_variance) = mean_and_variance(times, limit);
         let difference = other_mean - mean;
         let t = difference / (variance / count + other_variance / other_count).sqrt();
         println!(
@@ -121,12 +122,12 @@ fn compare(times: &Times<'_>) {
 /// The ids of each kind of message.
 type Kinds = [(&'static str, Vec<i64>); 5];
 
-/// Asks for messages of every kind with tokens that are nobody's, one call at a time.
+/// Times calls for messages of every kind with wrong tokens, one at a time.
 async fn measure(system: &System, kinds: &Kinds) {
     let mut messages = system.messages();
     let mut times: Times<'_> = kinds.iter().map(|(kind, _)| (*kind, Vec::new())).collect();
     for number in 0..rounds() * MEASURED * kinds.len() as u64 {
-        // In no order, or what one kind of call leaves behind would always meet the same other kind.
+        // In random order, so that side effects of one kind do not always affect the same other kind.
         let dice = Sha256::digest(number.to_be_bytes());
         let kind = usize::from(dice[0]) % kinds.len();
         let id = kinds[kind].1[usize::from(dice[1]) % EACH];
@@ -154,7 +155,7 @@ async fn state(messages: &mut MessageServiceClient<StoreChannel>, message: &Crea
 }
 
 on_each_database! {
-    async fn a_stranger_finds_nothing_and_sees_no_difference(database: TestDatabase) {
+    async fn an_untrusted_caller_gets_identical_responses_for_all_messages(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
         let mut messages = system.messages();
         let mut stored = Vec::new();
@@ -162,60 +163,69 @@ on_each_database! {
             stored.push(create(&mut messages, lifetime).await);
         }
         let [unread, viewed, burned, expired] = stored.try_into().unwrap();
-        let opener = |message: &CreateMessageResponse| (message.id, message.access_token.clone());
+        let message_ref = |message: &CreateMessageResponse| (message.id, message.access_token.clone());
         for message in &viewed {
-            let (id, access_token) = opener(message);
+            let (id, access_token) = message_ref(message);
             let view = ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() };
             messages.view_message(view).await.unwrap();
         }
         for message in &burned {
-            let (id, access_token) = opener(message);
+            let (id, access_token) = message_ref(message);
             messages.burn_message(BurnMessageRequest { id, access_token }).await.unwrap();
         }
         for message in &expired {
-            until("it is expired", async || state(&mut messages, message).await == MessageState::Expired).await;
+            let has_expired = async || state(&mut messages, message).await == MessageState::Expired;
+            wait_until("the message has expired", has_expired).await;
         }
         let ids = |messages: &[CreateMessageResponse]| messages.iter().map(|message| message.id).collect();
         let unknown = ("unknown", (1_000_000..).take(EACH).collect());
-        let kinds: Kinds = [unknown, ("unread", ids(&unread)), ("viewed", ids(&viewed)), ("burned", ids(&burned)), ("expired", ids(&expired))];
+        let kinds: Kinds = [
+            unknown,
+            ("unread", ids(&unread)),
+            ("viewed", ids(&viewed)),
+            ("burned", ids(&burned)),
+            ("expired", ids(&expired)),
+        ];
 
-        let diary = Diary::begin(&name_on(&database, "guesses"));
+        let recorder = Recorder::begin(&name_on(&database, "guesses"));
         let gateway_url = system.gateway_url.clone();
-        // The gateway closes connections that are silent for long; a call on its way to one that closes would go unanswered.
+        // The gateway closes idle connections, and a call on a connection that it just closes would fail.
         let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(5)).build().unwrap();
-        let stranger = Stranger { messages: messages.clone(), http, gateway_url };
-        let mut seen = Seen::new();
+        let untrusted = UntrustedCaller { messages: messages.clone(), http, gateway_url };
+        let mut seen = ResponsesByProtocol::new();
         for first in (0..rounds() * GUESSES).step_by(usize::try_from(AT_ONCE).unwrap()) {
             let guesses = (first..first + AT_ONCE).map(|number| {
-                let (turn, kind) = (usize::try_from(number).unwrap() / kinds.len(), usize::try_from(number).unwrap() % kinds.len());
-                stranger.clone().ask_in_every_way(number, kinds[kind].1[turn % EACH], token(number + 1))
+                let index = usize::try_from(number).unwrap();
+                let (turn, kind) = (index / kinds.len(), index % kinds.len());
+                untrusted.clone().call_every_protocol(number, kinds[kind].1[turn % EACH], token(number + 1))
             });
-            let answers = futures_util::future::join_all(guesses).await.into_iter().flatten();
+            let responses = futures_util::future::join_all(guesses).await.into_iter().flatten();
             let mut refused = 0;
-            for (way, answer) in answers {
-                seen.entry(way).or_default().insert(answer);
+            for (protocol, response) in responses {
+                seen.entry(protocol).or_default().insert(response);
                 refused += 1;
             }
-            diary.history().strangers(refused).unwrap();
+            recorder.history().record_rejected_guesses(refused).unwrap();
         }
-        for (way, answers) in &seen {
-            assert_eq!(answers.len(), 1, "{way}: {answers:?}");
+        for (protocol, responses) in &seen {
+            assert_eq!(responses.len(), 1, "{protocol}: {responses:?}");
         }
-        assert!(seen["gRPC ViewMessage"].iter().all(|answer| answer.starts_with("NotFound")), "{seen:?}");
-        assert!(seen["REST view_message"].iter().all(|answer| answer.starts_with("204")), "{seen:?}");
-        // Control: who holds the tokens is told the kinds apart, and the same comparison sees that.
-        let mut told = BTreeSet::new();
+        assert!(seen["gRPC ViewMessage"].iter().all(|response| response.starts_with("NotFound")), "{seen:?}");
+        assert!(seen["REST view_message"].iter().all(|response| response.starts_with("204")), "{seen:?}");
+        // Negative control: with the token the responses differ, and the comparison detects that.
+        let mut distinct = BTreeSet::new();
         for message in [&viewed[0], &burned[0], &expired[0]] {
-            let (id, access_token) = opener(message);
+            let (id, access_token) = message_ref(message);
             let view = ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() };
-            told.insert(of_status(messages.view_message(view).await.map(drop).unwrap_err()));
+            distinct.insert(of_status(messages.view_message(view).await.map(drop).unwrap_err()));
         }
-        assert_eq!(told.len(), 3, "{told:?}");
-        diary.verdict();
+        assert_eq!(distinct.len(), 3, "{distinct:?}");
+        recorder.verdict();
         measure(&system, &kinds).await;
 
         for message in &unread {
-            assert_eq!(state(&mut messages, message).await, MessageState::Unread, "the owner is not shut out");
+            let state = state(&mut messages, message).await;
+            assert_eq!(state, MessageState::Unread, "guesses do not affect the holder of the token");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Backups that are put back: what was read since is unread in them.
+//! Restored backups, in which messages are unread that were read since.
 
 use std::{fs, path::Path};
 
-use mayfly_check::{Answer, Call};
+use mayfly_check::{Call, Outcome};
 use mayfly_contracts::{
     ErrorInfo,
     error::ErrorReason,
@@ -10,52 +10,52 @@ use mayfly_contracts::{
 };
 use mayfly_testkit::{PostgresServer, TestDatabase};
 
-use super::trial::{Diary, assert_kept, rounds};
+use super::load_run::{Recorder, assert_guarantees, rounds};
 use crate::harness::{Layout, Options, System, run};
 
-/// A message of each round, and its number in the diary.
+/// The messages of a test, with their numbers in the history.
 type Messages = Vec<(u64, CreateMessageResponse)>;
 
-async fn create(system: &System, diary: &Diary) -> Messages {
+async fn create(system: &System, recorder: &Recorder) -> Messages {
     let mut messages = Vec::new();
     for _ in 0..rounds() {
-        let number = diary.new_message();
-        let call = diary.history().intend(number, Call::Create).unwrap();
+        let number = recorder.new_message();
+        let call = recorder.history().record_invocation(number, Call::Create).unwrap();
         let message = system.messages().create_message(CreateMessageRequest::from_text("hello")).await.unwrap();
-        diary.history().answered(call, Answer::Created(number)).unwrap();
+        recorder.history().record_outcome(call, Outcome::Created(number)).unwrap();
         messages.push((number, message.into_inner()));
     }
     messages
 }
 
-/// Reads all of them, as somebody who has the link.
-async fn read(system: &System, diary: &Diary, messages: &Messages) {
+/// Reads all messages with their tokens.
+async fn read(system: &System, recorder: &Recorder, messages: &Messages) {
     for (number, message) in messages {
-        let call = diary.history().intend(*number, Call::View { reader: None }).unwrap();
+        let call = recorder.history().record_invocation(*number, Call::View { reader: None }).unwrap();
         let (id, access_token) = (message.id, message.access_token.clone());
         let request = ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() };
-        let answer = match system.messages().view_message(request).await {
+        let outcome = match system.messages().view_message(request).await {
             Ok(viewed) => {
                 assert_eq!(viewed.into_inner().text(), Some("hello"));
-                Answer::Text(Some(*number))
+                Outcome::Text(Some(*number))
             }
             Err(status) => {
                 let reason = ErrorInfo::from_status(&status).reason;
                 assert!(matches!(reason, ErrorReason::MessageViewed | ErrorReason::MessageNotFound), "{status}");
-                Answer::Gone
+                Outcome::Gone
             }
         };
-        diary.history().answered(call, answer).unwrap();
+        recorder.history().record_outcome(call, outcome).unwrap();
     }
 }
 
-/// Destroys every key that was in use, as the manual says to do after a restore.
+/// Destroys all keys that were in use, as the documentation requires after a restore.
 async fn destroy_keys(system: &System, database_url: &str) {
     let data = system.data.display().to_string();
     let keys = async |arguments: &[&str]| {
-        let said = run(&[&["keys"], arguments, &["--data-dir", &data]].concat()).await;
-        assert_eq!(said.code, 0, "{}", said.err);
-        said.out
+        let output = run(&[&["keys"], arguments, &["--data-dir", &data]].concat()).await;
+        assert_eq!(output.code, 0, "{}", output.err);
+        output.out
     };
     let listed: serde_json::Value = serde_json::from_str(&keys(&["list", "--json"]).await).unwrap();
     keys(&["rotate", "--activate-in", "0s"]).await;
@@ -64,26 +64,32 @@ async fn destroy_keys(system: &System, database_url: &str) {
     }
 }
 
-/// The store goes on, on what was put back at `database_url`. Reads everything once more, before the keys are destroyed for the
-/// control, afterwards for the promise.
-async fn go_on(system: &mut System, database_url: &str, name: &str, diary: &Diary, messages: &Messages) {
+/// Starts the store on the restored database at `database_url`, and reads all messages once more. Only the negative
+/// control keeps its keys.
+async fn continue_on_backup(
+    system: &mut System,
+    database_url: &str,
+    name: &str,
+    recorder: &Recorder,
+    messages: &Messages,
+) {
     let is_control = Path::new(name).extension().is_some_and(|extension| extension == "control");
     if !is_control {
         destroy_keys(system, database_url).await;
     }
     let options = Options { database_url: Some(database_url), ..Options::default() };
     system.start_processes(Layout::One, options).await;
-    read(system, diary, messages).await;
-    diary.history().fault("a backup was put back").unwrap();
-    let verdict = diary.verdict();
+    read(system, recorder, messages).await;
+    recorder.history().record_fault("a backup was restored").unwrap();
+    let verdict = recorder.verdict();
     if is_control {
         assert_eq!(verdict.read_twice, rounds(), "{verdict}");
     } else {
-        assert_kept(verdict, 1);
+        assert_guarantees(verdict, 1);
     }
 }
 
-/// Copies a database that nobody has open: the file, and the write-ahead log with what is not in the file yet.
+/// Copies a closed database: the file, and the write-ahead log with its latest changes.
 fn copy_sqlite(from: &Path, to: &Path) {
     for name in ["mayfly.db", "mayfly.db-wal", "mayfly.db-shm"] {
         drop(fs::remove_file(to.join(name)));
@@ -94,38 +100,38 @@ fn copy_sqlite(from: &Path, to: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_copy_of_sqlite_opens_nothing_once_its_keys_are_gone() {
+async fn a_restored_copy_is_unreadable_without_its_keys_on_sqlite() {
     for name in ["restored-sqlite.control", "restored-sqlite"] {
         let database = TestDatabase::sqlite().unwrap();
         let mut system = System::start(Layout::One, &database, Options::default()).await;
-        let diary = Diary::begin(name);
-        let messages = create(&system, &diary).await;
+        let recorder = Recorder::begin(name);
+        let messages = create(&system, &recorder).await;
         system.stop().await;
         let backup = tempfile::tempdir().unwrap();
         copy_sqlite(&database.folder(), backup.path());
         system.start_processes(Layout::One, Options::default()).await;
-        read(&system, &diary, &messages).await;
+        read(&system, &recorder, &messages).await;
         system.stop().await;
         copy_sqlite(backup.path(), &database.folder());
-        go_on(&mut system, database.url(), name, &diary, &messages).await;
+        continue_on_backup(&mut system, database.url(), name, &recorder, &messages).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_base_backup_of_postgres_opens_nothing_once_its_keys_are_gone() {
+async fn a_restored_base_backup_is_unreadable_without_its_keys_on_postgres() {
     let server = PostgresServer::start().unwrap();
     let database = server.database().await.unwrap();
     for name in ["restored-postgres.control", "restored-postgres"] {
         let mut system = System::start(Layout::One, &database, Options::default()).await;
-        let diary = Diary::begin(name);
-        let messages = create(&system, &diary).await;
+        let recorder = Recorder::begin(name);
+        let messages = create(&system, &recorder).await;
         let backup = server.folder().join(name);
         server.back_up(&backup).unwrap();
-        read(&system, &diary, &messages).await;
+        read(&system, &recorder, &messages).await;
         system.stop().await;
         let restored = PostgresServer::restore(&backup).unwrap();
         let url = restored.existing_database().unwrap().url().to_owned();
-        go_on(&mut system, &url, name, &diary, &messages).await;
+        continue_on_backup(&mut system, &url, name, &recorder, &messages).await;
         system.stop().await;
     }
 }

@@ -1,4 +1,4 @@
-//! System calls of running processes that fail, take long or kill.
+//! Injects failures, delays and signals into system calls of running processes.
 
 use std::{
     fs,
@@ -8,13 +8,13 @@ use std::{
 
 use tokio::process::{Child, Command};
 
-use crate::harness::until;
+use crate::harness::wait_until;
 
-/// A `strace` at some processes. They go on when it ends.
+/// A `strace` that is attached to processes. They continue when it ends.
 pub(super) struct Strace(Child);
 
 impl Strace {
-    /// At all threads of `processes`, with what is injected into which calls in strace's own words.
+    /// Attaches to all threads of `processes`. `calls` and `injection` have the syntax of strace.
     pub(super) async fn at_processes(processes: &[String], calls: &str, injection: &str) -> Self {
         Self::begin(&["-f"], processes, calls, injection, Path::new("/dev/null")).await
     }
@@ -24,7 +24,7 @@ impl Strace {
         Self::begin(&["-f"], &[process], calls, injection, log).await
     }
 
-    /// At this thread alone.
+    /// Attaches to one thread.
     pub(super) async fn at_thread(thread: String, calls: &str, injection: &str) -> Self {
         Self::begin(&[], &[thread], calls, injection, Path::new("/dev/null")).await
     }
@@ -38,12 +38,12 @@ impl Strace {
         }
         strace.stderr(Stdio::null()).kill_on_drop(true);
         let mut strace = Self(strace.spawn().expect("this test needs strace: apt-get install strace"));
-        // Whoever is gone, perhaps by what was injected, waits for no tracer.
+        // A process that has ended, perhaps by the injection, has no tracer.
         let is_attached = |id: &String| {
             let status = fs::read_to_string(PathBuf::from("/proc").join(id).join("status"));
             status.map_or(true, |status| !status.contains("TracerPid:\t0\n"))
         };
-        until("strace is attached", async || ids.iter().all(is_attached) || strace.has_ended()).await;
+        wait_until("strace is attached", async || ids.iter().all(is_attached) || strace.has_ended()).await;
         strace
     }
 
@@ -51,21 +51,21 @@ impl Strace {
         self.0.try_wait().unwrap().is_some()
     }
 
-    /// Lets go of the processes.
-    pub(super) async fn let_go(mut self) {
+    /// Detaches from the processes.
+    pub(super) async fn detach(mut self) {
         if let Some(id) = self.0.id() {
             assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().await.unwrap().success());
         }
         self.0.wait().await.unwrap();
     }
 
-    /// Lets go of the processes at once, even of a call that it holds up.
+    /// Detaches from the processes at once, even in a delayed call.
     pub(super) async fn kill(mut self) {
         self.0.kill().await.unwrap();
     }
 
-    /// Waits for the end of the processes.
-    pub(super) async fn ended(mut self) {
+    /// Waits until the processes have ended.
+    pub(super) async fn wait(mut self) {
         self.0.wait().await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The long-running roles. Each reads its settings, binds its listeners, and runs until a signal comes.
+//! The long-running roles. Each binds its listeners, starts its services, and runs until a signal arrives.
 
 pub(crate) mod bot;
 pub(crate) mod gateway;
@@ -10,7 +10,7 @@ use mayfly_bot::MAX_REQUEST_BYTES;
 use mayfly_contracts::max_request_bytes;
 use mayfly_store::LimitSettings;
 
-/// What all listeners of the process share, whatever roles it has.
+/// The limits that all listeners of the process share.
 fn process_limits(settings: &LimitSettings) -> ServerLimits {
     ServerLimits::new(max_request_bytes(settings.max_text_bytes).max(MAX_REQUEST_BYTES))
 }

@@ -1,6 +1,6 @@
-//! Whether a text is well-formed for a `parse_mode`: stricter than Telegram, so that a mode given by mistake shows.
+//! Validates the markup of a text. It is stricter than Telegram, so that an unintended `parse_mode` fails.
 
-/// `Err` with Telegram's complaint.
+/// Returns Telegram's error text if the markup is invalid.
 pub(super) fn check(mode: &str, text: &str) -> Result<(), &'static str> {
     let is_fine = match mode {
         "Markdown" => is_balanced_markdown(text, ""),
@@ -11,7 +11,7 @@ pub(super) fn check(mode: &str, text: &str) -> Result<(), &'static str> {
     if is_fine { Ok(()) } else { Err("can't parse entities: the text is not well-formed for its parse mode") }
 }
 
-/// Marks come in pairs, brackets too, and what is `reserved` does not come unescaped.
+/// Returns `true` if marks and brackets are balanced and no `reserved` character is unescaped.
 fn is_balanced_markdown(text: &str, reserved: &str) -> bool {
     let (mut stars, mut lines, mut ticks) = (0_usize, 0_usize, 0_usize);
     let mut brackets = Vec::new();
@@ -32,7 +32,7 @@ fn is_balanced_markdown(text: &str, reserved: &str) -> bool {
     brackets.is_empty() && [stars, lines, ticks].iter().all(|count| count.is_multiple_of(2))
 }
 
-/// Every `<` opens or closes a known tag, in order, and every `&` is a known entity.
+/// Returns `true` if tags are known and nested, and every `&` begins a known entity.
 fn is_balanced_html(text: &str) -> bool {
     const TAGS: [&str; 10] = ["b", "strong", "i", "em", "u", "s", "a", "code", "pre", "blockquote"];
     const ENTITIES: [&str; 4] = ["lt;", "gt;", "amp;", "quot;"];
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn well_formed_texts_pass_and_others_do_not() {
+    fn only_well_formed_texts_pass() {
         let table = [
             ("Markdown", "*bold* [a](b)", true),
             ("Markdown", "snake_case", false),

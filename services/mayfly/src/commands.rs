@@ -1,14 +1,15 @@
-//! The command-line client: each command in its own file, all of one shape: settings, `run`, and what it prints.
+//! The command line client. Each command has a file with the same structure: settings, `run`, and output.
 
 mod bearer;
 pub(crate) mod burn;
+mod caller;
 pub(crate) mod config;
 pub(crate) mod healthcheck;
 pub(crate) mod keys;
 pub(crate) mod lookup;
+mod message_settings;
 pub(crate) mod migrate;
 pub(crate) mod new;
-mod one_message;
 mod passphrase;
 mod print;
 mod retry;
@@ -16,5 +17,5 @@ pub(crate) mod telegram;
 pub(crate) mod token;
 pub(crate) mod view;
 
-pub(crate) use one_message::OneMessageSettings;
-pub(crate) use print::write_out;
+pub(crate) use message_settings::MessageSettings;
+pub(crate) use print::write_stdout;

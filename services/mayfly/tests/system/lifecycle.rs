@@ -1,4 +1,4 @@
-//! Start, greeting, files, end, and what survives it.
+//! Starting and stopping: the banner, the files, and what survives a restart.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -10,45 +10,45 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{Layout, Options, Process, System, run, until};
+use crate::harness::{Layout, Options, Process, System, run, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_greeting_says_where_everything_is_and_what_to_do_next() {
+async fn the_banner_has_the_addresses_and_the_next_steps() {
     let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let (up, data) = (&system.processes[0], system.data.display().to_string());
     let addresses =
         [&system.store_url, &system.gateway_url, &system.bot_url].map(|url| url.trim_start_matches("http://"));
-    for words in addresses.into_iter().chain([data.as_str(), "config add", "new hello"]) {
-        assert!(up.says(words), "{words}: {}", String::from_utf8_lossy(&up.output()));
+    for pattern in addresses.into_iter().chain([data.as_str(), "config add", "new hello"]) {
+        assert!(up.has_printed(pattern), "{pattern}: {}", String::from_utf8_lossy(&up.output()));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_lets_the_system_choose_ports_is_told_which() {
+async fn ports_that_the_system_chooses_are_printed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().display().to_string();
     let listen = ["--store-listen", "--gateway-listen", "--bot-listen"].map(|flag| [flag, "127.0.0.1:0"]).concat();
     let arguments =
         [&["up", "--data-dir", &data, "--telegram-api-url", "http://127.0.0.1:9"], listen.as_slice()].concat();
     let up = Process::start(arguments.into_iter().map(str::to_owned).collect(), Vec::new());
-    until("there is a greeting", async || up.says("The bot waits")).await;
-    let greeting = String::from_utf8(up.output()).unwrap();
-    let url_after = |words: &str| {
+    wait_until("the banner is printed", async || up.has_printed("The bot waits")).await;
+    let banner = String::from_utf8(up.output()).unwrap();
+    let url_after = |pattern: &str| {
         let line =
-            greeting.lines().find_map(|line| line.trim().strip_prefix(words)).unwrap_or_else(|| panic!("{greeting}"));
+            banner.lines().find_map(|line| line.trim().strip_prefix(pattern)).unwrap_or_else(|| panic!("{banner}"));
         format!("http://{}", line.trim().trim_start_matches("http://"))
     };
-    for (role, words) in [("store", "gRPC"), ("gateway", "web page, REST"), ("bot", "bot status")] {
-        let ready = run(&["healthcheck", role, &format!("--{role}-url"), &url_after(words)]).await;
-        assert_eq!(ready.code, 0, "{role}: {}\n{greeting}", ready.err);
+    for (role, pattern) in [("store", "gRPC"), ("gateway", "web page, REST"), ("bot", "bot status")] {
+        let ready = run(&["healthcheck", role, &format!("--{role}-url"), &url_after(pattern)]).await;
+        assert_eq!(ready.code, 0, "{role}: {}\n{banner}", ready.err);
     }
-    let new = greeting.lines().find_map(|line| line.trim().split_once(" new hello ")).unwrap().1;
+    let new = banner.lines().find_map(|line| line.trim().split_once(" new hello ")).unwrap().1;
     let stored = run(&[&["new", "hello"], new.split(' ').collect::<Vec<_>>().as_slice()].concat()).await;
     assert_eq!(stored.code, 0, "{}", stored.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_checks_by_get_and_head_find_what_is_there_and_nothing_else() {
+async fn health_checks_support_get_and_head() {
     let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let http = reqwest::Client::new();
     for (listener, path, expected) in [
@@ -58,18 +58,18 @@ async fn health_checks_by_get_and_head_find_what_is_there_and_nothing_else() {
         (&system.bot_url, "/healthz", 200),
         (&system.bot_url, "/readyz", 200),
         (&system.bot_url, "/health", 404),
-        // Which has health checks over gRPC alone.
+        // The store has health checks over gRPC only.
         (&system.store_url, "/healthz", 404),
     ] {
         for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
-            let answer = http.request(method.clone(), format!("{listener}{path}")).send().await.unwrap();
-            assert_eq!(answer.status().as_u16(), expected, "{method} {listener}{path}");
+            let response = http.request(method.clone(), format!("{listener}{path}")).send().await.unwrap();
+            assert_eq!(response.status().as_u16(), expected, "{method} {listener}{path}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_made_on_first_start_is_private_and_stays() {
+async fn the_first_start_creates_private_files_that_stay() {
     let mut system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&system.data), 0o700);
@@ -83,7 +83,7 @@ async fn what_is_made_on_first_start_is_private_and_stays() {
 }
 
 on_each_database! {
-    async fn what_was_acknowledged_survives_kill_9_and_what_was_read_does_not_come_back(database: TestDatabase) {
+    async fn acknowledged_messages_survive_kill_9_and_viewed_ones_stay_gone(database: TestDatabase) {
         let mut system = System::start(Layout::One, &database, Options::default()).await;
         let mut messages = Vec::new();
         for number in 0..20 {
@@ -101,21 +101,21 @@ on_each_database! {
         for (number, message) in messages.iter().enumerate() {
             let viewed = system.messages().view_message(view(message)).await;
             let expected = (number >= 10).then(|| format!("text {number}"));
-            assert_eq!(viewed.ok().map(|answer| answer.into_inner().into_text().unwrap()), expected, "{number}");
+            assert_eq!(viewed.ok().map(|response| response.into_inner().into_text().unwrap()), expected, "{number}");
         }
     }
 
-    async fn the_log_says_what_a_second_signal_does_and_what_it_cut_short(database: TestDatabase) {
+    async fn the_log_announces_the_effect_of_a_second_signal(database: TestDatabase) {
         const ANNOUNCEMENT: &str = "finishing; a second signal ends at once";
         let mut system = System::start(Layout::Three, &database, Options::default()).await;
         for process in &mut system.processes {
             process.terminate().await;
-            assert!(process.ended().await.success());
-            until("the second signal is announced", async || process.says(ANNOUNCEMENT)).await;
+            assert!(process.wait().await.success());
+            wait_until("the second signal is announced", async || process.has_printed(ANNOUNCEMENT)).await;
         }
 
         system.start_processes(Layout::One, Options::default()).await;
-        // A request whose body does not come holds up the end.
+        // An incomplete request delays the shutdown.
         let mut connection = TcpStream::connect(system.gateway_url.trim_start_matches("http://")).await.unwrap();
         let head = "POST /api/v1/create_message HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
         connection.write_all(head.as_bytes()).await.unwrap();
@@ -123,13 +123,13 @@ on_each_database! {
         assert_eq!(continued, b'H', "the handler waits for the body");
         let up = &mut system.processes[0];
         up.terminate().await;
-        until("the second signal is announced", async || up.says(ANNOUNCEMENT)).await;
+        wait_until("the second signal is announced", async || up.has_printed(ANNOUNCEMENT)).await;
         up.terminate().await;
-        assert_eq!(up.ended().await.code(), Some(1));
-        until("the log says that work was cut short", async || up.says("work was cut short")).await;
+        assert_eq!(up.wait().await.code(), Some(1));
+        wait_until("the log reports unfinished work", async || up.has_printed("work was cut short")).await;
     }
 
-    async fn the_schema_is_brought_up_to_date_by_itself_and_by_command(database: TestDatabase) {
+    async fn the_schema_is_migrated_at_the_start_and_by_command(database: TestDatabase) {
         let folder = database.folder().join("data").display().to_string();
         let migrate = ["migrate", "--database-url", database.url(), "--data-dir", &folder];
         let (first, at_once) = tokio::join!(run(&migrate), run(&migrate));

@@ -1,4 +1,4 @@
-//! REST, gRPC, gRPC through the gateway, gRPC-Web and reflection, in every layout on every database.
+//! All protocols in every layout on every database: REST, gRPC, gRPC through the gateway, gRPC-Web and reflection.
 
 use mayfly_contracts::{
     ErrorInfo, StoreChannel,
@@ -48,8 +48,8 @@ async fn rest(system: &System) {
         client.post(url("create_message")).form(&[("text", "x")]).send().await.unwrap().json().await.unwrap();
     let burned = client.post(url("burn_message")).json(&other).send().await.unwrap();
     assert_eq!(burned.status(), 200);
-    let looked: Value = client.post(url("lookup_message")).json(&other).send().await.unwrap().json().await.unwrap();
-    assert_eq!(looked["state"], "burned");
+    let looked_up: Value = client.post(url("lookup_message")).json(&other).send().await.unwrap().json().await.unwrap();
+    assert_eq!(looked_up["state"], "burned");
     assert_eq!(client.get(url("get_last_active_app_config/")).send().await.unwrap().status(), 204);
 }
 
@@ -79,17 +79,17 @@ type Reflection = ServerReflectionClient<StoreChannel>;
 
 async fn reflect(client: &mut Reflection, request: MessageRequest) -> MessageResponse {
     let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
-    let answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
-    answers.into_inner().message().await.unwrap().unwrap().message_response.unwrap()
+    let responses = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+    responses.into_inner().message().await.unwrap().unwrap().message_response.unwrap()
 }
 
-/// The file that declares `symbol`, and all that it imports, as grpcurl gathers them.
+/// The file that declares `symbol`, with all of its imports, gathered as grpcurl does.
 async fn descriptors_of(client: &mut Reflection, symbol: &str) -> DescriptorPool {
     let mut requests = vec![MessageRequest::FileContainingSymbol(symbol.to_owned())];
     let mut files: Vec<FileDescriptorProto> = Vec::new();
     while let Some(request) = requests.pop() {
-        let answer = reflect(client, request).await;
-        let MessageResponse::FileDescriptorResponse(found) = answer else { panic!("{symbol}: {answer:?}") };
+        let response = reflect(client, request).await;
+        let MessageResponse::FileDescriptorResponse(found) = response else { panic!("{symbol}: {response:?}") };
         for file in &found.file_descriptor_proto {
             let file = FileDescriptorProto::decode(file.as_slice()).unwrap();
             requests.extend(file.dependency.iter().cloned().map(MessageRequest::FileByFilename));
@@ -102,11 +102,11 @@ async fn descriptors_of(client: &mut Reflection, symbol: &str) -> DescriptorPool
     pool
 }
 
-/// What a client without the contracts finds out, as grpcurl does.
+/// What reflection returns to a client without the contracts.
 async fn reflection(url: &str, served: &[&str]) {
     let mut client = ServerReflectionClient::new(StoreChannel::remote(url).unwrap());
-    let answer = reflect(&mut client, MessageRequest::ListServices(String::new())).await;
-    let MessageResponse::ListServicesResponse(list) = answer else { panic!("no list of services: {answer:?}") };
+    let response = reflect(&mut client, MessageRequest::ListServices(String::new())).await;
+    let MessageResponse::ListServicesResponse(list) = response else { panic!("not a list of services: {response:?}") };
     let mut services: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
     services.sort_unstable();
     assert_eq!(services, served, "{url}");
@@ -121,8 +121,8 @@ async fn reflection(url: &str, served: &[&str]) {
     assert!(matches!(response, Ok(None)), "{url}: {response:?}");
 }
 
-/// The details of an error, read with nothing but what reflection tells.
-async fn details_in_words(url: &str) {
+/// The details of an error, decoded with reflection alone.
+async fn error_details(url: &str) {
     let mut reflection = ServerReflectionClient::new(StoreChannel::remote(url).unwrap());
     let mut messages = MessageServiceClient::new(StoreChannel::remote(url).unwrap());
     let refused = messages.create_message(create("")).await.unwrap_err();
@@ -145,7 +145,7 @@ async fn all(layout: Layout, database: &TestDatabase) {
     let served = ["grpc.health.v1.Health", "mayfly.config.v1.ConfigService", "mayfly.message.v1.MessageService"];
     for url in [&system.store_url, &system.gateway_url] {
         grpc(url).await;
-        details_in_words(url).await;
+        error_details(url).await;
     }
     reflection(&system.store_url, &served).await;
     let mut served_by_both = [&served[..], &["mayfly.bot.v1.BotService"]].concat();
@@ -158,11 +158,11 @@ async fn all(layout: Layout, database: &TestDatabase) {
 }
 
 on_each_database! {
-    async fn every_way_in_leads_to_the_store_in_one_process(database: TestDatabase) {
+    async fn all_protocols_reach_the_store_in_one_process(database: TestDatabase) {
         all(Layout::One, &database).await;
     }
 
-    async fn every_way_in_leads_to_the_store_in_three_processes(database: TestDatabase) {
+    async fn all_protocols_reach_the_store_in_three_processes(database: TestDatabase) {
         all(Layout::Three, &database).await;
     }
 }

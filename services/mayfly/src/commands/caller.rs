@@ -1,0 +1,48 @@
+//! The settings of commands that need a token: the store, the tokens and the output format.
+
+use mayfly_bootstrap::Secret;
+use mayfly_contracts::{StoreChannel, config::config_service_client::ConfigServiceClient};
+use mayfly_store::{DataSettings, MissingToken, TokenSettings};
+use tonic::service::interceptor::InterceptedService;
+
+use super::{bearer::Bearer, print::PrintSettings};
+use crate::{endpoints::StoreUrl, error::CliError};
+
+/// A client that sends a bearer token.
+pub(super) type AuthorizedClient = ConfigServiceClient<InterceptedService<StoreChannel, Bearer>>;
+
+/// The store to call, the tokens to call it with, and the format of the output.
+#[derive(Debug, clap::Args)]
+pub(super) struct CallerSettings {
+    #[command(flatten)]
+    pub(super) print: PrintSettings,
+    #[command(flatten)]
+    store: StoreUrl,
+    #[command(flatten)]
+    data: DataSettings,
+    #[command(flatten)]
+    tokens: TokenSettings,
+}
+
+impl CallerSettings {
+    /// A client without a token.
+    pub(super) fn client(&self) -> Result<ConfigServiceClient<StoreChannel>, CliError> {
+        Ok(ConfigServiceClient::new(self.store.channel()?))
+    }
+
+    /// A client with the admin token.
+    pub(super) fn admin_client(&self) -> Result<AuthorizedClient, CliError> {
+        let token = self.tokens.admin_token(&self.data, MissingToken::Reject).map_err(CliError::failed)?;
+        self.authorized_client("--admin-token", &token)
+    }
+
+    /// A client with the service token.
+    pub(super) fn service_client(&self) -> Result<AuthorizedClient, CliError> {
+        let token = self.tokens.service_token(&self.data, MissingToken::Reject).map_err(CliError::failed)?;
+        self.authorized_client("--service-token", &token)
+    }
+
+    fn authorized_client(&self, setting: &str, token: &Secret) -> Result<AuthorizedClient, CliError> {
+        Ok(ConfigServiceClient::with_interceptor(self.store.channel()?, Bearer::new(setting, token)?))
+    }
+}

@@ -1,0 +1,198 @@
+//! The error type of commands and roles: a message on standard error and an exit code.
+
+use std::{error::Error, process::ExitCode};
+
+use mayfly_bootstrap::{ErrorChain, ShutdownOutcome};
+use mayfly_contracts::{ErrorInfo, error::ErrorReason};
+use tonic::Status;
+
+/// The failure of a command or role.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// The exit codes that `mayfly --help` documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ErrorKind {
+    Failed = 1,
+    Usage = 2,
+    NotFound = 3,
+    Rejected = 4,
+    Unavailable = 5,
+}
+
+impl CliError {
+    /// An unexpected failure.
+    pub(crate) fn failed(error: impl Error + 'static) -> Self {
+        Self { kind: ErrorKind::Failed, message: ErrorChain(&error).to_string() }
+    }
+
+    /// The requested object does not exist.
+    pub(crate) fn not_found(error: impl Error + 'static) -> Self {
+        Self { kind: ErrorKind::NotFound, message: ErrorChain(&error).to_string() }
+    }
+
+    /// The request was rejected.
+    pub(crate) fn rejected(error: impl Error + 'static) -> Self {
+        Self { kind: ErrorKind::Rejected, message: ErrorChain(&error).to_string() }
+    }
+
+    /// The request was rejected by the client itself.
+    pub(crate) fn rejected_because(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Rejected, message: message.into() }
+    }
+
+    /// The command was used incorrectly.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Usage, message: message.into() }
+    }
+
+    /// A setting is invalid.
+    pub(crate) fn invalid_setting(setting: &str, error: impl Error + 'static) -> Self {
+        Self { kind: ErrorKind::Usage, message: format!("{setting}: {}", ErrorChain(&error)) }
+    }
+
+    /// A role is not ready or cannot be reached.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Unavailable, message: message.into() }
+    }
+
+    /// Appends a hint about what the user can do next.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.message = format!("{}. {hint}", self.message);
+        self
+    }
+
+    /// Returns `true` if the outcome of the call is unknown.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.kind == ErrorKind::Unavailable
+    }
+
+    /// The result of a process that ended this way.
+    pub(crate) fn from_ended(ended: ShutdownOutcome) -> Result<(), Self> {
+        let message = match ended {
+            ShutdownOutcome::Clean => return Ok(()),
+            ShutdownOutcome::Failed => "a part of the process failed; see the log",
+            ShutdownOutcome::Aborted => "the shutdown timed out",
+        };
+        Err(Self { kind: ErrorKind::Failed, message: message.to_owned() })
+    }
+
+    /// Prints the message to standard error, and returns the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        eprintln!("mayfly: {}", self.message);
+        ExitCode::from(self.kind as u8)
+    }
+}
+
+/// Messages and exit codes for all error reasons of the store.
+impl From<Status> for CliError {
+    fn from(status: Status) -> Self {
+        let info = ErrorInfo::from_status(&status);
+        let when = info.metadata.get("time").map(|time| format!(" at {time}")).unwrap_or_default();
+        let exposed = "If that was not you, treat the text as exposed.";
+        let (kind, message) = match info.reason {
+            ErrorReason::FieldInvalid | ErrorReason::TextTooLong => (ErrorKind::Rejected, field_errors(&info, &status)),
+            ErrorReason::AccessTokenInvalid => {
+                (ErrorKind::Rejected, "the access token is malformed or mistyped: copy it again".to_owned())
+            }
+            ErrorReason::MessageNotFound => (
+                ErrorKind::NotFound,
+                "no message with this id and access token exists, or its receipt has expired".to_owned(),
+            ),
+            ErrorReason::MessageViewed => (ErrorKind::NotFound, format!("the message was read{when}. {exposed}")),
+            ErrorReason::MessageBurned => (ErrorKind::NotFound, format!("the message was burned unread{when}")),
+            ErrorReason::MessageExpired => (ErrorKind::NotFound, format!("the message expired unread{when}")),
+            ErrorReason::PassphraseRequired => (
+                ErrorKind::Rejected,
+                "the message needs a passphrase (--passphrase-file); nothing was consumed".to_owned(),
+            ),
+            ErrorReason::PassphraseWrong => {
+                (ErrorKind::Rejected, "the passphrase is wrong; nothing was consumed".to_owned())
+            }
+            ErrorReason::PassphraseLocked => {
+                let wait = info.retry_after.unwrap_or_default();
+                let wait = humantime::format_duration(std::time::Duration::from_secs(wait.as_secs()));
+                (ErrorKind::Rejected, format!("too many passphrases were tried: try again in {wait}"))
+            }
+            ErrorReason::MessageSealed => (
+                ErrorKind::Rejected,
+                "the message was encrypted by its creator: open it in a browser, by its link; nothing was consumed"
+                    .to_owned(),
+            ),
+            ErrorReason::RequestConflict => (
+                ErrorKind::Rejected,
+                "another message was created with this request id; nothing was changed".to_owned(),
+            ),
+            ErrorReason::AppConfigNotFound => (ErrorKind::NotFound, "this app config does not exist".to_owned()),
+            ErrorReason::CredentialsInvalid => {
+                (ErrorKind::Rejected, "the store rejects this token (--admin-token)".to_owned())
+            }
+            ErrorReason::PermissionDenied => {
+                (ErrorKind::Rejected, "the token lacks the permission (--admin-token)".to_owned())
+            }
+            ErrorReason::Overloaded => (ErrorKind::Unavailable, "the store is overloaded: try again later".to_owned()),
+            ErrorReason::RateLimited => {
+                (ErrorKind::Unavailable, "the rate limit is exceeded: try again later".to_owned())
+            }
+            ErrorReason::StorageFull => {
+                (ErrorKind::Rejected, "the store is full (--max-messages, --max-stored-bytes, or its disk)".to_owned())
+            }
+            ErrorReason::StoreUnavailable => (
+                ErrorKind::Unavailable,
+                "the store cannot be reached (--store-url), or its database cannot: try again later".to_owned(),
+            ),
+            ErrorReason::BotUnavailable => {
+                (ErrorKind::Unavailable, "the bot cannot be reached (--bot-url): try again later".to_owned())
+            }
+            ErrorReason::Internal | ErrorReason::Unspecified => {
+                (ErrorKind::Failed, "the store failed; see its log".to_owned())
+            }
+        };
+        Self { kind, message }
+    }
+}
+
+fn field_errors(info: &ErrorInfo, status: &Status) -> String {
+    let errors: Vec<_> = info.fields.iter().map(|field| format!("{} {}", field.field, field.description)).collect();
+    if errors.is_empty() { status.message().to_owned() } else { errors.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_an_exit_code() {
+        let table = [
+            (ErrorReason::Unspecified, ErrorKind::Failed),
+            (ErrorReason::FieldInvalid, ErrorKind::Rejected),
+            (ErrorReason::TextTooLong, ErrorKind::Rejected),
+            (ErrorReason::AccessTokenInvalid, ErrorKind::Rejected),
+            (ErrorReason::MessageNotFound, ErrorKind::NotFound),
+            (ErrorReason::MessageViewed, ErrorKind::NotFound),
+            (ErrorReason::MessageBurned, ErrorKind::NotFound),
+            (ErrorReason::MessageExpired, ErrorKind::NotFound),
+            (ErrorReason::PassphraseRequired, ErrorKind::Rejected),
+            (ErrorReason::PassphraseWrong, ErrorKind::Rejected),
+            (ErrorReason::PassphraseLocked, ErrorKind::Rejected),
+            (ErrorReason::MessageSealed, ErrorKind::Rejected),
+            (ErrorReason::RequestConflict, ErrorKind::Rejected),
+            (ErrorReason::StorageFull, ErrorKind::Rejected),
+            (ErrorReason::AppConfigNotFound, ErrorKind::NotFound),
+            (ErrorReason::CredentialsInvalid, ErrorKind::Rejected),
+            (ErrorReason::PermissionDenied, ErrorKind::Rejected),
+            (ErrorReason::Overloaded, ErrorKind::Unavailable),
+            (ErrorReason::RateLimited, ErrorKind::Unavailable),
+            (ErrorReason::StoreUnavailable, ErrorKind::Unavailable),
+            (ErrorReason::BotUnavailable, ErrorKind::Unavailable),
+            (ErrorReason::Internal, ErrorKind::Failed),
+        ];
+        for (reason, kind) in table {
+            let status = ErrorInfo::new(reason).into_status(tonic::Code::Unknown, "");
+            assert_eq!(CliError::from(status).kind, kind, "{reason:?}");
+        }
+    }
+}
