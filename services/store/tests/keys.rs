@@ -9,7 +9,7 @@ use clap::Parser as _;
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{
     ErrorInfo,
-    config::{AppConfig, CreateAppConfigRequest, GetLastActiveAppConfigRequest},
+    config::{AppConfig, CreateAppConfigRequest, GetLastActiveAppConfigRequest, ListAppConfigsRequest},
     error::ErrorReason,
     message::{CreateMessageRequest, CreateMessageResponse, MessageState, ViewMessageRequest},
 };
@@ -286,6 +286,19 @@ on_each_database! {
         store.store.reload_keyring().await.unwrap();
         assert_eq!(ErrorInfo::from_status(&store.view(&message).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
         assert_eq!(store.view(&kept).await.unwrap().text(), Some("kept"));
+    }
+
+    /// Another process seals it anew when it retires the old key.
+    async fn an_app_config_is_unavailable_until_the_store_has_read_its_key(database: TestDatabase) {
+        let store = TestStore::open(database.clone()).await.unwrap();
+        create_app_config(&store).await;
+        let first = file(&database).list(&store.clock).unwrap().remove(0).id;
+        file(&database).rotate(&store.clock, Duration::ZERO).unwrap();
+        retire(&store, &first, true).await.unwrap();
+        let list = || async { store.configs().list_app_configs(bearer(ADMIN_TOKEN, ListAppConfigsRequest::default())).await };
+        assert_eq!(list().await.unwrap_err().code(), tonic::Code::Unavailable);
+        store.store.reload_keyring().await.unwrap();
+        assert_eq!(list().await.unwrap().into_inner().app_configs.len(), 1);
     }
 
     async fn app_configs_outlive_the_key_they_were_sealed_with(database: TestDatabase) {

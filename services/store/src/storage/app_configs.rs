@@ -50,6 +50,8 @@ enum ChangeError {
     Unseal(UnsealError),
     /// The keyring has no key that may seal.
     NoKey,
+    /// Another process sealed it with a key that this store has not read from the keyring file yet.
+    UnknownKey,
     Database(DbErr),
     /// The database did not respond in time.
     TimedOut,
@@ -249,7 +251,10 @@ impl AppConfigs {
             update_time,
         } = row;
         let keyring = self.keyring.load();
-        let open = |name, sealed: &[u8]| open_config_secret(&keyring, name, sealed);
+        let open = |name, sealed: &[u8]| match config_secret_key(sealed) {
+            Some(id) if keyring.key(&id).is_none() => Err(ChangeError::UnknownKey),
+            _ => open_config_secret(&keyring, name, sealed).map_err(ChangeError::from),
+        };
         Ok(AppConfig {
             id: AppConfigId::from_column(id),
             settings: NewAppConfig {
@@ -275,6 +280,10 @@ fn log_and_convert(error: ChangeError) -> StoreError {
         }
         ChangeError::NoKey => {
             tracing::error!("changing an app config failed: the keyring has no key that may seal");
+            StoreError::Unavailable
+        }
+        ChangeError::UnknownKey => {
+            tracing::warn!("an app config needs a key that this store has not read from the keyring file yet");
             StoreError::Unavailable
         }
         ChangeError::Seal(error) => {
