@@ -1,7 +1,7 @@
 //! Routes with exactly one method.
 //!
-//! axum answers HEAD through the handler for GET unless it is told otherwise, and that handler may consume. So HEAD works only
-//! where it is asked for.
+//! axum routes HEAD to the handler for GET by default, and that handler may delete a message. So a route accepts HEAD
+//! only if it asks for it.
 
 use axum::{
     Router,
@@ -13,47 +13,47 @@ use axum::{
 
 use crate::problem::Problem;
 
-/// What a path allows, beside OPTIONS.
+/// The method that a path allows, besides OPTIONS.
 #[derive(Clone, Copy)]
-pub(crate) enum Only {
-    /// GET, and HEAD for the same without its body: only looks.
-    Look,
+pub(crate) enum AllowedMethod {
+    /// GET, and HEAD for the same response without its body. For handlers without side effects.
+    GetOrHead,
     Get,
     Post,
 }
 
-impl Only {
+impl AllowedMethod {
     fn allow(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Look => "GET, HEAD, OPTIONS",
+            Self::GetOrHead => "GET, HEAD, OPTIONS",
             Self::Get => "GET, OPTIONS",
             Self::Post => "POST, OPTIONS",
         })
     }
 
-    /// Calls `handler` for this method, and tells every other one that it is not allowed.
+    /// Routes this method to `handler`, and rejects every other method with 405.
     pub(crate) fn route<H, T, S>(self, handler: H) -> MethodRouter<S>
     where
         H: Handler<T, S>,
         T: 'static,
         S: Clone + Send + Sync + 'static,
     {
-        let refuse = move || async move {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the header Allow says what is allowed here")
+        let reject = move || async move {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the header Allow lists the methods of this path")
                 .with_header(header::ALLOW, self.allow())
         };
         let options = move || async move { (StatusCode::NO_CONTENT, [(header::ALLOW, self.allow())]).into_response() };
-        let route = MethodRouter::new().options(options).fallback(refuse);
+        let route = MethodRouter::new().options(options).fallback(reject);
         match self {
-            Self::Look => route.get(handler),
-            Self::Get => route.get(handler).head(refuse),
-            Self::Post => route.post(handler).head(refuse),
+            Self::GetOrHead => route.get(handler),
+            Self::Get => route.get(handler).head(reject),
+            Self::Post => route.post(handler).head(reject),
         }
     }
 }
 
 /// Adds `route` under `path` and under `path/`.
-pub(crate) fn both_forms<S>(router: Router<S>, path: &str, route: MethodRouter<S>) -> Router<S>
+pub(crate) fn with_trailing_slash<S>(router: Router<S>, path: &str, route: MethodRouter<S>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {

@@ -1,16 +1,16 @@
-//! Which of the encodings that a file is kept in a client gets (RFC 9110, section 12.5.3).
+//! Negotiates the content encoding of a response (RFC 9110, section 12.5.3).
 
 use axum::http::{HeaderMap, header};
 
-/// An encoding in which `make web` keeps files beside the plain ones, as `<file>.<suffix>`.
+/// An encoding of the files that `make web` compresses, as `<file>.<suffix>` beside the plain ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Encoding {
+pub(crate) enum ContentEncoding {
     Brotli,
     Gzip,
 }
 
-impl Encoding {
-    /// The best one first.
+impl ContentEncoding {
+    /// In the order of preference.
     pub(crate) const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
 
     pub(crate) fn suffix(self) -> &'static str {
@@ -20,7 +20,7 @@ impl Encoding {
         }
     }
 
-    /// Its name in HTTP.
+    /// The content coding's name in HTTP.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Brotli => "br",
@@ -28,7 +28,7 @@ impl Encoding {
         }
     }
 
-    /// Whether the client takes it: named, or meant by `*`, with a weight above zero.
+    /// Returns `true` if `Accept-Encoding` names this encoding, or `*`, with a weight above zero.
     pub(crate) fn is_accepted(self, headers: &HeaderMap) -> bool {
         let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
         let codings: Vec<_> = lines.flat_map(|line| line.split(',')).map(coding_and_weight).collect();
@@ -51,19 +51,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_gets_what_it_takes_and_the_best_of_that() {
+    fn the_best_accepted_encoding_is_selected() {
         let best = |accepted: &str| {
             let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, accepted.parse().unwrap())]);
-            Encoding::ALL.into_iter().find(|encoding| encoding.is_accepted(&headers))
+            ContentEncoding::ALL.into_iter().find(|encoding| encoding.is_accepted(&headers))
         };
-        assert_eq!(best("gzip, deflate, br, zstd"), Some(Encoding::Brotli));
-        assert_eq!(best("GZIP;q=0.5"), Some(Encoding::Gzip));
-        assert_eq!(best("br;q=0, *"), Some(Encoding::Gzip));
+        assert_eq!(best("gzip, deflate, br, zstd"), Some(ContentEncoding::Brotli));
+        assert_eq!(best("GZIP;q=0.5"), Some(ContentEncoding::Gzip));
+        assert_eq!(best("br;q=0, *"), Some(ContentEncoding::Gzip));
         assert_eq!(best("br; q=0.000, gzip;q=0"), None);
         assert_eq!(best("*;q=0"), None);
-        for nothing in ["", "identity", "deflate", "brx", "br;q=x"] {
-            assert_eq!(best(nothing), None, "{nothing}");
+        for unsupported in ["", "identity", "deflate", "brx", "br;q=x"] {
+            assert_eq!(best(unsupported), None, "{unsupported}");
         }
-        assert!(!Encoding::Gzip.is_accepted(&HeaderMap::new()));
+        assert!(!ContentEncoding::Gzip.is_accepted(&HeaderMap::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document as a page for people: markup alone, no script, and nothing from elsewhere.
+//! Renders the OpenAPI document as a page for people, without scripts and external resources.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use utoipa::openapi::{
 /// The media type of problems.
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-/// One call: how it is named on the page, its method, its path.
+/// One call, and its anchor on the page.
 struct Call<'a> {
     anchor: String,
     method: &'static str,
@@ -23,7 +23,7 @@ struct Call<'a> {
 struct Row<'a> {
     name: &'a str,
     kind: String,
-    needed: bool,
+    required: bool,
     description: &'a str,
 }
 
@@ -36,13 +36,13 @@ pub(super) fn render(document: &OpenApi) -> String {
          <header>\n<h1>Mayfly over REST</h1>\n",
     );
     for paragraph in document.info.description.as_deref().unwrap_or_default().split("\n\n") {
-        push(&mut html, format_args!("<p>{}</p>\n", prose(paragraph)));
+        push(&mut html, format_args!("<p>{}</p>\n", render_text(paragraph)));
     }
     html.push_str("<p>For programs: <a href=\"/api/openapi.json\">openapi.json</a>, version 3.1.</p>\n</header>\n");
     let calls = calls_of(document);
     html.push_str("<nav aria-label=\"Calls\">\n<ul>\n");
     for Call { anchor, method, path, operation } in &calls {
-        let summary = prose(operation.summary.as_deref().unwrap_or_default());
+        let summary = render_text(operation.summary.as_deref().unwrap_or_default());
         push(
             &mut html,
             format_args!(
@@ -53,7 +53,7 @@ pub(super) fn render(document: &OpenApi) -> String {
     }
     html.push_str("</ul>\n</nav>\n<main>\n");
     for tag in document.tags.iter().flatten() {
-        let description = prose(tag.description.as_deref().unwrap_or_default());
+        let description = render_text(tag.description.as_deref().unwrap_or_default());
         let anchor = format!("tag-{}", tag.name.replace(' ', "-"));
         push(
             &mut html,
@@ -92,29 +92,29 @@ fn render_call(html: &mut String, document: &OpenApi, call: &Call<'_>) {
             "<article aria-labelledby=\"{anchor}\">\n<h3 id=\"{anchor}\"><span class=\"method\">{method}</span> <code>{}</code></h3>\n\
          <p>{}.</p>\n",
             escape(path),
-            prose(operation.summary.as_deref().unwrap_or_default()),
+            render_text(operation.summary.as_deref().unwrap_or_default()),
         ),
     );
     if let Some(description) = &operation.description {
-        push(html, format_args!("<p>{}</p>\n", prose(description)));
+        push(html, format_args!("<p>{}</p>\n", render_text(description)));
     }
     if operation.security.is_some() {
         html.push_str("<p>Takes a bearer token: <code>Authorization: Bearer …</code></p>\n");
     }
-    let parameters: Vec<_> = operation.parameters.iter().flatten().filter_map(in_place).collect();
-    for (title, place) in [("In the path", ParameterIn::Path), ("Headers", ParameterIn::Header)] {
-        let here = parameters.iter().filter(|parameter| parameter.parameter_in == place);
-        render_table(html, title, &here.map(|parameter| parameter_row(parameter)).collect::<Vec<_>>());
+    let parameters: Vec<_> = operation.parameters.iter().flatten().filter_map(inline).collect();
+    for (title, location) in [("Path parameters", ParameterIn::Path), ("Headers", ParameterIn::Header)] {
+        let matching = parameters.iter().filter(|parameter| parameter.parameter_in == location);
+        render_table(html, title, &matching.map(|parameter| parameter_row(parameter)).collect::<Vec<_>>());
     }
-    let body = operation.request_body.as_ref().and_then(in_place);
-    let fields = body.and_then(|body| object_of(document, body.content.values().find_map(in_place)?));
+    let body = operation.request_body.as_ref().and_then(inline);
+    let fields = body.and_then(|body| object_of(document, body.content.values().find_map(inline)?));
     if let Some(fields) = fields {
         render_table(html, "Body", &rows_of(document, fields));
     }
     render_example(html, document, call, fields);
-    html.push_str("<h4>Answers</h4>\n");
+    html.push_str("<h4>Responses</h4>\n");
     for (status, response) in &operation.responses.responses {
-        if let Some(response) = in_place(response) {
+        if let Some(response) = inline(response) {
             render_response(html, document, status, response);
         }
     }
@@ -123,23 +123,23 @@ fn render_call(html: &mut String, document: &OpenApi, call: &Call<'_>) {
 
 fn render_response(html: &mut String, document: &OpenApi, status: &str, response: &Response) {
     let headers = response.headers.iter().filter_map(|(name, header)| {
-        let header = in_place(header)?;
+        let header = inline(header)?;
         let example =
             header.example.as_ref().map(|example| example.as_str().map_or_else(|| example.to_string(), str::to_owned));
         let kind = example.map(|example| format!("such as {example}")).unwrap_or_default();
-        Some(Row { name, kind, needed: false, description: header.description.as_deref().unwrap_or_default() })
+        Some(Row { name, kind, required: false, description: header.description.as_deref().unwrap_or_default() })
     });
     let headers: Vec<_> = headers.collect();
     let content = response.content.iter().find(|(media_type, _)| *media_type != PROBLEM);
-    let object = content.and_then(|(_, content)| object_of(document, in_place(content)?));
-    let says = format!("<strong>{}</strong> {}", escape(status), prose(&response.description));
-    let problem = response.content.get(PROBLEM).and_then(in_place).and_then(|content| content.example.as_ref());
+    let object = content.and_then(|(_, content)| object_of(document, inline(content)?));
+    let summary = format!("<strong>{}</strong> {}", escape(status), render_text(&response.description));
+    let problem = response.content.get(PROBLEM).and_then(inline).and_then(|content| content.example.as_ref());
     if headers.is_empty() && object.is_none() && problem.is_none() {
-        push(html, format_args!("<p class=\"answer\">{says}</p>\n"));
+        push(html, format_args!("<p class=\"response\">{summary}</p>\n"));
         return;
     }
     let open = if object.is_some() { " open" } else { "" };
-    push(html, format_args!("<details{open}>\n<summary>{says}</summary>\n"));
+    push(html, format_args!("<details{open}>\n<summary>{summary}</summary>\n"));
     render_table(html, "Headers", &headers);
     if let Some(object) = object {
         render_object(html, document, object);
@@ -150,7 +150,7 @@ fn render_response(html: &mut String, document: &OpenApi, status: &str, response
     html.push_str("</details>\n");
 }
 
-/// All problems look alike, so that is told once.
+/// Renders the schema that all problems share.
 fn render_problems(html: &mut String, document: &OpenApi) {
     let schemas = document.components.as_ref().map(|components| &components.schemas);
     let Some(RefOr::T(Schema::Object(problem))) = schemas.and_then(|schemas| schemas.get("Problem")) else { return };
@@ -158,16 +158,16 @@ fn render_problems(html: &mut String, document: &OpenApi) {
         html,
         format_args!(
             "<section aria-labelledby=\"problems\">\n<h2 id=\"problems\">Problems</h2>\n\
-             <p>What every answer from 400 on looks like, as <code>{PROBLEM}</code>.</p>\n<article>\n"
+             <p>The body of every response from 400 on, as <code>{PROBLEM}</code>.</p>\n<article>\n"
         ),
     );
     render_object(html, document, problem);
     html.push_str("</article>\n</section>\n");
 }
 
-/// Fields that are answered, and an example of them.
+/// Renders the fields of a response, and an example.
 fn render_object(html: &mut String, document: &OpenApi, object: &Object) {
-    let rows = rows_of(document, object).into_iter().map(|row| Row { needed: false, ..row });
+    let rows = rows_of(document, object).into_iter().map(|row| Row { required: false, ..row });
     render_table(html, "", &rows.collect::<Vec<_>>());
     push(html, format_args!("<pre>{}</pre>\n", escape(&example_of(document, object))));
 }
@@ -180,31 +180,35 @@ fn render_table(html: &mut String, title: &str, rows: &[Row<'_>]) {
         push(html, format_args!("<h4>{}</h4>\n", escape(title)));
     }
     html.push_str("<dl>\n");
-    for Row { name, kind, needed, description } in rows {
+    for Row { name, kind, required, description } in rows {
         let kind =
             if kind.is_empty() { String::new() } else { format!(" <span class=\"kind\">{}</span>", escape(kind)) };
-        let needed = if *needed { " <span class=\"needed\">required</span>" } else { "" };
+        let required = if *required { " <span class=\"required\">required</span>" } else { "" };
         push(
             html,
-            format_args!("<dt><code>{}</code>{kind}{needed}</dt>\n<dd>{}</dd>\n", escape(name), prose(description)),
+            format_args!(
+                "<dt><code>{}</code>{kind}{required}</dt>\n<dd>{}</dd>\n",
+                escape(name),
+                render_text(description)
+            ),
         );
     }
     html.push_str("</dl>\n");
 }
 
-/// The call as one types it, with the required fields.
+/// Renders a curl command with the required fields.
 fn render_example(html: &mut String, document: &OpenApi, call: &Call<'_>, fields: Option<&Object>) {
     let mut command = String::from("curl");
     if call.operation.security.is_some() {
         command.push_str(" -H \"Authorization: Bearer $(mayfly token)\"");
     }
-    let parameters = call.operation.parameters.iter().flatten().filter_map(in_place);
+    let parameters = call.operation.parameters.iter().flatten().filter_map(inline);
     if let Some(key) = parameters.clone().find(|parameter| parameter.parameter_in == ParameterIn::Header) {
         push(&mut command, format_args!(" -H \"{}: $(uuidgen)\"", key.name));
     }
     for (name, field) in fields.iter().flat_map(|fields| &fields.properties) {
         if fields.is_some_and(|fields| fields.required.contains(name)) {
-            let example = example_value(document, field);
+            let example = schema_example(document, field);
             let value = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
             push(&mut command, format_args!(" -d '{name}={value}'"));
         }
@@ -214,46 +218,46 @@ fn render_example(html: &mut String, document: &OpenApi, call: &Call<'_>, fields
 }
 
 fn parameter_row(parameter: &Parameter) -> Row<'_> {
-    let kind = parameter.schema.as_ref().and_then(in_place).map(kind_of).unwrap_or_default();
-    let needed = parameter.required == Required::True;
-    Row { name: &parameter.name, kind, needed, description: parameter.description.as_deref().unwrap_or_default() }
+    let kind = parameter.schema.as_ref().and_then(inline).map(kind_of).unwrap_or_default();
+    let required = parameter.required == Required::True;
+    Row { name: &parameter.name, kind, required, description: parameter.description.as_deref().unwrap_or_default() }
 }
 
 fn rows_of<'a>(document: &'a OpenApi, object: &'a Object) -> Vec<Row<'a>> {
     let row = |(name, field): (&'a String, &'a RefOr<Schema>)| {
-        let schema = resolved(document, field)?;
+        let schema = resolve(document, field)?;
         let description = match schema {
             Schema::Array(array) => array.description.as_deref(),
             Schema::Object(object) => object.description.as_deref(),
             _ => None,
         };
-        let needed = object.required.contains(name);
-        Some(Row { name, kind: kind_of(schema), needed, description: description.unwrap_or_default() })
+        let required = object.required.contains(name);
+        Some(Row { name, kind: kind_of(schema), required, description: description.unwrap_or_default() })
     };
     object.properties.iter().filter_map(row).collect()
 }
 
 fn kind_of(schema: &Schema) -> String {
     let Schema::Object(object) = schema else { return "array".to_owned() };
-    let words = |kind: &utoipa::openapi::Type| serde_json::to_value(kind).ok()?.as_str().map(str::to_owned);
+    let name = |kind: &utoipa::openapi::Type| serde_json::to_value(kind).ok()?.as_str().map(str::to_owned);
     match &object.schema_type {
-        SchemaType::Type(kind) => words(kind).unwrap_or_default(),
-        SchemaType::Array(kinds) => kinds.iter().filter_map(words).collect::<Vec<_>>().join(" or "),
+        SchemaType::Type(kind) => name(kind).unwrap_or_default(),
+        SchemaType::Array(kinds) => kinds.iter().filter_map(name).collect::<Vec<_>>().join(" or "),
         SchemaType::AnyValue => "anything".to_owned(),
     }
 }
 
 fn example_of(document: &OpenApi, object: &Object) -> String {
     let fields = object.properties.iter().map(|(name, field)| {
-        let value = example_value(document, field);
+        let value = schema_example(document, field);
         format!("  {}: {value}", serde_json::Value::from(name.as_str()))
     });
     format!("{{\n{}\n}}", fields.collect::<Vec<_>>().join(",\n"))
 }
 
-/// An example of a value, out of those of its parts.
-pub(super) fn example_value(document: &OpenApi, field: &RefOr<Schema>) -> serde_json::Value {
-    match resolved(document, field) {
+/// Returns an example of a value, made from the examples of its parts.
+pub(super) fn schema_example(document: &OpenApi, field: &RefOr<Schema>) -> serde_json::Value {
+    match resolve(document, field) {
         Some(Schema::Object(object)) => {
             let example = object.example.as_ref().or(object.examples.first()).cloned();
             let of_kind = || match kind_of(&Schema::Object(object.clone())).as_str() {
@@ -262,13 +266,13 @@ pub(super) fn example_value(document: &OpenApi, field: &RefOr<Schema>) -> serde_
                 _ => object
                     .properties
                     .iter()
-                    .map(|(name, field)| (name.clone(), example_value(document, field)))
+                    .map(|(name, field)| (name.clone(), schema_example(document, field)))
                     .collect(),
             };
             example.unwrap_or_else(of_kind)
         }
         Some(Schema::Array(array)) => match &array.items {
-            ArrayItems::RefOrSchema(item) => vec![example_value(document, item)].into(),
+            ArrayItems::RefOrSchema(item) => vec![schema_example(document, item)].into(),
             ArrayItems::False => serde_json::Value::Array(Vec::new()),
         },
         _ => serde_json::Value::Null,
@@ -276,32 +280,32 @@ pub(super) fn example_value(document: &OpenApi, field: &RefOr<Schema>) -> serde_
 }
 
 fn object_of<'a>(document: &'a OpenApi, content: &'a Content) -> Option<&'a Object> {
-    match resolved(document, content.schema.as_ref()?)? {
+    match resolve(document, content.schema.as_ref()?)? {
         Schema::Object(object) if !object.properties.is_empty() => Some(object),
         _ => None,
     }
 }
 
-fn resolved<'a>(document: &'a OpenApi, schema: &'a RefOr<Schema>) -> Option<&'a Schema> {
+fn resolve<'a>(document: &'a OpenApi, schema: &'a RefOr<Schema>) -> Option<&'a Schema> {
     match schema {
         RefOr::T(schema) => Some(schema),
         RefOr::Ref(reference) => {
             let name = reference.ref_location.rsplit('/').next()?;
-            resolved(document, document.components.as_ref()?.schemas.get(name)?)
+            resolve(document, document.components.as_ref()?.schemas.get(name)?)
         }
     }
 }
 
-/// Only schemas are referred to in this document.
-fn in_place<T>(part: &RefOr<T>) -> Option<&T> {
+/// AllowedMethod schemas are referred to in this document.
+fn inline<T>(part: &RefOr<T>) -> Option<&T> {
     match part {
         RefOr::T(part) => Some(part),
         RefOr::Ref(_) => None,
     }
 }
 
-/// Text with `code` in it.
-fn prose(text: &str) -> String {
+/// Escapes a text, and renders its `code`.
+fn render_text(text: &str) -> String {
     let mut html = String::new();
     for (index, part) in text.split('`').enumerate() {
         let part = escape(part);
@@ -329,7 +333,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_document_says_cannot_become_markup() {
-        assert_eq!(prose("a <b> & `\"c\"`"), "a &lt;b&gt; &amp; <code>&quot;c&quot;</code>");
+    fn texts_of_the_document_cannot_become_markup() {
+        assert_eq!(render_text("a <b> & `\"c\"`"), "a &lt;b&gt; &amp; <code>&quot;c&quot;</code>");
     }
 }

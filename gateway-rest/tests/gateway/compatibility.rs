@@ -1,14 +1,14 @@
-//! Every row of the documented behaviour of the system that Mayfly replaces.
+//! The documented behaviour of the system that Mayfly replaces.
 
 use reqwest::{Method, multipart::Form};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, answer};
+use crate::harness::{Gateway, send};
 
 const CREATE: &str = "/api/v1/create_message";
 
 #[tokio::test]
-async fn a_form_creates_a_message_with_the_documented_keys_in_their_order() {
+async fn a_form_creates_a_message_and_the_response_keeps_the_order_of_keys() {
     let gateway = Gateway::start().await;
     let created = gateway.post_form(CREATE, &[("text", "your text here")]).await;
     assert_eq!((created.status.as_u16(), created.header("content-type")), (201, "application/json"));
@@ -25,24 +25,24 @@ async fn a_form_creates_a_message_with_the_documented_keys_in_their_order() {
 }
 
 #[tokio::test]
-async fn json_and_multipart_bodies_create_too() {
+async fn json_and_multipart_bodies_create_messages() {
     let gateway = Gateway::start().await;
     let json = gateway.post_json(CREATE, &json!({ "text": "j", "unknown": [1] })).await;
     let charset = gateway.post(CREATE, "application/json; charset=utf-8", r#"{"text":"j"}"#).await;
-    let multipart = answer(gateway.request(Method::POST, CREATE).multipart(Form::new().text("text", "j"))).await;
+    let multipart = send(gateway.request(Method::POST, CREATE).multipart(Form::new().text("text", "j"))).await;
     for created in [json, charset, multipart] {
         assert_eq!((created.status.as_u16(), &created.json()["text"]), (201, &json!("j")));
     }
 }
 
 #[tokio::test]
-async fn texts_are_kept_byte_for_byte_in_every_kind_of_body() {
+async fn texts_are_stored_byte_for_byte_from_every_media_type() {
     let gateway = Gateway::start().await;
     for text in [" a:b \r\n\t", "*bold* _x_ [y](z) `c`", "\u{1f511}\u{202e}\u{0301}", "a=b&c=d+e%20f", "\"\\\u{7f}"] {
         let bodies = [
             gateway.post_form(CREATE, &[("text", text)]).await,
             gateway.post_json(CREATE, &json!({ "text": text })).await,
-            answer(gateway.request(Method::POST, CREATE).multipart(Form::new().text("text", text.to_owned()))).await,
+            send(gateway.request(Method::POST, CREATE).multipart(Form::new().text("text", text.to_owned()))).await,
         ];
         for created in bodies {
             let message = created.json();
@@ -54,9 +54,9 @@ async fn texts_are_kept_byte_for_byte_in_every_kind_of_body() {
 }
 
 #[tokio::test]
-async fn bodies_without_a_proper_text_are_refused_and_name_it() {
+async fn bodies_without_a_valid_text_are_rejected_by_field() {
     let gateway = Gateway::start().await;
-    let refusals = [
+    let rejections = [
         gateway.post_form(CREATE, &[("text", "")]).await,
         gateway.post_form(CREATE, &[("other", "x")]).await,
         gateway.post_json(CREATE, &json!({})).await,
@@ -65,8 +65,8 @@ async fn bodies_without_a_proper_text_are_refused_and_name_it() {
         gateway.post_json(CREATE, &json!({ "text": true })).await,
         gateway.post_json(CREATE, &json!({ "text": ["x"] })).await,
     ];
-    for refused in refusals {
-        assert_eq!((refused.status.as_u16(), refused.field().as_str()), (400, "text"), "{}", refused.body);
+    for rejected in rejections {
+        assert_eq!((rejected.status.as_u16(), rejected.field().as_str()), (400, "text"), "{}", rejected.body);
     }
     for body in [json!(["text"]), json!("text"), Value::Null] {
         assert_eq!(gateway.post_json(CREATE, &body).await.status, 400);
@@ -76,16 +76,16 @@ async fn bodies_without_a_proper_text_are_refused_and_name_it() {
 }
 
 #[tokio::test]
-async fn other_media_types_are_refused() {
+async fn unsupported_media_types_are_rejected() {
     let gateway = Gateway::start().await;
     for content_type in ["text/plain", "application/xml", "application/jsonx", ""] {
         assert_eq!(gateway.post(CREATE, content_type, "text=x").await.status, 415, "{content_type}");
     }
-    assert_eq!(answer(gateway.request(Method::POST, CREATE).body("text=x")).await.status, 415);
+    assert_eq!(send(gateway.request(Method::POST, CREATE).body("text=x")).await.status, 415);
 }
 
 #[tokio::test]
-async fn both_forms_of_every_path_work_without_a_redirect() {
+async fn every_path_works_with_and_without_a_trailing_slash() {
     let gateway = Gateway::start().await;
     for slash in ["", "/"] {
         assert_eq!(gateway.post_form(&format!("{CREATE}{slash}"), &[("text", "x")]).await.status, 201);
@@ -93,8 +93,12 @@ async fn both_forms_of_every_path_work_without_a_redirect() {
         assert_eq!(gateway.get(&format!("/api/v1/get_last_active_app_config{slash}")).await.status, 204);
         for sibling in ["view_message", "lookup_message", "burn_message"] {
             let message = gateway.store().create("x").await.unwrap();
-            let opener = json!({ "id": message.id, "access_token": message.access_token });
-            assert_eq!(gateway.post_json(&format!("/api/v1/{sibling}{slash}"), &opener).await.status, 200, "{sibling}");
+            let message_ref = json!({ "id": message.id, "access_token": message.access_token });
+            assert_eq!(
+                gateway.post_json(&format!("/api/v1/{sibling}{slash}"), &message_ref).await.status,
+                200,
+                "{sibling}"
+            );
         }
     }
 }
@@ -112,39 +116,39 @@ async fn a_message_is_read_once_and_then_there_is_no_content() {
 }
 
 #[tokio::test]
-async fn unknown_ids_and_wrong_tokens_look_the_same() {
+async fn unknown_ids_and_wrong_tokens_have_the_same_response() {
     let gateway = Gateway::start().await;
     let (message, other) = (gateway.store().create("x").await.unwrap(), gateway.store().create("y").await.unwrap());
     let wrong = gateway.get(&format!("/api/v1/get_message/{}/{}", message.id, other.access_token)).await;
     let unknown = gateway.get(&format!("/api/v1/get_message/999/{}", message.access_token)).await;
-    for answer in [&wrong, &unknown] {
-        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (204, ""));
-        assert_eq!(answer.header("mayfly-message-state"), "");
+    for response in [&wrong, &unknown] {
+        assert_eq!((response.status.as_u16(), response.body.as_str()), (204, ""));
+        assert_eq!(response.header("mayfly-message-state"), "");
     }
     let names = |headers: &reqwest::header::HeaderMap| headers.keys().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(&wrong.headers), names(&unknown.headers));
 }
 
 #[tokio::test]
-async fn mistyped_tokens_are_unauthorized_and_ids_that_are_none_are_not_found() {
+async fn mistyped_tokens_return_401_and_invalid_ids_404() {
     let gateway = Gateway::start().await;
     let message = gateway.store().create("x").await.unwrap();
     let token = &message.access_token;
     let arabic = "%D9%A3".repeat(64);
     for wrong in [&token[1..], &token.to_uppercase(), &format!("{token}0"), "x", arabic.as_str(), "%00"] {
-        let refused = gateway.get(&format!("/api/v1/get_message/{}/{wrong}", message.id)).await;
-        assert_eq!(refused.status, 401, "{wrong}");
+        let rejected = gateway.get(&format!("/api/v1/get_message/{}/{wrong}", message.id)).await;
+        assert_eq!(rejected.status, 401, "{wrong}");
     }
     for id in ["0", "-1", "x", "1.0", "+1", "%D9%A3", "%ff", "9223372036854775808", "99999999999999999999"] {
-        let refused = gateway.get(&format!("/api/v1/get_message/{id}/{token}")).await;
-        assert_eq!(refused.status, 404, "{id}");
-        assert!(refused.json()["detail"].as_str().unwrap().contains("id"), "{id}");
+        let rejected = gateway.get(&format!("/api/v1/get_message/{id}/{token}")).await;
+        assert_eq!(rejected.status, 404, "{id}");
+        assert!(rejected.json()["detail"].as_str().unwrap().contains("id"), "{id}");
     }
     assert_eq!(gateway.get(&format!("/api/v1/get_message/{}/{token}", message.id)).await.status, 200);
 }
 
 #[tokio::test]
-async fn other_methods_are_refused_and_told_which_one_is_allowed() {
+async fn other_methods_are_rejected_with_the_allowed_one() {
     let gateway = Gateway::start().await;
     let read = gateway.create("x").await;
     let config = "/api/v1/get_last_active_app_config".to_owned();
@@ -154,22 +158,22 @@ async fn other_methods_are_refused_and_told_which_one_is_allowed() {
         (config, "GET, OPTIONS", [Method::POST, Method::HEAD, Method::PATCH]),
     ] {
         for method in wrong {
-            let refused = answer(gateway.request(method.clone(), &path)).await;
-            assert_eq!((refused.status.as_u16(), refused.header("allow")), (405, allowed), "{method} {path}");
+            let rejected = send(gateway.request(method.clone(), &path)).await;
+            assert_eq!((rejected.status.as_u16(), rejected.header("allow")), (405, allowed), "{method} {path}");
         }
-        let options = answer(gateway.request(Method::OPTIONS, &path)).await;
+        let options = send(gateway.request(Method::OPTIONS, &path)).await;
         assert_eq!((options.status.as_u16(), options.header("allow")), (204, allowed));
     }
     assert_eq!(gateway.get(&read).await.status, 200, "nothing was consumed");
 }
 
 #[tokio::test]
-async fn nothing_is_cached_sniffed_or_framed() {
+async fn no_response_can_be_cached_sniffed_or_framed() {
     let gateway = Gateway::start().await;
     for path in ["/", "/nothing", "/healthz", &gateway.create("x").await, CREATE] {
-        let answer = gateway.get(path).await;
-        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
-        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert!(answer.header("content-security-policy").contains("default-src 'none'"), "{path}");
+        let response = gateway.get(path).await;
+        assert_eq!(response.header("cache-control"), "no-store", "{path}");
+        assert_eq!(response.header("x-content-type-options"), "nosniff", "{path}");
+        assert!(response.header("content-security-policy").contains("default-src 'none'"), "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is written once and sent often: kept as it is, and compressed.
+//! Contents that never change, in plain form and compressed.
 
 use std::io::Write as _;
 
@@ -9,33 +9,34 @@ use axum::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-use crate::encoding::Encoding;
+use crate::content_encoding::ContentEncoding;
 
-pub(super) struct Kept {
+/// A content that never changes.
+pub(super) struct Precompressed {
     content_type: &'static str,
     plain: Bytes,
     gzip: Option<Bytes>,
 }
 
-impl Kept {
+impl Precompressed {
     pub(super) fn new(content_type: &'static str, content: String) -> Self {
-        let gzip = compressed(content.as_bytes()).ok().map(Bytes::from);
+        let gzip = gzip(content.as_bytes()).ok().map(Bytes::from);
         Self { content_type, plain: content.into(), gzip }
     }
 
-    /// The content, in the way that the client takes it.
-    pub(super) fn answer(&self, headers: &HeaderMap) -> Response {
-        let about = [(header::CONTENT_TYPE, self.content_type), (header::VARY, "accept-encoding")];
+    /// Returns the content, compressed if the client accepts gzip.
+    pub(super) fn response(&self, headers: &HeaderMap) -> Response {
+        let common = [(header::CONTENT_TYPE, self.content_type), (header::VARY, "accept-encoding")];
         match &self.gzip {
-            Some(gzip) if Encoding::Gzip.is_accepted(headers) => {
-                (about, [(header::CONTENT_ENCODING, Encoding::Gzip.name())], gzip.clone()).into_response()
+            Some(gzip) if ContentEncoding::Gzip.is_accepted(headers) => {
+                (common, [(header::CONTENT_ENCODING, ContentEncoding::Gzip.name())], gzip.clone()).into_response()
             }
-            _ => (about, self.plain.clone()).into_response(),
+            _ => (common, self.plain.clone()).into_response(),
         }
     }
 }
 
-fn compressed(content: &[u8]) -> std::io::Result<Vec<u8>> {
+fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(content)?;
     encoder.finish()
@@ -50,20 +51,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_takes_gzip_gets_the_same_in_less() {
+    async fn clients_that_accept_gzip_get_the_compressed_content() {
         let content = "the same again, ".repeat(100);
-        let kept = Kept::new("text/plain", content.clone());
+        let precompressed = Precompressed::new("text/plain", content.clone());
         let accepts = |encodings: &str| HeaderMap::from_iter([(header::ACCEPT_ENCODING, encodings.parse().unwrap())]);
-        let (head, body) = kept.answer(&accepts("gzip, br")).into_parts();
+        let (head, body) = precompressed.response(&accepts("gzip, br")).into_parts();
         assert_eq!(head.headers[header::CONTENT_ENCODING], "gzip");
         let body = to_bytes(body, usize::MAX).await.unwrap();
         assert!(body.len() < content.len() / 2);
-        let mut opened = String::new();
-        flate2::read::GzDecoder::new(&*body).read_to_string(&mut opened).unwrap();
-        assert_eq!(opened, content);
+        let mut decompressed = String::new();
+        flate2::read::GzDecoder::new(&*body).read_to_string(&mut decompressed).unwrap();
+        assert_eq!(decompressed, content);
 
         for headers in [HeaderMap::new(), accepts("gzip;q=0, br")] {
-            let (head, body) = kept.answer(&headers).into_parts();
+            let (head, body) = precompressed.response(&headers).into_parts();
             assert!(!head.headers.contains_key(header::CONTENT_ENCODING));
             assert_eq!(head.headers[header::VARY], "accept-encoding");
             assert_eq!(to_bytes(body, usize::MAX).await.unwrap(), content);

@@ -1,21 +1,20 @@
-//! The headers that keep browsers from doing more with an answer than it is meant for: on every kind of route, on success and
-//! on failure.
+//! Security headers of every kind of route, on success and on failure.
 
 use mayfly_contracts::StoreChannel;
 use reqwest::{Method, header::HeaderMap};
 
-use crate::harness::{Gateway, answer};
+use crate::harness::{Gateway, send};
 
-/// On everything.
-const ALWAYS: [(&str, &str); 4] = [
+/// The headers of every response.
+const COMMON_HEADERS: [(&str, &str); 4] = [
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
-    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-message_ref-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// What every policy ends with.
-const NOWHERE: &str = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The end of every policy.
+const COMMON_POLICY: &str = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn value<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     let mut values = headers.get_all(name).iter();
@@ -25,12 +24,12 @@ fn value<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn every_route_is_hardened_as_its_kind_needs() {
+async fn every_route_has_the_security_headers_of_its_kind() {
     let gateway = Gateway::start().await;
     let message = gateway.create("hello").await;
     let (get, post, head, options) = (Method::GET, Method::POST, Method::HEAD, Method::OPTIONS);
-    let data = format!("default-src 'none'; {NOWHERE}");
-    let document = format!("default-src 'none'; style-src 'self'; img-src 'self'; {NOWHERE}");
+    let data = format!("default-src 'none'; {COMMON_POLICY}");
+    let document = format!("default-src 'none'; style-src 'self'; img-src 'self'; {COMMON_POLICY}");
     for (method, path, status, policy) in [
         (&get, "/healthz", 200, &data),
         (&get, "/readyz", 200, &data),
@@ -59,9 +58,9 @@ async fn every_route_is_hardened_as_its_kind_needs() {
         (&get, "/assets/none.js", 404, &data),
         (&get, "/nothing", 404, &data),
     ] {
-        let found = answer(gateway.request(method.clone(), path)).await;
+        let found = send(gateway.request(method.clone(), path)).await;
         assert_eq!(found.status.as_u16(), status, "{method} {path}");
-        for (name, expected) in ALWAYS.into_iter().chain([("content-security-policy", policy.as_str())]) {
+        for (name, expected) in COMMON_HEADERS.into_iter().chain([("content-security-policy", policy.as_str())]) {
             assert_eq!(value(&found.headers, name), expected, "{method} {path}: {name}");
         }
         assert_eq!(value(&found.headers, "cache-control"), "no-store", "{method} {path}");
@@ -70,16 +69,16 @@ async fn every_route_is_hardened_as_its_kind_needs() {
     }
 }
 
-/// The page's own policy depends on whether it was built into the program that is tested.
+/// The page's policy depends on whether the page was built into the tested program.
 #[tokio::test]
-async fn the_page_is_never_kept_and_runs_nothing_of_others() {
+async fn the_page_is_not_cached_and_runs_no_foreign_scripts() {
     let gateway = Gateway::start().await;
     for path in ["/", "/m/1", "/admin"] {
         for method in [Method::GET, Method::HEAD] {
-            let page = answer(gateway.request(method, path)).await;
+            let page = send(gateway.request(method, path)).await;
             assert_eq!((page.status.as_u16(), page.header("cache-control")), (200, "no-store"), "{path}");
             let policy = page.header("content-security-policy");
-            assert!(policy.starts_with("default-src 'none'; ") && policy.contains(NOWHERE), "{path}: {policy}");
+            assert!(policy.starts_with("default-src 'none'; ") && policy.contains(COMMON_POLICY), "{path}: {policy}");
             for loose in ["unsafe", "*", "http:", "https:", "data:", "blob:"] {
                 assert!(!policy.contains(loose), "{path}: {policy}");
             }
@@ -88,17 +87,17 @@ async fn the_page_is_never_kept_and_runs_nothing_of_others() {
 }
 
 #[tokio::test]
-async fn behind_tls_browsers_are_told_to_stay_there() {
-    let away = StoreChannel::remote("http://127.0.0.1:9").unwrap();
-    let (open, behind) = (Gateway::in_front_of(away.clone()).await, Gateway::behind_proxies(away, 1).await);
-    let ask = async |gateway: &Gateway, path: &str, proto: &str| {
-        let found = answer(gateway.request(Method::GET, path).header("x-forwarded-proto", proto)).await;
+async fn behind_tls_responses_have_strict_transport_security() {
+    let store = StoreChannel::remote("http://127.0.0.1:9").unwrap();
+    let (open, behind) = (Gateway::with_store_channel(store.clone()).await, Gateway::with_proxies(store, 1).await);
+    let hsts_of = async |gateway: &Gateway, path: &str, proto: &str| {
+        let found = send(gateway.request(Method::GET, path).header("x-forwarded-proto", proto)).await;
         found.header("strict-transport-security").to_owned()
     };
     for path in ["/", "/healthz", "/nothing"] {
-        assert_eq!(ask(&behind, path, "https").await, "max-age=31536000", "{path}");
-        assert_eq!(ask(&behind, path, "http, HTTPS").await, "max-age=31536000", "{path}");
-        assert_eq!(ask(&behind, path, "http").await, "", "{path}");
-        assert_eq!(ask(&open, path, "https").await, "", "{path}: anybody may say so");
+        assert_eq!(hsts_of(&behind, path, "https").await, "max-age=31536000", "{path}");
+        assert_eq!(hsts_of(&behind, path, "http, HTTPS").await, "max-age=31536000", "{path}");
+        assert_eq!(hsts_of(&behind, path, "http").await, "", "{path}");
+        assert_eq!(hsts_of(&open, path, "https").await, "", "{path}: the header is untrusted");
     }
 }

@@ -1,4 +1,5 @@
-//! The documentation says what happens: whatever any test asks for is held against it, and whatever it says can happen does.
+//! Compares the documentation with the gateway: the documentation describes every response of the tests, and the tests
+//! reach every documented status.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +14,9 @@ use tokio::{
 };
 use tonic::{Code, service::Routes};
 
-use crate::harness::{Answer, Gateway, answer};
+use crate::harness::{Gateway, TestResponse, send};
 
-/// The document, the same from every gateway, as the first one that was asked has it.
+/// The document of the first gateway. All gateways have the same document.
 static DOCUMENT: OnceCell<Value> = OnceCell::const_new();
 
 async fn document(origin: &str) -> &'static Value {
@@ -23,97 +24,97 @@ async fn document(origin: &str) -> &'static Value {
     DOCUMENT.get_or_init(get).await
 }
 
-/// The path as the document has it, and what it says about the call.
-fn documented<'a>(document: &'a Value, method: &Method, path: &str) -> Option<(&'a str, &'a Value)> {
+/// Returns the path's template and the documentation of the call.
+fn find_call<'a>(document: &'a Value, method: &Method, path: &str) -> Option<(&'a str, &'a Value)> {
     let parts = |path: &str| path.trim_end_matches('/').split('/').map(str::to_owned).collect::<Vec<_>>();
-    let is_meant = |template: &str| {
+    let matches = |template: &str| {
         let (template, path) = (parts(template), parts(path));
         let is_same = |(template, part): (&String, &String)| template == part || template.starts_with('{');
         template.len() == path.len() && template.iter().zip(&path).all(is_same)
     };
-    let (template, calls) = document["paths"].as_object()?.iter().find(|(template, _)| is_meant(template))?;
+    let (template, calls) = document["paths"].as_object()?.iter().find(|(template, _)| matches(template))?;
     Some((template, calls.get(method.as_str().to_lowercase())?))
 }
 
-/// Holds an answer against the document.
+/// Compares a response with the document.
 ///
 /// # Panics
 ///
-/// When it has a status, a content type, a field or a header that the document does not know.
-pub(crate) async fn hold_against_the_document(origin: &str, method: &Method, path: &str, answer: &Answer) {
+/// If the response has an undocumented status, content type, field or header.
+pub(crate) async fn assert_documented(origin: &str, method: &Method, path: &str, response: &TestResponse) {
     let document = document(origin).await;
-    let Some((template, call)) = documented(document, method, path) else { return };
-    if let Err(fault) = agree(document, call, answer) {
-        panic!("{method} {template} answered {}, but {fault}", answer.status);
+    let Some((template, call)) = find_call(document, method, path) else { return };
+    if let Err(error) = check_documented(document, call, response) {
+        panic!("{method} {template} returned {}, but {error}", response.status);
     }
 }
 
-fn agree(document: &Value, call: &Value, answer: &Answer) -> Result<(), String> {
-    let Some(response) = call["responses"].get(answer.status.as_str()) else {
+fn check_documented(document: &Value, call: &Value, response: &TestResponse) -> Result<(), String> {
+    let Some(documented_response) = call["responses"].get(response.status.as_str()) else {
         return Err("the status is not documented".to_owned());
     };
-    let content = response["content"].as_object();
-    let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+    let content = documented_response["content"].as_object();
+    let media_type = response.header("content-type").split(';').next().unwrap_or_default();
     let schema = content.and_then(|content| content.get(media_type)).map(|content| &content["schema"]);
-    if content.is_none() && answer.body.is_empty() {
+    if content.is_none() && response.body.is_empty() {
         return Ok(());
     }
     let schema = schema.ok_or_else(|| format!("its content is not documented as {media_type}"))?;
     let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
     let schema = name.map_or(schema, |name| &document["components"]["schemas"][name]);
     if let Some(known) = schema["properties"].as_object() {
-        let body = answer.json();
+        let body = response.json();
         let unknown = body.as_object().unwrap().keys().find(|field| !known.contains_key(*field));
         let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let missing = required.into_iter().find(|field| body.get(field).is_none());
         if let Some(field) = unknown.map(String::as_str).or(missing) {
             return Err(format!("the field {field} is not as documented"));
         }
-        let example = &response["content"][media_type]["example"];
+        let example = &documented_response["content"][media_type]["example"];
         if media_type == "application/problem+json"
             && ["title", "status"].iter().any(|part| example[part] != body[part])
         {
             return Err(format!("its example is of another problem: {example}"));
         }
     }
-    let headers = response["headers"].as_object().into_iter().flatten();
+    let headers = documented_response["headers"].as_object().into_iter().flatten();
     let optional = ["mayfly-message-state", "mayfly-message-state-time"];
     let mut names = headers.map(|(name, _)| name.to_lowercase()).filter(|name| !optional.contains(&name.as_str()));
     names
-        .find(|name| answer.header(name).is_empty())
+        .find(|name| response.header(name).is_empty())
         .map_or(Ok(()), |name| Err(format!("the header {name} is missing")))
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_documented_is_found_out() {
+async fn an_undocumented_response_is_detected() {
     let gateway = Gateway::start().await;
     let document = document(&gateway.url).await;
-    let (_, create) = documented(document, &Method::POST, "/api/v1/create_message/").unwrap();
+    let (_, create) = find_call(document, &Method::POST, "/api/v1/create_message/").unwrap();
     let mut created = gateway.post_form("/api/v1/create_message", &[("text", "x")]).await;
-    assert_eq!(agree(document, create, &created), Ok(()));
+    assert_eq!(check_documented(document, create, &created), Ok(()));
     created.body = created.body.replace("access_token", "other");
-    assert!(agree(document, create, &created).unwrap_err().contains("field"));
+    assert!(check_documented(document, create, &created).unwrap_err().contains("field"));
     created.headers.insert("content-type", "text/plain".parse().unwrap());
-    assert!(agree(document, create, &created).unwrap_err().contains("content"));
+    assert!(check_documented(document, create, &created).unwrap_err().contains("content"));
     created.status = reqwest::StatusCode::IM_A_TEAPOT;
-    assert!(agree(document, create, &created).unwrap_err().contains("status"));
+    assert!(check_documented(document, create, &created).unwrap_err().contains("status"));
 }
 
 #[tokio::test]
-async fn every_documented_path_answers_in_both_forms_and_to_its_method_alone() {
+async fn every_documented_path_accepts_only_its_method_with_and_without_a_trailing_slash() {
     let gateway = Gateway::start().await;
     for (template, calls) in document(&gateway.url).await["paths"].as_object().unwrap() {
         let method = calls.as_object().unwrap().keys().next().unwrap().to_uppercase();
         let path = template.replace("{id}", "1").replace("{token}", "x");
         let forms = if path.starts_with("/api") { vec![path.clone(), format!("{path}/")] } else { vec![path] };
         for path in forms {
-            let options = answer(gateway.request(Method::OPTIONS, &path)).await;
+            let options = send(gateway.request(Method::OPTIONS, &path)).await;
             // What only looks allows HEAD too.
             let allowed =
                 if template.ends_with('z') { "GET, HEAD, OPTIONS".to_owned() } else { format!("{method}, OPTIONS") };
             assert_eq!(options.header("allow"), allowed, "{path}");
             let other = if method == "GET" { Method::POST } else { Method::GET };
-            assert_eq!(answer(gateway.request(other, &path)).await.status, 405, "{path}");
+            assert_eq!(send(gateway.request(other, &path)).await.status, 405, "{path}");
         }
     }
 }
@@ -136,26 +137,26 @@ async fn the_limits_in_the_document_are_the_limits() {
     assert_eq!(new_message["text"].get("maxLength"), None);
 }
 
-/// A store that says the same to every call.
-async fn in_front_of_a_store_that_says(reason: ErrorReason, code: Code) -> Gateway {
+/// A gateway in front of a store that returns the same error for every call.
+async fn with_failing_store(reason: ErrorReason, code: Code) -> Gateway {
     let say = move || async move { ErrorInfo::new(reason).into_status(code, "").into_http::<axum::body::Body>() };
-    Gateway::in_front_of(StoreChannel::local(Routes::from(Router::new().fallback(say)))).await
+    Gateway::with_store_channel(StoreChannel::local(Routes::from(Router::new().fallback(say)))).await
 }
 
-/// Every call of the document with something that is right in form.
+/// Makes every call of the document with well-formed input.
 async fn call_all(gateway: &Gateway, seen: &mut BTreeSet<(String, String)>) {
     // Of the right form; whether it is a right one is the store's business.
     let token = "0".repeat(64);
     let body = json!({ "id": 1, "access_token": token, "text": "x" });
     for (template, calls) in document(&gateway.url).await["paths"].as_object().unwrap() {
         let path = template.replace("{id}", "1").replace("{token}", &token);
-        let answer = if calls["post"].is_object() {
+        let response = if calls["post"].is_object() {
             let request = gateway.request(Method::POST, &path).header("Idempotency-Key", KEY);
-            answer(request.json(&body)).await
+            send(request.json(&body)).await
         } else {
             gateway.get(&path).await
         };
-        seen.insert((template.clone(), answer.status.as_str().to_owned()));
+        seen.insert((template.clone(), response.status.as_str().to_owned()));
     }
 }
 
@@ -169,42 +170,42 @@ async fn every_documented_status_is_reached() {
         (ErrorReason::StoreUnavailable, Code::Unavailable),
         (ErrorReason::Overloaded, Code::ResourceExhausted),
     ] {
-        call_all(&in_front_of_a_store_that_says(reason, code).await, &mut seen).await;
+        call_all(&with_failing_store(reason, code).await, &mut seen).await;
     }
     for (reason, code) in
         [(ErrorReason::StorageFull, Code::ResourceExhausted), (ErrorReason::RequestConflict, Code::FailedPrecondition)]
     {
         let path = "/api/v1/create_message";
-        let refused = in_front_of_a_store_that_says(reason, code).await.post_form(path, &[("text", "x")]).await;
-        seen.insert((path.to_owned(), refused.status.as_str().to_owned()));
+        let rejected = with_failing_store(reason, code).await.post_form(path, &[("text", "x")]).await;
+        seen.insert((path.to_owned(), rejected.status.as_str().to_owned()));
     }
     let gateway = Gateway::start().await;
     call_all(&gateway, &mut seen).await;
-    let mut see = |template: &str, answer: Answer| {
-        seen.insert((template.to_owned(), answer.status.as_str().to_owned()));
+    let mut see = |template: &str, response: TestResponse| {
+        seen.insert((template.to_owned(), response.status.as_str().to_owned()));
     };
 
     for path in ["create_message", "view_message", "acknowledge_view", "lookup_message", "burn_message"] {
         let path = format!("/api/v1/{path}");
         let with_key = || gateway.request(Method::POST, &path).header("Idempotency-Key", KEY);
-        see(&path, answer(with_key().body("")).await);
-        see(&path, answer(with_key().json(&json!({ "id": "none" }))).await);
-        see(&path, answer(with_key().json(&"x".repeat(1 << 20))).await);
+        see(&path, send(with_key().body("")).await);
+        see(&path, send(with_key().json(&json!({ "id": "none" }))).await);
+        see(&path, send(with_key().json(&"x".repeat(1 << 20))).await);
         let message = gateway.store().create("x").await.unwrap();
         if path.ends_with("acknowledge_view") {
             let view = gateway.request(Method::POST, "/api/v1/view_message").header("Idempotency-Key", KEY);
-            answer(view.json(&json!({ "id": message.id, "access_token": message.access_token }))).await;
+            send(view.json(&json!({ "id": message.id, "access_token": message.access_token }))).await;
         }
         for id in [message.id, message.id + 1] {
-            let opener = json!({ "id": id, "access_token": message.access_token, "text": "x" });
-            see(&path, answer(with_key().json(&opener)).await);
+            let message_ref = json!({ "id": id, "access_token": message.access_token, "text": "x" });
+            see(&path, send(with_key().json(&message_ref)).await);
         }
     }
 
     let get = "/api/v1/get_message/{id}/{token}";
     let path = gateway.create("x").await;
-    see(get, answer(gateway.request(Method::GET, &path).header("purpose", "prefetch")).await);
-    see(get, answer(gateway.request(Method::GET, &path).header("idempotency-key", "1")).await);
+    see(get, send(gateway.request(Method::GET, &path).header("purpose", "prefetch")).await);
+    see(get, send(gateway.request(Method::GET, &path).header("idempotency-key", "1")).await);
     for _ in 0..2 {
         see(get, gateway.get(&path).await);
     }
@@ -218,10 +219,10 @@ async fn every_documented_status_is_reached() {
             .await,
     );
     let view = "/api/v1/view_message";
-    let mut opener = json!({ "id": locked["id"], "access_token": locked["access_token"] });
-    see(view, gateway.post_json(view, &opener).await);
-    opener["passphrase"] = json!("wrong");
-    see(view, gateway.post_json(view, &opener).await);
+    let mut message_ref = json!({ "id": locked["id"], "access_token": locked["access_token"] });
+    see(view, gateway.post_json(view, &message_ref).await);
+    message_ref["passphrase"] = json!("wrong");
+    see(view, gateway.post_json(view, &message_ref).await);
 
     let sealed = gateway.store().create_with(CreateMessageRequest::from_sealed(*b"sealed")).await.unwrap();
     let (id, token) = (sealed.id, sealed.access_token);
@@ -229,7 +230,7 @@ async fn every_documented_status_is_reached() {
     see(get, gateway.get(&format!("/api/v1/get_message/{id}/{token}")).await);
 
     let config = "/api/v1/get_last_active_app_config";
-    see(config, answer(gateway.request(Method::GET, config).header("authorization", "Bearer unknown")).await);
+    see(config, send(gateway.request(Method::GET, config).header("authorization", "Bearer unknown")).await);
     see(config, crate::app_config::with_config().await.get(config).await);
 
     let document = document(&gateway.url).await;
@@ -245,8 +246,8 @@ async fn every_documented_status_is_reached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_arrive_is_given_up_as_documented() {
-    let gateway = in_front_of_a_store_that_says(ErrorReason::Internal, Code::Internal).await;
+async fn a_body_that_does_not_arrive_times_out_as_documented() {
+    let gateway = with_failing_store(ErrorReason::Internal, Code::Internal).await;
     let document = document(&gateway.url).await;
     for (path, calls) in document["paths"].as_object().unwrap() {
         if !calls["post"].is_object() {
@@ -258,9 +259,9 @@ async fn a_body_that_does_not_arrive_is_given_up_as_documented() {
              content-type: application/json\r\ncontent-length: 9\r\n\r\n{{"
         );
         connection.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
+        let mut response = String::new();
+        connection.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 408 "), "{path}: {response}");
         assert!(calls["post"]["responses"]["408"].is_object(), "{path}");
     }
 }

@@ -1,5 +1,5 @@
-//! Response headers that everything gets: nothing is cached, sniffed, framed or told to other sites, and a document may do
-//! no more than its kind needs.
+//! Security headers of every response. They forbid caching, content sniffing, framing and referrers, and limit what a
+//! document may do to what its kind needs.
 
 use axum::{
     extract::{Request, State},
@@ -10,37 +10,38 @@ use axum::{
 
 use crate::caller::TrustedProxies;
 
-const HEADERS: [(HeaderName, &str); 5] = [
+const COMMON_HEADERS: [(HeaderName, &str); 5] = [
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    // What the page does ask for is not in the list: to write to the clipboard, and to share.
+    // The page needs `clipboard-write` and `web-share`, so they are not in the list.
     (
         HeaderName::from_static("permissions-policy"),
         "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), display-capture=(), fullscreen=(), geolocation=(), \
          gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), usb=()",
     ),
 ];
-/// Unless the response says itself that it may be kept.
-const CACHE: HeaderValue = HeaderValue::from_static("no-store");
-/// A year of TLS and nothing else.
-const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// The default; a response may set `Cache-Control` itself.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Browsers use TLS only, for a year.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
-/// What a browser lets a response do, should it take it for a document.
+/// What a browser allows a response to do if it is opened as a document.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Policy {
-    /// Nothing: it is data.
+pub(crate) enum ContentPolicy {
+    /// Nothing: the response is data.
     #[default]
     Data,
-    /// To be styled: it is a document without scripts.
+    /// Style sheets and images of this server: the response is a document without scripts.
     Document,
-    /// To run our own scripts, call this server and show our own pictures: it is the page. Scripts cannot turn texts into markup.
+    /// Scripts, style sheets, images and calls of this server: the response is the web page. Trusted Types keep scripts
+    /// from turning texts into markup.
     Page,
 }
 
-impl Policy {
+impl ContentPolicy {
     fn value(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Data => "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -57,7 +58,7 @@ impl Policy {
     }
 }
 
-impl IntoResponseParts for Policy {
+impl IntoResponseParts for ContentPolicy {
     type Error = std::convert::Infallible;
 
     fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Self::Error> {
@@ -66,25 +67,29 @@ impl IntoResponseParts for Policy {
     }
 }
 
-/// Adds them to every response.
-pub(crate) async fn harden(State(proxies): State<TrustedProxies>, request: Request, next: Next) -> Response {
-    let is_tls = came_by_tls(proxies, request.headers());
+/// Sets the headers on every response.
+pub(crate) async fn set_security_headers(
+    State(proxies): State<TrustedProxies>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_https = is_forwarded_https(proxies, request.headers());
     let mut response = next.run(request).await;
-    let policy = response.extensions().get::<Policy>().copied().unwrap_or_default();
+    let policy = response.extensions().get::<ContentPolicy>().copied().unwrap_or_default();
     let headers = response.headers_mut();
-    for (name, value) in HEADERS {
+    for (name, value) in COMMON_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert(header::CONTENT_SECURITY_POLICY, policy.value());
-    headers.entry(header::CACHE_CONTROL).or_insert(CACHE);
-    if is_tls {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+    headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     response
 }
 
-/// Whether a trusted proxy says that its caller spoke TLS. The gateway itself does not.
-fn came_by_tls(TrustedProxies(proxies): TrustedProxies, headers: &HeaderMap) -> bool {
-    let said = headers.get_all(FORWARDED_PROTO).iter().filter_map(|line| line.to_str().ok());
-    proxies > 0 && said.flat_map(|line| line.split(',')).any(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+/// Returns `true` if a trusted proxy reports that its caller used TLS. The gateway itself does not serve TLS.
+fn is_forwarded_https(TrustedProxies(proxies): TrustedProxies, headers: &HeaderMap) -> bool {
+    let schemes = headers.get_all(FORWARDED_PROTO).iter().filter_map(|line| line.to_str().ok());
+    proxies > 0 && schemes.flat_map(|line| line.split(',')).any(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
 }

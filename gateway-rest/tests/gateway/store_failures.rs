@@ -1,4 +1,4 @@
-//! A store that is away or fails.
+//! A store that is unreachable or fails.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::harness::Gateway;
 
 const CREATE: &str = "/api/v1/create_message";
 
-/// As `wget --spider` asks, and many a monitor.
+/// `wget --spider` and some monitors send HEAD.
 #[tokio::test]
-async fn health_is_told_without_a_body_too() {
+async fn health_checks_accept_head() {
     let gateway = Gateway::start().await;
     for path in ["/healthz", "/readyz"] {
         let head = gateway.request(Method::HEAD, path).send().await.unwrap();
@@ -23,28 +23,29 @@ async fn health_is_told_without_a_body_too() {
         assert_eq!(head.text().await.unwrap(), "", "{path}");
     }
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let alone = Gateway::in_front_of(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
-    assert_eq!(alone.request(Method::HEAD, "/readyz").send().await.unwrap().status(), 503);
+    let gateway_without_store =
+        Gateway::with_store_channel(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
+    assert_eq!(gateway_without_store.request(Method::HEAD, "/readyz").send().await.unwrap().status(), 503);
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_unavailable_and_says_when_to_come_back() {
-    // Bound and dropped: nobody listens there.
+async fn an_unreachable_store_returns_503_with_retry_after() {
+    // Bound and dropped, so nothing listens at this address.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gateway = Gateway::in_front_of(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
-    let refused = gateway.post_form(CREATE, &[("text", "x")]).await;
-    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
-    assert_eq!(refused.json()["reason"], "STORE_UNAVAILABLE");
+    let gateway = Gateway::with_store_channel(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
+    let rejected = gateway.post_form(CREATE, &[("text", "x")]).await;
+    assert_eq!((rejected.status.as_u16(), rejected.header("retry-after")), (503, "1"));
+    assert_eq!(rejected.json()["reason"], "STORE_UNAVAILABLE");
     assert_eq!(gateway.get("/readyz").await.status, 503);
     assert_eq!(gateway.get("/healthz").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_store_that_comes_back_is_found_again() {
+async fn the_gateway_reconnects_to_a_restarted_store() {
     let store = Gateway::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let gateway = Gateway::in_front_of(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
+    let gateway = Gateway::with_store_channel(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
     drop(listener);
     assert_eq!(gateway.get("/readyz").await.status, 503);
 
@@ -57,7 +58,7 @@ async fn a_store_that_comes_back_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_store_is_a_constant_to_the_client() {
+async fn an_internal_error_of_the_store_is_a_constant_text() {
     let gateway = Gateway::start().await;
     let database = gateway.store().database.connect().await.unwrap();
     database.execute_unprepared("DROP TABLE messages").await.unwrap();

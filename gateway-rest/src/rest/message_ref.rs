@@ -1,4 +1,4 @@
-//! What opens a message, in a body: `id` and `access_token`.
+//! The `id` and `access_token` of a message, in a body.
 
 use axum::extract::Request;
 use utoipa::ToSchema;
@@ -8,13 +8,12 @@ use crate::{
     problem::Problem,
 };
 
-/// The fields of an opener.
 const FIELDS: &[&str] = &["id", "access_token"];
 
-/// What opens a message.
+/// A message's id and access token.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the documentation shows it")]
-pub(super) struct Opener {
+pub(super) struct MessageRef {
     /// The message's id.
     #[schema(minimum = 1, example = 4)]
     id: i64,
@@ -25,10 +24,10 @@ pub(super) struct Opener {
 
 /// Reads both from the body of `request`.
 pub(super) async fn read(request: Request) -> Result<(i64, String), Problem> {
-    of(&mut body::read(request, FIELDS).await?)
+    from_fields(&mut body::read(request, FIELDS).await?)
 }
 
-/// Both, out of `fields`.
-pub(super) fn of(fields: &mut Fields) -> Result<(i64, String), Problem> {
+/// Takes both from `fields`.
+pub(super) fn from_fields(fields: &mut Fields) -> Result<(i64, String), Problem> {
     Ok((fields.required_integer("id")?, fields.required_string("access_token")?))
 }

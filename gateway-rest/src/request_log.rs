@@ -1,4 +1,4 @@
-//! One log line for each request. It names the route, never the path: the documented path of `get_message` holds a token.
+//! Logs one line for each request, with its route and never its path: the path of `get_message` contains a token.
 
 use std::time::Instant;
 
@@ -8,19 +8,19 @@ use axum::{
     response::Response,
 };
 
-/// Routes that machines ask every few seconds.
+/// Routes that health checks call every few seconds.
 const HEALTH_ROUTES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Logs a request when it was answered.
+/// Logs a request after its response was made.
 pub(crate) async fn log_request(request: Request, next: Next) -> Response {
-    let began = Instant::now();
+    let start = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
 
     let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
     let status = response.status();
-    let duration_us = began.elapsed().as_micros();
+    let duration_us = start.elapsed().as_micros();
     if status.is_server_error() {
         tracing::warn!(%method, route, status = status.as_u16(), duration_us, "request");
     } else if HEALTH_ROUTES.contains(&route) {
