@@ -19,7 +19,7 @@ pub(super) enum Unavailable {
         content_type = "application/problem+json",
         headers(("Retry-After" = u64, description = "How many seconds to wait."))
     )]
-    ServiceUnavailable(ProblemDetails<'static>),
+    StoreUnreachable(ProblemDetails<'static>),
     /// This caller has too many requests in flight (`OVERLOADED`) or sent too many within a minute (`RATE_LIMITED`), or
     /// too many passphrases for this message were wrong (`PASSPHRASE_LOCKED`). The call had no effect.
     #[response(
