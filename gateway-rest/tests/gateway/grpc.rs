@@ -65,7 +65,8 @@ async fn grpc_web_is_forwarded() {
         assert_eq!(created.messages[0].access_token.len(), 64);
         assert!(created.trailers.contains("grpc-status:0"), "{}", created.trailers);
 
-        let rejected: WebResponse<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("")).await.unwrap();
+        let rejected: WebResponse<CreateMessageResponse> =
+            grpc_web::call(&gateway.url, path, &create("")).await.unwrap();
         assert!(rejected.messages.is_empty() && rejected.trailers.contains("grpc-status:3"), "{}", rejected.trailers);
     }
 }
