@@ -1,6 +1,7 @@
 //! Negotiates the content encoding of a response (RFC 9110, section 12.5.3).
 
 use axum::http::{HeaderMap, header};
+use mayfly_bootstrap::http::weighted_items;
 
 /// An encoding of the files that `make web` compresses, as `<file>.<suffix>` beside the plain ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,20 +31,13 @@ impl ContentEncoding {
 
     /// Returns `true` if `Accept-Encoding` names this encoding, or `*`, with a weight above zero.
     pub(crate) fn is_accepted(self, headers: &HeaderMap) -> bool {
-        let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
-        let codings: Vec<_> = lines.flat_map(|line| line.split(',')).map(coding_and_weight).collect();
+        let codings: Vec<_> = weighted_items(headers, &header::ACCEPT_ENCODING).collect();
         let weight_of = |wanted: &str| {
             let (_, weight) = codings.iter().find(|(coding, _)| coding.eq_ignore_ascii_case(wanted))?;
             Some(*weight)
         };
-        weight_of(self.name()).or_else(|| weight_of("*")).is_some_and(|weight| weight > 0.0)
+        weight_of(self.name()).or_else(|| weight_of("*")).is_some_and(|weight| weight > 0)
     }
-}
-
-fn coding_and_weight(item: &str) -> (&str, f32) {
-    let (coding, parameters) = item.split_once(';').unwrap_or((item, ""));
-    let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0));
-    (coding.trim(), weight)
 }
 
 #[cfg(test)]

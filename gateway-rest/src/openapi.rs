@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, header},
     response::IntoResponse,
 };
+use mayfly_bootstrap::http::ContentPolicy;
 use utoipa::{
     OpenApi as _,
     openapi::{
@@ -24,10 +25,7 @@ use utoipa::{
 };
 
 use self::precompressed::Precompressed;
-use crate::{
-    allowed_method::{AllowedMethod, with_trailing_slash},
-    security_headers::ContentPolicy,
-};
+use crate::allowed_method::{AllowedMethod, with_trailing_slash};
 
 /// The media types of bodies besides JSON.
 const FORM_MEDIA_TYPES: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];

@@ -10,11 +10,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
+use mayfly_bootstrap::http::ContentPolicy;
 use rust_embed::{Embed, EmbeddedFile};
 
-use crate::{
-    allowed_method::AllowedMethod, content_encoding::ContentEncoding, problem::Problem, security_headers::ContentPolicy,
-};
+use crate::{allowed_method::AllowedMethod, content_encoding::ContentEncoding, problem::Problem};
 
 /// The output of `make web`: the document, and `assets/` with a hash of the content in each name.
 #[derive(Embed)]
