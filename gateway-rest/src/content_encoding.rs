@@ -32,8 +32,8 @@ impl ContentEncoding {
     /// Returns `true` if `Accept-Encoding` names this encoding, or `*`, with a weight above zero.
     pub(crate) fn is_accepted(self, headers: &HeaderMap) -> bool {
         let codings: Vec<_> = weighted_items(headers, &header::ACCEPT_ENCODING).collect();
-        let weight_of = |wanted: &str| {
-            let (_, weight) = codings.iter().find(|(coding, _)| coding.eq_ignore_ascii_case(wanted))?;
+        let weight_of = |name: &str| {
+            let (_, weight) = codings.iter().find(|(coding, _)| coding.eq_ignore_ascii_case(name))?;
             Some(*weight)
         };
         weight_of(self.name()).or_else(|| weight_of("*")).is_some_and(|weight| weight > 0)

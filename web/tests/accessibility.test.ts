@@ -122,9 +122,9 @@ test("unexpected errors of a page fail the test", async () => {
         const page = await visitor.open(`${fixture.url}/`);
         await wrong(page);
         // Events arrive in order, so this message arrives after the error.
-        const told = page.waitForEvent("console", (message) => message.text() === "told");
-        await page.evaluate(() => setTimeout(() => console.log("told"), 50));
-        await told;
+        const marker = page.waitForEvent("console", (message) => message.text() === "marker");
+        await page.evaluate(() => setTimeout(() => console.log("marker"), 50));
+        await marker;
         await assert.rejects(visitor.close(), wrong.toString());
     }
 });

@@ -30,15 +30,15 @@ function bot(page: Page): Locator {
     return page.getByRole("region", { name: "The bot" }).getByRole("status");
 }
 
-function says(page: Page, words: string | RegExp): Promise<void> {
-    return page.getByText(words).first().waitFor();
+function waitForText(page: Page, text: string | RegExp): Promise<void> {
+    return page.getByText(text).first().waitFor();
 }
 
 test("a token that is not the admin token is rejected", async () => {
     const visitor = await fixture.visitor();
     const page = await visitor.open(`${fixture.url}/admin`);
     const service = (await readFile(join(fixture.system.dataDir, "service.token"), "utf8")).trim();
-    for (const [token, words] of [
+    for (const [token, text] of [
         ["", "Enter the admin token."],
         ["wrong", "That is not the admin token."],
         [service, "That is not the admin token."],
@@ -46,7 +46,7 @@ test("a token that is not the admin token is rejected", async () => {
     ] as const) {
         await page.getByLabel("Admin token").fill(token);
         await page.getByRole("button", { name: "Open" }).click();
-        await says(page, words);
+        await waitForText(page, text);
         assert.equal(await page.getByLabel("Admin token").inputValue(), "");
         assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 0);
     }
@@ -65,7 +65,7 @@ test("six tabs that watch the bot do not block a seventh", async () => {
 test("an admin adds an app config and the bot replies", async () => {
     const visitor = await fixture.visitor();
     const page = await admin.openDashboard(fixture, visitor);
-    await says(page, "There is none yet.");
+    await waitForText(page, "There is none yet.");
     await bot(page).getByText("Waits for an active configuration").waitFor();
 
     // Inactive, so the bot does not use it yet.
@@ -94,7 +94,7 @@ test("an admin adds an app config and the bot replies", async () => {
 
     // A new name and unchanged secrets: the bot continues.
     await card.getByRole("button", { name: "Edit" }).click();
-    await says(page, /^From the same place\. It is set, ends in …1184\./);
+    await waitForText(page, /^From the same place\. It is set, ends in …1184\./);
     await page.getByLabel("Name", { exact: true }).fill("our bot");
     assert.equal(await page.getByLabel("Bot token", { exact: true }).inputValue(), "");
     await page.getByRole("button", { name: "Save" }).click();
@@ -120,7 +120,7 @@ test("an admin adds an app config and the bot replies", async () => {
     await renamed.getByRole("button", { name: "Keep it" }).click();
     await renamed.getByRole("button", { name: "Delete" }).click();
     await renamed.getByRole("button", { name: "Yes, delete it" }).click();
-    await says(page, "There is none yet.");
+    await waitForText(page, "There is none yet.");
     await visitor.close();
 });
 
@@ -151,7 +151,7 @@ test("a person’s account as the newest active config disables the bot", async 
         await card.getByRole("button", { name: "Delete" }).click();
         await card.getByRole("button", { name: "Yes, delete it" }).click();
     }
-    await says(page, "There is none yet.");
+    await waitForText(page, "There is none yet.");
     await visitor.close();
 });
 
@@ -159,7 +159,7 @@ test("an invalid field is named and nothing is stored", async () => {
     const visitor = await fixture.visitor();
     const page = await admin.openDashboard(fixture, visitor);
     await page.getByRole("button", { name: "Add a configuration" }).click();
-    for (const [label, wrong, right, words] of [
+    for (const [label, wrong, right, text] of [
         ["Name", "", "x", "Give it a name"],
         ["API id", "seven", "7", "Give a number"],
         ["API hash", "", "h", "Give the hash"],
@@ -168,12 +168,12 @@ test("an invalid field is named and nothing is stored", async () => {
         const input = page.getByLabel(label, { exact: true });
         await input.fill(wrong);
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByRole("alert").getByText(words).waitFor();
+        await page.getByRole("alert").getByText(text).waitFor();
         await waitUntil(`${label} has the focus`, () => input.evaluate((it) => it === document.activeElement));
         await input.fill(right);
     }
     await page.getByRole("button", { name: "Cancel" }).click();
-    await says(page, "There is none yet.");
+    await waitForText(page, "There is none yet.");
     await visitor.close();
 });
 
@@ -181,7 +181,7 @@ test("a stored configuration whose response was lost is in the list", async () =
     const visitor = await fixture.visitor();
     visitor.expectError(/ERR_FAILED/);
     const page = await admin.openDashboard(fixture, visitor);
-    await says(page, "There is none yet.");
+    await waitForText(page, "There is none yet.");
     await page.route("**/CreateAppConfig", async (route) => {
         await route.fetch();
         await route.abort();
@@ -199,7 +199,7 @@ test("a stored configuration whose response was lost is in the list", async () =
     await page.getByRole("button", { name: "Cancel" }).click();
     await card.getByRole("button", { name: "Delete" }).click();
     await card.getByRole("button", { name: "Yes, delete it" }).click();
-    await says(page, "There is none yet.");
+    await waitForText(page, "There is none yet.");
     await visitor.close();
 });
 
@@ -208,7 +208,7 @@ test("the page locks by its button and after idle time", async () => {
     const page = await admin.openDashboard(fixture, visitor, async (page) => page.clock.install());
     await page.getByRole("button", { name: "Lock" }).click();
     await heading(page, "Administration").waitFor();
-    await says(page, "Locked. The token is dropped.");
+    await waitForText(page, "Locked. The token is dropped.");
 
     await admin.logIn(page);
     await page.clock.fastForward(9 * 60_000);
@@ -216,7 +216,7 @@ test("the page locks by its button and after idle time", async () => {
     await page.clock.fastForward(9 * 60_000);
     assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 1, "it was touched");
     await page.clock.fastForward(2 * 60_000);
-    await says(page, "Locked, since nobody touched the page for a while.");
+    await waitForText(page, "Locked, since nobody touched the page for a while.");
     assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 0);
     await visitor.close();
 });
@@ -225,11 +225,11 @@ test("a token that is rejected later locks the page", async () => {
     const visitor = await fixture.visitor();
     const page = await admin.openDashboard(fixture, visitor);
     await visitor.context.route("**/mayfly.config.v1.ConfigService/CreateAppConfig", (route) =>
-        route.continue({ headers: { ...route.request().headers(), authorization: "Bearer gone" } }),
+        route.continue({ headers: { ...route.request().headers(), "mayfly-authorization": "Bearer gone" } }),
     );
     await page.getByRole("button", { name: "Add a configuration" }).click();
     await page.getByRole("button", { name: "Save" }).click();
-    await says(page, "Locked: the server does not take the token any more.");
+    await waitForText(page, "Locked: the server does not take the token any more.");
     await visitor.close();
 });
 

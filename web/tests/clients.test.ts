@@ -54,9 +54,9 @@ test("the terminal reads a plain message of the page", async () => {
 });
 
 test("REST reads a plain message of the page", async () => {
-    const answer = await fixture.system.rest("view_message", parseMessageRef(await writePair(TEXT, true)));
-    assert.equal(answer.status, 200);
-    assert.equal(((await answer.json()) as { text: string }).text, TEXT);
+    const response = await fixture.system.rest("view_message", parseMessageRef(await writePair(TEXT, true)));
+    assert.equal(response.status, 200);
+    assert.equal(((await response.json()) as { text: string }).text, TEXT);
 });
 
 test("Telegram reads a plain message of the page", async () => {
@@ -69,9 +69,9 @@ test("other clients cannot read a sealed message, and it stays unread", async ()
     const output = await fixture.system.run("view", pair);
     assert.notEqual(output.code, 0);
     assert.match(output.err, /browser/);
-    const answer = await fixture.system.rest("view_message", { id, access_token });
-    assert.ok(answer.status >= 400 && answer.status < 500, `${answer.status}`);
-    assert.match(await answer.text(), /browser/);
+    const response = await fixture.system.rest("view_message", { id, access_token });
+    assert.ok(response.status >= 400 && response.status < 500, `${response.status}`);
+    assert.match(await response.text(), /browser/);
     assert.match(await telegram.sendMessage(CHAT, pair), /browser/);
     const lookup = await fixture.messages.lookupMessage({ id: BigInt(id), accessToken: access_token });
     assert.deepEqual([lookup.state, lookup.isSealed], [1, true]);
@@ -84,8 +84,8 @@ test("the page reads a message from a terminal", async () => {
 });
 
 test("the page reads a message from REST", async () => {
-    const answer = await fixture.system.rest("create_message", { text: TEXT });
-    const { id, access_token } = (await answer.json()) as { id: number; access_token: string };
+    const response = await fixture.system.rest("create_message", { text: TEXT });
+    const { id, access_token } = (await response.json()) as { id: number; access_token: string };
     assert.equal(await readOnThePage(`/m/${id}#${access_token}`), TEXT);
 });
 

@@ -138,27 +138,27 @@ test("a creation whose response was lost is repeated and stored once", async () 
     const writer = await fixture.visitor();
     writer.expectError(/ERR_FAILED/);
     const requests: (Buffer | null)[] = [];
-    const answers: Buffer[] = [];
+    const responses: Buffer[] = [];
     await writer.context.route("**/CreateMessage", async (route) => {
         requests.push(route.request().postDataBuffer());
-        const answer = await route.fetch();
-        answers.push(await answer.body());
-        await (answers.length === 1 ? route.abort() : route.fulfill({ response: answer }));
+        const response = await route.fetch();
+        responses.push(await response.body());
+        await (responses.length === 1 ? route.abort() : route.fulfill({ response }));
     });
     const { link } = await createMessage(fixture, writer, TEXT);
     assert.equal(requests.length, 2);
     assert.deepEqual(requests[0], requests[1]);
-    assert.deepEqual(answers[0], answers[1], "another message was stored");
-    assert.ok(answers[0]?.includes(parseMessageRef(link).access_token));
+    assert.deepEqual(responses[0], responses[1], "another message was stored");
+    assert.ok(responses[0]?.includes(parseMessageRef(link).access_token));
     await writer.close();
 });
 
 test("the form is read-only while the message is being stored, and editable after an error", async () => {
     const writer = await fixture.visitor();
-    let refuse = () => {};
-    const refused = new Promise<void>((done) => (refuse = done));
+    let failCreation = () => {};
+    const creationFailed = new Promise<void>((done) => (failCreation = done));
     await writer.context.route("**/CreateMessage", async (route) => {
-        await refused;
+        await creationFailed;
         await route.fulfill({
             status: 200,
             headers: { "content-type": "application/grpc-web+proto", "grpc-status": "13" },
@@ -175,7 +175,7 @@ test("the form is read-only while the message is being stored, and editable afte
     for (const control of [page.getByLabel("Keep it for at most"), page.getByRole("switch")])
         assert.ok(await control.isDisabled());
     assert.equal(await page.getByLabel("Passphrase (optional)").getAttribute("readonly"), "");
-    refuse();
+    failCreation();
     await page.getByRole("alert").waitFor();
     await text.fill("another");
     assert.equal(await text.inputValue(), "another");
@@ -186,10 +186,10 @@ test("an unreachable server loses no input, and a retry sends the same request",
     const writer = await fixture.visitor();
     writer.expectError(/ERR_FAILED/);
     const bodies = new Set<string>();
-    let isAway = true;
+    let isUnavailable = true;
     await writer.context.route("**/CreateMessage", async (route) => {
         bodies.add(route.request().postDataBuffer()?.toString("hex") ?? "");
-        await (isAway ? route.abort() : route.continue());
+        await (isUnavailable ? route.abort() : route.continue());
     });
     const page = await writer.open(`${fixture.url}/`);
     await page.getByLabel("Message", { exact: true }).fill(TEXT);
@@ -197,7 +197,7 @@ test("an unreachable server loses no input, and a retry sends the same request",
     await page.getByText("No answer yet").waitFor();
     await page.getByRole("alert").filter({ hasText: "The server does not answer" }).waitFor();
     assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), TEXT);
-    isAway = false;
+    isUnavailable = false;
     await page.getByRole("button", { name: "Create link" }).click();
     await copyableText(page, "Link");
     assert.equal(bodies.size, 1);
@@ -327,8 +327,8 @@ test("a page without HTTPS explains the encryption, and creates messages", async
     // The clipboard API needs HTTPS; the older command does not.
     await page.getByRole("group", { name: "Link", exact: true }).getByRole("button").click();
     await page.getByText("Copied").first().waitFor();
-    const answer = await fixture.system.rest("view_message", parseMessageRef(pair));
-    assert.equal(((await answer.json()) as { text: string }).text, TEXT);
+    const response = await fixture.system.rest("view_message", parseMessageRef(pair));
+    assert.equal(((await response.json()) as { text: string }).text, TEXT);
     await writer.close();
 });
 
@@ -345,7 +345,7 @@ test("the keyboard suffices for creating and reading", async () => {
     }
     await writing.keyboard.press("Enter");
     const link = await copyableText(writing, "Link");
-    await waitUntil("the focus is on what is new", async () => (await focused()) === "Your link is ready");
+    await waitUntil("the new heading has the focus", async () => (await focused()) === "Your link is ready");
 
     const reading = await reader.open(link);
     await waitUntil("the focus is on the heading", () =>

@@ -27,14 +27,14 @@ test("opening a link reads nothing", async () => {
 test("link previews, mail scanners and prefetches read nothing", async () => {
     const message = await fixture.text();
     const url = new URL(message.path, fixture.url);
-    const ask = (method: string, headers: Record<string, string>) =>
+    const send = (method: string, headers: Record<string, string>) =>
         new Promise<number | undefined>((resolve, reject) => {
-            const asked = request(url, { method, headers }, (answer) => {
-                answer.resume().on("end", () => resolve(answer.statusCode));
+            const sent = request(url, { method, headers }, (response) => {
+                response.resume().on("end", () => resolve(response.statusCode));
             });
-            asked.on("error", reject).end();
+            sent.on("error", reject).end();
         });
-    const curious: [string, Record<string, string>][] = [
+    const passiveRequests: [string, Record<string, string>][] = [
         ["GET", { "user-agent": "TelegramBot (like TwitterBot)" }],
         ["GET", { "user-agent": "Slackbot-LinkExpanding 1.0" }],
         ["GET", { "sec-purpose": "prefetch;prerender" }],
@@ -42,7 +42,7 @@ test("link previews, mail scanners and prefetches read nothing", async () => {
         ["HEAD", {}],
         ["OPTIONS", {}],
     ];
-    for (const [method, headers] of curious) await ask(method, headers);
+    for (const [method, headers] of passiveRequests) await send(method, headers);
     // A scanner that runs scripts and waits for the network to be idle.
     const scanner = await fixture.visitor();
     const page = await scanner.open(url.href);
@@ -136,11 +136,11 @@ test("a hidden text is erased from the screen, the address and the store", async
     const message = await fixture.sealed({ text: "needle" });
     const visitor = await fixture.visitor();
     const page = await visitor.open(fixture.url + message.path);
-    const asked = page.waitForRequest("**/ViewMessage");
+    const viewRequest = page.waitForRequest("**/ViewMessage");
     await readMessage(page);
     await messageText(page).waitFor();
     const viewId = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/.exec(
-        (await asked).postDataBuffer()?.toString("latin1") ?? "",
+        (await viewRequest).postDataBuffer()?.toString("latin1") ?? "",
     )?.[0];
     assert.ok(viewId);
     const { id, accessToken } = message;
@@ -162,13 +162,13 @@ test("an erasure without a response can be repeated", async () => {
     const message = await fixture.text();
     const visitor = await fixture.visitor();
     visitor.expectError(/ERR_FAILED/);
-    let isAway = true;
-    await visitor.context.route("**/AcknowledgeView", (route) => (isAway ? route.abort() : route.continue()));
+    let isUnavailable = true;
+    await visitor.context.route("**/AcknowledgeView", (route) => (isUnavailable ? route.abort() : route.continue()));
     const page = await visitor.open(fixture.url + message.path);
     await readMessage(page);
     await page.getByRole("button", { name: "Hide and erase" }).click();
     await page.getByText("The server does not answer").waitFor();
-    isAway = false;
+    isUnavailable = false;
     await page.getByRole("button", { name: "Try again" }).click();
     await page.getByText("It is erased").waitFor();
     await visitor.close();
@@ -180,9 +180,9 @@ test("a view whose response was lost is repeated", async () => {
     visitor.expectError(/ERR_FAILED/);
     let lost = 0;
     await visitor.context.route("**/ViewMessage", async (route) => {
-        const answer = await route.fetch();
+        const response = await route.fetch();
         if (lost++ < 2) await route.abort();
-        else await route.fulfill({ response: answer });
+        else await route.fulfill({ response });
     });
     const page = await visitor.open(fixture.url + message.path);
     await readMessage(page);
@@ -199,9 +199,9 @@ test("a tab that got no response shows the text after a reload", async () => {
     visitor.expectError(/ERR_FAILED/);
     let isLost = true;
     await visitor.context.route("**/ViewMessage", async (route) => {
-        const answer = await route.fetch().catch(() => undefined);
-        if (isLost || answer === undefined) await route.abort();
-        else await route.fulfill({ response: answer });
+        const response = await route.fetch().catch(() => undefined);
+        if (isLost || response === undefined) await route.abort();
+        else await route.fulfill({ response });
     });
     const page = await visitor.open(fixture.url + message.path);
     await readMessage(page);

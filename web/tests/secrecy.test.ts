@@ -90,7 +90,7 @@ test("network, database, logs and memory contain neither text nor key of a seale
     const { key, places } = await follow(false);
     assert.equal(key?.length, 32);
     for (const [name, place] of Object.entries(places)) {
-        assert.ok(place.length > 1000, `${name} was not looked at`);
+        assert.ok(place.length > 1000, `${name} is empty`);
         assert.deepEqual(findEncodings(place, Buffer.from(SECRET_TEXT)), [], `the text is in the ${name}`);
         assert.deepEqual(findEncodings(place, key), [], `the key is in the ${name}`);
     }

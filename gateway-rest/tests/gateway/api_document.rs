@@ -109,7 +109,7 @@ async fn every_documented_path_accepts_only_its_method_with_and_without_a_traili
         let forms = if path.starts_with("/api") { vec![path.clone(), format!("{path}/")] } else { vec![path] };
         for path in forms {
             let options = send(gateway.request(Method::OPTIONS, &path)).await;
-            // What only looks allows HEAD too.
+            // Routes without side effects allow HEAD too.
             let allowed =
                 if template.ends_with('z') { "GET, HEAD, OPTIONS".to_owned() } else { format!("{method}, OPTIONS") };
             assert_eq!(options.header("allow"), allowed, "{path}");
@@ -132,7 +132,7 @@ async fn the_limits_in_the_document_are_the_limits() {
     assert_eq!(create(&"x".repeat(longest), shortest).await, 201);
     assert_eq!(create(&"x".repeat(longest + 1), shortest).await, 400);
     assert_eq!(create("x", shortest - 1).await, 400);
-    // What is a setting of the store is in words.
+    // The limits that are settings of the store are in the descriptions.
     assert_eq!(new_message["ttl"].get("maximum"), None);
     assert_eq!(new_message["text"].get("maxLength"), None);
 }
