@@ -34,7 +34,7 @@ try {
     const token = await readFile(join(fixture.system.dataDir, "simulator.token"), "utf8");
     const chat = await fixture.visitor({ viewport: VIEWPORT, reducedMotion: "reduce", origin: fixture.system.botUrl });
     const page = await chat.open(`${fixture.system.botUrl}/#${token.trim()}`);
-    await page.getByText("TestMessage for a config").waitFor();
+    await page.getByText("Waiting for a config").waitFor();
     await say(page, await say(page, "new:The door code is 4711."));
     const log = page.getByRole("log");
     // The whole chat, not only its visible part.

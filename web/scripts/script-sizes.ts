@@ -48,6 +48,6 @@ for (const page of Object.keys(manifest).filter(isPage)) {
     console.log(`${page}: ${(weight / 1024).toFixed(1)} KiB of scripts, at most ${LIMIT / 1024}`);
 }
 if (isTooLarge) {
-    console.error("sizeOf: a page loads too much");
+    console.error("script-sizes: a page loads too much");
     process.exitCode = 1;
 }

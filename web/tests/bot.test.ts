@@ -68,7 +68,7 @@ async function isForEverybody(page: Page): Promise<void> {
 test("the simulator replies without Telegram", async () => {
     const visitor = await newVisitor();
     const page = await visitor.open(await address());
-    await page.getByText("TestMessage for a config").waitFor();
+    await page.getByText("Waiting for a config").waitFor();
     await page.getByRole("button", { name: "new:hello" }).click();
     const back = page.getByRole("button", { name: "Send it back to read it" });
     await back.click();
@@ -128,12 +128,12 @@ test("a page without the token shows the status and explains the token", async (
 
 test("the page updates the status, and shows it without its script too", async () => {
     const plain = await newVisitor({ javaScriptEnabled: false });
-    await (await plain.open(fixture.system.botUrl)).getByText("TestMessage for a config").waitFor();
+    await (await plain.open(fixture.system.botUrl)).getByText("Waiting for a config").waitFor();
     await plain.close();
 
     const visitor = await newVisitor();
     const page = await visitor.open(fixture.system.botUrl);
-    await page.getByText("TestMessage for a config").waitFor();
+    await page.getByText("Waiting for a config").waitFor();
     const config = ["--session-name", "bot", "--api-id", "1", "--api-hash", API_HASH, "--bot-token", BOT_TOKEN];
     const output = await fixture.system.run("config", "add", ...config, "--data-dir", fixture.system.dataDir);
     assert.equal(output.code, 0, output.err);

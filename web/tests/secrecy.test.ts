@@ -79,7 +79,7 @@ async function follow(isPlain: boolean): Promise<{ key: Buffer | undefined; plac
         network: Buffer.concat(sent.map((all) => all())),
         database: Buffer.concat([database, await readFiles(fixture.system.dataDir)]),
         logs: Buffer.from(fixture.system.output),
-        readMemory: await readMemory(fixture.system.processId),
+        memory: await readMemory(fixture.system.processId),
     };
     await writer.close();
     await reader.close();
@@ -100,7 +100,7 @@ test("control: the search finds a plain text in the network, and an argument in 
     const { places } = await follow(true);
     assert.deepEqual(findEncodings(places["network"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), ["as it is"]);
     assert.ok(
-        findEncodings(places["readMemory"] ?? Buffer.alloc(0), Buffer.from(fixture.system.dataDir)).includes(
+        findEncodings(places["memory"] ?? Buffer.alloc(0), Buffer.from(fixture.system.dataDir)).includes(
             "as it is",
         ),
     );
