@@ -100,9 +100,7 @@ test("control: the search finds a plain text in the network, and an argument in 
     const { places } = await follow(true);
     assert.deepEqual(findEncodings(places["network"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), ["as it is"]);
     assert.ok(
-        findEncodings(places["memory"] ?? Buffer.alloc(0), Buffer.from(fixture.system.dataDir)).includes(
-            "as it is",
-        ),
+        findEncodings(places["memory"] ?? Buffer.alloc(0), Buffer.from(fixture.system.dataDir)).includes("as it is"),
     );
     assert.deepEqual(findEncodings(places["database"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), []);
     assert.deepEqual(findEncodings(places["logs"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), []);
