@@ -1,5 +1,5 @@
-//! Serves the web page, which `make web` builds and which is part of the program. Without it, serves a page that explains
-//! how to build it.
+//! Serves the web page, which `make web` builds and which is part of the program. Without it, serves a page that
+//! explains how to build it.
 //!
 //! All addresses of the page return the same document, whose script parses the address. Browsers do not send the part
 //! behind `#`. These routes have no side effects.

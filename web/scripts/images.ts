@@ -1,4 +1,5 @@
-// Takes the pictures of the README from the running program, into `docs/images/`: the web page, and a chat with the bot.
+// Takes the pictures of the README from the running program, into `docs/images/`: the web page, and a chat with the
+// bot.
 //
 //   npm run images
 

@@ -1,6 +1,6 @@
 // Prints the load of each page: requests, bytes and the time until it is interactive, on a mid-range phone with a slow
-// connection (the assumptions of Lighthouse). Times depend on the machine, so they are multiples of the time for a page of
-// one line.
+// connection (the assumptions of Lighthouse). Times depend on the machine, so they are multiples of the time for a page
+// of one line.
 //
 //   npm run figures
 

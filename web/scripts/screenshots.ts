@@ -1,5 +1,5 @@
-// Takes screenshots of every page state in light and dark, on a phone and a desktop, into `screenshots/`. Some states also
-// get a language with long words, and a right-to-left layout.
+// Takes screenshots of every page state in light and dark, on a phone and a desktop, into `screenshots/`. Some states
+// also get a language with long words, and a right-to-left layout.
 //
 //   npm run screenshots              all of them
 //   npm run screenshots -- shown     states whose name has this prefix

@@ -1,5 +1,5 @@
-// Links: `/m/<id>#<token>` for a text, `/m/<id>#<token>.<key>` for content that was encrypted in a browser. Browsers do not
-// send the part behind the `#`.
+// Links: `/m/<id>#<token>` for a text, `/m/<id>#<token>.<key>` for content that was encrypted in a browser. Browsers do
+// not send the part behind the `#`.
 
 import type { MessageRef } from "./api/messages.ts";
 

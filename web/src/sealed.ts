@@ -1,8 +1,8 @@
 // Sealed content: a text that is encrypted in the browser. `docs/sealed.md` specifies the format and has test vectors.
 //
-// Each message has a new key and nonce for AES-256-GCM. The text is padded to a size class, so the ciphertext reveals only
-// a rough length. The link has the key behind its `#`, with a checksum over the link. So a key that is mistyped, truncated
-// or from another link is detected before the message is read.
+// Each message has a new key and nonce for AES-256-GCM. The text is padded to a size class, so the ciphertext reveals
+// only a rough length. The link has the key behind its `#`, with a checksum over the link. So a key that is mistyped,
+// truncated or from another link is detected before the message is read.
 
 /** A key. Each message has a new one. */
 export type Key = Uint8Array<ArrayBuffer>;
@@ -115,8 +115,8 @@ function unpad(padded: Uint8Array<ArrayBuffer>): string {
 }
 
 /**
- * Returns the size class: 256 bytes, then the Padmé classes (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files
- * and Communication with PURBs", 2019). They cost at most 12 % and reveal O(log log length) bits of the length.
+ * Returns the size class: 256 bytes, then the Padmé classes (Nikitin et al., "Reducing Metadata Leakage from Encrypted
+ * Files and Communication with PURBs", 2019). They cost at most 12 % and reveal O(log log length) bits of the length.
  */
 function sizeClass(length: number): number {
     if (length <= MIN_CLASS) return MIN_CLASS;

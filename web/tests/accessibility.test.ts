@@ -1,5 +1,5 @@
-// Accessibility of all page states: colour schemes, screen sizes, axe, touch targets and languages. Also checks that the
-// pages store nothing in the browser.
+// Accessibility of all page states: colour schemes, screen sizes, axe, touch targets and languages. Also checks that
+// the pages store nothing in the browser.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

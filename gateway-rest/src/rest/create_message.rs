@@ -24,8 +24,8 @@ struct NewMessage {
     /// The text, kept byte for byte: 1 byte to the store's limit, 65536 unless set otherwise.
     #[schema(min_length = 1, example = "your text here")]
     text: String,
-    /// The lifetime in seconds, up to the store's maximum: 7776000 (90 days) unless set otherwise. If missing, the store's
-    /// default: 30 days unless set otherwise.
+    /// The lifetime in seconds, up to the store's maximum: 7776000 (90 days) unless set otherwise. If missing, the
+    /// store's default: 30 days unless set otherwise.
     #[schema(required = false, minimum = 1, example = 3600)]
     ttl: Option<i64>,
     /// A secret that the reader needs besides the token: 1 to 1024 bytes of UTF-8, in NFC. Not stored.
@@ -57,8 +57,8 @@ pub(super) struct CreatedMessage {
 
 /// Stores a text
 ///
-/// With an `Idempotency-Key`, repeated calls create one message. The same key with another text, passphrase or `ttl` is a
-/// conflict.
+/// With an `Idempotency-Key`, repeated calls create one message. The same key with another text, passphrase or `ttl` is
+/// a conflict.
 #[utoipa::path(
     post,
     path = "/api/v1/create_message",

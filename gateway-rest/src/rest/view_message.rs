@@ -48,9 +48,9 @@ pub(super) struct ViewedMessage {
 
 /// Reads a message once
 ///
-/// With an `Idempotency-Key`, callers with the key can repeat the call until `acknowledge_view` or `repeat_until`. That is
-/// the end of the store's grace (ten minutes unless set otherwise). Each repeat starts the grace again, up to a day after
-/// the read.
+/// With an `Idempotency-Key`, callers with the key can repeat the call until `acknowledge_view` or `repeat_until`. That
+/// is the end of the store's grace (ten minutes unless set otherwise). Each repeat starts the grace again, up to a day
+/// after the read.
 #[utoipa::path(
     post,
     path = "/api/v1/view_message",

@@ -1,5 +1,5 @@
-// The session of an admin. Only this object holds the admin token: neither storage nor address nor markup contain it. The
-// token is dropped when the admin leaves or locks the page, or is idle for a while.
+// The session of an admin. Only this object holds the admin token: neither storage nor address nor markup contain it.
+// The token is dropped when the admin leaves or locks the page, or is idle for a while.
 
 import { listAppConfigs, type AppConfig, type AuthHeaders } from "../api/admin.ts";
 import { toApiError, type ApiError } from "../api/errors.ts";

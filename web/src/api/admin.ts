@@ -1,4 +1,5 @@
-// The calls with the admin token: `ConfigService` and `BotService`, in types of the page. All throw errors for `toApiError`.
+// The calls with the admin token: `ConfigService` and `BotService`, in types of the page. All throw errors for
+// `toApiError`.
 
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { BotMode, BotService, BotState, TestOutcome } from "../gen/mayfly/bot/v1/bot_service_pb.ts";

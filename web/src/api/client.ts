@@ -14,8 +14,8 @@ const transport = createGrpcWebTransport({
 });
 
 /**
- * Calls this origin, without a cache. The browser adds its credentials for this origin: Mayfly needs none, but a proxy in
- * front of it may require a password or a cookie.
+ * Calls this origin, without a cache. The browser adds its credentials for this origin: Mayfly needs none, but a proxy
+ * in front of it may require a password or a cookie.
  */
 async function fetchFromOrigin(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const response = await fetch(input, { ...init, cache: "no-store", credentials: "same-origin", redirect: "manual" });

@@ -81,8 +81,8 @@ function gone(finalState: FinalState, { metadata }: Details): ApiError {
 }
 
 /**
- * Converts a thrown error. An error without a reason of Mayfly comes from a proxy or the network: a login is required, or
- * the server does not respond.
+ * Converts a thrown error. An error without a reason of Mayfly comes from a proxy or the network: a login is required,
+ * or the server does not respond.
  */
 export function toApiError(error: unknown): ApiError {
     const status = ConnectError.from(error);

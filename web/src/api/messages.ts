@@ -113,8 +113,8 @@ export async function burnMessage(messageRef: MessageRef): Promise<Date | undefi
 }
 
 /**
- * Yields the state of a message repeatedly until the message is gone. Yields `undefined` while the server does not respond,
- * and retries without end. Throws permanent errors.
+ * Yields the state of a message repeatedly until the message is gone. Yields `undefined` while the server does not
+ * respond, and retries without end. Throws permanent errors.
  *
  * It polls instead of keeping a stream open: over HTTP/1.1 a browser has six connections to a server, for all its tabs.
  */

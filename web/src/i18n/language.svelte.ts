@@ -1,7 +1,7 @@
 // The language of the page, and its texts.
 //
-// Each language is a module with the type of the English texts, and is loaded only when it is used. The choice is in the
-// address (`?lang=ko`), since the page stores nothing in the browser.
+// Each language is a module with the type of the English texts, and is loaded only when it is used. The choice is in
+// the address (`?lang=ko`), since the page stores nothing in the browser.
 
 import { DAY, HOUR, MINUTE, SECOND } from "../units.ts";
 import { matchLanguage, type Language } from "./languages.ts";

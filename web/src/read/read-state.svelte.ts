@@ -1,12 +1,13 @@
 // The state of reading a message, from the link to the text or to an error. Each step has its own view.
 //
-// The page looks up the message when it opens, which changes nothing. Only a click reads the message. The view has a random
-// `view_id` that this tab keeps. So the call can be repeated if its response is lost, and a reload within the grace shows
-// the text again. The page does not acknowledge the view when it shows the text, since a reload would then fail. It
-// acknowledges the view when the reader hides the text; otherwise the store erases the text at the end of the grace.
+// The page looks up the message when it opens, which changes nothing. Only a click reads the message. The view has a
+// random `view_id` that this tab keeps. So the call can be repeated if its response is lost, and a reload within the
+// grace shows the text again. The page does not acknowledge the view when it shows the text, since a reload would then
+// fail. It acknowledges the view when the reader hides the text; otherwise the store erases the text at the end of the
+// grace.
 //
-// If a link has a key, its message was encrypted in a browser. For such a link the page accepts sealed content only: the
-// server could have written a clear text itself.
+// If a link has a key, its message was encrypted in a browser. For such a link the page accepts sealed content only:
+// the server could have written a clear text itself.
 
 import { toApiError, type ApiError, type FinalState } from "../api/errors.ts";
 import { acknowledgeView, lookupMessage, viewMessage, type Content } from "../api/messages.ts";

@@ -1,7 +1,7 @@
 // The state of a reading in this tab, so that a reload shows the text again in this tab only.
 //
-// The state is in the tab's history entry (`history.state`). It survives a reload, belongs to this tab and its duplicates,
-// is never sent, and ends with the tab. Web storage would be shared between tabs, or outlive them.
+// The state is in the tab's history entry (`history.state`). It survives a reload, belongs to this tab and its
+// duplicates, is never sent, and ends with the tab. Web storage would be shared between tabs, or outlive them.
 
 /** The state of a tab. */
 export interface TabState {

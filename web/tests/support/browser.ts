@@ -1,5 +1,5 @@
-// A browser that fails the test for every logged error, every violation of the content security policy, and every request
-// to another host.
+// A browser that fails the test for every logged error, every violation of the content security policy, and every
+// request to another host.
 
 import assert from "node:assert/strict";
 import axe from "axe-core";
