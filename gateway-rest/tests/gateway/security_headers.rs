@@ -9,7 +9,7 @@ use crate::harness::{Gateway, send};
 const COMMON_HEADERS: [(&str, &str); 4] = [
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
-    ("cross-origin-message_ref-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
