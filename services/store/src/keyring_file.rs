@@ -74,7 +74,7 @@ pub enum KeyringError {
         source: InvalidKeyring,
     },
     /// A key cannot be generated, for lack of randomness.
-    #[error("cannot make a key")]
+    #[error("cannot generate a key")]
     Generate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The keyring lacks keys of the database.
     #[error(transparent)]
