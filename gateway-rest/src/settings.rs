@@ -14,7 +14,7 @@ pub struct GatewaySettings {
         value_name = "ADDRESS"
     )]
     pub gateway_listen: Vec<SocketAddr>,
-    /// How many reverse proxies stand in front of the gateway, each of which adds to X-Forwarded-For. CallerSource are told
+    /// How many reverse proxies stand in front of the gateway, each of which adds to X-Forwarded-For. Callers are told
     /// apart by the address that the first of them saw. Without any, all callers behind a proxy have the limits of one.
     /// When the proxies say in X-Forwarded-Proto that the caller spoke TLS, browsers are told to use nothing else for a
     /// year.

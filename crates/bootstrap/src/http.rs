@@ -229,7 +229,7 @@ async fn serve_connection(
         () = activity.idle_for(IDLE_TIMEOUT) => {}
         () = stop.cancelled() => {}
     }
-    // Tells the client (HTTP/2: GOAWAY) which requests will still be answered.
+    // Informs the client (HTTP/2: GOAWAY) which requests will still be answered.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         ended = connection => log_end(ended),

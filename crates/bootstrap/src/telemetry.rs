@@ -85,7 +85,7 @@ mod tests {
         });
         let is_notice_enabled = tracing::subscriber::with_default(subscriber(&settings, writer), || {
             // `log_enabled!` asks without an event.
-            let is_enabled = tracing::dispatcher::get_default(|asked| asked.enabled(notice));
+            let is_enabled = tracing::dispatcher::get_default(|dispatch| dispatch.enabled(notice));
             tracing::error!("permission denied");
             tracing::error!(target: "sqlx", "the next one");
             tracing::warn!(target: "sqlx", "may hold a secret");

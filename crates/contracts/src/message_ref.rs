@@ -12,8 +12,8 @@ pub struct MessageRef {
 }
 
 impl MessageRef {
-    /// Parses `id:token`. Ignores white space and invisible characters, which programs insert when they wrap or copy text, and
-    /// accepts full-width characters.
+    /// Parses `id:token`. Ignores white space and invisible characters, which programs insert when they wrap or copy
+    /// text, and accepts full-width characters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (id, access_token) = text.split_once(is_colon)?;
@@ -47,7 +47,8 @@ fn normalize(text: &str) -> String {
     text.chars().filter(|character| !is_invisible(*character)).map(to_half_width).collect()
 }
 
-/// Converts full-width forms of ASCII characters, which Chinese and Japanese keyboards produce. Returns others unchanged.
+/// Converts full-width forms of ASCII characters, which Chinese and Japanese keyboards produce. Returns others
+/// unchanged.
 #[must_use]
 pub fn to_half_width(character: char) -> char {
     match character {
@@ -96,7 +97,18 @@ mod tests {
 
     #[test]
     fn an_id_consists_of_digits() {
-        for text in ["", ":", ":ab", "-7:ab", "+7:ab", "9223372036854775808:ab", "7", "\u{667}:ab", "x:ab"] {
+        for text in [
+            "",
+            ":",
+            ":ab",
+            "-7:ab",
+            "+7:ab",
+            "9223372036854775808:ab",
+            "7",
+            "\u{667}:ab",
+            "x:ab",
+            "99999999999999999999:ab",
+        ] {
             assert_eq!(MessageRef::parse(text), None, "{text:?}");
         }
     }

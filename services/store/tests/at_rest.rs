@@ -62,7 +62,10 @@ fn artifacts_of_postgres(server: &PostgresServer, phase: &str) -> Vec<Artifact> 
     let artifact = |name, contents| Artifact { name, contents, has_data: true };
     let artifacts = [
         // A backup deletes the beginning of it.
-        Artifact { has_data: phase == PHASES[0], ..artifact("write-ahead log", files(&server.data_folder().join("pg_wal"))) },
+        Artifact {
+            has_data: phase == PHASES[0],
+            ..artifact("write-ahead log", files(&server.data_folder().join("pg_wal")))
+        },
         artifact("base backup", files(&backup)),
         artifact("dump", server.dump().unwrap()),
         artifact("data", files(&server.data_folder())),

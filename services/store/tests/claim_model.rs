@@ -48,7 +48,7 @@ enum Work {
 enum Response {
     Text,
     /// Without the text: another reader has it, the message has ended, or was not viewed yet.
-    Refused,
+    Rejected,
     Done,
 }
 
@@ -161,7 +161,7 @@ impl Database {
             return self.repeat_view(reader, time);
         }
         self.claim = Some(reader).filter(|reader| reader.has_view_id() && protocol != Protocol::WithoutClaims);
-        if accepts { Response::Text } else { Response::Refused }
+        if accepts { Response::Text } else { Response::Rejected }
     }
 
     /// `delete_unread` and `insert_receipts`. Returns `true` if the message was deleted.
@@ -177,19 +177,19 @@ impl Database {
     /// `repeat_views`.
     fn repeat_view(&self, reader: Reader, time: Time) -> Response {
         let is_mine = self.claim == Some(reader) && !time.grace_has_ended;
-        if is_mine { Response::Text } else { Response::Refused }
+        if is_mine { Response::Text } else { Response::Rejected }
     }
 
     /// `acknowledge`: deletes the claim. The receipt keeps the reader.
     fn acknowledge(&mut self, reader: Reader) -> Response {
         self.claim = self.claim.filter(|holder| *holder != reader);
-        if self.receipt == Some(Receipt::Viewed(reader)) { Response::Done } else { Response::Refused }
+        if self.receipt == Some(Receipt::Viewed(reader)) { Response::Done } else { Response::Rejected }
     }
 
     /// `erase` for `ErasureReason::Burn`, and `set_errors`, by which burning is idempotent.
     fn burn(&mut self, time: Time) -> Response {
         self.delete_unread(Receipt::Burned, time);
-        if self.receipt == Some(Receipt::Burned) { Response::Done } else { Response::Refused }
+        if self.receipt == Some(Receipt::Burned) { Response::Done } else { Response::Rejected }
     }
 
     /// `sweep`: replaces expired messages by receipts, and deletes forfeited claims.

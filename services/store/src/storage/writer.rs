@@ -38,8 +38,8 @@ const QUEUE_BYTES: usize = 64 << 20;
 const LOW_DISK_BATCH_LENGTH: usize = 16;
 /// Above this size, a write-ahead log that cannot be emptied is logged.
 const LARGE_WAL_BYTES: u64 = 64 << 20;
-/// The delays between attempts of a batch that was rolled back, or whose connection broke before COMMIT: 10, 20, 40 and 80
-/// milliseconds. Jitter keeps lanes that conflicted from doing so again.
+/// The delays between attempts of a batch that was rolled back, or whose connection broke before COMMIT: 10, 20, 40 and
+/// 80 milliseconds. Jitter keeps lanes that conflicted from doing so again.
 const RETRY_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(10))
     .with_max_delay(Duration::from_millis(80))

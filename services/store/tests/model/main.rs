@@ -1,8 +1,8 @@
 //! A store and a model of it take the same random steps, and must give the same responses.
 //!
-//! `MAYFLY_MODEL_STEPS` sets the number of steps on each database. A to_failure run prints the shortest failing steps that
-//! it found, and writes its seed to `services/store/tests/model/seeds.txt`, which later runs try first. Commit it with
-//! the fix.
+//! `MAYFLY_MODEL_STEPS` sets the number of steps on each database. A to_failure run prints the shortest failing steps
+//! that it found, and writes its seed to `services/store/tests/model/seeds.txt`, which later runs try first. Commit it
+//! with the fix.
 
 #![cfg(test)]
 
