@@ -1,7 +1,7 @@
-//! The schema, one file per change. What a column means stands with the entity that uses it, in the store.
+//! The database schema, one file per migration. The entities of the store document the columns.
 //!
-//! [`apply`] is the only way in. All pending changes are made in one transaction, under a lock, so any number of stores
-//! may start at once: one changes the schema, the others wait and find it changed.
+//! [`apply`] runs all pending migrations in one transaction and under a lock. So any number of stores may start at
+//! once: one migrates the schema, and the others wait.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use sea_orm_migration::{
 
 mod m20261129_000001_baseline;
 
-/// The changes, oldest first.
+/// The migrations, oldest first.
 struct Migrator;
 
 impl MigratorTrait for Migrator {
@@ -26,13 +26,13 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Any number will do, as long as nothing else in the same PostgreSQL database locks it.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(5204815990213547)";
+/// An arbitrary number. Nothing else in the same PostgreSQL database may lock it.
+const LOCK_STATEMENT: &str = "SELECT pg_advisory_xact_lock(5204815990213547)";
 
 /// This program's version.
 const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Which program versions changed the schema; the last one has the highest id.
+/// The program versions that migrated the schema; the last one has the highest id.
 #[derive(DeriveIden)]
 enum SchemaChanges {
     Table,
@@ -40,19 +40,19 @@ enum SchemaChanges {
     ProgramVersion,
 }
 
-/// Why the schema cannot be brought up to date.
+/// The schema cannot be migrated.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    /// A newer program has changed the schema, in a way that this one does not know.
+    /// A newer program migrated the schema.
     #[error(
         "Mayfly {} has changed the database schema ({change}): use that version or a newer one, \
          this is {PROGRAM_VERSION}",
         program_version.as_deref().unwrap_or("of a newer version")
     )]
     Newer {
-        /// The first change that this program does not know.
+        /// The first migration that this program does not know.
         change: String,
-        /// The version of the program that made the last change, if that program wrote it down.
+        /// The version of the program that made the last migration, if it recorded it.
         program_version: Option<String>,
     },
     /// The database cannot be reached or changed.
@@ -60,7 +60,7 @@ pub enum MigrationError {
     Database(#[from] DbErr),
 }
 
-/// Brings the schema up to date and answers how many changes that took. Changes nothing when it fails.
+/// Runs pending migrations, and returns their number. Changes nothing when it fails.
 ///
 /// # Errors
 ///
@@ -70,10 +70,10 @@ pub async fn apply(database: &DatabaseConnection) -> Result<usize, MigrationErro
         TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
     let transaction = database.begin_with_options(options).await?;
     if transaction.get_database_backend() == DbBackend::Postgres {
-        transaction.execute_unprepared(LOCK).await?;
+        transaction.execute_unprepared(LOCK_STATEMENT).await?;
     }
     let applied = applied(&transaction).await?;
-    refuse_newer(&transaction, &applied).await?;
+    reject_newer(&transaction, &applied).await?;
     let pending = Migrator::migrations().len().saturating_sub(applied.len());
     if pending > 0 {
         Migrator::up(&transaction, None).await?;
@@ -88,7 +88,7 @@ pub async fn apply(database: &DatabaseConnection) -> Result<usize, MigrationErro
     Ok(pending)
 }
 
-/// The names of the changes that were made. Makes no table, so a role that may only read and write rows can ask.
+/// The names of the applied migrations. Creates no table, so a role without DDL permissions can call it.
 async fn applied(database: &DatabaseTransaction) -> Result<Vec<String>, DbErr> {
     if !SchemaManager::new(database).has_table("seaql_migrations").await? {
         return Ok(Vec::new());
@@ -97,8 +97,8 @@ async fn applied(database: &DatabaseTransaction) -> Result<Vec<String>, DbErr> {
     Ok(changes.into_iter().map(|change| change.version).collect())
 }
 
-/// Leaves a schema alone that this program does not know.
-async fn refuse_newer(database: &DatabaseTransaction, applied: &[String]) -> Result<(), MigrationError> {
+/// Rejects a schema of a newer program.
+async fn reject_newer(database: &DatabaseTransaction, applied: &[String]) -> Result<(), MigrationError> {
     let known: HashSet<_> = Migrator::migrations().iter().map(|change| change.name().to_owned()).collect();
     match applied.iter().find(|change| !known.contains(*change)) {
         None => Ok(()),
@@ -123,7 +123,7 @@ async fn last_program_version(database: &DatabaseTransaction) -> Result<Option<S
     row.map(|row| row.try_get_by_index(0)).transpose()
 }
 
-/// Takes every change back, newest first, and with it all data. For tests of the changes themselves.
+/// Reverts all migrations, newest first, and deletes all data. For tests of the migrations.
 ///
 /// # Errors
 ///

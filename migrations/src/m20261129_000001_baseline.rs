@@ -1,4 +1,4 @@
-//! The first schema: messages, what is left of them, app configs, and the names of the keys.
+//! The first schema.
 
 use sea_orm_migration::{
     prelude::*,
@@ -35,7 +35,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // A table that refers to another goes before it.
+        // A table with a foreign key before the table that it references.
         drop_table(manager, PassphraseTries::Table).await?;
         drop_table(manager, Messages::Table).await?;
         drop_table(manager, Receipts::Table).await?;
@@ -52,7 +52,7 @@ async fn drop_table(manager: &SchemaManager<'_>, table: impl IntoTableRef) -> Re
     manager.drop_table(Table::drop().table(table).to_owned()).await
 }
 
-/// Messages that wait for their reader.
+/// Unread messages.
 fn messages() -> TableCreateStatement {
     Table::create()
         .table(Messages::Table)
@@ -69,12 +69,12 @@ fn messages() -> TableCreateStatement {
         .to_owned()
 }
 
-/// The sweeper looks for expired messages.
+/// For the sweep of expired messages.
 fn messages_expire_time() -> IndexCreateStatement {
     Index::create().name("messages_expire_time").table(Messages::Table).col(Messages::ExpireTime).to_owned()
 }
 
-/// What became of messages that are gone.
+/// How messages ended.
 fn receipts() -> TableCreateStatement {
     Table::create()
         .table(Receipts::Table)
@@ -91,12 +91,12 @@ fn receipts() -> TableCreateStatement {
         .to_owned()
 }
 
-/// The sweeper looks for old receipts.
+/// For the sweep of old receipts.
 fn receipts_purge_time() -> IndexCreateStatement {
     Index::create().name("receipts_purge_time").table(Receipts::Table).col(Receipts::PurgeTime).to_owned()
 }
 
-/// Contents that were handed to a reader who may still ask for them again.
+/// Viewed contents whose readers may repeat the view.
 fn claims() -> TableCreateStatement {
     Table::create()
         .table(Claims::Table)
@@ -110,12 +110,12 @@ fn claims() -> TableCreateStatement {
         .to_owned()
 }
 
-/// The sweeper looks for claims whose time is over.
+/// For the sweep of forfeited claims.
 fn claims_forfeit_time() -> IndexCreateStatement {
     Index::create().name("claims_forfeit_time").table(Claims::Table).col(Claims::ForfeitTime).to_owned()
 }
 
-/// Who tried passphrases on an unread message, and how often.
+/// The tries of passphrases on unread messages, by caller.
 fn passphrase_tries() -> TableCreateStatement {
     Table::create()
         .table(PassphraseTries::Table)
@@ -148,7 +148,7 @@ fn app_configs() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Which keys of the keyring this database was sealed with. Their names only.
+/// The ids of the keys that sealed this database.
 fn sealing_keys() -> TableCreateStatement {
     Table::create()
         .table(SealingKeys::Table)
@@ -158,7 +158,7 @@ fn sealing_keys() -> TableCreateStatement {
         .to_owned()
 }
 
-/// How much is stored under each key. Several rows for a key, so that writers do not wait for each other.
+/// How much is stored for each key, in several rows, so that writers do not wait for each other.
 fn usage() -> TableCreateStatement {
     Table::create()
         .table(Usage::Table)
@@ -172,7 +172,7 @@ fn usage() -> TableCreateStatement {
         .to_owned()
 }
 
-/// What belongs to the database as a whole: one row.
+/// Properties of the whole database: one row.
 fn instance() -> TableCreateStatement {
     Table::create()
         .table(Instance::Table)
@@ -181,7 +181,7 @@ fn instance() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Which versions of the program changed the schema, so that an older one can name the last.
+/// The program versions that migrated the schema, so that an older program can name the last one.
 fn schema_changes() -> TableCreateStatement {
     Table::create()
         .table(SchemaChanges::Table)

@@ -12,6 +12,7 @@ mod weighted;
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -57,8 +58,12 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connections may take to drain; less than the process has.
 const CONNECTION_DRAIN_TIMEOUT: Duration = DRAIN_TIMEOUT.saturating_sub(Duration::from_secs(2));
-/// The first and the longest delay after a failed `accept` (usually: no file descriptors left).
-const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// The delays after failures of `accept` (usually: no file descriptors left).
+const ACCEPT_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(10))
+    .with_max_delay(MAX_ACCEPT_DELAY)
+    .without_max_times();
+const MAX_ACCEPT_DELAY: Duration = Duration::from_secs(1);
 /// How often continuing failures of `accept` are logged.
 const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -99,8 +104,8 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 limits.idle.close_one();
-                let pause = tokio::time::sleep(failures.record(&error));
-                if stop.run_until_cancelled(pause).await.is_some() {
+                let delay = tokio::time::sleep(failures.record(&error));
+                if stop.run_until_cancelled(delay).await.is_some() {
                     continue;
                 }
                 break;
@@ -134,7 +139,8 @@ pub async fn serve(
 /// Consecutive failures of `accept`. Logs the first failure, and at most one per [`ACCEPT_LOG_INTERVAL`].
 #[derive(Default)]
 struct AcceptFailures {
-    count: u32,
+    /// The delays of the current failures; `None` after a success.
+    delays: Option<ExponentialBackoff>,
     logged: Option<Instant>,
 }
 
@@ -146,16 +152,14 @@ impl AcceptFailures {
             tracing::warn!(%error, "cannot accept connections");
             self.logged = Some(now);
         }
-        let pause = ACCEPT_BACKOFF.0.saturating_mul(1 << self.count.min(10)).min(ACCEPT_BACKOFF.1);
-        self.count += 1;
-        pause
+        let delays = self.delays.get_or_insert_with(|| ACCEPT_BACKOFF.build());
+        delays.next().unwrap_or(MAX_ACCEPT_DELAY)
     }
 
     /// Records a success. It does not reset the log interval, so alternating results do not fill the log.
     fn reset(&mut self) {
-        if self.count > 0 {
+        if self.delays.take().is_some() {
             tracing::debug!("connections are accepted again");
-            self.count = 0;
         }
     }
 }
@@ -229,7 +233,7 @@ async fn serve_connection(
         () = activity.idle_for(IDLE_TIMEOUT) => {}
         () = stop.cancelled() => {}
     }
-    // Tells the client (HTTP/2: GOAWAY) which requests will still be answered.
+    // Informs the client (HTTP/2: GOAWAY) which requests will still be answered.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         ended = connection => log_end(ended),
@@ -443,19 +447,19 @@ mod tests {
         let mut failures = AcceptFailures::default();
         let error = io::Error::other("out of files");
         let mut waited = Duration::ZERO;
-        let (mut logged, mut tries) = (0, 0);
+        let (mut logged, mut attempts) = (0, 0);
         while waited < ACCEPT_LOG_INTERVAL * 3 {
             let before = failures.logged;
-            let pause = failures.record(&error);
+            let delay = failures.record(&error);
             logged += usize::from(failures.logged != before);
-            tries += 1;
-            tokio::time::advance(pause).await;
-            waited += pause;
+            attempts += 1;
+            tokio::time::advance(delay).await;
+            waited += delay;
         }
-        assert!(logged == 3 && tries < 200, "{logged} lines, {tries} tries");
+        assert!(logged == 3 && attempts < 200, "{logged} lines, {attempts} attempts");
         failures.reset();
         let before = failures.logged;
-        assert_eq!(failures.record(&error), ACCEPT_BACKOFF.0);
+        assert_eq!(failures.record(&error), Duration::from_millis(10));
         assert_eq!(failures.logged.is_some(), before.is_some());
     }
 }

@@ -28,10 +28,10 @@ pub enum LogFormat {
 /// Log settings.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogSettings {
-    /// How much is logged: error, warn, info, debug or trace.
+    /// The log level: error, warn, info, debug or trace.
     #[arg(long, env = "MAYFLY_LOG", global = true, default_value = "info", value_name = "LEVEL", value_parser = Level::from_str)]
     pub log: Level,
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, env = "MAYFLY_LOG_FORMAT", global = true, default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
 }
@@ -85,7 +85,7 @@ mod tests {
         });
         let is_notice_enabled = tracing::subscriber::with_default(subscriber(&settings, writer), || {
             // `log_enabled!` asks without an event.
-            let is_enabled = tracing::dispatcher::get_default(|asked| asked.enabled(notice));
+            let is_enabled = tracing::dispatcher::get_default(|dispatch| dispatch.enabled(notice));
             tracing::error!("permission denied");
             tracing::error!(target: "sqlx", "the next one");
             tracing::warn!(target: "sqlx", "may hold a secret");

@@ -99,7 +99,7 @@ fn field_violations(bad_request: &BadRequest) -> Vec<FieldViolation> {
 }
 
 fn foreign_reason(status: &Status) -> ErrorReason {
-    // A status from the network has no source. With a source, it was made on this side, for a call that broke.
+    // A status from the network has no source. A source means that the call broke on this side.
     let is_broken = std::error::Error::source(status).is_some();
     match status.code() {
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => ErrorReason::StoreUnavailable,

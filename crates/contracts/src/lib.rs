@@ -3,15 +3,19 @@
 //!
 //! The `.proto` files document the calls.
 
+mod bearer;
 mod channel;
 mod content;
 mod error_info;
+pub mod message_ref;
 mod methods;
 mod redacted;
 mod reflection;
 
+pub use bearer::{AUTHORIZATION_METADATA, bearer_metadata, parse_bearer};
 pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel};
 pub use error_info::{ERROR_DOMAIN, ErrorInfo, FieldViolation};
+pub use message_ref::MessageRef;
 pub use methods::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, is_streaming, max_request_bytes};
 pub use reflection::with_reflection;
 

@@ -80,7 +80,7 @@ pub(crate) fn with_limits(
     limits.apply(routes.prepare().into_axum_router().reset_fallback())
 }
 
-/// CallerSource of the store: anybody, and gateways that report theirs.
+/// Trusted gateways report their callers; other peers are callers themselves.
 pub(crate) fn caller_source(trusted_gateways: &[ipnet::IpNet]) -> CallerSource {
     CallerSource::TrustedGateways {
         networks: trusted_gateways.to_vec(),

@@ -74,7 +74,7 @@ pub enum KeyringError {
         source: InvalidKeyring,
     },
     /// A key cannot be generated, for lack of randomness.
-    #[error("cannot make a key")]
+    #[error("cannot generate a key")]
     Generate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The keyring lacks keys of the database.
     #[error(transparent)]
@@ -99,8 +99,8 @@ pub enum KeyringError {
     },
     /// Messages or receipts that need the key may still exist.
     #[error(
-        "the key {id} was in use until {until}: messages that it sealed may live for as long as --max-ttl after that, and be asked after \
-         for as long as --receipt-retention after their end, which nothing can answer without it (--force)"
+        "the key {id} was in use until {until}: its messages may exist for --max-ttl after that, and their receipts need \
+         it for --receipt-retention after their end (--force retires it anyway)"
     )]
     RecentlyUsed {
         /// Its id.

@@ -28,11 +28,11 @@ const MAX_VIEW_GRACE: Duration = Duration::from_hours(24);
 /// The data directory. Client commands use it too.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DataSettings {
-    /// The folder for everything that is made on first start: the SQLite database, the keyring, the tokens.
+    /// The directory for everything that is created on first start: the SQLite database, the keyring, the tokens.
     #[arg(long, env = "MAYFLY_DATA_DIR", default_value = "data", value_name = "DATA_DIR")]
     pub data_dir: PathBuf,
-    /// Accept a keyring and tokens that a group may read, if the process is in that group. Kubernetes' fsGroup gives
-    /// files such a mode. What all users may read is refused all the same.
+    /// Accept a keyring and tokens that a group may read, if the process is a member of that group. Kubernetes' fsGroup
+    /// sets such a mode. Files that all users may read are still rejected.
     #[arg(long, env = "MAYFLY_GROUP_READABLE_SECRETS")]
     pub group_readable_secrets: bool,
 }
@@ -96,13 +96,14 @@ impl DatabaseSettings {
 /// The tokens of the store's callers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TokenSettings {
-    /// The token that may manage app configs. [default: made on first start, in DATA_DIR/admin.token]
+    /// The token that may manage app configs. [default: created on first start, in DATA_DIR/admin.token]
     #[arg(long, env = "MAYFLY_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub admin_token: Option<Secret>,
     /// A file that holds the admin token.
     #[arg(long, env = "MAYFLY_ADMIN_TOKEN_FILE", value_name = "FILE", conflicts_with = "admin_token")]
     pub admin_token_file: Option<PathBuf>,
-    /// The token by which the bot gets the active app config. [default: made on first start, in DATA_DIR/service.token]
+    /// The token with which the bot reads the active app config. [default: created on first start, in
+    /// DATA_DIR/service.token]
     #[arg(long, env = "MAYFLY_SERVICE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub service_token: Option<Secret>,
     /// A file that holds the service token.
@@ -197,7 +198,7 @@ fn parse_view_grace(text: &str) -> Result<Duration, String> {
 /// The keyring.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KeyringSettings {
-    /// The file with the keys that texts are sealed with. [default: made on first start, in DATA_DIR/keyring.json]
+    /// The file with the keys that seal messages. [default: created on first start, in DATA_DIR/keyring.json]
     #[arg(long, env = "MAYFLY_KEYRING", value_name = "FILE")]
     pub keyring: Option<PathBuf>,
 }
@@ -217,13 +218,13 @@ impl KeyringSettings {
 /// The lifetimes of messages and receipts.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct LifetimeSettings {
-    /// How long a message waits for its reader when its creator does not say: `30d`, `12h`, …, or `never`.
+    /// How long a message is stored unread, if its creator sets no lifetime: `30d`, `12h`, …, or `never`.
     #[arg(long, env = "MAYFLY_DEFAULT_TTL", default_value = "30d", value_name = "DURATION")]
     pub default_ttl: Lifetime,
-    /// The longest lifetime that a creator may ask for, or `never` for no limit.
+    /// The longest lifetime that a creator may set, or `never` for no limit.
     #[arg(long, env = "MAYFLY_MAX_TTL", default_value = "90d", value_name = "DURATION")]
     pub max_ttl: Lifetime,
-    /// How long the store can tell what became of a message that is gone.
+    /// How long the store remembers how a message ended.
     #[arg(long, env = "MAYFLY_RECEIPT_RETENTION", default_value = "30d", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub receipt_retention: Duration,
 }
@@ -245,14 +246,14 @@ impl LifetimeSettings {
 /// How much a store stores. It rejects creations beyond that; messages can always be viewed and burned.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct StorageSettings {
-    /// The most messages that may wait for their readers.
+    /// The most unread messages.
     #[arg(long, env = "MAYFLY_MAX_MESSAGES", default_value_t = 10_000_000, value_name = "N")]
     pub max_messages: u64,
-    /// About how many bytes messages, and what is left of them, may take in the database.
+    /// About how many bytes messages, claims and receipts may take in the database.
     #[arg(long, env = "MAYFLY_MAX_STORED_BYTES", default_value_t = 8 << 30, value_name = "BYTES")]
     pub max_stored_bytes: u64,
-    /// How many bytes stay free where a SQLite database lies, so that deleting always works; at most an eighth of the
-    /// file system.
+    /// How many bytes stay free on the file system of a SQLite database, so that deleting always works; at most an
+    /// eighth of the file system.
     #[arg(long, env = "MAYFLY_MIN_FREE_BYTES", default_value_t = 256 << 20, value_name = "BYTES")]
     pub min_free_bytes: u64,
 }
@@ -279,13 +280,11 @@ pub struct StoreSettings {
     /// How much the store stores.
     #[command(flatten)]
     pub storage: StorageSettings,
-    /// How long a reader that made a view id may ask for its text again, if it does not say before that it has it: 1s
-    /// to 1d.
+    /// How long a reader may repeat a view with its view id, until it acknowledges the view: 1s to 1d.
     #[arg(long, env = "MAYFLY_VIEW_GRACE", default_value = "10m", value_name = "DURATION", value_parser = parse_view_grace)]
     pub view_grace: Duration,
-    /// Networks (`10.1.0.0/16`) or addresses of gateways, separated by commas. The store believes what they report
-    /// about their callers. What they call on their own behalf, as the bot does, is spared the limits on the rates of
-    /// one caller.
+    /// Networks (`10.1.0.0/16`) or addresses of gateways, separated by commas. The store accepts the callers that they
+    /// report. Calls that they make for themselves, as the bot does, are not subject to the rates of one caller.
     #[arg(
         long,
         env = "MAYFLY_TRUSTED_GATEWAYS",
@@ -306,18 +305,18 @@ pub struct StoreSettings {
 /// How often callers may create messages and fail to identify one. A caller may use the calls of a minute in one burst.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct RateSettings {
-    /// How many messages one caller may create in a minute. A caller is an IPv4 address or an IPv6 /64 network. 0: any
-    /// number.
+    /// How many messages a caller may create per minute. A caller is an IPv4 address or an IPv6 /64 network. 0: no
+    /// limit.
     #[arg(long, env = "MAYFLY_CREATIONS_PER_MINUTE", default_value_t = 300, value_name = "NUMBER")]
     pub creations_per_minute: u32,
-    /// How many messages all callers together may create in a minute. 0: any number.
+    /// How many messages all callers together may create per minute. 0: no limit.
     #[arg(long, env = "MAYFLY_TOTAL_CREATIONS_PER_MINUTE", default_value_t = 6_000, value_name = "NUMBER")]
     pub total_creations_per_minute: u32,
-    /// How many calls of one caller may fail in a minute because of an unknown id, a wrong token or a wrong passphrase.
-    /// Beyond that, such calls are refused; calls with the right ones never are. 0: any number.
+    /// How many calls of a caller may fail per minute because of an unknown id, a wrong token or a wrong passphrase.
+    /// Beyond that, such calls are rejected; calls with the right ones never are. 0: no limit.
     #[arg(long, env = "MAYFLY_FAILED_READS_PER_MINUTE", default_value_t = 120, value_name = "NUMBER")]
     pub failed_reads_per_minute: u32,
-    /// The same for all callers together. 0: any number.
+    /// The same for all callers together. 0: no limit.
     #[arg(long, env = "MAYFLY_TOTAL_FAILED_READS_PER_MINUTE", default_value_t = 6_000, value_name = "NUMBER")]
     pub total_failed_reads_per_minute: u32,
 }

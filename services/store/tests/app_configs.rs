@@ -30,15 +30,15 @@ fn config(session_name: &str) -> AppConfig {
 
 async fn add(store: &TestStore, app_config: AppConfig) -> Result<AppConfig, Status> {
     let request = CreateAppConfigRequest { app_config: Some(app_config) };
-    let answer = store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await?;
-    Ok(answer.into_inner().app_config.unwrap())
+    let response = store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await?;
+    Ok(response.into_inner().app_config.unwrap())
 }
 
 async fn update(store: &TestStore, app_config: AppConfig, paths: &[&str]) -> Result<AppConfig, Status> {
     let update_mask = Some(FieldMask { paths: paths.iter().map(ToString::to_string).collect() });
     let request = UpdateAppConfigRequest { app_config: Some(app_config), update_mask };
-    let answer = store.configs().update_app_config(bearer(ADMIN_TOKEN, request)).await?;
-    Ok(answer.into_inner().app_config.unwrap())
+    let response = store.configs().update_app_config(bearer(ADMIN_TOKEN, request)).await?;
+    Ok(response.into_inner().app_config.unwrap())
 }
 
 async fn delete(store: &TestStore, id: i64) -> Result<(), Status> {
@@ -58,12 +58,12 @@ async fn next(stream: &mut Streaming<WatchLastActiveAppConfigResponse>) -> Optio
     stream.message().await.unwrap().unwrap().app_config
 }
 
-fn field(refused: &Status) -> String {
-    ErrorInfo::from_status(refused).fields[0].field.clone()
+fn field(rejected: &Status) -> String {
+    ErrorInfo::from_status(rejected).fields[0].field.clone()
 }
 
 on_each_database! {
-    async fn the_active_one_with_the_highest_id_is_the_last_active(database: TestDatabase) {
+    async fn the_last_active_config_is_the_active_one_with_the_highest_id(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let none = last_active(&store, None).await.unwrap_err();
         assert_eq!((none.code(), ErrorInfo::from_status(&none).reason), (Code::NotFound, ErrorReason::AppConfigNotFound));
@@ -78,7 +78,7 @@ on_each_database! {
         assert_eq!(last_active(&store, None).await.unwrap_err().code(), Code::NotFound);
     }
 
-    async fn secrets_are_shown_to_callers_with_a_token_only(database: TestDatabase) {
+    async fn secrets_are_returned_only_to_callers_with_a_token(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let stored = add(&store, config("bot")).await.unwrap();
         let masked = (format!("b1{}", "x".repeat(30)), format!("1000000000:AAH{}", "x".repeat(32)));
@@ -96,7 +96,7 @@ on_each_database! {
         assert_eq!(secrets(got.unwrap().into_inner().app_config.unwrap()), recognizable);
     }
 
-    async fn only_the_admin_token_manages(database: TestDatabase) {
+    async fn only_the_admin_token_permits_management(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let id = add(&store, config("bot")).await.unwrap().id;
         for (token, code) in [(SERVICE_TOKEN, Code::PermissionDenied), ("unknown", Code::Unauthenticated)] {
@@ -104,15 +104,15 @@ on_each_database! {
             let change = AppConfig { id, session_name: "other".into(), ..AppConfig::default() };
             let update_mask = Some(FieldMask { paths: vec!["session_name".into()] });
             let change = UpdateAppConfigRequest { app_config: Some(change), update_mask };
-            let refusals = [
+            let errors = [
                 store.configs().create_app_config(bearer(token, create)).await.map(drop),
                 store.configs().get_app_config(bearer(token, GetAppConfigRequest { id })).await.map(drop),
                 store.configs().list_app_configs(bearer(token, ListAppConfigsRequest::default())).await.map(drop),
                 store.configs().update_app_config(bearer(token, change)).await.map(drop),
                 store.configs().delete_app_config(bearer(token, DeleteAppConfigRequest { id })).await.map(drop),
             ];
-            for refusal in refusals {
-                assert_eq!(refusal.unwrap_err().code(), code);
+            for error in errors {
+                assert_eq!(error.unwrap_err().code(), code);
             }
         }
         let watch = store.configs().watch_last_active_app_config(WatchLastActiveAppConfigRequest {}).await;
@@ -120,7 +120,7 @@ on_each_database! {
         assert_eq!(last_active(&store, None).await.unwrap().session_name, "bot");
     }
 
-    async fn secrets_of_any_app_config_are_revealed_to_the_service_token_alone(database: TestDatabase) {
+    async fn only_the_service_token_permits_revealing_secrets(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let inactive = add(&store, AppConfig { is_active: Some(false), ..config("inactive") }).await.unwrap();
         add(&store, AppConfig { bot_token: "2:other".into(), ..config("active") }).await.unwrap();
@@ -130,20 +130,20 @@ on_each_database! {
         assert_eq!((revealed.api_hash.as_str(), revealed.bot_token.as_str()), (API_HASH, BOT_TOKEN));
         assert_eq!((revealed.id, revealed.is_active), (inactive.id, Some(false)));
 
-        let refusals = [
+        let errors = [
             (Code::PermissionDenied, ErrorReason::PermissionDenied, bearer(ADMIN_TOKEN, request)),
             (Code::Unauthenticated, ErrorReason::CredentialsInvalid, bearer("unknown", request)),
             (Code::Unauthenticated, ErrorReason::CredentialsInvalid, tonic::Request::new(request)),
             (Code::NotFound, ErrorReason::AppConfigNotFound, bearer(SERVICE_TOKEN, RevealAppConfigRequest { id: 1_000 })),
             (Code::InvalidArgument, ErrorReason::FieldInvalid, bearer(SERVICE_TOKEN, RevealAppConfigRequest { id: 0 })),
         ];
-        for (code, reason, request) in refusals {
-            let refused = reveal(request).await.unwrap_err();
-            assert_eq!((refused.code(), ErrorInfo::from_status(&refused).reason), (code, reason));
+        for (code, reason, request) in errors {
+            let rejected = reveal(request).await.unwrap_err();
+            assert_eq!((rejected.code(), ErrorInfo::from_status(&rejected).reason), (code, reason));
         }
     }
 
-    async fn an_update_changes_what_its_mask_names(database: TestDatabase) {
+    async fn an_update_changes_only_the_fields_in_its_mask(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let stored = add(&store, config("bot")).await.unwrap();
         store.clock.advance(std::time::Duration::from_secs(1));
@@ -158,7 +158,7 @@ on_each_database! {
         assert_eq!((shown.bot_token.as_str(), shown.api_hash.as_str()), ("2:other", API_HASH));
     }
 
-    async fn bad_fields_are_named_and_change_nothing(database: TestDatabase) {
+    async fn invalid_fields_are_named_and_change_nothing(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let creations = [
             ("app_config.session_name", AppConfig { session_name: " ".into(), ..config("bot") }),
@@ -186,7 +186,7 @@ on_each_database! {
         assert_eq!(got.unwrap().into_inner().app_config, Some(stored));
     }
 
-    async fn lists_come_page_by_page(database: TestDatabase) {
+    async fn lists_are_paginated(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         for number in 0..5 {
             add(&store, config(&number.to_string())).await.unwrap();
@@ -205,12 +205,12 @@ on_each_database! {
             ListAppConfigsRequest { page_size: -1, ..ListAppConfigsRequest::default() },
             ListAppConfigsRequest { page_token: "x".into(), ..ListAppConfigsRequest::default() },
         ] {
-            let refused = store.configs().list_app_configs(bearer(ADMIN_TOKEN, request)).await.unwrap_err();
-            assert_eq!(refused.code(), Code::InvalidArgument);
+            let rejected = store.configs().list_app_configs(bearer(ADMIN_TOKEN, request)).await.unwrap_err();
+            assert_eq!(rejected.code(), Code::InvalidArgument);
         }
     }
 
-    async fn a_watcher_sees_every_change_also_those_of_another_store(database: TestDatabase) {
+    async fn a_watch_reports_every_change_including_those_by_another_store(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let other = TestStore::open_with(database, store.clock.clone(), &[]).await.unwrap();
         let watch = bearer(SERVICE_TOKEN, WatchLastActiveAppConfigRequest {});

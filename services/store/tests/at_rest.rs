@@ -1,4 +1,4 @@
-//! What lies on the disk: never a text, never a token, in no encoding.
+//! Data at rest contains neither texts nor tokens, in any encoding.
 
 #![cfg(test)]
 
@@ -15,25 +15,25 @@ use mayfly_testkit::{
 use sea_orm::ConnectionTrait as _;
 use sha2::{Digest as _, Sha256};
 
-const NEEDLE: &str = "needle-in-the-haystack-0123456789";
-const PASSPHRASE: &str = "passphrase-in-the-haystack";
+const TEXT: &str = "secret-text-0123456789";
+const PASSPHRASE: &str = "secret-passphrase";
 const REQUEST_ID: &str = "5a3c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e13";
 const VIEW_ID: &str = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11";
 
-const MOMENTS: [&str; 3] = ["before viewing", "while it is claimed", "after viewing"];
+const PHASES: [&str; 3] = ["before viewing", "while it is claimed", "after viewing"];
 
-/// Where to look.
-struct Place {
+/// Data to search.
+struct Artifact {
     name: &'static str,
     contents: Vec<u8>,
-    /// Whether all that is stored is in it.
+    /// `true` if it contains all that is stored.
     has_data: bool,
 }
 
-/// Databases that PostgreSQL brings along have lower numbers.
+/// Databases that PostgreSQL creates itself have lower numbers.
 const FIRST_OWN_DATABASE: u32 = 16_384;
 
-/// All files in a folder of PostgreSQL, in the folders in it too, but for those of the databases that it brings along.
+/// All files in a directory of PostgreSQL and its subdirectories, except for the databases that it creates itself.
 fn files(folder: &Path) -> Vec<u8> {
     let mut contents = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -43,63 +43,63 @@ fn files(folder: &Path) -> Vec<u8> {
             continue;
         }
         let of_entry = if path.is_dir() { Ok(files(&path)) } else { fs::read(&path) };
-        // What PostgreSQL makes for a moment may be gone.
+        // A temporary file of PostgreSQL may be gone.
         contents.extend(of_entry.unwrap_or_default());
     }
     contents
 }
 
-/// The files of SQLite, temporary ones too. The keyring is no part of the database.
+/// The files of SQLite, including temporary ones. The keyring is not part of the database.
 fn files_of_sqlite(database: &TestDatabase) -> Vec<u8> {
     let files = fs::read_dir(database.folder()).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|path| path.is_file()).flat_map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Everything that PostgreSQL keeps, with its write-ahead log and its own log; and what people copy of it.
-fn places_of_postgres(server: &PostgresServer, moment: &str) -> Vec<Place> {
-    let backup = server.folder().join(moment);
+/// Everything that PostgreSQL stores, with its write-ahead log and its server log; and its backups.
+fn artifacts_of_postgres(server: &PostgresServer, phase: &str) -> Vec<Artifact> {
+    let backup = server.folder().join(phase);
     server.back_up(&backup).unwrap();
-    let place = |name, contents| Place { name, contents, has_data: true };
-    let places = [
-        // Of which the beginning is deleted after a backup.
-        Place {
-            has_data: moment == MOMENTS[0],
-            ..place("write-ahead log", files(&server.data_folder().join("pg_wal")))
+    let artifact = |name, contents| Artifact { name, contents, has_data: true };
+    let artifacts = [
+        // A backup deletes the beginning of it.
+        Artifact {
+            has_data: phase == PHASES[0],
+            ..artifact("write-ahead log", files(&server.data_folder().join("pg_wal")))
         },
-        place("base backup", files(&backup)),
-        place("dump", server.dump().unwrap()),
-        place("data", files(&server.data_folder())),
-        Place { name: "server's log", contents: fs::read(server.log()).unwrap(), has_data: false },
+        artifact("base backup", files(&backup)),
+        artifact("dump", server.dump().unwrap()),
+        artifact("data", files(&server.data_folder())),
+        Artifact { name: "server's log", contents: fs::read(server.log()).unwrap(), has_data: false },
     ];
     fs::remove_dir_all(backup).unwrap();
-    places.into()
+    artifacts.into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_text_nor_token_lies_in_the_files_of_sqlite() {
+async fn the_files_of_sqlite_contain_neither_text_nor_token() {
     let database = TestDatabase::sqlite().unwrap();
-    neither_text_nor_token_lies_in(database.clone(), |_| {
-        vec![Place { name: "files", contents: files_of_sqlite(&database), has_data: true }]
+    assert_no_secret_in(database.clone(), |_| {
+        vec![Artifact { name: "files", contents: files_of_sqlite(&database), has_data: true }]
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_text_nor_token_lies_in_the_files_log_or_copies_of_postgres() {
+async fn the_files_logs_and_backups_of_postgres_contain_neither_text_nor_token() {
     let server = PostgresServer::start().unwrap();
     let database = server.database().await.unwrap();
-    neither_text_nor_token_lies_in(database, |moment| places_of_postgres(&server, moment)).await;
+    assert_no_secret_in(database, |phase| artifacts_of_postgres(&server, phase)).await;
 }
 
-async fn neither_text_nor_token_lies_in(database: TestDatabase, places: impl Fn(&str) -> Vec<Place>) {
+async fn assert_no_secret_in(database: TestDatabase, artifacts: impl Fn(&str) -> Vec<Artifact>) {
     let store = TestStore::open(database.clone()).await.unwrap();
-    let repeatable = CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::from_text(NEEDLE) };
-    let (read, unread) = (store.create_with(repeatable).await.unwrap(), store.create(NEEDLE).await.unwrap());
-    // Whoever has this can try texts without asking anybody.
-    let hash_of_text = hex::encode(Sha256::digest(NEEDLE));
-    let behind_passphrase =
-        CreateMessageRequest { passphrase: PASSPHRASE.into(), ..CreateMessageRequest::from_text(NEEDLE) };
-    let guarded = store.create_with(behind_passphrase).await.unwrap();
+    let repeatable = CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::from_text(TEXT) };
+    let (read, unread) = (store.create_with(repeatable).await.unwrap(), store.create(TEXT).await.unwrap());
+    // With this hash, an attacker could verify guesses of the text.
+    let hash_of_text = hex::encode(Sha256::digest(TEXT));
+    let with_passphrase =
+        CreateMessageRequest { passphrase: PASSPHRASE.into(), ..CreateMessageRequest::from_text(TEXT) };
+    let protected = store.create_with(with_passphrase).await.unwrap();
     let view = |message: &CreateMessageResponse, passphrase: &str| ViewMessageRequest {
         id: message.id,
         access_token: message.access_token.clone(),
@@ -107,44 +107,44 @@ async fn neither_text_nor_token_lies_in(database: TestDatabase, places: impl Fn(
         passphrase: passphrase.into(),
         ..ViewMessageRequest::default()
     };
-    store.messages().view_message(view(&guarded, "not the passphrase")).await.unwrap_err();
+    store.messages().view_message(view(&protected, "not the passphrase")).await.unwrap_err();
     let app_config = AppConfig {
         session_name: "marker-of-the-search".into(),
         api_id: 1,
-        api_hash: NEEDLE.into(),
-        bot_token: format!("1:{NEEDLE}"),
+        api_hash: TEXT.into(),
+        bot_token: format!("1:{TEXT}"),
         ..AppConfig::default()
     };
     let request = CreateAppConfigRequest { app_config: Some(app_config) };
     store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
 
-    let tokens = [&read.access_token, &unread.access_token, &guarded.access_token].map(String::as_str);
+    let tokens = [&read.access_token, &unread.access_token, &protected.access_token].map(String::as_str);
     let view_id_bytes = VIEW_ID.replace('-', "");
     let request_id_bytes = REQUEST_ID.replace('-', "");
     let ids = [VIEW_ID, &view_id_bytes, REQUEST_ID, &request_id_bytes];
-    let secrets = [&[NEEDLE, ADMIN_TOKEN, PASSPHRASE, &hash_of_text], &ids[..], &tokens[..]].concat();
-    for moment in MOMENTS {
-        for Place { name, contents, has_data } in places(moment) {
-            // What is no secret is found, so the search looks where the data is.
-            assert!(!has_data || contains(&contents, b"marker-of-the-search"), "{name} {moment}");
-            assert_eq!(find_leak(&contents, &secrets), None, "{name} {moment}");
+    let secrets = [&[TEXT, ADMIN_TOKEN, PASSPHRASE, &hash_of_text], &ids[..], &tokens[..]].concat();
+    for phase in PHASES {
+        for Artifact { name, contents, has_data } in artifacts(phase) {
+            // The marker is found, so the search covers the data.
+            assert!(!has_data || contains(&contents, b"marker-of-the-search"), "{name} {phase}");
+            assert_eq!(find_leak(&contents, &secrets), None, "{name} {phase}");
         }
-        match moment {
+        match phase {
             "before viewing" => {
                 store.messages().view_message(view(&read, "")).await.unwrap();
-                store.messages().view_message(view(&guarded, PASSPHRASE)).await.unwrap();
+                store.messages().view_message(view(&protected, PASSPHRASE)).await.unwrap();
             }
             _ => drop(store.view(&unread).await),
         }
     }
 }
 
-/// `secure_delete` and the checkpoint after a sweep: of a message that is gone not even the sealed text is left.
+/// `secure_delete` and the checkpoint after a sweep: of a deleted message not even the sealed text remains.
 #[tokio::test]
-async fn the_sealed_text_is_gone_from_the_files_of_sqlite_after_a_sweep() {
+async fn the_files_of_sqlite_contain_no_sealed_text_after_a_sweep() {
     let database = TestDatabase::sqlite().unwrap();
     let store = TestStore::open(database.clone()).await.unwrap();
-    let message = store.create(NEEDLE).await.unwrap();
+    let message = store.create(TEXT).await.unwrap();
     let connection = database.connect().await.unwrap();
     let sealed =
         sea_orm::Statement::from_string(connection.get_database_backend(), "SELECT sealed_content FROM messages");

@@ -1,4 +1,4 @@
-//! Whom the store takes for its caller.
+//! How the store identifies its callers.
 
 #![cfg(test)]
 
@@ -14,13 +14,13 @@ use mayfly_testkit::{TestClock, TestDatabase, TestStore};
 use tokio::net::TcpListener;
 use tonic::{Request, Status};
 
-/// A client over a socket, which reports a caller for each call.
-struct Reporting {
+/// A client over a socket, which reports a caller with each call.
+struct ReportingClient {
     client: MessageServiceClient<StoreChannel>,
     _store: TestStore,
 }
 
-impl Reporting {
+impl ReportingClient {
     async fn start(arguments: &[&str]) -> Self {
         let database = TestDatabase::sqlite().unwrap();
         let store = TestStore::open_with(database, TestClock::default(), arguments).await.unwrap();
@@ -41,11 +41,11 @@ impl Reporting {
 }
 
 #[tokio::test]
-async fn a_trusted_gateway_reports_its_callers_and_is_spared_when_it_reports_none() {
-    let mut gateway = Reporting::start(&["--creations-per-minute", "1"]).await;
+async fn a_trusted_gateway_reports_its_callers_and_has_no_rate_itself() {
+    let mut gateway = ReportingClient::start(&["--creations-per-minute", "1"]).await;
     gateway.create(Some("192.0.2.1")).await.unwrap();
-    let refused = gateway.create(Some("192.0.2.1")).await.unwrap_err();
-    let situation = ErrorInfo::from_status(&refused);
+    let rejected = gateway.create(Some("192.0.2.1")).await.unwrap_err();
+    let situation = ErrorInfo::from_status(&rejected);
     assert_eq!(situation.reason, ErrorReason::RateLimited);
     assert!(situation.retry_after.is_some_and(|wait| !wait.is_zero()));
     gateway.create(Some("192.0.2.2")).await.unwrap();
@@ -55,17 +55,17 @@ async fn a_trusted_gateway_reports_its_callers_and_is_spared_when_it_reports_non
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_pass_for_other_callers() {
+async fn an_untrusted_peer_cannot_report_callers() {
     let arguments = ["--creations-per-minute", "1", "--trusted-gateways", "10.1.0.0/16,10.2.0.1"];
-    let mut stranger = Reporting::start(&arguments).await;
-    stranger.create(Some("192.0.2.1")).await.unwrap();
-    let refused = stranger.create(Some("192.0.2.2")).await.unwrap_err();
-    assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::RateLimited);
+    let mut untrusted = ReportingClient::start(&arguments).await;
+    untrusted.create(Some("192.0.2.1")).await.unwrap();
+    let rejected = untrusted.create(Some("192.0.2.2")).await.unwrap_err();
+    assert_eq!(ErrorInfo::from_status(&rejected).reason, ErrorReason::RateLimited);
 }
 
 #[tokio::test]
-async fn all_callers_together_have_a_rate_too() {
-    let mut gateway = Reporting::start(&["--total-creations-per-minute", "2"]).await;
+async fn all_callers_together_have_a_rate() {
+    let mut gateway = ReportingClient::start(&["--total-creations-per-minute", "2"]).await;
     gateway.create(Some("192.0.2.1")).await.unwrap();
     gateway.create(Some("192.0.2.2")).await.unwrap();
     assert!(gateway.create(Some("192.0.2.3")).await.is_err());

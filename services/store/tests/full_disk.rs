@@ -1,5 +1,5 @@
-//! SQLite on a disk that fills up: no answer says stored when it is not, no text is handed out that was not deleted,
-//! and the service works again once there is room.
+//! SQLite on a full disk: the store reports no creation that failed, returns no text that it did not delete, and works
+//! again when there is space.
 
 #![cfg(test)]
 
@@ -12,10 +12,10 @@ use tokio_stream::StreamExt as _;
 use tonic::Status;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-/// Between two looks at a condition.
+/// The interval between checks of a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The message number `number`, large enough that a few hundred fill the disk.
+/// The text of message `number`, so large that a few hundred fill the disk.
 fn text(number: usize) -> String {
     format!("{number} {}", "x".repeat(4_000))
 }
@@ -34,7 +34,7 @@ async fn open(disk: &SmallDisk) -> TestStore {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_loses_nothing_and_hands_out_nothing_twice() {
+async fn a_full_disk_loses_no_text_and_returns_none_twice() {
     let disk = SmallDisk::mount("6m").unwrap();
     let store = open(&disk).await;
     let mut stored = Vec::new();
@@ -43,61 +43,61 @@ async fn a_full_disk_loses_nothing_and_hands_out_nothing_twice() {
     }
 
     disk.fill().unwrap();
-    let mut refused = 0;
-    while refused < 20 {
+    let mut rejected = 0;
+    while rejected < 20 {
         match store.create(&text(stored.len())).await {
             Ok(message) => stored.push(message),
             Err(status) => {
                 assert!(is_unavailable(&status) || is_storage_full(&status), "{status}");
-                refused += 1;
+                rejected += 1;
             }
         }
     }
-    let mut handed_out = vec![false; stored.len()];
+    let mut returned = vec![false; stored.len()];
     for (number, message) in stored.iter().enumerate().take(50) {
         match store.view(message).await {
             Ok(viewed) => {
                 assert_eq!(viewed.text(), Some(text(number).as_str()));
-                handed_out[number] = true;
+                returned[number] = true;
             }
             Err(status) => assert!(is_unavailable(&status), "{status}"),
         }
     }
-    assert!(handed_out.iter().any(|handed_out| !handed_out), "the disk was never full");
+    assert!(returned.iter().any(|returned| !returned), "the disk was never full");
 
     disk.free().unwrap();
     for (number, message) in stored.iter().enumerate() {
         match store.view(message).await {
             Ok(viewed) => {
-                assert!(!handed_out[number], "{number} was read twice");
+                assert!(!returned[number], "{number} was read twice");
                 assert_eq!(viewed.text(), Some(text(number).as_str()));
             }
             Err(status) => {
-                assert!(handed_out[number], "{number} was lost: {status}");
+                assert!(returned[number], "{number} was lost: {status}");
                 assert_eq!(ErrorInfo::from_status(&status).reason, ErrorReason::MessageViewed);
             }
         }
         assert_eq!(store.lookup(message).await.unwrap().state(), MessageState::Viewed);
     }
-    let message = store.create("room again").await.unwrap();
-    assert_eq!(store.view(&message).await.unwrap().text(), Some("room again"));
+    let message = store.create("space again").await.unwrap();
+    assert_eq!(store.view(&message).await.unwrap().text(), Some("space again"));
 }
 
-/// One creator stores as much as it can. Its creations are refused, and everything that makes room goes on.
+/// A creator stores as much as it can. Its creations are rejected, and other calls work.
 #[tokio::test(flavor = "multi_thread")]
-async fn creations_end_before_the_disk_is_full_and_everything_else_goes_on() {
+async fn creations_are_rejected_before_the_disk_is_full_and_other_calls_work() {
     let disk = SmallDisk::mount("48m").unwrap();
     let store = open(&disk).await;
     let long = "x".repeat(60_000);
     let mut stored = Vec::new();
     loop {
         let created = futures_util::future::join_all((0..16).map(|_| store.create(&long))).await;
-        let (created, refused): (Vec<_>, Vec<_>) = created.into_iter().partition(Result::is_ok);
+        let (created, rejected): (Vec<_>, Vec<_>) = created.into_iter().partition(Result::is_ok);
         stored.extend(created.into_iter().flatten());
-        assert!(refused.iter().flatten().next().is_none());
-        let refused: Vec<_> = refused.into_iter().filter_map(Result::err).collect();
-        assert!(refused.iter().all(is_storage_full), "{refused:?}");
-        if !refused.is_empty() {
+        assert!(rejected.iter().flatten().next().is_none());
+        let rejected: Vec<_> = rejected.into_iter().filter_map(Result::err).collect();
+        assert!(rejected.iter().all(is_storage_full), "{rejected:?}");
+        if !rejected.is_empty() {
             break;
         }
     }
@@ -113,10 +113,10 @@ async fn creations_end_before_the_disk_is_full_and_everything_else_goes_on() {
     store.clock.advance(Duration::from_secs(30 * 24 * 3600));
     store.store.sweep().await.unwrap();
     assert_eq!(store.lookup(&expired[0]).await.unwrap().state(), MessageState::Expired);
-    // Twice, since the file gets smaller when the log is emptied that says so.
+    // Twice, because the file shrinks with the next checkpoint.
     store.store.sweep().await.unwrap();
     let file = std::fs::metadata(disk.path().join("mayfly.db")).unwrap().len();
-    assert!(file < 18 << 20, "{file} bytes are not given back to the file system");
+    assert!(file < 18 << 20, "{file} bytes are not returned to the file system");
     let message = store.create(&long).await.unwrap();
     assert_eq!(store.view(&message).await.unwrap().text(), Some(long.as_str()));
 }
@@ -138,7 +138,7 @@ async fn a_store_that_cannot_write_is_not_ready_until_it_can() {
     for number in 0..100 {
         stored.push(store.create(&text(number)).await.unwrap());
     }
-    // The store empties its log when the disk is low, and another program takes that room as well.
+    // The store empties its log when the disk is low. Another program takes that space too.
     let writes_on_a_full_disk = async {
         for message in stored.iter().cycle() {
             disk.fill().unwrap();
@@ -155,10 +155,9 @@ async fn a_store_that_cannot_write_is_not_ready_until_it_can() {
     maintenance.abort();
 }
 
-/// The control: outside a transaction the same library hands out what it did not delete, so the test above would
-/// notice.
+/// Control: outside a transaction the library returns rows that it did not delete, so the test above would detect that.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_transaction_a_full_disk_hands_out_what_it_keeps() {
+async fn without_a_transaction_a_full_disk_returns_rows_that_it_keeps() {
     let disk = SmallDisk::mount("6m").unwrap();
     let store = open(&disk).await;
     for number in 0..300 {

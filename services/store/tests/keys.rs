@@ -1,5 +1,4 @@
-//! Keys over their life: rotated while stores run, retired when nothing needs them, and then out of every backup's
-//! reach.
+//! The lifecycle of keys: rotation while stores run, and retirement, after which backups cannot be opened.
 
 #![cfg(test)]
 
@@ -41,10 +40,10 @@ fn file(database: &TestDatabase) -> KeyringFile {
     settings.store.keyring.file(&settings.data)
 }
 
-/// The keys that are not needed any more.
+/// The keys that can be retired.
 fn retirable_keys(store: &TestStore) -> Vec<String> {
-    let needed_for = settings(&store.database).store.lifetimes.key_retention();
-    file(&store.database).retirable_keys(needed_for, &store.clock).unwrap()
+    let required_for = settings(&store.database).store.lifetimes.key_retention();
+    file(&store.database).retirable_keys(required_for, &store.clock).unwrap()
 }
 
 fn database_of(database: &TestDatabase) -> Database {
@@ -52,11 +51,11 @@ fn database_of(database: &TestDatabase) -> Database {
 }
 
 async fn retire(store: &TestStore, id: &str, force: bool) -> Result<(), KeyringError> {
-    let needed_for = settings(&store.database).store.lifetimes.key_retention();
-    file(&store.database).retire(&database_of(&store.database), id, needed_for, &store.clock, force).await
+    let required_for = settings(&store.database).store.lifetimes.key_retention();
+    file(&store.database).retire(&database_of(&store.database), id, required_for, &store.clock, force).await
 }
 
-/// A store with a second key that seals by now. Answers the ids of both.
+/// Rotates the key and waits until the new one seals. Returns both ids.
 async fn rotated(store: &TestStore) -> [String; 2] {
     let first = file(&store.database).list(&store.clock).unwrap().remove(0).id;
     let second = file(&store.database).rotate(&store.clock, MINUTE).unwrap().id;
@@ -92,7 +91,7 @@ async fn key_of_newest_message(database: &TestDatabase) -> String {
 }
 
 on_each_database! {
-    async fn a_new_key_seals_when_its_time_comes_and_old_links_go_on_working(database: TestDatabase) {
+    async fn a_new_key_seals_when_it_becomes_active_and_old_links_still_work(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let before = store.create("before").await.unwrap();
         let [first, second] = {
@@ -100,9 +99,9 @@ on_each_database! {
             [first, file(&database).rotate(&store.clock, MINUTE).unwrap().id]
         };
         assert!(store.store.reload_keyring().await.unwrap());
-        assert!(!store.store.reload_keyring().await.unwrap(), "nothing new");
+        assert!(!store.store.reload_keyring().await.unwrap(), "unchanged");
         let meanwhile = store.create("meanwhile").await.unwrap();
-        assert_eq!(key_of_newest_message(&database).await, first, "not yet: another store may not have it");
+        assert_eq!(key_of_newest_message(&database).await, first, "not active yet: another store may not have it");
         store.clock.advance(MINUTE);
         let after = store.create("after").await.unwrap();
         assert_eq!(key_of_newest_message(&database).await, second);
@@ -121,10 +120,10 @@ on_each_database! {
         rotated(&store).await;
         assert_eq!(store.create_with(request()).await.unwrap(), message);
         store.view(&message).await.unwrap();
-        assert_eq!(store.create_with(request()).await.unwrap(), message, "also from its receipt");
+        assert_eq!(store.create_with(request()).await.unwrap(), message, "from its receipt");
     }
 
-    /// The first call reaches one store, its repeats another that has no such key yet, or has it already.
+    /// The first call reaches a store, and its repeats another one that may not have the key yet.
     async fn one_request_is_one_message_while_a_key_becomes_active(database: TestDatabase) {
         let ahead = TestStore::open(database.clone()).await.unwrap();
         let behind = TestStore::open_with(database.clone(), ahead.clock.clone(), &[]).await.unwrap();
@@ -134,11 +133,11 @@ on_each_database! {
             let request = || CreateMessageRequest { request_id: request_id.clone(), ..CreateMessageRequest::from_text("hello") };
             let reload = async { ahead.store.reload_keyring().await.unwrap() };
             let calls = (0..16).map(|number| if number % 2 == 0 { &ahead } else { &behind }.create_with(request()));
-            let (_, answers) = tokio::join!(reload, futures_util::future::join_all(calls));
+            let (_, responses) = tokio::join!(reload, futures_util::future::join_all(calls));
             behind.store.reload_keyring().await.unwrap();
             let again = behind.create_with(request()).await.unwrap();
-            for answer in answers {
-                match answer {
+            for response in responses {
+                match response {
                     Ok(message) => assert_eq!(message, again),
                     Err(status) => assert_eq!(ErrorInfo::from_status(&status).reason, ErrorReason::StoreUnavailable),
                 }
@@ -147,14 +146,14 @@ on_each_database! {
         }
     }
 
-    async fn a_store_that_lacks_the_newest_key_asks_readers_to_come_again(database: TestDatabase) {
+    async fn a_store_without_the_newest_key_is_unavailable_to_readers(database: TestDatabase) {
         let ahead = TestStore::open(database.clone()).await.unwrap();
         let behind = TestStore::open_with(database.clone(), ahead.clock.clone(), &[]).await.unwrap();
         file(&database).rotate(&ahead.clock, Duration::ZERO).unwrap();
         ahead.store.reload_keyring().await.unwrap();
         let message = ahead.create("hello").await.unwrap();
-        let refused = ErrorInfo::from_status(&behind.view(&message).await.unwrap_err()).reason;
-        assert_eq!(refused, ErrorReason::StoreUnavailable, "nothing was consumed");
+        let rejected = ErrorInfo::from_status(&behind.view(&message).await.unwrap_err()).reason;
+        assert_eq!(rejected, ErrorReason::StoreUnavailable, "nothing was consumed");
         behind.store.reload_keyring().await.unwrap();
         assert_eq!(behind.view(&message).await.unwrap().text(), Some("hello"));
     }
@@ -167,35 +166,35 @@ on_each_database! {
         }
         store.store.reload_keyring().await.unwrap();
         let messages = futures_util::future::try_join_all((0..128).map(|_| store.create("hello"))).await.unwrap();
-        let stranger = |number: usize| CreateMessageResponse {
+        let with_wrong_token = |number: usize| CreateMessageResponse {
             id: messages[number].id,
             access_token: messages[(number + 1) % messages.len()].access_token.clone(),
             ..CreateMessageResponse::default()
         };
-        let (viewed, refused, created) = tokio::join!(
+        let (viewed, rejected, created) = tokio::join!(
             futures_util::future::join_all(messages.iter().map(|message| store.view(message))),
-            futures_util::future::join_all((0..128).map(async |number| store.view(&stranger(number)).await)),
+            futures_util::future::join_all((0..128).map(async |number| store.view(&with_wrong_token(number)).await)),
             futures_util::future::join_all((0..64).map(|_| store.create("meanwhile"))),
         );
         assert!(viewed.iter().all(|viewed| viewed.as_ref().unwrap().text() == Some("hello")));
-        let reasons = refused.into_iter().map(|refused| ErrorInfo::from_status(&refused.unwrap_err()).reason);
+        let reasons = rejected.into_iter().map(|rejected| ErrorInfo::from_status(&rejected.unwrap_err()).reason);
         assert!(reasons.into_iter().all(|reason| reason == ErrorReason::MessageNotFound));
         assert!(created.iter().all(Result::is_ok));
         assert_eq!(store.view(&first).await.unwrap().text(), Some("first"));
     }
 
-    /// Creations chose the old key before their passphrases were stretched.
-    async fn no_acknowledged_message_is_under_a_key_that_is_retired_meanwhile(database: TestDatabase) {
+    /// The creations choose the old key before their passphrases are stretched.
+    async fn no_stored_message_depends_on_a_key_that_is_retired_concurrently(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         for _ in 0..3 {
             let first = file(&database).list(&store.clock).unwrap().pop().unwrap().id;
-            let guarded = || CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::from_text("hello") };
-            let creations = futures_util::future::join_all((0..8).map(|_| store.create_with(guarded())));
+            let protected = || CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::from_text("hello") };
+            let creations = futures_util::future::join_all((0..8).map(|_| store.create_with(protected())));
             let retirement = async {
                 file(&database).rotate(&store.clock, Duration::ZERO).unwrap();
                 store.store.reload_keyring().await.unwrap();
-                let needed_for = settings(&database).store.lifetimes.key_retention();
-                file(&database).retire(&database_of(&database), &first, needed_for, &store.clock, true).await.unwrap();
+                let required_for = settings(&database).store.lifetimes.key_retention();
+                file(&database).retire(&database_of(&database), &first, required_for, &store.clock, true).await.unwrap();
             };
             let (created, ()) = tokio::join!(creations, retirement);
             store.store.reload_keyring().await.unwrap();
@@ -203,7 +202,7 @@ on_each_database! {
                 let message = message.unwrap();
                 match store.lookup(&message).await {
                     Ok(found) => assert_eq!(found.state(), MessageState::Unread),
-                    // Stored before the key was retired, which erased it.
+                    // Stored before the retirement, which erased it.
                     Err(_) => continue,
                 }
                 let key = key_of_newest_message(&database).await;
@@ -221,17 +220,17 @@ on_each_database! {
         }
     }
 
-    /// A store that has not read the keyring file again goes on with the keys that are left.
-    async fn a_store_passes_over_keys_that_were_retired_elsewhere(database: TestDatabase) {
+    /// A store that has not reloaded the keyring file uses its remaining keys.
+    async fn a_store_skips_keys_that_another_process_retired(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let first = file(&database).list(&store.clock).unwrap().remove(0).id;
         file(&database).rotate(&store.clock, MINUTE).unwrap();
         store.store.reload_keyring().await.unwrap();
-        // Another clock is ahead: there the second key seals by now.
+        // Another clock is ahead, for which the second key already seals.
         let ahead = TestClock::default();
         ahead.advance(2 * MINUTE);
-        let needed_for = settings(&database).store.lifetimes.key_retention();
-        file(&database).retire(&database_of(&database), &first, needed_for, &ahead, true).await.unwrap();
+        let required_for = settings(&database).store.lifetimes.key_retention();
+        file(&database).retire(&database_of(&database), &first, required_for, &ahead, true).await.unwrap();
         let message = store.create("hello").await.unwrap();
         assert_ne!(key_of_newest_message(&database).await, first);
         store.store.reload_keyring().await.unwrap();
@@ -254,12 +253,12 @@ on_each_database! {
         retire(&store, &first, false).await.unwrap();
         assert!(store.store.reload_keyring().await.unwrap());
         let gone = ErrorInfo::from_status(&store.view(&message).await.unwrap_err()).reason;
-        assert_eq!(gone, ErrorReason::MessageExpired, "its receipt is found by the token alone");
+        assert_eq!(gone, ErrorReason::MessageExpired, "from its receipt, without the key");
         let clock = store.clock.clone();
         drop(store);
         let store = TestStore::open_with(database, clock, &[]).await.unwrap();
-        let message = store.create("goes on").await.unwrap();
-        assert_eq!(store.view(&message).await.unwrap().text(), Some("goes on"));
+        let message = store.create("later").await.unwrap();
+        assert_eq!(store.view(&message).await.unwrap().text(), Some("later"));
     }
 
     async fn a_key_is_kept_for_as_long_as_the_last_receipt_that_needs_it(database: TestDatabase) {
@@ -277,7 +276,7 @@ on_each_database! {
         retire(&store, &first, false).await.unwrap();
     }
 
-    async fn force_erases_what_needs_the_key(database: TestDatabase) {
+    async fn a_forced_retirement_erases_messages_that_need_the_key(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let message = store.create("hello").await.unwrap();
         let [first, _] = rotated(&store).await;
@@ -288,7 +287,7 @@ on_each_database! {
         assert_eq!(store.view(&kept).await.unwrap().text(), Some("kept"));
     }
 
-    /// Another process seals it anew when it retires the old key.
+    /// Another process reseals it when it retires the old key.
     async fn an_app_config_is_unavailable_until_the_store_has_read_its_key(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         create_app_config(&store).await;
@@ -301,7 +300,7 @@ on_each_database! {
         assert_eq!(list().await.unwrap().into_inner().app_configs.len(), 1);
     }
 
-    async fn app_configs_outlive_the_key_they_were_sealed_with(database: TestDatabase) {
+    async fn app_configs_survive_the_retirement_of_their_key(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         create_app_config(&store).await;
         let [first, _] = rotated(&store).await;
@@ -313,26 +312,26 @@ on_each_database! {
         assert_eq!((config.api_hash.as_str(), config.bot_token.as_str()), ("hash", "1:AAH"));
     }
 
-    async fn a_retirement_that_was_cut_short_can_be_finished(database: TestDatabase) {
+    async fn an_interrupted_retirement_can_be_repeated(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let [first, _] = rotated(&store).await;
         let with_both = fs::read(path(&database)).unwrap();
         retire(&store, &first, true).await.unwrap();
         let with_one = fs::read(path(&database)).unwrap();
-        // As if the database had not forgotten the key yet.
+        // As if the database still had the key.
         fs::write(path(&database), with_both).unwrap();
         assert!(!store.store.reload_keyring().await.unwrap());
         let clock = store.clock.clone();
         drop(store);
         drop(TestStore::open_with(database.clone(), clock.clone(), &[]).await.unwrap());
         fs::write(path(&database), with_one).unwrap();
-        assert!(TestStore::open_with(database.clone(), clock.clone(), &[]).await.is_err(), "the database asks for the key");
-        let needed_for = settings(&database).store.lifetimes.key_retention();
-        file(&database).retire(&database_of(&database), &first, needed_for, &clock, false).await.unwrap();
+        assert!(TestStore::open_with(database.clone(), clock.clone(), &[]).await.is_err(), "the database requires the key");
+        let required_for = settings(&database).store.lifetimes.key_retention();
+        file(&database).retire(&database_of(&database), &first, required_for, &clock, false).await.unwrap();
         TestStore::open_with(database, clock, &[]).await.unwrap();
     }
 
-    async fn a_store_goes_on_with_its_keys_when_the_file_is_spoiled(database: TestDatabase) {
+    async fn a_store_keeps_its_keys_when_the_file_is_invalid(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let message = store.create("hello").await.unwrap();
         let keyring = fs::read(path(&database)).unwrap();
@@ -344,9 +343,9 @@ on_each_database! {
     }
 }
 
-/// The point of it all: a backup from before, the link, and all of today's files open nothing.
+/// After the retirement of its key, an old backup with its link and all current files opens nothing.
 #[tokio::test]
-async fn an_old_backup_with_an_old_link_opens_nothing_after_its_key_was_retired() {
+async fn an_old_backup_and_link_cannot_open_a_message_after_its_key_was_retired() {
     let database = TestDatabase::sqlite().unwrap();
     let store = TestStore::open(database.clone()).await.unwrap();
     let message = store.create("hello").await.unwrap();
@@ -360,7 +359,7 @@ async fn an_old_backup_with_an_old_link_opens_nothing_after_its_key_was_retired(
     let keyring = ["--keyring", &path(&database).display().to_string()].map(str::to_owned);
     let keyring = keyring.each_ref().map(String::as_str);
 
-    // Control: while the key is there, the backup and the link open the message.
+    // Control: with the key, the backup and the link open the message.
     let control = TestDatabase::sqlite().unwrap();
     copy(&backup, &control);
     let restored = TestStore::open_with(control, store.clock.clone(), &keyring).await.unwrap();
@@ -371,8 +370,8 @@ async fn an_old_backup_with_an_old_link_opens_nothing_after_its_key_was_retired(
     store.clock.advance(120 * DAY);
     store.store.sweep().await.unwrap();
     retire(&store, &first, false).await.unwrap();
-    let refused = TestStore::open_with(backup.clone(), store.clock.clone(), &keyring).await.err().unwrap();
-    assert!(refused.to_string().contains("does not fit this database"), "{refused}");
+    let rejected = TestStore::open_with(backup.clone(), store.clock.clone(), &keyring).await.err().unwrap();
+    assert!(rejected.to_string().contains("does not fit this database"), "{rejected}");
     let forget = "DELETE FROM sealing_keys; UPDATE messages SET expire_time = NULL";
     backup.connect().await.unwrap().execute_unprepared(forget).await.unwrap();
     let forced = TestStore::open_with(backup, store.clock.clone(), &keyring).await.unwrap();

@@ -1,4 +1,4 @@
-//! The life of a message, on both databases.
+//! The lifecycle of a message, on both databases.
 
 #![cfg(test)]
 
@@ -46,7 +46,7 @@ on_each_database! {
         }
     }
 
-    async fn a_store_takes_what_it_says_it_takes_and_no_more(database: TestDatabase) {
+    async fn a_store_enforces_the_limits_that_it_reports(database: TestDatabase) {
         let settings = ["--max-text-bytes", "1000", "--max-ttl", "1d", "--default-ttl", "1h"];
         let store = TestStore::open_with(database, TestClock::default(), &settings).await.unwrap();
         let limits = store.messages().get_limits(GetLimitsRequest {}).await.unwrap().into_inner();
@@ -56,16 +56,16 @@ on_each_database! {
 
         assert!(store.create_for(&"x".repeat(longest), lifetimes[0]).await.is_ok());
         assert!(store.create_with(CreateMessageRequest::from_sealed(vec![1; longest + 256])).await.is_ok());
-        for refused in [
+        for rejected in [
             store.create(&"x".repeat(longest + 1)).await,
             store.create_with(CreateMessageRequest::from_sealed(vec![1; longest + 257])).await,
             store.create_for("x", lifetimes[0] + Duration::from_micros(1)).await,
         ] {
-            assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+            assert_eq!(rejected.unwrap_err().code(), Code::InvalidArgument);
         }
     }
 
-    async fn a_store_without_limits_in_time_says_so(database: TestDatabase) {
+    async fn a_store_without_lifetime_limits_reports_none(database: TestDatabase) {
         let settings = ["--max-ttl", "never", "--default-ttl", "never"];
         let store = TestStore::open_with(database, TestClock::default(), &settings).await.unwrap();
         let limits = store.messages().get_limits(GetLimitsRequest {}).await.unwrap().into_inner();
@@ -73,7 +73,7 @@ on_each_database! {
         assert_eq!(store.create("x").await.unwrap().expire_time, None);
     }
 
-    async fn ids_are_never_used_twice_and_tell_nothing(database: TestDatabase) {
+    async fn ids_are_never_reused_and_reveal_no_order(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let mut messages = Vec::new();
         for _ in 0..30 {
@@ -83,11 +83,11 @@ on_each_database! {
         }
         let distinct: HashSet<_> = messages.iter().map(|message| (message.id, &message.access_token)).collect();
         assert_eq!(distinct.len(), messages.len());
-        assert!(!messages.is_sorted_by_key(|message| message.id), "the number of messages can be read off the ids");
-        assert!(messages.iter().all(|message| (1..1 << 40).contains(&message.id)), "short enough to be typed");
+        assert!(!messages.is_sorted_by_key(|message| message.id), "the ids reveal the number of messages");
+        assert!(messages.iter().all(|message| (1..1 << 40).contains(&message.id)), "short enough to type");
     }
 
-    async fn the_holder_of_the_token_can_tell_what_became_of_it(database: TestDatabase) {
+    async fn a_caller_with_the_token_gets_the_status_of_a_message(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = store.create("hello").await.unwrap();
         let found = store.lookup(&message).await.unwrap();
@@ -103,7 +103,7 @@ on_each_database! {
         assert_eq!(time, "2026-01-02T00:00:00.000000Z");
     }
 
-    async fn a_burned_message_is_gone_and_burning_may_be_repeated(database: TestDatabase) {
+    async fn a_burned_message_cannot_be_read_and_burning_is_idempotent(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = store.create("hello").await.unwrap();
         let burned = store.burn(&message).await.unwrap();
@@ -175,27 +175,27 @@ on_each_database! {
         assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     }
 
-    async fn another_token_learns_nothing_and_changes_nothing(database: TestDatabase) {
+    async fn a_wrong_token_reveals_nothing_and_changes_nothing(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = store.create("hello").await.unwrap();
         let other = store.create("other").await.unwrap();
         let wrong = other_token(&message, &other);
         let unknown = CreateMessageResponse { id: 1_000_000, ..message.clone() };
-        for stranger in [&wrong, &unknown] {
-            let refusals = [
-                store.view(stranger).await.unwrap_err(),
-                store.burn(stranger).await.unwrap_err(),
-                store.lookup(stranger).await.unwrap_err(),
+        for unauthorized in [&wrong, &unknown] {
+            let errors = [
+                store.view(unauthorized).await.unwrap_err(),
+                store.burn(unauthorized).await.unwrap_err(),
+                store.lookup(unauthorized).await.unwrap_err(),
             ];
-            for refusal in refusals {
-                assert_eq!((refusal.code(), reason(&refusal)), (Code::NotFound, ErrorReason::MessageNotFound));
+            for error in errors {
+                assert_eq!((error.code(), reason(&error)), (Code::NotFound, ErrorReason::MessageNotFound));
             }
         }
         assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
         assert_eq!(store.view(&other).await.unwrap().text(), Some("other"));
     }
 
-    async fn two_swapped_tokens_in_one_batch_open_nothing(database: TestDatabase) {
+    async fn swapped_tokens_in_one_batch_are_rejected(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let (one, two) = (store.create("one").await.unwrap(), store.create("two").await.unwrap());
         for _ in 0..20 {
@@ -208,7 +208,7 @@ on_each_database! {
         assert_eq!(store.view(&two).await.unwrap().text(), Some("two"));
     }
 
-    async fn a_repeated_request_makes_one_message(database: TestDatabase) {
+    async fn a_repeated_request_creates_one_message(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let first = store.create_with(repeatable("hello")).await.unwrap();
         store.clock.advance(DAY);
@@ -221,7 +221,7 @@ on_each_database! {
         assert_eq!(store.view(&first).await.unwrap().text(), Some("hello"));
     }
 
-    async fn one_request_with_something_else_is_a_conflict_that_changes_nothing(database: TestDatabase) {
+    async fn a_request_id_with_other_fields_is_a_conflict_that_changes_nothing(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let first = store.create_with(repeatable("hello")).await.unwrap();
         let ttl = Some(prost_types::Duration { seconds: 60, nanos: 0 });
@@ -233,19 +233,18 @@ on_each_database! {
             CreateMessageRequest { content: sealed, ..repeatable("hello") },
         ];
         for other in others {
-            let refused = store.create_with(other).await.unwrap_err();
-            assert_eq!((refused.code(), reason(&refused)), (Code::FailedPrecondition, ErrorReason::RequestConflict));
+            let rejected = store.create_with(other).await.unwrap_err();
+            assert_eq!((rejected.code(), reason(&rejected)), (Code::FailedPrecondition, ErrorReason::RequestConflict));
         }
         assert_eq!(count(&store.database, "messages").await, 1);
         assert_eq!(store.lookup(&first).await.unwrap().expire_time, first.expire_time);
         assert_eq!(store.view(&first).await.unwrap().text(), Some("hello"));
-        // What was asked for is forgotten with the message; the id and the token are as before.
+        // The request's fields are forgotten with the message; the id and the token are the same.
         assert_eq!(store.create_with(repeatable("another text")).await.unwrap(), first);
         assert_eq!(reason(&store.view(&first).await.unwrap_err()), ErrorReason::MessageViewed);
     }
 
-    /// A thief has the database, the keyring and the request id, and guesses: nothing in a receipt depends on what was
-    /// guessed.
+    /// An attacker has the database, the keyring and the request id, and guesses. No receipt depends on the guess.
     async fn nothing_that_outlives_a_message_depends_on_its_content_or_passphrase(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let connection = database.connect().await.unwrap();
@@ -268,7 +267,7 @@ on_each_database! {
         assert_eq!(receipts.len(), 1);
     }
 
-    async fn a_request_repeated_after_the_message_was_read_brings_nothing_back(database: TestDatabase) {
+    async fn a_request_repeated_after_the_message_was_read_stores_nothing(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let first = store.create_with(repeatable("hello")).await.unwrap();
         store.view(&first).await.unwrap();
@@ -278,7 +277,7 @@ on_each_database! {
         assert_eq!(reason(&store.view(&again).await.unwrap_err()), ErrorReason::MessageViewed);
     }
 
-    async fn a_request_repeated_after_the_message_expired_is_told_when(database: TestDatabase) {
+    async fn a_request_repeated_after_the_message_expired_returns_the_same_message(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let first = store.create_with(repeatable("hello")).await.unwrap();
         store.clock.advance(30 * DAY);
@@ -287,20 +286,20 @@ on_each_database! {
         assert_eq!(store.create_with(repeatable("hello")).await.unwrap(), first);
     }
 
-    async fn a_request_repeated_at_the_same_moment_makes_one_message(database: TestDatabase) {
+    async fn concurrent_repeats_of_a_request_create_one_message(database: TestDatabase) {
         let one = TestStore::open(database.clone()).await.unwrap();
         let two = TestStore::open_with(database, one.clock.clone(), &[]).await.unwrap();
         let created = futures_util::future::try_join_all((0..64).map(|number| {
             let store = if number % 2 == 0 { &one } else { &two };
             store.create_with(repeatable("hello"))
         }));
-        let answers: HashSet<_> =
+        let responses: HashSet<_> =
             created.await.unwrap().into_iter().map(|message| (message.id, message.access_token)).collect();
-        assert_eq!(answers.len(), 1);
+        assert_eq!(responses.len(), 1);
         assert_eq!(count(&one.database, "messages").await, 1);
     }
 
-    async fn bad_input_names_the_field_and_changes_nothing(database: TestDatabase) {
+    async fn invalid_input_names_the_field_and_changes_nothing(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let request = |text: &str| CreateMessageRequest::from_text(text);
         let ttl = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
@@ -314,26 +313,26 @@ on_each_database! {
             ("request_id", CreateMessageRequest { request_id: "no uuid".into(), ..request("x") }),
         ];
         for (field, creation) in creations {
-            let refused = store.create_with(creation).await.unwrap_err();
-            assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
-            assert_eq!(ErrorInfo::from_status(&refused).fields[0].field, field);
+            let rejected = store.create_with(creation).await.unwrap_err();
+            assert_eq!(rejected.code(), Code::InvalidArgument, "{field}");
+            assert_eq!(ErrorInfo::from_status(&rejected).fields[0].field, field);
         }
         assert_eq!(count(&store.database, "messages").await, 0);
 
         let message = store.create("hello").await.unwrap();
         for id in [0, -1, i64::MIN] {
-            let refused = store.view(&CreateMessageResponse { id, ..message.clone() }).await.unwrap_err();
-            assert_eq!(ErrorInfo::from_status(&refused).fields[0].field, "id");
+            let rejected = store.view(&CreateMessageResponse { id, ..message.clone() }).await.unwrap_err();
+            assert_eq!(ErrorInfo::from_status(&rejected).fields[0].field, "id");
         }
         let token = &message.access_token;
         for access_token in [String::new(), token.to_uppercase() + "A", token[1..].to_owned(), "\u{663}".repeat(64)] {
-            let refused = store.view(&CreateMessageResponse { access_token, ..message.clone() }).await.unwrap_err();
-            assert_eq!((refused.code(), reason(&refused)), (Code::Unauthenticated, ErrorReason::AccessTokenInvalid));
+            let rejected = store.view(&CreateMessageResponse { access_token, ..message.clone() }).await.unwrap_err();
+            assert_eq!((rejected.code(), reason(&rejected)), (Code::Unauthenticated, ErrorReason::AccessTokenInvalid));
         }
         assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
     }
 
-    async fn a_fault_of_ours_is_a_constant_to_the_caller(database: TestDatabase) {
+    async fn an_internal_error_has_a_constant_text(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = store.create("hello").await.unwrap();
         store.database.connect().await.unwrap().execute_unprepared("DROP TABLE passphrase_tries; DROP TABLE messages").await.unwrap();
@@ -347,7 +346,7 @@ on_each_database! {
         }
     }
 
-    async fn a_text_that_does_not_open_is_not_consumed_and_harms_no_other(database: TestDatabase) {
+    async fn a_text_that_cannot_be_opened_is_not_consumed_and_affects_no_other(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let (damaged, intact) = (store.create("damaged").await.unwrap(), store.create("intact").await.unwrap());
         let damage = "UPDATE messages SET expire_time = expire_time + 1 WHERE id = (SELECT MIN(id) FROM messages)";
@@ -359,28 +358,28 @@ on_each_database! {
     }
 }
 
-/// The reader's statement waits for a transaction that holds the row until the lifetime is over.
+/// The reader's statement waits for a transaction that locks the row until the message expires.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_expires_while_its_row_is_waited_for_is_not_handed_out() {
+async fn a_message_that_expires_during_a_wait_for_its_row_is_not_returned() {
     let database = TestDatabase::postgres().await.unwrap();
     let store = TestStore::open(database.clone()).await.unwrap();
     let message = store.create_for("hello", DAY).await.unwrap();
-    let holder = database.connect().await.unwrap().begin().await.unwrap();
-    holder.execute_unprepared("SELECT * FROM messages FOR UPDATE").await.unwrap();
-    let beside = database.connect().await.unwrap();
+    let blocker = database.connect().await.unwrap().begin().await.unwrap();
+    blocker.execute_unprepared("SELECT * FROM messages FOR UPDATE").await.unwrap();
+    let observer = database.connect().await.unwrap();
     let released = async {
         let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let waiting = Statement::from_string(beside.get_database_backend(), waiting);
+        let waiting = Statement::from_string(observer.get_database_backend(), waiting);
         let is_waiting = async || {
-            let row = beside.query_one_raw(waiting.clone()).await.unwrap().unwrap();
+            let row = observer.query_one_raw(waiting.clone()).await.unwrap().unwrap();
             row.try_get_by_index::<i64>(0).unwrap() > 0
         };
         while !is_waiting().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         store.clock.advance(DAY);
-        holder.rollback().await.unwrap();
+        blocker.rollback().await.unwrap();
     };
     let (viewed, ()) = tokio::join!(store.view(&message), released);
     assert_eq!(reason(&viewed.unwrap_err()), ErrorReason::MessageExpired);

@@ -1,4 +1,4 @@
-//! Messages that take a passphrase: nothing is consumed without it, and it cannot be guessed at leisure.
+//! Messages with a passphrase: nothing is consumed without it, and the number of tries is limited.
 
 #![cfg(test)]
 
@@ -31,7 +31,7 @@ fn request(message: &CreateMessageResponse, caller: &str, passphrase: &str) -> R
         passphrase: passphrase.to_owned(),
         ..ViewMessageRequest::default()
     });
-    // A caller is known by its address.
+    // A caller is identified by its address.
     let address = format!("10.0.0.{}", caller.bytes().last().unwrap_or_default());
     request.metadata_mut().insert(CALLER_METADATA, address.parse().unwrap());
     request
@@ -47,26 +47,26 @@ async fn try_as(
     viewed.into_inner().into_text()
 }
 
-fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> ErrorReason {
-    ErrorInfo::from_status(&answer.unwrap_err()).reason
+fn reason<T: std::fmt::Debug>(response: Result<T, Status>) -> ErrorReason {
+    ErrorInfo::from_status(&response.unwrap_err()).reason
 }
 
 on_each_database! {
-    async fn a_passphrase_is_asked_for_before_anything_is_consumed(database: TestDatabase) {
+    async fn a_passphrase_is_required_before_anything_is_consumed(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = create(&store).await;
         assert!(store.lookup(&message).await.unwrap().needs_passphrase);
-        let refused = try_as(&store, &message, "a", "").await.unwrap_err();
-        assert_eq!((refused.code(), ErrorInfo::from_status(&refused).reason), (Code::FailedPrecondition, ErrorReason::PassphraseRequired));
-        let refused = try_as(&store, &message, "a", "wrong").await.unwrap_err();
-        assert_eq!((refused.code(), ErrorInfo::from_status(&refused).reason), (Code::PermissionDenied, ErrorReason::PassphraseWrong));
+        let rejected = try_as(&store, &message, "a", "").await.unwrap_err();
+        assert_eq!((rejected.code(), ErrorInfo::from_status(&rejected).reason), (Code::FailedPrecondition, ErrorReason::PassphraseRequired));
+        let rejected = try_as(&store, &message, "a", "wrong").await.unwrap_err();
+        assert_eq!((rejected.code(), ErrorInfo::from_status(&rejected).reason), (Code::PermissionDenied, ErrorReason::PassphraseWrong));
         assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Unread);
         assert_eq!(try_as(&store, &message, "a", RIGHT).await.unwrap(), "hello");
         assert_eq!(reason(try_as(&store, &message, "a", RIGHT).await), ErrorReason::MessageViewed);
         assert_eq!(reason(try_as(&store, &message, "a", "").await), ErrorReason::MessageViewed);
     }
 
-    async fn a_passphrase_opens_however_a_keyboard_writes_it(database: TestDatabase) {
+    async fn a_passphrase_is_accepted_in_other_unicode_encodings(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let passphrase = "caf\u{e9} au\u{a0}lait".into();
         let request = CreateMessageRequest { passphrase, ..CreateMessageRequest::from_text("hello") };
@@ -87,7 +87,7 @@ on_each_database! {
         }
     }
 
-    async fn a_caller_has_five_tries_and_all_together_twenty(database: TestDatabase) {
+    async fn a_caller_has_five_tries_and_all_callers_together_twenty(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = create(&store).await;
         for caller in ["a", "b", "c", "d"] {
@@ -98,15 +98,15 @@ on_each_database! {
             assert_eq!((locked.code(), ErrorInfo::from_status(&locked).reason), (Code::ResourceExhausted, ErrorReason::PassphraseLocked));
             assert_eq!(ErrorInfo::from_status(&locked).retry_after, Some(Duration::from_secs(3600)));
         }
-        assert_eq!(reason(try_as(&store, &message, "e", RIGHT).await), ErrorReason::PassphraseLocked, "20 in all");
-        assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Unread, "locked, not lost");
+        assert_eq!(reason(try_as(&store, &message, "e", RIGHT).await), ErrorReason::PassphraseLocked, "20 in total");
+        assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Unread, "locked, but not lost");
         store.clock.advance(Duration::from_secs(3599));
         assert_eq!(reason(try_as(&store, &message, "e", RIGHT).await), ErrorReason::PassphraseLocked);
         store.clock.advance(Duration::from_secs(1));
         assert_eq!(try_as(&store, &message, "e", RIGHT).await.unwrap(), "hello");
     }
 
-    async fn tries_at_once_through_two_stores_are_held_to_the_limits(database: TestDatabase) {
+    async fn concurrent_tries_through_two_stores_are_limited(database: TestDatabase) {
         let first = TestStore::open(database.clone()).await.unwrap();
         let second = TestStore::open_with(database, first.clock.clone(), &[]).await.unwrap();
         let message = create(&first).await;
@@ -121,10 +121,10 @@ on_each_database! {
         while let Some(tried) = tries.join_next().await {
             wrong += usize::from(reason(tried.unwrap()) == ErrorReason::PassphraseWrong);
         }
-        assert_eq!(wrong, 20, "no more guesses than that were even looked at");
+        assert_eq!(wrong, 20, "no other try was checked");
     }
 
-    async fn burning_and_expiry_ask_for_no_passphrase(database: TestDatabase) {
+    async fn burning_and_expiry_require_no_passphrase(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let (burned, expired) = (create(&store).await, create(&store).await);
         assert_eq!(reason(try_as(&store, &burned, "a", "wrong").await), ErrorReason::PassphraseWrong);
@@ -136,7 +136,7 @@ on_each_database! {
         }
         assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::PassphraseLocked);
         store.clock.advance(Duration::from_secs(1));
-        assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired, "and locked no more");
+        assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired, "and not locked any more");
         store.store.sweep().await.unwrap();
         assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired);
     }
@@ -151,17 +151,17 @@ on_each_database! {
         let first = store.create_with(request(RIGHT)).await.unwrap();
         assert_eq!(store.create_with(request(RIGHT)).await.unwrap(), first);
         for other in ["other", ""] {
-            let refused = store.create_with(request(other)).await.unwrap_err();
-            assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::RequestConflict);
+            let rejected = store.create_with(request(other)).await.unwrap_err();
+            assert_eq!(ErrorInfo::from_status(&rejected).reason, ErrorReason::RequestConflict);
         }
         assert_eq!(try_as(&store, &first, "a", RIGHT).await.unwrap(), "hello");
     }
 
-    async fn a_passphrase_that_nobody_asked_for_is_ignored_and_one_too_long_is_refused(database: TestDatabase) {
+    async fn an_unneeded_passphrase_is_ignored_and_one_too_long_is_rejected(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = store.create("hello").await.unwrap();
-        let refused = try_as(&store, &message, "a", &"x".repeat(1025)).await.unwrap_err();
-        assert_eq!(ErrorInfo::from_status(&refused).fields[0].field, "passphrase");
+        let rejected = try_as(&store, &message, "a", &"x".repeat(1025)).await.unwrap_err();
+        assert_eq!(ErrorInfo::from_status(&rejected).fields[0].field, "passphrase");
         assert_eq!(try_as(&store, &message, "a", "whatever").await.unwrap(), "hello");
     }
 }

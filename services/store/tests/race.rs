@@ -14,13 +14,13 @@ async fn view(channel: StoreChannel, message: CreateMessageResponse) -> anyhow::
     let request =
         ViewMessageRequest { id: message.id, access_token: message.access_token, ..ViewMessageRequest::default() };
     match MessageServiceClient::new(channel).view_message(request).await {
-        Ok(answer) => Ok(answer.into_inner().text() == Some("hello")),
+        Ok(response) => Ok(response.into_inner().text() == Some("hello")),
         Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::MessageViewed => Ok(false),
         Err(status) => Err(status.into()),
     }
 }
 
-/// The store behind a socket, as it is in production.
+/// The store behind a socket, as in production.
 async fn serve(store: &TestStore) -> StoreChannel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -30,7 +30,7 @@ async fn serve(store: &TestStore) -> StoreChannel {
 }
 
 on_each_database! {
-    async fn of_256_readers_exactly_one_gets_the_text(database: TestDatabase) {
+    async fn exactly_one_of_256_readers_gets_the_text(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let channel = serve(&store).await;
         for _ in 0..5 {
@@ -40,7 +40,7 @@ on_each_database! {
         }
     }
 
-    async fn of_readers_at_two_stores_exactly_one_gets_the_text(database: TestDatabase) {
+    async fn exactly_one_of_the_readers_at_two_stores_gets_the_text(database: TestDatabase) {
         let one = TestStore::open(database.clone()).await.unwrap();
         let two = TestStore::open_with(database, one.clock.clone(), &[]).await.unwrap();
         let channels = [serve(&one).await, serve(&two).await];
@@ -64,7 +64,7 @@ on_each_database! {
                         return Ok(client.view_message(ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() }).await.is_ok());
                     }
                     let burned = client.burn_message(BurnMessageRequest { id, access_token }).await;
-                    // All who burn a burned message succeed; the first of them counts.
+                    // Burning is idempotent, so only the first caller that burns is counted.
                     Ok(reader == 1 && burned.is_ok())
                 }
             });
@@ -72,8 +72,8 @@ on_each_database! {
         }
     }
 
-    /// The control: with these readers the race must be lost, or the tests above prove nothing.
-    async fn readers_that_look_first_and_delete_afterwards_read_twice(database: TestDatabase) {
+    /// Control: these readers must lose the race, or the tests above prove nothing.
+    async fn readers_that_select_before_they_delete_read_twice(database: TestDatabase) {
         const FEW: usize = 2;
         let store = TestStore::open(database).await.unwrap();
         store.create("hello").await.unwrap();

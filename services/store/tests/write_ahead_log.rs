@@ -1,5 +1,4 @@
-//! SQLite's write-ahead log while another program reads the database for long: it cannot be emptied, and the log says
-//! so.
+//! SQLite's write-ahead log while another program reads the database: it cannot be emptied, which is logged.
 
 #![cfg(test)]
 
@@ -13,13 +12,13 @@ use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
 
 const WARNING: &str = "the write-ahead log grows";
 
-/// What is logged on this thread.
+/// The log lines of this thread.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    fn count(&self, words: &str) -> usize {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).matches(words).count()
+    fn count(&self, text: &str) -> usize {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).matches(text).count()
     }
 }
 
@@ -34,9 +33,9 @@ impl io::Write for Lines {
     }
 }
 
-/// All of the store runs on the thread of this test, so its lines are caught.
+/// The store runs on the thread of this test, which captures its log lines.
 #[tokio::test]
-async fn a_log_that_another_program_keeps_from_getting_empty_is_warned_of_and_emptied_afterwards() {
+async fn a_write_ahead_log_that_another_program_uses_is_logged_and_emptied_afterwards() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
@@ -56,8 +55,8 @@ async fn a_log_that_another_program_keeps_from_getting_empty_is_warned_of_and_em
         store.store.sweep().await.unwrap();
     }
     assert!(log_bytes() > 64 << 20);
-    assert_eq!(lines.count(WARNING), 1, "once, until it has doubled");
-    assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"), "the store goes on");
+    assert_eq!(lines.count(WARNING), 1, "once, until it doubles");
+    assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"), "the store works");
 
     reader.rollback().await.unwrap();
     store.store.sweep().await.unwrap();

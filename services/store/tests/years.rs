@@ -1,7 +1,7 @@
-//! Years of a store in minutes, on a clock that runs fast: every day has its key, its messages and its sweep, and old
-//! keys are retired. At the end the store holds what it holds after any long time, and is as fast.
+//! Simulates years of a store in minutes with a fast clock: every day has a new key, messages and a sweep, and old keys
+//! are retired. At the end the store has the same size and speed as before.
 //!
-//! `MAYFLY_YEARS_DAYS` and `MAYFLY_YEARS_MESSAGES` say how many days there are and how many messages in all; `make
+//! `MAYFLY_YEARS_DAYS` and `MAYFLY_YEARS_MESSAGES` set the number of days and the total number of messages. `make
 //! years` sets them high, and prints rates, memory and file size over time.
 
 #![cfg(test)]
@@ -16,9 +16,9 @@ use mayfly_testkit::{TestDatabase, TestStore};
 use sea_orm::{ConnectionTrait as _, Statement};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Calls on their way at a time.
+/// Concurrent calls.
 const CALLS: usize = 256;
-/// How often the store is looked at.
+/// The number of reports.
 const REPORTS: usize = 10;
 
 #[derive(clap::Parser)]
@@ -33,7 +33,7 @@ fn setting(name: &str, default: usize) -> usize {
     value.map_or(default, |value| value.parse().unwrap())
 }
 
-/// What a store takes at one time.
+/// A measurement of the store.
 struct Report {
     creations_per_second: f64,
     views_per_second: f64,
@@ -59,7 +59,7 @@ fn memory() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_is_after_years_what_it_was_after_months() {
+async fn a_store_is_the_same_after_years_as_after_months() {
     let days = setting("MAYFLY_YEARS_DAYS", 160);
     let messages = setting("MAYFLY_YEARS_MESSAGES", 1_600).div_ceil(days);
     let database = TestDatabase::sqlite().unwrap();
@@ -67,8 +67,8 @@ async fn a_store_is_after_years_what_it_was_after_months() {
     let data = database.folder().join("data").display().to_string();
     let settings = Arguments::parse_from(["store", "--data-dir", &data]).open;
     let keyring = settings.store.keyring.file(&settings.data);
-    let needed_for = settings.store.lifetimes.key_retention();
-    let at_url = Database::from_url(Secret::new(database.url().to_owned())).unwrap();
+    let required_for = settings.store.lifetimes.key_retention();
+    let database_at_url = Database::from_url(Secret::new(database.url().to_owned())).unwrap();
 
     let mut reports = Vec::new();
     println!("   day  creations/s  views/s  sweep ms  file MiB  memory MiB  messages  receipts  claims  keys");
@@ -92,8 +92,8 @@ async fn a_store_is_after_years_what_it_was_after_months() {
         let began = Instant::now();
         store.store.sweep().await.unwrap();
         let sweep = began.elapsed();
-        for id in keyring.retirable_keys(needed_for, &store.clock).unwrap() {
-            keyring.retire(&at_url, &id, needed_for, &store.clock, false).await.unwrap();
+        for id in keyring.retirable_keys(required_for, &store.clock).unwrap() {
+            keyring.retire(&database_at_url, &id, required_for, &store.clock, false).await.unwrap();
         }
         if day % days.div_ceil(REPORTS) == 0 || day == days {
             let file_bytes = fs::metadata(database.folder().join("mayfly.db")).unwrap().len();
@@ -112,7 +112,8 @@ async fn a_store_is_after_years_what_it_was_after_months() {
             reports.push(report);
         }
     }
-    // After 30 days messages end as fast as they come, and after 60 days receipts do; after 121 days keys do.
+    // After 30 days as many messages end as are created, after 60 days as many receipts, and after 121 days as many
+    // keys.
     let last = reports.last().unwrap();
     let [messages_left, receipts_left, claims_left, keys_left] = last.rows.map(|rows| usize::try_from(rows).unwrap());
     assert!(messages_left <= messages * 30, "{messages_left} unread messages");

@@ -1,31 +1,25 @@
 //! Bearer tokens for calls to the store.
 
 use mayfly_bootstrap::Secret;
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::Interceptor,
-};
+use mayfly_contracts::{AUTHORIZATION_METADATA, bearer_metadata};
+use tonic::{Request, Status, metadata::AsciiMetadataValue, service::Interceptor};
 
 use crate::error::CliError;
 
 /// Adds a bearer token to each call.
 #[derive(Clone)]
-pub(super) struct Bearer(MetadataValue<Ascii>);
+pub(super) struct Bearer(AsciiMetadataValue);
 
 impl Bearer {
     /// The interceptor for `token`, which `setting` provided.
     pub(super) fn new(setting: &str, token: &Secret) -> Result<Self, CliError> {
-        let bearer = format!("Bearer {}", token.expose()).parse();
-        let mut bearer: MetadataValue<Ascii> = bearer.map_err(|error| CliError::invalid_setting(setting, error))?;
-        bearer.set_sensitive(true);
-        Ok(Self(bearer))
+        bearer_metadata(token.expose()).map(Self).map_err(|error| CliError::invalid_setting(setting, error))
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request.metadata_mut().insert(AUTHORIZATION_METADATA, self.0.clone());
         Ok(request)
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 
 use mayfly_bootstrap::Secret;
-use mayfly_contracts::StoreChannel;
+use mayfly_contracts::{MessageRef, StoreChannel};
 
 use super::{print::PrintSettings, retry::RetrySettings};
 use crate::{endpoints::StoreUrl, error::CliError};
@@ -43,7 +43,10 @@ impl MessageSettings {
             Some(message_ref) => message_ref.clone(),
             None => read_standard_input()?,
         };
-        parse(message_ref.expose()).ok_or_else(|| CliError::usage("give the message as id:token, such as 1:2ax…"))
+        let message_ref = MessageRef::parse(message_ref.expose());
+        let MessageRef { id, access_token } =
+            message_ref.ok_or_else(|| CliError::usage("give the message as id:token, such as 1:2ax…"))?;
+        Ok((id, access_token))
     }
 }
 
@@ -51,25 +54,4 @@ fn read_standard_input() -> Result<Secret, CliError> {
     let mut text = String::new();
     io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text).map_err(CliError::failed)?;
     Ok(Secret::new(text))
-}
-
-fn parse(text: &str) -> Option<(i64, String)> {
-    // Chinese and Japanese keyboards have a fullwidth colon.
-    let (id, token) = text.trim().split_once([':', '\u{ff1a}'])?;
-    Some((id.trim().parse().ok()?, token.trim().to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_reference_has_an_id_and_a_token() {
-        for text in [" 12:ab \n", "12：ab"] {
-            assert_eq!(parse(text), Some((12, "ab".to_owned())), "{text}");
-        }
-        for wrong in ["", "12", "x:ab", ":ab", "99999999999999999999:ab"] {
-            assert_eq!(parse(wrong), None, "{wrong}");
-        }
-    }
 }

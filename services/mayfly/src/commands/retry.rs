@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use mayfly_contracts::{
     ErrorInfo, StoreChannel, error::ErrorReason, message::message_service_client::MessageServiceClient,
 };
@@ -12,9 +13,13 @@ use crate::error::CliError;
 
 /// How long one attempt may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause before the first retry. It doubles with each retry, up to [`MAX_BACKOFF`].
-const MIN_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// The delays before retries, with jitter, so that concurrent commands do not retry at the same time.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(MAX_DELAY)
+    .without_max_times()
+    .with_jitter();
+const MAX_DELAY: Duration = Duration::from_secs(2);
 
 /// How long a call is retried.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -33,7 +38,7 @@ impl RetrySettings {
         call: impl AsyncFn(MessageServiceClient<StoreChannel>, Request<M>) -> Result<Response<T>, Status>,
     ) -> Result<T, CliError> {
         let deadline = Instant::now() + self.retry_for;
-        let mut backoff = MIN_BACKOFF;
+        let mut delays = BACKOFF.build();
         loop {
             let mut request = Request::new(message.clone());
             request.set_timeout(CALL_TIMEOUT);
@@ -41,16 +46,16 @@ impl RetrySettings {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => status,
             };
-            let situation = ErrorInfo::from_status(&status);
+            let info = ErrorInfo::from_status(&status);
             let is_transient = matches!(
-                situation.reason,
+                info.reason,
                 ErrorReason::StoreUnavailable | ErrorReason::Overloaded | ErrorReason::RateLimited
             );
-            if !is_transient || Instant::now() + backoff > deadline {
+            let delay = delays.next().unwrap_or(MAX_DELAY);
+            if !is_transient || Instant::now() + delay > deadline {
                 return Err(status.into());
             }
-            tokio::time::sleep(backoff.max(situation.retry_after.unwrap_or_default()).min(MAX_BACKOFF)).await;
-            backoff = (backoff * 2).min(MAX_BACKOFF);
+            tokio::time::sleep(delay.max(info.retry_after.unwrap_or_default()).min(MAX_DELAY)).await;
         }
     }
 }

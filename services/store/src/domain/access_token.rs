@@ -1,8 +1,8 @@
-//! The access token: what opens a message, and is not stored.
+//! [`AccessToken`]: the secret that grants access to a message. It is not stored.
 //!
 //! 64 lower-case hexadecimal digits: 28 secret bytes, then the first 4 bytes of a domain-separated SHA-256 of them. The
-//! checksum tells a mistyped token from one whose message is gone, without a look at the database and without telling
-//! strangers anything.
+//! checksum distinguishes a mistyped token from an unknown one without a database access, and reveals nothing to
+//! untrusted callers.
 
 use hkdf::Hkdf;
 use sha2::{Digest as _, Sha256};
@@ -21,7 +21,7 @@ const CHECKSUM_BYTES: usize = 4;
 const CHECKSUM_DOMAIN: &[u8] = b"mayfly access token checksum v1";
 const REQUEST_DOMAIN: &[u8] = b"mayfly access token from request v2";
 
-/// The secret half of an access token; the checksum follows from it.
+/// The secret bytes of an access token. The checksum is derived from them.
 #[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
 pub(crate) struct AccessToken([u8; SECRET_BYTES]);
 
@@ -31,20 +31,20 @@ impl AccessToken {
         Ok(Self(*random()?))
     }
 
-    /// The token of the message that `request` creates under `key`: always the same one, though it is not stored, and
-    /// unguessable without the key. It takes nothing of the content or the passphrase, so nothing that outlives the
-    /// message confirms a guess of either. HKDF-SHA256 (RFC 5869).
+    /// The token of the message that `request` creates under `key`: deterministic, so that it need not be stored, and
+    /// unguessable without the key. It depends neither on the content nor on the passphrase, so nothing that outlives
+    /// the message confirms a guess of either. HKDF-SHA256 (RFC 5869).
     pub(crate) fn for_request(key: &Key, request: RequestId) -> Self {
         let mut secret = [0; SECRET_BYTES];
         key.derive(&[], &[REQUEST_DOMAIN, request.as_bytes()], &mut secret);
         Self(secret)
     }
 
-    /// Reads a token as it was handed out, with blanks around it or not.
+    /// Parses a token, with or without white space around it.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput::AccessToken`] when it has another form or its checksum does not fit.
+    /// [`InvalidInput::AccessToken`] when it has another form or a wrong checksum.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidInput> {
         let digits = text.trim();
         if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
@@ -57,7 +57,7 @@ impl AccessToken {
         if bool::from(checksum.ct_eq(&token.checksum())) { Ok(token) } else { Err(InvalidInput::AccessToken) }
     }
 
-    /// The 64 digits, to be handed out once.
+    /// The 64 digits, which are returned to the creator once.
     pub(crate) fn to_text(&self) -> String {
         let mut bytes = [self.0.as_slice(), &self.checksum()].concat();
         let text = hex::encode(&bytes);
@@ -70,7 +70,7 @@ impl AccessToken {
         &self.0
     }
 
-    /// A salt that follows from this token: another one for every message.
+    /// A salt derived from this token, different for every message.
     pub(super) fn derive_salt<const N: usize>(&self, label: &[u8]) -> [u8; N] {
         const { assert!(N <= 255 * 32, "HKDF-SHA256 gives no more") };
         let mut salt = [0; N];
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_reads_back_with_blanks_around_it() {
+    fn a_token_is_parsed_with_white_space_around_it() {
         let text = some().to_text();
         assert_eq!(text.len(), 64);
         assert_eq!(AccessToken::parse(&text), Ok(some()));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_single_wrong_digit_is_noticed() {
+    fn every_single_wrong_digit_is_detected() {
         let text = some().to_text();
         for position in 0..text.len() {
             for digit in "0123456789abcdef".chars().filter(|digit| !text[position..].starts_with(*digit)) {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_no_tokens() {
+    fn other_forms_are_rejected() {
         let text = some().to_text();
         let cut = &text[..63];
         let arabic = format!("{cut}\u{0663}");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_always_has_the_same_token_under_a_key() {
+    fn a_request_has_the_same_token_for_the_same_key() {
         let (key, other) = (Key::generate(None).unwrap(), Key::generate(None).unwrap());
         let request = |id| RequestId::parse(id).unwrap().unwrap();
         let one = request("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_hides_the_token() {
         assert_eq!(format!("{:?}", some()), "AccessToken");
     }
 }

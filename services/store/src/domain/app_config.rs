@@ -1,4 +1,4 @@
-//! One app config: what a bot needs to sign in to Telegram.
+//! An app config: what a bot needs to sign in to Telegram.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use zeroize::Zeroizing;
 
 use super::{invalid_input::InvalidInput, time::Timestamp};
 
-/// Longest session name in characters, and longest secret in bytes.
+/// The longest session name in characters, and the longest secret in bytes.
 const MAX_LENGTH: usize = 255;
 
-/// Identifies an app config; greater than zero, never used twice.
+/// The id of an app config: greater than zero, and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AppConfigId(i64);
 
@@ -21,7 +21,7 @@ impl AppConfigId {
         if id > 0 { Ok(Self(id)) } else { Err(InvalidInput::field(field, "must be greater than zero")) }
     }
 
-    /// The id that the database gave.
+    /// The id from the database.
     pub(crate) fn from_column(id: i64) -> Self {
         Self(id)
     }
@@ -31,7 +31,7 @@ impl AppConfigId {
     }
 }
 
-/// A name for people.
+/// The name of an app config, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SessionName(String);
 
@@ -42,7 +42,7 @@ impl SessionName {
     ///
     /// [`InvalidInput::Field`] when it is blank, too long, or has control characters.
     pub(crate) fn parse(name: String) -> Result<Self, InvalidInput> {
-        let fault = if name.trim().is_empty() {
+        let requirement = if name.trim().is_empty() {
             "must not be blank"
         } else if name.chars().count() > MAX_LENGTH {
             "must be at most 255 characters"
@@ -51,10 +51,10 @@ impl SessionName {
         } else {
             return Ok(Self(name));
         };
-        Err(InvalidInput::field(Self::FIELD, fault))
+        Err(InvalidInput::field(Self::FIELD, requirement))
     }
 
-    /// A name that was checked before it was stored.
+    /// A name from the database, which was validated before.
     pub(crate) fn from_column(name: String) -> Self {
         Self(name)
     }
@@ -82,7 +82,7 @@ impl ApiId {
         }
     }
 
-    /// An id that was checked before it was stored.
+    /// An id from the database, which was validated before.
     pub(crate) fn from_column(id: i64) -> Self {
         Self(id)
     }
@@ -111,7 +111,7 @@ impl ApiHash {
         }
     }
 
-    /// A hash that was checked before it was sealed.
+    /// A hash from the database, which was validated before.
     pub(crate) fn unsealed(hash: Zeroizing<String>) -> Self {
         Self(hash)
     }
@@ -120,12 +120,12 @@ impl ApiHash {
         &self.0
     }
 
-    /// The first two characters, then `x`: `b1xxxx…`, as long as a hash is.
+    /// The first two characters, then `x`, with the usual length of a hash: `b1xxxx…`.
     pub(crate) fn masked(&self) -> String {
         mask(&self.0, 2, 30, 0)
     }
 
-    /// The same, but for the last four characters, by which who entered it knows it again: `b1xxxx…1184`.
+    /// Like [`masked`](Self::masked), with the last four characters, by which an admin recognises it: `b1xxxx…1184`.
     pub(crate) fn partially_masked(&self) -> String {
         mask(&self.0, 2, 30, VISIBLE_END)
     }
@@ -143,20 +143,20 @@ impl BotToken {
     /// [`InvalidInput::Field`] when it is not of the form that @BotFather gives.
     pub(crate) fn parse(token: String) -> Result<Self, InvalidInput> {
         let token = Zeroizing::new(token);
-        let well_formed = token.split_once(':').is_some_and(|(id, secret)| {
+        let is_well_formed = token.split_once(':').is_some_and(|(id, secret)| {
             let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
             let symbols = secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
             digits && symbols && !secret.is_empty()
         });
-        if well_formed && token.len() <= MAX_LENGTH {
+        if is_well_formed && token.len() <= MAX_LENGTH {
             Ok(Self(token))
         } else {
-            let fault = "must be as @BotFather gives it: digits, a colon, then letters, digits, _ and -";
-            Err(InvalidInput::field(Self::FIELD, fault))
+            let requirement = "must be as @BotFather gives it: digits, a colon, then letters, digits, _ and -";
+            Err(InvalidInput::field(Self::FIELD, requirement))
         }
     }
 
-    /// A token that was checked before it was sealed.
+    /// A token from the database, which was validated before.
     pub(crate) fn unsealed(token: Zeroizing<String>) -> Self {
         Self(token)
     }
@@ -170,7 +170,8 @@ impl BotToken {
         self.mask(0)
     }
 
-    /// The same, but for the last four characters, by which who entered it knows it again: `1000000000:AAHxxxx…Dsaw`.
+    /// Like [`masked`](Self::masked), with the last four characters, by which an admin recognises it:
+    /// `1000000000:AAHxxxx…Dsaw`.
     pub(crate) fn partially_masked(&self) -> String {
         self.mask(VISIBLE_END)
     }
@@ -183,11 +184,11 @@ impl BotToken {
     }
 }
 
-/// How many characters at its end are enough to know a secret again.
+/// How many characters at the end of a secret are visible when it is partially masked.
 const VISIBLE_END: usize = 4;
 
-/// The first `start` characters and `hidden` times `x`, of which the last `end` characters of the secret take the place
-/// of the last ones. What would give away more than a quarter of the secret is not shown; its length never shows.
+/// The first `start` characters, then `hidden` times `x`, of which the last `end` are replaced by the last characters
+/// of the secret. Never shows more than a quarter of the secret, nor its length.
 fn mask(secret: &str, start: usize, hidden: usize, end: usize) -> String {
     let is_long_enough = |shown: usize| secret.len() >= 4 * shown;
     let end = if is_long_enough(start + end) { end } else { 0 };
@@ -208,7 +209,7 @@ macro_rules! hide_in_debug {
 
 hide_in_debug!(ApiHash, BotToken);
 
-/// An app config as it is asked for.
+/// A new app config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NewAppConfig {
     pub(crate) session_name: SessionName,
@@ -219,7 +220,7 @@ pub(crate) struct NewAppConfig {
     pub(crate) bot_token: BotToken,
 }
 
-/// An app config as it is stored.
+/// A stored app config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AppConfig {
     pub(crate) id: AppConfigId,
@@ -227,7 +228,7 @@ pub(crate) struct AppConfig {
     pub(crate) update_time: Timestamp,
 }
 
-/// Which fields of an app config become what; `None` stays.
+/// An update of an app config; `None` keeps the field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AppConfigChange {
     pub(crate) session_name: Option<SessionName>,
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn who_entered_a_secret_knows_it_again_by_its_end_unless_it_is_short() {
+    fn a_partially_masked_secret_shows_its_end_unless_it_is_short() {
         let hash = ApiHash::parse("b1946ac92492d2347c6235b4d2611184".into()).unwrap();
         assert_eq!(hash.partially_masked(), format!("b1{}1184", "x".repeat(26)));
         let token = BotToken::parse("1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw".into()).unwrap();
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_out_of_range_are_refused() {
+    fn fields_out_of_range_are_rejected() {
         assert!(ApiId::parse(0).is_err() && ApiId::parse(1 << 31).is_err());
         assert!(SessionName::parse(" ".into()).is_err() && SessionName::parse("x".repeat(256)).is_err());
         assert!(SessionName::parse("\u{e9}".repeat(255)).is_ok());
@@ -279,9 +280,9 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_secret() {
+    fn debug_hides_secrets() {
         let shown =
-            format!("{:?} {:?}", ApiHash::parse("needle".into()).unwrap(), BotToken::parse("1:needle".into()).unwrap());
-        assert!(!shown.contains("needle"), "{shown}");
+            format!("{:?} {:?}", ApiHash::parse("hidden".into()).unwrap(), BotToken::parse("1:hidden".into()).unwrap());
+        assert!(!shown.contains("hidden"), "{shown}");
     }
 }

@@ -1,10 +1,10 @@
 //! Randomness from the operating system, for keys, tokens and nonces.
 //!
-//! Not a parameter: a source that tests can choose is a source that a mistake can choose.
+//! Not a parameter: a source that tests can replace could be replaced by mistake.
 
 use zeroize::Zeroizing;
 
-/// The operating system gave no randomness. Nothing secret can be made then.
+/// The operating system provides no randomness, so no secret can be generated.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gives no randomness")]
 pub(crate) struct EntropyError(#[from] getrandom::Error);
@@ -13,7 +13,7 @@ pub(crate) struct EntropyError(#[from] getrandom::Error);
 ///
 /// # Errors
 ///
-/// [`EntropyError`], on a broken machine.
+/// [`EntropyError`] when the operating system fails.
 pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, EntropyError> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(bytes.as_mut_slice())?;

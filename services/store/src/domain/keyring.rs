@@ -1,9 +1,8 @@
-//! The keyring: the store's own share of every seal, kept in a file outside the database and its backups.
+//! [`Keyring`]: the keys with which the store seals messages, in a file outside the database and its backups.
 //!
-//! The file is JSON: `{"keys":[{"id":"…","key":"…","active_from":"…"}]}`, oldest first. A key is 32 random bytes,
-//! written as 64 hexadecimal digits; its id is derived from it, so a wrong or damaged key shows at once. A key seals
-//! only from `active_from` on (always, when there is none), so that every store that shares the file has it by then; it
-//! opens from the start.
+//! The file is JSON: `{"keys":[{"id":"…","key":"…","active_from":"…"}]}`, oldest first. A key is 32 random bytes in 64
+//! hexadecimal digits. Its id is derived from it, so a damaged key is detected. A key seals from `active_from` on, or
+//! always without it, so that by then every store has it. It opens at any time.
 
 use hkdf::Hkdf;
 use mayfly_bootstrap::Secret;
@@ -18,12 +17,12 @@ use super::{
 
 const KEY_ID_DOMAIN: &[u8] = b"mayfly key id v1";
 
-/// Names a key without telling anything about it: 16 hexadecimal digits.
+/// The id of a key, which reveals nothing about it: 16 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct KeyId(String);
 
 impl KeyId {
-    /// The name that the database holds.
+    /// The id from the database.
     pub(crate) fn from_column(id: String) -> Self {
         Self(id)
     }
@@ -33,7 +32,7 @@ impl KeyId {
     }
 }
 
-/// One key of the keyring.
+/// A key of the keyring.
 #[derive(Clone)]
 pub(crate) struct Key {
     id: KeyId,
@@ -61,15 +60,15 @@ impl Key {
         &self.id
     }
 
-    /// Since when it seals; `None`: always.
+    /// When it begins to seal; `None`: always.
     pub(crate) fn active_from(&self) -> Option<Timestamp> {
         self.active_from
     }
 
-    /// Fills `output` from this key, `secret` and the parts of `info`: HKDF-SHA256 (RFC 5869) with the key as salt.
+    /// Derives `output` from this key, `secret` and the parts of `info`: HKDF-SHA256 (RFC 5869) with the key as salt.
     pub(super) fn derive<const N: usize>(&self, secret: &[u8], info: &[&[u8]], output: &mut [u8; N]) {
         const { assert!(N <= 255 * 32, "HKDF-SHA256 gives no more") };
-        // An empty secret still leaves the key: HMAC with the key over nothing is as good a root as any.
+        // With an empty secret, HKDF still extracts from the key.
         let root = Hkdf::<Sha256>::new(Some(&self.bytes.0), secret);
         if root.expand_multi_info(info, output).is_err() {
             unreachable!("the length was checked when this was compiled");
@@ -83,42 +82,42 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// The keys of a store, oldest first and never empty. The newest active one seals; all open.
+/// The keys of a store, oldest first, never empty. The newest active key seals; all keys open.
 #[derive(Clone, Debug)]
 pub(crate) struct Keyring {
     older: Vec<Key>,
     newest: Key,
 }
 
-/// A keyring file does not hold a keyring.
+/// The content of a keyring file is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyring {
     /// It has another form.
     #[error("it is not a JSON object with keys of 64 hexadecimal digits each")]
     Malformed,
-    /// There is nothing to seal with.
+    /// It has no key.
     #[error("it holds no key")]
     Empty,
-    /// An id does not belong to its key.
+    /// A key does not match its id.
     #[error("a key does not fit its id, so one of them was damaged")]
     Damaged,
 }
 
 impl Keyring {
-    /// A keyring with one new key.
+    /// A keyring with a new key.
     ///
     /// # Errors
     ///
-    /// When the operating system gives no randomness.
+    /// When the operating system provides no randomness.
     pub(crate) fn generate() -> Result<Self, EntropyError> {
         Ok(Self { older: Vec::new(), newest: Key::generate(None)? })
     }
 
-    /// Reads what a keyring file holds.
+    /// Parses the content of a keyring file.
     ///
     /// # Errors
     ///
-    /// [`InvalidKeyring`], without a word of what was in the file.
+    /// [`InvalidKeyring`], which contains nothing of the file.
     pub(crate) fn from_json(json: &Secret) -> Result<Self, InvalidKeyring> {
         let file: KeyringJson = serde_json::from_str(json.expose()).map_err(|_| InvalidKeyring::Malformed)?;
         let mut older = file.keys.iter().map(KeyJson::parse).collect::<Result<Vec<_>, _>>()?;
@@ -126,27 +125,27 @@ impl Keyring {
         Ok(Self { older, newest })
     }
 
-    /// What a keyring file holds.
+    /// The content of a keyring file.
     pub(crate) fn to_json(&self) -> Secret {
         let keys = self.keys().map(KeyJson::of).collect();
-        // Strings in a struct: there is nothing in it that JSON cannot say.
+        // Cannot fail: the struct contains only strings.
         Secret::new(serde_json::to_string_pretty(&KeyringJson { keys }).unwrap_or_default())
     }
 
-    /// The key that seals at the time `now`; the oldest when none is active yet.
+    /// The key that seals at the time `now`; the oldest key if none is active yet.
     pub(crate) fn sealing(&self, now: Timestamp) -> &Key {
         let is_active = |key: &&Key| key.active_from.is_none_or(|active_from| active_from <= now);
         let newest_active = std::iter::once(&self.newest).chain(self.older.iter().rev()).find(is_active);
         newest_active.or(self.older.first()).unwrap_or(&self.newest)
     }
 
-    /// This keyring and a newer key.
+    /// This keyring with a newer key.
     pub(crate) fn with(mut self, key: Key) -> Self {
         self.older.push(std::mem::replace(&mut self.newest, key));
         self
     }
 
-    /// This keyring without the key named `id`; `None` when nothing would be left.
+    /// This keyring without the key `id`; `None` if nothing would remain.
     pub(crate) fn without(mut self, id: &KeyId) -> Option<Self> {
         self.older.retain(|key| key.id() != id);
         if self.newest.id() == id {
@@ -160,7 +159,7 @@ impl Keyring {
         self.older.iter().chain(std::iter::once(&self.newest))
     }
 
-    /// The key named `id`.
+    /// The key with `id`.
     pub(crate) fn key(&self, id: &KeyId) -> Option<&Key> {
         self.keys().find(|key| key.id() == id)
     }
@@ -199,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_keyring_survives_its_file() {
+    fn a_keyring_is_the_same_after_it_was_written_and_read() {
         let keyring = Keyring::generate().unwrap();
         let read = Keyring::from_json(&keyring.to_json()).unwrap();
         assert_eq!(read.newest.id(), keyring.newest.id());
@@ -218,13 +217,13 @@ mod tests {
             assert_eq!(keyring.sealing(at(now)).id(), &ids[sealing], "{now}");
         }
         let left = keyring.clone().without(&ids[0]).unwrap();
-        assert_eq!(left.sealing(at(0)).id(), &ids[1], "something has to");
+        assert_eq!(left.sealing(at(0)).id(), &ids[1], "the oldest key");
         assert_eq!(left.keys().count(), 2);
         assert!(first.without(&ids[0]).is_none(), "a keyring is never empty");
     }
 
     #[test]
-    fn a_damaged_key_is_noticed() {
+    fn a_damaged_key_is_detected() {
         let json = Keyring::generate().unwrap().to_json();
         let key = json.expose().split('"').find(|part| part.len() == 64).unwrap().to_owned();
         let digit = if key.starts_with('0') { "1" } else { "0" };
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_no_keyrings() {
+    fn other_files_are_rejected() {
         let read = |json: &str| Keyring::from_json(&Secret::new(json.to_owned())).unwrap_err();
         assert_eq!(read("{}"), InvalidKeyring::Malformed);
         assert_eq!(read(r#"{"keys":[]}"#), InvalidKeyring::Empty);
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_hides_keys() {
         let keyring = Keyring::generate().unwrap();
         assert!(!format!("{keyring:?}").contains(&hex::encode(keyring.newest.bytes.0)));
     }

@@ -1,4 +1,4 @@
-//! One message: its id, its content, how long it lives, and what became of it.
+//! Messages: ids, contents, lifetimes and status.
 
 use std::{fmt, time::Duration};
 
@@ -11,12 +11,12 @@ use super::{
     time::{Lifetime, Timestamp},
 };
 
-/// The number of a message in the database; greater than zero, never used twice. Callers see a public id instead.
+/// The id of a message in the database: greater than zero, and never reused. Callers see a public id instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct MessageId(i64);
 
 impl MessageId {
-    /// The id that the database gave.
+    /// The id from the database.
     pub(crate) fn from_column(id: i64) -> Self {
         Self(id)
     }
@@ -25,25 +25,25 @@ impl MessageId {
         self.0
     }
 
-    /// Equal ids have equal numbers.
+    /// The same for the same id.
     pub(crate) fn affinity(self) -> u64 {
         self.0.unsigned_abs()
     }
 }
 
-/// What somebody wants to read.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MessageContent {
     Text(MessageText),
     Sealed(SealedContent),
 }
 
-/// What can be done with a content.
+/// The kind of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContentKind {
-    /// Every client can show it.
+    /// A text, which every client can show.
     Text,
-    /// Its creator has encrypted it, and only who has the key from elsewhere can read it.
+    /// Content that its creator encrypted, which only a holder of the creator's key can read.
     Sealed,
 }
 
@@ -62,7 +62,7 @@ impl MessageContent {
         }
     }
 
-    /// A content that was checked before the store sealed it; `None` when it cannot be one of this kind.
+    /// A content that the store has opened, and validated before; `None` if it is invalid for this kind.
     pub(super) fn unsealed(kind: ContentKind, bytes: &[u8]) -> Option<Self> {
         match kind {
             ContentKind::Text => {
@@ -74,7 +74,7 @@ impl MessageContent {
     }
 }
 
-/// A text: not empty, within the store's limit. Wiped when dropped.
+/// A text: not empty, and within the limit. Wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct MessageText(Zeroizing<String>);
 
@@ -104,10 +104,10 @@ impl fmt::Debug for MessageText {
     }
 }
 
-/// What encryption by its creator may add to a text.
+/// How much longer than a text its encrypted form may be.
 const SEALED_OVERHEAD: usize = 256;
 
-/// A text that its creator has encrypted: bytes that mean nothing to the store; not empty, within its limit.
+/// Content that its creator encrypted, opaque to the store: not empty, and within the limit.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SealedContent(Vec<u8>);
 
@@ -137,17 +137,17 @@ impl fmt::Debug for SealedContent {
     }
 }
 
-/// A UUID that a caller made so that it can repeat a creation. A caller that knows it, and the content, passphrase and
-/// lifetime that it came with, gets the token again.
+/// A UUID by which a caller can repeat a creation. The same UUID with the same content, passphrase and lifetime returns
+/// the token again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestId(Uuid);
 
 impl RequestId {
-    /// `None` when it is empty: the caller made none.
+    /// `None` when it is empty.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput::Field`] when it is no UUID.
+    /// [`InvalidInput::Field`] when it is not a UUID.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, InvalidInput> {
         Ok(parse_uuid("request_id", text)?.map(Self))
     }
@@ -157,16 +157,16 @@ impl RequestId {
     }
 }
 
-/// A UUID that a reader made so that it can repeat a view. Only who knows it and the token gets the text again.
+/// A UUID by which a reader can repeat a view. Only a caller with this UUID and the token gets the text again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ViewId(Uuid);
 
 impl ViewId {
-    /// `None` when it is empty: the reader made none.
+    /// `None` when it is empty.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput::Field`] when it is no UUID.
+    /// [`InvalidInput::Field`] when it is not a UUID.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, InvalidInput> {
         Ok(parse_uuid("view_id", text)?.map(Self))
     }
@@ -176,7 +176,7 @@ impl ViewId {
     }
 }
 
-/// The all-zero UUID is what a program sends that forgot to make one.
+/// Rejects the all-zero UUID, which programs send that forgot to generate one.
 fn parse_uuid(field: &'static str, text: &str) -> Result<Option<Uuid>, InvalidInput> {
     if text.is_empty() {
         return Ok(None);
@@ -187,22 +187,22 @@ fn parse_uuid(field: &'static str, text: &str) -> Result<Option<Uuid>, InvalidIn
     }
 }
 
-/// What this store accepts.
+/// The limits of messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MessageLimits {
     /// The longest text, in bytes of UTF-8.
     pub(crate) max_text_bytes: usize,
-    /// The lifetime of a message whose creator says nothing.
+    /// The lifetime of a message without a requested one.
     pub(crate) default_ttl: Lifetime,
-    /// The longest lifetime that a creator may ask for.
+    /// The longest lifetime that a creator may request.
     pub(crate) max_ttl: Lifetime,
 }
 
-/// The shortest lifetime that a creator may ask for.
+/// The shortest lifetime that a creator may request.
 const MIN_TTL: Duration = Duration::from_secs(1);
 
 impl MessageLimits {
-    /// When a message stored `now` with the lifetime `ttl` expires; `None` for never.
+    /// The expiry of a message that is stored `now` with the lifetime `ttl`; `None`: never.
     ///
     /// # Errors
     ///
@@ -225,12 +225,12 @@ impl MessageLimits {
     }
 }
 
-/// Where a message stands.
+/// The status of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageStatus {
-    /// It waits for its reader.
+    /// It is unread.
     Unread { create_time: Timestamp, expire_time: Option<Timestamp>, needs_passphrase: bool, content_kind: ContentKind },
-    /// It is gone.
+    /// It has ended.
     Gone(Receipt),
 }
 
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_have_two_ends() {
+    fn lifetimes_have_a_minimum_and_a_maximum() {
         let expire = |ttl| LIMITS.expire_time(NOW, ttl);
         assert_eq!(expire(None), Ok(None));
         assert_eq!(expire(Some(Duration::from_secs(60))), Ok(Some(Timestamp::from_micros(60_001_000))));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encrypted_may_be_longer_than_a_text() {
+    fn sealed_content_may_be_longer_than_a_text() {
         let sealed = |length| SealedContent::parse(vec![7; length], &LIMITS);
         assert!(sealed(4 + 256).is_ok());
         assert_eq!(sealed(4 + 257), Err(InvalidInput::SealedTooLong { max_bytes: 4 + 256 }));

@@ -1,8 +1,8 @@
-//! Passphrases: what a reader must know beside the access token, if the creator wants it so.
+//! Passphrases, which a creator can require in addition to the access token.
 //!
-//! A passphrase is stretched with Argon2id (RFC 9106) over a salt that follows from the access token, and the result
-//! goes into the message key. So whoever steals database, keyring and link still has to guess, at a price for every
-//! guess; whoever only has the link may guess a few times (see [`TryLimits`]).
+//! A passphrase is stretched with Argon2id (RFC 9106) with a salt derived from the access token, and the result is part
+//! of the message key. So an attacker with the database, the keyring and the link still has to guess at the cost of
+//! Argon2id. A caller with the link has a few tries (see [`TryLimits`]).
 
 use std::{fmt, time::Duration};
 
@@ -13,7 +13,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::{access_token::AccessToken, invalid_input::InvalidInput, keyring::Key};
 
 const MAX_BYTES: usize = 1024;
-/// By how much the normal form of a text can be longer, in bytes (UAX #15, section 6).
+/// The largest growth of a text by normalization, in bytes (UAX #15, section 6).
 const MAX_GROWTH: usize = 3;
 const SALT_BYTES: usize = 16;
 /// 19 MiB, two passes, one lane: the first choice of the OWASP Password Storage Cheat Sheet.
@@ -23,20 +23,20 @@ const LANES: u32 = 1;
 const SALT_DOMAIN: &[u8] = b"mayfly passphrase salt v1";
 const CALLER_DOMAIN: &[u8] = b"mayfly passphrase caller v1";
 
-/// A passphrase in the form of OpaqueString (RFC 8265, section 4.2), 1 to 1,024 bytes: keyboards and systems write the
-/// same letter in different ways. Wiped when dropped.
+/// A passphrase in the form of OpaqueString (RFC 8265, section 4.2), which normalizes different encodings of the same
+/// letter; 1 to 1,024 bytes. Wiped when dropped.
 #[derive(Clone)]
 pub(crate) struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {
-    /// `None` when it is empty: there is none.
+    /// `None` when it is empty.
     ///
     /// # Errors
     ///
     /// [`InvalidInput::Field`] when it is too long.
     pub(crate) fn parse(text: String) -> Result<Option<Self>, InvalidInput> {
         let text = Zeroizing::new(text);
-        // Whole in one allocation, so that no part is left behind in another.
+        // Allocates once, so that no part remains in another allocation.
         let mut opaque = Zeroizing::new(String::with_capacity(text.len().saturating_mul(MAX_GROWTH)));
         opaque.extend(text.chars().map(|char| if is_space(char) { ' ' } else { char }).nfc());
         match opaque.len() {
@@ -51,7 +51,7 @@ impl Passphrase {
     }
 }
 
-/// The spaces of Unicode (general category Zs), among which keyboards do not let people choose.
+/// The spaces of Unicode (general category Zs), which look alike.
 fn is_space(char: char) -> bool {
     matches!(char, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
@@ -62,9 +62,9 @@ impl fmt::Debug for Passphrase {
     }
 }
 
-/// Memory to stretch a passphrase in: 19 MiB from the first use on. Wiped after each use.
+/// The memory of Argon2id: 19 MiB from the first use on. Wiped after each use.
 ///
-/// It is used again, since an allocator may keep such a block for each thread that ever had one.
+/// It is reused, because an allocator may keep such a block for each thread that had one.
 #[derive(Default)]
 pub(crate) struct Argon2Memory(Vec<Block>);
 
@@ -77,9 +77,9 @@ pub(crate) struct StretchError(#[source] argon2::Error);
 pub(crate) struct PassphraseKey(Zeroizing<[u8; 32]>);
 
 impl PassphraseKey {
-    /// Stretches the passphrase of the message with `token`, which also gives the salt: so a repeated creation needs no
-    /// look at the database, and the database alone does not even hold the salt. Takes tens of milliseconds of one core
-    /// and 19 MiB: not for an async task.
+    /// Stretches the passphrase of the message with `token`, from which the salt is derived. So a repeated creation
+    /// needs no database access, and the database does not contain the salt. Takes tens of milliseconds of a core and
+    /// 19 MiB: do not call it in an async task.
     ///
     /// # Errors
     ///
@@ -109,12 +109,12 @@ impl PassphraseKey {
     }
 }
 
-/// Tells the callers who try passphrases on one message apart, and says nothing else about them.
+/// Identifies a caller among those that try passphrases on a message, and reveals nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallerTag([u8; 16]);
 
 impl CallerTag {
-    /// The tag of `caller`, an address or whatever else the front end knows it by.
+    /// The tag of `caller`, its address or another identification by the front end.
     pub(crate) fn new(key: &Key, token: &AccessToken, caller: &str) -> Self {
         let mut tag = [0; 16];
         key.derive(token.secret(), &[CALLER_DOMAIN, caller.as_bytes()], &mut tag);
@@ -126,14 +126,14 @@ impl CallerTag {
     }
 }
 
-/// How often passphrases may be tried on one message.
+/// How often passphrases of a message may be tried.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TryLimits {
-    /// By one caller. Below [`total`](Self::total), so that one caller cannot lock all others out by mere mistake.
+    /// By a caller. Below [`total`](Self::total), so that one caller cannot lock out all others by mistake.
     pub(crate) per_caller: i32,
     /// By all callers together.
     pub(crate) total: i32,
-    /// How long tries count, and so how long a message stays locked after the last one.
+    /// How long tries are counted, and so how long a message is locked after the last one.
     pub(crate) lock_duration: Duration,
 }
 
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn passphrases_that_look_alike_are_one() {
+    fn passphrases_that_look_alike_are_equal() {
         let bytes = |text: &str| passphrase(text).as_bytes().to_vec();
         for (one, other) in [
             ("caf\u{e9}", "cafe\u{301}"),
@@ -173,11 +173,14 @@ mod tests {
         {
             assert_ne!(bytes(one), bytes(other), "{one} {other}");
         }
-        assert!(Passphrase::parse("e\u{301}".repeat(MAX_BYTES / 2)).unwrap().is_some(), "as long as it is kept");
+        assert!(
+            Passphrase::parse("e\u{301}".repeat(MAX_BYTES / 2)).unwrap().is_some(),
+            "the limit applies to the normal form"
+        );
     }
 
     #[test]
-    fn the_longest_growth_is_foreseen() {
+    fn normalization_grows_texts_within_the_limit() {
         for text in ["\u{1d160}", "\u{fb2c}", "\u{390}"] {
             assert!(text.nfc().collect::<String>().len() <= text.len() * MAX_GROWTH, "{text}");
         }
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_has_another_tag_for_every_message() {
+    fn a_caller_has_a_different_tag_for_each_message() {
         let key = Key::generate(None).unwrap();
         let (token, other) = (AccessToken::generate().unwrap(), AccessToken::generate().unwrap());
         assert_eq!(CallerTag::new(&key, &token, "10.0.0.1"), CallerTag::new(&key, &token, "10.0.0.1"));
@@ -204,6 +207,6 @@ mod tests {
 
     #[test]
     fn debug_hides_the_passphrase() {
-        assert_eq!(format!("{:?}", passphrase("needle")), "Passphrase");
+        assert_eq!(format!("{:?}", passphrase("hidden")), "Passphrase");
     }
 }

@@ -1,9 +1,8 @@
-//! The ids that callers see. They tell nothing: neither how many messages there are, nor which of two came first.
+//! [`PublicIds`]: the ids that callers see, which reveal neither the number nor the order of messages.
 //!
-//! The database numbers its messages one after the other. A caller sees that number encrypted with FF1 (NIST SP
-//! 800-38G) and AES-256, as another number of the same size: 1 to 2^40 - 1 for the first 2^40 messages, up to 13
-//! digits. So ids are as unique as the numbers, and stay the same. The key lies in the database, which shows the
-//! numbers anyway.
+//! The database numbers its messages sequentially. A caller sees that number encrypted with FF1 (NIST SP 800-38G) and
+//! AES-256, as a number of the same size: 1 to 2^40 - 1 for the first 2^40 messages, up to 13 digits. So public ids are
+//! unique and stable. The key is in the database, which contains the numbers anyway.
 
 use aes::Aes256;
 use fpe::ff1::{BinaryNumeralString, FF1};
@@ -16,19 +15,19 @@ use super::{
 };
 
 const KEY_BYTES: usize = 32;
-/// Numbers are encrypted within blocks of 2^40. The next block is used when the last one is full.
+/// Numbers are encrypted within blocks of 2^40. When a block is full, the next one is used.
 const BLOCK_BITS: u32 = 40;
 const BLOCK_MASK: u64 = (1 << BLOCK_BITS) - 1;
 const BLOCK_BYTES: usize = 5;
 
-/// Turns the numbers of messages into public ids and back.
+/// Converts the numbers of messages into public ids and back.
 pub(crate) struct PublicIds {
     cipher: FF1<Aes256>,
-    /// What zero is encrypted to. No message has the number zero, so another message can have its id.
+    /// The ciphertext of zero. No message has the number zero, so the message whose ciphertext is zero gets this id.
     id_of_zero: u64,
 }
 
-/// The stored key is no key.
+/// The stored key is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key of the public ids has another length than {KEY_BYTES} bytes")]
 pub(crate) struct InvalidIdKey;
@@ -50,7 +49,7 @@ impl PublicIds {
         Ok(ids)
     }
 
-    /// The id of the message with the number `id`.
+    /// The public id of a message.
     pub(crate) fn encode(&self, id: MessageId) -> i64 {
         let number = id.get().cast_unsigned();
         match self.encrypt(number) {
@@ -59,7 +58,7 @@ impl PublicIds {
         }
     }
 
-    /// The number behind a public id.
+    /// The message with a public id.
     ///
     /// # Errors
     ///
@@ -82,7 +81,7 @@ impl PublicIds {
     }
 }
 
-/// Applies `cipher` to the low bits of `number`, with the high ones as its tweak.
+/// Applies `cipher` to the low bits of `number`, with the high bits as its tweak.
 fn convert<E>(number: u64, cipher: impl Fn(&[u8], &BinaryNumeralString) -> Result<BinaryNumeralString, E>) -> u64 {
     let block = (number >> BLOCK_BITS).to_be_bytes();
     let low = (number & BLOCK_MASK).to_le_bytes();
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_has_one_public_id_and_comes_back() {
+    fn every_number_has_a_unique_public_id_that_decodes_to_it() {
         let ids = ids();
         let numbers = (1..2000).chain((1 << 40) - 2..(1 << 40) + 2000).chain([i64::MAX - 1, i64::MAX]);
         let mut seen = HashSet::new();
@@ -121,7 +120,7 @@ mod tests {
         }
     }
 
-    /// The number whose encryption is zero, and the id that zero would have.
+    /// The message whose ciphertext is zero has the ciphertext of zero as its id.
     #[test]
     fn zero_is_neither_an_id_nor_a_number() {
         let ids = ids();
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_neither_follow_each_other_nor_tell_how_many_there_are() {
+    fn public_ids_reveal_neither_order_nor_number() {
         let ids = ids();
         let public: Vec<_> = (1..=1000).map(|number| ids.encode(MessageId::from_column(number))).collect();
         let ascending = public.windows(2).filter(|pair| pair[0] < pair[1]).count();
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_length_is_refused() {
+    fn a_key_of_another_length_is_rejected() {
         assert_eq!(PublicIds::new(&[0; 16]).err(), Some(InvalidIdKey));
     }
 }

@@ -1,12 +1,12 @@
-//! Sealing: how a text lies in the database, and what opens it.
+//! Sealing: the encryption of messages in the database.
 //!
-//! From the access token and a key of the keyring, HKDF-SHA256 (RFC 5869) derives a *message key*, which is not stored.
-//! The text is padded to a size class and encrypted with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) under a random
-//! nonce; version, key id, flags and expiry are authenticated with it. So the database alone opens nothing, and neither
-//! does the database with a token once the key is destroyed. The row names its key.
+//! HKDF-SHA256 (RFC 5869) derives a *message key* from the access token and a key of the keyring. It is not stored. The
+//! text is padded to a size class and encrypted with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) under a random nonce.
+//! Version, key id, flags and expiry are authenticated. So the database alone opens nothing, and neither does the
+//! database with a token after the key was destroyed. The row contains the id of its key.
 //!
-//! A text whose reader may ask for it again is sealed anew, under a key that takes the reader's view id too: from then
-//! on the link opens it no longer.
+//! A claimed text is sealed again, under a key that also depends on the reader's view id. From then on the link alone
+//! does not open it.
 //!
 //! A sealed text is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`. App config secrets have the same form, under
 //! a key derived from the keyring alone, with the key id (8 bytes) after the version.
@@ -30,9 +30,9 @@ use super::{
 };
 
 const VERSION: u8 = 1;
-/// Whether a passphrase is in the message key.
+/// The message key depends on a passphrase.
 const FLAG_PASSPHRASE: u8 = 1;
-/// Whether the content was encrypted by its creator. The other bits are budget for what is to come.
+/// The content was encrypted by its creator. The other bits are reserved.
 const FLAG_SEALED: u8 = 2;
 const NONCE_BYTES: usize = 24;
 const KEY_ID_BYTES: usize = 8;
@@ -47,28 +47,28 @@ const TEXT_DOMAIN: &[u8] = b"mayfly sealed text";
 const CONFIG_KEY_DOMAIN: &[u8] = b"mayfly app config key v1";
 const CONFIG_DOMAIN: &[u8] = b"mayfly sealed app config secret";
 
-/// The smallest size class: no password and no key tells its length.
+/// The smallest size class, which hides the length of passwords and keys.
 const MIN_CLASS: usize = 256;
 
-/// Something sealed does not open: damaged, or sealed with another key.
+/// Sealed data cannot be opened: it is damaged, or was sealed with another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("sealed data does not open")]
+#[error("sealed data cannot be opened")]
 pub(crate) struct UnsealError;
 
-/// Something cannot be sealed, so it must not be stored.
+/// Data cannot be sealed, so it must not be stored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SealError {
-    /// No nonce.
+    /// There is no randomness for a nonce.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// More than the cipher takes, which is many gigabytes.
+    /// The data is longer than the limit of the cipher, which is many gigabytes.
     #[error("too long to be sealed")]
     TooLong,
 }
 
-/// Says whether two creations with one request id are the same. It is deleted with the message, since it could confirm
-/// a guess of the content to a thief who has database, keyring and token; like the message key, it takes the stretched
-/// passphrase.
+/// A MAC that distinguishes a repeated creation from another one with the same request id. It is deleted with the
+/// message, because an attacker with the database, the keyring and the token could use it to confirm a guess of the
+/// content. Like the message key, it depends on the stretched passphrase.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ContentTag([u8; 32]);
 
@@ -82,7 +82,7 @@ impl ContentTag {
     }
 }
 
-/// What seals and opens one message: its token, perhaps its passphrase, and one key of the keyring.
+/// Seals and opens a message with its token, its passphrase if any, and a key of the keyring.
 pub(crate) struct MessageSeal<'a> {
     key: &'a Key,
     secret: Zeroizing<Vec<u8>>,
@@ -90,7 +90,7 @@ pub(crate) struct MessageSeal<'a> {
 }
 
 impl<'a> MessageSeal<'a> {
-    /// The seal of a message with `token` and perhaps a passphrase under `key`.
+    /// The seal of the message with `token` and the stretched passphrase, under `key`.
     pub(crate) fn new(key: &'a Key, token: &AccessToken, passphrase: Option<&PassphraseKey>) -> Self {
         let passphrase_bytes = passphrase.map(PassphraseKey::as_bytes).unwrap_or_default();
         let secret = Zeroizing::new([token.secret(), passphrase_bytes].concat());
@@ -102,7 +102,7 @@ impl<'a> MessageSeal<'a> {
         seal_content(&self.message_key(), content, &self.associated_data(content.kind(), expire_time))
     }
 
-    /// Opens what [`seal`](Self::seal) made of a content of the same kind with the same expiry.
+    /// Opens the output of [`seal`](Self::seal) for the same kind and expiry.
     pub(crate) fn open(
         &self,
         sealed: &[u8],
@@ -112,7 +112,7 @@ impl<'a> MessageSeal<'a> {
         open_content(&self.message_key(), sealed, kind, &self.associated_data(kind, expire_time))
     }
 
-    /// The tag of a creation of `content` with the lifetime `ttl`, as the caller asked for it.
+    /// The tag of a creation of `content` with the requested lifetime `ttl`.
     pub(crate) fn content_tag(&self, content: &MessageContent, ttl: Option<Duration>) -> ContentTag {
         let mut tag = [0; 32];
         let flags = [self.flags(content.kind()), u8::from(ttl.is_some())];
@@ -142,15 +142,14 @@ impl<'a> MessageSeal<'a> {
     }
 }
 
-/// What seals and opens one content for one reader: the message's token, the reader's view id, and one key of the
-/// keyring.
+/// Seals and opens a claimed content with the message's token, the reader's view id, and a key of the keyring.
 pub(crate) struct ClaimSeal<'a> {
     key: &'a Key,
     claim_key: Zeroizing<[u8; 32]>,
 }
 
 impl<'a> ClaimSeal<'a> {
-    /// The seal of a message with `token` for the reader who made `view_id`, under `key`.
+    /// The seal of the message with `token` for the reader with `view_id`, under `key`.
     pub(crate) fn new(key: &'a Key, token: &AccessToken, view_id: ViewId) -> Self {
         let mut claim_key = Zeroizing::new([0; 32]);
         key.derive(token.secret(), &[CLAIM_KEY_DOMAIN, view_id.as_bytes()], &mut claim_key);
@@ -162,7 +161,7 @@ impl<'a> ClaimSeal<'a> {
         seal_content(&self.claim_key, content, &self.associated_data(content.kind(), forfeit_time))
     }
 
-    /// Opens what [`seal`](Self::seal) made of a content of the same kind with the same end.
+    /// Opens the output of [`seal`](Self::seal) for the same kind and end.
     pub(crate) fn open(
         &self,
         sealed: &[u8],
@@ -208,13 +207,13 @@ pub(crate) fn seal_config_secret(key: &Key, name: &str, secret: &str) -> Result<
     Ok([&[VERSION], key_id.as_slice(), nonce.as_slice(), &ciphertext].concat())
 }
 
-/// The name of the key that an app config secret is sealed with.
+/// The id of the key that sealed an app config secret.
 pub(crate) fn config_secret_key(sealed: &[u8]) -> Option<KeyId> {
     let (key_id, _) = sealed.strip_prefix(&[VERSION])?.split_at_checked(KEY_ID_BYTES)?;
     Some(KeyId::from_column(hex::encode(key_id)))
 }
 
-/// Opens what [`seal_config_secret`] made under the same name, with whichever key made it.
+/// Opens the output of [`seal_config_secret`] for the same name, with the key that sealed it.
 pub(crate) fn open_config_secret(
     keyring: &Keyring,
     name: &str,
@@ -260,7 +259,7 @@ fn decrypt(key: &[u8; 32], sealed: &[u8], associated_data: &[u8]) -> Result<Zero
 fn pad(content: &[u8]) -> Zeroizing<Vec<u8>> {
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
     let class = size_class(LENGTH_BYTES + content.len());
-    // The full size at once, so that no half-filled buffer is left behind unwiped.
+    // Allocates the full size once, so that no partial copy remains unwiped.
     let mut padded = Zeroizing::new(Vec::with_capacity(class));
     padded.extend_from_slice(&length.to_be_bytes());
     padded.extend_from_slice(content);
@@ -275,7 +274,7 @@ fn unpad(padded: &[u8]) -> Result<&[u8], UnsealError> {
 }
 
 /// The next size class: 256 bytes, then the Padmé classes (Nikitin et al., "Reducing Metadata Leakage from Encrypted
-/// Files and Communication with PURBs", 2019), which cost at most 12 % and tell O(log log length) bits of the length.
+/// Files and Communication with PURBs", 2019), which cost at most 12 % and reveal O(log log length) bits of the length.
 fn size_class(length: usize) -> usize {
     if length <= MIN_CLASS {
         return MIN_CLASS;

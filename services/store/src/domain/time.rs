@@ -1,15 +1,15 @@
-//! Instants and lifetimes, to the microsecond, and the clock they come from.
+//! Times and lifetimes with microseconds, and the clock.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// An instant: microseconds since 1970-01-01 UTC. What both databases store.
+/// A time: microseconds since 1970-01-01 UTC, as both databases store it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant `micros` microseconds after 1970-01-01 UTC.
+    /// The time `micros` microseconds after 1970-01-01 UTC.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -21,26 +21,26 @@ impl Timestamp {
         self.0
     }
 
-    /// This instant `duration` later; the end of time when that is past it.
+    /// This time plus `duration`, saturating.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// This instant `duration` earlier; the beginning of time when that is before it.
+    /// This time minus `duration`, saturating.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The duration since `earlier`; zero if this is not later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
     }
 }
 
-/// RFC 3339.
+/// Parses RFC 3339.
 impl FromStr for Timestamp {
     type Err = chrono::ParseError;
 
@@ -49,7 +49,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// RFC 3339 in UTC with microseconds.
+/// Formats as RFC 3339 in UTC with microseconds.
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match DateTime::from_timestamp_micros(self.0) {
@@ -59,33 +59,33 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where the store's time comes from. Tests bring their own.
+/// The source of time of a store. Tests use their own.
 pub trait Clock: Send + Sync + 'static {
-    /// The present.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else asks")]
+    #[expect(clippy::disallowed_methods, reason = "everything else uses this clock")]
     fn now(&self) -> Timestamp {
         Timestamp(Utc::now().timestamp_micros())
     }
 }
 
-/// How long a message may wait for its reader.
+/// How long a message is stored unread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
     /// At most this long.
     Limited(Duration),
-    /// For ever.
+    /// No limit.
     Never,
 }
 
-/// `never`, or a duration such as `30d`, `12h` or `1h 30m`.
+/// Parses `never`, or a duration such as `30d`, `12h` or `1h 30m`.
 impl FromStr for Lifetime {
     type Err = humantime::DurationError;
 
@@ -106,7 +106,7 @@ impl fmt::Display for Lifetime {
     }
 }
 
-/// `90 days`, `1 day 6h`. humantime would count in months of 30.44 days.
+/// Formats `90 days` or `1 day 6h`. humantime would use months of 30.44 days.
 fn fmt_in_days(duration: Duration, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
     let days = duration.as_secs() / SECONDS_OF_A_DAY;
@@ -124,18 +124,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timestamps_show_as_rfc_3339_with_microseconds() {
+    fn timestamps_are_formatted_as_rfc_3339_with_microseconds() {
         assert_eq!(Timestamp::from_micros(1_795_334_564_485_522).to_string(), "2026-11-22T08:02:44.485522Z");
         assert_eq!(Timestamp::from_micros(0).to_string(), "1970-01-01T00:00:00.000000Z");
     }
 
     #[test]
-    fn the_end_of_time_is_not_passed() {
+    fn adding_a_duration_saturates() {
         assert_eq!(Timestamp::from_micros(i64::MAX - 1).after(Duration::MAX).micros(), i64::MAX);
     }
 
     #[test]
-    fn lifetimes_are_written_as_people_say_them_and_can_be_read_again() {
+    fn lifetimes_are_formatted_in_days_and_can_be_parsed_again() {
         for (seconds, words) in [
             (90 * 86_400, "90 days"),
             (86_400, "1 day"),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_are_read_as_people_write_them() {
+    fn lifetimes_are_parsed_in_common_forms() {
         assert_eq!("never".parse(), Ok(Lifetime::Never));
         assert_eq!("30d".parse(), Ok(Lifetime::Limited(Duration::from_secs(30 * 24 * 3600))));
         assert!("soon".parse::<Lifetime>().is_err());

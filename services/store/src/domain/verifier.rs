@@ -1,7 +1,7 @@
-//! Verifiers: what the database keeps of a secret in order to recognise it. A verifier opens nothing.
+//! [`Verifier`]: what the database stores to recognise a secret. It opens nothing.
 //!
-//! Each is HKDF-SHA256 (RFC 5869) of the secret alone, without a key of the keyring, under a label of its own. So one
-//! indexed comparison finds a row, however many keys there are.
+//! HKDF-SHA256 (RFC 5869) of the secret, without a key of the keyring, and with a label for each kind. So one indexed
+//! comparison finds a row, regardless of the number of keys.
 
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -18,28 +18,28 @@ const PASSPHRASE_LABEL: &[u8] = b"mayfly passphrase verifier v2";
 const CLAIM_LABEL: &[u8] = b"mayfly claim verifier v2";
 const REQUEST_LABEL: &[u8] = b"mayfly request hash v1";
 
-/// 32 bytes that recognise a secret.
+/// 32 bytes that identify a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Verifier([u8; 32]);
 
 impl Verifier {
-    /// Recognises an access token.
+    /// The verifier of an access token.
     pub(crate) fn of_token(token: &AccessToken) -> Self {
         Self::derive(token.secret(), &[TOKEN_LABEL])
     }
 
-    /// Recognises a stretched passphrase of the message with `token`.
+    /// The verifier of a stretched passphrase of the message with `token`.
     pub(crate) fn of_passphrase(token: &AccessToken, passphrase: &PassphraseKey) -> Self {
         let secret = Zeroizing::new([token.secret(), passphrase.as_bytes()].concat());
         Self::derive(&secret, &[PASSPHRASE_LABEL])
     }
 
-    /// Recognises the reader of the message with `token` who made `view_id`.
+    /// The verifier of the reader with `view_id` of the message with `token`.
     pub(crate) fn of_claim(token: &AccessToken, view_id: ViewId) -> Self {
         Self::derive(token.secret(), &[CLAIM_LABEL, view_id.as_bytes()])
     }
 
-    /// Recognises a creation that is repeated.
+    /// The verifier of a request id.
     pub(crate) fn of_request(request: RequestId) -> Self {
         Self::derive(request.as_bytes(), &[REQUEST_LABEL])
     }
@@ -52,7 +52,7 @@ impl Verifier {
         Self(verifier)
     }
 
-    /// The verifier that the database holds; `None` when it is none.
+    /// The verifier from the database; `None` if it has another length.
     pub(crate) fn from_column(column: &[u8]) -> Option<Self> {
         column.try_into().ok().map(Self)
     }
@@ -65,7 +65,7 @@ impl Verifier {
         self.0 == column
     }
 
-    /// Equal verifiers have equal numbers.
+    /// The same for the same verifier.
     pub(crate) fn affinity(self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
@@ -78,7 +78,7 @@ mod tests {
     use crate::domain::{Argon2Memory, Passphrase};
 
     #[test]
-    fn each_secret_has_a_verifier_of_its_own() {
+    fn each_secret_has_a_different_verifier() {
         let (token, other) = (AccessToken::generate().unwrap(), AccessToken::generate().unwrap());
         let passphrase = |text: &str| {
             PassphraseKey::derive(

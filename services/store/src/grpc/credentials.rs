@@ -1,6 +1,7 @@
 //! [`Credentials`]: authenticates `authorization: Bearer <token>` metadata, in constant time.
 
 use mayfly_bootstrap::Secret;
+use mayfly_contracts::{AUTHORIZATION_METADATA, parse_bearer};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 use tonic::metadata::MetadataMap;
@@ -34,13 +35,9 @@ impl Credentials {
     ///
     /// [`StoreError::CredentialsInvalid`] when the token is unknown.
     pub(super) fn role(&self, metadata: &MetadataMap) -> Result<Role, StoreError> {
-        let Some(authorization) = metadata.get("authorization") else { return Ok(Role::Anonymous) };
-        let authorization = authorization.to_str().unwrap_or_default();
-        let (scheme, token) = authorization.split_once(' ').unwrap_or_default();
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(StoreError::CredentialsInvalid);
-        }
-        let token = digest(token.trim());
+        let Some(authorization) = metadata.get(AUTHORIZATION_METADATA) else { return Ok(Role::Anonymous) };
+        let token = authorization.to_str().ok().and_then(parse_bearer).ok_or(StoreError::CredentialsInvalid)?;
+        let token = digest(token);
         let (is_admin, is_service): (Choice, Choice) = (token.ct_eq(&self.admin), token.ct_eq(&self.service));
         if is_admin.into() {
             Ok(Role::Admin)

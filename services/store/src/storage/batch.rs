@@ -62,7 +62,7 @@ pub(super) struct BatchOutcome {
     pub(super) results: Vec<Result<Output, StoreError>>,
     /// The messages that ended.
     pub(super) ended: Vec<MessageId>,
-    /// The change of what is stored.
+    /// The change of the usage.
     pub(super) change: Usage,
 }
 

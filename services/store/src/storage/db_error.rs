@@ -74,7 +74,7 @@ impl DbErrorKind {
     /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
     fn of_sqlstate(code: &str) -> Self {
         match code {
-            "40001" | "40P01" | "55P03" => Self::Conflict, // serialization db_error, deadlock, lock not available
+            "40001" | "40P01" | "55P03" => Self::Conflict, // serialization failure, deadlock, lock not available
             "57P01" | "57P02" | "57P03" => Self::Disconnected, // the server shuts down, crashes or starts
             "25006" | "57014" => Self::Unavailable,        // read-only, cancelled by a timeout
             _ if code.starts_with("08") => Self::Disconnected, // connection exceptions

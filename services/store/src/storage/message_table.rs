@@ -111,7 +111,7 @@ impl MessageTable {
     ///
     /// [`StoreError`] when the database fails.
     pub(crate) async fn measure(&self) -> Result<(), StoreError> {
-        self.capacity.set_usage(read_with_timeout("measuring what is stored", usage::total(&self.readers)).await?);
+        self.capacity.set_usage(read_with_timeout("measuring the usage", usage::total(&self.readers)).await?);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use mayfly_bootstrap::ErrorChain;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -37,8 +38,13 @@ const QUEUE_BYTES: usize = 64 << 20;
 const LOW_DISK_BATCH_LENGTH: usize = 16;
 /// Above this size, a write-ahead log that cannot be emptied is logged.
 const LARGE_WAL_BYTES: u64 = 64 << 20;
-/// How often a batch is attempted that was rolled back, or whose connection broke before COMMIT.
-const MAX_ATTEMPTS: u32 = 5;
+/// The delays between attempts of a batch that was rolled back, or whose connection broke before COMMIT: 10, 20, 40 and
+/// 80 milliseconds. Jitter keeps lanes that conflicted from doing so again.
+const RETRY_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(10))
+    .with_max_delay(Duration::from_millis(80))
+    .with_max_times(4)
+    .with_jitter();
 /// How many ended messages a slow subscriber may lag behind. After that it needs to read their status.
 const ENDED_CHANNEL_LENGTH: usize = 1024;
 /// How long work may be queued. A caller that waited longer is about to time out, and a view without a `view_id` would
@@ -269,7 +275,7 @@ impl Lane {
 
     async fn run_with_retries(&mut self, work: &[Work]) -> Vec<Result<Output, StoreError>> {
         let mut excluded = Vec::new();
-        let mut attempts = 0;
+        let mut delays = RETRY_BACKOFF.build();
         loop {
             match self.attempt(work, &excluded).await {
                 Ok(outcome) => {
@@ -283,7 +289,6 @@ impl Lane {
                 // Nothing was consumed. Retry the batch without this work.
                 Err(BatchError::HandOver { index, error }) => excluded.push((index, error)),
                 Err(BatchError::Database { error, during_commit }) => {
-                    attempts += 1;
                     let kind = DbErrorKind::of(&error);
                     let is_retryable = match kind {
                         DbErrorKind::Conflict => true,
@@ -291,9 +296,9 @@ impl Lane {
                         DbErrorKind::Disconnected => !during_commit,
                         DbErrorKind::Unavailable | DbErrorKind::Unexpected => false,
                     };
-                    if is_retryable && attempts < MAX_ATTEMPTS {
-                        tracing::warn!(attempts, error = %ErrorChain(&error), "a transaction is retried");
-                        tokio::time::sleep(retry_delay(attempts)).await;
+                    if is_retryable && let Some(delay) = delays.next() {
+                        tracing::warn!(?delay, error = %ErrorChain(&error), "a transaction is retried");
+                        tokio::time::sleep(delay).await;
                         continue;
                     }
                     let error = ErrorChain(&error);
@@ -378,11 +383,6 @@ impl Lane {
 /// Sends a result. The caller may have disconnected.
 fn send_result(sender: ResultSender, result: Result<Output, StoreError>) {
     drop(sender.send(result));
-}
-
-/// The delay after so many attempts: 10, 20, 40, 80 milliseconds.
-fn retry_delay(attempts: u32) -> Duration {
-    Duration::from_millis(5) * 2_u32.saturating_pow(attempts)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The steps as calls of a real store, and its answers in the words of the model.
+//! Runs the steps as calls of a store, and converts its responses into those of the model.
 
 use std::{
     sync::{
@@ -21,31 +21,31 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use tonic::{Request, Status, metadata::MetadataValue};
 
 use crate::{
-    reference::{self, Answer, Moment, Rows},
-    steps::{Call, Caller, Creation, Opener, Passphrase, Reader, Step, Verb},
+    reference::{self, Elapsed, Response, Rows},
+    steps::{Call, Caller, Creation, Method, Passphrase, Reader, RefKind, Step},
 };
 
-const UNTOUCHED: &str = "nobody asks for this one";
+const UNTOUCHED: &str = "untouched";
 
-/// A database on which one case after the other runs, and its time, which never goes back.
-pub(crate) struct World {
+/// A database for all cases, whose clock never goes back.
+pub(crate) struct Environment {
     database: TestDatabase,
     connection: DatabaseConnection,
     clock: TestClock,
     cases: AtomicU32,
-    /// What the last case left behind.
+    /// The store of the last case.
     store: Mutex<Option<TestStore>>,
 }
 
-impl World {
+impl Environment {
     pub(crate) async fn new(database: TestDatabase) -> anyhow::Result<Self> {
         let connection = database.connect().await?;
         let (clock, cases, store) = (TestClock::default(), AtomicU32::new(0), Mutex::new(None));
         Ok(Self { database, connection, clock, cases, store })
     }
 
-    /// The store of the last case, or a new one: opening one takes longer than many steps.
-    pub(crate) async fn any_store(&self) -> anyhow::Result<TestStore> {
+    /// The store of the last case, or a new one: opening a store takes longer than many steps.
+    pub(crate) async fn take_store(&self) -> anyhow::Result<TestStore> {
         let left = self.store.lock().unwrap().take();
         match left {
             Some(store) => Ok(store),
@@ -53,8 +53,8 @@ impl World {
         }
     }
 
-    /// Leaves a store that did no wrong to the next case.
-    pub(crate) fn leave(&self, store: TestStore) {
+    /// Keeps a store without errors for the next case.
+    pub(crate) fn keep_store(&self, store: TestStore) {
         *self.store.lock().unwrap() = Some(store);
     }
 
@@ -67,53 +67,54 @@ impl World {
     }
 }
 
-/// The calls of one case.
-pub(crate) struct Calls<'world> {
-    world: &'world World,
+/// The calls of a case.
+pub(crate) struct Calls<'environment> {
+    environment: &'environment Environment,
     number: u32,
     begin: Timestamp,
-    /// Not in the model; its id and its token are what the wrong ones are made of.
+    /// A message that is not in the model. Its id and token are used as wrong ones.
     untouched: CreateMessageResponse,
     messages: Vec<CreateMessageResponse>,
-    /// The number of `untouched` in the database. All other messages of the case have greater numbers.
+    /// The id of `untouched` in the database. The other messages of the case have greater ids.
     first_row: i64,
 }
 
-impl<'world> Calls<'world> {
-    pub(crate) async fn begin(world: &'world World, store: &TestStore) -> anyhow::Result<Self> {
-        let number = world.cases.fetch_add(1, Ordering::Relaxed);
+impl<'environment> Calls<'environment> {
+    pub(crate) async fn begin(environment: &'environment Environment, store: &TestStore) -> anyhow::Result<Self> {
+        let number = environment.cases.fetch_add(1, Ordering::Relaxed);
         let ttl = prost_types::Duration { seconds: 90 * 24 * 3600, nanos: 0 };
         let untouched = CreateMessageRequest { ttl: Some(ttl), ..CreateMessageRequest::from_text(UNTOUCHED) };
         let untouched = store.create_with(untouched).await?;
-        let newest = Statement::from_string(world.connection.get_database_backend(), "SELECT MAX(id) FROM messages");
-        let newest = world.connection.query_one_raw(newest).await?.context("no message")?;
+        let newest =
+            Statement::from_string(environment.connection.get_database_backend(), "SELECT MAX(id) FROM messages");
+        let newest = environment.connection.query_one_raw(newest).await?.context("no message")?;
         let first_row = newest.try_get_by_index(0)?;
-        Ok(Self { world, number, begin: world.clock.now(), untouched, messages: Vec::new(), first_row })
+        Ok(Self { environment, number, begin: environment.clock.now(), untouched, messages: Vec::new(), first_row })
     }
 
     pub(crate) async fn end(self, store: &TestStore) -> anyhow::Result<()> {
         let viewed = store.view(&self.untouched).await?;
-        ensure!(viewed.text() == Some(UNTOUCHED), "a message that nobody asked for is not as it was");
+        ensure!(viewed.text() == Some(UNTOUCHED), "the untouched message has changed");
         Ok(())
     }
 
-    pub(crate) async fn answer(&mut self, store: &TestStore, step: &Step) -> anyhow::Result<Answer> {
+    pub(crate) async fn take(&mut self, store: &TestStore, step: &Step) -> anyhow::Result<Response> {
         match step {
             Step::Create(creation) => return self.create(store, creation).await,
             Step::Call(call) => {
-                let answer = self.call(store, call).await;
-                return Ok(answer.unwrap_or_else(|status| self.refused(&status)));
+                let response = self.call(store, call).await;
+                return Ok(response.unwrap_or_else(|status| self.error_response(&status)));
             }
-            Step::Wait(duration) => self.world.clock.advance(*duration),
+            Step::Wait(duration) => self.environment.clock.advance(*duration),
             Step::Sweep => store.store.sweep().await?,
             Step::Restart => {}
         }
-        Ok(Answer::Done)
+        Ok(Response::Done)
     }
 
-    /// What lies in the database of this case.
+    /// The rows of this case.
     pub(crate) async fn rows(&self) -> anyhow::Result<Rows> {
-        let connection = &self.world.connection;
+        let connection = &self.environment.connection;
         let id = self.first_row;
         let sql = format!(
             "SELECT (SELECT count(*) FROM messages WHERE id > {id}), \
@@ -127,7 +128,7 @@ impl<'world> Calls<'world> {
         Ok(Rows { messages: count(0)?, claims: count(1)?, receipts: count(2)?, tries: count(3)? })
     }
 
-    async fn create(&mut self, store: &TestStore, creation: &Creation) -> anyhow::Result<Answer> {
+    async fn create(&mut self, store: &TestStore, creation: &Creation) -> anyhow::Result<Response> {
         let Creation { text, is_sealed, request, passphrase, ttl } = creation;
         let content = if *is_sealed {
             CreateMessageRequest::from_sealed(text.as_bytes())
@@ -136,16 +137,16 @@ impl<'world> Calls<'world> {
         };
         let request = CreateMessageRequest {
             ttl: ttl.map(TryInto::try_into).transpose()?,
-            // Other cases have other requests.
+            // Other cases have other request ids.
             request_id: request.map(|request| uuid(self.number, request as u32)).unwrap_or_default(),
-            passphrase: passphrase.map(in_words).unwrap_or_default().to_owned(),
+            passphrase: passphrase.map(passphrase_text).unwrap_or_default().to_owned(),
             ..content
         };
         let created = match store.create_with(request).await {
             Ok(created) => created,
-            Err(status) => return Ok(self.refused(&status)),
+            Err(status) => return Ok(self.error_response(&status)),
         };
-        let (create_time, expire_time) = (self.moment(created.create_time), self.maybe_moment(created.expire_time));
+        let (create_time, expire_time) = (self.elapsed(created.create_time), self.elapsed_if_set(created.expire_time));
         let is_created = |message: &CreateMessageResponse| {
             (message.id, &message.access_token) == (created.id, &created.access_token)
         };
@@ -159,29 +160,29 @@ impl<'world> Calls<'world> {
                 self.messages.len() - 1
             }
         };
-        Ok(Answer::Stored { message, create_time, expire_time })
+        Ok(Response::Stored { message, create_time, expire_time })
     }
 
-    async fn call(&self, store: &TestStore, Call { message, opener, verb }: &Call) -> Result<Answer, Status> {
+    async fn call(&self, store: &TestStore, Call { message, ref_kind, method }: &Call) -> Result<Response, Status> {
         let last = self.messages.len() - 1;
-        let message = self.opened_with(&self.messages[last - message], *opener);
-        match verb {
-            Verb::Lookup => {
+        let message = self.with_ref_kind(&self.messages[last - message], *ref_kind);
+        match method {
+            Method::Lookup => {
                 let found = store.lookup(&message).await?;
-                Ok(Answer::Found {
+                Ok(Response::Status {
                     state: found.state(),
-                    state_time: self.moment(found.state_time),
-                    expire_time: self.maybe_moment(found.expire_time),
+                    state_time: self.elapsed(found.state_time),
+                    expire_time: self.elapsed_if_set(found.expire_time),
                     needs_passphrase: found.needs_passphrase,
                     is_sealed: found.is_sealed,
                 })
             }
-            Verb::View { reader, passphrase, caller, accepts_sealed } => {
+            Method::View { reader, passphrase, caller, accepts_sealed } => {
                 let mut request = Request::new(ViewMessageRequest {
                     id: message.id,
                     access_token: message.access_token,
                     view_id: reader.map(view_id).unwrap_or_default(),
-                    passphrase: passphrase.map(in_words).unwrap_or_default().to_owned(),
+                    passphrase: passphrase.map(passphrase_text).unwrap_or_default().to_owned(),
                     accepts_sealed: *accepts_sealed,
                 });
                 request.metadata_mut().insert(CALLER_METADATA, MetadataValue::from_static(address(*caller)));
@@ -191,57 +192,57 @@ impl<'world> Calls<'world> {
                     Some(view_message_response::Content::Sealed(sealed)) => (String::from_utf8(sealed).unwrap(), true),
                     None => return Err(Status::internal("a message without content")),
                 };
-                Ok(Answer::Viewed {
+                Ok(Response::Viewed {
                     text,
                     is_sealed,
-                    create_time: self.moment(viewed.create_time),
-                    repeat_until: self.maybe_moment(viewed.repeat_until),
+                    create_time: self.elapsed(viewed.create_time),
+                    repeat_until: self.elapsed_if_set(viewed.repeat_until),
                 })
             }
-            Verb::Acknowledge(reader) => {
+            Method::Acknowledge(reader) => {
                 let CreateMessageResponse { id, access_token, .. } = message;
                 let request = AcknowledgeViewRequest { id, access_token, view_id: view_id(*reader) };
                 let acknowledged = store.messages().acknowledge_view(request).await?.into_inner();
-                Ok(Answer::Acknowledged { view_time: self.moment(acknowledged.view_time) })
+                Ok(Response::Acknowledged { view_time: self.elapsed(acknowledged.view_time) })
             }
-            Verb::Burn => {
+            Method::Burn => {
                 let burned = store.burn(&message).await?;
-                Ok(Answer::Burned { burn_time: self.moment(burned.burn_time) })
+                Ok(Response::Burned { burn_time: self.elapsed(burned.burn_time) })
             }
         }
     }
 
-    fn opened_with(&self, message: &CreateMessageResponse, opener: Opener) -> CreateMessageResponse {
+    fn with_ref_kind(&self, message: &CreateMessageResponse, ref_kind: RefKind) -> CreateMessageResponse {
         let mut message = message.clone();
-        match opener {
-            Opener::Right => {}
-            Opener::MistypedToken => {
+        match ref_kind {
+            RefKind::Right => {}
+            RefKind::MistypedToken => {
                 let last = message.access_token.pop();
                 message.access_token.push(if last == Some('0') { '1' } else { '0' });
             }
-            Opener::TokenOfAnother => message.access_token.clone_from(&self.untouched.access_token),
-            Opener::IdOfAnother => message.id = self.untouched.id,
+            RefKind::OtherToken => message.access_token.clone_from(&self.untouched.access_token),
+            RefKind::OtherId => message.id = self.untouched.id,
         }
         message
     }
 
-    fn refused(&self, status: &Status) -> Answer {
+    fn error_response(&self, status: &Status) -> Response {
         let ErrorInfo { reason, metadata, retry_after, .. } = ErrorInfo::from_status(status);
         let time = metadata.get("time").map(|time| self.since_begin(time.parse().unwrap()));
-        Answer::Refused { reason, time, retry_after }
+        Response::Error { reason, time, retry_after }
     }
 
-    fn moment(&self, time: Option<prost_types::Timestamp>) -> Moment {
-        self.maybe_moment(time).unwrap()
+    fn elapsed(&self, time: Option<prost_types::Timestamp>) -> Elapsed {
+        self.elapsed_if_set(time).unwrap()
     }
 
-    fn maybe_moment(&self, time: Option<prost_types::Timestamp>) -> Option<Moment> {
+    fn elapsed_if_set(&self, time: Option<prost_types::Timestamp>) -> Option<Elapsed> {
         let micros = |time: prost_types::Timestamp| time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000;
         time.map(|time| self.since_begin(Timestamp::from_micros(micros(time))))
     }
 
-    fn since_begin(&self, time: Timestamp) -> Moment {
-        assert!(time >= self.begin, "{time} is before anything was done");
+    fn since_begin(&self, time: Timestamp) -> Elapsed {
+        assert!(time >= self.begin, "{time} is before the begin of the case");
         time.since(self.begin)
     }
 }
@@ -254,7 +255,7 @@ fn uuid(high: u32, low: u32) -> String {
     format!("{high:08x}-0000-4000-8000-{low:012x}")
 }
 
-fn in_words(passphrase: Passphrase) -> &'static str {
+fn passphrase_text(passphrase: Passphrase) -> &'static str {
     match passphrase {
         Passphrase::One => "one",
         Passphrase::Two => "two",

@@ -1,62 +1,62 @@
-//! What a store must answer: messages in memory, one call at a time, with no keys and no database.
+//! The model of a store: messages in memory, one call at a time, without keys and database.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use mayfly_contracts::{error::ErrorReason, message::MessageState};
 
-use crate::steps::{Call, Caller, Creation, Opener, Passphrase, Reader, Step, Verb};
+use crate::steps::{Call, Caller, Creation, Method, Passphrase, Reader, RefKind, Step};
 
-/// The settings of the store that is compared.
+/// The settings of the compared store.
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const GRACE: Duration = Duration::from_secs(600);
-/// How long after the view its reader can keep its claim.
+/// How long after the view its reader can extend the claim.
 const MAX_CLAIM: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const RETENTION: Duration = Duration::from_secs(2 * 3600);
 
-/// Of one caller. That all callers together have 20 is left to `passphrases.rs`: random steps hardly ever get there.
+/// Per caller. `passphrases.rs` tests the total of 20, which random steps rarely reach.
 const TRIES: u32 = 5;
 const LOCK: Duration = Duration::from_secs(3600);
 
-/// The time since the model began.
-pub(crate) type Moment = Duration;
+/// The time since the begin of the case.
+pub(crate) type Elapsed = Duration;
 
-/// What a step is answered with.
+/// The response to a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Nothing was asked.
+pub(crate) enum Response {
+    /// The step has no response.
     Done,
     Stored {
         message: usize,
-        create_time: Moment,
-        expire_time: Option<Moment>,
+        create_time: Elapsed,
+        expire_time: Option<Elapsed>,
     },
     Viewed {
         text: String,
         is_sealed: bool,
-        create_time: Moment,
-        repeat_until: Option<Moment>,
+        create_time: Elapsed,
+        repeat_until: Option<Elapsed>,
     },
     Acknowledged {
-        view_time: Moment,
+        view_time: Elapsed,
     },
     Burned {
-        burn_time: Moment,
+        burn_time: Elapsed,
     },
-    Found {
+    Status {
         state: MessageState,
-        state_time: Moment,
-        expire_time: Option<Moment>,
+        state_time: Elapsed,
+        expire_time: Option<Elapsed>,
         needs_passphrase: bool,
         is_sealed: bool,
     },
-    Refused {
+    Error {
         reason: ErrorReason,
-        time: Option<Moment>,
+        time: Option<Elapsed>,
         retry_after: Option<Duration>,
     },
 }
 
-/// How many rows lie in the database.
+/// The numbers of rows in the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
     pub(crate) messages: usize,
@@ -65,19 +65,19 @@ pub(crate) struct Rows {
     pub(crate) tries: usize,
 }
 
-/// The store as it should be.
+/// The expected state of the store.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reference {
-    now: Moment,
+    now: Elapsed,
     messages: Vec<Message>,
 }
 
-/// A message, and what is left of it.
+/// A message and its claim and receipt.
 #[derive(Clone, Debug)]
 struct Message {
     creation: Creation,
-    create_time: Moment,
-    expire_time: Moment,
+    create_time: Elapsed,
+    expire_time: Elapsed,
     /// Until it is viewed, burned, or swept after it expired.
     is_stored: bool,
     tries: BTreeMap<Caller, Tries>,
@@ -88,39 +88,39 @@ struct Message {
 #[derive(Clone, Copy, Debug, Default)]
 struct Tries {
     count: u32,
-    last: Moment,
+    last: Elapsed,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Claim {
     reader: Reader,
-    forfeit_time: Moment,
+    forfeit_time: Elapsed,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Receipt {
     state: MessageState,
-    time: Moment,
-    purge_time: Moment,
-    /// Who viewed it, if that reader made a view id.
+    time: Elapsed,
+    purge_time: Elapsed,
+    /// The reader that viewed it, if it has a view id.
     reader: Option<Reader>,
 }
 
 impl Reference {
-    /// Takes the step, and says what the store has to say to it.
-    pub(crate) fn answer(&mut self, step: &Step) -> Answer {
+    /// Takes the step, and returns the expected response.
+    pub(crate) fn respond(&mut self, step: &Step) -> Response {
         match step {
             Step::Create(creation) => self.create(creation),
             Step::Call(call) => self.call(call),
             Step::Wait(duration) => {
                 self.now += *duration;
-                Answer::Done
+                Response::Done
             }
             Step::Sweep => {
                 self.messages.iter_mut().for_each(|message| message.sweep(self.now));
-                Answer::Done
+                Response::Done
             }
-            Step::Restart => Answer::Done,
+            Step::Restart => Response::Done,
         }
     }
 
@@ -133,59 +133,59 @@ impl Reference {
         }
     }
 
-    /// How many were created.
+    /// The number of created messages.
     pub(crate) fn messages(&self) -> usize {
         self.messages.len()
     }
 
-    /// The oldest unread message with a passphrase, counted back, and its passphrase.
+    /// The oldest unread message with a passphrase, counted from the newest message, and its passphrase.
     pub(crate) fn protected(&self) -> Option<(usize, Passphrase)> {
         let mut unread =
             self.messages.iter().rev().enumerate().rev().filter(|(_, message)| message.is_unread(self.now));
         unread.find_map(|(index, message)| Some((index, message.creation.passphrase?)))
     }
 
-    /// How long it takes until anything ends, the soonest first.
+    /// The times until something ends, the shortest first.
     pub(crate) fn deadlines(&self) -> Vec<Duration> {
         let mut ends: Vec<_> = self.messages.iter().flat_map(Message::ends).filter(|end| *end > self.now).collect();
         ends.sort();
         ends.into_iter().map(|end| end - self.now).collect()
     }
 
-    /// A repeated request finds its message, or the receipt of it. After both are gone it makes a new one. As long as
-    /// the message is there, the same request with something else is a conflict.
-    fn create(&mut self, creation: &Creation) -> Answer {
+    /// A repeated request returns its message, from the message or its receipt. After both were deleted it creates a
+    /// new one. While the message is stored, the same request with other fields is a conflict.
+    fn create(&mut self, creation: &Creation) -> Response {
         let earlier = self.messages.iter().position(|message| message.is_known() && message.has_request_of(creation));
         let conflicts = |message: &Message| message.is_stored && message.creation != *creation;
         if earlier.is_some_and(|earlier| conflicts(&self.messages[earlier])) {
-            return refused(ErrorReason::RequestConflict);
+            return error(ErrorReason::RequestConflict);
         }
         let message = earlier.unwrap_or_else(|| {
             self.messages.push(Message::new(creation, self.now));
             self.messages.len() - 1
         });
         let Message { create_time, expire_time, .. } = self.messages[message];
-        Answer::Stored { message, create_time, expire_time: Some(expire_time) }
+        Response::Stored { message, create_time, expire_time: Some(expire_time) }
     }
 
-    fn call(&mut self, Call { message, opener, verb }: &Call) -> Answer {
+    fn call(&mut self, Call { message, ref_kind, method }: &Call) -> Response {
         let last = self.messages.len() - 1;
         let (now, message) = (self.now, &mut self.messages[last - message]);
-        match (opener, verb) {
-            (Opener::MistypedToken, _) => refused(ErrorReason::AccessTokenInvalid),
-            (Opener::TokenOfAnother | Opener::IdOfAnother, _) => refused(ErrorReason::MessageNotFound),
-            (Opener::Right, Verb::Lookup) => message.lookup(now),
-            (Opener::Right, Verb::View { reader, passphrase, caller, accepts_sealed }) => {
+        match (ref_kind, method) {
+            (RefKind::MistypedToken, _) => error(ErrorReason::AccessTokenInvalid),
+            (RefKind::OtherToken | RefKind::OtherId, _) => error(ErrorReason::MessageNotFound),
+            (RefKind::Right, Method::Lookup) => message.lookup(now),
+            (RefKind::Right, Method::View { reader, passphrase, caller, accepts_sealed }) => {
                 message.view(*reader, *passphrase, *caller, *accepts_sealed, now)
             }
-            (Opener::Right, Verb::Acknowledge(reader)) => message.acknowledge(*reader),
-            (Opener::Right, Verb::Burn) => message.burn(now),
+            (RefKind::Right, Method::Acknowledge(reader)) => message.acknowledge(*reader),
+            (RefKind::Right, Method::Burn) => message.burn(now),
         }
     }
 }
 
 impl Message {
-    fn new(creation: &Creation, now: Moment) -> Self {
+    fn new(creation: &Creation, now: Elapsed) -> Self {
         Self {
             creation: creation.clone(),
             create_time: now,
@@ -205,11 +205,11 @@ impl Message {
         creation.request.is_some() && self.creation.request == creation.request
     }
 
-    fn is_unread(&self, now: Moment) -> bool {
+    fn is_unread(&self, now: Elapsed) -> bool {
         self.is_stored && now < self.expire_time
     }
 
-    fn ends(&self) -> impl Iterator<Item = Moment> {
+    fn ends(&self) -> impl Iterator<Item = Elapsed> {
         let expiry = self.is_stored.then_some(self.expire_time);
         let forfeit = self.claim.map(|claim| claim.forfeit_time);
         let purge = self.receipt.map(|receipt| receipt.purge_time);
@@ -217,8 +217,8 @@ impl Message {
         expiry.into_iter().chain(forfeit).chain(purge).chain(unlock)
     }
 
-    fn lookup(&self, now: Moment) -> Answer {
-        let found = |state, state_time| Answer::Found {
+    fn lookup(&self, now: Elapsed) -> Response {
+        let status = |state, state_time| Response::Status {
             state,
             state_time,
             expire_time: None,
@@ -226,16 +226,16 @@ impl Message {
             is_sealed: false,
         };
         match self.receipt {
-            _ if self.is_unread(now) => Answer::Found {
+            _ if self.is_unread(now) => Response::Status {
                 state: MessageState::Unread,
                 state_time: self.create_time,
                 expire_time: Some(self.expire_time),
                 needs_passphrase: self.creation.passphrase.is_some(),
                 is_sealed: self.creation.is_sealed,
             },
-            Some(receipt) => found(receipt.state, receipt.time),
-            None if self.is_stored => found(MessageState::Expired, self.expire_time),
-            None => refused(ErrorReason::MessageNotFound),
+            Some(receipt) => status(receipt.state, receipt.time),
+            None if self.is_stored => status(MessageState::Expired, self.expire_time),
+            None => error(ErrorReason::MessageNotFound),
         }
     }
 
@@ -245,38 +245,38 @@ impl Message {
         passphrase: Option<Passphrase>,
         caller: Caller,
         accepts_sealed: bool,
-        now: Moment,
-    ) -> Answer {
+        now: Elapsed,
+    ) -> Response {
         let (text, is_sealed, create_time) = (self.creation.text.clone(), self.creation.is_sealed, self.create_time);
-        let viewed = |repeat_until| Answer::Viewed { text, is_sealed, create_time, repeat_until };
-        let can_open = accepts_sealed || !self.creation.is_sealed;
+        let viewed = |repeat_until| Response::Viewed { text, is_sealed, create_time, repeat_until };
+        let accepts = accepts_sealed || !self.creation.is_sealed;
         if !self.is_unread(now) {
             let longest_end = self.receipt.map_or(now, |receipt| receipt.purge_time.min(receipt.time + MAX_CLAIM));
             let mine = self.claim.as_mut().filter(|claim| Some(claim.reader) == reader && now < claim.forfeit_time);
             return match mine {
                 None => self.gone(),
-                Some(_) if !can_open => refused(ErrorReason::MessageSealed),
+                Some(_) if !accepts => error(ErrorReason::MessageSealed),
                 Some(claim) => {
                     claim.forfeit_time = claim.forfeit_time.max(longest_end.min(now + GRACE));
                     viewed(Some(claim.forfeit_time))
                 }
             };
         }
-        if !can_open {
-            return refused(ErrorReason::MessageSealed);
+        if !accepts {
+            return error(ErrorReason::MessageSealed);
         }
         let claim = reader.map(|reader| Claim { reader, forfeit_time: now + GRACE });
         let viewed = viewed(claim.map(|claim| claim.forfeit_time));
         match (self.creation.passphrase, passphrase) {
             (None, _) => {}
-            (Some(_), None) => return refused(ErrorReason::PassphraseRequired),
+            (Some(_), None) => return error(ErrorReason::PassphraseRequired),
             (Some(right), Some(given)) => {
                 if let Some(retry_after) = self.count_try(caller, now) {
                     let reason = ErrorReason::PassphraseLocked;
-                    return Answer::Refused { reason, time: None, retry_after: Some(retry_after) };
+                    return Response::Error { reason, time: None, retry_after: Some(retry_after) };
                 }
                 if given != right {
-                    return refused(ErrorReason::PassphraseWrong);
+                    return error(ErrorReason::PassphraseWrong);
                 }
             }
         }
@@ -285,8 +285,8 @@ impl Message {
         viewed
     }
 
-    /// How long the caller must wait, if it must; else the try counts, a right one too.
-    fn count_try(&mut self, caller: Caller, now: Moment) -> Option<Duration> {
+    /// How long the caller must wait. Otherwise counts the try, even of a right passphrase.
+    fn count_try(&mut self, caller: Caller, now: Elapsed) -> Option<Duration> {
         self.tries.retain(|_, tries| now < tries.last + LOCK);
         if let Some(own) = self.tries.get(&caller).filter(|own| own.count >= TRIES) {
             return Some(own.last + LOCK - now);
@@ -296,30 +296,30 @@ impl Message {
         None
     }
 
-    /// The receipt remembers its reader for longer than the claim lasts.
-    fn acknowledge(&mut self, reader: Reader) -> Answer {
+    /// The receipt keeps the reader longer than the claim.
+    fn acknowledge(&mut self, reader: Reader) -> Response {
         match self.receipt {
             Some(Receipt { reader: Some(mine), time, .. }) if mine == reader => {
                 self.claim = None;
-                Answer::Acknowledged { view_time: time }
+                Response::Acknowledged { view_time: time }
             }
             Some(_) => self.gone(),
-            // Nobody viewed it, whether it expired or not.
-            None => refused(ErrorReason::MessageNotFound),
+            // The message was not viewed.
+            None => error(ErrorReason::MessageNotFound),
         }
     }
 
-    fn burn(&mut self, now: Moment) -> Answer {
+    fn burn(&mut self, now: Elapsed) -> Response {
         if self.is_unread(now) {
             self.end(MessageState::Burned, now, None, now);
         }
         match self.receipt {
-            Some(Receipt { state: MessageState::Burned, time, .. }) => Answer::Burned { burn_time: time },
+            Some(Receipt { state: MessageState::Burned, time, .. }) => Response::Burned { burn_time: time },
             _ => self.gone(),
         }
     }
 
-    fn sweep(&mut self, now: Moment) {
+    fn sweep(&mut self, now: Elapsed) {
         if self.is_stored && self.expire_time <= now {
             self.end(MessageState::Expired, self.expire_time, None, now);
         }
@@ -327,25 +327,25 @@ impl Message {
         self.receipt = self.receipt.filter(|receipt| now < receipt.purge_time);
     }
 
-    fn end(&mut self, state: MessageState, time: Moment, reader: Option<Reader>, now: Moment) {
+    fn end(&mut self, state: MessageState, time: Elapsed, reader: Option<Reader>, now: Elapsed) {
         self.is_stored = false;
         self.tries.clear();
         self.receipt = Some(Receipt { state, time, purge_time: now + RETENTION, reader });
     }
 
-    /// What those are told who come too late.
-    fn gone(&self) -> Answer {
+    /// The response after the message has ended.
+    fn gone(&self) -> Response {
         let (reason, time) = match self.receipt {
             Some(Receipt { state: MessageState::Viewed, time, .. }) => (ErrorReason::MessageViewed, time),
             Some(Receipt { state: MessageState::Burned, time, .. }) => (ErrorReason::MessageBurned, time),
             Some(Receipt { time, .. }) => (ErrorReason::MessageExpired, time),
             None if self.is_stored => (ErrorReason::MessageExpired, self.expire_time),
-            None => return refused(ErrorReason::MessageNotFound),
+            None => return error(ErrorReason::MessageNotFound),
         };
-        Answer::Refused { reason, time: Some(time), retry_after: None }
+        Response::Error { reason, time: Some(time), retry_after: None }
     }
 }
 
-fn refused(reason: ErrorReason) -> Answer {
-    Answer::Refused { reason, time: None, retry_after: None }
+fn error(reason: ErrorReason) -> Response {
+    Response::Error { reason, time: None, retry_after: None }
 }

@@ -1,4 +1,4 @@
-//! What may be done to a store, and how often each of it is.
+//! The steps, and how often they are generated.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use proptest_state_machine::ReferenceStateMachine;
 
 use crate::reference::Reference;
 
-/// What is done.
+/// A step.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Create(Creation),
     Call(Call),
-    /// Time passes.
+    /// The clock advances.
     Wait(Duration),
     Sweep,
-    /// The store goes away, and another is opened on its database.
+    /// The store ends, and another one is opened on its database.
     Restart,
 }
 
-/// A message to be stored.
+/// A message to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Creation {
     pub(crate) text: String,
-    /// Whether its creator has encrypted it; the model does not mind that the bytes are the same.
+    /// `true` if its creator encrypted it. The model uses the same bytes.
     pub(crate) is_sealed: bool,
     pub(crate) request: Option<Request>,
     pub(crate) passphrase: Option<Passphrase>,
@@ -31,7 +31,7 @@ pub(crate) struct Creation {
     pub(crate) ttl: Option<Duration>,
 }
 
-/// One that creators made, so that they can repeat a creation.
+/// A request id, by which a creation can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     One,
@@ -44,47 +44,47 @@ pub(crate) enum Passphrase {
     Two,
 }
 
-/// A call about a message.
+/// A call for a message.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// Counted back from the last that was created, so that a case can be made shorter from its beginning.
+    /// Counted from the newest message, so that a case can be shortened from its beginning.
     pub(crate) message: usize,
-    pub(crate) opener: Opener,
-    pub(crate) verb: Verb,
+    pub(crate) ref_kind: RefKind,
+    pub(crate) method: Method,
 }
 
-/// Whether id and access token are those of the message.
+/// Which id and access token a call has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Opener {
+pub(crate) enum RefKind {
     Right,
     MistypedToken,
-    TokenOfAnother,
-    IdOfAnother,
+    OtherToken,
+    OtherId,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Verb {
+pub(crate) enum Method {
     Lookup,
     View { reader: Option<Reader>, passphrase: Option<Passphrase>, caller: Caller, accepts_sealed: bool },
     Acknowledge(Reader),
     Burn,
 }
 
-/// A reader who made a view id.
+/// A reader with a view id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reader {
     A,
     B,
 }
 
-/// Whose tries of passphrases are counted.
+/// A caller whose tries of passphrases are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Caller {
     A,
     B,
 }
 
-/// Makes steps that suit what was done before.
+/// Generates steps that suit the state.
 pub(crate) struct Machine;
 
 impl ReferenceStateMachine for Machine {
@@ -97,14 +97,14 @@ impl ReferenceStateMachine for Machine {
 
     fn transitions(reference: &Reference) -> BoxedStrategy<Step> {
         let messages = reference.messages();
-        let about_a_message = |weight| if messages == 0 { 0 } else { weight };
+        let if_messages = |weight| if messages == 0 { 0 } else { weight };
         let protected = reference.protected();
         let guess_weight = if protected.is_some() { 12 } else { 0 };
         prop_oneof![
             6 => creation().prop_map(Step::Create),
-            // What is done to old messages is mostly in vain.
-            about_a_message(24) => call(0..messages.clamp(1, 4)),
-            about_a_message(4) => call(0..messages.max(1)),
+            // Calls for old messages mostly fail.
+            if_messages(24) => call(0..messages.clamp(1, 4)),
+            if_messages(4) => call(0..messages.max(1)),
             guess_weight => guess(protected.unwrap_or((0, Passphrase::One))),
             6 => wait(reference.deadlines()).prop_map(Step::Wait),
             3 => Just(Step::Sweep),
@@ -114,11 +114,11 @@ impl ReferenceStateMachine for Machine {
     }
 
     fn apply(mut reference: Reference, step: &Step) -> Reference {
-        reference.answer(step);
+        reference.respond(step);
         reference
     }
 
-    /// When a creation is left out to make a case shorter, the calls about its message go too.
+    /// When shrinking removes a creation, the calls for its message are removed too.
     fn preconditions(reference: &Reference, step: &Step) -> bool {
         match step {
             Step::Call(call) => call.message < reference.messages(),
@@ -128,7 +128,7 @@ impl ReferenceStateMachine for Machine {
 }
 
 fn creation() -> impl Strategy<Value = Creation> {
-    // Few requests and few texts, so that many are the same.
+    // Few requests and few texts, so that many are equal.
     let repeatable = (select(vec!["one", "two"]), select(vec![Request::One, Request::Two]))
         .prop_map(|(text, request)| (text.to_owned(), Some(request)));
     let single = "\\PC{1,20}".prop_map(|text| (text, None));
@@ -136,7 +136,7 @@ fn creation() -> impl Strategy<Value = Creation> {
         2 => Just(None),
         1 => select(vec![1, 60, 3_600]).prop_map(|seconds| Some(Duration::from_secs(seconds))),
     ];
-    // Each takes tens of milliseconds to stretch.
+    // Stretching takes tens of milliseconds.
     let passphrase = prop_oneof![12 => Just(None), 1 => passphrase().prop_map(Some)];
     let is_sealed = prop_oneof![3 => Just(false), 1 => Just(true)];
     (prop_oneof![repeatable, single], is_sealed, passphrase, ttl).prop_map(
@@ -149,26 +149,26 @@ fn passphrase() -> impl Strategy<Value = Passphrase> {
 }
 
 fn call(messages: std::ops::Range<usize>) -> impl Strategy<Value = Step> {
-    let opener = prop_oneof![
-        20 => Just(Opener::Right),
-        1 => Just(Opener::MistypedToken),
-        1 => Just(Opener::TokenOfAnother),
-        1 => Just(Opener::IdOfAnother),
+    let ref_kind = prop_oneof![
+        20 => Just(RefKind::Right),
+        1 => Just(RefKind::MistypedToken),
+        1 => Just(RefKind::OtherToken),
+        1 => Just(RefKind::OtherId),
     ];
-    let verb = prop_oneof![
-        3 => Just(Verb::Lookup),
+    let method = prop_oneof![
+        3 => Just(Method::Lookup),
         6 => view(prop_oneof![9 => Just(None), 1 => passphrase().prop_map(Some)]),
-        3 => reader().prop_map(Verb::Acknowledge),
-        1 => Just(Verb::Burn),
+        3 => reader().prop_map(Method::Acknowledge),
+        1 => Just(Method::Burn),
     ];
-    (messages, opener, verb).prop_map(|(message, opener, verb)| Step::Call(Call { message, opener, verb }))
+    (messages, ref_kind, method).prop_map(|(message, ref_kind, method)| Step::Call(Call { message, ref_kind, method }))
 }
 
-fn view(passphrase: impl Strategy<Value = Option<Passphrase>>) -> impl Strategy<Value = Verb> {
+fn view(passphrase: impl Strategy<Value = Option<Passphrase>>) -> impl Strategy<Value = Method> {
     let reader = prop_oneof![1 => Just(None), 4 => reader().prop_map(Some)];
     let caller = prop_oneof![7 => Just(Caller::A), 1 => Just(Caller::B)];
     let accepts_sealed = prop_oneof![2 => Just(true), 1 => Just(false)];
-    (reader, passphrase, caller, accepts_sealed).prop_map(|(reader, passphrase, caller, accepts_sealed)| Verb::View {
+    (reader, passphrase, caller, accepts_sealed).prop_map(|(reader, passphrase, caller, accepts_sealed)| Method::View {
         reader,
         passphrase,
         caller,
@@ -180,14 +180,14 @@ fn reader() -> impl Strategy<Value = Reader> {
     prop_oneof![3 => Just(Reader::A), 1 => Just(Reader::B)]
 }
 
-/// Mostly wrong, for the reader who knows the passphrase ends the guessing.
+/// Mostly wrong, because the right passphrase ends the guessing.
 fn guess((message, right): (usize, Passphrase)) -> impl Strategy<Value = Step> {
     let wrong = if right == Passphrase::One { Passphrase::Two } else { Passphrase::One };
     let passphrase = prop_oneof![15 => Just(wrong), 1 => Just(right)].prop_map(Some);
-    view(passphrase).prop_map(move |verb| Step::Call(Call { message, opener: Opener::Right, verb }))
+    view(passphrase).prop_map(move |method| Step::Call(Call { message, ref_kind: RefKind::Right, method }))
 }
 
-/// To the moment at which something ends, or to the last before it, or anywhere.
+/// Advances to a time at which something ends, to the last microsecond before it, or to any time.
 fn wait(deadlines: Vec<Duration>) -> impl Strategy<Value = Duration> {
     let micro = Duration::from_micros(1);
     let somewhere = (1..600_000_000_u64).prop_map(Duration::from_micros);

@@ -22,7 +22,7 @@ fn key_and_token() -> (Key, AccessToken) {
 }
 
 #[test]
-fn a_text_comes_back_byte_for_byte() {
+fn a_text_is_opened_byte_for_byte() {
     let (key, token) = key_and_token();
     let seal = MessageSeal::new(&key, &token, None);
     for original in ["x", " a:b \n", "\u{1f511}*_[", &"long ".repeat(13_000)] {
@@ -32,7 +32,7 @@ fn a_text_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn another_token_or_another_key_opens_nothing() {
+fn another_token_or_key_cannot_open_a_text() {
     let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
     let sealed = MessageSeal::new(&key, &token, None).seal(&text("hello"), EXPIRY).unwrap();
     let (other_key, other_token) = key_and_token();
@@ -41,7 +41,7 @@ fn another_token_or_another_key_opens_nothing() {
 }
 
 #[test]
-fn a_changed_byte_or_expiry_is_noticed() {
+fn a_changed_byte_or_expiry_is_detected() {
     let (key, token) = key_and_token();
     let seal = MessageSeal::new(&key, &token, None);
     let sealed = seal.seal(&text("hello"), EXPIRY).unwrap();
@@ -55,14 +55,14 @@ fn a_changed_byte_or_expiry_is_noticed() {
 }
 
 #[test]
-fn a_seal_never_looks_the_same_twice() {
+fn sealing_twice_gives_different_output() {
     let (key, token) = key_and_token();
     let seal = MessageSeal::new(&key, &token, None);
     assert_ne!(seal.seal(&text("hello"), EXPIRY).unwrap(), seal.seal(&text("hello"), EXPIRY).unwrap());
 }
 
 #[test]
-fn short_texts_all_have_one_size_and_long_ones_grow_little() {
+fn short_texts_have_the_same_size_and_long_ones_grow_little() {
     let (key, token) = key_and_token();
     let seal = MessageSeal::new(&key, &token, None);
     let size = |length: usize| seal.seal(&text(&"x".repeat(length)), EXPIRY).unwrap().len();
@@ -115,7 +115,7 @@ fn a_passphrase_is_part_of_the_seal() {
 }
 
 #[test]
-fn a_content_tag_tells_creations_apart_by_all_that_was_asked_for() {
+fn a_content_tag_depends_on_everything_that_was_requested() {
     let (key, token) = key_and_token();
     let (other_key, other_token) = key_and_token();
     let passphrase = |text: &str| {
@@ -148,7 +148,7 @@ fn a_content_tag_tells_creations_apart_by_all_that_was_asked_for() {
 }
 
 #[test]
-fn a_claimed_text_opens_for_its_reader_alone() {
+fn a_claimed_text_can_be_opened_only_by_its_reader() {
     let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
     let view_id = |id| ViewId::parse(id).unwrap().unwrap();
     let mine = view_id("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11");
@@ -157,15 +157,15 @@ fn a_claimed_text_opens_for_its_reader_alone() {
     let claim = ClaimSeal::new(&key, &token, mine);
     let sealed = claim.seal(&text("hello"), end).unwrap();
     assert_eq!(open_claim(&claim, &sealed, end), Ok(text("hello")));
-    assert_eq!(open_claim(&claim, &sealed, Timestamp::from_micros(8)), Err(UnsealError), "the end is sealed in");
+    assert_eq!(open_claim(&claim, &sealed, Timestamp::from_micros(8)), Err(UnsealError), "the end is authenticated");
     assert_eq!(open_claim(&ClaimSeal::new(&key, &token, other), &sealed, end), Err(UnsealError));
     assert_ne!(Verifier::of_claim(&token, mine), Verifier::of_claim(&token, other));
     let link = MessageSeal::new(&key, &token, None);
-    assert_eq!(open(&link, &sealed, Some(end)), Err(UnsealError), "the link alone does not open it");
+    assert_eq!(open(&link, &sealed, Some(end)), Err(UnsealError), "the link alone cannot open it");
 }
 
 #[test]
-fn the_kind_is_sealed_in() {
+fn the_kind_is_authenticated() {
     let (key, token) = (Key::generate(None).unwrap(), AccessToken::generate().unwrap());
     let bytes = b"\xff encrypted by its creator";
     let content = MessageContent::unsealed(ContentKind::Sealed, bytes).unwrap();

@@ -58,7 +58,7 @@ enum HandOverError {
 }
 
 impl HandOverError {
-    /// Logs the error, and excludes the work at `index` from the context.
+    /// Logs the error, and excludes the work at `index` from the batch.
     fn into_batch_error(self, index: usize) -> BatchError {
         let error = match &self {
             // Another store has a new key already. This store reads its keyring again soon.
@@ -205,7 +205,7 @@ impl Erasure {
         }
     }
 
-    /// Returns `true` if this caller may delete `row`, which may have been deleted for another caller of the context.
+    /// Returns `true` if this caller may delete `row`, which may have been deleted for another caller of the batch.
     fn matches(&self, row: &messages::Model) -> bool {
         let token_matches = row.id == self.id.get() && self.verifier.matches_column(&row.verifier);
         match self.reason {

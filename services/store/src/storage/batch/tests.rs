@@ -181,9 +181,9 @@ async fn the_first_caller_that_may_view_the_message_gets_it() {
         (Fixture::new(ContentKind::Sealed, Some("right")), Caller::TextOnly),
         (Fixture::new(ContentKind::Sealed, Some("right")), Caller::Guesser),
     ];
-    for (fixture, refused) in fixtures {
+    for (fixture, other) in fixtures {
         for winner in [Caller::Reader, Caller::Claimer] {
-            for callers in [[refused, winner, refused], [winner, refused, winner], [refused, refused, winner]] {
+            for callers in [[other, winner, other], [winner, other, winner], [other, other, winner]] {
                 let results = fixture.view_as(&callers).await;
                 let first = callers.iter().position(|caller| *caller == winner).unwrap();
                 for (index, (caller, result)) in callers.iter().zip(&results).enumerate() {

@@ -1,11 +1,11 @@
-//! The bot's configuration, secrets sealed.
+//! App configs, with sealed secrets.
 
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "app_configs")]
 pub struct Model {
-    /// Never used twice.
+    /// Never reused.
     #[sea_orm(primary_key)]
     pub id: i64,
     pub session_name: String,

@@ -1,5 +1,5 @@
-//! Contents that were handed to their one reader, who may ask for them again. A row is deleted when the reader
-//! acknowledges the view or the grace ends; the message itself is gone already, and has its receipt.
+//! Viewed contents whose readers may repeat the view. A row is deleted when the reader acknowledges the view or the
+//! grace ends. The message itself was deleted, and has a receipt.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,21 +8,21 @@ use super::content_kind::ContentKind;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "claims")]
 pub struct Model {
-    /// The id that the message had.
+    /// The id of the deleted message.
     #[sea_orm(primary_key, auto_increment = false)]
     pub message_id: i64,
-    /// Recognises access token and view id together. See `domain/verifier.rs`.
+    /// The verifier of access token and view id. See `domain/verifier.rs`.
     #[sea_orm(unique)]
     pub claim_verifier: Vec<u8>,
-    /// Names the key of the keyring.
+    /// The key that sealed the content.
     pub key_id: String,
-    /// The kind that the message had.
+    /// The kind of the content.
     pub content_kind: ContentKind,
-    /// Sealed anew for the reader: the access token alone opens it no longer. See `domain/seal.rs`.
+    /// Sealed for the reader: the access token alone does not open it. See `domain/seal.rs`.
     pub sealed_content: Vec<u8>,
-    /// When the message was stored.
+    /// When the message was created.
     pub create_time: i64,
-    /// When the reader's time to ask again is over.
+    /// When the claim ends.
     pub forfeit_time: i64,
 }
 

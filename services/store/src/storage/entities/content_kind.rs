@@ -1,4 +1,4 @@
-//! What a text was to the store: the column that messages and claims have in common.
+//! The kind of a content: a column of messages and claims.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::domain;
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))", rename_all = "snake_case")]
 pub enum ContentKind {
     Text,
-    /// Encrypted by its creator, before the store sealed it.
+    /// The creator encrypted it before the store sealed it.
     Sealed,
 }
 

@@ -1,4 +1,4 @@
-//! What belongs to the database as a whole: one row.
+//! Properties of the whole database: one row.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,7 +12,7 @@ pub struct Model {
     pub id_key: Vec<u8>,
 }
 
-/// The only row.
+/// The id of the only row.
 pub(crate) const SINGLE_ROW: i32 = 1;
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,4 +1,4 @@
-//! Messages that wait for their reader. A row is deleted when its content is handed out, burned or expired.
+//! Unread messages. A row is deleted when its message is viewed, burned or expired.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,25 +7,24 @@ use super::content_kind::ContentKind;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "messages")]
 pub struct Model {
-    /// Never used twice.
+    /// Never reused.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Recognises the access token. See `domain/verifier.rs`.
+    /// The verifier of the access token. See `domain/verifier.rs`.
     #[sea_orm(unique)]
     pub verifier: Vec<u8>,
-    /// Recognises the request id. Null: the creation cannot be repeated.
+    /// The verifier of the request id. Null: the creation cannot be repeated.
     #[sea_orm(unique)]
     pub request_hash: Option<Vec<u8>>,
-    /// Tells a repeated creation from another one with the same request id. Null if `request_hash` is.
+    /// Distinguishes a repeated creation from another one with the same request id. Null if `request_hash` is null.
     pub content_tag: Option<Vec<u8>>,
-    /// Names the key of the keyring that the message is sealed with, and that its token comes from if it has a request
-    /// id.
+    /// The key that sealed the message, and from which the token of a repeatable creation is derived.
     pub key_id: String,
-    /// What comes out when `sealed_content` is opened.
+    /// The kind of the content.
     pub content_kind: ContentKind,
     /// See `domain/seal.rs`.
     pub sealed_content: Vec<u8>,
-    /// Recognises the stretched passphrase. Null: the token suffices.
+    /// The verifier of the stretched passphrase. Null: no passphrase is required.
     pub passphrase_verifier: Option<Vec<u8>>,
     pub create_time: i64,
     /// Null: never.

@@ -1,4 +1,4 @@
-//! Who tried passphrases on an unread message, and how often. A row goes with its message.
+//! The tries of passphrases on unread messages, by caller. Deleted with the message.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,12 +7,12 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub message_id: i64,
-    /// Tells callers of this message apart, and nothing else about them.
+    /// Identifies a caller of this message, and reveals nothing else.
     #[sea_orm(primary_key, auto_increment = false)]
     pub caller: Vec<u8>,
-    /// How often, since the last lock ended.
+    /// The number of tries since the last lock ended.
     pub tries: i32,
-    /// When the last one was.
+    /// The time of the last try.
     pub last_time: i64,
 }
 

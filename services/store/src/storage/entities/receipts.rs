@@ -8,25 +8,25 @@ use crate::domain::{self, Receipt, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "receipts")]
 pub struct Model {
-    /// The id that the message had.
+    /// The id of the ended message.
     #[sea_orm(primary_key, auto_increment = false)]
     pub message_id: i64,
-    /// Recognises the access token, as with the message.
+    /// The verifier of the access token, as in the message.
     #[sea_orm(unique)]
     pub verifier: Vec<u8>,
-    /// Recognises the request id, as with the message. Null as well when the key of the token was retired.
+    /// The verifier of the request id, as in the message. Null also when the key of the token was retired.
     #[sea_orm(unique)]
     pub request_hash: Option<Vec<u8>>,
-    /// Recognises the reader. Null: it gave no view id, or there was no reader.
+    /// The verifier of the reader's claim. Null: the reader sent no view id, or there was no reader.
     pub claim_verifier: Option<Vec<u8>>,
-    /// Names the key of the keyring that the token comes from if the message had a request id.
+    /// The key from which the token of a repeatable creation is derived.
     pub key_id: String,
     pub outcome: Outcome,
-    /// When the message was stored.
+    /// When the message was created.
     pub create_time: i64,
-    /// When the message would have expired, or did. Null: never.
+    /// When the message would expire, or did. Null: never.
     pub expire_time: Option<i64>,
-    /// When it ended.
+    /// When the message ended.
     pub outcome_time: i64,
     /// When this receipt is purged.
     pub purge_time: i64,

@@ -1,4 +1,4 @@
-//! The names of the keys that this database was sealed with.
+//! The ids of the keys that sealed this database.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,9 +7,9 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub key_id: String,
-    /// When the key was first used here.
+    /// When the key was registered.
     pub create_time: i64,
-    /// Since when the key is being retired: nothing may be sealed with it any more. Null: it may.
+    /// When the retirement of the key began: it must not seal any more. Null: it may seal.
     pub retire_time: Option<i64>,
 }
 

@@ -1,5 +1,5 @@
-//! How much is stored under each key. A writer adds to the row of its own shard, so that writers do not wait for each
-//! other; the sum over all shards counts.
+//! How much is stored for each key. A writer updates the row of its shard, so that writers do not wait for each other.
+//! The usage is the sum of all shards.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,7 +13,7 @@ pub struct Model {
     pub messages: i64,
     pub claims: i64,
     pub receipts: i64,
-    /// What all of them take on the disk, estimated.
+    /// The estimated bytes on the disk.
     pub bytes: i64,
 }
 

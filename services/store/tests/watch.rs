@@ -1,4 +1,4 @@
-//! Watching a message until it ends.
+//! Watches of a message until it ends.
 
 #![cfg(test)]
 
@@ -18,13 +18,13 @@ async fn watch(store: &TestStore, message: &CreateMessageResponse) -> Result<Str
 }
 
 async fn next(stream: &mut Streaming<WatchMessageResponse>) -> Option<MessageState> {
-    let patience = Duration::from_secs(10);
-    let next = tokio::time::timeout(patience, stream.message()).await.expect("waited in vain").unwrap();
-    next.map(|answer| answer.state())
+    let timeout = Duration::from_secs(10);
+    let next = tokio::time::timeout(timeout, stream.message()).await.expect("no response").unwrap();
+    next.map(|response| response.state())
 }
 
 on_each_database! {
-    async fn a_watcher_is_told_how_a_message_ends_and_then_no_more(database: TestDatabase) {
+    async fn a_watch_reports_how_a_message_ends_and_then_ends(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let messages = [
             store.create("a").await.unwrap(),
@@ -49,7 +49,7 @@ on_each_database! {
         assert_eq!((next(&mut late).await, next(&mut late).await), (Some(MessageState::Viewed), None));
     }
 
-    async fn a_change_made_by_another_store_is_told_too(database: TestDatabase) {
+    async fn a_watch_reports_changes_by_another_store(database: TestDatabase) {
         let store = TestStore::open(database.clone()).await.unwrap();
         let other = TestStore::open_with(database, store.clock.clone(), &[]).await.unwrap();
         let message = store.create("hello").await.unwrap();
@@ -59,7 +59,7 @@ on_each_database! {
         assert_eq!(next(&mut stream).await, Some(MessageState::Viewed));
     }
 
-    async fn a_stranger_is_told_nothing(database: TestDatabase) {
+    async fn a_watch_with_a_wrong_token_is_rejected(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let (message, other) = (store.create("a").await.unwrap(), store.create("b").await.unwrap());
         let wrong = CreateMessageResponse { access_token: other.access_token, ..message };

@@ -1,4 +1,4 @@
-//! What has to fit before a store opens: schema, keyring, tokens, settings.
+//! What is checked when a store starts: schema, keyring, tokens, settings.
 
 #![cfg(test)]
 
@@ -7,7 +7,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use mayfly_testkit::{TestClock, TestDatabase, TestStore, on_each_database};
 use sea_orm::{ConnectionTrait as _, Statement};
 
-async fn refusal(database: &TestDatabase, arguments: &[&str]) -> String {
+async fn startup_error(database: &TestDatabase, arguments: &[&str]) -> String {
     match TestStore::open_with(database.clone(), TestClock::default(), arguments).await {
         Ok(_) => panic!("the store opened with {arguments:?}"),
         Err(error) => format!("{error:#}"),
@@ -36,21 +36,21 @@ on_each_database! {
         }
     }
 
-    async fn a_schema_from_the_future_is_left_alone_and_its_program_is_named(database: TestDatabase) {
+    async fn a_newer_schema_is_rejected_and_its_program_is_named(database: TestDatabase) {
         let connection = database.connect().await.unwrap();
         mayfly_migrations::apply(&connection).await.unwrap();
-        let future = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)";
-        connection.execute_unprepared(future).await.unwrap();
+        let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)";
+        connection.execute_unprepared(newer).await.unwrap();
         for version in ["7.0.0", "7.1.0"] {
             let change = format!("INSERT INTO schema_changes (program_version) VALUES ('{version}')");
             connection.execute_unprepared(&change).await.unwrap();
         }
-        let refused = refusal(&database, &[]).await;
-        assert!(refused.contains("m29990101_000001_later"), "{refused}");
-        assert!(refused.contains("Mayfly 7.1.0") && refused.contains(env!("CARGO_PKG_VERSION")), "{refused}");
+        let rejected = startup_error(&database, &[]).await;
+        assert!(rejected.contains("m29990101_000001_later"), "{rejected}");
+        assert!(rejected.contains("Mayfly 7.1.0") && rejected.contains(env!("CARGO_PKG_VERSION")), "{rejected}");
     }
 
-    async fn a_schema_whose_program_is_not_known_is_left_alone_too(database: TestDatabase) {
+    async fn a_newer_schema_of_an_unknown_program_is_rejected(database: TestDatabase) {
         let connection = database.connect().await.unwrap();
         mayfly_migrations::apply(&connection).await.unwrap();
         for statement in [
@@ -59,11 +59,11 @@ on_each_database! {
         ] {
             connection.execute_unprepared(statement).await.unwrap();
         }
-        let refused = refusal(&database, &[]).await;
-        assert!(refused.contains("Mayfly of a newer version"), "{refused}");
+        let rejected = startup_error(&database, &[]).await;
+        assert!(rejected.contains("Mayfly of a newer version"), "{rejected}");
     }
 
-    async fn the_program_that_changed_the_schema_is_written_down_once(database: TestDatabase) {
+    async fn the_program_that_migrated_the_schema_is_recorded_once(database: TestDatabase) {
         for _ in 0..2 {
             TestStore::open(database.clone()).await.unwrap();
         }
@@ -75,11 +75,11 @@ on_each_database! {
         assert_eq!(versions, [env!("CARGO_PKG_VERSION")]);
     }
 
-    async fn a_keyring_of_another_database_is_refused(database: TestDatabase) {
+    async fn a_keyring_of_another_database_is_rejected(database: TestDatabase) {
         let message = TestStore::open(database.clone()).await.unwrap().create("hello").await.unwrap();
         let other = path(&database, "other.json");
-        let refused = refusal(&database, &["--keyring", &other]).await;
-        assert!(refused.contains("--keyring") && refused.contains("does not fit this database"), "{refused}");
+        let rejected = startup_error(&database, &["--keyring", &other]).await;
+        assert!(rejected.contains("--keyring") && rejected.contains("does not fit this database"), "{rejected}");
         // Nothing was changed: the right keyring still opens everything.
         let store = TestStore::open(database).await.unwrap();
         assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"));
@@ -88,16 +88,16 @@ on_each_database! {
     async fn an_unusable_keyring_is_named(database: TestDatabase) {
         let keyring = path(&database, "keyring.json");
         fs::write(&keyring, "{}").unwrap();
-        let refused = refusal(&database, &["--keyring", &keyring]).await;
-        assert!(refused.contains("--keyring") && refused.contains("chmod 600"), "{refused}");
+        let rejected = startup_error(&database, &["--keyring", &keyring]).await;
+        assert!(rejected.contains("--keyring") && rejected.contains("chmod 600"), "{rejected}");
         fs::set_permissions(&keyring, fs::Permissions::from_mode(0o600)).unwrap();
-        let refused = refusal(&database, &["--keyring", &keyring]).await;
-        assert!(refused.contains("is no keyring"), "{refused}");
+        let rejected = startup_error(&database, &["--keyring", &keyring]).await;
+        assert!(rejected.contains("is no keyring"), "{rejected}");
         let folder = path(&database, "");
-        assert!(refusal(&database, &["--keyring", &folder]).await.contains("--keyring"));
+        assert!(startup_error(&database, &["--keyring", &folder]).await.contains("--keyring"));
     }
 
-    async fn settings_that_contradict_each_other_are_named(database: TestDatabase) {
+    async fn contradicting_settings_are_named(database: TestDatabase) {
         for (arguments, setting) in [
             (["--default-ttl", "100d"], "--default-ttl"),
             (["--default-ttl", "never"], "--default-ttl"),
@@ -107,12 +107,12 @@ on_each_database! {
             (["--receipt-retention", "soon"], "--receipt-retention"),
             (["--receipt-retention", "599s"], "--receipt-retention"),
         ] {
-            let refused = refusal(&database, &arguments).await;
-            assert!(refused.contains(setting), "{refused}");
+            let rejected = startup_error(&database, &arguments).await;
+            assert!(rejected.contains(setting), "{rejected}");
         }
     }
 
-    async fn settings_that_only_just_agree_are_taken(database: TestDatabase) {
+    async fn settings_at_their_limits_are_accepted(database: TestDatabase) {
         for arguments in [["--receipt-retention", "10m"], ["--default-ttl", "90d"], ["--max-ttl", "never"]] {
             TestStore::open_with(database.clone(), TestClock::default(), &arguments).await.unwrap();
         }
@@ -120,7 +120,7 @@ on_each_database! {
 }
 
 #[tokio::test]
-async fn what_a_first_start_makes_is_private() {
+async fn files_that_the_first_start_creates_are_private() {
     let database = TestDatabase::sqlite().unwrap();
     let store = TestStore::open(database.clone()).await.unwrap();
     store.create("hello").await.unwrap();
@@ -130,9 +130,9 @@ async fn what_a_first_start_makes_is_private() {
     }
 }
 
-/// A package or an administrator may have made the folder, for others to look into.
+/// A package or an administrator may have created a directory that others may read.
 #[tokio::test]
-async fn the_database_is_private_in_a_folder_that_is_not() {
+async fn the_database_is_private_in_a_public_directory() {
     let database = TestDatabase::sqlite().unwrap();
     fs::set_permissions(database.folder(), fs::Permissions::from_mode(0o755)).unwrap();
     let store = TestStore::open(database.clone()).await.unwrap();
@@ -145,7 +145,7 @@ async fn the_database_is_private_in_a_folder_that_is_not() {
 
 #[tokio::test]
 async fn an_unreachable_database_is_named_and_its_password_is_not() {
-    let database = TestDatabase::at_url("postgres://mayfly:needle@127.0.0.1:1/mayfly").unwrap();
-    let refused = refusal(&database, &[]).await;
-    assert!(refused.contains("--database-url") && !refused.contains("needle"), "{refused}");
+    let database = TestDatabase::at_url("postgres://mayfly:secret@127.0.0.1:1/mayfly").unwrap();
+    let rejected = startup_error(&database, &[]).await;
+    assert!(rejected.contains("--database-url") && !rejected.contains("secret"), "{rejected}");
 }
