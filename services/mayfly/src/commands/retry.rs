@@ -41,15 +41,15 @@ impl RetrySettings {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => status,
             };
-            let situation = ErrorInfo::from_status(&status);
+            let error_info = ErrorInfo::from_status(&status);
             let is_transient = matches!(
-                situation.reason,
+                error_info.reason,
                 ErrorReason::StoreUnavailable | ErrorReason::Overloaded | ErrorReason::RateLimited
             );
             if !is_transient || Instant::now() + backoff > deadline {
                 return Err(status.into());
             }
-            tokio::time::sleep(backoff.max(situation.retry_after.unwrap_or_default()).min(MAX_BACKOFF)).await;
+            tokio::time::sleep(backoff.max(error_info.retry_after.unwrap_or_default()).min(MAX_BACKOFF)).await;
             backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
