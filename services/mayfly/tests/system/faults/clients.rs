@@ -212,7 +212,8 @@ on_each_database! {
 
     async fn clients_have_short_deadlines(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let clients = [&system.store_url, &system.gateway_url].map(|url| Client::grpc_with_short_deadlines(url).unwrap());
+        let urls = [&system.store_url, &system.gateway_url];
+        let clients = urls.map(|url| Client::grpc_with_short_deadlines(url).unwrap());
         let run = Run::begin(&name_on(&database, "no-time"), clients.into(), Workload::default());
         for _ in 0..rounds() {
             run.fault("clients have short deadlines");

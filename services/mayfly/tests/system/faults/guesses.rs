@@ -114,7 +114,8 @@ fn compare(times: &Times<'_>) {
         let difference = other_mean - mean;
         let t = difference / (variance / count + other_variance / other_count).sqrt();
         println!(
-            "timing: {kind} against {baseline} ({mean:.0} µs): {difference:+.1} µs, t = {t:+.1}, {other_count:.0} samples"
+            "timing: {kind} against {baseline} ({mean:.0} µs): {difference:+.1} µs, t = {t:+.1}, \
+             {other_count:.0} samples"
         );
     }
 }
@@ -197,7 +198,8 @@ on_each_database! {
             let guesses = (first..first + CONCURRENT_GUESSES).map(|number| {
                 let index = usize::try_from(number).unwrap();
                 let (turn, kind) = (index / kinds.len(), index % kinds.len());
-                untrusted.clone().call_every_protocol(number, kinds[kind].1[turn % MESSAGES_PER_KIND], token(number + 1))
+                let id = kinds[kind].1[turn % MESSAGES_PER_KIND];
+                untrusted.clone().call_every_protocol(number, id, token(number + 1))
             });
             let responses = futures_util::future::join_all(guesses).await.into_iter().flatten();
             let mut rejected = 0;
