@@ -66,7 +66,7 @@ images: web programs ## Take the pictures of the README from the running program
 	cd web && npm run --silent images
 
 .PHONY: figures
-figures: web programs ## Print what the pages cost a browser: requests, bytes, and how long until they can be used
+figures: web programs ## Print the load of each page: requests, bytes, and the time until it is interactive
 	scripts/install-test-tools
 	cd web && npm run --silent figures
 

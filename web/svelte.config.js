@@ -1,11 +1,11 @@
-// How Svelte's compiler is called, by the build and by the checks alike.
+// The configuration of the Svelte compiler, for builds and checks.
 
 /** @type {import("@sveltejs/vite-plugin-svelte").SvelteConfig} */
 export default {
     compilerOptions: {
         runes: true,
-        // Elements are made one by one and not from strings of HTML, so that the page runs where Trusted Types are demanded and
-        // no policy may be made.
+        // Elements are created one by one, not from strings of HTML. So the page works where Trusted Types are required and no
+        // policy is allowed.
         fragments: "tree",
         css: "external",
     },

@@ -1,21 +1,21 @@
-// How the page is built: into `dist/`, as one `index.html` and assets whose names change with their content.
+// Builds the page into `dist/`: `index.html`, and assets with a hash of the content in each name.
 
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
-/** Where `npm run dev` finds a running gateway. */
+/** The gateway for `npm run dev`. */
 const gateway = process.env["MAYFLY_GATEWAY_URL"] ?? "http://127.0.0.1:8001";
 
 export default defineConfig({
     plugins: [svelte(), withoutJson()],
     build: {
         target: "es2022",
-        // What is newer in the style sheet, `light-dark()` above all, is written so that browsers of 2023 understand it.
+        // Newer CSS such as `light-dark()` is compiled for browsers of 2023.
         cssTarget: ["chrome111", "firefox113", "safari16.4"],
-        // Nothing is put inline: the content security policy allows files of our own and nothing else.
+        // No inline assets: the content security policy allows files of this server only.
         assetsInlineLimit: 0,
         modulePreload: { polyfill: false },
-        // For `scripts/weigh.ts`, which removes it.
+        // For `scripts/script-sizes.ts`, which removes it.
         manifest: true,
     },
     server: {
@@ -24,8 +24,8 @@ export default defineConfig({
 });
 
 /**
- * Leaves out how Protobuf is written as JSON, an eighth of all that the page loads. gRPC-Web is binary here, so none of it is
- * ever called; the client mentions it all the same.
+ * Removes the JSON encoding of Protobuf, an eighth of the page. The client imports it, but gRPC-Web is binary and never
+ * calls it.
  */
 function withoutJson(): Plugin {
     const left = /@bufbuild\/protobuf\/dist\/esm\/(?:from|to)-json\.js$/;

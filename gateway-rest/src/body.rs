@@ -1,13 +1,13 @@
-//! Request bodies: forms, JSON objects and multipart forms, all turned into the fields that a route asks for.
+//! Parses request bodies (forms, JSON objects and multipart forms) into the fields of a route.
 //!
-//! Fields that it does not ask for are skipped and never kept: a small body can hold very many.
+//! Unknown fields are skipped and never stored: a small body can contain very many.
 
 use std::fmt;
 
 use axum::{
     body::to_bytes,
     extract::{FromRequest as _, Multipart, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -16,58 +16,59 @@ use serde::{
 
 use crate::problem::Problem;
 
-/// The named values of a body. Of a name that comes twice the last value counts.
+/// The known fields of a body. If a field occurs twice, the last value counts.
 pub(crate) struct Fields(Vec<(&'static str, Value)>);
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Debug, PartialEq)]
 enum Value {
     Text(String),
     Integer(i64),
-    /// Anything that no field may hold, such as a list.
-    Other,
+    /// A value of an unsupported type, such as a list.
+    Unsupported,
 }
 
-enum Kind {
+/// The format of a body.
+enum Format {
     Form,
     Json,
     Multipart,
 }
 
-/// The field by which a form names its charset (RFC 7578, section 4.6).
+/// The field in which a form names its charset (RFC 7578, section 4.6).
 const CHARSET_FIELD: &str = "_charset_";
-/// The charsets that UTF-8 includes.
-const CHARSETS: [&str; 4] = ["utf-8", "utf8", "us-ascii", "ascii"];
+/// UTF-8 and its subsets.
+const UTF_8_CHARSETS: [&str; 4] = ["utf-8", "utf8", "us-ascii", "ascii"];
 const CONTENT_TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-encoding");
-/// The content transfer encodings that leave a part's bytes as they are.
-const TRANSFER_ENCODINGS: [&str; 4] = ["", "7bit", "8bit", "binary"];
-/// The content encodings that leave bytes as they are.
-const PLAIN: [&str; 2] = ["", "identity"];
-/// What the types of parts within a part begin with.
-const MULTIPART: &str = "multipart/";
-/// Some programs write it before a UTF-8 text.
+/// The content transfer encodings that do not change a part's bytes.
+const IDENTITY_TRANSFER_ENCODINGS: [&str; 4] = ["", "7bit", "8bit", "binary"];
+/// The content encodings that do not change a body's bytes.
+const IDENTITY_ENCODINGS: [&str; 2] = ["", "identity"];
+/// The type of a part that consists of parts.
+const MULTIPART_PREFIX: &str = "multipart/";
+/// Some programs write this mark before a UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the fields with these `names` from the body of `request`, which is whole and within the limits of the process.
+/// Reads the fields with these `names` from the body of `request`. The limits of the process have checked its size.
 ///
 /// # Errors
 ///
-/// 400 when it is malformed, 415 when it is of another kind, or encoded in another way than as plain UTF-8.
+/// Returns 400 for a malformed body, and 415 for an unsupported media type, charset or encoding.
 pub(crate) async fn read(request: Request, names: &'static [&'static str]) -> Result<Fields, Problem> {
     let content_type = header_text(request.headers(), &header::CONTENT_TYPE);
-    let kind = kind_of(content_type)?;
+    let format = format_of(content_type)?;
     check_charset(charset_of(content_type))?;
     check_content_encoding(request.headers())?;
     let mut fields = Fields(Vec::with_capacity(names.len()));
-    match kind {
-        Kind::Multipart => parse_multipart(request, names, &mut fields).await?,
-        Kind::Form | Kind::Json => {
+    match format {
+        Format::Multipart => parse_multipart(request, names, &mut fields).await?,
+        Format::Form | Format::Json => {
             let bytes = to_bytes(request.into_body(), usize::MAX).await;
-            let bytes = bytes.map_err(|_| malformed("the body did not arrive whole"))?;
+            let bytes = bytes.map_err(|_| Problem::malformed("the body did not arrive whole"))?;
             let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-            match kind {
-                Kind::Form => parse_form(bytes, names, &mut fields)?,
-                Kind::Json | Kind::Multipart => parse_json(bytes, names, &mut fields)?,
+            match format {
+                Format::Form => parse_form(bytes, names, &mut fields)?,
+                Format::Json | Format::Multipart => parse_json(bytes, names, &mut fields)?,
             }
         }
     }
@@ -75,33 +76,34 @@ pub(crate) async fn read(request: Request, names: &'static [&'static str]) -> Re
 }
 
 impl Fields {
-    /// A field that must be a string.
+    /// Takes a field that must be a string.
     pub(crate) fn required_string(&mut self, name: &str) -> Result<String, Problem> {
         self.optional_string(name)?.ok_or_else(|| Problem::field(name, "must be given"))
     }
 
-    /// A field that must be a string, or not there.
+    /// Takes a field that must be a string or missing.
     pub(crate) fn optional_string(&mut self, name: &str) -> Result<Option<String>, Problem> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
-            Some(Value::Integer(_) | Value::Other) => Err(Problem::field(name, "must be a string")),
+            Some(Value::Integer(_) | Value::Unsupported) => Err(Problem::field(name, "must be a string")),
         }
     }
 
-    /// A field that must be an integer of 64 bits: a number, or a string of digits.
+    /// Takes a field that must be an integer of 64 bits: a number, or a string of digits.
     pub(crate) fn required_integer(&mut self, name: &str) -> Result<i64, Problem> {
         self.optional_integer(name)?.ok_or_else(|| Problem::field(name, "must be given"))
     }
 
-    /// As [`required_integer`](Self::required_integer), or not there. Forms send an empty string for an empty input.
+    /// Like [`required_integer`](Self::required_integer), for a field that may be missing. An empty string counts as
+    /// missing, since forms send it for an empty input.
     pub(crate) fn optional_integer(&mut self, name: &str) -> Result<Option<i64>, Problem> {
         let number = match self.take(name) {
             None => return Ok(None),
             Some(Value::Text(empty)) if empty.is_empty() => return Ok(None),
             Some(Value::Integer(number)) => Some(number),
             Some(Value::Text(digits)) => digits.parse().ok(),
-            Some(Value::Other) => None,
+            Some(Value::Unsupported) => None,
         };
         number.map(Some).ok_or_else(|| Problem::field(name, "must be an integer of 64 bits"))
     }
@@ -111,8 +113,8 @@ impl Fields {
         Some(self.0.swap_remove(index).1)
     }
 
-    /// Sets the field to `value`; JSON's null counts as absent.
-    fn put(&mut self, name: &'static str, value: Option<Value>) {
+    /// Sets the field to `value`. JSON's null removes it.
+    fn set(&mut self, name: &'static str, value: Option<Value>) {
         drop(self.take(name));
         self.0.extend(value.map(|value| (name, value)));
     }
@@ -122,25 +124,17 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim()
 }
 
-fn kind_of(content_type: &str) -> Result<Kind, Problem> {
+fn format_of(content_type: &str) -> Result<Format, Problem> {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
-        "application/x-www-form-urlencoded" => Ok(Kind::Form),
-        "application/json" => Ok(Kind::Json),
-        "multipart/form-data" => Ok(Kind::Multipart),
-        _ => Err(other_kind()),
+        "application/x-www-form-urlencoded" => Ok(Format::Form),
+        "application/json" => Ok(Format::Json),
+        "multipart/form-data" => Ok(Format::Multipart),
+        _ => Err(Problem::unsupported_body()),
     }
 }
 
-/// The body is of a kind that is not read here.
-pub(crate) fn other_kind() -> Problem {
-    Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "the content type must be application/x-www-form-urlencoded, application/json or multipart/form-data",
-    )
-}
-
-/// The charset that a content type declares, if any.
+/// Returns the charset that a content type declares, if any.
 fn charset_of(content_type: &str) -> Option<&str> {
     content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
@@ -148,128 +142,118 @@ fn charset_of(content_type: &str) -> Option<&str> {
     })
 }
 
-fn is_one_of(name: &str, known: &[&str]) -> bool {
+fn contains_ignore_case(known: &[&str], name: &str) -> bool {
     known.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 fn check_charset(charset: Option<&str>) -> Result<(), Problem> {
     match charset {
-        Some(charset) if !is_one_of(charset, &CHARSETS) => {
-            Err(encoded(&format!("the charset must be UTF-8, not {charset}")))
+        Some(charset) if !contains_ignore_case(&UTF_8_CHARSETS, charset) => {
+            Err(Problem::unsupported(format!("the charset must be UTF-8, not {charset}")))
         }
         _ => Ok(()),
     }
 }
 
 fn check_content_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    let transferred = other_encoding(headers, &header::TRANSFER_ENCODING, &["", "identity", "chunked"]);
-    match transferred.or_else(|| other_encoding(headers, &header::CONTENT_ENCODING, &PLAIN)) {
+    let transferred = unsupported_encoding(headers, &header::TRANSFER_ENCODING, &["", "identity", "chunked"]);
+    match transferred.or_else(|| unsupported_encoding(headers, &header::CONTENT_ENCODING, &IDENTITY_ENCODINGS)) {
         None => Ok(()),
         Some(encoding) => {
-            let problem = encoded(&format!("the body must come without a content encoding, not as {encoding}"));
-            // RFC 9110, section 12.5.3: what a request may have instead.
+            let problem =
+                Problem::unsupported(format!("the body must come without a content encoding, not as {encoding}"));
+            // RFC 9110, section 12.5.3: the encoding that a request may have instead.
             Err(problem.with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
         }
     }
 }
 
-/// Encodings and nested parts are deprecated (RFC 7578, sections 4.3 and 4.7), so no part is decoded; none is stored
-/// encoded either.
+/// Rejects encoded and nested parts. Both are deprecated (RFC 7578, sections 4.3 and 4.7), so no part is decoded.
 fn check_part(headers: &HeaderMap) -> Result<(), Problem> {
     let content_type = header_text(headers, &header::CONTENT_TYPE);
     check_charset(charset_of(content_type))?;
-    if content_type.get(..MULTIPART.len()).is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART)) {
-        return Err(encoded("the parts must not be multipart themselves"));
+    if content_type.get(..MULTIPART_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART_PREFIX)) {
+        return Err(Problem::unsupported("the parts must not be multipart themselves"));
     }
-    if let Some(encoding) = other_encoding(headers, &CONTENT_TRANSFER_ENCODING, &TRANSFER_ENCODINGS) {
-        return Err(encoded(&format!("the parts must come without a content transfer encoding, not as {encoding}")));
+    if let Some(encoding) = unsupported_encoding(headers, &CONTENT_TRANSFER_ENCODING, &IDENTITY_TRANSFER_ENCODINGS) {
+        return Err(Problem::unsupported(format!(
+            "the parts must come without a content transfer encoding, not as {encoding}"
+        )));
     }
-    match other_encoding(headers, &header::CONTENT_ENCODING, &PLAIN) {
+    match unsupported_encoding(headers, &header::CONTENT_ENCODING, &IDENTITY_ENCODINGS) {
         None => Ok(()),
-        Some(encoding) => Err(encoded(&format!("the parts must come without a content encoding, not as {encoding}"))),
+        Some(encoding) => {
+            Err(Problem::unsupported(format!("the parts must come without a content encoding, not as {encoding}")))
+        }
     }
 }
 
-/// The first encoding that the header names and that is not `allowed`.
-fn other_encoding<'a>(headers: &'a HeaderMap, name: &HeaderName, allowed: &[&str]) -> Option<&'a str> {
+/// Returns the first encoding in the header that is not `allowed`.
+fn unsupported_encoding<'a>(headers: &'a HeaderMap, name: &HeaderName, allowed: &[&str]) -> Option<&'a str> {
     let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("of an unknown name"));
-    lines.flat_map(|line| line.split(',')).map(str::trim).find(|encoding| !is_one_of(encoding, allowed))
+    lines.flat_map(|line| line.split(',')).map(str::trim).find(|encoding| !contains_ignore_case(allowed, encoding))
 }
 
-/// The body is encoded in a way that is not read here.
-fn encoded(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
-}
-
-/// The body did not arrive.
-pub(crate) fn late() -> Problem {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
-}
-
-/// The body cannot be read.
-pub(crate) fn malformed(detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
-}
-
-/// Strict where the usual parsers are lenient: what is no UTF-8 is refused, not replaced.
+/// Rejects invalid UTF-8, which the usual parsers replace.
 fn parse_form(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
     for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let split = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let (name, value) = pair.split_at(split);
-        // UTF-16 without its mark is UTF-8 with a zero byte beside each letter.
-        let name = decode(name).filter(|name| !name.contains('\0'));
-        let name = name.ok_or_else(|| malformed("the form must be UTF-8, and the name of a field is not"))?;
+        // ASCII in UTF-16 is valid UTF-8 with zero bytes.
+        let name = decode_form_component(name).filter(|name| !name.contains('\0'));
+        let name = name.ok_or_else(|| Problem::malformed("the form must be UTF-8, and the name of a field is not"))?;
         let value = value.strip_prefix(b"=").unwrap_or_default();
         if name == CHARSET_FIELD {
             check_charset(Some(&String::from_utf8_lossy(value)))?;
         }
         let Some(name) = names.iter().find(|known| **known == name) else { continue };
-        let value = decode(value).ok_or_else(|| Problem::field(name, "must be UTF-8"))?;
-        fields.put(name, Some(Value::Text(value)));
+        let value = decode_form_component(value).ok_or_else(|| Problem::field(name, "must be UTF-8"))?;
+        fields.set(name, Some(Value::Text(value)));
     }
     Ok(())
 }
 
-fn decode(bytes: &[u8]) -> Option<String> {
+fn decode_form_component(bytes: &[u8]) -> Option<String> {
     let spaced: Vec<u8> = bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     String::from_utf8(percent_encoding::percent_decode(&spaced).collect()).ok()
 }
 
 async fn parse_multipart(request: Request, names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
-    let broken = || malformed("the body is no multipart form");
-    let mut form = Multipart::from_request(request, &()).await.map_err(|_| broken())?;
-    while let Some(field) = form.next_field().await.map_err(|_| broken())? {
+    let invalid = || Problem::malformed("the body is no multipart form");
+    let mut form = Multipart::from_request(request, &()).await.map_err(|_| invalid())?;
+    while let Some(field) = form.next_field().await.map_err(|_| invalid())? {
         if field.name() == Some(CHARSET_FIELD) {
-            check_charset(Some(&String::from_utf8_lossy(&field.bytes().await.map_err(|_| broken())?)))?;
+            check_charset(Some(&String::from_utf8_lossy(&field.bytes().await.map_err(|_| invalid())?)))?;
             continue;
         }
         let Some(name) = names.iter().find(|known| field.name() == Some(**known)) else { continue };
         check_part(field.headers())?;
-        let bytes = field.bytes().await.map_err(|_| broken())?;
+        let bytes = field.bytes().await.map_err(|_| invalid())?;
         let value = String::from_utf8(bytes.into()).map_err(|_| Problem::field(name, "must be UTF-8"))?;
-        fields.put(name, Some(Value::Text(value)));
+        fields.set(name, Some(Value::Text(value)));
     }
     Ok(())
 }
 
 fn parse_json(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
-    // JSON has no zero bytes, and UTF-16 has one beside each letter of ASCII.
+    // JSON has no zero bytes, but ASCII in UTF-16 has.
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
-    let mut json = serde_json::Deserializer::from_str(text.ok_or_else(|| malformed("the body must be UTF-8"))?);
-    let parsed = json.deserialize_any(JsonObject { names, fields }).and_then(|()| json.end());
+    let mut json =
+        serde_json::Deserializer::from_str(text.ok_or_else(|| Problem::malformed("the body must be UTF-8"))?);
+    let parsed = json.deserialize_any(ObjectVisitor { names, fields }).and_then(|()| json.end());
     parsed.map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => malformed("the body must be a JSON object"),
-        _ => malformed("the body is no JSON"),
+        serde_json::error::Category::Data => Problem::malformed("the body must be a JSON object"),
+        _ => Problem::malformed("the body is no JSON"),
     })
 }
 
-/// A JSON object, of which the named members are kept.
-struct JsonObject<'a> {
+/// Parses a JSON object, and stores its known members.
+struct ObjectVisitor<'a> {
     names: &'a [&'static str],
     fields: &'a mut Fields,
 }
 
-impl<'de> Visitor<'de> for JsonObject<'_> {
+impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -277,9 +261,9 @@ impl<'de> Visitor<'de> for JsonObject<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(name) = members.next_key_seed(Name(self.names))? {
+        while let Some(name) = members.next_key_seed(FieldName(self.names))? {
             match name {
-                Some(name) => self.fields.put(name, members.next_value()?),
+                Some(name) => self.fields.set(name, members.next_value()?),
                 None => drop(members.next_value::<IgnoredAny>()?),
             }
         }
@@ -287,11 +271,11 @@ impl<'de> Visitor<'de> for JsonObject<'_> {
     }
 }
 
-/// The name of a member, if it is one of these.
+/// Parses the name of a member, if it is known.
 #[derive(Clone, Copy)]
-struct Name<'a>(&'a [&'static str]);
+struct FieldName<'a>(&'a [&'static str]);
 
-impl<'de> DeserializeSeed<'de> for Name<'_> {
+impl<'de> DeserializeSeed<'de> for FieldName<'_> {
     type Value = Option<&'static str>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
@@ -299,7 +283,7 @@ impl<'de> DeserializeSeed<'de> for Name<'_> {
     }
 }
 
-impl Visitor<'_> for Name<'_> {
+impl Visitor<'_> for FieldName<'_> {
     type Value = Option<&'static str>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -313,13 +297,13 @@ impl Visitor<'_> for Name<'_> {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(AnyValue)
+        json.deserialize_any(ValueVisitor)
     }
 }
 
-struct AnyValue;
+struct ValueVisitor;
 
-impl<'de> Visitor<'de> for AnyValue {
+impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -335,25 +319,25 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or(Value::Other, Value::Integer))
+        Ok(i64::try_from(number).map_or(Value::Unsupported, Value::Integer))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Unsupported)
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Unsupported)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
+        Ok(Value::Unsupported)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
+        Ok(Value::Unsupported)
     }
 }
 
@@ -369,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_kept_of_what_no_route_asks_for() {
+    async fn unknown_fields_are_not_stored() {
         let text = |text: &str| Value::Text(text.to_owned());
         let expected = vec![("id", Value::Integer(7)), ("text", text("a\n"))];
         let unknown = "[[{\"text\":0},null]],".repeat(1000);
@@ -392,20 +376,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn json_values_that_no_field_may_hold_are_not_taken_for_others() {
+    async fn json_values_of_unsupported_types_are_not_converted() {
         for other in ["true", "1.5", "9223372036854775808", "[1]", "{\"text\": \"x\"}"] {
             let found = fields("application/json", format!("{{\"text\": {other}}}")).await;
-            assert_eq!(found, [("text", Value::Other)], "{other}");
+            assert_eq!(found, [("text", Value::Unsupported)], "{other}");
         }
     }
 
-    async fn refusal(headers: &[(HeaderName, &str)], body: impl Into<axum::body::Body>) -> (u64, String) {
+    async fn rejection(headers: &[(HeaderName, &str)], body: impl Into<axum::body::Body>) -> (u64, String) {
         let mut request = Request::post("/").body(body.into()).unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
-        let refused = read(request, NAMES).await.err().map(|problem| problem.to_json()).unwrap_or_default();
-        (refused["status"].as_u64().unwrap_or(200), refused["detail"].as_str().unwrap_or_default().to_owned())
+        let problem = read(request, NAMES).await.err().map(|problem| problem.to_json()).unwrap_or_default();
+        (problem["status"].as_u64().unwrap_or(200), problem["detail"].as_str().unwrap_or_default().to_owned())
     }
 
     const FORM: &str = "application/x-www-form-urlencoded";
@@ -416,7 +400,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn null_and_an_empty_input_count_as_absent() {
+    async fn null_and_an_empty_input_count_as_missing() {
         for (content_type, body) in [
             ("application/json", r#"{"text": null, "id": null}"#),
             ("application/json", r#"{"text": "x", "text": null, "id": ""}"#),
@@ -432,24 +416,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_in_other_charsets_are_refused_by_name() {
+    async fn bodies_in_unsupported_charsets_are_rejected_by_name() {
         let latin_1 = b"{\"text\": \"caf\xe9\"}".to_vec();
         let json = r#"{"text": "x"}"#;
         let utf_16_le: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let utf_16_be: Vec<u8> = json.encode_utf16().flat_map(u16::to_be_bytes).collect();
         let marked = [b"\xff\xfe", &utf_16_le[..]].concat();
         for body in [latin_1, utf_16_le, utf_16_be, marked] {
-            let refused = refusal(&[(header::CONTENT_TYPE, "application/json")], body).await;
-            assert_eq!(refused, (400, "the body must be UTF-8".to_owned()));
+            let rejected = rejection(&[(header::CONTENT_TYPE, "application/json")], body).await;
+            assert_eq!(rejected, (400, "the body must be UTF-8".to_owned()));
         }
         let form: Vec<u8> = "text=x".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let (status, detail) = refusal(&[(header::CONTENT_TYPE, FORM)], form).await;
+        let (status, detail) = rejection(&[(header::CONTENT_TYPE, FORM)], form).await;
         assert!(status == 400 && detail.contains("UTF-8"), "{detail}");
 
         for kind in ["application/json", FORM, "multipart/form-data; boundary=b"] {
             for charset in ["iso-8859-1", "\"UTF-16\"", "windows-1252"] {
                 let content_type = format!("{kind}; Charset={charset}");
-                let (status, detail) = refusal(&[(header::CONTENT_TYPE, &content_type)], "").await;
+                let (status, detail) = rejection(&[(header::CONTENT_TYPE, &content_type)], "").await;
                 assert_eq!(status, 415, "{content_type}");
                 assert!(detail.contains(charset.trim_matches('"')), "{detail}");
             }
@@ -457,17 +441,17 @@ mod tests {
         let multipart = [(header::CONTENT_TYPE, "multipart/form-data; boundary=b")];
         let named = "--b\r\ncontent-disposition: form-data; name=\"_charset_\"\r\n\r\nlatin1\r\n--b--\r\n";
         let in_part = part("content-type: text/plain; charset=latin1\r\n", "x");
-        for refused in [
-            refusal(&multipart, in_part).await,
-            refusal(&multipart, named).await,
-            refusal(&[(header::CONTENT_TYPE, FORM)], "_charset_=latin1&text=x").await,
+        for rejected in [
+            rejection(&multipart, in_part).await,
+            rejection(&multipart, named).await,
+            rejection(&[(header::CONTENT_TYPE, FORM)], "_charset_=latin1&text=x").await,
         ] {
-            assert_eq!(refused, (415, "the charset must be UTF-8, not latin1".to_owned()));
+            assert_eq!(rejected, (415, "the charset must be UTF-8, not latin1".to_owned()));
         }
     }
 
     #[tokio::test]
-    async fn utf_8_may_be_declared_and_marked() {
+    async fn a_utf_8_body_may_have_a_charset_and_a_byte_order_mark() {
         let text = vec![("text", Value::Text("café".to_owned()))];
         for mark in ["", "\u{feff}"] {
             let json = format!("{mark}{{\"text\": \"café\"}}");
@@ -480,7 +464,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn encoded_bodies_and_parts_are_refused_by_name() {
+    async fn encoded_bodies_and_parts_are_rejected_by_name() {
         for kind in ["application/json", FORM, "multipart/form-data; boundary=b"] {
             for (name, encodings, encoding) in [
                 (header::CONTENT_ENCODING, "gzip", "gzip"),
@@ -488,31 +472,31 @@ mod tests {
                 (header::CONTENT_ENCODING, "identity, gzip", "gzip"),
                 (header::TRANSFER_ENCODING, "gzip, chunked", "gzip"),
             ] {
-                let (status, detail) = refusal(&[(header::CONTENT_TYPE, kind), (name, encodings)], "x").await;
+                let (status, detail) = rejection(&[(header::CONTENT_TYPE, kind), (name, encodings)], "x").await;
                 assert!(status == 415 && detail.ends_with(&format!("not as {encoding}")), "{detail}");
             }
         }
         let plain = [(header::CONTENT_TYPE, FORM), (header::CONTENT_ENCODING, "identity")];
-        assert_eq!(refusal(&plain, "text=x").await.0, 200);
+        assert_eq!(rejection(&plain, "text=x").await.0, 200);
         for encoding in ["base64", "quoted-printable", "x-uuencode"] {
             let form = part(&format!("Content-Transfer-Encoding: {encoding}\r\n"), "Y2Fm");
-            let (status, detail) = refusal(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await;
+            let (status, detail) = rejection(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await;
             assert!(status == 415 && detail.contains(encoding), "{detail}");
         }
         let (status, detail) =
-            refusal(&[(header::CONTENT_TYPE, MULTIPART_FORM)], part("Content-Encoding: gzip\r\n", "x")).await;
+            rejection(&[(header::CONTENT_TYPE, MULTIPART_FORM)], part("Content-Encoding: gzip\r\n", "x")).await;
         assert!(status == 415 && detail.contains("gzip"), "{detail}");
         for kind in ["multipart/mixed; boundary=c", "Multipart/Alternative; boundary=c"] {
             let form = part(&format!("content-type: {kind}\r\n"), "--c\r\n\r\nx\r\n--c--");
-            let (status, detail) = refusal(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await;
+            let (status, detail) = rejection(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await;
             assert!(status == 415 && detail.contains("multipart"), "{detail}");
         }
         let form = part("content-type: application/octet-stream\r\ncontent-encoding: identity\r\n", "x");
-        assert_eq!(refusal(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await.0, 200);
+        assert_eq!(rejection(&[(header::CONTENT_TYPE, MULTIPART_FORM)], form).await.0, 200);
     }
 
     #[test]
-    fn what_is_no_json_and_what_is_no_object_are_told_apart() {
+    fn invalid_json_and_a_json_value_that_is_no_object_have_different_errors() {
         let parse = |json: &str| {
             let parsed = parse_json(json.as_bytes(), NAMES, &mut Fields(Vec::new()));
             parsed.err().map(|problem| problem.to_json()["detail"].as_str().unwrap().to_owned())

@@ -1,21 +1,21 @@
-//! Reports the caller to the services behind the gateway, which limit what one caller may do.
+//! Reports the caller's address to the services behind the gateway, which limit what one caller may do.
 
 use axum::{
     extract::Request,
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     response::Response,
 };
 use mayfly_bootstrap::http::Caller;
 use mayfly_contracts::CALLER_METADATA;
 
-/// How many reverse proxies stand in front of the gateway, each of which adds to `X-Forwarded-For`.
+/// The number of reverse proxies in front of the gateway, each of which appends to `X-Forwarded-For`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TrustedProxies(pub(crate) usize);
 
 const CALLER: HeaderName = HeaderName::from_static(CALLER_METADATA);
 
-/// Writes the caller's address into a header that goes on to the store, whatever the caller wrote there.
+/// Sets the header that reports the caller to the services. Overwrites any value that the caller sent.
 pub(crate) async fn set_caller(mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(CALLER);
     let caller = request.extensions().get::<Caller>().map(|caller| caller.id.to_string());
@@ -23,4 +23,14 @@ pub(crate) async fn set_caller(mut request: Request, next: Next) -> Response {
         request.headers_mut().insert(CALLER, caller);
     }
     next.run(request).await
+}
+
+/// Returns a gRPC request with `message` and the caller that [`set_caller`] wrote into `headers`.
+pub(crate) fn with_caller<T>(headers: &HeaderMap, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    let caller = headers.get(CALLER).and_then(|caller| caller.to_str().ok()?.parse().ok());
+    if let Some(caller) = caller {
+        request.metadata_mut().insert(CALLER_METADATA, caller);
+    }
+    request
 }

@@ -1,4 +1,4 @@
-//! `/healthz`: this process is up. `/readyz`: the store behind it is ready too.
+//! `/healthz`: this process is alive. `/readyz`: the store behind it is ready too.
 
 use std::time::Duration;
 
@@ -7,19 +7,22 @@ use mayfly_contracts::StoreChannel;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
-    methods::Only,
-    problem::{Body, Problem},
+    allowed_method::AllowedMethod,
+    problem::{Problem, ProblemDetails},
 };
 
-/// How long the store may take to answer.
-const LIMIT: Duration = Duration::from_secs(3);
+/// How long the store may take to respond.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(crate) fn routes(store: StoreChannel) -> Router {
-    Router::new().route("/healthz", Only::Look.route(alive)).route("/readyz", Only::Look.route(ready)).with_state(store)
+    Router::new()
+        .route("/healthz", AllowedMethod::GetOrHead.route(alive))
+        .route("/readyz", AllowedMethod::GetOrHead.route(ready))
+        .with_state(store)
 }
 
-/// This process is up
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "It is.", body = str, example = json!("ok\n"))))]
+/// This process is alive
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "The process is alive.", body = str, example = json!("ok\n"))))]
 pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
@@ -30,11 +33,11 @@ pub(crate) async fn alive() -> &'static str {
     path = "/readyz",
     tag = "health",
     responses(
-        (status = 200, description = "It is.", body = str, example = json!("ready\n")),
+        (status = 200, description = "The store is ready.", body = str, example = json!("ready\n")),
         (
             status = 503,
-            description = "It is not, or cannot be reached.",
-            body = Body<'static>,
+            description = "The store is not ready, or cannot be reached.",
+            body = ProblemDetails<'static>,
             content_type = "application/problem+json",
             example = json!({ "type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "the store is not ready" })
         )
@@ -42,9 +45,9 @@ pub(crate) async fn alive() -> &'static str {
 )]
 pub(crate) async fn ready(State(store): State<StoreChannel>) -> Result<&'static str, Problem> {
     let request = HealthCheckRequest { service: String::new() };
-    let asked = tokio::time::timeout(LIMIT, async { HealthClient::new(store).check(request).await }).await;
-    match asked {
-        Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::Serving => Ok("ready\n"),
+    let checked = tokio::time::timeout(TIMEOUT, async { HealthClient::new(store).check(request).await }).await;
+    match checked {
+        Ok(Ok(response)) if response.get_ref().status() == ServingStatus::Serving => Ok("ready\n"),
         _ => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the store is not ready")),
     }
 }

@@ -1,50 +1,42 @@
-//! The gateway: the only process that a browser or a REST client talks to.
+//! The gateway, which serves browsers, REST clients and gRPC clients.
 //!
-//! It translates the documented `/api/v1` paths to the contracts (`rest/`) and forwards gRPC and gRPC-Web as they are
-//! (`forward.rs`). It decides nothing: what a call means is the store's business. A call travels `rest/<call>.rs` → store, and
-//! its failure through the one table in `problem.rs`.
+//! It translates the `/api/v1` paths to the contracts (`rest/`), and forwards gRPC and gRPC-Web unchanged
+//! (`grpc_proxy.rs`). It decides nothing about messages; the store does. Each `rest/<call>.rs` calls the store, and the
+//! table in `problem.rs` maps the store's errors to HTTP.
 
+mod allowed_method;
 mod body;
 mod caller;
-mod encoding;
-mod forward;
-mod headers;
+mod content_encoding;
+mod grpc_proxy;
 mod health;
-mod log;
-mod methods;
 mod openapi;
 mod origin;
 mod page;
 mod problem;
+mod rejection;
+mod request_log;
 mod rest;
+mod security_headers;
 mod settings;
+mod upstreams;
 
 use std::{io, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
+use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware, response::IntoResponse as _};
 use mayfly_bootstrap::http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy};
-use mayfly_contracts::{BIDI_STREAMING_METHODS, BotChannel, SERVER_STREAMING_METHODS, StoreChannel, max_request_bytes};
+use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, max_request_bytes};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use self::settings::GatewaySettings;
 use self::{caller::TrustedProxies, problem::Problem};
+pub use self::{settings::GatewaySettings, upstreams::Upstreams};
 
-/// The services that the gateway stands in front of.
-#[derive(Clone, Debug)]
-pub struct Upstreams {
-    /// The store.
-    pub store: StoreChannel,
-    /// The bot. Nothing but `BotService` needs it.
-    pub bot: BotChannel,
-    /// Whether callers can ask which services there are. The gateway answers that itself, since it knows both
-    /// upstreams.
-    pub has_reflection: bool,
-}
-
-/// Everything that the gateway serves, in front of `upstreams`, for texts of at most `max_text_bytes` bytes, behind
-/// `trusted_proxies` reverse proxies, for the browsers that `origins` allows. Takes part in the `limits` of the process.
+/// Returns the routes of a gateway in front of `upstreams`, for texts of at most `max_text_bytes` bytes.
+///
+/// `trusted_proxies` is the number of reverse proxies in front of the gateway. `origins` decides about requests of
+/// browsers. The routes share the `limits` of the process.
 pub fn router(
     upstreams: &Upstreams,
     max_text_bytes: usize,
@@ -64,10 +56,10 @@ pub fn router(
         }),
         server_streaming: SERVER_STREAMING_METHODS,
         bidi_streaming: BIDI_STREAMING_METHODS,
-        reject: Arc::new(move |rejection, headers| problem::refused(rejection, headers, max_text_bytes)),
+        reject: Arc::new(move |rejection, headers| rejection::rejection_response(rejection, headers, max_text_bytes)),
     };
     let calls = rest::routes(upstreams.store.clone())
-        .merge(forward::routes(upstreams))
+        .merge(grpc_proxy::routes(upstreams))
         .layer(middleware::from_fn_with_state(origins.clone(), origin::check_site));
     let router = Router::new()
         .merge(page::routes())
@@ -75,23 +67,23 @@ pub fn router(
         .merge(health::routes(upstreams.store.clone()))
         .merge(calls)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
-        // The limits below measure bodies, by the longest text.
+        // The limits below reject bodies that are too large.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(http::unwrap_authorization))
         .layer(middleware::from_fn(caller::set_caller));
     limits
         .apply(router)
         .layer(middleware::from_fn_with_state(origins.clone(), origin::check_host))
-        .layer(CatchPanicLayer::custom(|_| problem::after_panic()))
-        .layer(middleware::from_fn_with_state(proxies, headers::harden))
-        .layer(middleware::from_fn(log::log_request))
+        .layer(CatchPanicLayer::custom(|_| Problem::after_panic().into_response()))
+        .layer(middleware::from_fn_with_state(proxies, security_headers::set_security_headers))
+        .layer(middleware::from_fn(request_log::log_request))
 }
 
-/// Serves on all `listeners` until `stop` is cancelled, then finishes the requests that have begun.
+/// Serves on all `listeners` until `stop` is cancelled, then completes the requests in flight.
 ///
 /// # Errors
 ///
-/// When a listener fails.
+/// Returns the error of a listener that fails.
 pub async fn run(
     listeners: Vec<TcpListener>,
     upstreams: Upstreams,

@@ -1,10 +1,10 @@
-//! The REST paths as an OpenAPI document: for programs at `/api/openapi.json`, for people at `/api/docs`.
+//! Serves the OpenAPI document of the REST paths: at `/api/openapi.json` for programs, at `/api/docs` for people.
 //!
-//! What a path takes and answers is said beside its handler; what all have in common is added here.
+//! Each handler documents its own path. This module adds the parts that all paths share.
 
 mod examples;
-mod kept;
-mod page;
+mod html;
+mod precompressed;
 
 use std::sync::LazyLock;
 
@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, header},
     response::IntoResponse,
 };
+use mayfly_bootstrap::http::ContentPolicy;
 use utoipa::{
     OpenApi as _,
     openapi::{
@@ -23,57 +24,54 @@ use utoipa::{
     },
 };
 
-use self::kept::Kept;
-use crate::{
-    headers::Policy,
-    methods::{Only, both_forms},
-};
+use self::precompressed::Precompressed;
+use crate::allowed_method::{AllowedMethod, with_trailing_slash};
 
-/// The kinds of bodies beside JSON.
-const OTHER_FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];
+/// The media types of bodies besides JSON.
+const FORM_MEDIA_TYPES: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];
 
-/// What the document says of the whole.
+/// The parts of the document that belong to no single path of `rest/`.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "Mayfly",
-        description = "One-time messages: store a text and get an id and an access token. Whoever presents that pair reads the text \
-                       once; then it is gone.\n\n\
-                       Every path works with and without a slash at its end. Bodies may be JSON objects, forms or multipart forms; \
-                       fields that nobody asks for are ignored, and of a field that comes twice the last one counts. Times are in \
-                       RFC 3339, in UTC. Nothing may be cached. Errors are problem details (RFC 9457); their `reason` is for \
+        description = "One-time messages: store a text and get an id and an access token. A caller with that pair can read the text \
+                       once; then it is deleted.\n\n\
+                       Every path works with and without a slash at its end. Bodies are JSON objects, forms or multipart forms. \
+                       Unknown fields are ignored; if a field occurs twice, the last value counts. Times are in RFC 3339, \
+                       in UTC. Responses must not be cached. Errors are problem details (RFC 9457); their `reason` is for \
                        programs, their `detail` for people.\n\n\
-                       What a browser sends for a page of another site is refused with 403, and a host name that is \
-                       not allowed here with 421.\n\n\
-                       A call with an `Idempotency-Key`, a UUID made for it, can be repeated as it is when its answer got lost.",
+                       Requests of a browser for a page of another site return 403. Requests for a host name that is not \
+                       allowed return 421.\n\n\
+                       A call with an `Idempotency-Key`, a UUID made for this call, can be repeated if its response is lost.",
         license(name = "MIT OR Apache-2.0"),
     ),
     tags(
-        (name = "messages", description = "Texts that are read once."),
-        (name = "app configs", description = "What the bot needs to sign in to Telegram."),
-        (name = "health", description = "For those who run it."),
+        (name = "messages", description = "Texts that can be read once."),
+        (name = "app configs", description = "The bot's configuration for Telegram."),
+        (name = "health", description = "For operators."),
     ),
     paths(crate::health::alive, crate::health::ready)
 )]
-struct Head;
+struct BaseDocument;
 
 fn document() -> OpenApi {
-    let mut document = crate::rest::Documented::openapi().merge_from(Head::openapi());
-    document.info = Head::openapi().info;
+    let mut document = crate::rest::ApiDocument::openapi().merge_from(BaseDocument::openapi());
+    document.info = BaseDocument::openapi().info;
     document.servers = Some(vec![Server::new("/")]);
-    explain_tokens(&mut document);
+    add_bearer_scheme(&mut document);
     for (path, item) in &mut document.paths.paths {
         let Some(call) = &mut item.post else { continue };
-        take_other_forms(call);
+        add_form_media_types(call);
         if path.ends_with("/create_message") {
-            link_to_the_message(call);
+            add_message_links(call);
         }
     }
     examples::add(&mut document);
     document
 }
 
-fn explain_tokens(document: &mut OpenApi) {
+fn add_bearer_scheme(document: &mut OpenApi) {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("The admin token or the service token; `mayfly token` prints the first. Behind a proxy that uses `Authorization` \
@@ -83,53 +81,58 @@ fn explain_tokens(document: &mut OpenApi) {
     components.security_schemes.insert("token".to_owned(), SecurityScheme::Http(token).into());
 }
 
-/// What is taken as JSON is taken in these forms too.
-fn take_other_forms(call: &mut Operation) {
+/// Adds the other media types to a call that accepts JSON.
+fn add_form_media_types(call: &mut Operation) {
     let Some(RefOr::T(body)) = &mut call.request_body else { return };
     let Some(content) = body.content.get("application/json").cloned() else { return };
-    body.content.extend(OTHER_FORMS.map(|form| (form.to_owned(), content.clone())));
+    body.content.extend(FORM_MEDIA_TYPES.map(|media_type| (media_type.to_owned(), content.clone())));
 }
 
-/// What can be done with the message that `create_message` made. Programs that try the interface out follow these links.
-fn link_to_the_message(call: &mut Operation) {
+/// Links `create_message` to the calls on the message that it created. API test tools follow these links.
+fn add_message_links(call: &mut Operation) {
     let Some(RefOr::T(created)) = call.responses.responses.get_mut("201") else { return };
     let (id, token) = ("$response.body#/id", "$response.body#/access_token");
-    let opener = serde_json::json!({ "id": id, "access_token": token });
+    let message_ref = serde_json::json!({ "id": id, "access_token": token });
     for name in ["view_message", "lookup_message", "burn_message", "acknowledge_view"] {
-        let link = Link::builder().operation_id(name).request_body(Some(opener.clone())).build();
+        let link = Link::builder().operation_id(name).request_body(Some(message_ref.clone())).build();
         created.links.insert(name.to_owned(), link.into());
     }
     let link = Link::builder().operation_id("get_message").parameter("id", id).parameter("token", token).build();
     created.links.insert("get_message".to_owned(), link.into());
 }
 
-/// The document as JSON.
-static JSON: LazyLock<Kept> = LazyLock::new(|| Kept::new("application/json", as_json()));
-static PAGE: LazyLock<Kept> = LazyLock::new(|| Kept::new("text/html; charset=utf-8", page::render(&document())));
+/// The style sheet of the page, in the colours of the web page.
+const STYLE: &str = concat!(include_str!("../../web/src/colors.css"), include_str!("openapi/style.css"));
 
-fn as_json() -> String {
-    // It consists of texts and numbers: there is nothing in it that JSON could not say.
+/// The document as JSON.
+static JSON: LazyLock<Precompressed> = LazyLock::new(|| Precompressed::new("application/json", to_json()));
+/// The document as a page.
+static PAGE: LazyLock<Precompressed> =
+    LazyLock::new(|| Precompressed::new("text/html; charset=utf-8", html::render(&document())));
+
+fn to_json() -> String {
+    // Serialization cannot fail: the document consists of texts and numbers.
     document().to_pretty_json().unwrap_or_default()
 }
 
 pub(crate) fn routes() -> Router {
     let router = Router::new()
-        .route("/api/openapi.json", Only::Look.route(json))
-        .route("/api/docs/style.css", Only::Look.route(style))
-        .route("/api/docs/icon.svg", Only::Look.route(icon));
-    both_forms(router, "/api/docs", Only::Look.route(docs))
+        .route("/api/openapi.json", AllowedMethod::GetOrHead.route(json))
+        .route("/api/docs/style.css", AllowedMethod::GetOrHead.route(style))
+        .route("/api/docs/icon.svg", AllowedMethod::GetOrHead.route(icon));
+    with_trailing_slash(router, "/api/docs", AllowedMethod::GetOrHead.route(docs))
 }
 
 async fn json(headers: HeaderMap) -> impl IntoResponse {
-    JSON.answer(&headers)
+    JSON.response(&headers)
 }
 
 async fn docs(headers: HeaderMap) -> impl IntoResponse {
-    (Policy::Document, PAGE.answer(&headers))
+    (ContentPolicy::Document, PAGE.response(&headers))
 }
 
 async fn style() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("openapi/style.css"))
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
 }
 
 async fn icon() -> impl IntoResponse {
@@ -143,8 +146,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rest_path_is_documented_and_every_documented_path_is_one() {
-        let document: serde_json::Value = serde_json::from_str(&as_json()).unwrap();
+    fn the_documented_paths_are_the_paths_of_the_router() {
+        let document: serde_json::Value = serde_json::from_str(&to_json()).unwrap();
         let documented: BTreeSet<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
         let rest = crate::rest::PATHS.map(|path| format!("/api/v1/{path}"));
         let health = ["/healthz", "/readyz"].map(str::to_owned);
@@ -152,8 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn everything_in_the_document_is_described_and_has_an_example() {
-        let document: serde_json::Value = serde_json::from_str(&as_json()).unwrap();
+    fn every_item_of_the_document_has_a_description_and_an_example() {
+        let document: serde_json::Value = serde_json::from_str(&to_json()).unwrap();
         for (path, calls) in document["paths"].as_object().unwrap() {
             for call in calls.as_object().unwrap().values() {
                 assert!(call["summary"].is_string(), "{path}");
@@ -162,15 +165,18 @@ mod tests {
                 };
                 let mut shown = parts(&call["requestBody"]["content"]);
                 shown.extend(call["parameters"].as_array().into_iter().flatten().cloned());
-                for (status, answer) in call["responses"].as_object().unwrap() {
-                    assert_ne!(answer["description"], "", "{path} {status}");
-                    shown.extend(parts(&answer["content"]));
-                    shown.extend(parts(&answer["headers"]));
+                for (status, response) in call["responses"].as_object().unwrap() {
+                    assert_ne!(response["description"], "", "{path} {status}");
+                    shown.extend(parts(&response["content"]));
+                    shown.extend(parts(&response["headers"]));
                 }
-                let bad =
+                let invalid =
                     &call["responses"]["400"]["content"]["application/problem+json"]["example"]["errors"][0]["field"];
-                let taken = call["requestBody"]["content"]["application/json"]["example"].as_object();
-                assert!(taken.is_none_or(|taken| taken.contains_key(bad.as_str().unwrap())), "{path}: {bad}");
+                let body_example = call["requestBody"]["content"]["application/json"]["example"].as_object();
+                assert!(
+                    body_example.is_none_or(|example| example.contains_key(invalid.as_str().unwrap())),
+                    "{path}: {invalid}"
+                );
                 for part in shown {
                     assert!(!part["example"].is_null(), "{path}: no example of {part}");
                 }

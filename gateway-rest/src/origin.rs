@@ -1,5 +1,5 @@
-//! Refuses requests that pages of other sites send, and requests for host names that are not this server's. What counts
-//! as such is decided in [`mayfly_bootstrap::http::origin`].
+//! Rejects cross-site requests, and requests for host names that are not this server's. The rules are in
+//! [`mayfly_bootstrap::http::origin`].
 
 use axum::{
     extract::{Request, State},
@@ -11,23 +11,23 @@ use mayfly_bootstrap::http::origin::{OriginError, OriginPolicy};
 
 use crate::problem::Problem;
 
-/// For every path: a page that reached this server by DNS rebinding reads nothing.
+/// For every path. A page that reaches this server by DNS rebinding can read nothing.
 pub(crate) async fn check_host(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
     match policy.check_host(request.version(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(error) => refuse(error),
+        Err(error) => reject(error),
     }
 }
 
-/// For REST and gRPC. Documents are not among them: every site may link to the page.
+/// For REST and gRPC, but not for documents: every site may link to the page.
 pub(crate) async fn check_site(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
     match policy.check_site(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(error) => refuse(error),
+        Err(error) => reject(error),
     }
 }
 
-fn refuse(error: OriginError) -> Response {
+fn reject(error: OriginError) -> Response {
     let status = match error {
         OriginError::Host => StatusCode::MISDIRECTED_REQUEST,
         OriginError::CrossSite => StatusCode::FORBIDDEN,

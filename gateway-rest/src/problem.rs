@@ -1,28 +1,25 @@
-//! Failures as `application/problem+json` (RFC 9457), and the one table from situations to HTTP.
+//! Errors as `application/problem+json` (RFC 9457), and the table that maps the reasons of the contracts to HTTP.
 
 use std::time::Duration;
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use mayfly_bootstrap::http::Rejection;
 use mayfly_contracts::{ErrorInfo, FieldViolation, error::ErrorReason};
 use serde::Serialize;
 use tonic::Status;
 use utoipa::ToSchema;
 
-use crate::{body, forward};
-
-/// How long a client had better wait when the store does not say.
+/// How long a client should wait if the store does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// For the holder of the right token: `viewed`, `burned` or `expired`.
-pub(crate) const STATE: HeaderName = HeaderName::from_static("mayfly-message-state");
-/// Since when, in RFC 3339.
-pub(crate) const STATE_TIME: HeaderName = HeaderName::from_static("mayfly-message-state-time");
+/// For callers with the right token: `viewed`, `burned` or `expired`.
+const MESSAGE_STATE: HeaderName = HeaderName::from_static("mayfly-message-state");
+/// When the message entered this state, in RFC 3339.
+const MESSAGE_STATE_TIME: HeaderName = HeaderName::from_static("mayfly-message-state-time");
 
-/// A request that was not answered as asked. Success without content (204) is one too: it has no body.
+/// An error response. A message that is gone (204, without a body) is one too.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -32,10 +29,10 @@ pub(crate) struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Problem details, as RFC 9457 has them.
+/// Problem details of RFC 9457.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(crate) struct Body<'a> {
+pub(crate) struct ProblemDetails<'a> {
     /// Always `about:blank`.
     #[schema(example = "about:blank")]
     r#type: &'static str,
@@ -45,55 +42,82 @@ pub(crate) struct Body<'a> {
     /// The status.
     #[schema(example = 400)]
     status: u16,
-    /// What is wrong, for people.
+    /// The error, for people.
     #[schema(example = "text must be given")]
     detail: &'a str,
-    /// What is wrong, for programs: a reason of `mayfly.error.v1.ErrorReason`. Missing when HTTP alone is concerned.
+    /// The error, for programs: a reason of `mayfly.error.v1.ErrorReason`. Missing for errors of HTTP itself.
     #[schema(nullable = false, example = "FIELD_INVALID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    /// Which fields are at fault. Missing when none is.
+    /// The invalid fields. Missing if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Fault<'a>>,
+    errors: Vec<FieldError<'a>>,
 }
 
-/// A field that is at fault.
+/// An invalid field.
 #[derive(Serialize, ToSchema)]
-struct Fault<'a> {
+struct FieldError<'a> {
     /// Its name.
     #[schema(example = "text")]
     field: &'a str,
-    /// What is wrong with it.
+    /// The error.
     #[schema(example = "must be given")]
     detail: &'a str,
 }
 
 impl Problem {
-    /// A problem of HTTP's own, which no store has seen.
+    /// An error of HTTP itself, without a reason of the contracts.
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), reason: None, fields: Vec::new(), headers: Vec::new() }
     }
 
-    /// A situation that has a reason for programs.
-    pub(crate) fn of(reason: ErrorReason, detail: impl Into<String>) -> Self {
+    /// An error with a reason of the contracts.
+    pub(crate) fn from_reason(reason: ErrorReason, detail: impl Into<String>) -> Self {
         Self { reason: Some(reason), ..Self::new(status_of(reason), detail) }
     }
 
-    /// A field is missing or wrong.
-    pub(crate) fn field(field: &str, fault: &str) -> Self {
+    /// A field is missing or invalid.
+    pub(crate) fn field(field: &str, description: &str) -> Self {
         Self {
-            fields: vec![FieldViolation { field: field.to_owned(), description: fault.to_owned() }],
-            ..Self::of(ErrorReason::FieldInvalid, format!("{field} {fault}"))
+            fields: vec![FieldViolation { field: field.to_owned(), description: description.to_owned() }],
+            ..Self::from_reason(ErrorReason::FieldInvalid, format!("{field} {description}"))
         }
     }
 
-    /// The body is larger than any that could hold an allowed text.
+    /// The body is larger than any body with an allowed text.
     pub(crate) fn too_large(max_text_bytes: usize) -> Self {
-        Self::of(ErrorReason::TextTooLong, format!("text must be at most {max_text_bytes} bytes of UTF-8"))
+        Self::from_reason(ErrorReason::TextTooLong, format!("text must be at most {max_text_bytes} bytes of UTF-8"))
     }
 
-    /// As much is in flight as may be. Nothing was done.
-    fn busy(status: StatusCode, detail: &str) -> Self {
+    /// The body is of an unsupported media type.
+    pub(crate) fn unsupported_body() -> Self {
+        Self::unsupported(
+            "the content type must be application/x-www-form-urlencoded, application/json or multipart/form-data",
+        )
+    }
+
+    /// The body has an unsupported encoding.
+    pub(crate) fn unsupported(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// The body cannot be parsed.
+    pub(crate) fn malformed(detail: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// The body did not arrive in time.
+    pub(crate) fn body_timed_out() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+    }
+
+    /// A handler panicked. The panic hook has logged where.
+    pub(crate) fn after_panic() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong on our side")
+    }
+
+    /// A limit on requests in flight is reached. The request had no effect.
+    pub(crate) fn overloaded(status: StatusCode, detail: &str) -> Self {
         Self { reason: Some(ErrorReason::Overloaded), ..Self::new(status, detail) }
             .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()))
     }
@@ -103,24 +127,28 @@ impl Problem {
         self
     }
 
-    /// Its body.
+    /// The body of the response.
     pub(crate) fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(self.body()).unwrap_or_default()
+        serde_json::to_value(self.details()).unwrap_or_default()
     }
 
-    fn body(&self) -> Body<'_> {
-        Body {
+    fn details(&self) -> ProblemDetails<'_> {
+        ProblemDetails {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),
             status: self.status.as_u16(),
             detail: &self.detail,
             reason: self.reason.map(ErrorReason::name),
-            errors: self.fields.iter().map(|fault| Fault { field: &fault.field, detail: &fault.description }).collect(),
+            errors: self
+                .fields
+                .iter()
+                .map(|error| FieldError { field: &error.field, detail: &error.description })
+                .collect(),
         }
     }
 }
 
-/// The one table from situations to HTTP.
+/// Maps the reasons of the contracts to HTTP.
 fn status_of(reason: ErrorReason) -> StatusCode {
     match reason {
         ErrorReason::FieldInvalid => StatusCode::BAD_REQUEST,
@@ -134,7 +162,7 @@ fn status_of(reason: ErrorReason) -> StatusCode {
         | ErrorReason::AppConfigNotFound => StatusCode::NO_CONTENT,
         ErrorReason::PassphraseRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorReason::PassphraseWrong => StatusCode::FORBIDDEN,
-        // The request is right; it is the content that cannot be made into an answer of this kind.
+        // The request is valid, but this interface cannot return the content.
         ErrorReason::MessageSealed | ErrorReason::RequestConflict => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorReason::PassphraseLocked | ErrorReason::Overloaded | ErrorReason::RateLimited => {
             StatusCode::TOO_MANY_REQUESTS
@@ -145,7 +173,7 @@ fn status_of(reason: ErrorReason) -> StatusCode {
     }
 }
 
-/// What the holder of the right token gets to know of a message that is gone.
+/// The state of a message that is gone, for callers with the right token.
 fn state_of(reason: ErrorReason) -> Option<&'static str> {
     match reason {
         ErrorReason::MessageViewed => Some("viewed"),
@@ -155,35 +183,35 @@ fn state_of(reason: ErrorReason) -> Option<&'static str> {
     }
 }
 
-/// What the store says. Its message is shown where it is about the request, and a constant where it is not.
+/// An error of the store. Its message is shown if it is about the request; other errors get a constant text.
 impl From<Status> for Problem {
-    fn from(answer: Status) -> Self {
-        let ErrorInfo { reason, metadata, fields, retry_after } = ErrorInfo::from_status(&answer);
-        let status = status_of(reason);
+    fn from(status: Status) -> Self {
+        let ErrorInfo { reason, metadata, fields, retry_after } = ErrorInfo::from_status(&status);
+        let http_status = status_of(reason);
         let detail = match reason {
             ErrorReason::StoreUnavailable => "the store cannot be reached, try later",
             ErrorReason::Internal | ErrorReason::Unspecified => "something went wrong on our side",
-            _ => answer.message(),
+            _ => status.message(),
         };
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            // The message may come from anywhere and hold anything; the code is enough to find the store's own line.
-            tracing::error!(code = ?answer.code(), "the store failed");
+        if http_status == StatusCode::INTERNAL_SERVER_ERROR {
+            // The message may contain secrets. The code suffices to find the line in the store's log.
+            tracing::error!(code = ?status.code(), "the store failed");
         }
-        let mut problem = Self { fields, ..Self::of(reason, detail) };
-        if status == StatusCode::UNAUTHORIZED {
+        let mut problem = Self { fields, ..Self::from_reason(reason, detail) };
+        if http_status == StatusCode::UNAUTHORIZED {
             problem = problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if matches!(
-            status,
+            http_status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE
         ) {
             let seconds = retry_after.unwrap_or(RETRY_AFTER).as_secs().max(1);
             problem = problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(state) = state_of(reason) {
-            problem = problem.with_header(STATE, HeaderValue::from_static(state));
+            problem = problem.with_header(MESSAGE_STATE, HeaderValue::from_static(state));
             if let Some(time) = metadata.get("time").and_then(|time| HeaderValue::try_from(time).ok()) {
-                problem = problem.with_header(STATE_TIME, time);
+                problem = problem.with_header(MESSAGE_STATE_TIME, time);
             }
         }
         problem
@@ -195,7 +223,7 @@ impl IntoResponse for Problem {
         let mut response = if self.status == StatusCode::NO_CONTENT {
             self.status.into_response()
         } else {
-            let json = serde_json::to_vec(&self.body()).unwrap_or_default();
+            let json = serde_json::to_vec(&self.details()).unwrap_or_default();
             (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response()
         };
         response.headers_mut().extend(self.headers);
@@ -203,32 +231,12 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The response to a request that the limits refuse: as gRPC or as HTTP, like the request.
-pub(crate) fn refused(refusal: Rejection, headers: &HeaderMap, max_text_bytes: usize) -> Response {
-    if let Some(response) = forward::refused(refusal, headers) {
-        return response;
-    }
-    let problem = match refusal {
-        Rejection::CallerBusy => Problem::busy(StatusCode::TOO_MANY_REQUESTS, "you have too much in flight, try later"),
-        Rejection::ServerBusy => Problem::busy(StatusCode::SERVICE_UNAVAILABLE, "the gateway is busy, try later"),
-        Rejection::TooLarge => Problem::too_large(max_text_bytes),
-        Rejection::TimedOut => body::late(),
-        Rejection::Incomplete => body::malformed("the body did not arrive whole"),
-    };
-    problem.into_response()
-}
-
-/// A handler panicked; the panic hook has logged where.
-pub(crate) fn after_panic() -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong on our side").into_response()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_situation_has_its_status() {
+    fn every_reason_has_its_status() {
         let table = [
             (ErrorReason::Unspecified, 500),
             (ErrorReason::FieldInvalid, 400),
@@ -254,20 +262,20 @@ mod tests {
             (ErrorReason::Internal, 500),
         ];
         for (reason, status) in table {
-            let answer = ErrorInfo::new(reason).into_status(tonic::Code::Unknown, "");
-            let response = Problem::from(answer).into_response();
+            let error = ErrorInfo::new(reason).into_status(tonic::Code::Unknown, "");
+            let response = Problem::from(error).into_response();
             assert_eq!(response.status().as_u16(), status, "{reason:?}");
             assert_eq!(
                 response.headers().contains_key(header::RETRY_AFTER),
                 matches!(status, 429 | 503 | 507),
                 "{reason:?}"
             );
-            assert_eq!(response.headers().contains_key(STATE), state_of(reason).is_some(), "{reason:?}");
+            assert_eq!(response.headers().contains_key(MESSAGE_STATE), state_of(reason).is_some(), "{reason:?}");
         }
     }
 
     #[test]
-    fn every_code_that_is_not_ours_has_a_status_too() {
+    fn a_status_without_a_reason_is_an_error() {
         for code in 0..=16 {
             let response = Problem::from(Status::new(code.into(), "foreign")).into_response();
             assert!(response.status().is_client_error() || response.status().is_server_error(), "{code}");

@@ -1,8 +1,8 @@
-//! What a gateway is started with.
+//! The settings of the gateway.
 
 use std::net::SocketAddr;
 
-/// What a gateway is started with.
+/// The settings of the gateway.
 #[derive(Clone, Debug, clap::Args)]
 pub struct GatewaySettings {
     /// Where the gateway listens; may be given several times, or separated by commas.
@@ -14,10 +14,10 @@ pub struct GatewaySettings {
         value_name = "ADDRESS"
     )]
     pub gateway_listen: Vec<SocketAddr>,
-    /// How many reverse proxies stand in front of the gateway, each of which adds to X-Forwarded-For. CallerSource are told
-    /// apart by the address that the first of them saw. Without any, all callers behind a proxy have the limits of one.
-    /// When the proxies say in X-Forwarded-Proto that the caller spoke TLS, browsers are told to use nothing else for a
-    /// year.
+    /// The number of reverse proxies in front of the gateway, each of which appends to X-Forwarded-For. The gateway
+    /// identifies callers by the address that the first of them reports. With 0, all callers behind a proxy share the
+    /// limits of one caller. If the proxies report HTTPS in X-Forwarded-Proto, browsers are told to use HTTPS only, for
+    /// a year.
     #[arg(long, env = "MAYFLY_TRUSTED_PROXIES", default_value_t = 0, value_name = "N")]
     pub trusted_proxies: usize,
 }

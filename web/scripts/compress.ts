@@ -1,4 +1,4 @@
-// Keeps every built file compressed beside itself, so that the gateway need not compress anything while somebody waits.
+// Compresses the built files, so that the gateway need not compress them.
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";

@@ -1,4 +1,5 @@
-// Takes the pictures of the README from the running program, into `docs/images/`: the web page, and a chat with the bot.
+// Takes the pictures of the README from the running program, into `docs/images/`: the web page, and a chat with the
+// bot.
 //
 //   npm run images
 
@@ -6,8 +7,8 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { fileURLToPath } from "node:url";
-import { SCENES } from "../tests/support/scenes.ts";
-import { Stage } from "../tests/support/stage.ts";
+import { PAGE_STATES } from "../tests/support/states.ts";
+import { Fixture } from "../tests/support/fixture.ts";
 
 const folder = fileURLToPath(new URL("../../docs/images/", import.meta.url));
 const VIEWPORT = { width: 900, height: 720 };
@@ -25,22 +26,22 @@ async function say(page: Page, text: string): Promise<string> {
 }
 
 await mkdir(folder, { recursive: true });
-const stage = await Stage.set("--simulator");
+const fixture = await Fixture.start("--simulator");
 try {
-    const visitor = await stage.visitor({ viewport: VIEWPORT, reducedMotion: "reduce" });
-    await take(await SCENES["created"]!(stage, visitor), "page");
-    await visitor.leave();
+    const visitor = await fixture.visitor({ viewport: VIEWPORT, reducedMotion: "reduce" });
+    await take(await PAGE_STATES["created"]!(fixture, visitor), "page");
+    await visitor.close();
 
-    const token = await readFile(join(stage.system.dataDir, "simulator.token"), "utf8");
-    const chat = await stage.visitor({ viewport: VIEWPORT, reducedMotion: "reduce", origin: stage.system.botUrl });
-    const page = await chat.open(`${stage.system.botUrl}/#${token.trim()}`);
+    const token = await readFile(join(fixture.system.dataDir, "simulator.token"), "utf8");
+    const chat = await fixture.visitor({ viewport: VIEWPORT, reducedMotion: "reduce", origin: fixture.system.botUrl });
+    const page = await chat.open(`${fixture.system.botUrl}/#${token.trim()}`);
     await page.getByText("Waiting for a config").waitFor();
     await say(page, await say(page, "new:The door code is 4711."));
     const log = page.getByRole("log");
-    // The whole chat, and not what fits its frame.
+    // The whole chat, not only its visible part.
     await log.evaluate((element) => Object.assign(element.style, { height: "auto", maxHeight: "none" }));
     await log.screenshot({ path: join(folder, "chat.png") });
-    await chat.leave();
+    await chat.close();
 } finally {
-    await stage.clear();
+    await fixture.stop();
 }

@@ -1,17 +1,17 @@
-// Takes a picture of every page in light and dark, on a phone and on a desk, into `screenshots/`; of some also in a language of
-// long words, and from right to left.
+// Takes screenshots of every page state in light and dark, on a phone and a desktop, into `screenshots/`. Some states
+// also get a language with long words, and a right-to-left layout.
 //
 //   npm run screenshots              all of them
-//   npm run screenshots -- shown     those whose names begin so
+//   npm run screenshots -- shown     states whose name has this prefix
 
 import type { Page } from "playwright-core";
 import { fileURLToPath } from "node:url";
-import { SCENES } from "../tests/support/scenes.ts";
-import { Stage } from "../tests/support/stage.ts";
+import { PAGE_STATES } from "../tests/support/states.ts";
+import { Fixture } from "../tests/support/fixture.ts";
 
 const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
-/** Those with the most to lay out. */
-const LAID_OUT_ANEW = [
+/** The states with the most complex layouts. */
+const LAYOUT_STATES = [
     "create-too-long",
     "created-plain-qr",
     "unread-passphrase-wrong",
@@ -28,26 +28,26 @@ async function take(page: Page, name: string): Promise<void> {
     }
 }
 
-const stage = await Stage.set();
+const fixture = await Fixture.start();
 try {
-    for (const [name, scene] of Object.entries(SCENES)) {
+    for (const [name, openState] of Object.entries(PAGE_STATES)) {
         if (!name.startsWith(process.argv[2] ?? "")) continue;
         for (const [size, viewport] of Object.entries(SIZES)) {
-            const origin = name.includes("insecure") ? stage.insecureUrl : stage.url;
-            const visitor = await stage.visitor({ viewport, origin });
-            const page = await scene(stage, visitor);
+            const origin = name.includes("insecure") ? fixture.insecureUrl : fixture.url;
+            const visitor = await fixture.visitor({ viewport, origin });
+            const page = await openState(fixture, visitor);
             await take(page, `${name}-${size}`);
-            if (LAID_OUT_ANEW.includes(name)) {
+            if (LAYOUT_STATES.includes(name)) {
                 await page.locator("footer select").selectOption("de");
                 await page.locator("html[lang=de]").waitFor();
                 await take(page, `${name}-german-${size}`);
                 await page.evaluate(() => (document.documentElement.dir = "rtl"));
                 await take(page, `${name}-rtl-${size}`);
             }
-            await visitor.leave();
+            await visitor.close();
         }
         console.log(name);
     }
 } finally {
-    await stage.clear();
+    await fixture.stop();
 }

@@ -1,4 +1,4 @@
-// Where the page starts: texts and page are loaded side by side, then shown at once.
+// The entry point. Loads texts and page in parallel, then shows the page.
 
 import { mount } from "svelte";
 import App from "./App.svelte";
@@ -8,5 +8,5 @@ import { pageAt } from "./route.ts";
 import "./style.css";
 
 const [{ default: Page }] = await Promise.all([pageAt(location.pathname)(), page.load()]);
-language.announce();
+language.applyToDocument();
 mount(App, { target: document.body, props: { Page } });

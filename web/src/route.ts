@@ -1,11 +1,11 @@
-// Which page belongs to a path. Pages are documents of their own: whoever goes to another one leaves nothing behind in memory.
+// Maps paths to pages. Each page is a document of its own, so navigation leaves nothing in memory.
 
 import type { Component } from "svelte";
 
-/** A page, loaded when it is needed. */
+/** A page that is loaded on demand. */
 export type Page = () => Promise<{ default: Component }>;
 
-/** The page at a path of this site. Whatever is no other page is taken for a link to a message, and so says what is wrong with it. */
+/** Returns the page at a path. All other paths count as links to a message, whose page shows the error. */
 export function pageAt(path: string): Page {
     if (path === "/") return () => import("./create/Create.svelte");
     if (path === "/admin" || path === "/admin/") return () => import("./admin/Admin.svelte");

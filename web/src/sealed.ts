@@ -1,14 +1,14 @@
-// Sealed content: a text that only who has the key can read. `docs/sealed.md` specifies the format and gives test vectors.
+// Sealed content: a text that is encrypted in the browser. `docs/sealed.md` specifies the format and has test vectors.
 //
-// A fresh key and a fresh nonce for every message, AES-256-GCM, and padding to size classes before encryption, so that
-// nobody learns more than a rough length. The key travels in the link, behind the `#`, with a checksum that ties it to
-// that link: a key that was mistyped, cut off or taken from another link is found before anything is read.
+// Each message has a new key and nonce for AES-256-GCM. The text is padded to a size class, so the ciphertext reveals
+// only a rough length. The link has the key behind its `#`, with a checksum over the link. So a key that is mistyped,
+// truncated or from another link is detected before the message is read.
 
-/** A key, fresh for every message. */
+/** A key. Each message has a new one. */
 export type Key = Uint8Array<ArrayBuffer>;
 
-/** What was sealed does not open: damaged, or sealed with another key, or in a newer format. */
-export class Unreadable extends Error {}
+/** The content cannot be decrypted: it is damaged, has another key, or has a newer format. */
+export class DecryptionError extends Error {}
 
 const VERSION = 1;
 const KEY_BYTES = 32;
@@ -17,32 +17,32 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const LENGTH_BYTES = 4;
 
-/** What a sealed text is longer than its padded text. */
+/** How many bytes sealed content is longer than its padded text. */
 const OVERHEAD = 1 + NONCE_BYTES + TAG_BYTES;
 /** By how many bytes the store lets sealed content exceed its limit for texts. */
-export const ALLOWANCE = 256;
-/** The smallest size class: no password and no key tells its length. */
+export const SEALED_OVERHEAD = 256;
+/** The smallest size class. It hides the length of passwords and keys. */
 const MIN_CLASS = 256;
 
 const TEXT_DOMAIN = new TextEncoder().encode("mayfly browser-sealed text v1");
 const KEY_DOMAIN = "mayfly browser-sealed key checksum v1";
 
-/** Whether this browser encrypts here, which it does only on pages that were opened over HTTPS or from this machine. */
+/** Returns `true` if the browser can encrypt here: on pages over HTTPS or from this machine. */
 export function canSeal(): boolean {
     return globalThis.crypto?.subtle !== undefined;
 }
 
-/** A key that nobody had before. */
-export function newKey(): Key {
+/** Returns a new random key. */
+export function generateKey(): Key {
     return crypto.getRandomValues(new Uint8Array(KEY_BYTES));
 }
 
-/** Seals `text` with `key`, once, for a store that takes texts of `limit` bytes. */
+/** Seals `text` with `key` for a store with a limit of `limit` bytes. Use each key once. */
 export async function seal(text: string, key: Key, limit: number): Promise<Uint8Array<ArrayBuffer>> {
     return sealWith(text, key, limit, crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
 }
 
-/** Seals with a nonce that was chosen. For test vectors: a nonce must never be used twice with one key. */
+/** Seals with a given nonce, for test vectors. A nonce must never be used twice with one key. */
 export async function sealWith(
     text: string,
     key: Key,
@@ -56,25 +56,25 @@ export async function sealWith(
     return concat(Uint8Array.of(VERSION), nonce, new Uint8Array(ciphertext));
 }
 
-/** Opens what `seal` made, or throws `Unreadable`. */
+/** Opens sealed content, or throws `DecryptionError`. */
 export async function open(sealed: Uint8Array<ArrayBuffer>, key: Key): Promise<string> {
-    if (sealed[0] !== VERSION || sealed.length < OVERHEAD + LENGTH_BYTES) throw new Unreadable("no sealed text");
+    if (sealed[0] !== VERSION || sealed.length < OVERHEAD + LENGTH_BYTES) throw new DecryptionError("no sealed text");
     const nonce = sealed.slice(1, 1 + NONCE_BYTES);
     const ciphertext = sealed.slice(1 + NONCE_BYTES);
     const algorithm = { name: "AES-GCM", iv: nonce, additionalData: TEXT_DOMAIN };
     const cryptoKey = await importKey(key, "decrypt");
     const padded = await crypto.subtle.decrypt(algorithm, cryptoKey, ciphertext).catch(() => {
-        throw new Unreadable("damaged, or sealed with another key");
+        throw new DecryptionError("damaged, or sealed with another key");
     });
     return unpad(new Uint8Array(padded));
 }
 
-/** The key as it stands in the link of the message with this id and token: 48 characters. */
+/** Encodes the key for the link of this message: 48 characters. */
 export async function keyToText(key: Key, id: bigint, accessToken: string): Promise<string> {
     return toBase64Url(concat(key, await checksum(key, id, accessToken)));
 }
 
-/** The key in the link of this message, or `undefined` when it is not complete or does not belong to it. */
+/** Decodes the key in the link of this message. Returns `undefined` if it is incomplete or from another link. */
 export async function keyFromText(text: string, id: bigint, accessToken: string): Promise<Key | undefined> {
     const bytes = fromBase64Url(text);
     if (bytes?.length !== KEY_BYTES + CHECKSUM_BYTES) return undefined;
@@ -92,10 +92,10 @@ function importKey(key: Key, use: KeyUsage): Promise<CryptoKey> {
     return crypto.subtle.importKey("raw", key, "AES-GCM", false, [use]);
 }
 
-/** `length (4 bytes, big-endian) ‖ text ‖ zeros`, as long as its size class, or as the store allows if that is less. */
+/** Returns `length (4 bytes, big-endian) ‖ text ‖ zeros`, padded to its size class or the store's limit. */
 function pad(text: Uint8Array<ArrayBuffer>, limit: number): Uint8Array<ArrayBuffer> {
     const length = LENGTH_BYTES + text.length;
-    const padded = new Uint8Array(Math.max(length, Math.min(sizeClass(length), limit + ALLOWANCE - OVERHEAD)));
+    const padded = new Uint8Array(Math.max(length, Math.min(sizeClass(length), limit + SEALED_OVERHEAD - OVERHEAD)));
     new DataView(padded.buffer).setUint32(0, text.length);
     padded.set(text, LENGTH_BYTES);
     return padded;
@@ -103,20 +103,20 @@ function pad(text: Uint8Array<ArrayBuffer>, limit: number): Uint8Array<ArrayBuff
 
 function unpad(padded: Uint8Array<ArrayBuffer>): string {
     const length = new DataView(padded.buffer).getUint32(0);
-    if (length > padded.length - LENGTH_BYTES) throw new Unreadable("no padded text");
+    if (length > padded.length - LENGTH_BYTES) throw new DecryptionError("no padded text");
     const text = padded.slice(LENGTH_BYTES, LENGTH_BYTES + length);
     try {
         return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(text);
     } catch {
-        throw new Unreadable("not UTF-8");
+        throw new DecryptionError("not UTF-8");
     } finally {
         padded.fill(0);
     }
 }
 
 /**
- * The next size class: 256 bytes, then the Padmé classes (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files
- * and Communication with PURBs", 2019), which cost at most 12 % and tell O(log log length) bits of the length.
+ * Returns the size class: 256 bytes, then the Padmé classes (Nikitin et al., "Reducing Metadata Leakage from Encrypted
+ * Files and Communication with PURBs", 2019). They cost at most 12 % and reveal O(log log length) bits of the length.
  */
 function sizeClass(length: number): number {
     if (length <= MIN_CLASS) return MIN_CLASS;

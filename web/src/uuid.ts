@@ -1,6 +1,6 @@
-// Random UUIDs, also on pages that were opened without HTTPS, where `crypto.randomUUID` is missing.
+// Random UUIDs, also on pages without HTTPS, where `crypto.randomUUID` is missing.
 
-/** A UUID of version 4 (RFC 9562): 122 bits from the operating system. */
+/** Returns a UUID of version 4 (RFC 9562), with 122 random bits. */
 export function randomUuid(): string {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;

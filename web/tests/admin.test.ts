@@ -1,44 +1,44 @@
-// The admin page: from the token to a bot that answers.
+// The admin page, from the login to a serving bot.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Locator, Page } from "playwright-core";
-import { title } from "./support/acts.ts";
+import { heading } from "./support/actions.ts";
 import { Admin, API_HASH, BOT_TOKEN } from "./support/admin.ts";
-import { accessibilityFaults } from "./support/browser.ts";
-import { Stage } from "./support/stage.ts";
-import { until } from "./support/system.ts";
-import { Telegram } from "./support/telegram.ts";
+import { accessibilityViolations } from "./support/browser.ts";
+import { Fixture } from "./support/fixture.ts";
+import { waitUntil } from "./support/process.ts";
+import { FakeTelegram } from "./support/fake-telegram.ts";
 
-let telegram: Telegram;
-let stage: Stage;
+let telegram: FakeTelegram;
+let fixture: Fixture;
 let admin: Admin;
 before(async () => {
-    telegram = await Telegram.start(BOT_TOKEN);
-    stage = await Stage.set("--telegram-api-url", telegram.url);
-    admin = await Admin.of(stage.system);
+    telegram = await FakeTelegram.start(BOT_TOKEN);
+    fixture = await Fixture.start("--telegram-api-url", telegram.url);
+    admin = await Admin.forSystem(fixture.system);
 });
 after(async () => {
-    await stage?.clear();
+    await fixture?.stop();
     await telegram?.stop();
 });
 
-/** What the page says of the bot. */
+/** The status of the bot on the page. */
 function bot(page: Page): Locator {
     return page.getByRole("region", { name: "The bot" }).getByRole("status");
 }
 
-function says(page: Page, words: string | RegExp): Promise<void> {
-    return page.getByText(words).first().waitFor();
+function waitForText(page: Page, text: string | RegExp): Promise<void> {
+    return page.getByText(text).first().waitFor();
 }
 
-test("a token that is not the admin token opens nothing", async () => {
-    const visitor = await stage.visitor();
-    const page = await visitor.open(`${stage.url}/admin`);
-    const service = (await readFile(join(stage.system.dataDir, "service.token"), "utf8")).trim();
-    for (const [token, words] of [
+test("a token that is not the admin token is rejected", async () => {
+    const visitor = await fixture.visitor();
+    const page = await visitor.open(`${fixture.url}/admin`);
+    const service = (await readFile(join(fixture.system.dataDir, "service.token"), "utf8")).trim();
+    for (const [token, text] of [
         ["", "Enter the admin token."],
         ["wrong", "That is not the admin token."],
         [service, "That is not the admin token."],
@@ -46,36 +46,36 @@ test("a token that is not the admin token opens nothing", async () => {
     ] as const) {
         await page.getByLabel("Admin token").fill(token);
         await page.getByRole("button", { name: "Open" }).click();
-        await says(page, words);
+        await waitForText(page, text);
         assert.equal(await page.getByLabel("Admin token").inputValue(), "");
         assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 0);
     }
-    await visitor.leave();
+    await visitor.close();
 });
 
-test("six tabs that watch the bot leave a seventh its connections", async () => {
-    const visitor = await stage.visitor();
+test("six tabs that watch the bot do not block a seventh", async () => {
+    const visitor = await fixture.visitor();
     for (let tab = 1; tab <= 6; tab += 1) {
-        await bot(await admin.enter(stage, visitor)).waitFor();
+        await bot(await admin.openDashboard(fixture, visitor)).waitFor();
     }
-    await bot(await admin.enter(stage, visitor)).waitFor();
-    await visitor.leave();
+    await bot(await admin.openDashboard(fixture, visitor)).waitFor();
+    await visitor.close();
 });
 
-test("from the token to a bot that answers", async () => {
-    const visitor = await stage.visitor();
-    const page = await admin.enter(stage, visitor);
-    await says(page, "There is none yet.");
+test("an admin adds an app config and the bot replies", async () => {
+    const visitor = await fixture.visitor();
+    const page = await admin.openDashboard(fixture, visitor);
+    await waitForText(page, "There is none yet.");
     await bot(page).getByText("Waits for an active configuration").waitFor();
 
-    // Added, but not yet for the bot to use.
+    // Inactive, so the bot does not use it yet.
     await page.getByRole("button", { name: "Add a configuration" }).click();
     await page.getByLabel("Name", { exact: true }).fill("team bot");
     await page.getByLabel("API id", { exact: true }).fill("7278174");
     await page.getByLabel("API hash", { exact: true }).fill(API_HASH);
     await page.getByLabel("Bot token", { exact: true }).fill(BOT_TOKEN);
     await page.getByRole("switch", { name: "Active" }).uncheck();
-    assert.deepEqual(await accessibilityFaults(page), []);
+    assert.deepEqual(await accessibilityViolations(page), []);
     await page.getByRole("button", { name: "Save" }).click();
     const card = page.getByRole("listitem").filter({ hasText: "team bot" });
     await card.getByText("inactive").waitFor();
@@ -88,25 +88,25 @@ test("from the token to a bot that answers", async () => {
     await card.getByRole("button", { name: "Activate", exact: true }).click();
     await bot(page).getByText("Answers its chats").waitFor();
     await card.getByText("in use").waitFor();
-    const pair = await telegram.say(7, "new:hello");
+    const pair = await telegram.sendMessage(7, "new:hello");
     assert.match(pair, /^\d+:[0-9a-f]{64}$/);
-    assert.equal(await telegram.say(7, pair), "hello");
+    assert.equal(await telegram.sendMessage(7, pair), "hello");
 
-    // Another name, and secrets that stay: the bot goes on.
+    // A new name and unchanged secrets: the bot continues.
     await card.getByRole("button", { name: "Edit" }).click();
-    await says(page, /^From the same place\. It is set, ends in …1184\./);
+    await waitForText(page, /^From the same place\. It is set, ends in …1184\./);
     await page.getByLabel("Name", { exact: true }).fill("our bot");
     assert.equal(await page.getByLabel("Bot token", { exact: true }).inputValue(), "");
     await page.getByRole("button", { name: "Save" }).click();
     const renamed = page.getByRole("listitem").filter({ hasText: "our bot" });
     await renamed.getByText("in use").waitFor();
-    assert.match(await telegram.say(7, "new:again"), /^\d+:[0-9a-f]{64}$/);
+    assert.match(await telegram.sendMessage(7, "new:again"), /^\d+:[0-9a-f]{64}$/);
     const markup = await page.content();
     for (const secret of [API_HASH, BOT_TOKEN, BOT_TOKEN.slice(11), admin.token]) {
         assert.ok(!markup.includes(secret), "no secret is in the page");
     }
 
-    // A token that Telegram does not know.
+    // A token that Telegram rejects.
     await renamed.getByRole("button", { name: "Edit" }).click();
     await page.getByLabel("Bot token", { exact: true }).fill("1000000000:unknown");
     await page.getByRole("button", { name: "Save" }).click();
@@ -120,13 +120,13 @@ test("from the token to a bot that answers", async () => {
     await renamed.getByRole("button", { name: "Keep it" }).click();
     await renamed.getByRole("button", { name: "Delete" }).click();
     await renamed.getByRole("button", { name: "Yes, delete it" }).click();
-    await says(page, "There is none yet.");
-    await visitor.leave();
+    await waitForText(page, "There is none yet.");
+    await visitor.close();
 });
 
-test("a person’s account that is the newest active one is said to keep the bot from all others", async () => {
-    const visitor = await stage.visitor();
-    const page = await admin.enter(stage, visitor);
+test("a person’s account as the newest active config disables the bot", async () => {
+    const visitor = await fixture.visitor();
+    const page = await admin.openDashboard(fixture, visitor);
     const add = async (name: string, isBot: boolean): Promise<Locator> => {
         await page.getByRole("button", { name: "Add a configuration" }).click();
         await page.getByLabel("Name", { exact: true }).fill(name);
@@ -151,15 +151,15 @@ test("a person’s account that is the newest active one is said to keep the bot
         await card.getByRole("button", { name: "Delete" }).click();
         await card.getByRole("button", { name: "Yes, delete it" }).click();
     }
-    await says(page, "There is none yet.");
-    await visitor.leave();
+    await waitForText(page, "There is none yet.");
+    await visitor.close();
 });
 
-test("a field that is wrong is named, and nothing is stored", async () => {
-    const visitor = await stage.visitor();
-    const page = await admin.enter(stage, visitor);
+test("an invalid field is named and nothing is stored", async () => {
+    const visitor = await fixture.visitor();
+    const page = await admin.openDashboard(fixture, visitor);
     await page.getByRole("button", { name: "Add a configuration" }).click();
-    for (const [label, wrong, right, words] of [
+    for (const [label, wrong, right, text] of [
         ["Name", "", "x", "Give it a name"],
         ["API id", "seven", "7", "Give a number"],
         ["API hash", "", "h", "Give the hash"],
@@ -168,20 +168,20 @@ test("a field that is wrong is named, and nothing is stored", async () => {
         const input = page.getByLabel(label, { exact: true });
         await input.fill(wrong);
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByRole("alert").getByText(words).waitFor();
-        await until(`${label} has the focus`, () => input.evaluate((it) => it === document.activeElement));
+        await page.getByRole("alert").getByText(text).waitFor();
+        await waitUntil(`${label} has the focus`, () => input.evaluate((it) => it === document.activeElement));
         await input.fill(right);
     }
     await page.getByRole("button", { name: "Cancel" }).click();
-    await says(page, "There is none yet.");
-    await visitor.leave();
+    await waitForText(page, "There is none yet.");
+    await visitor.close();
 });
 
-test("a configuration that was stored although the answer was lost is in the list", async () => {
-    const visitor = await stage.visitor();
-    visitor.expect(/ERR_FAILED/);
-    const page = await admin.enter(stage, visitor);
-    await says(page, "There is none yet.");
+test("a stored configuration whose response was lost is in the list", async () => {
+    const visitor = await fixture.visitor();
+    visitor.expectError(/ERR_FAILED/);
+    const page = await admin.openDashboard(fixture, visitor);
+    await waitForText(page, "There is none yet.");
     await page.route("**/CreateAppConfig", async (route) => {
         await route.fetch();
         await route.abort();
@@ -199,56 +199,56 @@ test("a configuration that was stored although the answer was lost is in the lis
     await page.getByRole("button", { name: "Cancel" }).click();
     await card.getByRole("button", { name: "Delete" }).click();
     await card.getByRole("button", { name: "Yes, delete it" }).click();
-    await says(page, "There is none yet.");
-    await visitor.leave();
+    await waitForText(page, "There is none yet.");
+    await visitor.close();
 });
 
-test("the page locks by its button, and when nobody touches it", async () => {
-    const visitor = await stage.visitor();
-    const page = await admin.enter(stage, visitor, async (page) => page.clock.install());
+test("the page locks by its button and after idle time", async () => {
+    const visitor = await fixture.visitor();
+    const page = await admin.openDashboard(fixture, visitor, async (page) => page.clock.install());
     await page.getByRole("button", { name: "Lock" }).click();
-    await title(page, "Administration").waitFor();
-    await says(page, "Locked. The token is dropped.");
+    await heading(page, "Administration").waitFor();
+    await waitForText(page, "Locked. The token is dropped.");
 
-    await admin.open(page);
+    await admin.logIn(page);
     await page.clock.fastForward(9 * 60_000);
     await page.keyboard.press("Shift");
     await page.clock.fastForward(9 * 60_000);
     assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 1, "it was touched");
     await page.clock.fastForward(2 * 60_000);
-    await says(page, "Locked, since nobody touched the page for a while.");
+    await waitForText(page, "Locked, since nobody touched the page for a while.");
     assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 0);
-    await visitor.leave();
+    await visitor.close();
 });
 
-test("a token that is not taken any more locks the page", async () => {
-    const visitor = await stage.visitor();
-    const page = await admin.enter(stage, visitor);
+test("a token that is rejected later locks the page", async () => {
+    const visitor = await fixture.visitor();
+    const page = await admin.openDashboard(fixture, visitor);
     await visitor.context.route("**/mayfly.config.v1.ConfigService/CreateAppConfig", (route) =>
-        route.continue({ headers: { ...route.request().headers(), authorization: "Bearer gone" } }),
+        route.continue({ headers: { ...route.request().headers(), "mayfly-authorization": "Bearer gone" } }),
     );
     await page.getByRole("button", { name: "Add a configuration" }).click();
     await page.getByRole("button", { name: "Save" }).click();
-    await says(page, "Locked: the server does not take the token any more.");
-    await visitor.leave();
+    await waitForText(page, "Locked: the server does not take the token any more.");
+    await visitor.close();
 });
 
-test("whoever leaves the page and comes back is asked for the token again", async () => {
-    const visitor = await stage.visitor();
-    const page = await admin.enter(stage, visitor);
-    await page.goto(`${stage.url}/`);
+test("going back to the page requires the token again", async () => {
+    const visitor = await fixture.visitor();
+    const page = await admin.openDashboard(fixture, visitor);
+    await page.goto(`${fixture.url}/`);
     await page.goBack();
     await page.getByLabel("Admin token").waitFor();
-    await visitor.leave();
+    await visitor.close();
 });
 
-test("a bot that is away is said to be away, and found again", async () => {
-    const visitor = await stage.visitor();
-    visitor.expect(/Failed to load resource/);
+test("an unreachable bot is reported until it responds again", async () => {
+    const visitor = await fixture.visitor();
+    visitor.expectError(/Failed to load resource/);
     await visitor.context.route("**/mayfly.bot.v1.BotService/*", (route) => route.abort());
-    const page = await admin.enter(stage, visitor);
+    const page = await admin.openDashboard(fixture, visitor);
     await bot(page).getByText("The bot does not answer.").waitFor();
     await visitor.context.unroute("**/mayfly.bot.v1.BotService/*");
     await bot(page).getByText("Waits for an active configuration").waitFor();
-    await visitor.leave();
+    await visitor.close();
 });

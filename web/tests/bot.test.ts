@@ -1,47 +1,47 @@
-// The bot's own page, with the chat for those who have no bot yet. It comes from the bot, not from here, but has to stand up
-// to the same.
+// The page of the bot, with the chat simulator. The bot serves it, but it has the same quality requirements.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Locator, Page } from "playwright-core";
+import { parseMessageRef } from "./support/actions.ts";
 import { API_HASH, BOT_TOKEN } from "./support/admin.ts";
-import { accessibilityFaults, type Visitor } from "./support/browser.ts";
-import { Stage } from "./support/stage.ts";
-import { Telegram } from "./support/telegram.ts";
+import { accessibilityViolations, type Visitor } from "./support/browser.ts";
+import { Fixture } from "./support/fixture.ts";
+import { FakeTelegram } from "./support/fake-telegram.ts";
 
-let stage: Stage;
-let telegram: Telegram;
+let fixture: Fixture;
+let telegram: FakeTelegram;
 before(async () => {
-    telegram = await Telegram.start(BOT_TOKEN);
-    stage = await Stage.set("--simulator", "--telegram-api-url", telegram.url);
+    telegram = await FakeTelegram.start(BOT_TOKEN);
+    fixture = await Fixture.start("--simulator", "--telegram-api-url", telegram.url);
 });
 after(async () => {
-    await stage?.clear();
+    await fixture?.stop();
     await telegram?.stop();
 });
 
-const visit = (options = {}): Promise<Visitor> => stage.visitor({ origin: stage.system.botUrl, ...options });
+const newVisitor = (options = {}): Promise<Visitor> => fixture.visitor({ origin: fixture.system.botUrl, ...options });
 
-/** The page's address with the simulator's token, as `mayfly up` prints it. */
+/** Returns the page's address with the simulator's token, as `mayfly up` prints it. */
 async function address(): Promise<string> {
-    const token = await readFile(join(stage.system.dataDir, "simulator.token"), "utf8");
-    return `${stage.system.botUrl}/#${token.trim()}`;
+    const token = await readFile(join(fixture.system.dataDir, "simulator.token"), "utf8");
+    return `${fixture.system.botUrl}/#${token.trim()}`;
 }
 
-/** Writes to the bot, and answers what it writes back. */
+/** Sends a message to the bot, and returns the reply. */
 async function say(page: Page, text: string): Promise<Locator> {
-    const said = page.getByRole("log").getByRole("listitem");
-    const before = await said.count();
+    const output = page.getByRole("log").getByRole("listitem");
+    const before = await output.count();
     await page.getByLabel("Message").fill(text);
     await page.getByRole("button", { name: "Send", exact: true }).click();
-    const answer = said.nth(before + 1);
+    const answer = output.nth(before + 1);
     await answer.waitFor();
     return answer;
 }
 
-/** Its text, without who it is from. */
+/** Returns the text of a message without its sender. */
 const textOf = async (answer: Locator): Promise<string> =>
     ((await answer.locator(".bubble").textContent()) ?? "").replace(/^(Bot|You): /, "");
 
@@ -60,13 +60,13 @@ async function isForEverybody(page: Page): Promise<void> {
         assert.ok(tail <= 1, `${tail} pixels of nothing follow the page`);
         for (const colorScheme of ["light", "dark"] as const) {
             await page.emulateMedia({ colorScheme });
-            assert.deepEqual(await accessibilityFaults(page), [], `${colorScheme}, ${viewport.width}`);
+            assert.deepEqual(await accessibilityViolations(page), [], `${colorScheme}, ${viewport.width}`);
         }
     }
 }
 
-test("a newcomer tries the bot without Telegram", async () => {
-    const visitor = await visit();
+test("the simulator replies without Telegram", async () => {
+    const visitor = await newVisitor();
     const page = await visitor.open(await address());
     await page.getByText("Waiting for a config").waitFor();
     await page.getByRole("button", { name: "new:hello" }).click();
@@ -76,31 +76,31 @@ test("a newcomer tries the bot without Telegram", async () => {
         .getByRole("listitem")
         .filter({ hasText: /^Bot: hello$/ })
         .waitFor();
-    const opener = await textOf(page.getByRole("log").getByRole("listitem").nth(1));
-    assert.match(await textOf(await say(page, opener)), /was read on/);
+    const messageRef = await textOf(page.getByRole("log").getByRole("listitem").nth(1));
+    assert.match(await textOf(await say(page, messageRef)), /was read on/);
     await isForEverybody(page);
-    await visitor.leave();
+    await visitor.close();
 });
 
-test("what the bot is told is a text, whatever it looks like", async () => {
-    const visitor = await visit();
+test("a text cannot become markup in the chat", async () => {
+    const visitor = await newVisitor();
     const page = await visitor.open(await address());
     const text = `<img src="https://elsewhere.example/x"><script>alert(1)</script> &amp; {{state}}`;
-    const opener = await textOf(await say(page, `new:${text}`));
-    assert.equal(await textOf(await say(page, opener)), text);
+    const messageRef = await textOf(await say(page, `new:${text}`));
+    assert.equal(await textOf(await say(page, messageRef)), text);
     assert.equal(await page.locator("#log img, #log script").count(), 0);
-    await visitor.leave();
+    await visitor.close();
 });
 
-test("the buttons under a message work, and what they say can be closed with the keyboard", async () => {
-    const visitor = await visit();
+test("the buttons of a message work with the keyboard", async () => {
+    const visitor = await newVisitor();
     const page = await visitor.open(await address());
     const answer = await say(page, "new:to burn");
-    const opener = await textOf(answer);
+    const messageRef = await textOf(answer);
     await answer.getByRole("button", { name: "Read yet?" }).click();
     const notice = page.getByRole("dialog");
     await notice.getByText("Not read yet").waitFor();
-    assert.deepEqual(await accessibilityFaults(page), []);
+    assert.deepEqual(await accessibilityViolations(page), []);
     await page.keyboard.press("Escape");
     await notice.waitFor({ state: "hidden" });
     await answer.getByRole("button", { name: "Burn" }).focus();
@@ -109,36 +109,34 @@ test("the buttons under a message work, and what they say can be closed with the
     const focused = await page.evaluate(() => document.activeElement?.textContent);
     assert.equal(focused, "Yes, burn it unread", "the focus stays where it was");
     await page.keyboard.press("Enter");
-    await stage.untilState(
-        { id: BigInt(opener.split(":")[0]!), accessToken: opener.split(":")[1]!, path: "" },
-        "BURNED",
-    );
-    await visitor.leave();
+    const { id, access_token: accessToken } = parseMessageRef(messageRef);
+    await fixture.waitForState({ id: BigInt(id), accessToken, path: "" }, "BURNED");
+    await visitor.close();
 });
 
-test("a page without the token shows how the bot is doing, and says where the token is", async () => {
-    const visitor = await visit();
-    const page = await visitor.open(stage.system.botUrl);
+test("a page without the token shows the status and explains the token", async () => {
+    const visitor = await newVisitor();
+    const page = await visitor.open(fixture.system.botUrl);
     await page.getByText("To chat, open the address").waitFor();
     assert.equal(await page.getByRole("button", { name: "Send", exact: true }).count(), 0);
     await isForEverybody(page);
-    visitor.expect(/401/);
-    await page.goto(`${stage.system.botUrl}/#wrong`);
+    visitor.expectError(/401/);
+    await page.goto(`${fixture.system.botUrl}/#wrong`);
     assert.match(await textOf(await say(page, "new:hello")), /needs its token/);
-    await visitor.leave();
+    await visitor.close();
 });
 
-test("the page follows the bot, and is whole without its script", async () => {
-    const plain = await visit({ javaScriptEnabled: false });
-    await (await plain.open(stage.system.botUrl)).getByText("Waiting for a config").waitFor();
-    await plain.leave();
+test("the page updates the status, and shows it without its script too", async () => {
+    const plain = await newVisitor({ javaScriptEnabled: false });
+    await (await plain.open(fixture.system.botUrl)).getByText("Waiting for a config").waitFor();
+    await plain.close();
 
-    const visitor = await visit();
-    const page = await visitor.open(stage.system.botUrl);
+    const visitor = await newVisitor();
+    const page = await visitor.open(fixture.system.botUrl);
     await page.getByText("Waiting for a config").waitFor();
     const config = ["--session-name", "bot", "--api-id", "1", "--api-hash", API_HASH, "--bot-token", BOT_TOKEN];
-    const said = await stage.system.run("config", "add", ...config, "--data-dir", stage.system.dataDir);
-    assert.equal(said.code, 0, said.err);
+    const output = await fixture.system.run("config", "add", ...config, "--data-dir", fixture.system.dataDir);
+    assert.equal(output.code, 0, output.err);
     await page
         .getByText("Serving", { exact: true })
         .or(page.getByText("serving", { exact: true }))
@@ -146,8 +144,8 @@ test("the page follows the bot, and is whole without its script", async () => {
     assert.match((await page.getByRole("heading", { level: 1 }).textContent()) ?? "", /^@/);
     await isForEverybody(page);
 
-    visitor.expect(/ERR_CONNECTION_REFUSED/);
-    await stage.system.halt();
+    visitor.expectError(/ERR_CONNECTION_REFUSED/);
+    await fixture.system.kill();
     await page.getByText("the bot does not answer").waitFor();
-    await visitor.leave();
+    await visitor.close();
 });

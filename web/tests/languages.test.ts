@@ -1,13 +1,13 @@
-// The texts in all languages: each says everything, in its own words, with the same facts in it.
+// The texts in all languages are complete, translated, and contain the same values.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { choose, LANGUAGES } from "../src/i18n/languages.ts";
+import { matchLanguage, LANGUAGES } from "../src/i18n/languages.ts";
 
 type Tree = { [key: string]: string | ((...facts: string[]) => string) | Tree };
 
-/** Names, which are the same in every language, and a word that some languages share with English. */
+/** Names, and words that are the same in some languages. */
 const SHARED = new Set(["Link", "Terminal"]);
 
 const FACTS = ["<first>", "<second>"];
@@ -22,7 +22,7 @@ function flatten(tree: Tree, prefix = ""): Map<string, string> {
     );
 }
 
-/** All folders with texts, which have one file for each language. */
+/** The folders with texts, one file for each language. */
 const folders = readdirSync(new URL("../src/", import.meta.url), { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith("i18n/en.ts"))
     .map((path) => new URL(`../src/${path.slice(0, -"en.ts".length)}`, import.meta.url));
@@ -32,13 +32,13 @@ async function load(folder: URL, language: string): Promise<Map<string, string>>
     return flatten(texts);
 }
 
-test("the page speaks what the bot speaks", () => {
+test("page and bot have the same languages", () => {
     const texts = readdirSync(new URL("../../services/bot/texts/", import.meta.url));
     const spoken = texts.map((name) => name.replace(/\.ftl$/, ""));
     assert.deepEqual(spoken.sort(), Object.keys(LANGUAGES).sort());
 });
 
-test("every language says everything, with the same facts, in its own words", async () => {
+test("every language has all texts, translated and with the same values", async () => {
     assert.ok(folders.length > 0);
     for (const folder of folders) {
         const english = await load(folder, "en");
@@ -57,25 +57,25 @@ test("every language says everything, with the same facts, in its own words", as
     }
 });
 
-test("no text is there that no page says", async () => {
+test("every text is used", async () => {
     const sources = readdirSync(new URL("../src/", import.meta.url), { recursive: true, encoding: "utf8" })
         .filter((path) => /\.(svelte|ts)$/.test(path) && !path.includes("i18n/") && !path.startsWith("gen/"))
         .map((path) => readFileSync(new URL(`../src/${path}`, import.meta.url), "utf8"))
         .join("\n");
-    const said = (key: string) => {
+    const output = (key: string) => {
         const name = key.split(".").at(-1) ?? "";
-        // Some names are put together: the step or the outcome, and "Title".
+        // Some keys are composed: the step or state, and "Title".
         return [name, name.replace(/Title$/, "")].some((word) => new RegExp(`\\b${word}\\b`).test(sources));
     };
     for (const folder of folders) {
-        for (const key of (await load(folder, "en")).keys()) assert.ok(said(key), key);
+        for (const key of (await load(folder, "en")).keys()) assert.ok(output(key), key);
     }
 });
 
-test("a browser gets the first of its languages that is spoken", () => {
-    assert.equal(choose(["ko-KR", "en"]), "ko");
-    assert.equal(choose(["xx", "pt-BR"]), "pt");
-    assert.equal(choose(["DE"]), "de");
-    assert.equal(choose(["xx", "constructor"]), "en");
-    assert.equal(choose([]), "en");
+test("the first supported language of the browser is selected", () => {
+    assert.equal(matchLanguage(["ko-KR", "en"]), "ko");
+    assert.equal(matchLanguage(["xx", "pt-BR"]), "pt");
+    assert.equal(matchLanguage(["DE"]), "de");
+    assert.equal(matchLanguage(["xx", "constructor"]), "en");
+    assert.equal(matchLanguage([]), "en");
 });

@@ -1,4 +1,4 @@
-// Links: what is taken for one, and what is not.
+// Parsing of links.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,22 +8,22 @@ const TOKEN = "2a".repeat(32);
 const KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh-t7RLq";
 
 const parse = (pathname: string, fragment: string) => parseLink({ pathname, hash: `#${fragment}` });
-const link = (id: bigint, keyText: string) => ({ opener: { id, accessToken: TOKEN }, keyText });
+const link = (id: bigint, keyText: string) => ({ messageRef: { id, accessToken: TOKEN }, keyText });
 
-test("a link has an id, a token and perhaps a key", () => {
+test("a link has an id, a token and an optional key", () => {
     assert.deepEqual(parse("/m/7", TOKEN), link(7n, ""));
     assert.deepEqual(parse("/m/7/", `${TOKEN}.${KEY}`), link(7n, KEY));
     assert.deepEqual(parse("/m/9223372036854775807", TOKEN), link(9223372036854775807n, ""));
 });
 
-test("what chats and mail programs do to a link is undone", () => {
+test("changes by chat and mail programs are undone", () => {
     for (const fragment of [`${TOKEN}.${KEY} `, `${TOKEN}.\n${KEY}`, `${TOKEN}%2E${KEY}`, `${TOKEN}.${KEY}.`]) {
         assert.deepEqual(parse("/m/7", fragment), link(7n, KEY), fragment);
     }
     assert.deepEqual(parse("/m/7", `${TOKEN}.`), link(7n, ""));
 });
 
-test("a link that is cut off or garbled is none", () => {
+test("truncated and malformed links are rejected", () => {
     for (const fragment of ["", TOKEN.slice(1), TOKEN.slice(0, 8)]) {
         assert.equal(parse("/m/7", fragment), "incomplete", fragment);
     }

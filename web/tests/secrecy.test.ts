@@ -1,22 +1,21 @@
-// What is encrypted in a browser is known to the two browsers only: neither the network nor the database, neither the logs
-// nor the memory of the server have the text or the key.
+// End-to-end encryption: network, database, logs and memory of the server contain neither text nor key.
 
 import assert from "node:assert/strict";
 import { open, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { read, shown, write } from "./support/acts.ts";
+import { readMessage, messageText, createMessage } from "./support/actions.ts";
 import type { Visitor } from "./support/browser.ts";
-import { Stage } from "./support/stage.ts";
+import { Fixture } from "./support/fixture.ts";
 
-let stage: Stage;
-before(async () => void (stage = await Stage.set("--log", "trace")));
-after(() => stage?.clear());
+let fixture: Fixture;
+before(async () => void (fixture = await Fixture.start("--log", "trace")));
+after(() => fixture?.stop());
 
-const NEEDLE = "a-needle-in-a-haystack-7f3a";
+const SECRET_TEXT = "a-needle-in-a-haystack-7f3a";
 
-/** A secret in every form in which it may lie around. */
-function forms(secret: Buffer): Map<string, Buffer> {
+/** Returns the encodings of a secret to search for. */
+function encodings(secret: Buffer): Map<string, Buffer> {
     const base64 = secret.toString("base64").replace(/=+$/, "");
     return new Map([
         ["as it is", secret],
@@ -27,12 +26,12 @@ function forms(secret: Buffer): Map<string, Buffer> {
     ]);
 }
 
-function found(haystack: Buffer, secret: Buffer): string[] {
-    return [...forms(secret)].filter(([, form]) => haystack.includes(form)).map(([name]) => name);
+function findEncodings(haystack: Buffer, secret: Buffer): string[] {
+    return [...encodings(secret)].filter(([, form]) => haystack.includes(form)).map(([name]) => name);
 }
 
-/** Everything that a process has in its memory. */
-async function memory(processId: number): Promise<Buffer> {
+/** Returns the memory of a process. */
+async function readMemory(processId: number): Promise<Buffer> {
     const maps = await readFile(`/proc/${processId}/maps`, "utf8");
     const file = await open(`/proc/${processId}/mem`);
     const parts: Buffer[] = [];
@@ -40,7 +39,7 @@ async function memory(processId: number): Promise<Buffer> {
         const first = Number.parseInt(start, 16);
         const length = Number.parseInt(end, 16) - first;
         const part = Buffer.alloc(length);
-        // Some mappings of the kernel cannot be read; they are none of ours.
+        // Some mappings of the kernel are not readable.
         const { bytesRead } = await file.read(part, 0, length, first).catch(() => ({ bytesRead: 0 }));
         parts.push(part.subarray(0, bytesRead));
     }
@@ -48,13 +47,13 @@ async function memory(processId: number): Promise<Buffer> {
     return Buffer.concat(parts);
 }
 
-async function files(folder: string): Promise<Buffer> {
+async function readFiles(folder: string): Promise<Buffer> {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true });
     const names = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
     return Buffer.concat(await Promise.all(names.map((name) => readFile(name))));
 }
 
-/** Everything that a browser sends from now on. */
+/** Records everything that the browser sends from now on. */
 function capture(visitor: Visitor): () => Buffer {
     const sent: Buffer[] = [];
     visitor.context.on("request", (request) => {
@@ -64,43 +63,45 @@ function capture(visitor: Visitor): () => Buffer {
     return () => Buffer.concat(sent);
 }
 
-/** Writes and reads a message; answers where everything went. */
+/** Creates and reads a message. Returns the data of all places that could contain it. */
 async function follow(isPlain: boolean): Promise<{ key: Buffer | undefined; places: Record<string, Buffer> }> {
-    const writer = await stage.visitor();
-    const reader = await stage.visitor();
+    const writer = await fixture.visitor();
+    const reader = await fixture.visitor();
     const sent = [capture(writer), capture(reader)];
-    const { link } = await write(stage, writer, NEEDLE, { isPlain });
-    const database = await files(stage.system.dataDir);
+    const { link } = await createMessage(fixture, writer, SECRET_TEXT, { isPlain });
+    const database = await readFiles(fixture.system.dataDir);
     const reading = await reader.open(link);
-    await read(reading);
-    await shown(reading).waitFor();
-    assert.equal(await shown(reading).textContent(), NEEDLE);
+    await readMessage(reading);
+    await messageText(reading).waitFor();
+    assert.equal(await messageText(reading).textContent(), SECRET_TEXT);
     const keyText = link.split(".").at(-1) ?? "";
     const places = {
         network: Buffer.concat(sent.map((all) => all())),
-        database: Buffer.concat([database, await files(stage.system.dataDir)]),
-        logs: Buffer.from(stage.system.output),
-        memory: await memory(stage.system.processId),
+        database: Buffer.concat([database, await readFiles(fixture.system.dataDir)]),
+        logs: Buffer.from(fixture.system.output),
+        memory: await readMemory(fixture.system.processId),
     };
-    await writer.leave();
-    await reader.leave();
+    await writer.close();
+    await reader.close();
     return { key: isPlain ? undefined : Buffer.from(keyText, "base64url").subarray(0, 32), places };
 }
 
-test("neither network, database, logs nor memory have the text or the key of an encrypted message", async () => {
+test("network, database, logs and memory contain neither text nor key of a sealed message", async () => {
     const { key, places } = await follow(false);
     assert.equal(key?.length, 32);
     for (const [name, place] of Object.entries(places)) {
-        assert.ok(place.length > 1000, `${name} was not looked at`);
-        assert.deepEqual(found(place, Buffer.from(NEEDLE)), [], `the text is in the ${name}`);
-        assert.deepEqual(found(place, key), [], `the key is in the ${name}`);
+        assert.ok(place.length > 1000, `${name} is empty`);
+        assert.deepEqual(findEncodings(place, Buffer.from(SECRET_TEXT)), [], `the text is in the ${name}`);
+        assert.deepEqual(findEncodings(place, key), [], `the key is in the ${name}`);
     }
 });
 
-test("the search finds what is there: the network has a text that the server encrypts, the memory what it was started with", async () => {
+test("control: the search finds a plain text in the network, and an argument in the memory", async () => {
     const { places } = await follow(true);
-    assert.deepEqual(found(places["network"] ?? Buffer.alloc(0), Buffer.from(NEEDLE)), ["as it is"]);
-    assert.ok(found(places["memory"] ?? Buffer.alloc(0), Buffer.from(stage.system.dataDir)).includes("as it is"));
-    assert.deepEqual(found(places["database"] ?? Buffer.alloc(0), Buffer.from(NEEDLE)), []);
-    assert.deepEqual(found(places["logs"] ?? Buffer.alloc(0), Buffer.from(NEEDLE)), []);
+    assert.deepEqual(findEncodings(places["network"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), ["as it is"]);
+    assert.ok(
+        findEncodings(places["memory"] ?? Buffer.alloc(0), Buffer.from(fixture.system.dataDir)).includes("as it is"),
+    );
+    assert.deepEqual(findEncodings(places["database"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), []);
+    assert.deepEqual(findEncodings(places["logs"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), []);
 });

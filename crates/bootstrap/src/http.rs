@@ -6,6 +6,8 @@ mod caller;
 mod idle;
 mod limits;
 pub mod origin;
+mod security_headers;
+mod weighted;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -27,6 +29,8 @@ pub use self::{
     authorization::unwrap_authorization,
     caller::{Caller, CallerSource},
     limits::{Rejection, RejectionHandler, RequestLimits, ServerLimits},
+    security_headers::{ContentPolicy, set_security_headers},
+    weighted::weighted_items,
 };
 use crate::lifecycle::DRAIN_TIMEOUT;
 

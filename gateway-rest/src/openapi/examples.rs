@@ -1,14 +1,14 @@
-//! An example of every body and every header: out of those of the fields, and of what problems are answered with.
+//! Adds an example of each body and header to the document: from the examples of the fields, and from real problems.
 
 use axum::http::StatusCode;
 use mayfly_contracts::error::ErrorReason;
 use serde_json::{Value, json};
 use utoipa::openapi::{Content, OpenApi, RefOr, header::Header, path::Operation};
 
-use super::page::{PROBLEM, example_value};
-use crate::{body, problem::Problem};
+use super::html::{PROBLEM, schema_example};
+use crate::problem::Problem;
 
-/// Adds them where none is given.
+/// Adds the missing examples.
 pub(super) fn add(document: &mut OpenApi) {
     let fields = document.clone();
     for item in document.paths.paths.values_mut() {
@@ -19,15 +19,15 @@ pub(super) fn add(document: &mut OpenApi) {
 }
 
 fn add_to(call: &mut Operation, fields: &OpenApi) {
-    let takes_token = call.security.is_some();
-    let mut bad_field = Problem::field("Idempotency-Key", "must be a UUID that is not all zero");
+    let accepts_token = call.security.is_some();
+    let mut invalid_field = Problem::field("Idempotency-Key", "must be a UUID that is not all zero");
     if let Some(RefOr::T(body)) = &mut call.request_body {
         for content in body.content.values_mut() {
-            set_example(content, |content| of_fields(fields, content));
+            add_example(content, |content| example_from_fields(fields, content));
             if let RefOr::T(Content { example: Some(Value::Object(example)), .. }) = content
                 && let Some(first) = example.keys().next()
             {
-                bad_field = Problem::field(first, "must be given");
+                invalid_field = Problem::field(first, "must be given");
             }
         }
     }
@@ -40,14 +40,18 @@ fn add_to(call: &mut Operation, fields: &OpenApi) {
         }
         for (media_type, content) in &mut response.content {
             let is_problem = media_type == PROBLEM;
-            set_example(content, |content| {
-                if is_problem { of_problem(status, takes_token, &bad_field) } else { of_fields(fields, content) }
+            add_example(content, |content| {
+                if is_problem {
+                    problem_example(status, accepts_token, &invalid_field)
+                } else {
+                    example_from_fields(fields, content)
+                }
             });
         }
     }
 }
 
-fn set_example(content: &mut RefOr<Content>, example: impl FnOnce(&Content) -> Option<Value>) {
+fn add_example(content: &mut RefOr<Content>, example: impl FnOnce(&Content) -> Option<Value>) {
     if let RefOr::T(content) = content
         && content.example.is_none()
     {
@@ -55,8 +59,8 @@ fn set_example(content: &mut RefOr<Content>, example: impl FnOnce(&Content) -> O
     }
 }
 
-fn of_fields(fields: &OpenApi, content: &Content) -> Option<Value> {
-    content.schema.as_ref().map(|schema| example_value(fields, schema))
+fn example_from_fields(fields: &OpenApi, content: &Content) -> Option<Value> {
+    content.schema.as_ref().map(|schema| schema_example(fields, schema))
 }
 
 fn add_to_header(name: &str, header: &mut Header) {
@@ -69,26 +73,28 @@ fn add_to_header(name: &str, header: &mut Header) {
     };
 }
 
-/// What is answered with this status most often.
-fn of_problem(status: &str, takes_token: bool, bad_field: &Problem) -> Option<Value> {
+/// The most frequent problem with this status.
+fn problem_example(status: &str, accepts_token: bool, invalid_field: &Problem) -> Option<Value> {
     let problem = match status {
-        "400" => return Some(bad_field.to_json()),
-        "401" if takes_token => Problem::of(ErrorReason::CredentialsInvalid, "a known bearer token is needed"),
-        "401" => Problem::of(ErrorReason::AccessTokenInvalid, "access_token is malformed or mistyped"),
-        "403" => Problem::of(ErrorReason::PassphraseWrong, "the passphrase is wrong"),
+        "400" => return Some(invalid_field.to_json()),
+        "401" if accepts_token => {
+            Problem::from_reason(ErrorReason::CredentialsInvalid, "a known bearer token is needed")
+        }
+        "401" => Problem::from_reason(ErrorReason::AccessTokenInvalid, "access_token is malformed or mistyped"),
+        "403" => Problem::from_reason(ErrorReason::PassphraseWrong, "the passphrase is wrong"),
         "404" => Problem::new(StatusCode::NOT_FOUND, "the id in the path must be an integer greater than zero"),
-        "408" => body::late(),
+        "408" => Problem::body_timed_out(),
         "413" => Problem::too_large(65_536),
-        "415" => body::other_kind(),
-        "422" => Problem::of(
+        "415" => Problem::unsupported_body(),
+        "422" => Problem::from_reason(
             ErrorReason::MessageSealed,
             "the message was encrypted by its creator: it opens in a browser, by its link",
         ),
-        "428" => Problem::of(ErrorReason::PassphraseRequired, "the message needs a passphrase"),
-        "429" => Problem::of(ErrorReason::Overloaded, "too much work is waiting, try later"),
-        "500" => Problem::of(ErrorReason::Internal, "something went wrong on our side"),
-        "507" => Problem::of(ErrorReason::StorageFull, "the store is full, try later"),
-        "503" => Problem::of(ErrorReason::StoreUnavailable, "the store cannot be reached, try later"),
+        "428" => Problem::from_reason(ErrorReason::PassphraseRequired, "the message needs a passphrase"),
+        "429" => Problem::from_reason(ErrorReason::Overloaded, "too much work is waiting, try later"),
+        "500" => Problem::from_reason(ErrorReason::Internal, "something went wrong on our side"),
+        "507" => Problem::from_reason(ErrorReason::StorageFull, "the store is full, try later"),
+        "503" => Problem::from_reason(ErrorReason::StoreUnavailable, "the store cannot be reached, try later"),
         _ => return None,
     };
     Some(problem.to_json())

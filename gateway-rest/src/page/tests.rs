@@ -1,4 +1,4 @@
-//! The page's files, out of a small stand-in for what `make web` builds.
+//! The page's files, from a small fixture in place of the output of `make web`.
 
 use axum::{
     body::{Body, to_bytes},
@@ -15,55 +15,59 @@ struct Fixture;
 #[derive(Embed)]
 #[folder = "src/page/nowhere"]
 #[allow_missing = true]
-struct Nothing;
+struct Empty;
 
-struct Answer {
+struct TestResponse {
     status: StatusCode,
     headers: HeaderMap,
-    policy: Option<Policy>,
+    policy: Option<ContentPolicy>,
     body: String,
 }
 
-impl Answer {
+impl TestResponse {
     fn header(&self, name: header::HeaderName) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 }
 
-async fn ask<Files: Embed + 'static>(method: Method, path: &str, headers: &[(header::HeaderName, &str)]) -> Answer {
+async fn send<Files: Embed + 'static>(
+    method: Method,
+    path: &str,
+    headers: &[(header::HeaderName, &str)],
+) -> TestResponse {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(name, *value);
     }
-    let response = routes_of::<Files>().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let response = routes_with::<Files>().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().into()).unwrap();
-    let policy = parts.extensions.get::<Policy>().copied();
-    Answer { status: parts.status, headers: parts.headers, policy, body }
+    let policy = parts.extensions.get::<ContentPolicy>().copied();
+    TestResponse { status: parts.status, headers: parts.headers, policy, body }
 }
 
-async fn get(path: &str, headers: &[(header::HeaderName, &str)]) -> Answer {
-    ask::<Fixture>(Method::GET, path, headers).await
+async fn get(path: &str, headers: &[(header::HeaderName, &str)]) -> TestResponse {
+    send::<Fixture>(Method::GET, path, headers).await
 }
 
 const SCRIPT: &str = "/assets/index-d34db33f.js";
 
 #[tokio::test]
-async fn every_address_of_the_page_is_the_document() {
+async fn every_address_of_the_page_returns_the_document() {
     for path in ["/", "/m/1", "/m/1/", "/m/nonsense", "/admin", "/admin/"] {
         let document = get(path, &[]).await;
         assert_eq!((document.status.as_u16(), document.body.trim()), (200, "<!doctype html>the page"), "{path}");
         assert_eq!(document.header(header::CONTENT_TYPE), "text/html; charset=utf-8");
-        assert!(matches!(document.policy, Some(Policy::Page)));
-        let head = ask::<Fixture>(Method::HEAD, path, &[]).await;
+        assert!(matches!(document.policy, Some(ContentPolicy::Page)));
+        let head = send::<Fixture>(Method::HEAD, path, &[]).await;
         assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""));
         assert_eq!(head.header(header::CONTENT_LENGTH), document.body.len().to_string());
-        assert_eq!(ask::<Fixture>(Method::POST, path, &[]).await.status, 405);
+        assert_eq!(send::<Fixture>(Method::POST, path, &[]).await.status, 405);
     }
 }
 
 #[tokio::test]
-async fn an_asset_is_kept_for_ever_in_the_best_encoding_that_the_client_takes() {
+async fn an_asset_is_immutable_and_has_the_best_encoding_that_the_client_accepts() {
     for (accepted, coding, body, tag) in
         [("gzip, br", "br", "as brotli", "-br\""), ("gzip", "gzip", "as gzip", "-gz\""), ("br;q=0", "", "plain", "\"")]
     {
@@ -77,11 +81,11 @@ async fn an_asset_is_kept_for_ever_in_the_best_encoding_that_the_client_takes() 
     }
     let picture = get("/assets/logo-c0ffee00.svg", &[(header::ACCEPT_ENCODING, "br")]).await;
     assert_eq!(picture.header(header::CONTENT_TYPE), "image/svg+xml; charset=utf-8");
-    assert_eq!(picture.header(header::CONTENT_ENCODING), "", "it is kept plain only");
+    assert_eq!(picture.header(header::CONTENT_ENCODING), "", "there is no compressed file");
 }
 
 #[tokio::test]
-async fn whoever_has_an_asset_does_not_get_it_again() {
+async fn an_asset_with_a_known_entity_tag_is_not_sent_again() {
     let script = get(SCRIPT, &[]).await;
     for known in [script.header(header::ETAG), &format!("\"x\", W/{}", script.header(header::ETAG))] {
         let again = get(SCRIPT, &[(header::IF_NONE_MATCH, known)]).await;
@@ -95,7 +99,7 @@ async fn whoever_has_an_asset_does_not_get_it_again() {
 }
 
 #[tokio::test]
-async fn nothing_but_assets_is_served() {
+async fn only_assets_are_served() {
     for path in [
         "/assets/none.js",
         "/assets/index-d34db33f.js.br",
@@ -109,9 +113,9 @@ async fn nothing_but_assets_is_served() {
 }
 
 #[tokio::test]
-async fn without_the_page_a_plain_one_says_how_to_get_it() {
+async fn without_the_page_a_plain_one_explains_how_to_build_it() {
     for path in ["/", "/m/1", "/admin"] {
-        let plain = ask::<Nothing>(Method::GET, path, &[]).await;
+        let plain = send::<Empty>(Method::GET, path, &[]).await;
         assert!(plain.status.is_success() && plain.body.contains("make web"), "{path}");
         assert_eq!(plain.header(header::CONTENT_TYPE), "text/html; charset=utf-8");
     }

@@ -1,4 +1,4 @@
-//! `POST /api/v1/acknowledge_view`: says that the text of a view with an `Idempotency-Key` has arrived, which erases it.
+//! `POST /api/v1/acknowledge_view`: confirms that a text has arrived, and erases it.
 
 use axum::{
     Json,
@@ -9,15 +9,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Gateway,
-    answers::{BadFields, NoMessage, Troubles},
     idempotency_key::{self, RequiredIdempotencyKey},
-    opener::{self, Opener},
-    time, with_caller,
+    message_ref::{self, MessageRef},
+    responses::{Gone, Unavailable, ValidationErrors},
+    store_client::StoreClient,
+    time,
 };
-use crate::problem::Problem;
+use crate::{caller::with_caller, problem::Problem};
 
-/// It is erased.
+/// The text is erased.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AcknowledgedView {
     /// When it was viewed.
@@ -25,25 +25,25 @@ pub(super) struct AcknowledgedView {
     viewed_at: Option<String>,
 }
 
-/// Says that a text has arrived
+/// Confirms that a text has arrived
 ///
-/// Ends a view with an `Idempotency-Key`, whose text is then erased. Repeating it is a success.
+/// Ends a view with an `Idempotency-Key`, and erases its text. The call can be repeated.
 #[utoipa::path(
     post,
     path = "/api/v1/acknowledge_view",
     tag = "messages",
     params(RequiredIdempotencyKey),
-    request_body = Opener,
-    responses((status = 200, description = "The text is erased.", body = AcknowledgedView), BadFields, NoMessage, Troubles)
+    request_body = MessageRef,
+    responses((status = 200, description = "The text is erased.", body = AcknowledgedView), ValidationErrors, Gone, Unavailable)
 )]
 pub(super) async fn acknowledge_view(
-    State(gateway): State<Gateway>,
+    State(store): State<StoreClient>,
     request: Request,
 ) -> Result<Json<AcknowledgedView>, Problem> {
     let view_id = idempotency_key::require(request.headers())?;
     let headers = request.headers().clone();
-    let (id, access_token) = opener::read(request).await?;
+    let (id, access_token) = message_ref::read(request).await?;
     let request = AcknowledgeViewRequest { id, access_token, view_id };
-    let acknowledged = gateway.messages().acknowledge_view(with_caller(&headers, request)).await?.into_inner();
+    let acknowledged = store.messages().acknowledge_view(with_caller(&headers, request)).await?.into_inner();
     Ok(Json(AcknowledgedView { viewed_at: time::rfc3339(acknowledged.view_time) }))
 }

@@ -9,14 +9,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Gateway,
-    answers::{BadFields, NoMessage, Troubles},
-    opener::{self, Opener},
-    time, with_caller,
+    message_ref::{self, MessageRef},
+    responses::{Gone, Unavailable, ValidationErrors},
+    store_client::StoreClient,
+    time,
 };
-use crate::problem::Problem;
+use crate::{caller::with_caller, problem::Problem};
 
-/// It is erased.
+/// The message is erased.
 #[derive(Serialize, ToSchema)]
 pub(super) struct BurnedMessage {
     /// When it was burned.
@@ -26,21 +26,21 @@ pub(super) struct BurnedMessage {
 
 /// Erases a message unread
 ///
-/// Repeating it is a success.
+/// The call can be repeated.
 #[utoipa::path(
     post,
     path = "/api/v1/burn_message",
     tag = "messages",
-    request_body = Opener,
-    responses((status = 200, description = "It is erased.", body = BurnedMessage), BadFields, NoMessage, Troubles)
+    request_body = MessageRef,
+    responses((status = 200, description = "The message is erased.", body = BurnedMessage), ValidationErrors, Gone, Unavailable)
 )]
 pub(super) async fn burn_message(
-    State(gateway): State<Gateway>,
+    State(store): State<StoreClient>,
     request: Request,
 ) -> Result<Json<BurnedMessage>, Problem> {
     let headers = request.headers().clone();
-    let (id, access_token) = opener::read(request).await?;
+    let (id, access_token) = message_ref::read(request).await?;
     let request = with_caller(&headers, BurnMessageRequest { id, access_token });
-    let burned = gateway.messages().burn_message(request).await?.into_inner();
+    let burned = store.messages().burn_message(request).await?.into_inner();
     Ok(Json(BurnedMessage { burned_at: time::rfc3339(burned.burn_time) }))
 }

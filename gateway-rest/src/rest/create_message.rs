@@ -1,4 +1,4 @@
-//! `POST /api/v1/create_message`: stores a text; with an `Idempotency-Key`, once however often it is sent.
+//! `POST /api/v1/create_message`: stores a text. With an `Idempotency-Key`, the call can be repeated.
 
 use axum::{
     Json,
@@ -10,39 +10,39 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Gateway,
-    answers::{BadFields, NotCreated, Troubles},
     idempotency_key::{self, IdempotencyKey},
-    time, with_caller,
+    responses::{CreationRejected, Unavailable, ValidationErrors},
+    store_client::StoreClient,
+    time,
 };
-use crate::{body, problem::Problem};
+use crate::{body, caller::with_caller, problem::Problem};
 
-/// What to store.
+/// The text to store.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the documentation shows it")]
 struct NewMessage {
     /// The text, kept byte for byte: 1 byte to the store's limit, 65536 unless set otherwise.
     #[schema(min_length = 1, example = "your text here")]
     text: String,
-    /// The lifetime in seconds, up to the store's longest: 7776000 (90 days) unless set otherwise. When it is missing, the store's default: 30
-    /// days unless set otherwise.
+    /// The lifetime in seconds, up to the store's maximum: 7776000 (90 days) unless set otherwise. If missing, the
+    /// store's default: 30 days unless set otherwise.
     #[schema(required = false, minimum = 1, example = 3600)]
     ttl: Option<i64>,
-    /// What the reader must know beside the token: 1 to 1024 bytes of UTF-8, in NFC. Not stored.
+    /// A secret that the reader needs besides the token: 1 to 1024 bytes of UTF-8, in NFC. Not stored.
     #[schema(required = false, min_length = 1, max_length = 1024, example = "blue whale")]
     passphrase: Option<String>,
 }
 
-/// The keys of the system that Mayfly replaces, in its order; then ours.
+/// The keys of the system that Mayfly replaces, in its order. New keys follow.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CreatedMessage {
-    /// Together with the token this opens the message.
+    /// The message's id. A reader needs it and the token.
     #[schema(example = 4)]
     id: i64,
     /// The text as it was stored.
     #[schema(example = "your text here")]
     text: String,
-    /// 64 hexadecimal digits. It is in no other answer and nowhere in the store.
+    /// 64 hexadecimal digits. No other response contains the token, and the store does not keep it.
     #[schema(example = "0b5e…")]
     access_token: String,
     /// Always false.
@@ -50,25 +50,25 @@ pub(super) struct CreatedMessage {
     /// When it was stored.
     #[schema(format = DateTime, example = "2026-11-23T20:01:12.218417Z")]
     timestamp: Option<String>,
-    /// Until when it can be read. Null: for ever.
+    /// When it expires. Null: never.
     #[schema(format = DateTime, example = "2026-12-23T20:01:12.218417Z")]
     expires_at: Option<String>,
 }
 
 /// Stores a text
 ///
-/// With an `Idempotency-Key`, one message however often the call is sent. The same key with another text, passphrase or
-/// `ttl` is a conflict.
+/// With an `Idempotency-Key`, repeated calls create one message. The same key with another text, passphrase or `ttl` is
+/// a conflict.
 #[utoipa::path(
     post,
     path = "/api/v1/create_message",
     tag = "messages",
     params(IdempotencyKey),
     request_body = NewMessage,
-    responses((status = 201, description = "It is stored.", body = CreatedMessage), BadFields, NotCreated, Troubles)
+    responses((status = 201, description = "The message is stored.", body = CreatedMessage), ValidationErrors, CreationRejected, Unavailable)
 )]
 pub(super) async fn create_message(
-    State(gateway): State<Gateway>,
+    State(store): State<StoreClient>,
     request: Request,
 ) -> Result<(StatusCode, Json<CreatedMessage>), Problem> {
     let request_id = idempotency_key::read(request.headers())?;
@@ -79,7 +79,7 @@ pub(super) async fn create_message(
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
     let request =
         CreateMessageRequest { ttl, request_id, passphrase, ..CreateMessageRequest::from_text(text.as_str()) };
-    let created = gateway.messages().create_message(with_caller(&headers, request)).await?.into_inner();
+    let created = store.messages().create_message(with_caller(&headers, request)).await?.into_inner();
     let message = CreatedMessage {
         id: created.id,
         text,

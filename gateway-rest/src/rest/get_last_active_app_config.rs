@@ -1,4 +1,4 @@
-//! `GET /api/v1/get_last_active_app_config`: the bot's configuration, secrets in clear only for callers with a token.
+//! `GET /api/v1/get_last_active_app_config`: the bot's configuration. Secrets are masked for callers without a token.
 
 use axum::{
     Json,
@@ -10,13 +10,16 @@ use serde::Serialize;
 use tonic::metadata::AsciiMetadataValue;
 use utoipa::ToSchema;
 
-use super::{Gateway, answers::Troubles, time, with_caller};
-use crate::problem::{Body, Problem};
+use super::{responses::Unavailable, store_client::StoreClient, time};
+use crate::{
+    caller::with_caller,
+    problem::{Problem, ProblemDetails},
+};
 
 /// The keys of the system that Mayfly replaces, in its order.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AppConfig {
-    /// Its id.
+    /// The app config's id.
     #[schema(example = 1)]
     id: i64,
     /// A name for people.
@@ -31,7 +34,7 @@ pub(super) struct AppConfig {
     /// Always true.
     #[schema(example = true)]
     is_active: bool,
-    /// Whether it describes a bot, not a person's account.
+    /// Whether it is for a bot, not for a person's account.
     #[schema(example = true)]
     is_bot: bool,
     /// The bot's token from @BotFather; masked for callers without a token.
@@ -44,7 +47,7 @@ pub(super) struct AppConfig {
 
 /// The bot's configuration
 ///
-/// The active app config with the highest id. Secrets are in clear for callers with a token, and masked for those without.
+/// Returns the active app config with the highest id. Its secrets are masked for callers without a token.
 #[utoipa::path(
     get,
     path = "/api/v1/get_last_active_app_config",
@@ -52,27 +55,27 @@ pub(super) struct AppConfig {
     security((), ("token" = [])),
     responses(
         (status = 200, description = "The last active app config.", body = AppConfig),
-        (status = 204, description = "None is active."),
+        (status = 204, description = "No app config is active."),
         (
             status = 401,
-            description = "The bearer token is not known.",
-            body = Body<'static>,
+            description = "The bearer token is unknown.",
+            body = ProblemDetails<'static>,
             content_type = "application/problem+json",
             headers(("WWW-Authenticate" = String, description = "`Bearer`."))
         ),
-        Troubles
+        Unavailable
     )
 )]
 pub(super) async fn get_last_active_app_config(
-    State(gateway): State<Gateway>,
+    State(store): State<StoreClient>,
     headers: HeaderMap,
 ) -> Result<Json<AppConfig>, Problem> {
     let mut request = with_caller(&headers, GetLastActiveAppConfigRequest {});
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-        request.metadata_mut().insert("authorization", pass_on(authorization));
+        request.metadata_mut().insert("authorization", to_metadata(authorization));
     }
-    let answer = gateway.configs().get_last_active_app_config(request).await?;
-    let config = answer.into_inner().app_config.unwrap_or_default();
+    let response = store.configs().get_last_active_app_config(request).await?;
+    let config = response.into_inner().app_config.unwrap_or_default();
     Ok(Json(AppConfig {
         id: config.id,
         is_active: config.is_active(),
@@ -85,8 +88,8 @@ pub(super) async fn get_last_active_app_config(
     }))
 }
 
-/// What is no metadata is no token either, and must not pass for "no token".
-fn pass_on(authorization: &HeaderValue) -> AsciiMetadataValue {
-    let unknown = || AsciiMetadataValue::from_static("Bearer");
-    authorization.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or_else(unknown)
+/// A value that is no valid metadata must not count as a missing token, so it becomes an invalid one.
+fn to_metadata(authorization: &HeaderValue) -> AsciiMetadataValue {
+    let invalid = || AsciiMetadataValue::from_static("Bearer");
+    authorization.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or_else(invalid)
 }

@@ -1,7 +1,7 @@
-//! `GET /api/v1/get_message/{id}/{token}`: reads a message, once; with an `Idempotency-Key`, again and again for a while.
+//! `GET /api/v1/get_message/{id}/{token}`: reads a message once. With an `Idempotency-Key`, the call can be repeated.
 //!
-//! The one GET that consumes, because the system that Mayfly replaces documents it so. HEAD is refused by the route, and
-//! browsers that only look ahead are refused here.
+//! The only GET that deletes a message; the system that Mayfly replaces has it too. The route rejects HEAD, and the
+//! handler rejects prefetches.
 
 use axum::{
     Json,
@@ -13,18 +13,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Gateway,
-    answers::{NoMessage, NotOpened, Troubles},
     idempotency_key::{self, IdempotencyKey},
-    with_caller,
+    responses::{Gone, Rejected, Unavailable},
+    store_client::StoreClient,
 };
-use crate::problem::{Body, Problem};
+use crate::{
+    caller::with_caller,
+    problem::{Problem, ProblemDetails},
+};
 
-/// Headers by which browsers say that nobody asked for the page yet.
-const LOOKING_AHEAD: [&str; 4] = ["sec-purpose", "purpose", "x-moz", "x-purpose"];
-const WAYS_TO_LOOK_AHEAD: [&str; 3] = ["prefetch", "prerender", "preview"];
+/// The headers in which browsers and proxies mark prefetches.
+const PREFETCH_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-moz", "x-purpose"];
+const PREFETCH_PURPOSES: [&str; 3] = ["prefetch", "prerender", "preview"];
 
-/// The text, which nobody else gets from now on.
+/// The text of a message, which is now deleted.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Message {
     /// The text, byte for byte.
@@ -32,11 +34,10 @@ pub(super) struct Message {
     text: String,
 }
 
-/// Reads a message, once, by its address
+/// Reads a message once, by its address
 ///
-/// The address holds the token, as the system that Mayfly replaces documents it. New programs had better use
-/// `view_message`: addresses end up in logs.
-/// HEAD and prefetches are refused and read nothing.
+/// The address contains the token, as in the system that Mayfly replaces. New clients should use `view_message`, since
+/// addresses end up in logs. HEAD requests and prefetches are rejected and read nothing.
 #[utoipa::path(
     get,
     path = "/api/v1/get_message/{id}/{token}",
@@ -47,28 +48,28 @@ pub(super) struct Message {
         IdempotencyKey
     ),
     responses(
-        (status = 200, description = "The one read.", body = Message),
-        (status = 400, description = "The `Idempotency-Key` is no UUID.", body = Body<'static>, content_type = "application/problem+json"),
-        (status = 404, description = "The id is no integer above zero.", body = Body<'static>, content_type = "application/problem+json"),
-        NoMessage,
-        NotOpened,
-        Troubles
+        (status = 200, description = "The text. The message is deleted.", body = Message),
+        (status = 400, description = "The `Idempotency-Key` is not a UUID.", body = ProblemDetails<'static>, content_type = "application/problem+json"),
+        (status = 404, description = "The id is not an integer above zero.", body = ProblemDetails<'static>, content_type = "application/problem+json"),
+        Gone,
+        Rejected,
+        Unavailable
     )
 )]
 pub(super) async fn get_message(
-    State(gateway): State<Gateway>,
+    State(store): State<StoreClient>,
     path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Message>, Problem> {
-    if is_looking_ahead(&headers) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "prefetching reads no message"));
+    if is_prefetch(&headers) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "a prefetch cannot read a message"));
     }
-    let no_id = || Problem::new(StatusCode::NOT_FOUND, "the id in the path must be an integer greater than zero");
-    let Path((id, access_token)) = path.map_err(|_| no_id())?;
-    let id = parse_id(&id).ok_or_else(no_id)?;
+    let invalid_id = || Problem::new(StatusCode::NOT_FOUND, "the id in the path must be an integer greater than zero");
+    let Path((id, access_token)) = path.map_err(|_| invalid_id())?;
+    let id = parse_id(&id).ok_or_else(invalid_id)?;
     let view_id = idempotency_key::read(&headers)?;
     let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
-    let viewed = gateway.messages().view_message(with_caller(&headers, request)).await?;
+    let viewed = store.messages().view_message(with_caller(&headers, request)).await?;
     Ok(Json(Message { text: viewed.into_inner().into_text()? }))
 }
 
@@ -77,8 +78,8 @@ fn parse_id(digits: &str) -> Option<i64> {
     id.filter(|id| *id > 0)
 }
 
-fn is_looking_ahead(headers: &HeaderMap) -> bool {
-    let values = LOOKING_AHEAD.iter().flat_map(|name| headers.get_all(*name));
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    let values = PREFETCH_HEADERS.iter().flat_map(|name| headers.get_all(*name));
     let mut values = values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
-    values.any(|value| WAYS_TO_LOOK_AHEAD.iter().any(|way| value.contains(way)))
+    values.any(|value| PREFETCH_PURPOSES.iter().any(|purpose| value.contains(purpose)))
 }

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): what makes a call safe to repeat.
+//! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header), which makes a call idempotent.
 
 use axum::http::{HeaderMap, HeaderName};
 use utoipa::IntoParams;
@@ -8,12 +8,12 @@ use crate::problem::Problem;
 
 const NAME: &str = "Idempotency-Key";
 
-/// The header, as the documentation has it.
+/// The header, for the documentation.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "the documentation shows it")]
 pub(super) struct IdempotencyKey {
-    /// A UUID that the caller makes for this call, and sends again when it repeats the call because the answer got lost.
+    /// A UUID that the caller makes for this call. It repeats the call with the same key if the response is lost.
     #[param(
         rename = "Idempotency-Key",
         required = false,
@@ -23,7 +23,7 @@ pub(super) struct IdempotencyKey {
     key: String,
 }
 
-/// As [`IdempotencyKey`], where there must be one.
+/// Like [`IdempotencyKey`], for calls that require it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "the documentation shows it")]
@@ -33,9 +33,9 @@ pub(super) struct RequiredIdempotencyKey {
     key: String,
 }
 
-/// The UUID in the header, in the draft's quotes or without; empty when there is no such header.
+/// Returns the UUID in the header, with or without the draft's quotes, or an empty string without the header.
 ///
-/// Only UUIDs: a key that two callers may think of alike would give one of them the other's message.
+/// Only UUIDs are valid: if two callers could choose the same key, one would get the other's message.
 pub(super) fn read(headers: &HeaderMap) -> Result<String, Problem> {
     let Some(key) = headers.get(HeaderName::from_static("idempotency-key")) else { return Ok(String::new()) };
     let text = key.to_str().unwrap_or_default().trim();
@@ -46,7 +46,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<String, Problem> {
     }
 }
 
-/// As [`read`], where there must be one.
+/// Like [`read`], but returns an error without the header.
 pub(super) fn require(headers: &HeaderMap) -> Result<String, Problem> {
     let key = read(headers)?;
     if key.is_empty() { Err(Problem::field(NAME, "must be given")) } else { Ok(key) }

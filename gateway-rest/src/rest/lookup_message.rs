@@ -1,4 +1,4 @@
-//! `POST /api/v1/lookup_message`: tells where a message stands. Changes nothing.
+//! `POST /api/v1/lookup_message`: returns the state of a message. Changes nothing.
 
 use axum::{
     Json,
@@ -9,49 +9,49 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Gateway,
-    answers::{BadFields, NoMessage, Troubles},
-    opener::{self, Opener},
-    time, with_caller,
+    message_ref::{self, MessageRef},
+    responses::{Gone, Unavailable, ValidationErrors},
+    store_client::StoreClient,
+    time,
 };
-use crate::problem::Problem;
+use crate::{caller::with_caller, problem::Problem};
 
-/// Where a message stands.
+/// The state of a message.
 #[derive(Serialize, ToSchema)]
-pub(super) struct FoundMessage {
+pub(super) struct MessageLookup {
     /// `unread`, `viewed`, `burned` or `expired`.
     #[schema(example = "unread")]
     state: &'static str,
-    /// Since when.
+    /// When the message entered this state.
     #[schema(format = DateTime, example = "2026-11-23T20:01:12.218417Z")]
     state_time: Option<String>,
-    /// Until when it can be read. Null: for ever, or it is gone.
+    /// When it expires. Null: never, or it is gone.
     #[schema(format = DateTime, example = "2026-12-23T20:01:12.218417Z")]
     expires_at: Option<String>,
-    /// Whether its reader is asked for a passphrase.
+    /// Whether the reader needs a passphrase.
     needs_passphrase: bool,
-    /// Whether its creator encrypted it, so that it opens in a browser alone.
+    /// Whether the creator encrypted it in a browser. It opens only there.
     is_sealed: bool,
 }
 
-/// Tells where a message stands
+/// Returns the state of a message
 ///
 /// Changes nothing.
 #[utoipa::path(
     post,
     path = "/api/v1/lookup_message",
     tag = "messages",
-    request_body = Opener,
-    responses((status = 200, description = "The token is right.", body = FoundMessage), BadFields, NoMessage, Troubles)
+    request_body = MessageRef,
+    responses((status = 200, description = "The token is right.", body = MessageLookup), ValidationErrors, Gone, Unavailable)
 )]
 pub(super) async fn lookup_message(
-    State(gateway): State<Gateway>,
+    State(store): State<StoreClient>,
     request: Request,
-) -> Result<Json<FoundMessage>, Problem> {
+) -> Result<Json<MessageLookup>, Problem> {
     let headers = request.headers().clone();
-    let (id, access_token) = opener::read(request).await?;
+    let (id, access_token) = message_ref::read(request).await?;
     let request = with_caller(&headers, LookupMessageRequest { id, access_token });
-    let found = gateway.messages().lookup_message(request).await?.into_inner();
+    let found = store.messages().lookup_message(request).await?.into_inner();
     let state = match found.state() {
         MessageState::Unspecified => "unknown",
         MessageState::Unread => "unread",
@@ -59,7 +59,7 @@ pub(super) async fn lookup_message(
         MessageState::Burned => "burned",
         MessageState::Expired => "expired",
     };
-    Ok(Json(FoundMessage {
+    Ok(Json(MessageLookup {
         state,
         state_time: time::rfc3339(found.state_time),
         expires_at: time::rfc3339(found.expire_time),

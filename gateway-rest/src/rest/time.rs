@@ -1,4 +1,4 @@
-//! Times as REST shows them: RFC 3339 in UTC with microseconds.
+//! Formats times for REST: RFC 3339 in UTC, with microseconds.
 
 use chrono::{DateTime, SecondsFormat};
 use prost_types::Timestamp;

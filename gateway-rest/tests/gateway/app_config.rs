@@ -1,4 +1,4 @@
-//! The documented answer with the bot's configuration.
+//! `get_last_active_app_config`, the bot's configuration over REST.
 
 use mayfly_contracts::{
     StoreChannel,
@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 use tonic::Code;
 
-use crate::harness::{Answer, Gateway, answer};
+use crate::harness::{Gateway, TestResponse, send};
 
 const PATH: &str = "/api/v1/get_last_active_app_config";
 
@@ -27,12 +27,12 @@ pub(crate) async fn with_config() -> Gateway {
     gateway
 }
 
-async fn with_authorization(gateway: &Gateway, authorization: &[u8]) -> Answer {
-    answer(gateway.request(Method::GET, PATH).header("authorization", authorization)).await
+async fn with_authorization(gateway: &Gateway, authorization: &[u8]) -> TestResponse {
+    send(gateway.request(Method::GET, PATH).header("authorization", authorization)).await
 }
 
 #[tokio::test]
-async fn without_a_token_secrets_are_masked_as_in_the_documentation() {
+async fn without_a_token_secrets_are_masked() {
     let gateway = with_config().await;
     let config = gateway.get(PATH).await;
     let expected = format!(
@@ -44,7 +44,7 @@ async fn without_a_token_secrets_are_masked_as_in_the_documentation() {
 }
 
 #[tokio::test]
-async fn with_a_token_secrets_are_in_clear() {
+async fn with_a_token_secrets_are_not_masked() {
     let gateway = with_config().await;
     for token in [ADMIN_TOKEN, SERVICE_TOKEN] {
         let config = with_authorization(&gateway, format!("Bearer {token}").as_bytes()).await.json();
@@ -54,24 +54,24 @@ async fn with_a_token_secrets_are_in_clear() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_known_is_refused_not_ignored() {
+async fn an_unknown_token_is_rejected_not_ignored() {
     let gateway = with_config().await;
     for authorization in ["Bearer unknown".as_bytes(), b"Basic YTpi", b"Bearer \xff", b""] {
-        let refused = with_authorization(&gateway, authorization).await;
-        assert_eq!((refused.status.as_u16(), refused.header("www-authenticate")), (401, "Bearer"));
+        let rejected = with_authorization(&gateway, authorization).await;
+        assert_eq!((rejected.status.as_u16(), rejected.header("www-authenticate")), (401, "Bearer"));
     }
 }
 
 #[tokio::test]
-async fn a_token_in_our_own_header_counts_instead_of_a_proxys_password() {
+async fn mayfly_authorization_takes_precedence_over_the_password_of_a_proxy() {
     let gateway = with_config().await;
     let own = format!("Bearer {ADMIN_TOKEN}");
     let request = || gateway.request(Method::GET, PATH).header("mayfly-authorization", &own);
     for request in [request(), request().header("authorization", "Basic YTpi")] {
-        assert_eq!(answer(request).await.json()["api_hash"], json!("b1946ac92492d2347c6235b4d2611184"));
+        assert_eq!(send(request).await.json()["api_hash"], json!("b1946ac92492d2347c6235b4d2611184"));
     }
     let unknown = gateway.request(Method::GET, PATH).header("authorization", &own);
-    assert_eq!(answer(unknown.header("mayfly-authorization", "Bearer unknown")).await.status, 401);
+    assert_eq!(send(unknown.header("mayfly-authorization", "Bearer unknown")).await.status, 401);
 
     let list = |headers: [(&'static str, &str); 2]| {
         let mut request = tonic::Request::new(ListAppConfigsRequest::default());
@@ -87,7 +87,7 @@ async fn a_token_in_our_own_header_counts_instead_of_a_proxys_password() {
 }
 
 #[tokio::test]
-async fn without_an_active_config_there_is_no_content() {
+async fn without_an_active_config_the_response_is_204() {
     let gateway = Gateway::start().await;
     let none = gateway.get(PATH).await;
     assert_eq!((none.status.as_u16(), none.body.as_str()), (204, ""));

@@ -1,4 +1,4 @@
-//! `BotService`, forwarded to the bot: to one in this process, to one behind a socket, and to one that is not there.
+//! Calls of `BotService` are forwarded to a bot in this process or behind a socket.
 
 use std::pin::Pin;
 
@@ -23,7 +23,7 @@ use tonic::{Code, Request, Response, Status, service::Routes};
 
 use crate::harness::Gateway;
 
-/// A bot that answers whoever shows the admin token, and says what it was asked.
+/// A bot that accepts the admin token, and returns what it was called with.
 struct FakeBot;
 
 fn check<T>(request: &Request<T>) -> Result<(), Status> {
@@ -55,9 +55,9 @@ impl BotService for FakeBot {
         request: Request<WatchBotStatusRequest>,
     ) -> Result<Response<Self::WatchBotStatusStream>, Status> {
         check(&request)?;
-        let answers =
+        let statuses =
             [Ok(WatchBotStatusResponse { status: status() }), Ok(WatchBotStatusResponse { status: status() })];
-        Ok(Response::new(Box::pin(stream::iter(answers))))
+        Ok(Response::new(Box::pin(stream::iter(statuses))))
     }
 
     async fn test_app_config(
@@ -70,27 +70,27 @@ impl BotService for FakeBot {
     }
 }
 
-/// A gateway in front of a bot in the same process, and one in front of a bot behind a socket.
-async fn both() -> [(Gateway, TestStore); 2] {
+/// A gateway with a bot in the same process, and one with a bot behind a socket.
+async fn local_and_remote() -> [(Gateway, TestStore); 2] {
     let routes = Routes::new(BotServiceServer::new(FakeBot));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = routes.clone().prepare().into_axum_router();
     tokio::spawn(http::serve(listener, router, ServerLimits::new(1 << 20), CallerSource::Direct, Default::default()));
-    [in_front_of(BotChannel::local(routes)).await, in_front_of(BotChannel::remote(&url).unwrap()).await]
+    [with_store_channel(BotChannel::local(routes)).await, with_store_channel(BotChannel::remote(&url).unwrap()).await]
 }
 
-async fn in_front_of(bot: BotChannel) -> (Gateway, TestStore) {
+async fn with_store_channel(bot: BotChannel) -> (Gateway, TestStore) {
     let store = TestStore::open(TestDatabase::sqlite().unwrap()).await.unwrap();
-    (Gateway::in_front_of_both(store.channel(), bot).await, store)
+    (Gateway::with_store_and_bot(store.channel(), bot).await, store)
 }
 
 #[tokio::test]
-async fn calls_for_the_bot_pass_through() {
-    for (gateway, _store) in &both().await {
+async fn calls_to_the_bot_are_forwarded() {
+    for (gateway, _store) in &local_and_remote().await {
         let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
-        let told = client.get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap().into_inner();
-        assert_eq!(told.status.unwrap().user_name, "a_bot");
+        let response = client.get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap().into_inner();
+        assert_eq!(response.status.unwrap().user_name, "a_bot");
         let tried = client.test_app_config(bearer(ADMIN_TOKEN, TestAppConfigRequest { id: 7 })).await.unwrap();
         assert_eq!(tried.into_inner().display_name, "Bot 7");
         let watching = client.watch_bot_status(bearer(ADMIN_TOKEN, WatchBotStatusRequest {})).await.unwrap();
@@ -102,35 +102,35 @@ async fn calls_for_the_bot_pass_through() {
 }
 
 #[tokio::test]
-async fn what_the_bot_refuses_stays_refused() {
-    for (gateway, _store) in &both().await {
+async fn errors_of_the_bot_are_forwarded() {
+    for (gateway, _store) in &local_and_remote().await {
         let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
-        let refused = client.get_bot_status(bearer("another", GetBotStatusRequest {})).await.unwrap_err();
-        assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::PermissionDenied);
+        let rejected = client.get_bot_status(bearer("another", GetBotStatusRequest {})).await.unwrap_err();
+        assert_eq!(ErrorInfo::from_status(&rejected).reason, ErrorReason::PermissionDenied);
     }
 }
 
 #[tokio::test]
-async fn who_shows_no_token_does_not_get_to_the_bot() {
-    for (gateway, _store) in &both().await {
+async fn calls_without_a_token_do_not_reach_the_bot() {
+    for (gateway, _store) in &local_and_remote().await {
         let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
-        let refused = client.get_bot_status(GetBotStatusRequest {}).await.unwrap_err();
-        assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::CredentialsInvalid);
+        let rejected = client.get_bot_status(GetBotStatusRequest {}).await.unwrap_err();
+        assert_eq!(ErrorInfo::from_status(&rejected).reason, ErrorReason::CredentialsInvalid);
         let path = "/mayfly.bot.v1.BotService/GetBotStatus";
-        let refused: WebResponse<GetBotStatusResponse> =
+        let rejected: WebResponse<GetBotStatusResponse> =
             grpc_web::call(&gateway.url, path, &GetBotStatusRequest {}).await.unwrap();
-        assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:16"), "{}", refused.trailers);
+        assert!(rejected.messages.is_empty() && rejected.trailers.contains("grpc-status:16"), "{}", rejected.trailers);
     }
 }
 
 #[tokio::test]
-async fn a_bot_that_is_away_is_a_status_and_nothing_else_is_lost() {
+async fn an_unreachable_bot_returns_a_status_and_other_calls_work() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let (gateway, store) = in_front_of(BotChannel::remote(&format!("http://{address}")).unwrap()).await;
+    let (gateway, store) = with_store_channel(BotChannel::remote(&format!("http://{address}")).unwrap()).await;
     let mut client = BotServiceClient::new(BotChannel::remote(&gateway.url).unwrap());
-    let refused = client.get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap_err();
+    let rejected = client.get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap_err();
     assert_eq!(
-        (refused.code(), ErrorInfo::from_status(&refused).reason),
+        (rejected.code(), ErrorInfo::from_status(&rejected).reason),
         (Code::Unavailable, ErrorReason::BotUnavailable)
     );
     assert_eq!(gateway.get("/readyz").await.status, 200);

@@ -1,4 +1,4 @@
-//! gRPC over HTTP/2 and gRPC-Web over HTTP/1, beside REST on one port, to a store in this process and to one behind a socket.
+//! gRPC over HTTP/2 and gRPC-Web over HTTP/1, on the port of REST, with a store in this process or behind a socket.
 
 use mayfly_bootstrap::http::ServerLimits;
 use mayfly_contracts::{
@@ -21,17 +21,17 @@ use reqwest::Method;
 use tokio::net::TcpListener;
 use tonic::Code;
 
-use crate::harness::{Gateway, answer};
+use crate::harness::{Gateway, send};
 
-/// The gateway in front of its store in the same process, and another one in front of the same store behind a socket.
-pub(crate) async fn both() -> [Gateway; 2] {
+/// A gateway with a store in the same process, and another gateway with the same store behind a socket.
+pub(crate) async fn local_and_remote() -> [Gateway; 2] {
     let local = Gateway::start().await;
-    let remote = Gateway::in_front_of(behind_a_socket(&local).await).await;
+    let remote = Gateway::with_store_channel(serve_remotely(&local).await).await;
     [local, remote]
 }
 
-/// A channel to the store of `local` through a socket.
-pub(crate) async fn behind_a_socket(local: &Gateway) -> StoreChannel {
+/// Serves the store of `local` on a socket, and returns a channel to it.
+pub(crate) async fn serve_remotely(local: &Gateway) -> StoreChannel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = std::sync::Arc::clone(&local.store().store);
@@ -44,8 +44,8 @@ fn create(text: &str) -> CreateMessageRequest {
 }
 
 #[tokio::test]
-async fn grpc_passes_through() {
-    for gateway in &both().await {
+async fn grpc_is_forwarded() {
+    for gateway in &local_and_remote().await {
         let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
         let message = client.create_message(create("hello")).await.unwrap().into_inner();
         let request =
@@ -57,70 +57,70 @@ async fn grpc_passes_through() {
 }
 
 #[tokio::test]
-async fn grpc_web_passes_through() {
-    for gateway in &both().await {
+async fn grpc_web_is_forwarded() {
+    for gateway in &local_and_remote().await {
         let path = "/mayfly.message.v1.MessageService/CreateMessage";
         let created: WebResponse<CreateMessageResponse> =
             grpc_web::call(&gateway.url, path, &create("hello")).await.unwrap();
         assert_eq!(created.messages[0].access_token.len(), 64);
         assert!(created.trailers.contains("grpc-status:0"), "{}", created.trailers);
 
-        let refused: WebResponse<CreateMessageResponse> =
+        let rejected: WebResponse<CreateMessageResponse> =
             grpc_web::call(&gateway.url, path, &create("")).await.unwrap();
-        assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:3"), "{}", refused.trailers);
+        assert!(rejected.messages.is_empty() && rejected.trailers.contains("grpc-status:3"), "{}", rejected.trailers);
     }
 }
 
 #[tokio::test]
-async fn a_page_can_ask_for_the_limits_before_anything_is_written() {
-    for gateway in &both().await {
+async fn a_page_can_get_the_limits() {
+    for gateway in &local_and_remote().await {
         let path = "/mayfly.message.v1.MessageService/GetLimits";
-        let told: WebResponse<GetLimitsResponse> =
+        let response: WebResponse<GetLimitsResponse> =
             grpc_web::call(&gateway.url, path, &GetLimitsRequest {}).await.unwrap();
-        assert_eq!(told.messages[0].max_text_bytes, 65_536);
-        assert!(told.trailers.contains("grpc-status:0"), "{}", told.trailers);
+        assert_eq!(response.messages[0].max_text_bytes, 65_536);
+        assert!(response.trailers.contains("grpc-status:0"), "{}", response.trailers);
     }
 }
 
 #[tokio::test]
-async fn app_configs_are_for_callers_with_a_token() {
-    for gateway in &both().await {
+async fn app_configs_require_a_token() {
+    for gateway in &local_and_remote().await {
         let mut client = ConfigServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
         let list = ListAppConfigsRequest::default;
-        let refused = client.list_app_configs(list()).await.unwrap_err();
-        assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::CredentialsInvalid);
-        let refused = client.list_app_configs(bearer("unknown", list())).await.unwrap_err();
-        assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::CredentialsInvalid);
+        let rejected = client.list_app_configs(list()).await.unwrap_err();
+        assert_eq!(ErrorInfo::from_status(&rejected).reason, ErrorReason::CredentialsInvalid);
+        let rejected = client.list_app_configs(bearer("unknown", list())).await.unwrap_err();
+        assert_eq!(ErrorInfo::from_status(&rejected).reason, ErrorReason::CredentialsInvalid);
         assert!(client.list_app_configs(bearer(ADMIN_TOKEN, list())).await.is_ok());
 
         let path = "/mayfly.config.v1.ConfigService/GetLastActiveAppConfig";
         let request = GetLastActiveAppConfigRequest {};
-        let refused: WebResponse<GetLastActiveAppConfigResponse> =
+        let rejected: WebResponse<GetLastActiveAppConfigResponse> =
             grpc_web::call(&gateway.url, path, &request).await.unwrap();
-        assert!(refused.trailers.contains("grpc-status:16"), "{}", refused.trailers);
+        assert!(rejected.trailers.contains("grpc-status:16"), "{}", rejected.trailers);
     }
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_a_status_to_both() {
+async fn an_unreachable_store_returns_a_status_over_grpc_and_grpc_web() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gateway = Gateway::in_front_of(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
+    let gateway = Gateway::with_store_channel(StoreChannel::remote(&format!("http://{address}")).unwrap()).await;
     let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
-    let refused = client.create_message(create("x")).await.unwrap_err();
+    let rejected = client.create_message(create("x")).await.unwrap_err();
     assert_eq!(
-        (refused.code(), ErrorInfo::from_status(&refused).reason),
+        (rejected.code(), ErrorInfo::from_status(&rejected).reason),
         (Code::Unavailable, ErrorReason::StoreUnavailable)
     );
     let path = "/mayfly.message.v1.MessageService/CreateMessage";
-    let refused: WebResponse<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("x")).await.unwrap();
-    assert!(refused.messages.is_empty() && refused.trailers.contains("grpc-status:14"), "{}", refused.trailers);
+    let rejected: WebResponse<CreateMessageResponse> = grpc_web::call(&gateway.url, path, &create("x")).await.unwrap();
+    assert!(rejected.messages.is_empty() && rejected.trailers.contains("grpc-status:14"), "{}", rejected.trailers);
 }
 
 #[tokio::test]
-async fn what_is_neither_is_refused() {
-    let [gateway, _] = both().await;
+async fn other_requests_to_grpc_paths_are_rejected() {
+    let [gateway, _] = local_and_remote().await;
     let path = "/mayfly.message.v1.MessageService/CreateMessage";
     assert_eq!(gateway.post(path, "application/json", "{}").await.status, 400);
     let get = gateway.request(Method::GET, path).header("content-type", "application/grpc-web+proto");
-    assert_eq!(answer(get).await.status, 405);
+    assert_eq!(send(get).await.status, 405);
 }

@@ -1,4 +1,4 @@
-//! A gateway in front of a store, and how it is asked.
+//! A gateway with a store, and a client for it.
 
 use mayfly_bootstrap::http::{
     ServerLimits,
@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 
-use crate::documented::hold_against_the_document;
+use crate::api_document::assert_documented;
 
-/// The longest text that the gateway is told of.
+/// The text limit of the gateway.
 pub(crate) const MAX_TEXT_BYTES: usize = 65_536;
 
-/// The host name under which browsers reach the gateway, besides its address.
+/// A host name of the gateway, besides its address.
 pub(crate) const PUBLIC_HOST: &str = "mayfly.example.org";
 
 /// A gateway; stops when dropped.
@@ -29,43 +29,43 @@ pub(crate) struct Gateway {
     _stop: DropGuard,
 }
 
-/// An answer, read whole.
-pub(crate) struct Answer {
+/// A response with its body.
+pub(crate) struct TestResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
 impl Gateway {
-    /// In front of a store of its own.
+    /// Starts a gateway with its own store.
     pub(crate) async fn start() -> Self {
         let store = TestStore::open(TestDatabase::sqlite().unwrap()).await.unwrap();
-        let gateway = Self::in_front_of(store.channel()).await;
+        let gateway = Self::with_store_channel(store.channel()).await;
         Self { store: Some(store), ..gateway }
     }
 
-    /// In front of whatever is there.
-    pub(crate) async fn in_front_of(channel: StoreChannel) -> Self {
-        Self::behind_proxies(channel, 0).await
+    /// Starts a gateway with the store behind `channel`.
+    pub(crate) async fn with_store_channel(channel: StoreChannel) -> Self {
+        Self::with_proxies(channel, 0).await
     }
 
-    /// In front of whatever is there, and behind so many reverse proxies.
-    pub(crate) async fn behind_proxies(channel: StoreChannel, proxies: usize) -> Self {
-        let nobody = BotChannel::local(Routes::default());
-        Self::wholly(Upstreams { store: channel, bot: nobody, has_reflection: true }, proxies).await
+    /// Starts a gateway with the store behind `channel`, behind this number of reverse proxies.
+    pub(crate) async fn with_proxies(channel: StoreChannel, proxies: usize) -> Self {
+        let bot = BotChannel::local(Routes::default());
+        Self::with_upstreams(Upstreams { store: channel, bot, has_reflection: true }, proxies).await
     }
 
-    /// The same, with the store that it stands in front of.
-    pub(crate) fn with_store(self, store: TestStore) -> Self {
+    /// Sets the store, for [`store`](Self::store).
+    pub(crate) fn with_test_store(self, store: TestStore) -> Self {
         Self { store: Some(store), ..self }
     }
 
-    /// In front of a store and a bot.
-    pub(crate) async fn in_front_of_both(store: StoreChannel, bot: BotChannel) -> Self {
-        Self::wholly(Upstreams { store, bot, has_reflection: true }, 0).await
+    /// Starts a gateway with a store and a bot.
+    pub(crate) async fn with_store_and_bot(store: StoreChannel, bot: BotChannel) -> Self {
+        Self::with_upstreams(Upstreams { store, bot, has_reflection: true }, 0).await
     }
 
-    async fn wholly(upstreams: Upstreams, proxies: usize) -> Self {
+    async fn with_upstreams(upstreams: Upstreams, proxies: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
@@ -86,43 +86,43 @@ impl Gateway {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        answer(self.request(Method::GET, path)).await
+    pub(crate) async fn get(&self, path: &str) -> TestResponse {
+        send(self.request(Method::GET, path)).await
     }
 
-    pub(crate) async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        answer(self.request(Method::POST, path).form(fields)).await
+    pub(crate) async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> TestResponse {
+        send(self.request(Method::POST, path).form(fields)).await
     }
 
-    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
-        answer(self.request(Method::POST, path).json(body)).await
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> TestResponse {
+        send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// A body as it is, with its content type.
-    pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
-        answer(self.request(Method::POST, path).header("content-type", content_type).body(body)).await
+    /// Posts a raw body.
+    pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> TestResponse {
+        send(self.request(Method::POST, path).header("content-type", content_type).body(body)).await
     }
 
-    /// Stores a text; the path that reads it, without a slash at its end.
+    /// Stores a text. Returns the path that reads it, without a slash at its end.
     pub(crate) async fn create(&self, text: &str) -> String {
         let message = self.store().create(text).await.unwrap();
         format!("/api/v1/get_message/{}/{}", message.id, message.access_token)
     }
 }
 
-/// Sends the request, reads the answer, and holds it against the documentation.
-pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+/// Sends the request, and compares the response with the documentation.
+pub(crate) async fn send(request: RequestBuilder) -> TestResponse {
     let (client, request) = request.build_split();
     let request = request.unwrap();
     let (method, url) = (request.method().clone(), request.url().clone());
     let response: Response = client.execute(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
-    let answer = Answer { status, headers, body: response.text().await.unwrap() };
-    hold_against_the_document(&url.origin().ascii_serialization(), &method, url.path(), &answer).await;
-    answer
+    let response = TestResponse { status, headers, body: response.text().await.unwrap() };
+    assert_documented(&url.origin().ascii_serialization(), &method, url.path(), &response).await;
+    response
 }
 
-impl Answer {
+impl TestResponse {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
     }
@@ -131,7 +131,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
-    /// The field that a problem names.
+    /// Returns the field that a problem names.
     pub(crate) fn field(&self) -> String {
         assert_eq!(self.header("content-type"), "application/problem+json");
         self.json()["errors"][0]["field"].as_str().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! What one caller can do to others through the gateway.
+//! The limits of the gateway protect callers from each other.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -23,63 +23,63 @@ use tokio::net::TcpListener;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
 
-use crate::harness::{Gateway, MAX_TEXT_BYTES, answer};
+use crate::harness::{Gateway, MAX_TEXT_BYTES, send};
 
 const CREATE: &str = "/api/v1/create_message";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 
-/// In front of a store behind a socket, which has these arguments.
-async fn in_front_of_a_socket(arguments: &[&str]) -> Gateway {
+/// Starts a gateway with a store behind a socket. The store has these arguments.
+async fn with_remote_store(arguments: &[&str]) -> Gateway {
     let database = TestDatabase::sqlite().unwrap();
     let store = TestStore::open_with(database, TestClock::default(), arguments).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = std::sync::Arc::clone(&store.store);
     tokio::spawn(async move { serving.serve(listener, ServerLimits::new(1 << 20)).await });
-    Gateway::behind_proxies(StoreChannel::remote(&url).unwrap(), 1).await.with_store(store)
+    Gateway::with_proxies(StoreChannel::remote(&url).unwrap(), 1).await.with_test_store(store)
 }
 
 async fn create_as(gateway: &Gateway, caller: &str) -> u16 {
     let request = gateway.request(Method::POST, CREATE).form(&[("text", "hello")]);
-    answer(request.header("x-forwarded-for", caller)).await.status.as_u16()
+    send(request.header("x-forwarded-for", caller)).await.status.as_u16()
 }
 
 #[tokio::test]
-async fn a_caller_that_reads_none_of_its_streams_holds_up_nobody() {
-    let gateway = in_front_of_a_socket(&[]).await;
+async fn a_caller_that_reads_no_streams_does_not_delay_others() {
+    let gateway = with_remote_store(&[]).await;
     let hostile = RawHttp2::connect(&gateway.url, Ipv4Addr::LOCALHOST.into(), 0).await.unwrap();
     let symbol = MessageRequest::FileContainingSymbol("mayfly.message.v1.MessageService".to_owned());
-    let question = grpc_frame(&ServerReflectionRequest { host: String::new(), message_request: Some(symbol) });
-    let questions = question.repeat(600);
+    let request = grpc_frame(&ServerReflectionRequest { host: String::new(), message_request: Some(symbol) });
+    let requests = request.repeat(600);
     let mut streams = Vec::new();
     for _ in 0..6 {
-        streams.push(hostile.call(REFLECTION, BytesMut::from(&questions[..]).freeze(), false).await.unwrap());
+        streams.push(hostile.call(REFLECTION, BytesMut::from(&requests[..]).freeze(), false).await.unwrap());
     }
     for stream in &mut streams {
-        // The responses have begun, so they are on their way.
+        // The responses have begun, so their bodies are in flight.
         assert_eq!((&mut stream.response).await.unwrap().status(), 200);
     }
-    let patience = Duration::from_secs(5);
+    let timeout = Duration::from_secs(5);
     for _ in 0..20 {
-        let created = tokio::time::timeout(patience, create_as(&gateway, "192.0.2.1")).await;
-        assert_eq!(created.expect("a creation is held up"), 201);
-        let ready = tokio::time::timeout(patience, gateway.get("/readyz")).await.expect("/readyz is held up");
+        let created = tokio::time::timeout(timeout, create_as(&gateway, "192.0.2.1")).await;
+        assert_eq!(created.expect("a creation is delayed"), 201);
+        let ready = tokio::time::timeout(timeout, gateway.get("/readyz")).await.expect("/readyz is delayed");
         assert_eq!(ready.status, 200);
     }
     let other = RawHttp2::connect(&gateway.url, Ipv4Addr::LOCALHOST.into(), 1 << 16).await.unwrap();
     let watch = other.call(HEALTH_WATCH, grpc_frame(&HealthCheckRequest::default()), true).await.unwrap();
-    let mut response = tokio::time::timeout(patience, watch.response).await.unwrap().unwrap().into_body();
-    let first = tokio::time::timeout(patience, response.data()).await.expect("another stream is held up");
+    let mut response = tokio::time::timeout(timeout, watch.response).await.unwrap().unwrap().into_body();
+    let first = tokio::time::timeout(timeout, response.data()).await.expect("another stream is delayed");
     assert!(!first.unwrap().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_caller_that_reads_none_of_its_responses_holds_up_nobody() {
-    let gateway = in_front_of_a_socket(&[]).await;
+async fn a_caller_that_reads_no_responses_does_not_delay_others() {
+    let gateway = with_remote_store(&[]).await;
     let hostile = RawHttp2::connect(&gateway.url, Ipv4Addr::LOCALHOST.into(), 0).await.unwrap();
     let mut streams = Vec::new();
-    // More than fits into what the gateway and the store have on their way to each other.
+    // More bytes than the flow control windows between the gateway and the store.
     for _ in 0..160 {
         let message = gateway.store().create(&"x".repeat(MAX_TEXT_BYTES)).await.unwrap();
         let (id, access_token) = (message.id, message.access_token);
@@ -88,15 +88,15 @@ async fn a_caller_that_reads_none_of_its_responses_holds_up_nobody() {
     }
     for stream in &mut streams {
         let response = tokio::time::timeout(Duration::from_secs(5), &mut stream.response).await;
-        assert_eq!(response.expect("a response is held up").unwrap().status(), 200);
+        assert_eq!(response.expect("a response is delayed").unwrap().status(), 200);
     }
     let created = tokio::time::timeout(Duration::from_secs(5), create_as(&gateway, "192.0.2.1")).await;
-    assert_eq!(created.expect("a creation is held up"), 201);
+    assert_eq!(created.expect("a creation is delayed"), 201);
 }
 
 #[tokio::test]
-async fn a_caller_has_so_many_streams_of_a_kind_and_leaves_unary_calls_alone() {
-    let gateway = in_front_of_a_socket(&[]).await;
+async fn streams_of_each_kind_are_limited_per_caller_and_unary_calls_are_not_affected() {
+    let gateway = with_remote_store(&[]).await;
     let mut client = MessageServiceClient::new(StoreChannel::remote(&gateway.url).unwrap());
     let message = gateway.store().create("hello").await.unwrap();
     let watch = || {
@@ -111,8 +111,8 @@ async fn a_caller_has_so_many_streams_of_a_kind_and_leaves_unary_calls_alone() {
     }
     let mut neighbour = watch();
     neighbour.metadata_mut().insert("x-forwarded-for", "[2001:db8::2]:443".parse().unwrap());
-    let refused = client.watch_message(neighbour).await.unwrap_err();
-    assert_eq!(ErrorInfo::from_status(&refused).reason, ErrorReason::Overloaded);
+    let rejected = client.watch_message(neighbour).await.unwrap_err();
+    assert_eq!(ErrorInfo::from_status(&rejected).reason, ErrorReason::Overloaded);
     let mut other = watch();
     other.metadata_mut().insert("x-forwarded-for", "2001:db8:0:1::1".parse().unwrap());
     assert!(client.watch_message(other).await.is_ok());
@@ -120,28 +120,28 @@ async fn a_caller_has_so_many_streams_of_a_kind_and_leaves_unary_calls_alone() {
 }
 
 #[tokio::test]
-async fn a_caller_that_creates_too_fast_is_told_when_to_go_on_and_others_are_not_concerned() {
-    let gateway = in_front_of_a_socket(&["--creations-per-minute", "2"]).await;
+async fn a_caller_over_its_creation_rate_gets_retry_after_and_others_are_not_affected() {
+    let gateway = with_remote_store(&["--creations-per-minute", "2"]).await;
     for expected in [201, 201, 429] {
         assert_eq!(create_as(&gateway, "192.0.2.1:4711").await, expected);
     }
     assert_eq!(create_as(&gateway, "192.0.2.2").await, 201);
     let request = gateway.request(Method::POST, CREATE).form(&[("text", "hello")]);
-    let refused = answer(request.header("x-forwarded-for", "192.0.2.1")).await;
-    assert_eq!(refused.json()["reason"], json!("RATE_LIMITED"));
-    let seconds: u64 = refused.header("retry-after").parse().unwrap();
+    let rejected = send(request.header("x-forwarded-for", "192.0.2.1")).await;
+    assert_eq!(rejected.json()["reason"], json!("RATE_LIMITED"));
+    let seconds: u64 = rejected.header("retry-after").parse().unwrap();
     assert!((1..=31).contains(&seconds), "{seconds}");
 }
 
 #[tokio::test]
-async fn a_caller_that_guesses_too_fast_is_refused_and_still_reads_with_the_right_token() {
-    let gateway = in_front_of_a_socket(&["--failed-reads-per-minute", "3"]).await;
+async fn a_caller_over_its_rate_of_guesses_is_rejected_but_can_read_with_the_right_token() {
+    let gateway = with_remote_store(&["--failed-reads-per-minute", "3"]).await;
     let message = gateway.store().create("hello").await.unwrap();
     let other = gateway.store().create("other").await.unwrap();
     let view = async |id: i64, token: &str| {
         let request = gateway.request(Method::POST, "/api/v1/view_message");
         let request = request.json(&json!({ "id": id, "access_token": token }));
-        answer(request.header("x-forwarded-for", "192.0.2.1")).await
+        send(request.header("x-forwarded-for", "192.0.2.1")).await
     };
     for (token, expected) in
         [(&other.access_token[..], 204), ("mistyped", 401), (&other.access_token, 204), (&other.access_token, 429)]
@@ -155,10 +155,10 @@ async fn a_caller_that_guesses_too_fast_is_refused_and_still_reads_with_the_righ
 }
 
 #[tokio::test]
-async fn a_flood_of_passphrases_refuses_no_other_caller() {
+async fn a_flood_of_passphrases_does_not_reject_other_callers() {
     const HOSTILE: &str = "192.0.2.1";
     const HONEST: &str = "192.0.2.2";
-    let gateway = in_front_of_a_socket(&[]).await;
+    let gateway = with_remote_store(&[]).await;
     let create = async || {
         let request =
             CreateMessageRequest { passphrase: "right".to_owned(), ..CreateMessageRequest::from_text("hello") };
@@ -170,7 +170,7 @@ async fn a_flood_of_passphrases_refuses_no_other_caller() {
         let request = request.header("x-forwarded-for", caller);
         async move { request.send().await.unwrap().status().as_u16() }
     };
-    // A caller has five tries for each message, so the flood needs many.
+    // A caller has five tries for each message, so the flood needs many messages.
     let mut flood = FuturesUnordered::new();
     for _ in 0..20 {
         let message = create().await;

@@ -1,20 +1,20 @@
-//! The gateway on a real socket, in front of a real store and of one that fails as it is told.
+//! The gateway on a real socket, with a real store, and with a store that returns errors.
 
 #![cfg(test)]
 
+mod api_document;
 mod app_config;
 mod bad_input;
 mod bot;
-mod compat;
-mod documented;
+mod compatibility;
 mod grpc;
 mod harness;
-mod headers;
 mod idempotency;
 mod limits;
 mod origin;
 mod passphrases;
 mod prefetch;
 mod sealed;
-mod siblings;
-mod troubles;
+mod security_headers;
+mod store_failures;
+mod token_in_body;

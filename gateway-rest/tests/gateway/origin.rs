@@ -1,5 +1,4 @@
-//! What a page of a stranger can do in the browser of somebody who reaches the gateway: nothing but link to its
-//! documents.
+//! Cross-site requests: a foreign page can link to documents, and do nothing else.
 
 use mayfly_contracts::message::{CreateMessageRequest, CreateMessageResponse};
 use mayfly_testkit::grpc_web::{self, WebResponse};
@@ -7,79 +6,83 @@ use reqwest::{Method, RequestBuilder, Response};
 
 use crate::harness::{Gateway, PUBLIC_HOST};
 
-const EVIL: &str = "https://evil.example";
+const FOREIGN_ORIGIN: &str = "https://evil.example";
 const CREATE: &str = "/api/v1/create_message";
 const CONFIG: &str = "/api/v1/get_last_active_app_config";
 const GRPC: &str = "/mayfly.message.v1.MessageService/CreateMessage";
-/// All that only look, of every kind.
-const LOOKS: [&str; 8] = ["/", "/m/1", "/admin", "/api/docs", "/api/openapi.json", "/healthz", "/readyz", CONFIG];
+/// Paths of every kind that change nothing.
+const READ_ONLY_PATHS: [&str; 8] =
+    ["/", "/m/1", "/admin", "/api/docs", "/api/openapi.json", "/healthz", "/readyz", CONFIG];
 
 async fn send(request: RequestBuilder) -> Response {
     request.send().await.unwrap()
 }
 
-async fn assert_refused(request: RequestBuilder, status: u16, what: &str) {
-    let answer = send(request).await;
-    assert_eq!(answer.status(), status, "{what}");
-    assert_eq!(answer.headers()["content-type"], "application/problem+json", "{what}");
-    assert!(!answer.headers().contains_key("access-control-allow-origin"), "{what}");
+async fn assert_rejected(request: RequestBuilder, status: u16, what: &str) {
+    let response = send(request).await;
+    assert_eq!(response.status(), status, "{what}");
+    assert_eq!(response.headers()["content-type"], "application/problem+json", "{what}");
+    assert!(!response.headers().contains_key("access-control-allow-origin"), "{what}");
 }
 
 #[tokio::test]
-async fn a_page_under_a_rebound_name_reads_nothing() {
+async fn a_page_under_a_rebound_name_can_read_nothing() {
     let gateway = Gateway::start().await;
-    for path in LOOKS {
+    for path in READ_ONLY_PATHS {
         let rebound = gateway.request(Method::GET, path).header("host", "evil.example:8001");
-        // For a browser this is the page's own site.
-        assert_refused(rebound.header("sec-fetch-site", "same-origin"), 421, path).await;
+        // The browser regards this as the page's own site.
+        assert_rejected(rebound.header("sec-fetch-site", "same-origin"), 421, path).await;
         for host in ["localhost:8001", "nas:8001", PUBLIC_HOST] {
-            let answer = send(gateway.request(Method::GET, path).header("host", host)).await;
-            assert!(answer.status().is_success(), "{host} {path}: {}", answer.status());
+            let response = send(gateway.request(Method::GET, path).header("host", host)).await;
+            assert!(response.status().is_success(), "{host} {path}: {}", response.status());
         }
     }
 }
 
 #[tokio::test]
-async fn a_page_under_a_rebound_name_stores_nothing() {
+async fn a_page_under_a_rebound_name_can_store_nothing() {
     let gateway = Gateway::start().await;
     let form = gateway.request(Method::POST, CREATE).form(&[("text", "x")]);
-    assert_refused(form.header("host", "evil.example"), 421, "REST").await;
+    assert_rejected(form.header("host", "evil.example"), 421, "REST").await;
     let web = gateway.request(Method::POST, GRPC).header("content-type", "application/grpc-web+proto");
-    assert_refused(web.header("host", "evil.example").body("x"), 421, "gRPC-Web").await;
+    assert_rejected(web.header("host", "evil.example").body("x"), 421, "gRPC-Web").await;
 }
 
 #[tokio::test]
-async fn behind_proxies_the_proxies_decide_about_names() {
+async fn behind_proxies_all_host_names_are_allowed() {
     let gateway = Gateway::start().await;
-    let behind = Gateway::behind_proxies(gateway.store().channel(), 1).await;
+    let behind = Gateway::with_proxies(gateway.store().channel(), 1).await;
     assert_eq!(send(behind.request(Method::GET, "/").header("host", "any.example")).await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_posts_no_form_and_reads_nothing() {
+async fn a_page_of_another_site_can_neither_post_nor_read() {
     let gateway = Gateway::start().await;
     let message = gateway.create("hello").await;
-    for header in
-        [("origin", EVIL), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")]
-    {
+    for header in [
+        ("origin", FOREIGN_ORIGIN),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
         for path in [CREATE, "/api/v1/view_message/", "/api/v1/lookup_message", "/api/v1/burn_message"] {
             let form = gateway.request(Method::POST, path).form(&[("text", "x")]).header(header.0, header.1);
-            assert_refused(form, 403, &format!("{path} {header:?}")).await;
+            assert_rejected(form, 403, &format!("{path} {header:?}")).await;
         }
         for path in [CONFIG, &message] {
             let get = gateway.request(Method::GET, path).header(header.0, header.1);
-            assert_refused(get, 403, &format!("{path} {header:?}")).await;
+            assert_rejected(get, 403, &format!("{path} {header:?}")).await;
         }
         for path in [GRPC, "/mayfly.config.v1.ConfigService/ListAppConfigs", "/mayfly.bot.v1.BotService/GetBotStatus"] {
             let call = gateway.request(Method::POST, path).header("content-type", "application/grpc-web+proto");
-            assert_refused(call.header(header.0, header.1).body("x"), 403, &format!("{path} {header:?}")).await;
+            assert_rejected(call.header(header.0, header.1).body("x"), 403, &format!("{path} {header:?}")).await;
         }
     }
     assert_eq!(gateway.get(&message).await.json()["text"], "hello", "nothing was read");
 }
 
 #[tokio::test]
-async fn another_site_may_link_to_documents_but_not_to_what_reads_a_message() {
+async fn another_site_can_link_to_documents_but_not_to_get_message() {
     let gateway = Gateway::start().await;
     let message = gateway.create("hello").await;
     let follow = async |path: &str| {
@@ -94,7 +97,7 @@ async fn another_site_may_link_to_documents_but_not_to_what_reads_a_message() {
 }
 
 #[tokio::test]
-async fn the_own_page_and_clients_that_are_no_browsers_are_served() {
+async fn the_own_page_and_other_clients_are_accepted() {
     let gateway = Gateway::start().await;
     let own = gateway.url.clone();
     for headers in [vec![], vec![("origin", own.as_str())], vec![("sec-fetch-site", "same-origin"), ("origin", &own)]] {

@@ -1,72 +1,72 @@
-// Who looks after this Mayfly, for as long as the page is used. The admin token is in this object and nowhere else: no storage,
-// no address, no markup. It is dropped when the page is left, locked, or not touched for a while.
+// The session of an admin. Only this object holds the admin token: neither storage nor address nor markup contain it.
+// The token is dropped when the admin leaves or locks the page, or is idle for a while.
 
-import { listAppConfigs, type AppConfig, type Credentials } from "../api/admin.ts";
-import { failureOf, type Failure } from "../api/failure.ts";
+import { listAppConfigs, type AppConfig, type AuthHeaders } from "../api/admin.ts";
+import { toApiError, type ApiError } from "../api/errors.ts";
 
-/** For how long a page that nobody touches stays open, in milliseconds. */
-export const IDLE_LIMIT = 10 * 60_000;
-/** How often that is looked at: a timer of the full length would stand still while the computer sleeps. */
-const GLANCE = 5_000;
-/** What counts as touching. */
-const TOUCHES = ["pointerdown", "keydown"] as const;
+/** After this time without activity the session ends, in milliseconds. */
+export const IDLE_TIMEOUT = 10 * 60_000;
+/** How often the session checks for idleness. A timer of the full length would pause while the computer sleeps. */
+const IDLE_CHECK_INTERVAL = 5_000;
+/** The events that count as activity. */
+const ACTIVITY_EVENTS = ["pointerdown", "keydown"] as const;
 
-/** Why a page that was open is not any more. */
-export type Ending = "locked" | "idle" | "refused";
+/** Why the session ended. */
+export type LockReason = "locked" | "idle" | "rejected";
 
 export class Session {
-    isOpen = $state(false);
-    ending = $state<Ending>();
-    /** The app configs as they were when it was opened. */
-    listed: AppConfig[] = [];
+    isLoggedIn = $state(false);
+    lockReason = $state<LockReason>();
+    /** The app configs at the time of the login. */
+    initialConfigs: AppConfig[] = [];
     #token = "";
-    #lastTouch = 0;
+    #lastActivity = 0;
 
-    /** What goes with every call. */
-    get credentials(): Credentials {
+    /** The headers of every call. */
+    get authHeaders(): AuthHeaders {
         return { "mayfly-authorization": `Bearer ${this.#token}` };
     }
 
-    /** Tries a token; answers what is wrong, if anything is. */
-    async open(token: string): Promise<Failure | undefined> {
+    /** Tries a token. Returns the error, if any. */
+    async logIn(token: string): Promise<ApiError | undefined> {
         this.#token = token;
         try {
-            this.listed = await listAppConfigs(this.credentials);
-            this.isOpen = true;
-            this.ending = undefined;
+            this.initialConfigs = await listAppConfigs(this.authHeaders);
+            this.isLoggedIn = true;
+            this.lockReason = undefined;
             return undefined;
         } catch (error) {
             this.#token = "";
-            return failureOf(error);
+            return toApiError(error);
         }
     }
 
-    /** Drops the token. */
-    lock(ending: Ending): void {
+    /** Ends the session, and drops the token. */
+    lock(lockReason: LockReason): void {
         this.#token = "";
-        this.listed = [];
-        this.isOpen = false;
-        this.ending = ending;
+        this.initialConfigs = [];
+        this.isLoggedIn = false;
+        this.lockReason = lockReason;
     }
 
-    /** Locks when nobody touches the page for a while, and when it is left; until what is answered is called. */
-    guard(): () => void {
+    /** Locks the page when the admin is idle or leaves it, until the returned function is called. */
+    lockWhenIdle(): () => void {
         const stop = new AbortController();
         const { signal } = stop;
-        this.#lastTouch = Date.now();
-        const look = () => {
-            if (Date.now() - this.#lastTouch >= IDLE_LIMIT) this.lock("idle");
+        this.#lastActivity = Date.now();
+        const lockIfIdle = () => {
+            if (Date.now() - this.#lastActivity >= IDLE_TIMEOUT) this.lock("idle");
         };
-        for (const touch of TOUCHES) {
-            const noted = () => {
-                look();
-                this.#lastTouch = Date.now();
+        for (const event of ACTIVITY_EVENTS) {
+            const recordActivity = () => {
+                lockIfIdle();
+                this.#lastActivity = Date.now();
             };
-            addEventListener(touch, noted, { signal, passive: true, capture: true });
+            addEventListener(event, recordActivity, { signal, passive: true, capture: true });
         }
-        addEventListener("visibilitychange", look, { signal });
+        addEventListener("visibilitychange", lockIfIdle, { signal });
         addEventListener("pagehide", () => this.lock("locked"), { signal });
-        const timer = setInterval(look, GLANCE);
+        const timer = setInterval(lockIfIdle, IDLE_CHECK_INTERVAL);
         signal.addEventListener("abort", () => clearInterval(timer));
         return () => stop.abort();
     }

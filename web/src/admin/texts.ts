@@ -3,10 +3,10 @@
 import { Catalogue } from "../i18n/language.svelte.ts";
 import type english from "./i18n/en.ts";
 
-/** What every language has to say. */
+/** The type of the texts in every language. */
 export type Texts = typeof english;
 
-/** The texts in the language that is spoken. */
+/** The texts in the current language. */
 export const admin = new Catalogue<Texts>({
     en: () => import("./i18n/en.ts"),
     de: () => import("./i18n/de.ts"),

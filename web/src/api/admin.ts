@@ -1,5 +1,5 @@
-// The calls that take the admin token: `ConfigService` and `BotService`, in the page's own words. All throw what `failureOf`
-// understands.
+// The calls with the admin token: `ConfigService` and `BotService`, in types of the page. All throw errors for
+// `toApiError`.
 
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { BotMode, BotService, BotState, TestOutcome } from "../gen/mayfly/bot/v1/bot_service_pb.ts";
@@ -7,36 +7,36 @@ import { ConfigService } from "../gen/mayfly/config/v1/config_service_pb.ts";
 import type { BotStatus as WireStatus } from "../gen/mayfly/bot/v1/bot_service_pb.ts";
 import type { AppConfig as WireConfig } from "../gen/mayfly/config/v1/app_config_pb.ts";
 import { clientFor } from "./client.ts";
-import { failureOf } from "./failure.ts";
-import { pauseAfter, pauseUntilSeen } from "./pauses.ts";
+import { toApiError } from "./errors.ts";
+import { backoffDelay, sleepUntilVisible } from "./backoff.ts";
 
 const configs = clientFor(ConfigService);
 const bot = clientFor(BotService);
 
-/** How long to wait between two looks at the bot, in milliseconds. */
-const STATUS_PAUSE = 2_000;
-/** How long a test may take, in milliseconds: the bot asks Telegram. */
-const TEST_LIMIT = 60_000;
+/** The time between two status calls, in milliseconds. */
+const STATUS_INTERVAL = 2_000;
+/** How long a test may take, in milliseconds. The bot calls Telegram. */
+const TEST_TIMEOUT = 60_000;
 
-/** Sent with every call. Proxies may use `authorization` for credentials of their own, so this header is another. */
-export type Credentials = { "mayfly-authorization": string };
+/** Headers of every call. A proxy may use `authorization` for its own credentials, so the token has another header. */
+export type AuthHeaders = { "mayfly-authorization": string };
 
-/** What the bot needs to sign in to Telegram. Secrets never come back: of each there is only what makes it known again. */
+/** An app config. The server returns secrets masked, with their last characters only. */
 export interface AppConfig {
     id: bigint;
     sessionName: string;
     apiId: bigint;
     isActive: boolean;
     isBot: boolean;
-    /** The last characters; empty when the secret is too short to show any. */
+    /** The last characters; empty if the secret is too short to show any. */
     apiHashEnd: string;
     botTokenEnd: string;
-    /** The bot's public id at Telegram. */
+    /** The bot's public id at Telegram, the first part of its token. */
     botId: string;
     updateTime: Date | undefined;
 }
 
-/** An app config as it is written. A secret that is empty stays as it is. */
+/** The fields of an app config to store. An empty secret keeps the stored one. */
 export interface Draft {
     sessionName: string;
     apiId: bigint;
@@ -46,7 +46,7 @@ export interface Draft {
     isBot: boolean;
 }
 
-/** How the bot is doing. */
+/** The status of the bot. */
 export interface BotStatus {
     state: keyof typeof BotState;
     mode: keyof typeof BotMode;
@@ -59,79 +59,79 @@ export interface BotStatus {
     version: string;
 }
 
-/** What Telegram says to an app config. */
-export interface Test {
+/** The result of a test with Telegram. */
+export interface ConfigTest {
     outcome: keyof typeof TestOutcome;
     userName: string;
     displayName: string;
 }
 
-/** All app configs, the newest first. */
-export async function listAppConfigs(headers: Credentials): Promise<AppConfig[]> {
+/** Returns all app configs, the newest first. */
+export async function listAppConfigs(headers: AuthHeaders): Promise<AppConfig[]> {
     const all: WireConfig[] = [];
     for (let pageToken = ""; ;) {
         const page = await configs.listAppConfigs({ pageToken }, { headers });
         all.push(...page.appConfigs);
         pageToken = page.nextPageToken;
-        if (pageToken === "") return all.map(configOf).reverse();
+        if (pageToken === "") return all.map(toAppConfig).reverse();
     }
 }
 
-/** Stores another app config. Not to be repeated without a look at the list: every call makes a new one. */
-export async function createAppConfig(headers: Credentials, draft: Draft): Promise<void> {
+/** Stores a new app config. The call is not idempotent: check the list before repeating it. */
+export async function createAppConfig(headers: AuthHeaders, draft: Draft): Promise<void> {
     await configs.createAppConfig({ appConfig: draft }, { headers });
 }
 
-/** Changes all of an app config but the secrets that are left empty. */
-export async function updateAppConfig(headers: Credentials, id: bigint, draft: Draft): Promise<void> {
+/** Changes an app config. Empty secrets are not changed. */
+export async function updateAppConfig(headers: AuthHeaders, id: bigint, draft: Draft): Promise<void> {
     const paths = ["session_name", "api_id", "is_active", "is_bot"];
     if (draft.apiHash !== "") paths.push("api_hash");
     if (draft.botToken !== "") paths.push("bot_token");
     await configs.updateAppConfig({ appConfig: { ...draft, id }, updateMask: { paths } }, { headers });
 }
 
-/** Lets the bot use an app config, or not. */
-export async function activateAppConfig(headers: Credentials, id: bigint, isActive: boolean): Promise<void> {
+/** Activates or deactivates an app config. */
+export async function activateAppConfig(headers: AuthHeaders, id: bigint, isActive: boolean): Promise<void> {
     const updateMask = { paths: ["is_active"] };
     await configs.updateAppConfig({ appConfig: { id, isActive }, updateMask }, { headers });
 }
 
-/** Erases an app config. */
-export async function deleteAppConfig(headers: Credentials, id: bigint): Promise<void> {
+/** Deletes an app config. */
+export async function deleteAppConfig(headers: AuthHeaders, id: bigint): Promise<void> {
     await configs.deleteAppConfig({ id }, { headers });
 }
 
-/** Lets the bot ask Telegram who it is with this app config. Changes nothing. */
-export async function testAppConfig(headers: Credentials, id: bigint): Promise<Test> {
-    const { outcome, userName, displayName } = await bot.testAppConfig({ id }, { headers, timeoutMs: TEST_LIMIT });
-    return { outcome: TestOutcome[outcome] as Test["outcome"], userName, displayName };
+/** Lets the bot test this app config with Telegram. Changes nothing. */
+export async function testAppConfig(headers: AuthHeaders, id: bigint): Promise<ConfigTest> {
+    const { outcome, userName, displayName } = await bot.testAppConfig({ id }, { headers, timeoutMs: TEST_TIMEOUT });
+    return { outcome: TestOutcome[outcome] as ConfigTest["outcome"], userName, displayName };
 }
 
 /**
- * Tells how the bot is doing, now and again and again. While nobody answers it says `undefined`, and tries again for as
- * long as it takes. Throws what no trying again will mend. It keeps no stream open, as `watchMessage` does not.
+ * Yields the status of the bot repeatedly. Yields `undefined` while the bot does not respond, and retries without end.
+ * Throws permanent errors. It polls, for the reason of `watchMessage`.
  */
 export async function* watchBotStatus(
-    headers: Credentials,
+    headers: AuthHeaders,
     signal: AbortSignal,
 ): AsyncGenerator<BotStatus | undefined> {
     for (let failures = 0; ;) {
         try {
             const { status } = await bot.getBotStatus({}, { headers, signal });
             failures = 0;
-            if (status !== undefined) yield statusOf(status);
+            if (status !== undefined) yield toBotStatus(status);
         } catch (error) {
             signal.throwIfAborted();
-            const { kind } = failureOf(error);
+            const { kind } = toApiError(error);
             if (kind === "credentials" || kind === "forbidden" || kind === "sign-in") throw error;
             failures += 1;
             if (failures > 1) yield undefined;
         }
-        await pauseUntilSeen(failures === 0 ? STATUS_PAUSE : pauseAfter(failures), signal);
+        await sleepUntilVisible(failures === 0 ? STATUS_INTERVAL : backoffDelay(failures), signal);
     }
 }
 
-function statusOf(status: WireStatus): BotStatus {
+function toBotStatus(status: WireStatus): BotStatus {
     return {
         state: BotState[status.state] as BotStatus["state"],
         mode: BotMode[status.mode] as BotStatus["mode"],
@@ -144,7 +144,7 @@ function statusOf(status: WireStatus): BotStatus {
     };
 }
 
-function configOf(config: WireConfig): AppConfig {
+function toAppConfig(config: WireConfig): AppConfig {
     const [botId = "", botSecret = ""] = config.botToken.split(":");
     return {
         id: config.id,
@@ -152,15 +152,15 @@ function configOf(config: WireConfig): AppConfig {
         apiId: config.apiId,
         isActive: config.isActive ?? false,
         isBot: config.isBot ?? false,
-        apiHashEnd: endOf(config.apiHash),
-        botTokenEnd: endOf(botSecret),
+        apiHashEnd: visibleEnd(config.apiHash),
+        botTokenEnd: visibleEnd(botSecret),
         botId,
         updateTime: config.updateTime && timestampDate(config.updateTime),
     };
 }
 
-/** The last characters of a secret, unless it is one of those of which none are shown. */
-function endOf(recognizable: string): string {
-    const end = recognizable.slice(-4);
+/** Returns the last characters of a masked secret, or nothing if they are masked too. */
+function visibleEnd(masked: string): string {
+    const end = masked.slice(-4);
     return end === "xxxx" ? "" : end;
 }

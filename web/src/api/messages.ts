@@ -1,29 +1,29 @@
-// The calls of `MessageService`, in the page's own words. All throw what `failureOf` understands.
+// The calls of `MessageService`, in types of the page. All throw errors for `toApiError`.
 
 import { durationFromMs, timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { MessageService } from "../gen/mayfly/message/v1/message_service_pb.ts";
 import { MessageState } from "../gen/mayfly/message/v1/message_state_pb.ts";
 import { clientFor } from "./client.ts";
-import { failureOf, type Outcome } from "./failure.ts";
-import { pause, pauseAfter, pauseBetweenLooks, pauseUntilSeen } from "./pauses.ts";
+import { toApiError, type FinalState } from "./errors.ts";
+import { sleep, backoffDelay, pollInterval, sleepUntilVisible } from "./backoff.ts";
 
 const client = clientFor(MessageService);
 
-/** How long calls that may be repeated are repeated by themselves while nobody answers, in milliseconds. */
-const PATIENCE = 20_000;
-/** The same for a mere look, of which nothing depends. */
-const LOOK_PATIENCE = 3_000;
+/** How long idempotent calls are retried while the server does not respond, in milliseconds. */
+const RETRY_TIMEOUT = 20_000;
+/** The same for lookups. */
+const LOOKUP_RETRY_TIMEOUT = 3_000;
 
-/** What opens a message. */
-export interface Opener {
+/** A message's id and access token. */
+export interface MessageRef {
     id: bigint;
     accessToken: string;
 }
 
-/** What a message holds: a text, or bytes that only the holder of a key turns into one. */
+/** The content of a message: a text, or bytes that the page decrypts with a key. */
 export type Content = { case: "text"; value: string } | { case: "sealed"; value: Uint8Array<ArrayBuffer> };
 
-/** A message to be stored, and the id that makes storing it repeatable. */
+/** A message to store, with the id that makes its creation idempotent. */
 export interface Draft {
     content: Content;
     /** In seconds. */
@@ -33,42 +33,46 @@ export interface Draft {
     requestId: string;
 }
 
-/** How long a store keeps messages, in seconds. Unset: for ever. */
+/** The lifetimes of messages in a store, in seconds. Undefined: without limit. */
 export interface Lifetimes {
-    longest?: number;
+    max?: number;
     default?: number;
 }
 
-/** What a store takes. */
+/** The limits of a store. */
 export interface Limits {
-    textBytes: number;
+    maxTextBytes: number;
     lifetimes: Lifetimes;
 }
 
-/** Where a message stands. */
-export type State =
+/** The result of a lookup. */
+export type LookupResult =
     | { kind: "unread"; since: Date; expireTime?: Date; needsPassphrase: boolean; isSealed: boolean }
-    | { kind: "gone"; outcome: Outcome; time: Date };
+    | { kind: "gone"; finalState: FinalState; time: Date };
 
-/** A text that was read, and until when this reader can ask for it again. */
+/** The content of a read message, and the time until which this reader can repeat the view. */
 export interface View {
     content: Content;
     repeatUntil?: Date;
 }
 
-/** Asks what the store takes. */
+/** Returns the limits of the store. */
 export async function getLimits(): Promise<Limits> {
-    const { maxTextBytes, maxTtl, defaultTtl } = await untilAnswered(ignore, () => client.getLimits({}), LOOK_PATIENCE);
+    const { maxTextBytes, maxTtl, defaultTtl } = await withRetry(
+        ignoreRetry,
+        () => client.getLimits({}),
+        LOOKUP_RETRY_TIMEOUT,
+    );
     const lifetimes = {
-        ...(maxTtl && { longest: Number(maxTtl.seconds) }),
+        ...(maxTtl && { max: Number(maxTtl.seconds) }),
         ...(defaultTtl && { default: Number(defaultTtl.seconds) }),
     };
-    return { textBytes: Number(maxTextBytes), lifetimes };
+    return { maxTextBytes: Number(maxTextBytes), lifetimes };
 }
 
-/** Stores a message, once, however often it is asked. */
-export async function createMessage(draft: Draft, onPause: () => void): Promise<Opener & { expireTime?: Date }> {
-    const created = await untilAnswered(onPause, () =>
+/** Stores a message. Retries are idempotent. */
+export async function createMessage(draft: Draft, onRetry: () => void): Promise<MessageRef & { expireTime?: Date }> {
+    const created = await withRetry(onRetry, () =>
         client.createMessage({
             content: draft.content,
             ttl: durationFromMs(draft.ttl * 1000),
@@ -79,112 +83,117 @@ export async function createMessage(draft: Draft, onPause: () => void): Promise<
     return { id: created.id, accessToken: created.accessToken, ...optional("expireTime", created.expireTime) };
 }
 
-/** Looks a message up; changes nothing. */
-export async function lookupMessage(opener: Opener): Promise<State> {
-    return stateOf(await untilAnswered(ignore, () => client.lookupMessage({ ...opener }), LOOK_PATIENCE));
+/** Looks up a message. Changes nothing. */
+export async function lookupMessage(messageRef: MessageRef): Promise<LookupResult> {
+    return toLookupResult(
+        await withRetry(ignoreRetry, () => client.lookupMessage({ ...messageRef }), LOOKUP_RETRY_TIMEOUT),
+    );
 }
 
-/** Reads a message: once, but as often as it takes for the one answer to arrive. */
+/** Reads a message. Retries with the same `viewId` return the same content. */
 export async function viewMessage(
-    opener: Opener,
-    how: { viewId: string; passphrase: string; acceptsSealed: boolean },
-    onPause: () => void,
+    messageRef: MessageRef,
+    options: { viewId: string; passphrase: string; acceptsSealed: boolean },
+    onRetry: () => void,
 ): Promise<View> {
-    const viewed = await untilAnswered(onPause, () => client.viewMessage({ ...opener, ...how }));
+    const viewed = await withRetry(onRetry, () => client.viewMessage({ ...messageRef, ...options }));
     return { content: viewed.content as Content, ...optional("repeatUntil", viewed.repeatUntil) };
 }
 
-/** Tells the store that the text has arrived, which erases it there; answers when it was read. */
-export async function acknowledgeView(opener: Opener, viewId: string): Promise<Date | undefined> {
-    const { viewTime } = await untilAnswered(ignore, () => client.acknowledgeView({ ...opener, viewId }));
+/** Confirms that the text has arrived; the store erases it. Returns when it was read. */
+export async function acknowledgeView(messageRef: MessageRef, viewId: string): Promise<Date | undefined> {
+    const { viewTime } = await withRetry(ignoreRetry, () => client.acknowledgeView({ ...messageRef, viewId }));
     return viewTime && timestampDate(viewTime);
 }
 
-/** Erases a message unread; answers when. */
-export async function burnMessage(opener: Opener): Promise<Date | undefined> {
-    const { burnTime } = await untilAnswered(ignore, () => client.burnMessage({ ...opener }));
+/** Erases a message unread. Returns when. */
+export async function burnMessage(messageRef: MessageRef): Promise<Date | undefined> {
+    const { burnTime } = await withRetry(ignoreRetry, () => client.burnMessage({ ...messageRef }));
     return burnTime && timestampDate(burnTime);
 }
 
 /**
- * Tells where a message stands, now and again and again until it is gone. While nobody answers it says `undefined`, and
- * tries again for as long as it takes. Throws what no trying again will mend.
+ * Yields the state of a message repeatedly until the message is gone. Yields `undefined` while the server does not
+ * respond, and retries without end. Throws permanent errors.
  *
- * It asks instead of keeping a stream open: over HTTP/1.1 a browser has six connections to a server, for all its tabs.
+ * It polls instead of keeping a stream open: over HTTP/1.1 a browser has six connections to a server, for all its tabs.
  */
-export async function* watchMessage(opener: Opener, signal: AbortSignal): AsyncGenerator<State | undefined> {
+export async function* watchMessage(
+    messageRef: MessageRef,
+    signal: AbortSignal,
+): AsyncGenerator<LookupResult | undefined> {
     const start = performance.now();
     for (let failures = 0; ;) {
-        let wait: number;
+        let delay: number;
         try {
-            const state = stateOf(await client.lookupMessage({ ...opener }, { signal }));
+            const state = toLookupResult(await client.lookupMessage({ ...messageRef }, { signal }));
             failures = 0;
             yield state;
             if (state.kind === "gone") return;
-            wait = pauseBetweenLooks(performance.now() - start);
+            delay = pollInterval(performance.now() - start);
         } catch (error) {
             signal.throwIfAborted();
-            const { kind } = failureOf(error);
-            if (kind !== "away" && kind !== "busy" && kind !== "failed" && kind !== "sign-in") throw error;
+            const { kind } = toApiError(error);
+            if (kind !== "unavailable" && kind !== "busy" && kind !== "failed" && kind !== "sign-in") throw error;
             failures += 1;
             if (failures > 1) yield undefined;
-            wait = pauseAfter(failures);
+            delay = backoffDelay(failures);
         }
-        await pauseUntilSeen(wait, signal);
+        await sleepUntilVisible(delay, signal);
     }
 }
 
-/** Calls until somebody answers, whatever the answer; gives up after a while. Only for calls that may be repeated. */
-async function untilAnswered<Answer>(
-    onPause: () => void,
-    call: () => Promise<Answer>,
-    patience = PATIENCE,
-): Promise<Answer> {
-    const end = performance.now() + patience;
+/** Retries a call until the server responds, or the timeout ends. For idempotent calls. */
+async function withRetry<Response>(
+    onRetry: () => void,
+    call: () => Promise<Response>,
+    timeout = RETRY_TIMEOUT,
+): Promise<Response> {
+    const end = performance.now() + timeout;
     for (let failures = 1; ; failures += 1) {
         try {
             return await call();
         } catch (error) {
-            if (failureOf(error).kind !== "away" || performance.now() >= end) throw error;
+            if (toApiError(error).kind !== "unavailable" || performance.now() >= end) throw error;
         }
-        onPause();
-        // The last try is made when the patience ends, not a pause later.
-        await pause(Math.min(pauseAfter(failures), end - performance.now()));
+        onRetry();
+        // The last retry is at the end of the timeout.
+        await sleep(Math.min(backoffDelay(failures), end - performance.now()));
     }
 }
 
-const ignore = () => {};
+const ignoreRetry = () => {};
 
-function stateOf(seen: {
+function toLookupResult(response: {
     state: MessageState;
     stateTime?: Timestamp | undefined;
     expireTime?: Timestamp | undefined;
     needsPassphrase: boolean;
     isSealed: boolean;
-}): State {
-    const time = seen.stateTime ? timestampDate(seen.stateTime) : new Date(NaN);
-    switch (seen.state) {
+}): LookupResult {
+    const time = response.stateTime ? timestampDate(response.stateTime) : new Date(NaN);
+    switch (response.state) {
         case MessageState.VIEWED:
-            return { kind: "gone", outcome: "viewed", time };
+            return { kind: "gone", finalState: "viewed", time };
         case MessageState.BURNED:
-            return { kind: "gone", outcome: "burned", time };
+            return { kind: "gone", finalState: "burned", time };
         case MessageState.EXPIRED:
-            return { kind: "gone", outcome: "expired", time };
+            return { kind: "gone", finalState: "expired", time };
         case MessageState.UNREAD:
         case MessageState.UNSPECIFIED: {
-            const { needsPassphrase, isSealed } = seen;
+            const { needsPassphrase, isSealed } = response;
             return {
                 kind: "unread",
                 since: time,
                 needsPassphrase,
                 isSealed,
-                ...optional("expireTime", seen.expireTime),
+                ...optional("expireTime", response.expireTime),
             };
         }
     }
 }
 
-/** A field that is there only when the store gave it. */
+/** Returns a field with the time, or no field if the time is undefined. */
 function optional<Name extends string>(name: Name, time: Timestamp | undefined): { [name in Name]?: Date } {
     return (time === undefined ? {} : { [name]: timestampDate(time) }) as { [name in Name]?: Date };
 }

@@ -31,12 +31,13 @@ export default {
             "Diese Seite wurde ohne HTTPS geöffnet, darum verschlüsselt Ihr Browser nicht. Die Nachricht wird nur auf dem Server verschlüsselt.",
         submit: "Link erzeugen",
         submitting: "Wird gespeichert …",
-        again: "Noch keine Antwort. Es wird erneut gefragt; nichts wird doppelt gespeichert.",
+        retrying: "Noch keine Antwort. Es wird erneut gefragt; nichts wird doppelt gespeichert.",
         empty: "Schreiben Sie zuerst etwas.",
         tooLong: (limit) => `Das ist zu lang: Gespeichert werden höchstens ${limit} Byte.`,
         passphraseTooLong: "Das Kennwort ist zu lang: höchstens 1.024 Byte.",
-        lifetimeRefused: "So lange bewahrt dieser Server keine Nachrichten auf. Wählen Sie eine kürzere Zeit.",
-        away: "Der Server antwortet nicht. Nichts ist verloren: Versuchen Sie es noch einmal; nichts wird doppelt gespeichert.",
+        lifetimeRejected: "So lange bewahrt dieser Server keine Nachrichten auf. Wählen Sie eine kürzere Zeit.",
+        unavailable:
+            "Der Server antwortet nicht. Nichts ist verloren: Versuchen Sie es noch einmal; nichts wird doppelt gespeichert.",
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
         full: "Dieser Server nimmt im Moment keine weiteren Nachrichten an. Versuchen Sie es später noch einmal.",
         failed: "Auf dem Server ist etwas schiefgegangen. Was Sie geschrieben haben, steht noch hier.",
@@ -73,7 +74,7 @@ export default {
     },
 
     read: {
-        looking: "Die Nachricht wird gesucht …",
+        loading: "Die Nachricht wird gesucht …",
         unreadTitle: "Eine Nachricht wartet auf Sie",
         unreadIntro: "Sie kann einmal gelesen werden. Wenn Sie sie öffnen, wird sie auf dem Server gelöscht.",
         unreadSince: (time) => `Ungelesen, gespeichert: ${time}`,
@@ -86,7 +87,7 @@ export default {
             "Das ist nicht das Kennwort. Die Nachricht ist noch ungelesen. Die Zahl der Versuche ist begrenzt.",
         open: "Nachricht lesen",
         opening: "Wird geöffnet …",
-        openingAgain: "Noch keine Antwort. Es wird erneut gefragt; die Nachricht ist nicht verloren.",
+        openingRetry: "Noch keine Antwort. Es wird erneut gefragt; die Nachricht ist nicht verloren.",
         shownTitle: "Ihre Nachricht",
         shownIntro: (time) =>
             `Niemand sonst kann sie lesen. In diesem Tab können Sie sie neu laden bis: ${time}. Wenn Sie sie verbergen, ist sie endgültig gelöscht.`,
@@ -135,8 +136,8 @@ export default {
         unreadableTitle: "Die Nachricht lässt sich nicht entschlüsseln",
         unreadable:
             "Sie haben sie bekommen, aber der Schlüssel im Link öffnet sie nicht. Bitten Sie den Absender, sie noch einmal zu schicken.",
-        awayTitle: "Der Server antwortet nicht",
-        away: "Die Nachricht ist nicht verloren. Versuchen Sie es gleich noch einmal.",
+        unavailableTitle: "Der Server antwortet nicht",
+        unavailable: "Die Nachricht ist nicht verloren. Versuchen Sie es gleich noch einmal.",
         busyTitle: "Der Server ist ausgelastet",
         busy: "Die Nachricht ist nicht verloren. Versuchen Sie es gleich noch einmal.",
         failedTitle: "Etwas ist schiefgegangen",

@@ -1,4 +1,4 @@
-// English, which gives the shape of the texts in all other languages.
+// English. It defines the type of the texts in all languages.
 
 export default {
     tagline: "Messages that are read once",
@@ -29,12 +29,12 @@ export default {
             "This page was opened without HTTPS, so your browser will not encrypt. The message is encrypted on the server only.",
         submit: "Create link",
         submitting: "Storing…",
-        again: "No answer yet. Asking again; nothing is stored twice.",
+        retrying: "No answer yet. Asking again; nothing is stored twice.",
         empty: "Write something first.",
         tooLong: (limit: string) => `That is too long: at most ${limit} bytes are stored.`,
         passphraseTooLong: "The passphrase is too long: at most 1,024 bytes.",
-        lifetimeRefused: "This server does not keep messages for so long. Choose a shorter time.",
-        away: "The server does not answer. Nothing is lost: try again, and nothing is stored twice.",
+        lifetimeRejected: "This server does not keep messages for so long. Choose a shorter time.",
+        unavailable: "The server does not answer. Nothing is lost: try again, and nothing is stored twice.",
         busy: "The server is busy. Try again in a moment.",
         full: "This server takes no more messages at the moment. Try again later.",
         failed: "Something went wrong on the server. What you wrote is still here.",
@@ -71,7 +71,7 @@ export default {
     },
 
     read: {
-        looking: "Looking the message up…",
+        loading: "Looking the message up…",
         unreadTitle: "A message is waiting for you",
         unreadIntro: "It can be read once. When you open it, it is erased from the server.",
         unreadSince: (time: string) => `Unread, stored on ${time}`,
@@ -83,7 +83,7 @@ export default {
         passphraseWrong: "That is not the passphrase. The message is still unread. Mind the number of tries.",
         open: "Read the message",
         opening: "Opening…",
-        openingAgain: "No answer yet. Asking again; the message is not lost.",
+        openingRetry: "No answer yet. Asking again; the message is not lost.",
         shownTitle: "Your message",
         shownIntro: (time: string) =>
             `Nobody else can read it. Until ${time} you can reload it in this tab; hiding it erases it for good.`,
@@ -130,8 +130,8 @@ export default {
         locked: (time: string) => `The message is still there and unread. Try again after ${time}.`,
         unreadableTitle: "The message cannot be decrypted",
         unreadable: "It was handed to you, but the key in the link does not open it. Ask the sender to send it again.",
-        awayTitle: "The server does not answer",
-        away: "The message is not lost. Try again in a moment.",
+        unavailableTitle: "The server does not answer",
+        unavailable: "The message is not lost. Try again in a moment.",
         busyTitle: "The server is busy",
         busy: "The message is not lost. Try again in a moment.",
         failedTitle: "Something went wrong",

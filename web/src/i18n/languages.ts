@@ -1,6 +1,6 @@
-// Which languages the page speaks.
+// The languages of the page.
 
-/** The languages, each by its own name. */
+/** The languages, each with its own name. */
 export const LANGUAGES = {
     en: "English",
     de: "Deutsch",
@@ -10,11 +10,11 @@ export const LANGUAGES = {
     ru: "Русский",
 } as const;
 
-/** A language that the page speaks, as its BCP 47 tag. */
+/** A language of the page, as its BCP 47 tag. */
 export type Language = keyof typeof LANGUAGES;
 
-/** The first of the wanted languages that is spoken, whatever its region; English if none is. */
-export function choose(wanted: readonly string[]): Language {
+/** Returns the first supported language, regardless of its region, or English. */
+export function matchLanguage(wanted: readonly string[]): Language {
     for (const tag of wanted) {
         const primary = tag.toLowerCase().split("-")[0] ?? "";
         if (Object.hasOwn(LANGUAGES, primary)) return primary as Language;

@@ -1,12 +1,12 @@
-// The texts of everything but the admin page.
+// The texts of all pages but the admin page.
 
 import type english from "./en.ts";
 import { Catalogue } from "./language.svelte.ts";
 
-/** What every language has to say. */
+/** The type of the texts in every language. */
 export type Texts = typeof english;
 
-/** The texts in the language that is spoken. */
+/** The texts in the current language. */
 export const page = new Catalogue<Texts>({
     en: () => import("./en.ts"),
     de: () => import("./de.ts"),

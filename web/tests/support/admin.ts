@@ -1,4 +1,4 @@
-// Whoever looks after the system that is tested.
+// An admin of the tested process.
 
 import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -7,8 +7,8 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { ConfigService } from "../../src/gen/mayfly/config/v1/config_service_pb.ts";
 import type { Visitor } from "./browser.ts";
-import type { Stage } from "./stage.ts";
-import type { System } from "./system.ts";
+import type { Fixture } from "./fixture.ts";
+import type { System } from "./process.ts";
 
 export const API_HASH = "b1946ac92492d2347c6235b4d2611184";
 export const BOT_TOKEN = "1000000000:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
@@ -19,28 +19,28 @@ export class Admin {
         readonly url: string,
     ) {}
 
-    static async of(system: System): Promise<Admin> {
+    static async forSystem(system: System): Promise<Admin> {
         return new Admin((await readFile(join(system.dataDir, "admin.token"), "utf8")).trim(), system.gatewayUrl);
     }
 
-    /** Opens the admin page in a tab of its own, and enters the token. */
-    async enter(stage: Stage, visitor: Visitor, prepare?: (page: Page) => Promise<void>): Promise<Page> {
+    /** Opens the admin page in a new tab, and logs in. */
+    async openDashboard(fixture: Fixture, visitor: Visitor, prepare?: (page: Page) => Promise<void>): Promise<Page> {
         const page = await visitor.context.newPage();
         await prepare?.(page);
-        await page.goto(`${stage.url}/admin`);
-        await this.open(page);
+        await page.goto(`${fixture.url}/admin`);
+        await this.logIn(page);
         return page;
     }
 
-    /** Enters the token, on a page that asks for it. */
-    async open(page: Page): Promise<void> {
+    /** Enters the token on the login page. */
+    async logIn(page: Page): Promise<void> {
         await page.getByLabel("Admin token").fill(this.token);
         await page.getByRole("button", { name: "Open" }).click();
         await page.getByRole("heading", { name: "Configurations" }).waitFor();
     }
 
-    /** Has exactly these app configs stored. */
-    async store(...names: string[]): Promise<void> {
+    /** Replaces all app configs by new ones with these names. */
+    async replaceConfigs(...names: string[]): Promise<void> {
         const configs = createClient(ConfigService, createGrpcWebTransport({ baseUrl: this.url }));
         const headers = { authorization: `Bearer ${this.token}` };
         const { appConfigs } = await configs.listAppConfigs({}, { headers });

@@ -1,13 +1,13 @@
-// A browser in which nothing may go wrong unseen: what a page logs as an error, what its security policy refuses, and every
-// request to another host fails the test.
+// A browser that fails the test for every logged error, every violation of the content security policy, and every
+// request to another host.
 
 import assert from "node:assert/strict";
 import axe from "axe-core";
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
-import { PATIENCE } from "./system.ts";
+import { TIMEOUT } from "./process.ts";
 
 const EXECUTABLE = process.env["MAYFLY_CHROMIUM"] ?? "/usr/bin/chromium";
-/** Headless, and without what a browser does in the background by itself. */
+/** Headless, without background activity. */
 const FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -16,7 +16,7 @@ const FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // A name that is not of this machine, so that what is opened under it counts as opened without HTTPS.
+    // A name that is not localhost, so that browsers treat it as insecure.
     "--host-resolver-rules=MAP mayfly.example 127.0.0.1",
 ];
 
@@ -24,36 +24,36 @@ export function launch(): Promise<Browser> {
     return chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
 }
 
-/** One person's browser: nothing in it is shared with another. */
+/** A browser context, which shares nothing with others. */
 export class Visitor {
     readonly context: BrowserContext;
-    readonly #troubles: string[] = [];
+    readonly #errors: string[] = [];
     readonly #expected: RegExp[] = [];
 
     private constructor(context: BrowserContext, origin: string) {
         this.context = context;
         context.on("console", (message) => {
-            if (message.type() === "error" || message.type() === "warning") this.#troubles.push(message.text());
+            if (message.type() === "error" || message.type() === "warning") this.#errors.push(message.text());
         });
-        context.on("weberror", (error) => this.#troubles.push(String(error.error())));
+        context.on("weberror", (error) => this.#errors.push(String(error.error())));
         context.on("request", (request) => {
-            const { protocol, origin: asked } = new URL(request.url());
-            if (asked !== origin && protocol !== "about:") this.#troubles.push(`a request to ${request.url()}`);
+            const { protocol, origin: requested } = new URL(request.url());
+            if (requested !== origin && protocol !== "about:") this.#errors.push(`a request to ${request.url()}`);
         });
     }
 
-    static async arrive(browser: Browser, origin: string, options: BrowserContextOptions = {}): Promise<Visitor> {
+    static async create(browser: Browser, origin: string, options: BrowserContextOptions = {}): Promise<Visitor> {
         const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", ...options });
-        context.setDefaultTimeout(PATIENCE);
+        context.setDefaultTimeout(TIMEOUT);
         return new Visitor(context, origin);
     }
 
-    /** Says that a trouble is meant to happen. It has to. */
-    expect(trouble: RegExp): void {
-        this.#expected.push(trouble);
+    /** Declares an expected error. `close` fails if it does not occur. */
+    expectError(error: RegExp): void {
+        this.#expected.push(error);
     }
 
-    /** Opens an address in a tab of its own, and waits until the page has something to say. */
+    /** Opens an address in a new tab, and waits for its heading. */
     async open(url: string): Promise<Page> {
         const page = await this.context.newPage();
         await page.goto(url);
@@ -61,25 +61,25 @@ export class Visitor {
         return page;
     }
 
-    /** Ends the visit. Nothing may have gone wrong that was not expected, and everything that was. */
-    async leave(): Promise<void> {
+    /** Closes the context. Fails on unexpected errors, and on expected errors that did not occur. */
+    async close(): Promise<void> {
         await this.context.close();
-        const isExpected = (trouble: string) => this.#expected.some((pattern) => pattern.test(trouble));
+        const isExpected = (error: string) => this.#expected.some((pattern) => pattern.test(error));
         assert.deepEqual(
-            this.#troubles.filter((trouble) => !isExpected(trouble)),
+            this.#errors.filter((error) => !isExpected(error)),
             [],
         );
         for (const pattern of this.#expected) {
             assert.ok(
-                this.#troubles.some((trouble) => pattern.test(trouble)),
+                this.#errors.some((error) => pattern.test(error)),
                 `${pattern} did not happen`,
             );
         }
     }
 }
 
-/** Everything that axe has to say against the page as it stands. */
-export async function accessibilityFaults(page: Page): Promise<string[]> {
+/** Returns the violations that axe finds on the page. */
+export async function accessibilityViolations(page: Page): Promise<string[]> {
     await page.evaluate(axe.source);
     const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));

@@ -1,16 +1,16 @@
-// nginx in front of the gateway, configured as docs/operations.md says, with a password for everybody.
+// nginx in front of the gateway, with the configuration of docs/operations.md and a password.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, until } from "./system.ts";
+import { freePort, waitUntil } from "./process.ts";
 
 export const CREDENTIALS = { username: "ann", password: "correct horse" };
 
 const OPERATIONS = new URL("../../../docs/operations.md", import.meta.url);
-const SEARCHED = `${process.env["PATH"] ?? ""}:/usr/sbin`;
+const SEARCH_PATH = `${process.env["PATH"] ?? ""}:/usr/sbin`;
 
 export class Proxy {
     private constructor(
@@ -20,7 +20,7 @@ export class Proxy {
         readonly process: ChildProcess,
     ) {}
 
-    /** In front of the gateway at `upstream`. */
+    /** Starts nginx in front of the gateway at `upstream`. */
     static async start(upstream: string): Promise<Proxy> {
         const [folder, port] = [await mkdtemp(join(tmpdir(), "mayfly-nginx-")), await freePort()];
         const [server = "", password = ""] = (await readFile(OPERATIONS, "utf8"))
@@ -36,7 +36,7 @@ export class Proxy {
             (kind) => `${kind}_temp_path ${join(folder, kind)};`,
         );
         const config = [
-            // The folder is private, and so is not for the user that nginx takes by itself.
+            // The folder is private, so nginx's default user cannot read it.
             process.getuid?.() === 0 ? "user root;" : "",
             `daemon off; pid ${join(folder, "pid")}; error_log stderr crit; events {}`,
             `http { access_log off; ${temporary.join(" ")}\n${documented}}`,
@@ -44,20 +44,23 @@ export class Proxy {
         await writeFile(join(folder, "nginx.conf"), config.join("\n"));
         await writeFile(usersFile(folder), "");
         const arguments_ = ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
-        const child = spawn("nginx", arguments_, { env: { PATH: SEARCHED }, stdio: ["ignore", "ignore", "inherit"] });
+        const child = spawn("nginx", arguments_, {
+            env: { PATH: SEARCH_PATH },
+            stdio: ["ignore", "ignore", "inherit"],
+        });
         const proxy = new Proxy(`http://127.0.0.1:${port}`, port, folder, child);
-        await until("nginx asks for a password", async () => {
+        await waitUntil("nginx asks for a password", async () => {
             if (child.exitCode !== null) throw new Error("nginx ended");
             return (await fetch(proxy.url).catch(() => undefined))?.status === 401;
         });
-        await proxy.admit(true);
+        await proxy.acceptPassword(true);
         return proxy;
     }
 
-    /** From now on the password is right, or not. nginx reads the file for each request. */
-    async admit(isKnown: boolean): Promise<void> {
+    /** Sets whether nginx accepts the password. It reads the file for each request. */
+    async acceptPassword(isAccepted: boolean): Promise<void> {
         const { username, password } = CREDENTIALS;
-        await writeFile(usersFile(this.folder), isKnown ? `${username}:{PLAIN}${password}\n` : "");
+        await writeFile(usersFile(this.folder), isAccepted ? `${username}:{PLAIN}${password}\n` : "");
     }
 
     async stop(): Promise<void> {

@@ -4,40 +4,24 @@
 //! browsers do; who accepts anything (`*/*`, as curl does), nothing of ours, or says nothing gets JSON.
 
 use axum::http::{HeaderMap, header};
+use mayfly_bootstrap::http::weighted_items;
 
-/// By the qualities in `Accept`, RFC 9110 section 12.5.1.
+/// By the weights in `Accept`, RFC 9110 section 12.5.1.
 pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
-    let accept: Vec<_> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let accept = accept.join(",");
-    quality(&accept, "text", "html") > quality(&accept, "application", "json")
+    weight(headers, "text", "html") > weight(headers, "application", "json")
 }
 
 /// In thousandths. The most specific range that matches decides.
-fn quality(accept: &str, kind: &str, subtype: &str) -> u16 {
-    let mut best = (0, 0);
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let specificity = match name.split_once('/') {
-            Some((k, s)) if k.eq_ignore_ascii_case(kind) && s.eq_ignore_ascii_case(subtype) => 3,
-            Some((k, "*")) if k.eq_ignore_ascii_case(kind) => 2,
-            Some(("*", "*")) => 1,
-            _ => continue,
-        };
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        let quality = weight.map_or(1_000, thousandths);
-        best = best.max((specificity, quality));
-    }
-    best.1
-}
-
-/// What is no weight counts as none: the range was named, so it is wanted.
-fn thousandths(weight: &str) -> u16 {
-    match weight.parse::<f32>() {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-        Ok(weight) if weight.is_finite() => (weight.clamp(0.0, 1.0) * 1_000.0) as u16,
-        _ => 1_000,
-    }
+fn weight(headers: &HeaderMap, kind: &str, subtype: &str) -> u16 {
+    let specificity = |range: &str| match range.split_once('/') {
+        Some((k, s)) if k.eq_ignore_ascii_case(kind) && s.eq_ignore_ascii_case(subtype) => Some(3),
+        Some((k, "*")) if k.eq_ignore_ascii_case(kind) => Some(2),
+        Some(("*", "*")) => Some(1),
+        _ => None,
+    };
+    let matching =
+        weighted_items(headers, &header::ACCEPT).filter_map(|(range, weight)| Some((specificity(range)?, weight)));
+    matching.max().map_or(0, |(_, weight)| weight)
 }
 
 #[cfg(test)]
@@ -75,6 +59,7 @@ mod tests {
             "text/html;q=0.4, */*;q=0.5",
             "image/png",
             "nonsense;;,,/;q=",
+            "text/html;q=x, */*;q=0.1",
         ] {
             assert!(!is_html(&[accept]), "{accept}");
         }

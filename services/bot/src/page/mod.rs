@@ -25,7 +25,7 @@ use crate::{
     status::StatusBoard,
 };
 
-const STYLE: &str = include_str!("assets/page.css");
+const STYLE: &str = concat!(include_str!("../../../../web/src/colors.css"), include_str!("assets/page.css"));
 const SCRIPT: &str = include_str!("assets/page.js");
 const ICON: &str = include_str!("assets/icon.svg");
 const SIMULATOR_STYLE: &str = include_str!("assets/simulator.css");

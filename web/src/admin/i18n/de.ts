@@ -2,26 +2,26 @@
 
 import type { Texts } from "../texts.ts";
 
-/** What a proxy in front of the server asks for. */
+/** The error if a proxy in front of the server requires a login. */
 const SIGN_IN = "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden: Laden Sie die Seite neu.";
 
 export default {
     title: "Verwaltung",
     lock: "Sperren",
-    gate: {
+    login: {
         intro: "Hier sagen Sie dem Bot, wie er sich bei Telegram anmeldet.",
         token: "Verwaltungs-Token",
         tokenHint:
             "„mayfly token“ zeigt ihn. Er bleibt im Speicher dieses Tabs und wird vergessen, wenn Sie die Seite verlassen.",
-        open: "Öffnen",
-        opening: "Wird geöffnet …",
+        logIn: "Öffnen",
+        loggingIn: "Wird geöffnet …",
         empty: "Geben Sie den Verwaltungs-Token ein.",
         wrong: "Das ist nicht der Verwaltungs-Token.",
         locked: "Gesperrt. Der Token ist vergessen.",
         idle: "Gesperrt, weil die Seite eine Weile nicht benutzt wurde. Der Token ist vergessen.",
-        refused: "Gesperrt: Der Server nimmt den Token nicht mehr an.",
-        troubles: {
-            away: "Der Server antwortet nicht. Versuchen Sie es gleich noch einmal.",
+        rejected: "Gesperrt: Der Server nimmt den Token nicht mehr an.",
+        errors: {
+            unavailable: "Der Server antwortet nicht. Versuchen Sie es gleich noch einmal.",
             busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
             signIn: SIGN_IN,
             failed: "Auf dem Server ist etwas schiefgegangen.",
@@ -30,8 +30,8 @@ export default {
 
     bot: {
         title: "Der Bot",
-        looking: "Der Bot wird gesucht …",
-        away: "Der Bot antwortet nicht. Es wird erneut versucht …",
+        loading: "Der Bot wird gesucht …",
+        unavailable: "Der Bot antwortet nicht. Es wird erneut versucht …",
         states: {
             UNSPECIFIED: "Sein Zustand ist nicht bekannt",
             WAITING_FOR_STORE: "Wartet auf den Speicherdienst",
@@ -83,7 +83,7 @@ export default {
         OK: (name) => `Es geht: Telegram kennt diesen Bot als ${name}.`,
         TOKEN_REFUSED: "Telegram lehnt den Bot-Token ab. Kopieren Sie ihn noch einmal von @BotFather.",
         TELEGRAM_UNREACHABLE: "Telegram ist gerade nicht erreichbar. Versuchen Sie es später noch einmal.",
-        away: "Der Bot antwortet nicht, darum wurde Telegram nicht gefragt.",
+        unavailable: "Der Bot antwortet nicht, darum wurde Telegram nicht gefragt.",
     },
 
     form: {
@@ -106,7 +106,7 @@ export default {
         save: "Speichern",
         saving: "Wird gespeichert …",
         cancel: "Abbrechen",
-        faults: {
+        errors: {
             sessionName: "Geben Sie eine Bezeichnung mit höchstens 255 Zeichen an.",
             apiId: "Geben Sie eine Zahl zwischen 1 und 2147483647 an.",
             apiHash: "Geben Sie den Hash so an, wie my.telegram.org ihn zeigt, ohne Leerzeichen.",
@@ -115,8 +115,9 @@ export default {
         },
     },
 
-    troubles: {
-        away: "Der Server antwortet nicht. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen: Vielleicht ist es geschehen.",
+    errors: {
+        unavailable:
+            "Der Server antwortet nicht. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen: Vielleicht ist es geschehen.",
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
         signIn: SIGN_IN,
         failed: "Auf dem Server ist etwas schiefgegangen. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen.",

@@ -1,25 +1,25 @@
-// English, which gives the shape of the texts in all other languages.
+// English. It defines the type of the texts in all languages.
 
-/** What a proxy in front of the server asks for. */
+/** The error if a proxy in front of the server requires a login. */
 const SIGN_IN = "A proxy in front of the server asks you to sign in: load the page again.";
 
 export default {
     title: "Administration",
     lock: "Lock",
 
-    gate: {
+    login: {
         intro: "Here you tell the bot how to sign in to Telegram.",
         token: "Admin token",
         tokenHint: "“mayfly token” prints it. It stays in the memory of this tab, and is dropped when you leave.",
-        open: "Open",
-        opening: "Opening…",
+        logIn: "Open",
+        loggingIn: "Opening…",
         empty: "Enter the admin token.",
         wrong: "That is not the admin token.",
         locked: "Locked. The token is dropped.",
         idle: "Locked, since nobody touched the page for a while. The token is dropped.",
-        refused: "Locked: the server does not take the token any more.",
-        troubles: {
-            away: "The server does not answer. Try again in a moment.",
+        rejected: "Locked: the server does not take the token any more.",
+        errors: {
+            unavailable: "The server does not answer. Try again in a moment.",
             busy: "The server is busy. Try again in a moment.",
             signIn: SIGN_IN,
             failed: "Something went wrong on the server.",
@@ -28,8 +28,8 @@ export default {
 
     bot: {
         title: "The bot",
-        looking: "Looking for the bot…",
-        away: "The bot does not answer. Trying again…",
+        loading: "Looking for the bot…",
+        unavailable: "The bot does not answer. Trying again…",
         states: {
             UNSPECIFIED: "Its state is not known",
             WAITING_FOR_STORE: "Waits for the store",
@@ -81,7 +81,7 @@ export default {
         OK: (name: string) => `It works: Telegram knows this bot as ${name}.`,
         TOKEN_REFUSED: "Telegram refuses the bot token. Copy it again from @BotFather.",
         TELEGRAM_UNREACHABLE: "Telegram cannot be reached now. Try again later.",
-        away: "The bot does not answer, so Telegram was not asked.",
+        unavailable: "The bot does not answer, so Telegram was not asked.",
     },
 
     form: {
@@ -104,7 +104,7 @@ export default {
         save: "Save",
         saving: "Saving…",
         cancel: "Cancel",
-        faults: {
+        errors: {
             sessionName: "Give it a name of at most 255 characters.",
             apiId: "Give a number between 1 and 2147483647.",
             apiHash: "Give the hash as my.telegram.org shows it, without blanks.",
@@ -112,8 +112,8 @@ export default {
         },
     },
 
-    troubles: {
-        away: "The server does not answer. Look at the list before you try again: it may have been done.",
+    errors: {
+        unavailable: "The server does not answer. Look at the list before you try again: it may have been done.",
         busy: "The server is busy. Try again in a moment.",
         signIn: SIGN_IN,
         failed: "Something went wrong on the server. Look at the list before you try again.",

@@ -2,25 +2,25 @@
 
 import type { Texts } from "../texts.ts";
 
-/** What a proxy in front of the server asks for. */
+/** The error if a proxy in front of the server requires a login. */
 const SIGN_IN = "Un proxy delante del servidor pide que inicie sesión: vuelva a cargar la página.";
 
 export default {
     title: "Administración",
     lock: "Bloquear",
-    gate: {
+    login: {
         intro: "Aquí se le indica al bot cómo iniciar sesión en Telegram.",
         token: "Token de administración",
         tokenHint: "Lo muestra «mayfly token». Queda en la memoria de esta pestaña y se olvida al salir de la página.",
-        open: "Abrir",
-        opening: "Abriendo…",
+        logIn: "Abrir",
+        loggingIn: "Abriendo…",
         empty: "Introduzca el token de administración.",
         wrong: "Ese no es el token de administración.",
         locked: "Bloqueado. El token se ha olvidado.",
         idle: "Bloqueado, porque nadie ha usado la página durante un rato. El token se ha olvidado.",
-        refused: "Bloqueado: el servidor ya no acepta el token.",
-        troubles: {
-            away: "El servidor no responde. Inténtelo de nuevo dentro de un momento.",
+        rejected: "Bloqueado: el servidor ya no acepta el token.",
+        errors: {
+            unavailable: "El servidor no responde. Inténtelo de nuevo dentro de un momento.",
             busy: "El servidor está ocupado. Inténtelo de nuevo dentro de un momento.",
             signIn: SIGN_IN,
             failed: "Algo ha fallado en el servidor.",
@@ -29,8 +29,8 @@ export default {
 
     bot: {
         title: "El bot",
-        looking: "Buscando el bot…",
-        away: "El bot no responde. Se intenta de nuevo…",
+        loading: "Buscando el bot…",
+        unavailable: "El bot no responde. Se intenta de nuevo…",
         states: {
             UNSPECIFIED: "No se conoce su estado",
             WAITING_FOR_STORE: "Espera al almacén",
@@ -82,7 +82,7 @@ export default {
         OK: (name) => `Funciona: Telegram conoce este bot como ${name}.`,
         TOKEN_REFUSED: "Telegram rechaza el token del bot. Cópielo de nuevo de @BotFather.",
         TELEGRAM_UNREACHABLE: "Ahora no se puede acceder a Telegram. Inténtelo más tarde.",
-        away: "El bot no responde, así que no se ha preguntado a Telegram.",
+        unavailable: "El bot no responde, así que no se ha preguntado a Telegram.",
     },
 
     form: {
@@ -105,7 +105,7 @@ export default {
         save: "Guardar",
         saving: "Guardando…",
         cancel: "Cancelar",
-        faults: {
+        errors: {
             sessionName: "Indique un nombre de 255 caracteres como máximo.",
             apiId: "Indique un número entre 1 y 2147483647.",
             apiHash: "Indique el hash tal como lo muestra my.telegram.org, sin espacios.",
@@ -114,8 +114,8 @@ export default {
         },
     },
 
-    troubles: {
-        away: "El servidor no responde. Mire la lista antes de intentarlo de nuevo: puede que ya esté hecho.",
+    errors: {
+        unavailable: "El servidor no responde. Mire la lista antes de intentarlo de nuevo: puede que ya esté hecho.",
         busy: "El servidor está ocupado. Inténtelo de nuevo dentro de un momento.",
         signIn: SIGN_IN,
         failed: "Algo ha fallado en el servidor. Mire la lista antes de intentarlo de nuevo.",

@@ -2,25 +2,25 @@
 
 import type { Texts } from "../texts.ts";
 
-/** What a proxy in front of the server asks for. */
+/** The error if a proxy in front of the server requires a login. */
 const SIGN_IN = "서버 앞의 프록시가 로그인을 요구합니다. 페이지를 새로 고치세요.";
 
 export default {
     title: "관리",
     lock: "잠그기",
-    gate: {
+    login: {
         intro: "봇이 텔레그램에 어떻게 로그인할지 여기에서 알려 줍니다.",
         token: "관리자 토큰",
         tokenHint: "“mayfly token” 명령이 보여 줍니다. 이 탭의 메모리에만 있다가 페이지를 떠나면 지워집니다.",
-        open: "열기",
-        opening: "여는 중…",
+        logIn: "열기",
+        loggingIn: "여는 중…",
         empty: "관리자 토큰을 입력하세요.",
         wrong: "관리자 토큰이 아닙니다.",
         locked: "잠겼습니다. 토큰은 지워졌습니다.",
         idle: "한동안 사용하지 않아 잠겼습니다. 토큰은 지워졌습니다.",
-        refused: "잠겼습니다. 서버가 토큰을 더 이상 받아들이지 않습니다.",
-        troubles: {
-            away: "서버가 응답하지 않습니다. 잠시 후 다시 시도하세요.",
+        rejected: "잠겼습니다. 서버가 토큰을 더 이상 받아들이지 않습니다.",
+        errors: {
+            unavailable: "서버가 응답하지 않습니다. 잠시 후 다시 시도하세요.",
             busy: "서버가 바쁩니다. 잠시 후 다시 시도하세요.",
             signIn: SIGN_IN,
             failed: "서버에서 문제가 생겼습니다.",
@@ -29,8 +29,8 @@ export default {
 
     bot: {
         title: "봇",
-        looking: "봇을 찾는 중…",
-        away: "봇이 응답하지 않습니다. 다시 시도하는 중…",
+        loading: "봇을 찾는 중…",
+        unavailable: "봇이 응답하지 않습니다. 다시 시도하는 중…",
         states: {
             UNSPECIFIED: "상태를 알 수 없습니다",
             WAITING_FOR_STORE: "저장소를 기다립니다",
@@ -82,7 +82,7 @@ export default {
         OK: (name) => `정상입니다. 텔레그램은 이 봇을 ${name}(으)로 알고 있습니다.`,
         TOKEN_REFUSED: "텔레그램이 봇 토큰을 거부합니다. @BotFather에서 다시 복사하세요.",
         TELEGRAM_UNREACHABLE: "지금은 텔레그램에 연결할 수 없습니다. 나중에 다시 시도하세요.",
-        away: "봇이 응답하지 않아 텔레그램에 묻지 못했습니다.",
+        unavailable: "봇이 응답하지 않아 텔레그램에 묻지 못했습니다.",
     },
 
     form: {
@@ -105,7 +105,7 @@ export default {
         save: "저장",
         saving: "저장하는 중…",
         cancel: "취소",
-        faults: {
+        errors: {
             sessionName: "255자 이하의 이름을 입력하세요.",
             apiId: "1에서 2147483647 사이의 숫자를 입력하세요.",
             apiHash: "my.telegram.org에 보이는 그대로, 공백 없이 입력하세요.",
@@ -113,8 +113,8 @@ export default {
         },
     },
 
-    troubles: {
-        away: "서버가 응답하지 않습니다. 이미 처리되었을 수 있으니 목록을 확인한 뒤 다시 시도하세요.",
+    errors: {
+        unavailable: "서버가 응답하지 않습니다. 이미 처리되었을 수 있으니 목록을 확인한 뒤 다시 시도하세요.",
         busy: "서버가 바쁩니다. 잠시 후 다시 시도하세요.",
         signIn: SIGN_IN,
         failed: "서버에서 문제가 생겼습니다. 목록을 확인한 뒤 다시 시도하세요.",

@@ -2,25 +2,25 @@
 
 import type { Texts } from "../texts.ts";
 
-/** What a proxy in front of the server asks for. */
+/** The error if a proxy in front of the server requires a login. */
 const SIGN_IN = "Um proxy na frente do servidor pede que você entre: recarregue a página.";
 
 export default {
     title: "Administração",
     lock: "Bloquear",
-    gate: {
+    login: {
         intro: "Aqui se diz ao bot como entrar no Telegram.",
         token: "Token de administração",
         tokenHint: "“mayfly token” mostra-o. Fica na memória desta aba e é esquecido quando você sai da página.",
-        open: "Abrir",
-        opening: "Abrindo…",
+        logIn: "Abrir",
+        loggingIn: "Abrindo…",
         empty: "Digite o token de administração.",
         wrong: "Esse não é o token de administração.",
         locked: "Bloqueado. O token foi esquecido.",
         idle: "Bloqueado, porque ninguém usou a página por algum tempo. O token foi esquecido.",
-        refused: "Bloqueado: o servidor não aceita mais o token.",
-        troubles: {
-            away: "O servidor não responde. Tente de novo daqui a pouco.",
+        rejected: "Bloqueado: o servidor não aceita mais o token.",
+        errors: {
+            unavailable: "O servidor não responde. Tente de novo daqui a pouco.",
             busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
             signIn: SIGN_IN,
             failed: "Algo deu errado no servidor.",
@@ -29,8 +29,8 @@ export default {
 
     bot: {
         title: "O bot",
-        looking: "Procurando o bot…",
-        away: "O bot não responde. Tentando de novo…",
+        loading: "Procurando o bot…",
+        unavailable: "O bot não responde. Tentando de novo…",
         states: {
             UNSPECIFIED: "Seu estado não é conhecido",
             WAITING_FOR_STORE: "Espera pelo armazenamento",
@@ -82,7 +82,7 @@ export default {
         OK: (name) => `Funciona: o Telegram conhece este bot como ${name}.`,
         TOKEN_REFUSED: "O Telegram recusa o token do bot. Copie-o de novo do @BotFather.",
         TELEGRAM_UNREACHABLE: "Agora não é possível alcançar o Telegram. Tente mais tarde.",
-        away: "O bot não responde, por isso o Telegram não foi consultado.",
+        unavailable: "O bot não responde, por isso o Telegram não foi consultado.",
     },
 
     form: {
@@ -105,7 +105,7 @@ export default {
         save: "Salvar",
         saving: "Salvando…",
         cancel: "Cancelar",
-        faults: {
+        errors: {
             sessionName: "Dê um nome de no máximo 255 caracteres.",
             apiId: "Dê um número entre 1 e 2147483647.",
             apiHash: "Dê o hash como my.telegram.org o mostra, sem espaços.",
@@ -113,8 +113,8 @@ export default {
         },
     },
 
-    troubles: {
-        away: "O servidor não responde. Olhe a lista antes de tentar de novo: talvez já tenha sido feito.",
+    errors: {
+        unavailable: "O servidor não responde. Olhe a lista antes de tentar de novo: talvez já tenha sido feito.",
         busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
         signIn: SIGN_IN,
         failed: "Algo deu errado no servidor. Olhe a lista antes de tentar de novo.",

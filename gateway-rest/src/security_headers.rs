@@ -1,0 +1,37 @@
+//! Sets the security headers of every response.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+use mayfly_bootstrap::http::{self, ContentPolicy};
+
+use crate::caller::TrustedProxies;
+
+/// Browsers use TLS only, for a year.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// Sets the security headers, with the content policy that the handler added to its response.
+pub(crate) async fn set_security_headers(
+    State(proxies): State<TrustedProxies>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_https = is_forwarded_https(proxies, request.headers());
+    let mut response = next.run(request).await;
+    let policy = response.extensions().get::<ContentPolicy>().copied().unwrap_or_default();
+    http::set_security_headers(response.headers_mut(), policy);
+    if is_https {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    response
+}
+
+/// Returns `true` if a trusted proxy reports that its caller used TLS. The gateway itself does not serve TLS.
+fn is_forwarded_https(TrustedProxies(proxies): TrustedProxies, headers: &HeaderMap) -> bool {
+    let schemes = headers.get_all(FORWARDED_PROTO).iter().filter_map(|line| line.to_str().ok());
+    proxies > 0 && schemes.flat_map(|line| line.split(',')).any(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+}
