@@ -128,7 +128,7 @@ impl Account {
             "can_connect_to_business": false,
             "has_main_web_app": false,
         });
-        joined(self.user(), abilities)
+        merged(self.user(), abilities)
     }
 
     fn user(&self) -> Value {
@@ -137,12 +137,12 @@ impl Account {
 
     /// Adds an update of this kind, unless the bot did not ask for it. Returns its id in any case.
     pub(super) fn receive(&mut self, kind: &str, message: Value) -> i64 {
-        let message_id = self.next_message_id_and_advance();
-        let mut message = joined(message, json!({ "message_id": message_id }));
+        let message_id = self.allocate_message_id();
+        let mut message = merged(message, json!({ "message_id": message_id }));
         if let Some(chat_id) = message.pointer("/chat/id").and_then(Value::as_i64) {
             self.chats.insert(chat_id);
             if let Some(from) = message.get_mut("from") {
-                *from = joined(from.take(), self.language_of(chat_id));
+                *from = merged(from.take(), self.language_of(chat_id));
             }
             let text = message.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
             let thread = message.get("message_thread_id").and_then(Value::as_i64);
@@ -170,16 +170,16 @@ impl Account {
         let pressed = self.messages.get(&(chat_id, message_id))?;
         let button = keyboard::buttons(pressed.reply_markup.as_ref()).find(|button| button["text"] == label)?;
         let data = button.get("callback_data")?.clone();
-        let message = joined(
+        let message = merged(
             json!({ "message_id": message_id, "date": now(), "from": self.user(), "chat": chat(chat_id) }),
             json!({ "text": pressed.text, "reply_markup": pressed.reply_markup }),
         );
         let message = match pressed.thread {
             None => message,
-            Some(thread) => joined(message, json!({ "message_thread_id": thread, "is_topic_message": true })),
+            Some(thread) => merged(message, json!({ "message_thread_id": thread, "is_topic_message": true })),
         };
         let query_id = format!("query-{}", self.presses.len() + 1);
-        let from = joined(person(chat_id), self.language_of(chat_id));
+        let from = merged(person(chat_id), self.language_of(chat_id));
         let query =
             json!({ "id": query_id, "from": from, "message": message, "chat_instance": "instance", "data": data });
         self.presses.insert(query_id.clone(), None);
@@ -191,7 +191,7 @@ impl Account {
     pub(super) fn push(&mut self, update: Value) -> i64 {
         let id = update.get("update_id").and_then(Value::as_i64).unwrap_or(self.next_update_id);
         self.next_update_id = id + 1;
-        self.updates.insert(id, joined(update, json!({ "update_id": id })));
+        self.updates.insert(id, merged(update, json!({ "update_id": id })));
         id
     }
 
@@ -211,7 +211,7 @@ impl Account {
 
     /// Stores what the bot sent. Returns the message in Telegram's form.
     pub(super) fn send(&mut self, mut reply: Reply, content: Value, reply_markup: Option<Value>) -> Value {
-        reply.message_id = self.next_message_id_and_advance();
+        reply.message_id = self.allocate_message_id();
         let message =
             json!({ "message_id": reply.message_id, "date": now(), "from": self.user(), "chat": chat(reply.chat_id) });
         let protect_content = reply.params.get("protect_content");
@@ -223,7 +223,7 @@ impl Account {
             Message { message_id: reply.message_id, is_from_bot: true, text, reply_markup, is_protected, thread };
         self.messages.insert((reply.chat_id, reply.message_id), sent);
         self.replies.push(reply);
-        joined(message, content)
+        merged(message, content)
     }
 
     pub(super) fn next_reply(&mut self, chat_id: i64) -> Option<Reply> {
@@ -242,7 +242,7 @@ impl Account {
         self.calls.iter().filter(|(called, _)| called.eq_ignore_ascii_case(method)).count()
     }
 
-    fn next_message_id_and_advance(&mut self) -> i64 {
+    fn allocate_message_id(&mut self) -> i64 {
         let id = self.next_message_id;
         self.next_message_id += 1;
         id
@@ -254,7 +254,7 @@ pub(super) fn private_message(chat_id: i64, text: &str) -> Value {
 }
 
 pub(super) fn earlier_message(chat_id: i64, text: &str, seconds: u64) -> Value {
-    joined(private_message(chat_id, text), json!({ "date": now() - seconds }))
+    merged(private_message(chat_id, text), json!({ "date": now() - seconds }))
 }
 
 pub(super) fn edited_message(chat_id: i64, text: &str) -> Value {
@@ -290,7 +290,7 @@ fn from_person(user_id: i64, chat: Value, content: Value) -> Value {
         "from": person(user_id),
         "chat": chat,
     });
-    joined(message, content)
+    merged(message, content)
 }
 
 fn person(user_id: i64) -> Value {
@@ -298,7 +298,7 @@ fn person(user_id: i64) -> Value {
 }
 
 /// An object with the fields of both.
-pub(super) fn joined(mut one: Value, other: Value) -> Value {
+pub(super) fn merged(mut one: Value, other: Value) -> Value {
     if let (Some(one), Value::Object(other)) = (one.as_object_mut(), other) {
         one.extend(other);
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    account::{Account, joined},
+    account::{Account, merged},
     error::{ApiError, ApiResult, bad_request},
     get_updates, keyboard, messages,
     params::Params,
@@ -146,7 +146,7 @@ fn respond(result: ApiResult) -> Response {
         Err(ApiError { code, description, retry_after }) => {
             let parameters = retry_after.map(|seconds| json!({ "parameters": { "retry_after": seconds } }));
             let body = json!({ "ok": false, "error_code": code, "description": description });
-            let body = joined(body, parameters.unwrap_or_default());
+            let body = merged(body, parameters.unwrap_or_default());
             (StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body)).into_response()
         }
     }

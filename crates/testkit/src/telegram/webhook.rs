@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    account::{self, Account, Webhook, joined},
+    account::{self, Account, Webhook, merged},
     error::{ApiError, ApiResult},
     params::Params,
     state::SharedState,
@@ -76,11 +76,11 @@ pub(super) fn info(account: &Account) -> Value {
         "max_connections": max_connections,
     });
     if let Some(kinds) = &account.allowed_updates {
-        info = joined(info, json!({ "allowed_updates": kinds }));
+        info = merged(info, json!({ "allowed_updates": kinds }));
     }
     if let Some(date) = last_error_date {
         let message = "Wrong response from the webhook: 503 Service Unavailable";
-        info = joined(info, json!({ "last_error_date": date, "last_error_message": message }));
+        info = merged(info, json!({ "last_error_date": date, "last_error_message": message }));
     }
     info
 }
@@ -112,7 +112,7 @@ async fn deliver(state: SharedState, token: String, generation: u64) {
     loop {
         changes.borrow_and_update();
         let now = Instant::now();
-        let mut next_try: Option<Instant> = None;
+        let mut next_attempt: Option<Instant> = None;
         {
             let mut accounts = state.lock();
             let Some(account) = accounts.get_mut(&token) else { return };
@@ -141,7 +141,7 @@ async fn deliver(state: SharedState, token: String, generation: u64) {
                 if let Some(not_before) =
                     queues.get(&queue).and_then(|queue| queue.not_before).filter(|time| *time > now)
                 {
-                    next_try = Some(next_try.map_or(not_before, |next| next.min(not_before)));
+                    next_attempt = Some(next_attempt.map_or(not_before, |next| next.min(not_before)));
                     continue;
                 }
                 busy.insert(queue);
@@ -152,7 +152,7 @@ async fn deliver(state: SharedState, token: String, generation: u64) {
         }
         let delivery = tokio::select! {
             _ = changes.changed() => continue,
-            () = async { match next_try { Some(time) => sleep_until(time).await, None => std::future::pending().await } } => continue,
+            () = async { match next_attempt { Some(time) => sleep_until(time).await, None => std::future::pending().await } } => continue,
             Some(Ok(delivery)) = in_flight.join_next() => delivery,
         };
         busy.remove(&delivery.queue);

@@ -46,16 +46,16 @@ impl RetrySettings {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => status,
             };
-            let info = ErrorInfo::from_status(&status);
+            let error_info = ErrorInfo::from_status(&status);
             let is_transient = matches!(
-                info.reason,
+                error_info.reason,
                 ErrorReason::StoreUnavailable | ErrorReason::Overloaded | ErrorReason::RateLimited
             );
             let delay = delays.next().unwrap_or(MAX_DELAY);
             if !is_transient || Instant::now() + delay > deadline {
                 return Err(status.into());
             }
-            tokio::time::sleep(delay.max(info.retry_after.unwrap_or_default()).min(MAX_DELAY)).await;
+            tokio::time::sleep(delay.max(error_info.retry_after.unwrap_or_default()).min(MAX_DELAY)).await;
         }
     }
 }

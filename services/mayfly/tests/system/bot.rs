@@ -137,12 +137,12 @@ async fn a_lifetime_beyond_the_limit_is_rejected_in_days_by_all_protocols() {
     let database = TestDatabase::sqlite().unwrap();
     let mut system = System::start(Layout::One, &database, Options::default()).await;
     let ttl = Some(prost_types::Duration { seconds: 8_640_000, nanos: 0 });
-    for (more, words) in
+    for (extra_arguments, words) in
         [(&[][..], "must be at most 90 days"), (&["--max-ttl", "36h30m"], "must be at most 1 day 12h 30m")]
     {
         system.stop().await;
-        let more = [&["--simulator", "--default-ttl", "1h"], more].concat();
-        system.start_processes(Layout::One, Options { more: &more, ..Options::default() }).await;
+        let extra_arguments = [&["--simulator", "--default-ttl", "1h"], extra_arguments].concat();
+        system.start_processes(Layout::One, Options { extra_arguments: &extra_arguments, ..Options::default() }).await;
         let mut output = Vec::new();
         for url in [&system.store_url, &system.gateway_url] {
             let request = CreateMessageRequest { ttl, ..CreateMessageRequest::from_text("hello") };

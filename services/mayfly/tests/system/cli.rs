@@ -158,7 +158,7 @@ async fn keys_are_rotated_while_the_store_runs_and_retired() {
     let first = serde_json::from_str::<Value>(&first).unwrap()[0]["id"].as_str().unwrap().to_owned();
     let rotate = keys(&["rotate", "--activate-in", "0s"]).await;
     assert_eq!((rotate.code, rotate.out.trim().len()), (0, 16), "{}", rotate.err);
-    wait_until("the store has the new key", async || system.processes[0].has_printed("the keyring has changed")).await;
+    wait_until("the store has the new key", async || system.processes[0].has_printed("the keyring was reloaded")).await;
     let list = keys(&["list"]).await.out;
     assert!(list.lines().last().unwrap().contains(rotate.out.trim()) && list.contains("seals and opens"), "{list}");
     let after = system.client(&["new", "after"]).await.out;

@@ -1,4 +1,4 @@
-//! The clients in `examples/`, each in its language.
+//! The clients in `examples/`, one for each language.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,8 +9,8 @@ use crate::harness::{Layout, Options, System};
 
 const TEXT: &str = "pass \"word\" % ü 😀";
 
-/// Runs a program of the repository with the gateway's address and a text, and expects that text back.
-async fn prints_its_text(program: &str, arguments: &[&str]) {
+/// Runs a program of the repository with the URL of a gateway and a text. It must print the text.
+async fn assert_prints_text(program: &str, arguments: &[&str]) {
     let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let program = if program.contains('/') { repository.join(program) } else { program.into() };
@@ -24,20 +24,20 @@ async fn prints_its_text(program: &str, arguments: &[&str]) {
 
 #[tokio::test]
 async fn the_example_creates_and_reads_with_python() {
-    prints_its_text("python3", &["client.py"]).await;
+    assert_prints_text("python3", &["client.py"]).await;
 }
 
 #[tokio::test]
 async fn the_example_creates_and_reads_with_node() {
-    prints_its_text("web/node_modules/.bin/tsx", &["client.mts"]).await;
+    assert_prints_text("web/node_modules/.bin/tsx", &["client.mts"]).await;
 }
 
 #[tokio::test]
 async fn the_example_creates_and_reads_with_go() {
-    prints_its_text("go", &["run", "client.go"]).await;
+    assert_prints_text("go", &["run", "client.go"]).await;
 }
 
 #[tokio::test]
 async fn the_example_creates_and_reads_with_curl() {
-    prints_its_text("sh", &["client.sh"]).await;
+    assert_prints_text("sh", &["client.sh"]).await;
 }

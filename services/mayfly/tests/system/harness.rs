@@ -221,7 +221,7 @@ pub(crate) struct Options<'test> {
     /// The URL of the Bot API. By default nothing listens there.
     pub(crate) telegram: Option<&'test str>,
     /// Arguments for all processes.
-    pub(crate) more: &'test [&'test str],
+    pub(crate) extra_arguments: &'test [&'test str],
     /// Environment variables for the process with the store.
     pub(crate) store_environment: &'test [(&'test str, &'test str)],
     /// Environment variables for the gateway, if it has its own process.
@@ -273,7 +273,7 @@ impl System {
         let bot = ["--bot-listen", &self.bot_port, "--telegram-api-url"];
         let store_url = ["--store-url", &self.store_url];
         let bot_url = ["--bot-url", &self.bot_url];
-        let (telegram, more) = ([options.telegram.unwrap_or("http://127.0.0.1:9")], options.more);
+        let (telegram, extra_arguments) = ([options.telegram.unwrap_or("http://127.0.0.1:9")], options.extra_arguments);
         let webhook_url = format!("{}/telegram", self.bot_url);
         let webhook = if options.uses_webhook { vec!["--webhook-url", &webhook_url] } else { Vec::new() };
         let start_in = |environment: &[(&str, &str)], parts: &[&[&str]]| {
@@ -284,17 +284,21 @@ impl System {
         };
         self.processes = match layout {
             Layout::One => {
-                let parts: &[&[&str]] = &[&["up"], &database, &store, &gateway, &bot, &telegram, &webhook, more];
+                let parts: &[&[&str]] =
+                    &[&["up"], &database, &store, &gateway, &bot, &telegram, &webhook, extra_arguments];
                 vec![start_in(options.store_environment, parts)]
             }
             Layout::Three => {
-                let store = start_in(options.store_environment, &[&["store"], &database, &store, more]);
+                let store = start_in(options.store_environment, &[&["store"], &database, &store, extra_arguments]);
                 // The bot needs the token that the store creates.
                 let token = self.data.join("service.token");
                 wait_until("the store has created its tokens", async || token.exists()).await;
-                let gateway =
-                    start_in(options.gateway_environment, &[&["gateway"], &gateway, &store_url, &bot_url, more]);
-                let bot: &[&[&str]] = &[&["bot", "--data-dir", &data], &bot, &telegram, &store_url, &webhook, more];
+                let gateway = start_in(
+                    options.gateway_environment,
+                    &[&["gateway"], &gateway, &store_url, &bot_url, extra_arguments],
+                );
+                let bot: &[&[&str]] =
+                    &[&["bot", "--data-dir", &data], &bot, &telegram, &store_url, &webhook, extra_arguments];
                 let bot = start_in(options.bot_environment, bot);
                 vec![store, gateway, bot]
             }

@@ -91,7 +91,7 @@ on_each_database! {
             messages.push(system.messages().create_message(request).await.unwrap().into_inner());
         }
         let view = |message: &mayfly_contracts::message::CreateMessageResponse| {
-            ViewMessageRequest { id: message.id, access_token: message.access_token.clone(), ..ViewMessageRequest::default() }
+            ViewMessageRequest { id: message.id, access_token: message.access_token.clone(), ..Default::default() }
         };
         for message in &messages[..10] {
             system.messages().view_message(view(message)).await.unwrap();
@@ -117,7 +117,8 @@ on_each_database! {
         system.start_processes(Layout::One, Options::default()).await;
         // An incomplete request delays the shutdown.
         let mut connection = TcpStream::connect(system.gateway_url.trim_start_matches("http://")).await.unwrap();
-        let head = "POST /api/v1/create_message HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
+        let head = "POST /api/v1/create_message HTTP/1.1\r\nhost: localhost\r\n\
+                    content-length: 9\r\nexpect: 100-continue\r\n\r\n";
         connection.write_all(head.as_bytes()).await.unwrap();
         let continued = connection.read_u8().await.unwrap();
         assert_eq!(continued, b'H', "the handler waits for the body");

@@ -16,12 +16,12 @@ const ANN: i64 = 7;
 
 /// Uses all features, correctly and incorrectly. Returns the secrets, and the error responses.
 async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String>, Vec<u8>) {
-    let mut refusals = Vec::new();
+    let mut responses = Vec::new();
     let fields = ["add", "--session-name", "s", "--api-id", "1", "--api-hash", API_HASH, "--bot-token", BOT_TOKEN];
     assert_eq!(system.config(&fields).await.code, 0);
     telegram.user_says(ANN, &format!("new:{TEXT}"));
-    let chatted = telegram.next_reply(ANN).await.unwrap().text;
-    telegram.user_says(ANN, &chatted);
+    let reply = telegram.next_reply(ANN).await.unwrap().text;
+    telegram.user_says(ANN, &reply);
     assert_eq!(telegram.next_reply(ANN).await.unwrap().text, TEXT);
     telegram.user_says(ANN, TEXT);
     telegram.next_reply(ANN).await.unwrap();
@@ -46,11 +46,11 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     }
     assert_eq!(statuses[..3], [StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::UNAUTHORIZED]);
     for body in [format!("{{\"text\":\"{TEXT}\""), format!("{{\"text\":\"{TEXT}\",\"ttl\":\"{TEXT}\"}}")] {
-        let refused = http.post(url("create_message/")).header("content-type", "application/json").body(body);
-        let refused = refused.send().await.unwrap();
-        assert_eq!(refused.status(), 400);
-        refusals.extend(format!("{:?}", refused.headers()).into_bytes());
-        refusals.extend(refused.bytes().await.unwrap());
+        let rejected = http.post(url("create_message/")).header("content-type", "application/json").body(body);
+        let rejected = rejected.send().await.unwrap();
+        assert_eq!(rejected.status(), 400);
+        responses.extend(format!("{:?}", rejected.headers()).into_bytes());
+        responses.extend(rejected.bytes().await.unwrap());
     }
     let guarded = system.client(&["new", TEXT, "--passphrase", PASSPHRASE]).await.out;
     let (guarded_id, guarded_token) = guarded.trim().split_once(':').unwrap();
@@ -60,47 +60,47 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
             http.post(url("view_message")).header("Idempotency-Key", VIEW_ID).form(&message_ref).send().await.unwrap();
         assert_eq!(response.status(), status);
         if status != 200 {
-            refusals.extend(format!("{:?}", response.headers()).into_bytes());
-            refusals.extend(response.bytes().await.unwrap());
+            responses.extend(format!("{:?}", response.headers()).into_bytes());
+            responses.extend(response.bytes().await.unwrap());
         }
     }
     for kind in ["text/html", "application/json"] {
         let page = http.get(&system.bot_url).header("accept", kind).send().await.unwrap();
         assert_eq!(page.status(), 200);
-        refusals.extend(page.bytes().await.unwrap());
+        responses.extend(page.bytes().await.unwrap());
     }
-    let refused = system.client(&["config", "list", "--admin-token", TEXT]).await;
-    assert_ne!(refused.code, 0);
-    assert_eq!(find_leak(refused.err.as_bytes(), &[TEXT]), None);
+    let rejected = system.client(&["config", "list", "--admin-token", TEXT]).await;
+    assert_ne!(rejected.code, 0);
+    assert_eq!(find_leak(rejected.err.as_bytes(), &[TEXT]), None);
 
     let file = |name: &str| fs::read_to_string(system.data.join(name)).unwrap().trim().to_owned();
     let keyring: serde_json::Value = serde_json::from_str(&file("keyring.json")).unwrap();
     let key = keyring["keys"][0]["key"].as_str().unwrap().to_owned();
-    let chat_token = chatted.split_once(':').unwrap().1.to_owned();
-    let tokens = [token, &chat_token, guarded_token, &file("admin.token"), &file("service.token")];
+    let reply_token = reply.split_once(':').unwrap().1.to_owned();
+    let tokens = [token, &reply_token, guarded_token, &file("admin.token"), &file("service.token")];
     let secrets =
         [&[TEXT, BOT_TOKEN, API_HASH, PASSPHRASE, "canary-wrong-canary", VIEW_ID, &key][..], &tokens].concat();
-    (secrets.into_iter().map(str::to_owned).collect(), refusals)
+    (secrets.into_iter().map(str::to_owned).collect(), responses)
 }
 
 /// What users of the machine can read about the processes: their command lines, environments and status.
 fn proc_files(system: &System) -> Vec<u8> {
-    let mut distinct = Vec::new();
+    let mut contents = Vec::new();
     for process in &system.processes {
         for name in ["cmdline", "environ", "status"] {
-            distinct.extend(fs::read(format!("/proc/{}/{name}", process.id())).unwrap());
+            contents.extend(fs::read(format!("/proc/{}/{name}", process.id())).unwrap());
         }
     }
-    distinct
+    contents
 }
 
 async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let more = ["--log", "trace", "--log-format", format];
-    let options = Options { telegram: Some(telegram.url()), more: &more, ..Options::default() };
+    let extra_arguments = ["--log", "trace", "--log-format", format];
+    let options = Options { telegram: Some(telegram.url()), extra_arguments: &extra_arguments, ..Options::default() };
     let mut system = System::start(layout, &database, options).await;
-    let (mut secrets, refusals) = use_everything(&system, &telegram).await;
-    for (output, source) in [(refusals, "refusals"), (proc_files(&system), "/proc")] {
+    let (mut secrets, responses) = use_everything(&system, &telegram).await;
+    for (output, source) in [(responses, "responses"), (proc_files(&system), "/proc")] {
         assert!(!output.is_empty());
         let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
         assert_eq!(find_leak(&output, &secrets), None, "{source}: {}", String::from_utf8_lossy(&output));
@@ -123,8 +123,8 @@ async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, form
             .iter()
             .any(|process| process.has_printed("TRACE") || process.has_printed("\"level\":\"TRACE\""))
     );
-    let spoiled = [&output, API_HASH.as_bytes()].concat();
-    assert_eq!(find_leak(&spoiled, &secrets), Some(API_HASH));
+    let leaky = [&output, API_HASH.as_bytes()].concat();
+    assert_eq!(find_leak(&leaky, &secrets), Some(API_HASH));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,7 +102,7 @@ async fn notices_of_the_server_hide_no_log_line_on_postgres() {
         (Layout::One, &["finishing; a second signal ends at once"][..]),
         (Layout::Three, &["the store is ready", "finishing; a second signal ends at once"]),
     ] {
-        let options = Options { more: &["--log", "debug"], ..Options::default() };
+        let options = Options { extra_arguments: &["--log", "debug"], ..Options::default() };
         let mut system = System::start(layout, &database, options).await;
         let store = &mut system.processes[0];
         store.terminate().await;

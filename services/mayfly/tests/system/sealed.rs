@@ -167,7 +167,7 @@ async fn assert_no_leak(system: &System, capture: &PacketCapture, disk: &Disk, r
 
 on_each_database! {
     async fn a_browser_encrypted_text_leaks_nowhere_as_root(database: TestDatabase) {
-        let options = Options { more: &["--log", "trace"], ..Options::default() };
+        let options = Options { extra_arguments: &["--log", "trace"], ..Options::default() };
         let system = System::start(Layout::Three, &database, options).await;
         let (capture, disk) = (PacketCapture::start(&system).await, Disk::of(&database).await);
         let sealed = encrypt(TEXT);

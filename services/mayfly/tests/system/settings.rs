@@ -112,7 +112,7 @@ async fn group_readable_secrets_need_a_setting() {
     let store = ["store", &listen, "--data-dir", &data];
     set_mode(0o660);
     assert_rejected(&store, &["--keyring", "--group-readable-secrets"]).await;
-    let allowed = Options { more: &["--group-readable-secrets"], ..Options::default() };
+    let allowed = Options { extra_arguments: &["--group-readable-secrets"], ..Options::default() };
     system.start_processes(Layout::One, allowed).await;
     for secret in &secrets {
         assert!(system.processes[0].has_printed(&secret.display().to_string()), "{}", secret.display());

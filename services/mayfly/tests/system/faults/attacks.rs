@@ -228,8 +228,8 @@ async fn attack(name: &str, system: &System, layout: Layout, attack: impl AsyncF
     assert!(!String::from_utf8_lossy(&output).contains("panicked"), "{name}: {}", String::from_utf8_lossy(&output));
 }
 
-async fn start(layout: Layout, more: &[&str]) -> System {
-    System::start(layout, &TestDatabase::sqlite().unwrap(), Options { more, ..Options::default() }).await
+async fn start(layout: Layout, extra_arguments: &[&str]) -> System {
+    System::start(layout, &TestDatabase::sqlite().unwrap(), Options { extra_arguments, ..Options::default() }).await
 }
 
 /// Runs an attack in one process and in three.
@@ -712,8 +712,8 @@ async fn creations_until_the_reserve_of_the_disk_as_root() {
 async fn creations_and_guesses_beyond_the_rates() {
     let rates = ["--creations-per-minute", "300", "--failed-reads-per-minute", "120"];
     // The proxy header separates attackers and users.
-    let more = [&rates[..], &["--trusted-proxies", "1"]].concat();
-    let system = start(Layout::One, &more).await;
+    let extra_arguments = [&rates[..], &["--trusted-proxies", "1"]].concat();
+    let system = start(Layout::One, &extra_arguments).await;
     let client = Client::new();
     let call = async |path: &str, body: &Value| {
         let request = client.post(api(&system, path)).header("x-forwarded-for", "192.0.2.1").json(body);

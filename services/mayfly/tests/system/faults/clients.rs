@@ -38,12 +38,12 @@ async fn wait_until_connections_are_closed(system: &System, before: usize) {
     wait_until("the store closed its connections", is_so).await;
 }
 
-/// The number of faults that [`cut`] injects per round.
-const CUTS: u64 = 32;
+/// The number of faults that [`inject_resets`] injects per round.
+const FAULTS_PER_ROUND: u64 = 32;
 
 /// Resets connections at each byte of request and response, and half closes them at each byte of the request: byte by
 /// byte at first, later in steps. In between, bytes are delivered one by one.
-async fn cut(run: &Run, proxies: &[TcpProxy], rounds: u64) {
+async fn inject_resets(run: &Run, proxies: &[TcpProxy], rounds: u64) {
     for round in 0..rounds * 8 {
         let bytes = 1 + usize::try_from(if round < 256 { round } else { 256 + (round - 256) * 37 % 4096 }).unwrap();
         for fault in
@@ -71,7 +71,7 @@ async fn clients_behind(urls: [&str; 2]) -> (Vec<TcpProxy>, Vec<Client>) {
 }
 
 /// More than the number of bytes of any request or response here.
-const LONGEST: usize = 400;
+const MAX_BYTES: usize = 400;
 /// The timeout of a cancelled call.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -79,20 +79,20 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// of the response.
 struct CancellingClient {
     address: String,
-    steady: Client,
+    client: Client,
     turn: AtomicUsize,
 }
 
 impl CancellingClient {
     fn at(url: &str) -> Self {
         let address = url.trim_start_matches("http://").to_owned();
-        Self { address, steady: Client::grpc(url).unwrap(), turn: AtomicUsize::new(0) }
+        Self { address, client: Client::grpc(url).unwrap(), turn: AtomicUsize::new(0) }
     }
 
-    async fn abandon(&self, request: &Request, bytes: usize, is_of_the_request: bool) -> anyhow::Result<()> {
+    async fn cancel(&self, request: &Request, bytes: usize, in_request: bool) -> anyhow::Result<()> {
         let (method, message) = encode(request);
         let frame = [&[0], &u32::try_from(message.len())?.to_be_bytes()[..], &message].concat();
-        let (sent, window) = if is_of_the_request { (bytes.min(frame.len()), 65_535) } else { (frame.len(), bytes) };
+        let (sent, window) = if in_request { (bytes.min(frame.len()), 65_535) } else { (frame.len(), bytes) };
         let connection = TcpStream::connect(&self.address).await?;
         // The server stops sending when the window is exhausted.
         let window = u32::try_from(window)?;
@@ -103,8 +103,8 @@ impl CancellingClient {
         let url = format!("http://{}/mayfly.message.v1.MessageService/{method}", self.address);
         let request = http::Request::post(url).header("content-type", "application/grpc").header("te", "trailers");
         let (response, mut stream) = client.ready().await?.send_request(request.body(())?, false)?;
-        stream.send_data(Bytes::copy_from_slice(&frame[..sent]), !is_of_the_request)?;
-        if is_of_the_request {
+        stream.send_data(Bytes::copy_from_slice(&frame[..sent]), !in_request)?;
+        if in_request {
             // A reset discards data that is not written yet, so this waits until it is written.
             pings.ping(h2::Ping::opaque()).await?;
             drop(response);
@@ -154,11 +154,11 @@ impl Target for CancellingClient {
     async fn call(&self, request: &Request) -> Response {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         if turn.is_multiple_of(2) {
-            return self.steady.call(request).await;
+            return self.client.call(request).await;
         }
-        let (bytes, is_of_the_request) = (turn / 4 % LONGEST, (turn / 2).is_multiple_of(2));
+        let (bytes, in_request) = (turn / 4 % MAX_BYTES, (turn / 2).is_multiple_of(2));
         // The client ignores the result of a cancelled call.
-        drop(tokio::time::timeout(TIMEOUT, self.abandon(request, bytes, is_of_the_request)).await);
+        drop(tokio::time::timeout(TIMEOUT, self.cancel(request, bytes, in_request)).await);
         Response::Unknown
     }
 }
@@ -174,10 +174,10 @@ on_each_database! {
             let (proxies, clients) = clients_behind([&system.store_url, &system.gateway_url]).await;
             let workload = Workload { idempotency_keys, ..Workload::default() };
             let run = Run::begin(&name_on(&database, name), clients, workload);
-            cut(&run, &proxies, rounds).await;
+            inject_resets(&run, &proxies, rounds).await;
             let verdict = run.verdict().await;
             if idempotency_keys {
-                assert_guarantees(verdict, rounds * CUTS);
+                assert_guarantees(verdict, rounds * FAULTS_PER_ROUND);
             } else {
                 // Negative control: without idempotency keys texts are lost with responses, and the verifier counts
                 // them.
@@ -212,7 +212,8 @@ on_each_database! {
 
     async fn clients_have_short_deadlines(database: TestDatabase) {
         let system = System::start(Layout::Three, &database, Options::default()).await;
-        let clients = [&system.store_url, &system.gateway_url].map(|url| Client::grpc_with_short_deadlines(url).unwrap());
+        let urls = [&system.store_url, &system.gateway_url];
+        let clients = urls.map(|url| Client::grpc_with_short_deadlines(url).unwrap());
         let run = Run::begin(&name_on(&database, "no-time"), clients.into(), Workload::default());
         for _ in 0..rounds() {
             run.fault("clients have short deadlines");

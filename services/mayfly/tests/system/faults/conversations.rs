@@ -16,10 +16,10 @@ use crate::{
 const STORE: usize = 0;
 const BOT: usize = 2;
 /// Conversations per crash of the bot, and the number of concurrent conversations.
-const EACH_ROUND: u64 = 10;
-const AT_A_TIME: usize = 20;
+const CONVERSATIONS_PER_ROUND: u64 = 10;
+const CONCURRENT_CONVERSATIONS: usize = 20;
 /// The least number of messages that the bot sends between two crashes: about what the conversations of a round need.
-const SENT_EACH_ROUND: u64 = 15;
+const SENT_PER_ROUND: u64 = 15;
 /// The number of crashes of the bot with the deliberate defect.
 const CONTROL_ROUNDS: u64 = 6;
 
@@ -46,8 +46,8 @@ impl Conversations {
         let create = history.record_invocation(message, Call::Create).unwrap();
         let Some(message_ref) = self.ask(chat, &format!("new:{text}"), is_message_ref).await else { return };
         history.record_outcome(create, Outcome::Created(message)).unwrap();
-        let late = chat + 1_000_000;
-        for chat in [chat, late] {
+        let late_chat = chat + 1_000_000;
+        for chat in [chat, late_chat] {
             let reader = u64::try_from(chat).unwrap();
             let view = history.record_invocation(message, Call::View { reader: Some(reader) }).unwrap();
             let Some(reply) = self.ask(chat, &message_ref, |reply| !is_message_ref(reply)).await else { return };
@@ -78,13 +78,13 @@ impl Conversations {
             }
         }
         self.telegram.user_says(chat, "/help");
-        let mut found = None;
+        let mut reply_to_text = None;
         loop {
             let reply = next().await;
             if is_help(&reply) {
-                return found;
+                return reply_to_text;
             }
-            found = found.or_else(|| is_reply(&reply).then_some(reply));
+            reply_to_text = reply_to_text.or_else(|| is_reply(&reply).then_some(reply));
         }
     }
 }
@@ -107,7 +107,7 @@ async fn kill_during_conversations(name: &str, role: usize, database: TestDataba
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
     let mut system = system(&telegram, &database, uses_webhook).await;
     let chats = Conversations::begin(&telegram, name);
-    let conversations = rounds() * EACH_ROUND;
+    let conversations = rounds() * CONVERSATIONS_PER_ROUND;
     let mut running = JoinSet::new();
     let mut begun = 0;
     let mut sent = 0;
@@ -115,13 +115,13 @@ async fn kill_during_conversations(name: &str, role: usize, database: TestDataba
         while let Some(ended) = running.try_join_next() {
             ended.unwrap();
         }
-        while running.len() < AT_A_TIME && begun < conversations {
+        while running.len() < CONCURRENT_CONVERSATIONS && begun < conversations {
             begun += 1;
             running.spawn(chats.clone().converse(i64::try_from(begun).unwrap()));
         }
         // The bot crashes when some of these messages have replies and others do not. Each conversation takes three
         // messages.
-        sent = (sent + SENT_EACH_ROUND + round * 7 % SENT_EACH_ROUND).min(3 * begun - 1);
+        sent = (sent + SENT_PER_ROUND + round * 7 % SENT_PER_ROUND).min(3 * begun - 1);
         telegram.wait_for_calls("sendMessage", usize::try_from(sent).unwrap()).await.unwrap();
         let name = if role == BOT { "bot" } else { "store" };
         chats.recorder.history().record_fault(&format!("kill -9 of the {name}")).unwrap();
@@ -129,7 +129,7 @@ async fn kill_during_conversations(name: &str, role: usize, database: TestDataba
         system.processes[role].restart();
     }
     while begun < conversations || !running.is_empty() {
-        while running.len() < AT_A_TIME && begun < conversations {
+        while running.len() < CONCURRENT_CONVERSATIONS && begun < conversations {
             begun += 1;
             running.spawn(chats.clone().converse(i64::try_from(begun).unwrap()));
         }
@@ -152,11 +152,11 @@ async fn run_early_confirmation_control(name: &str, uses_webhook: bool) {
     let mut running = JoinSet::new();
     for round in 0..CONTROL_ROUNDS {
         let before = telegram.calls("sendMessage").len();
-        for number in 0..EACH_ROUND {
-            running.spawn(chats.clone().converse(i64::try_from(1 + round * EACH_ROUND + number).unwrap()));
+        for number in 0..CONVERSATIONS_PER_ROUND {
+            running.spawn(chats.clone().converse(i64::try_from(1 + round * CONVERSATIONS_PER_ROUND + number).unwrap()));
         }
         // From the first reply of a round, with most updates in flight, to the last.
-        let more = 1 + round * 3 * EACH_ROUND / CONTROL_ROUNDS;
+        let more = 1 + round * 3 * CONVERSATIONS_PER_ROUND / CONTROL_ROUNDS;
         telegram.wait_for_calls("sendMessage", before + usize::try_from(more).unwrap()).await.unwrap();
         chats.recorder.history().record_fault("kill -9 of the bot").unwrap();
         system.processes[BOT].kill().await;
@@ -169,7 +169,7 @@ async fn run_early_confirmation_control(name: &str, uses_webhook: bool) {
     }
     let verdict = chats.recorder.verdict();
     assert!(verdict.is_valid() && !verdict.is_complete(), "{verdict}");
-    assert!(verdict.read_once < CONTROL_ROUNDS * EACH_ROUND, "{verdict}");
+    assert!(verdict.read_once < CONTROL_ROUNDS * CONVERSATIONS_PER_ROUND, "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use crate::harness::{Layout, Options, System};
 const STORE: usize = 0;
 const GATEWAY: usize = 1;
 /// The limit on crashes until the negative control must have lost a text.
-const MOST_DEATHS: u64 = 1_000;
+const MAX_CRASHES: u64 = 1_000;
 
 /// Lets the load continue for a varying time, so that crashes hit different points.
 async fn wait_for_varying_outcomes(run: &Run, round: u64) {
@@ -39,7 +39,7 @@ async fn kill_under_load(role: usize, name: &str, system: &mut System, [clients,
     assert_guarantees(run.verdict().await, rounds());
     // Negative control: a reader without a key loses its text, and the verifier counts it. This repeats until a crash
     // hits a view.
-    for round in 0..MOST_DEATHS {
+    for round in 0..MAX_CRASHES {
         if control.has_forfeited() {
             break;
         }

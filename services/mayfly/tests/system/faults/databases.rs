@@ -17,24 +17,24 @@ const LONG_FREEZES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs
 const COMMIT_REPLY_BYTES: u64 = 18;
 
 /// The limit on broken connections until the negative control must have lost a text.
-const MOST_BREAKS: u64 = 200;
+const MAX_BREAKS: u64 = 200;
 
 /// A proxy in front of the server of `database`, and the URL through it.
-pub(super) async fn link_to(database: &TestDatabase) -> (TcpProxy, String) {
+pub(super) async fn proxy_to(database: &TestDatabase) -> (TcpProxy, String) {
     let server = database.url().split('@').nth(1).unwrap().split('/').next().unwrap();
     let proxy = TcpProxy::start(server).await.unwrap();
-    let through_proxy = database.url().replace(server, &proxy.address().to_string());
-    (proxy, through_proxy)
+    let proxy_url = database.url().replace(server, &proxy.address().to_string());
+    (proxy, proxy_url)
 }
 
 /// A proxy in front of PostgreSQL stalls, and resets connections in the middle of a response.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_connection_stalls_and_breaks_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
-    let (proxy, through_proxy) = link_to(&database).await;
-    let options = Options { database_url: Some(&through_proxy), ..Options::default() };
+    let (proxy, proxy_url) = proxy_to(&database).await;
+    let options = Options { database_url: Some(&proxy_url), ..Options::default() };
     let mut system = System::start(Layout::Three, &database, options).await;
-    let run = Run::begin("postgres-link", all_clients(&system), Workload::default());
+    let run = Run::begin("postgres-database_proxy", all_clients(&system), Workload::default());
     for round in 0..slow_rounds() {
         run.wait_for_outcomes(50).await;
         run.fault("the connection to PostgreSQL stalls");
@@ -56,8 +56,8 @@ async fn the_connection_stalls_and_breaks_on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_connection_breaks_in_the_response_to_a_commit_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
-    let (proxy, through_proxy) = link_to(&database).await;
-    let options = Options { database_url: Some(&through_proxy), ..Options::default() };
+    let (proxy, proxy_url) = proxy_to(&database).await;
+    let options = Options { database_url: Some(&proxy_url), ..Options::default() };
     let system = System::start(Layout::Three, &database, options).await;
     let run = Run::begin("postgres-commit", all_clients(&system), Workload::default());
     for round in 0..rounds() {
@@ -68,7 +68,7 @@ async fn the_connection_breaks_in_the_response_to_a_commit_on_postgres() {
     // its view.
     let without_keys = Workload { idempotency_keys: false, ..Workload::default() };
     let control = Run::begin("postgres-commit-without-keys.control", all_clients(&system), without_keys);
-    for round in 0..MOST_BREAKS {
+    for round in 0..MAX_BREAKS {
         break_in_a_commit(&control, &proxy, round).await;
         if control.has_forfeited() {
             break;

@@ -110,9 +110,9 @@ async fn trusting_uncommitted_statements_is_detected_on_a_failing_disk_under_str
     let database = TestDatabase::sqlite().unwrap();
     let run = begin_autocommit("disk-fails-autocommit.control", database.url().to_owned()).await;
     let mut threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
-    let is_its =
+    let is_worker =
         |thread: &PathBuf| std::fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == AUTOCOMMIT);
-    let thread = threads.find(is_its).unwrap().file_name().unwrap().display().to_string();
+    let thread = threads.find(is_worker).unwrap().file_name().unwrap().display().to_string();
     for error in ["EIO", "ENOSPC"] {
         run.wait_for_outcomes(50).await;
         run.fault(&format!("{error} in pwrite64, call 3"));

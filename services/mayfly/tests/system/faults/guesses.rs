@@ -20,16 +20,16 @@ use super::load_run::{Recorder, name_on, rounds};
 use crate::harness::{Layout, Options, System, wait_until};
 
 /// The number of concurrent guesses.
-const AT_ONCE: u64 = 32;
+const CONCURRENT_GUESSES: u64 = 32;
 /// The number of guesses per round and protocol.
-const GUESSES: u64 = 512;
+const GUESSES_PER_ROUND: u64 = 512;
 /// The number of timed calls per round and kind of message.
-const MEASURED: u64 = 100;
+const TIMED_CALLS: u64 = 100;
 /// In seconds. Longer than any test.
 const A_DAY: i64 = 24 * 3600;
 /// The number of messages of each kind, with consecutive ids. On PostgreSQL the id selects one of four lanes, whose
 /// load affects the latency, so each kind has a message in each lane.
-const EACH: usize = 4;
+const MESSAGES_PER_KIND: usize = 4;
 
 /// The `number`th well-formed token: 28 bytes, and the first 4 bytes of their SHA-256.
 fn token(number: u64) -> String {
@@ -114,7 +114,8 @@ fn compare(times: &Times<'_>) {
         let difference = other_mean - mean;
         let t = difference / (variance / count + other_variance / other_count).sqrt();
         println!(
-            "timing: {kind} against {baseline} ({mean:.0} µs): {difference:+.1} µs, t = {t:+.1}, {other_count:.0} samples"
+            "timing: {kind} against {baseline} ({mean:.0} µs): {difference:+.1} µs, t = {t:+.1}, \
+             {other_count:.0} samples"
         );
     }
 }
@@ -126,11 +127,11 @@ type Kinds = [(&'static str, Vec<i64>); 5];
 async fn measure(system: &System, kinds: &Kinds) {
     let mut messages = system.messages();
     let mut times: Times<'_> = kinds.iter().map(|(kind, _)| (*kind, Vec::new())).collect();
-    for number in 0..rounds() * MEASURED * kinds.len() as u64 {
+    for number in 0..rounds() * TIMED_CALLS * kinds.len() as u64 {
         // In random order, so that side effects of one kind do not always affect the same other kind.
-        let dice = Sha256::digest(number.to_be_bytes());
-        let kind = usize::from(dice[0]) % kinds.len();
-        let id = kinds[kind].1[usize::from(dice[1]) % EACH];
+        let random = Sha256::digest(number.to_be_bytes());
+        let kind = usize::from(random[0]) % kinds.len();
+        let id = kinds[kind].1[usize::from(random[1]) % MESSAGES_PER_KIND];
         let request = ViewMessageRequest { id, access_token: token(!number), ..Default::default() };
         let began = Instant::now();
         messages.view_message(request).await.map(drop).unwrap_err();
@@ -141,7 +142,7 @@ async fn measure(system: &System, kinds: &Kinds) {
 
 async fn create(messages: &mut MessageServiceClient<StoreChannel>, seconds: i64) -> Vec<CreateMessageResponse> {
     let mut created = Vec::new();
-    for _ in 0..EACH {
+    for _ in 0..MESSAGES_PER_KIND {
         let ttl = Some(prost_types::Duration { seconds, nanos: 0 });
         let request = CreateMessageRequest { ttl, ..CreateMessageRequest::from_text("hello") };
         created.push(messages.create_message(request).await.unwrap().into_inner());
@@ -178,7 +179,7 @@ on_each_database! {
             wait_until("the message has expired", has_expired).await;
         }
         let ids = |messages: &[CreateMessageResponse]| messages.iter().map(|message| message.id).collect();
-        let unknown = ("unknown", (1_000_000..).take(EACH).collect());
+        let unknown = ("unknown", (1_000_000..).take(MESSAGES_PER_KIND).collect());
         let kinds: Kinds = [
             unknown,
             ("unread", ids(&unread)),
@@ -193,19 +194,20 @@ on_each_database! {
         let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(5)).build().unwrap();
         let untrusted = UntrustedCaller { messages: messages.clone(), http, gateway_url };
         let mut seen = ResponsesByProtocol::new();
-        for first in (0..rounds() * GUESSES).step_by(usize::try_from(AT_ONCE).unwrap()) {
-            let guesses = (first..first + AT_ONCE).map(|number| {
+        for first in (0..rounds() * GUESSES_PER_ROUND).step_by(usize::try_from(CONCURRENT_GUESSES).unwrap()) {
+            let guesses = (first..first + CONCURRENT_GUESSES).map(|number| {
                 let index = usize::try_from(number).unwrap();
                 let (turn, kind) = (index / kinds.len(), index % kinds.len());
-                untrusted.clone().call_every_protocol(number, kinds[kind].1[turn % EACH], token(number + 1))
+                let id = kinds[kind].1[turn % MESSAGES_PER_KIND];
+                untrusted.clone().call_every_protocol(number, id, token(number + 1))
             });
             let responses = futures_util::future::join_all(guesses).await.into_iter().flatten();
-            let mut refused = 0;
+            let mut rejected = 0;
             for (protocol, response) in responses {
                 seen.entry(protocol).or_default().insert(response);
-                refused += 1;
+                rejected += 1;
             }
-            recorder.history().record_rejected_guesses(refused).unwrap();
+            recorder.history().record_rejected_guesses(rejected).unwrap();
         }
         for (protocol, responses) in &seen {
             assert_eq!(responses.len(), 1, "{protocol}: {responses:?}");

@@ -35,13 +35,13 @@ const STAGES: [TransactionStage; 4] = [
 /// A system with proxies in front of its listeners, a load, and a separate connection to its database.
 struct Fixture {
     system: System,
-    clients: Vec<TcpProxy>,
+    proxies: Vec<TcpProxy>,
     run: Run,
     observer: DatabaseConnection,
 }
 
 impl Fixture {
-    async fn set(name: &str, database: &TestDatabase, options: Options<'_>) -> Self {
+    async fn start(name: &str, database: &TestDatabase, options: Options<'_>) -> Self {
         let system = System::start(Layout::Three, database, options).await;
         let (mut proxies, mut urls) = (Vec::new(), Vec::new());
         for url in [&system.store_url, &system.gateway_url] {
@@ -55,7 +55,7 @@ impl Fixture {
         // One connection, so that it can release its locks.
         let mut observer = ConnectOptions::new(database.url());
         observer.max_connections(1).sqlx_logging(false);
-        Self { system, clients: proxies, run, observer: Database::connect(observer).await.unwrap() }
+        Self { system, proxies, run, observer: Database::connect(observer).await.unwrap() }
     }
 
     async fn kill(&mut self) {
@@ -75,21 +75,21 @@ impl Fixture {
     async fn kill_before_response(&mut self) {
         loop {
             let before = self.state().await;
-            self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::StallReplies));
+            self.proxies.iter().for_each(|proxy| proxy.set_fault(NetworkFault::StallReplies));
             self.run.wait_until_stalled().await;
-            wait_until("the proxy holds a response", async || self.clients.iter().any(|proxy| proxy.held() > 0)).await;
+            wait_until("the proxy holds a response", async || self.proxies.iter().any(|proxy| proxy.held() > 0)).await;
             if self.state().await != before {
                 break;
             }
             // All calls in flight were reads.
-            self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::None));
+            self.proxies.iter().for_each(|proxy| proxy.set_fault(NetworkFault::None));
             self.run.wait_for_outcomes(1).await;
         }
         self.kill().await;
         // The held responses are lost, not delayed.
-        self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::ResetInReply(0)));
-        wait_until("the responses are lost", async || self.clients.iter().all(|proxy| proxy.held() == 0)).await;
-        self.clients.iter().for_each(|proxy| proxy.set_fault(NetworkFault::None));
+        self.proxies.iter().for_each(|proxy| proxy.set_fault(NetworkFault::ResetInReply(0)));
+        wait_until("the responses are lost", async || self.proxies.iter().all(|proxy| proxy.held() == 0)).await;
+        self.proxies.iter().for_each(|proxy| proxy.set_fault(NetworkFault::None));
     }
 
     async fn end(mut self) {
@@ -101,7 +101,7 @@ impl Fixture {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_is_killed_at_each_stage_of_a_transaction_on_sqlite_under_strace() {
     let database = TestDatabase::sqlite().unwrap();
-    let mut fixture = Fixture::set("kill-at-stages-sqlite", &database, Options::default()).await;
+    let mut fixture = Fixture::start("kill-at-stages-sqlite", &database, Options::default()).await;
     let log = database.folder().join("strace");
     for round in 0..rounds() {
         fixture.run.wait_for_outcomes(20).await;
@@ -143,9 +143,9 @@ async fn the_store_is_killed_at_each_stage_of_a_transaction_on_sqlite_under_stra
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_is_killed_at_each_stage_of_a_transaction_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
-    let (link, through_link) = super::databases::link_to(&database).await;
-    let options = Options { database_url: Some(&through_link), ..Options::default() };
-    let mut fixture = Fixture::set("kill-at-stages-postgres", &database, options).await;
+    let (database_proxy, proxy_url) = super::databases::proxy_to(&database).await;
+    let options = Options { database_url: Some(&proxy_url), ..Options::default() };
+    let mut fixture = Fixture::start("kill-at-stages-postgres", &database, options).await;
     for round in 0..rounds() {
         fixture.run.wait_for_outcomes(20).await;
         let stage = STAGES[usize::try_from(round % 4).unwrap()];
@@ -160,16 +160,20 @@ async fn the_store_is_killed_at_each_stage_of_a_transaction_on_postgres() {
             }
             TransactionStage::BeforeCommit | TransactionStage::AfterCommit => {
                 let is_before = matches!(stage, TransactionStage::BeforeCommit);
-                link.set_fault(if is_before {
+                database_proxy.set_fault(if is_before {
                     NetworkFault::HoldRequest(COMMIT)
                 } else {
                     NetworkFault::HoldReplyTo(COMMIT)
                 });
-                wait_until("the proxy holds a COMMIT", async || link.held() > 0).await;
+                wait_until("the proxy holds a COMMIT", async || database_proxy.held() > 0).await;
                 fixture.kill().await;
-                link.set_fault(if is_before { NetworkFault::ResetInRequest(0) } else { NetworkFault::ResetInReply(0) });
-                wait_until("the proxy dropped the data", async || link.held() == 0).await;
-                link.set_fault(NetworkFault::None);
+                database_proxy.set_fault(if is_before {
+                    NetworkFault::ResetInRequest(0)
+                } else {
+                    NetworkFault::ResetInReply(0)
+                });
+                wait_until("the proxy dropped the data", async || database_proxy.held() == 0).await;
+                database_proxy.set_fault(NetworkFault::None);
             }
             TransactionStage::BeforeResponse => fixture.kill_before_response().await,
         }
