@@ -76,7 +76,7 @@ fn artifacts_of_postgres(server: &PostgresServer, phase: &str) -> Vec<Artifact> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_files_of_sqlite_contain_neither_text_nor_token() {
+async fn files_contain_neither_text_nor_token_on_sqlite() {
     let database = TestDatabase::sqlite().unwrap();
     assert_no_secret_in(database.clone(), |_| {
         vec![Artifact { name: "files", contents: files_of_sqlite(&database), has_data: true }]
@@ -85,7 +85,7 @@ async fn the_files_of_sqlite_contain_neither_text_nor_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_files_logs_and_backups_of_postgres_contain_neither_text_nor_token() {
+async fn files_logs_and_backups_contain_neither_text_nor_token_on_postgres() {
     let server = PostgresServer::start().unwrap();
     let database = server.database().await.unwrap();
     assert_no_secret_in(database, |phase| artifacts_of_postgres(&server, phase)).await;

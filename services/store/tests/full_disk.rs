@@ -34,7 +34,7 @@ async fn open(disk: &SmallDisk) -> TestStore {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_loses_no_text_and_returns_none_twice() {
+async fn a_full_disk_loses_no_text_and_returns_none_twice_as_root() {
     let disk = SmallDisk::mount("6m").unwrap();
     let store = open(&disk).await;
     let mut stored = Vec::new();
@@ -85,7 +85,7 @@ async fn a_full_disk_loses_no_text_and_returns_none_twice() {
 
 /// A creator stores as much as it can. Its creations are rejected, and other calls work.
 #[tokio::test(flavor = "multi_thread")]
-async fn creations_are_rejected_before_the_disk_is_full_and_other_calls_work() {
+async fn creations_are_rejected_before_the_disk_is_full_and_other_calls_work_as_root() {
     let disk = SmallDisk::mount("48m").unwrap();
     let store = open(&disk).await;
     let long = "x".repeat(60_000);
@@ -122,7 +122,7 @@ async fn creations_are_rejected_before_the_disk_is_full_and_other_calls_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_cannot_write_is_not_ready_until_it_can() {
+async fn a_store_that_cannot_write_is_not_ready_until_it_can_as_root() {
     let disk = SmallDisk::mount("6m").unwrap();
     let store = open(&disk).await;
     let maintained = std::sync::Arc::clone(&store.store);
@@ -157,7 +157,7 @@ async fn a_store_that_cannot_write_is_not_ready_until_it_can() {
 
 /// Control: outside a transaction the library returns rows that it did not delete, so the test above would detect that.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_transaction_a_full_disk_returns_rows_that_it_keeps() {
+async fn without_a_transaction_a_full_disk_returns_rows_that_it_keeps_as_root() {
     let disk = SmallDisk::mount("6m").unwrap();
     let store = open(&disk).await;
     for number in 0..300 {

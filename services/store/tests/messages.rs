@@ -360,7 +360,7 @@ on_each_database! {
 
 /// The reader's statement waits for a transaction that locks the row until the message expires.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_expires_during_a_wait_for_its_row_is_not_returned() {
+async fn a_message_that_expires_during_a_wait_for_its_row_is_not_returned_on_postgres() {
     let database = TestDatabase::postgres().await.unwrap();
     let store = TestStore::open(database.clone()).await.unwrap();
     let message = store.create_for("hello", DAY).await.unwrap();
