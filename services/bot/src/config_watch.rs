@@ -14,10 +14,10 @@ use tonic::{
 };
 
 use crate::{
-    BotError, grpc,
-    status::StatusBoard,
-    store::Outage,
-    timing::{Backoff, Pauses},
+    error::BotError,
+    status::{board::StatusBoard, grpc},
+    store_client::Outage,
+    timeouts::{Backoff, Pauses},
 };
 
 /// Between tries to reach the store. A new config should be taken up soon after the store is back.

@@ -8,57 +8,24 @@
 //!
 //! Knows nothing of the database: the store is a [`StoreChannel`].
 
-mod settings;
-
-mod log_out;
-
-mod config_watch;
-mod session;
-
-mod polling;
-mod set_aside;
-mod window;
-
-mod webhook;
-
-mod chats;
-mod incoming;
-
-mod intent;
-mod keywords;
-mod opener;
-mod rich_text;
-
-mod answer;
 mod bot_key;
-mod buttons;
-mod handlers;
-
-mod language;
-mod replies;
-mod texts;
-
-mod commands;
-mod deletions;
-mod delivery;
-mod store;
-mod telegram;
-
-mod flood;
-mod pacing;
-mod rate;
-mod timing;
-mod troubles;
-
-mod grpc;
-mod page;
+mod config_watch;
+mod conversation;
+mod error;
+mod gcra;
+mod session;
+mod settings;
 mod simulator;
 mod status;
+mod store_client;
+mod telegram;
+mod timeouts;
+mod updates;
 
 #[cfg(test)]
 mod tests;
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use axum::Router;
 use mayfly_bootstrap::{
@@ -70,43 +37,25 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use log_out::{LogOutError, log_out};
+pub use error::BotError;
 pub use settings::{BotSettings, ConversationSettings, PublicUrl};
+pub use telegram::log_out::{LogOutError, log_out};
 
 use crate::{
     config_watch::ConfigWatch,
-    deletions::Deletions,
-    grpc::{BotGrpc, Credentials, Services},
-    rate::Rate,
+    gcra::Rate,
     session::Sessions,
     simulator::Simulator,
-    status::StatusBoard,
-    store::Outage,
-    telegram::TelegramApi,
-    timing::{CROWD_BURST, FLOOD_BURST, Timing},
-    webhook::Door,
+    status::{
+        board::StatusBoard,
+        grpc::{self, BotGrpc, Credentials, Services},
+        page,
+    },
+    store_client::Outage,
+    telegram::{client::TelegramApi, deletions::Deletions},
+    timeouts::{CROWD_BURST, FLOOD_BURST, Timing},
+    updates::webhook::Door,
 };
-
-/// Why the bot cannot run. A store or a Telegram that is away, or a token that Telegram refuses, is not among these:
-/// the bot waits for them.
-#[derive(Debug, thiserror::Error)]
-pub enum BotError {
-    /// The service token cannot travel in the metadata of a call.
-    #[error("the service token is not visible ASCII")]
-    ServiceToken,
-    /// The client for Telegram cannot be made, mostly for want of TLS roots.
-    #[error("cannot make an HTTP client for Telegram")]
-    HttpClient(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The operating system gives no random bytes.
-    #[error("the operating system gives no random bytes")]
-    Randomness,
-    /// What is to be deleted later cannot be written down.
-    #[error("cannot use the folder of pending deletions")]
-    Deletions(#[source] io::Error),
-    /// The status page cannot be served.
-    #[error("cannot serve the status page")]
-    Serve(#[source] io::Error),
-}
 
 /// The largest request that the bot takes: far more than any update of Telegram's, whose texts have at most 4096
 /// characters.

@@ -9,19 +9,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     bot_key::{self, BotKey},
-    chats::{Chats, Desk},
-    commands,
-    deletions::Deletions,
-    flood::FloodControl,
-    handlers::Tools,
-    polling::Polling,
-    set_aside::SetAside,
+    conversation::handlers::Tools,
     settings::{ConversationSettings, PublicUrl, Webhook},
-    status::{State, StatusBoard},
-    store::{Outage, Store},
-    telegram::{Fault, Identity, Telegram, TelegramApi},
-    timing::Timing,
-    webhook::{Door, Reception},
+    status::board::{State, StatusBoard},
+    store_client::{Outage, Store},
+    telegram::{
+        client::{Fault, Identity, Telegram, TelegramApi},
+        command_menu,
+        deletions::Deletions,
+    },
+    timeouts::Timing,
+    updates::{
+        dispatcher::{Chats, Desk},
+        flood::FloodControl,
+        polling::Polling,
+        spool::SetAside,
+        webhook::{Door, Reception},
+    },
 };
 
 /// What every session needs.
@@ -116,7 +120,7 @@ impl Sessions {
         };
         let beside = async {
             // Neither waits for the other: Telegram may have the menu wait for minutes.
-            tokio::join!(commands::register(&telegram), deletions.run(&telegram))
+            tokio::join!(command_menu::register(&telegram), deletions.run(&telegram))
         };
         tokio::join!(serving, leave.run_until_cancelled(beside));
     }

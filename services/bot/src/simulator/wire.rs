@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    answer::{Action, Answer, Button, Buttons, Change},
-    incoming::Update,
+    conversation::reply::{Action, Answer, Button, Buttons, Change},
+    updates::event::Update,
 };
 
 /// The documented form of a time, in UTC.

@@ -12,10 +12,10 @@ use teloxide::{
 use url::Url;
 
 use crate::{
-    answer::{Action, Button, Buttons},
-    incoming::{KINDS_OF_UPDATES, Update},
+    conversation::reply::{Action, Button, Buttons},
     settings::Webhook,
-    telegram::{Protection, Recipient},
+    telegram::client::{Protection, Recipient},
+    updates::event::{KINDS_OF_UPDATES, Update},
 };
 
 /// getUpdates with our own form of an update; see `incoming.rs` for the reason.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::{ANN, BOB, Mode, World, in_both_modes, world_in};
-use crate::{language::Language, replies, texts::Phrase};
+use crate::conversation::{language::Language, texts::Phrase, wording};
 
 in_both_modes! {
     texts_that_say_nothing_are_answered_with_help,
@@ -43,7 +43,7 @@ async fn texts_that_say_nothing_are_answered_with_help(mode: Mode) {
     world.ask(ANN, "hello").await;
     for text in ["", " \n\t ", "\u{200b}\u{feff}", "\u{200f}", ":", "::::", "🎲", "/", "//", "/unknown", "new", "burn"]
     {
-        assert_eq!(send(&world, json!({ "text": text })).await, replies::help(Language::English), "{text:?}");
+        assert_eq!(send(&world, json!({ "text": text })).await, wording::help(Language::English), "{text:?}");
     }
 }
 
@@ -72,14 +72,14 @@ async fn a_million_colons_are_nothing(mode: Mode) {
     let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     let said = send(&world, json!({ "text": ":".repeat(1_000_000) })).await;
-    assert!(said.ends_with(&replies::help(Language::English)), "{said}");
+    assert!(said.ends_with(&wording::help(Language::English)), "{said}");
     assert!(send(&world, json!({ "text": format!("1{}", ":".repeat(1_000_000)) })).await == say(Phrase::Mistyped));
     assert!(send(&world, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await == say(Phrase::Mistyped));
 }
 
 async fn the_rest_of_a_text_that_was_cut_in_two_is_recognized(mode: Mode) {
     let world = world_in(mode).await;
-    let expected = format!("{}\n\n{}", say(Phrase::CutText), replies::help(Language::English));
+    let expected = format!("{}\n\n{}", say(Phrase::CutText), wording::help(Language::English));
     assert_eq!(world.ask(ANN, &"the rest of it ".repeat(50)).await, expected);
     assert_eq!(send(&world, json!({ "text": "x".repeat(4097) })).await, expected);
 }

@@ -7,7 +7,10 @@ use super::{
     fake_store::PANIC,
     harness::{ANN, BOB, Mode, VIEWED, World, in_both_modes, quick, world, world_in, world_with, world_with_flags},
 };
-use crate::{language::Language, texts::Phrase, timing::Timing};
+use crate::{
+    conversation::{language::Language, texts::Phrase},
+    timeouts::Timing,
+};
 
 in_both_modes! {
     under_what_was_kept_are_buttons_and_its_text_is_nothing_but_the_opener,
@@ -129,7 +132,7 @@ async fn a_press_is_answered_although_its_handler_panics(mode: Mode) {
     let key = world.store.put(PANIC);
     world.ask(ANN, "hello").await;
     // What the bot would have sent with it.
-    let link = crate::opener::Opener::parse(&key).unwrap().link().unwrap();
+    let link = crate::conversation::message_ref::Opener::parse(&key).unwrap().link().unwrap();
     let offered = world.ask_message(ANN, "new:hello").await;
     let data = offered.button("Read yet?").unwrap()["callback_data"].as_str().unwrap().to_owned();
     assert_eq!(data.len(), link.len() + 1);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::harness::{ANN, BOB, BOT_TOKEN, OPENED_HERE, VIEWED, fakes, start, world};
-use crate::{language::Language, replies, texts::Phrase};
+use crate::conversation::{language::Language, texts::Phrase, wording};
 
 #[tokio::test]
 async fn a_text_is_kept_and_shown_once() {
@@ -85,7 +85,7 @@ async fn a_text_that_telegram_would_refuse_or_change_comes_as_a_document() {
 async fn what_is_not_understood_is_answered_with_help() {
     let world = world().await;
     for text in ["/start", "/help", "/start@fake_1000000000_bot payload", "hello", "old:text", ":"] {
-        assert_eq!(world.ask(ANN, text).await, replies::help(Language::English), "{text}");
+        assert_eq!(world.ask(ANN, text).await, wording::help(Language::English), "{text}");
     }
 }
 

@@ -11,7 +11,10 @@ use super::{
         start_in, start_of, world, world_in, world_of,
     },
 };
-use crate::{language::Language, texts::Phrase, timing::Timing};
+use crate::{
+    conversation::{language::Language, texts::Phrase},
+    timeouts::Timing,
+};
 
 in_both_modes! {
     an_update_that_was_stored_but_not_answered_comes_again_and_gives_the_same_message,

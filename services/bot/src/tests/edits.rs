@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::{ANN, Mode, World, in_both_modes, start_in, world_in};
-use crate::{language::Language, texts::Phrase};
+use crate::conversation::{language::Language, texts::Phrase};
 
 in_both_modes! {
     an_edited_message_is_answered_with_a_sentence_and_does_nothing,

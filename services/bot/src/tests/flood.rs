@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use super::harness::{ANN, BOB, BOT_TOKEN, Mode, World, fakes, in_both_modes, quick, start_of};
-use crate::{language::Language, rate::Rate, texts::Phrase, timing::Timing};
+use crate::{
+    conversation::{language::Language, texts::Phrase},
+    gcra::Rate,
+    timeouts::Timing,
+};
 
 in_both_modes! {
     a_chat_that_floods_is_told_once_and_the_rest_is_not_served,

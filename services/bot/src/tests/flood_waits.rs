@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::harness::{ANN, BOB, Mode, OPENED_HERE, World, in_both_modes, start_of, world_of};
-use crate::timing::Timing;
+use crate::timeouts::Timing;
 
 in_both_modes! {
     clock = paused;

@@ -15,13 +15,15 @@ use super::{
     harness::{ANN, BOB, OPENED_HERE, VIEWED, quick},
 };
 use crate::{
-    answer::Answer,
     bot_key::BotKey,
-    handlers::{self, Tools, Wanted},
-    incoming::{Content, Incoming},
-    language::Language,
-    opener::{Opener, is_blank},
-    store::{Outage, Store},
+    conversation::{
+        handlers::{self, Tools, Wanted},
+        language::Language,
+        message_ref::{Opener, is_blank},
+        reply::Answer,
+    },
+    store_client::{Outage, Store},
+    updates::event::{Content, Incoming},
 };
 
 /// Telegram's limit for a message.

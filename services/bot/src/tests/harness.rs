@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake_store::FakeStore;
 use crate::{
-    Bot, BotError, BotSettings, MAX_REQUEST_BYTES,
-    rate::Rate,
-    timing::{Pauses, Timing},
+    Bot, BotSettings, MAX_REQUEST_BYTES,
+    error::BotError,
+    gcra::Rate,
+    timeouts::{Pauses, Timing},
 };
 
 /// How long anything may take before a test fails.

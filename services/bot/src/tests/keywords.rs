@@ -1,7 +1,7 @@
 //! Keywords, and the commands that stand for them.
 
 use super::harness::{ANN, BOB, Mode, VIEWED, in_both_modes, world, world_in};
-use crate::{language::Language, texts::Phrase};
+use crate::conversation::{language::Language, texts::Phrase};
 
 in_both_modes! {
     looking_changes_nothing_and_burning_erases,

@@ -1,7 +1,7 @@
 //! Everybody is answered in the language of their app.
 
 use super::harness::{ANN, BOB, Mode, OPENED_HERE, in_both_modes, world_in};
-use crate::{language::Language, replies, texts::Phrase};
+use crate::conversation::{language::Language, texts::Phrase, wording};
 
 in_both_modes! {
     everybody_is_answered_in_their_language,
@@ -13,7 +13,7 @@ async fn everybody_is_answered_in_their_language(mode: Mode) {
         [("de", Language::German), ("pt-BR", Language::Portuguese), ("ko", Language::Korean), ("xx", Language::English)]
     {
         world.telegram.user_speaks(ANN, tag);
-        assert_eq!(world.ask(ANN, "/help").await, replies::help(language), "{tag}");
+        assert_eq!(world.ask(ANN, "/help").await, wording::help(language), "{tag}");
         assert_eq!(world.ask(ANN, "1:x").await, language.say(Phrase::Mistyped), "{tag}");
     }
     world.telegram.user_speaks(ANN, "ru");

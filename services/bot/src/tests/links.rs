@@ -6,7 +6,7 @@ use mayfly_testkit::telegram::{Fault, Message};
 use super::harness::{
     ANN, BOB, Mode, OPENED_HERE, VIEWED, World, in_both_modes, start_in, world, world_in, world_with_flags,
 };
-use crate::opener::Opener;
+use crate::conversation::message_ref::Opener;
 
 in_both_modes! {
     opening_a_link_consumes_nothing_and_reveal_shows_the_text_once,

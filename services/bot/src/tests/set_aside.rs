@@ -5,7 +5,11 @@ use std::{fs, path::Path, time::Duration};
 use mayfly_testkit::telegram::{Fault, Message};
 
 use super::harness::{ANN, BOB, Mode, NEW_BOT_TOKEN, World, quick, start, start_in, start_of, world};
-use crate::{language::Language, rate::Rate, replies, timing::Timing};
+use crate::{
+    conversation::{language::Language, wording},
+    gcra::Rate,
+    timeouts::Timing,
+};
 
 /// More than a poll brings.
 const MANY: i64 = 150;
@@ -25,7 +29,7 @@ async fn world_with_many_that_wait() -> World {
     for chat in 1..=MANY {
         world.telegram.user_says(chat, &format!("new:needle {chat}"));
     }
-    assert_eq!(world.ask(ANN, "/help").await, replies::help(Language::English));
+    assert_eq!(world.ask(ANN, "/help").await, wording::help(Language::English));
     assert!(files(&world.store.folder()) >= IN_THE_WAY);
     world
 }
@@ -93,7 +97,7 @@ async fn what_was_set_aside_is_taken_up_by_a_bot_with_a_webhook() {
     let world = World { bot, telegram: world.telegram, store: world.store };
     all_are_answered(&world).await;
     for chat in &chats {
-        assert_eq!(world.reply(*chat).await, replies::help(Language::English), "after what was written before it");
+        assert_eq!(world.reply(*chat).await, wording::help(Language::English), "after what was written before it");
     }
     world.telegram.wait_until_all_confirmed().await.unwrap();
     world.bot.stop().await;
@@ -134,7 +138,7 @@ async fn what_was_set_aside_is_not_too_much_when_it_is_taken_up() {
         for number in 1..=MANY {
             world.telegram.user_says(ANN, &format!("new:{number}"));
         }
-        assert_eq!(world.ask(BOB, "/help").await, replies::help(Language::English));
+        assert_eq!(world.ask(BOB, "/help").await, wording::help(Language::English));
         let set_aside = files(&world.store.folder());
         assert!(set_aside >= IN_THE_WAY, "{set_aside}");
         world.bot.kill().await;

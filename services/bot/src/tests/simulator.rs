@@ -228,7 +228,7 @@ async fn there_is_no_simulator_unless_it_is_asked_for() {
 #[tokio::test]
 async fn whoever_tries_the_bot_is_soon_told_that_the_store_is_away() {
     let (telegram, store) = fakes().await;
-    let timing = crate::timing::Timing { simulator_patience: std::time::Duration::ZERO, ..quick() };
+    let timing = crate::timeouts::Timing { simulator_patience: std::time::Duration::ZERO, ..quick() };
     let bot = start_with_flags(&telegram, &store, timing, &["--simulator"]).await;
     bot.shows("waiting for a config").await;
     store.set_away(true);

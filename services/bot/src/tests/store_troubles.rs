@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::harness::{ANN, BOB, OPENED_HERE, PATIENCE, VIEWED, quick, start, world, world_with};
 use crate::{
-    language::Language,
-    replies,
-    timing::{Pauses, Timing},
+    conversation::{language::Language, wording},
+    timeouts::{Pauses, Timing},
 };
 
 #[tokio::test]
@@ -74,7 +73,7 @@ async fn chats_that_wait_for_the_store_keep_nobody_from_an_answer_that_needs_non
         world.telegram.user_says(chat, "new:waits");
     }
     world.store.until(|data| data.create_calls.len() >= 60).await;
-    assert_eq!(world.ask(ANN, "/help").await, replies::help(Language::English));
+    assert_eq!(world.ask(ANN, "/help").await, wording::help(Language::English));
     world.store.set_away(false);
     for chat in 1..=60 {
         world.reply(chat).await;
@@ -120,5 +119,5 @@ async fn a_stopping_bot_does_not_wait_for_the_store_and_leaves_the_update_for_la
     world.store.set_away(false);
     let _bot = start(&world.telegram, &world.store).await;
     assert!(world.telegram.next_reply(ANN).await.unwrap().text.starts_with("1:"));
-    assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, replies::help(Language::English));
+    assert_eq!(world.telegram.next_reply(ANN).await.unwrap().text, wording::help(Language::English));
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use teloxide::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters as _, requests::Requester as _};
 
 use super::harness::{ANN, BOB, BOT_TOKEN, fakes, quick, start, world, world_with};
-use crate::timing::Timing;
+use crate::timeouts::Timing;
 
 const FLOOD: Fault = Fault::TooManyRequests { retry_after: 1 };
 

@@ -4,7 +4,7 @@ use mayfly_testkit::telegram::Message;
 use serde_json::{Value, json};
 
 use super::harness::{ANN, Mode, World, in_both_modes, world_in, world_with_flags};
-use crate::{language::Language, texts::Phrase};
+use crate::conversation::{language::Language, texts::Phrase};
 
 in_both_modes! {
     every_reply_goes_to_the_topic_that_was_written_in,

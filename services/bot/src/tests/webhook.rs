@@ -9,7 +9,10 @@ use super::harness::{
     ANN, BOB, BOT_TOKEN, Mode, OPENED_HERE, OTHER_BOT_TOKEN, RunningBot, WEBHOOK_PATH, World, fakes, quick, start_in,
     world_in, world_of, world_with_flags,
 };
-use crate::{language::Language, replies, timing::Timing};
+use crate::{
+    conversation::{language::Language, wording},
+    timeouts::Timing,
+};
 
 async fn world() -> World {
     let world = world_in(Mode::Webhook).await;
@@ -255,7 +258,7 @@ async fn a_store_that_is_away_holds_updates_back_and_nobody_else_up() {
     let chats = 1..=12;
     let waiting: Vec<_> = chats.clone().map(|chat| world.telegram.user_says(chat, "new:waits")).collect();
     for _ in 0..3 {
-        assert_eq!(world.ask(ANN, "/help").await, replies::help(Language::English));
+        assert_eq!(world.ask(ANN, "/help").await, wording::help(Language::English));
     }
     world.store.until(|data| data.create_calls.len() >= 12).await;
     assert!(world.telegram.pending_updates().starts_with(&waiting), "none of them is confirmed");

@@ -1,0 +1,345 @@
+//! What a text wants from the bot. Pure and total: every text has exactly one intent.
+
+use crate::conversation::{
+    commands::{self, Keyword, Mistake, Operation, Written},
+    message_ref::{LINK_BEGINS, Opener, Pasted, is_blank, is_colon, ordinary},
+};
+
+/// What a text wants. No `Debug`: it holds secrets.
+pub(crate) enum Intent {
+    /// `new:text` and the like.
+    Keyword { verb: &'static str, operation: Box<dyn Operation> },
+    /// `id:token`: show the text once.
+    View(Opener),
+    /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`, or a link that was
+    /// pasted: say what it is.
+    Open(Opener),
+    /// `/start` or `/help`.
+    Help,
+    /// It is clear what is meant, and that it is wrong.
+    Mistaken(Mistake),
+    /// Anything else.
+    Unknown,
+}
+
+impl Intent {
+    /// Reads `text` as Telegram delivered it.
+    pub(crate) fn of(text: &str) -> Self {
+        if let Some(command) = text.trim_start_matches(is_blank).strip_prefix(|slash| ordinary(slash) == '/') {
+            return Self::of_command(command);
+        }
+        let parts = text.split_once(is_colon);
+        let parts = parts.map(|(head, rest)| (head.trim_matches(is_blank).chars().map(ordinary).collect(), rest));
+        let parts: Option<(String, &str)> = parts;
+        if let Some((head, rest)) = &parts {
+            let (word, argument) = head.split_once(is_blank).unwrap_or((head, ""));
+            if let Some(keyword) = commands::find(word) {
+                return Self::of_keyword(
+                    keyword,
+                    Written::Sentence { argument: argument.trim_matches(is_blank), rest },
+                );
+            }
+        }
+        match Opener::of_pasted(text) {
+            Pasted::Opener(opener) => return Self::Open(opener),
+            Pasted::Damaged => return Self::Mistaken(Mistake::Link),
+            Pasted::NoLink => {}
+        }
+        let Some((head, rest)) = parts else { return Self::Unknown };
+        let is_id = !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit());
+        match Opener::of_parts(&head, rest) {
+            // An id that an app has broken, too, if a token follows.
+            Some(opener) if is_id || opener.has_whole_token() => Self::View(opener),
+            None if is_id => Self::Mistaken(Mistake::Opener),
+            Some(_) | None => Self::Unknown,
+        }
+    }
+
+    fn of_keyword(keyword: &Keyword, written: Written<'_>) -> Self {
+        match (keyword.parse)(written) {
+            Ok(operation) => Self::Keyword { verb: keyword.verb, operation },
+            Err(mistake) => Self::Mistaken(mistake),
+        }
+    }
+
+    /// `start payload`, `new@some_bot text`: in a private chat the name behind the `@` can only be ours.
+    fn of_command(command: &str) -> Self {
+        let Command { name, tail, .. } = Command::of(command);
+        let name: String = name.chars().map(|letter| ordinary(letter).to_ascii_lowercase()).collect();
+        match name.as_str() {
+            "start" => Self::of_payload(tail.trim_matches(is_blank)),
+            "help" => Self::Help,
+            name => commands::find(name)
+                .map_or(Self::Unknown, |keyword| Self::of_keyword(keyword, Written::Command { tail })),
+        }
+    }
+
+    fn of_payload(payload: &str) -> Self {
+        match Opener::of_link(payload) {
+            Some(opener) => Self::Open(opener),
+            None if payload.starts_with(LINK_BEGINS) => Self::Mistaken(Mistake::Link),
+            None => Self::Help,
+        }
+    }
+
+    /// Its name in logs.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Keyword { verb, .. } => verb,
+            Self::View(_) => "view_message",
+            Self::Open(_) => "open_link",
+            Self::Help => "help",
+            Self::Mistaken(_) => "mistaken",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A command of Telegram's, without its slash.
+struct Command<'text> {
+    name: &'text str,
+    /// The bot it is meant for, if it says so.
+    bot: Option<&'text str>,
+    /// What follows, but for the one blank or colon between.
+    tail: &'text str,
+}
+
+impl<'text> Command<'text> {
+    fn of(command: &'text str) -> Self {
+        let is_part = |character| matches!(ordinary(character), 'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '@');
+        let end = command.find(|character| !is_part(character)).unwrap_or(command.len());
+        let (word, tail) = command.split_at_checked(end).unwrap_or((command, ""));
+        let (name, bot) = word.split_once(['@', '＠']).map_or((word, None), |(name, bot)| (name, Some(bot)));
+        let tail = tail.strip_prefix(|between: char| is_colon(between) || is_blank(between)).unwrap_or(tail);
+        Self { name, bot, tail }
+    }
+}
+
+/// Whether `text` is a command that a bot called `bot_name` understands, and is not meant for another bot.
+pub(crate) fn is_command_for(bot_name: Option<&str>, text: &str) -> bool {
+    let Some(command) = text.strip_prefix('/') else { return false };
+    let Command { name, bot, .. } = Command::of(command);
+    let is_known =
+        ["start", "help"].iter().any(|known| known.eq_ignore_ascii_case(name)) || commands::find(name).is_some();
+    let is_ours = bot.is_none_or(|bot| bot_name.is_some_and(|name| name.eq_ignore_ascii_case(bot)));
+    is_known && is_ours
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tests::fuzz::{an_opener, at_least, breaks, broken, pieces};
+
+    fn opener(id: i64, access_token: &str) -> Opener {
+        Opener { id, access_token: access_token.to_owned() }
+    }
+
+    fn is_view(text: &str, id: i64, access_token: &str) -> bool {
+        matches!(Intent::of(text), Intent::View(view) if view == opener(id, access_token))
+    }
+
+    #[test]
+    fn a_keyword_may_be_written_in_any_case_and_with_blanks_or_marks_around_it() {
+        for text in
+            ["new:x", "New:x", "NEW:x", " new :x", "new 1h:x", "new  1h :x", "\u{200f}new:x", "\u{feff}new\u{200b}:x"]
+        {
+            assert_eq!(Intent::of(text).name(), "create_message", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_wide_colon_is_a_colon() {
+        for text in [
+            "new：x",
+            "new 1h：x",
+            "NEW ：x:y",
+            "/new：x",
+            "/new 1h：x",
+            "new﹕x",
+            "new∶x",
+            "ｎｅｗ：x",
+            "ＮＥＷ　１ｈ：x",
+            "／ｎｅｗ x",
+        ] {
+            assert_eq!(Intent::of(text).name(), "create_message", "{text}");
+        }
+        let token = "0b".repeat(32);
+        for id in ["7：", "７：", "7﹕", "７∶"] {
+            assert!(is_view(&format!("{id}{token}"), 7, &token), "{id}");
+        }
+        assert_eq!(Intent::of(&format!("look：7：{token}")).name(), "lookup_message");
+        assert_eq!(Intent::of(&format!("burn:7：{token}")).name(), "burn_message");
+        assert_eq!(Intent::of("안녕：x").name(), "unknown");
+    }
+
+    #[test]
+    fn a_pasted_link_is_opened_and_reads_nothing() {
+        let token = "0b".repeat(32);
+        let link = opener(7, &token).link().unwrap();
+        for text in [
+            format!("https://mayfly.example.org/m/7#{token}"),
+            format!(" http://127.0.0.1:8001/m/7/?lang=de#{token}.\n"),
+            format!("https://mayfly.example.org/m/7#{token}.AAECAwQF"),
+            format!("https://mayfly.example.org/m/7#{}\n{}", &token[..40], &token[40..]),
+            format!("https://t.me/some_bot?start={link}"),
+            format!("https://telegram.me/some_bot?start={link}"),
+            format!("t.me/some_bot?start={link}"),
+            format!("tg://resolve?domain=some_bot&start={link}"),
+            format!("telegram.me/some_bot?start={link}"),
+            format!("https://some_bot.t.me/?start={link}"),
+            format!("https：//t.me/some_bot？start={link}"),
+            format!("mayfly.example.org/m/7#{token}"),
+            format!("127.0.0.1:8001/m/7#{token}"),
+            format!("localhost:8001/m/7#{token}"),
+            format!("http://127.0.0.1:8001/api/v1/get_message/7/{token}/"),
+            format!("Here is the password:\nhttps://mayfly.example.org/m/7#{token}, read it soon"),
+            format!("(t.me/some_bot?start={link})"),
+            format!("https://example.org/m/8 is damaged, https://mayfly.example.org/m/7#{token} is not"),
+        ] {
+            assert!(matches!(Intent::of(&text), Intent::Open(open) if open == opener(7, &token)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pasted_link_that_is_damaged_is_named_and_any_other_is_unknown() {
+        let link = opener(7, &"0b".repeat(32)).link().unwrap();
+        for text in [
+            "https://mayfly.example.org/m/7".to_owned(),
+            format!("https://mayfly.example.org/m/7#{}", "0b".repeat(20)),
+            format!("https://mayfly.example.org/m/0#{}", "0b".repeat(32)),
+            format!("https://t.me/some_bot?start={}", &link[..59]),
+        ] {
+            assert!(matches!(Intent::of(&text), Intent::Mistaken(Mistake::Link)), "{text}");
+        }
+        for text in [
+            "https://example.org/",
+            "https://t.me/some_bot?start=hello",
+            "https://t.me/some_bot",
+            "mailto:a@b",
+            "ftp://h/m/7",
+            "https://example.org/a/m/b?start=AQ",
+            "tg://join?start=AQ",
+        ] {
+            assert_eq!(Intent::of(text).name(), "unknown", "{text}");
+        }
+        for text in ["new:https://mayfly.example.org/m/7", "new:/m/7#x", "new:see t.me/some_bot?start=AQ"] {
+            assert_eq!(Intent::of(text).name(), "create_message", "{text}");
+        }
+    }
+
+    #[test]
+    fn commands_are_keywords_too() {
+        for text in ["/new x", "/NEW x", "/new@some_bot x", "/new:x", "/new\nx", "\u{200e}/new x"] {
+            assert_eq!(Intent::of(text).name(), "create_message", "{text:?}");
+        }
+        let key = format!("1:{}", "0b".repeat(32));
+        assert_eq!(Intent::of(&format!("/look {key}")).name(), "lookup_message");
+        assert_eq!(Intent::of(&format!("burn:{key}")).name(), "burn_message");
+    }
+
+    #[test]
+    fn it_is_said_what_is_wrong_with_a_keyword() {
+        let table = [
+            ("new:", Mistake::NoText),
+            ("/new", Mistake::NoText),
+            ("new soon:x", Mistake::Lifetime("soon".to_owned())),
+            ("burn:", Mistake::Opener),
+            ("burn now:1:x", Mistake::Opener),
+            ("look:x:y", Mistake::Opener),
+            ("0:abc", Mistake::Opener),
+            ("9223372036854775808:abc", Mistake::Opener),
+        ];
+        for (text, expected) in table {
+            assert!(matches!(Intent::of(text), Intent::Mistaken(mistake) if mistake == expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_and_within_an_id_and_its_token_are_accepted() {
+        let token = "0b".repeat(32);
+        for text in ["7\u{200b}1:", "7\n1 :\n", "\u{200f}7 1\u{200e}:"] {
+            assert!(is_view(&format!("{text}{token}"), 71, &token), "{text:?}");
+        }
+        for text in ["7:abc", " 7:abc\n", "7: abc", "\u{a0}7:abc\r\n", "7:a\nbc", "\u{200e}7:ab\u{200b}c"] {
+            assert!(is_view(text, 7, "abc"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_token_is_passed_on_for_the_store_to_judge() {
+        assert!(is_view("1:lunch?", 1, "lunch?"));
+        assert!(is_view("1:", 1, ""));
+    }
+
+    #[test]
+    fn start_and_help_are_understood_with_a_name_and_with_a_payload_of_others() {
+        for text in ["/start", "/help", "/START", "/start@mayfly_bot", "/start payload:1", "/help\n", "/start "] {
+            assert_eq!(Intent::of(text).name(), "help", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_opened_and_a_damaged_one_recognized() {
+        let link = opener(7, &"0b".repeat(32)).link().unwrap();
+        assert!(matches!(Intent::of(&format!("/start {link}")), Intent::Open(open) if open.id == 7));
+        let damaged = format!("/start {}", &link[..59]);
+        assert!(matches!(Intent::of(&damaged), Intent::Mistaken(Mistake::Link)));
+    }
+
+    #[test]
+    fn anything_else_is_unknown() {
+        for text in
+            ["", ":", " : ", "hello", "old:x", "+1:abc", "-1:abc", "١:abc", "/", "/stop", "1.5:x", "news:x", "1 2:x"]
+        {
+            assert_eq!(Intent::of(text).name(), "unknown", "{text}");
+        }
+        assert_eq!(Intent::of(&":".repeat(1_000_000)).name(), "unknown");
+    }
+
+    #[test]
+    fn only_commands_that_are_meant_for_us_are_ours() {
+        for text in ["/help", "/start@Mayfly_bot", "/new x", "/burn@mayfly_bot"] {
+            assert!(is_command_for(Some("mayfly_bot"), text), "{text}");
+        }
+        for text in ["/help@other_bot", "/stop", "help", "new:x", "/"] {
+            assert!(!is_command_for(Some("mayfly_bot"), text), "{text}");
+        }
+        assert!(!is_command_for(None, "/help@mayfly_bot"));
+    }
+
+    proptest! {
+        #![proptest_config(at_least(4096))]
+
+        #[test]
+        fn every_text_has_an_intent(text in any::<String>()) {
+            let _ = Intent::of(&text).name();
+        }
+
+        #[test]
+        fn every_text_of_likely_pieces_has_an_intent(text in pieces()) {
+            let _ = Intent::of(&text).name();
+            let _ = is_command_for(Some("mayfly_bot"), &text);
+        }
+
+        #[test]
+        fn every_text_can_be_kept(text in any::<String>(), upper in any::<bool>()) {
+            prop_assume!(!text.chars().all(is_blank));
+            let message = format!("{}:{text}", if upper { "NEW" } else { "new" });
+            prop_assert_eq!(Intent::of(&message).name(), "create_message");
+        }
+
+        #[test]
+        fn every_id_with_a_token_is_a_view_wherever_an_app_breaks_it(opener in an_opener(), breaks in breaks()) {
+            prop_assert!(is_view(&broken(&opener.written(), &breaks), opener.id, &opener.access_token));
+        }
+    }
+
+    #[test]
+    fn texts_of_a_megabyte_have_an_intent() {
+        for piece in ["new ", "1:", "\u{200f}", "/new", "1", "\n", "🎲:"] {
+            let _ = Intent::of(&piece.repeat((1 << 20) / piece.len())).name();
+        }
+    }
+}

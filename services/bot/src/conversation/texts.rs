@@ -1,0 +1,158 @@
+//! Everything the bot says, in every language: the messages of `texts/*.ftl`.
+//!
+//! Written in Fluent, because languages differ in more than words: a translator can choose forms by number or gender without a
+//! change here. English comes first; a test sees to it that the others have the same messages with the same variables.
+
+use std::sync::LazyLock;
+
+use fluent_bundle::{FluentArgs, FluentResource, concurrent::FluentBundle};
+use unic_langid::LanguageIdentifier;
+
+use crate::conversation::language::Language;
+
+macro_rules! texts {
+    ($($name:ident = $id:literal,)*) => {
+        /// The name of something that the bot says.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Phrase {
+            $($name,)*
+        }
+
+        impl Phrase {
+            /// All of them.
+            #[cfg(test)]
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// How it is called in the files.
+            const fn id(self) -> &'static str {
+                match self {
+                    $(Self::$name => $id,)*
+                }
+            }
+        }
+    };
+}
+
+texts! {
+    HelpIntro = "help-intro",
+    HelpView = "help-view",
+    HelpCommand = "help-command",
+    OnlyText = "only-text",
+    Edited = "edited",
+    CutText = "cut-text",
+    PrivateOnly = "private-only",
+    NewHelp = "new-help",
+    NewCommand = "new-command",
+    LookHelp = "look-help",
+    LookCommand = "look-command",
+    BurnHelp = "burn-help",
+    BurnCommand = "burn-command",
+    NoText = "no-text",
+    LifetimeUnclear = "lifetime-unclear",
+    LifetimeRefused = "lifetime-refused",
+    FieldRefused = "field-refused",
+    TextTooLong = "text-too-long",
+    TextTooLongSomehow = "text-too-long-somehow",
+    LostMarks = "lost-marks",
+    Mistyped = "mistyped",
+    LinkMistyped = "link-mistyped",
+    StaleButton = "stale-button",
+    NotFound = "not-found",
+    Viewed = "viewed",
+    ViewedOn = "viewed-on",
+    Burned = "burned",
+    BurnedOn = "burned-on",
+    Expired = "expired",
+    ExpiredOn = "expired-on",
+    Unread = "unread",
+    UnreadUntil = "unread-until",
+    BurnedNow = "burned-now",
+    OpenedHere = "opened-here",
+    OpenedHereOn = "opened-here-on",
+    Sealed = "sealed",
+    NeedsPassphrase = "needs-passphrase",
+    NeedsPassphraseInBrowser = "needs-passphrase-in-browser",
+    PassphraseLocked = "passphrase-locked",
+    Overloaded = "overloaded",
+    StorageFull = "storage-full",
+    Unavailable = "unavailable",
+    Later = "later",
+    NothingStoredLater = "nothing-stored-later",
+    NothingToShowLater = "nothing-to-show-later",
+    TooFast = "too-fast",
+    TooCrowded = "too-crowded",
+    WentWrong = "went-wrong",
+    TopicGone = "topic-gone",
+    SentToYou = "sent-to-you",
+    SentToYouUntil = "sent-to-you-until",
+    Revealed = "revealed",
+    ButtonCopy = "button-copy",
+    ButtonShare = "button-share",
+    ButtonOpen = "button-open",
+    ButtonLook = "button-look",
+    ButtonBurn = "button-burn",
+    ButtonBurnNow = "button-burn-now",
+    ButtonKeep = "button-keep",
+    ButtonReveal = "button-reveal",
+}
+
+impl Language {
+    /// Says `text`.
+    pub(crate) fn say(self, text: Phrase) -> String {
+        self.format(text, None)
+    }
+
+    /// Says `text`, which has variables.
+    pub(crate) fn say_with<const N: usize>(self, text: Phrase, variables: [(&'static str, &str); N]) -> String {
+        self.format(text, Some(&variables.into_iter().collect()))
+    }
+
+    fn format(self, text: Phrase, variables: Option<&FluentArgs<'_>>) -> String {
+        // The files are part of the program, and tests see to it that they are whole. If they were not, the text's name would still
+        // be better than silence.
+        let said = self.bundle().get_message(text.id()).and_then(|message| message.value());
+        let said = said.map(|pattern| self.bundle().format_pattern(pattern, variables, &mut Vec::new()).into_owned());
+        said.unwrap_or_else(|| text.id().to_owned())
+    }
+
+    const fn file(self) -> &'static str {
+        match self {
+            Self::English => include_str!("../../texts/en.ftl"),
+            Self::Korean => include_str!("../../texts/ko.ftl"),
+            Self::German => include_str!("../../texts/de.ftl"),
+            Self::Spanish => include_str!("../../texts/es.ftl"),
+            Self::Portuguese => include_str!("../../texts/pt.ftl"),
+            Self::Russian => include_str!("../../texts/ru.ftl"),
+        }
+    }
+
+    fn bundle(self) -> &'static FluentBundle<FluentResource> {
+        static ENGLISH: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::English));
+        static KOREAN: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::Korean));
+        static GERMAN: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::German));
+        static SPANISH: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::Spanish));
+        static PORTUGUESE: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::Portuguese));
+        static RUSSIAN: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::Russian));
+        match self {
+            Self::English => &ENGLISH,
+            Self::Korean => &KOREAN,
+            Self::German => &GERMAN,
+            Self::Spanish => &SPANISH,
+            Self::Portuguese => &PORTUGUESE,
+            Self::Russian => &RUSSIAN,
+        }
+    }
+}
+
+fn read(language: Language) -> FluentBundle<FluentResource> {
+    let tag: LanguageIdentifier = language.code().parse().unwrap_or_default();
+    let mut bundle = FluentBundle::new_concurrent(vec![tag]);
+    // Marks that keep inserted text apart in right-to-left languages. Copied along, they would spoil an id:token.
+    bundle.set_use_isolating(false);
+    let (Ok(messages) | Err((messages, _))) = FluentResource::try_new(language.file().to_owned());
+    bundle.add_resource_overriding(messages);
+    bundle
+}
+
+#[cfg(test)]
+mod tests;

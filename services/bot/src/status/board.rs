@@ -1,0 +1,294 @@
+//! The board on which the bot's parts note how they are doing, for its page and for `BotService`.
+//!
+//! What stands on it is made to be shown: states, counts, times and constant sentences. No texts, no tokens, no names of
+//! users; that sentences are `&'static str` keeps it so.
+
+use std::{collections::VecDeque, sync::Arc, time::SystemTime};
+
+use tokio::sync::watch;
+
+/// So many different errors are kept, the latest ones.
+const ERRORS_KEPT: usize = 8;
+
+/// What the bot is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    WaitingForStore,
+    WaitingForConfig,
+    SigningIn,
+    TokenRefused,
+    TelegramUnreachable,
+    Conflict,
+    WebhookRefused,
+    Serving,
+}
+
+impl State {
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WaitingForStore => "waiting for the store",
+            Self::WaitingForConfig => "waiting for a config",
+            Self::SigningIn => "signing in",
+            Self::TokenRefused => "the bot token is refused",
+            Self::TelegramUnreachable => "Telegram is unreachable",
+            Self::Conflict => "another program receives this bot's updates",
+            Self::WebhookRefused => "Telegram refuses the webhook",
+            Self::Serving => "serving",
+        }
+    }
+
+    /// Whether somebody has to do something.
+    pub(crate) fn health(self) -> Health {
+        match self {
+            Self::Serving => Health::Good,
+            Self::WaitingForStore | Self::WaitingForConfig | Self::SigningIn => Health::Waiting,
+            Self::TokenRefused | Self::TelegramUnreachable | Self::Conflict | Self::WebhookRefused => Health::Trouble,
+        }
+    }
+}
+
+/// A state in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Good,
+    Waiting,
+    Trouble,
+}
+
+impl Health {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Waiting => "waiting",
+            Self::Trouble => "trouble",
+        }
+    }
+}
+
+/// How updates come from Telegram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The bot asks for them.
+    Polling,
+    /// Telegram brings them.
+    Webhook,
+}
+
+impl Mode {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// How the bot is doing at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub state: State,
+    pub mode: Mode,
+    /// The bot's user name, once Telegram has told.
+    pub bot: Option<String>,
+    /// The app config in use.
+    pub app_config_id: Option<i64>,
+    /// When the last update came, whatever it was.
+    pub last_update: Option<SystemTime>,
+    /// Updates that came and are not answered yet.
+    pub queued_updates: usize,
+    /// Updates that could not be answered since the bot was started.
+    pub failed_updates: u64,
+    /// What went wrong, the latest first; each kind once.
+    pub errors: VecDeque<Trouble>,
+    /// Whether the store tells us of changes of the app config.
+    pub is_connected: bool,
+    was_ever_connected: bool,
+}
+
+/// One kind of thing that went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub what: &'static str,
+    /// How often since the bot was started, or since it was crowded out by others.
+    pub count: u64,
+    /// When it happened last.
+    pub time: SystemTime,
+}
+
+/// Where the bot's parts note how they are doing. Clones share one board.
+#[derive(Clone)]
+pub(crate) struct StatusBoard(Arc<watch::Sender<Status>>);
+
+impl Default for StatusBoard {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Status {
+            state: State::WaitingForStore,
+            mode: Mode::Polling,
+            bot: None,
+            app_config_id: None,
+            last_update: None,
+            queued_updates: 0,
+            failed_updates: 0,
+            errors: VecDeque::with_capacity(ERRORS_KEPT),
+            is_connected: false,
+            was_ever_connected: false,
+        })))
+    }
+}
+
+impl StatusBoard {
+    pub(crate) fn set_state(&self, state: State) {
+        self.change(|status| std::mem::replace(&mut status.state, state) != state);
+    }
+
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        self.change(|status| std::mem::replace(&mut status.mode, mode) != mode);
+    }
+
+    pub(crate) fn set_bot(&self, bot: Option<String>) {
+        self.change(|status| {
+            let is_new = status.bot != bot;
+            status.bot = bot;
+            is_new
+        });
+    }
+
+    pub(crate) fn set_app_config(&self, id: Option<i64>) {
+        self.change(|status| std::mem::replace(&mut status.app_config_id, id) != id);
+    }
+
+    /// Answers whether it was connected before.
+    pub(crate) fn set_connected(&self, is_connected: bool) -> bool {
+        let mut was_connected = false;
+        self.change(|status| {
+            was_connected = std::mem::replace(&mut status.is_connected, is_connected);
+            status.was_ever_connected |= is_connected;
+            was_connected != is_connected
+        });
+        was_connected
+    }
+
+    /// Notes that an update came, of whatever kind.
+    pub(crate) fn update_came(&self) {
+        let now = now();
+        self.change(|status| status.last_update.replace(now) != Some(now));
+    }
+
+    /// Notes how many updates came and are not answered yet.
+    pub(crate) fn set_queued_updates(&self, count: usize) {
+        self.change(|status| std::mem::replace(&mut status.queued_updates, count) != count);
+    }
+
+    /// Notes that an update could not be answered, and why.
+    pub(crate) fn update_failed(&self, why: &'static str) {
+        self.change(|status| {
+            status.failed_updates += 1;
+            status.note(why);
+            true
+        });
+    }
+
+    /// Notes that something went wrong.
+    pub(crate) fn note_error(&self, what: &'static str) {
+        self.change(|status| {
+            status.note(what);
+            true
+        });
+    }
+
+    /// How the bot is doing now.
+    pub(crate) fn status(&self) -> Status {
+        self.0.borrow().without_guesses()
+    }
+
+    /// How the bot is doing now, and whenever that changes, guesses included.
+    pub(crate) fn changes(&self) -> watch::Receiver<Status> {
+        self.0.subscribe()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Status) -> bool) {
+        self.0.send_if_modified(change);
+    }
+}
+
+impl Status {
+    fn note(&mut self, what: &'static str) {
+        let known = self.errors.iter().position(|error| error.what == what);
+        let count = known.and_then(|at| self.errors.remove(at)).map_or(0, |error| error.count);
+        self.errors.truncate(ERRORS_KEPT - 1);
+        self.errors.push_front(Trouble { what, count: count + 1, time: now() });
+    }
+
+    /// Without a config ever heard of, waiting for one would be a guess.
+    pub(crate) fn without_guesses(&self) -> Self {
+        let state = if self.was_ever_connected { self.state } else { State::WaitingForStore };
+        Self { state, ..self.clone() }
+    }
+}
+
+/// Only ever shown; nothing is decided by it.
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(board: &StatusBoard) -> Vec<(&'static str, u64)> {
+        board.status().errors.iter().map(|error| (error.what, error.count)).collect()
+    }
+
+    #[test]
+    fn an_error_that_comes_again_is_counted_and_comes_to_the_front() {
+        let board = StatusBoard::default();
+        for what in ["one", "two", "one"] {
+            board.note_error(what);
+        }
+        assert_eq!(errors(&board), [("one", 2), ("two", 1)]);
+    }
+
+    #[test]
+    fn only_the_latest_errors_are_kept() {
+        let board = StatusBoard::default();
+        let all = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        for what in all {
+            board.note_error(what);
+        }
+        let kept: Vec<_> = errors(&board).into_iter().map(|(what, _)| what).collect();
+        assert_eq!(kept, ["9", "8", "7", "6", "5", "4", "3", "2"]);
+    }
+
+    #[test]
+    fn an_update_that_failed_is_counted_with_its_reason() {
+        let board = StatusBoard::default();
+        board.update_failed("not sent");
+        assert_eq!(board.status().failed_updates, 1);
+        assert_eq!(errors(&board), [("not sent", 1)]);
+    }
+
+    #[test]
+    fn what_the_bot_does_is_not_guessed_before_the_store_has_told() {
+        let board = StatusBoard::default();
+        board.set_state(State::WaitingForConfig);
+        assert_eq!(board.status().state, State::WaitingForStore);
+        assert!(!board.set_connected(true));
+        assert_eq!(board.status().state, State::WaitingForConfig);
+        assert!(board.set_connected(false), "it was connected");
+        assert_eq!(board.status().state, State::WaitingForConfig);
+    }
+
+    #[test]
+    fn only_changes_are_told() {
+        let board = StatusBoard::default();
+        let changes = board.0.subscribe();
+        board.set_state(State::WaitingForStore);
+        board.set_mode(Mode::Polling);
+        board.set_queued_updates(0);
+        board.set_connected(false);
+        assert!(!changes.has_changed().unwrap());
+        board.set_mode(Mode::Webhook);
+        assert!(changes.has_changed().unwrap());
+    }
+}

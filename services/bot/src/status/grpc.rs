@@ -1,0 +1,51 @@
+//! The gRPC face of the bot: `BotService` for those who look after it, health, and reflection. Wire types stop here.
+
+mod bot_service;
+mod credentials;
+mod errors;
+
+use mayfly_contracts::{bot::bot_service_server::BotServiceServer, with_reflection};
+use tonic::service::Routes;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+pub(crate) use self::{
+    bot_service::BotGrpc,
+    credentials::{Credentials, bearer},
+    errors::refused,
+};
+use crate::status::board::StatusBoard;
+
+/// The largest request of a service here: they take credentials and names.
+const MAX_REQUEST_BYTES: usize = 16 << 10;
+
+/// The services, and what is told about their health.
+pub(crate) struct Services {
+    pub routes: Routes,
+    health: HealthReporter,
+}
+
+impl Services {
+    pub(crate) fn new(bot: BotGrpc, has_reflection: bool) -> Self {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let bot = BotServiceServer::new(bot).max_decoding_message_size(MAX_REQUEST_BYTES);
+        let routes = Routes::new(bot).add_service(health_service);
+        let served = ["mayfly.bot.v1.BotService", "grpc.health.v1.Health"];
+        let routes = if has_reflection { with_reflection(routes, &served) } else { routes };
+        Self { routes, health }
+    }
+
+    /// Keeps the health service saying what `/readyz` says. Ends with the board.
+    pub(crate) async fn report_health(&self, board: &StatusBoard) {
+        let mut changes = board.changes();
+        loop {
+            let is_ready = changes.borrow_and_update().is_connected;
+            let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in ["", "mayfly.bot.v1.BotService"] {
+                self.health.set_service_status(service, status).await;
+            }
+            if changes.wait_for(|status| status.is_connected != is_ready).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `BotService`: how the bot is doing, and whether Telegram knows an app config's bot.
+
+use std::{pin::Pin, time::Duration};
+
+use futures_util::{Stream, StreamExt as _, stream};
+use mayfly_bootstrap::Secret;
+use mayfly_contracts::bot::{
+    BotMode, BotState, BotStatus, GetBotStatusRequest, GetBotStatusResponse, TestAppConfigRequest,
+    TestAppConfigResponse, TestOutcome, WatchBotStatusRequest, WatchBotStatusResponse, bot_service_server::BotService,
+};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::credentials::Credentials;
+use crate::{
+    status::board::{Mode, State, StatusBoard},
+    telegram::client::{Fault, TelegramApi},
+};
+
+/// How often watchers are told at most: a busy bot's status changes with every update.
+const WATCH_PAUSE: Duration = Duration::from_millis(250);
+/// How long Telegram may take for a test. Somebody waits for it.
+const TEST_LIMIT: Duration = Duration::from_secs(10);
+
+pub(crate) struct BotGrpc {
+    pub board: StatusBoard,
+    pub telegram: TelegramApi,
+    pub credentials: Credentials,
+    pub stop: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl BotService for BotGrpc {
+    async fn get_bot_status(
+        &self,
+        request: Request<GetBotStatusRequest>,
+    ) -> Result<Response<GetBotStatusResponse>, Status> {
+        self.credentials.require_admin(request.metadata()).await?;
+        Ok(Response::new(GetBotStatusResponse { status: Some(to_wire(self.board.status())) }))
+    }
+
+    type WatchBotStatusStream = Pin<Box<dyn Stream<Item = Result<WatchBotStatusResponse, Status>> + Send>>;
+
+    async fn watch_bot_status(
+        &self,
+        request: Request<WatchBotStatusRequest>,
+    ) -> Result<Response<Self::WatchBotStatusStream>, Status> {
+        self.credentials.require_admin(request.metadata()).await?;
+        let statuses = watch(self.board.clone());
+        let answers = statuses.map(|status| Ok(WatchBotStatusResponse { status: Some(status) }));
+        Ok(Response::new(Box::pin(answers.take_until(self.stop.clone().cancelled_owned()))))
+    }
+
+    async fn test_app_config(
+        &self,
+        request: Request<TestAppConfigRequest>,
+    ) -> Result<Response<TestAppConfigResponse>, Status> {
+        let config = self.credentials.reveal(request.metadata(), request.get_ref().id).await?;
+        let telegram = self.telegram.with_token(&Secret::new(config.bot_token));
+        let asked = timeout(TEST_LIMIT, telegram.identity()).await.unwrap_or(Err(Fault::Unreachable));
+        let answer = match asked {
+            Ok(identity) => TestAppConfigResponse {
+                outcome: TestOutcome::Ok.into(),
+                user_name: identity.user_name.unwrap_or_default(),
+                display_name: identity.display_name,
+            },
+            Err(fault) => TestAppConfigResponse { outcome: outcome(fault).into(), ..TestAppConfigResponse::default() },
+        };
+        tracing::info!(config = config.id, outcome = answer.outcome().as_str_name(), "tried an app config at Telegram");
+        Ok(Response::new(answer))
+    }
+}
+
+/// The status now, and after changes, without end. Changes that come fast are told as one.
+fn watch(board: StatusBoard) -> impl Stream<Item = BotStatus> {
+    stream::unfold((board.changes(), None), async move |(mut changes, last)| {
+        if last.is_some() {
+            sleep(WATCH_PAUSE).await;
+        }
+        loop {
+            let status = to_wire(changes.borrow_and_update().without_guesses());
+            // Not everything on the board is in a status.
+            if last.as_ref() != Some(&status) {
+                return Some((status.clone(), (changes, Some(status))));
+            }
+            changes.changed().await.ok()?;
+        }
+    })
+}
+
+fn to_wire(status: crate::status::board::Status) -> BotStatus {
+    let state = match status.state {
+        State::WaitingForStore => BotState::WaitingForStore,
+        State::WaitingForConfig => BotState::WaitingForConfig,
+        State::SigningIn => BotState::SigningIn,
+        State::TokenRefused => BotState::TokenRefused,
+        State::TelegramUnreachable => BotState::TelegramUnreachable,
+        State::Conflict => BotState::Conflict,
+        State::WebhookRefused => BotState::WebhookRefused,
+        State::Serving => BotState::Serving,
+    };
+    let mode = match status.mode {
+        Mode::Polling => BotMode::Polling,
+        Mode::Webhook => BotMode::Webhook,
+    };
+    BotStatus {
+        state: state.into(),
+        mode: mode.into(),
+        user_name: status.bot.unwrap_or_default(),
+        app_config_id: status.app_config_id.unwrap_or_default(),
+        last_update_time: status.last_update.map(prost_types::Timestamp::from),
+        queued_updates: u32::try_from(status.queued_updates).unwrap_or(u32::MAX),
+        failed_updates: status.failed_updates,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn outcome(fault: Fault) -> TestOutcome {
+    match fault {
+        Fault::TokenRefused => TestOutcome::TokenRefused,
+        Fault::Flood(_)
+        | Fault::Unreachable
+        | Fault::AnotherPoller
+        | Fault::WebhookIsSet
+        | Fault::ChatGone
+        | Fault::TextUnfit
+        | Fault::Refused => TestOutcome::TelegramUnreachable,
+    }
+}

@@ -1,0 +1,72 @@
+//! Who may ask: the store knows, so it is asked, in the caller's name, for something that only admins may do.
+
+use mayfly_bootstrap::Secret;
+use mayfly_contracts::{
+    ErrorInfo, StoreChannel,
+    config::{
+        AppConfig, GetAppConfigRequest, ListAppConfigsRequest, RevealAppConfigRequest,
+        config_service_client::ConfigServiceClient,
+    },
+    error::ErrorReason,
+};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataMap, MetadataValue},
+};
+
+use super::errors;
+use crate::error::BotError;
+
+const AUTHORIZATION: &str = "authorization";
+
+/// The bot's own credentials, and the way to have those of others checked.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    store: ConfigServiceClient<StoreChannel>,
+    own: MetadataValue<Ascii>,
+}
+
+impl Credentials {
+    pub(crate) fn new(store: StoreChannel, service_token: &Secret) -> Result<Self, BotError> {
+        Ok(Self { store: ConfigServiceClient::new(store), own: bearer(service_token)? })
+    }
+
+    /// Refuses whoever is no admin.
+    pub(super) async fn require_admin(&self, caller: &MetadataMap) -> Result<(), Status> {
+        let ask = as_caller(caller, ListAppConfigsRequest { page_size: 1, ..ListAppConfigsRequest::default() })?;
+        self.store.clone().list_app_configs(ask).await.map_err(|error| errors::of_store(&error))?;
+        Ok(())
+    }
+
+    /// The app config with its secrets, for a caller who is an admin.
+    pub(super) async fn reveal(&self, caller: &MetadataMap, id: i64) -> Result<AppConfig, Status> {
+        let ask = as_caller(caller, GetAppConfigRequest { id })?;
+        self.store.clone().get_app_config(ask).await.map_err(|error| errors::of_store(&error))?;
+        let mut ask = Request::new(RevealAppConfigRequest { id });
+        ask.metadata_mut().insert(AUTHORIZATION, self.own.clone());
+        let revealed = self.store.clone().reveal_app_config(ask).await.map_err(|error| errors::of_own_call(&error))?;
+        revealed.into_inner().app_config.ok_or_else(errors::internal)
+    }
+}
+
+/// `authorization` metadata for a token.
+///
+/// # Errors
+///
+/// When the token cannot travel in metadata.
+pub(crate) fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>, BotError> {
+    let bearer = Secret::new(format!("Bearer {}", token.expose()));
+    let mut authorization: MetadataValue<Ascii> = bearer.expose().parse().map_err(|_| BotError::ServiceToken)?;
+    authorization.set_sensitive(true);
+    Ok(authorization)
+}
+
+/// Without credentials the store would take the caller for anybody, and so do we without asking.
+fn as_caller<T>(caller: &MetadataMap, message: T) -> Result<Request<T>, Status> {
+    let authorization = caller.get(AUTHORIZATION).ok_or_else(|| {
+        errors::of_store(&ErrorInfo::new(ErrorReason::CredentialsInvalid).into_status(tonic::Code::Unauthenticated, ""))
+    })?;
+    let mut request = Request::new(message);
+    request.metadata_mut().insert(AUTHORIZATION, authorization.clone());
+    Ok(request)
+}

@@ -1,0 +1,87 @@
+//! The bot's page: how it is doing, for people, programs and health checks. Shows no texts, no tokens, no names of users.
+//!
+//! Everything it consists of is in the program and comes from here: no request goes anywhere else.
+
+mod accept;
+mod headers;
+mod html;
+mod origin;
+mod report;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    middleware,
+    response::{Html, IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+
+use mayfly_bootstrap::http::{origin::OriginPolicy, unwrap_authorization};
+
+use self::report::Report;
+use crate::{
+    simulator::{self, Simulator},
+    status::board::StatusBoard,
+};
+
+const STYLE: &str = concat!(include_str!("../../../../web/src/colors.css"), include_str!("page/assets/page.css"));
+const SCRIPT: &str = include_str!("page/assets/page.js");
+const ICON: &str = include_str!("page/assets/icon.svg");
+const SIMULATOR_STYLE: &str = include_str!("page/assets/simulator.css");
+const SIMULATOR_SCRIPT: &str = include_str!("page/assets/simulator.js");
+
+/// What the page shows.
+#[derive(Clone)]
+struct Page {
+    board: StatusBoard,
+    has_simulator: bool,
+}
+
+/// `/` for people and programs, `/healthz` as long as the process lives, `/readyz` while the store tells us its app config.
+///
+/// A bot that waits for its config is ready: it is doing what it should, and whoever waits for it to be ready before they
+/// add the config would wait for ever. Telegram's troubles do not make it unready either; a restart would not help.
+pub(crate) fn router(board: StatusBoard, simulator: Option<Simulator>, origins: OriginPolicy) -> Router {
+    let has_simulator = simulator.is_some();
+    let mut router = Router::new()
+        .route("/", get(page))
+        .route("/page/page.css", asset("text/css; charset=utf-8", STYLE))
+        .route("/page/page.js", asset("text/javascript; charset=utf-8", SCRIPT))
+        .route("/page/icon.svg", asset("image/svg+xml", ICON))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(is_ready))
+        .with_state(Page { board, has_simulator });
+    if let Some(simulator) = simulator {
+        router = router
+            .route("/page/simulator.css", asset("text/css; charset=utf-8", SIMULATOR_STYLE))
+            .route("/page/simulator.js", asset("text/javascript; charset=utf-8", SIMULATOR_SCRIPT))
+            .merge(simulator::router(simulator));
+    }
+    router
+        .layer(middleware::from_fn(unwrap_authorization))
+        .layer(middleware::from_fn_with_state(origins, origin::check_host))
+        .layer(middleware::map_response(headers::harden))
+}
+
+async fn page(State(page): State<Page>, headers: HeaderMap) -> Response {
+    let report = Report::of(page.board.status());
+    let answer = if accept::prefers_html(&headers) {
+        Html(html::page(&report, page.has_simulator)).into_response()
+    } else {
+        Json(report).into_response()
+    };
+    ([(header::VARY, "Accept")], answer).into_response()
+}
+
+async fn is_ready(State(page): State<Page>) -> (StatusCode, &'static str) {
+    if page.board.status().is_connected {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be reached\n")
+    }
+}
+
+fn asset<S: Clone + Send + Sync + 'static>(media_type: &'static str, content: &'static str) -> MethodRouter<S> {
+    get(async move || ([(header::CONTENT_TYPE, media_type)], content))
+}

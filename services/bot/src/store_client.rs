@@ -1,0 +1,189 @@
+//! The store as the bot calls it: with patience while it is away, and without waiting for it when the bot stops.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use mayfly_contracts::{
+    ErrorInfo, StoreChannel,
+    error::ErrorReason,
+    message::{
+        AcknowledgeViewRequest, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest, CreateMessageResponse,
+        LookupMessageRequest, LookupMessageResponse, ViewMessageRequest, message_service_client::MessageServiceClient,
+    },
+};
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tonic::{Response, Status};
+
+use crate::{conversation::message_ref::Opener, timeouts::Timing};
+
+/// So many calls are on their way at the same time; the others wait their turn. Chats that wait for the store to come back
+/// are not on their way.
+const CALLS_AT_ONCE: usize = 32;
+
+/// The store.
+#[derive(Clone)]
+pub(crate) struct Store {
+    client: MessageServiceClient<StoreChannel>,
+    turns: Arc<Semaphore>,
+    outage: Outage,
+    timing: Timing,
+    stop: CancellationToken,
+}
+
+/// Since when the store has been away. Clones share it.
+///
+/// When it has been away for long enough that the first senders were told, those who write now are told at once. Without that,
+/// a thousand people would be told hundred by hundred, each hundred after the whole time.
+#[derive(Clone, Default)]
+pub(crate) struct Outage(Arc<Mutex<Option<Instant>>>);
+
+impl Outage {
+    /// Notes that the store is away, and answers since when.
+    fn began(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now)
+    }
+
+    /// Notes that the store is there.
+    pub(crate) fn is_over(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Why a call did not succeed.
+pub(crate) enum Failure {
+    /// The store said no, or nothing for too long.
+    Said(ErrorInfo),
+    /// The bot stops while the store is away. The update stays unconfirmed and comes again.
+    Stopping,
+}
+
+impl Store {
+    pub(crate) fn new(channel: StoreChannel, outage: Outage, timing: Timing, stop: CancellationToken) -> Self {
+        let turns = Arc::new(Semaphore::new(CALLS_AT_ONCE));
+        Self { client: MessageServiceClient::new(channel), turns, outage, timing, stop }
+    }
+
+    /// Safe to repeat, because the request carries a `request_id`.
+    pub(crate) async fn create_message(&self, request: CreateMessageRequest) -> Result<CreateMessageResponse, Failure> {
+        self.patiently(|mut client| {
+            let request = request.clone();
+            async move { client.create_message(request).await }
+        })
+        .await
+    }
+
+    /// Safe to repeat, because the request carries a `view_id`. A chat shows texts alone.
+    pub(crate) async fn view_message(&self, request: ViewMessageRequest) -> Result<String, Failure> {
+        self.patiently(|mut client| {
+            let request = request.clone();
+            async move { client.view_message(request).await }
+        })
+        .await?
+        .into_text()
+        .map_err(|status| Failure::Said(ErrorInfo::from_status(&status)))
+    }
+
+    /// Repeats a view for as long as `sending` its text takes, so that the store keeps the claim: if this process ends
+    /// meanwhile, the next one gets the text again.
+    pub(crate) async fn keep_claim_during<T>(
+        &self,
+        view: &AcknowledgeViewRequest,
+        sending: impl Future<Output = T>,
+    ) -> T {
+        let renewing = async {
+            loop {
+                tokio::time::sleep(self.timing.claim_renewal).await;
+                let AcknowledgeViewRequest { id, access_token, view_id } = view.clone();
+                let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
+                let _turn = self.turns.acquire().await;
+                if let Err(status) = self.client.clone().view_message(request).await {
+                    let reason = ErrorInfo::from_status(&status).reason.name();
+                    tracing::debug!(reason, "a claim could not be kept");
+                }
+            }
+        };
+        tokio::select! {
+            sent = sending => sent,
+            never = renewing => never,
+        }
+    }
+
+    /// Changes nothing.
+    pub(crate) async fn lookup_message(&self, opener: &Opener) -> Result<LookupMessageResponse, Failure> {
+        self.patiently(|mut client| {
+            let request = LookupMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+            async move { client.lookup_message(request).await }
+        })
+        .await
+    }
+
+    /// Safe to repeat: burning what is burned is a success.
+    pub(crate) async fn burn_message(&self, opener: &Opener) -> Result<BurnMessageResponse, Failure> {
+        self.patiently(|mut client| {
+            let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+            async move { client.burn_message(request).await }
+        })
+        .await
+    }
+
+    /// Whether a message that was viewed was viewed under this `view_id`: only then does the store take the acknowledgement.
+    pub(crate) async fn was_viewed_under(&self, request: AcknowledgeViewRequest) -> Result<bool, Failure> {
+        let acknowledged = self.patiently(|mut client| {
+            let request = request.clone();
+            async move { client.acknowledge_view(request).await }
+        });
+        match acknowledged.await {
+            Ok(_) => Ok(true),
+            Err(Failure::Said(_)) => Ok(false),
+            Err(Failure::Stopping) => Err(Failure::Stopping),
+        }
+    }
+
+    /// Told once, and not waited for: the store erases the text by itself after a while.
+    pub(crate) async fn acknowledge_view(&self, request: AcknowledgeViewRequest) {
+        if let Err(status) = self.client.clone().acknowledge_view(request).await {
+            let reason = ErrorInfo::from_status(&status).reason.name();
+            tracing::info!(reason, "a view could not be acknowledged; the store forgets its text later");
+        }
+    }
+
+    async fn patiently<T, Call>(&self, call: impl Fn(MessageServiceClient<StoreChannel>) -> Call) -> Result<T, Failure>
+    where
+        Call: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut since = Instant::now();
+        let mut pauses = self.timing.store_pauses.start();
+        loop {
+            let called = {
+                let _turn = self.turns.acquire().await;
+                call(self.client.clone()).await
+            };
+            let situation = match called {
+                Ok(response) => {
+                    self.outage.is_over();
+                    return Ok(response.into_inner());
+                }
+                Err(status) => ErrorInfo::from_status(&status),
+            };
+            match situation.reason {
+                ErrorReason::StoreUnavailable => since = since.min(self.outage.began()),
+                ErrorReason::Overloaded => self.outage.is_over(),
+                _ => {
+                    self.outage.is_over();
+                    return Err(Failure::Said(situation));
+                }
+            }
+            let pause = pauses.next().max(situation.retry_after.unwrap_or(Duration::ZERO));
+            if since.elapsed() + pause > self.timing.store_patience {
+                return Err(Failure::Said(situation));
+            }
+            if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return Err(Failure::Stopping);
+            }
+        }
+    }
+}

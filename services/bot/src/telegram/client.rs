@@ -1,0 +1,568 @@
+//! The Bot API as the bot calls it: polls, sends, and sorts what can go wrong into a few kinds.
+//!
+//! Nothing of teloxide's errors is ever logged or shown: a broken connection prints the address, which holds the bot
+//! token, and an answer that cannot be parsed prints the answer, which holds texts. [`Fault`] is what is left of them.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use mayfly_bootstrap::Secret;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+use teloxide::{
+    ApiError, Bot, RequestError,
+    payloads::{DeleteWebhookSetters as _, SendDocumentSetters as _},
+    requests::{JsonRequest, Payload, Requester as _},
+    types::{ChatId, InputFile, MessageId, ThreadId},
+};
+use tokio::time::Instant;
+use url::Url;
+
+pub(crate) use super::payloads::WebhookInfo;
+use super::payloads::{
+    AnswerCallbackQuery, DeleteMessage, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo, Keyboard,
+    SendChatAction, SendMessage, SetMyCommands, SetWebhook,
+};
+use crate::{
+    conversation::reply::{Change, Outgoing},
+    error::BotError,
+    settings::Webhook,
+    telegram::rate_limit::Pacing,
+    timeouts::Timing,
+    updates::event::{Incoming, KINDS_OF_UPDATES, Update},
+};
+
+/// Telegram's limit for a message's text, in UTF-16 code units.
+const LONGEST_MESSAGE: usize = 4096;
+/// The name of the document that a longer text goes out as.
+const DOCUMENT_NAME: &str = "message.txt";
+/// How many updates a poll asks for: Telegram's maximum.
+pub(crate) const UPDATES_AT_ONCE: u8 = 100;
+/// How much longer than Telegram holds a poll we wait for its answer.
+const POLL_MARGIN: Duration = Duration::from_secs(15);
+
+/// The way to Telegram, before there is a token.
+#[derive(Clone)]
+pub(crate) struct TelegramApi {
+    /// Clients with an empty token, for their connections.
+    polls: Bot,
+    calls: Bot,
+    pacing: Pacing,
+    pulse: Pulse,
+    timing: Timing,
+}
+
+impl TelegramApi {
+    pub(crate) fn new(api_url: &Url, timing: &Timing) -> Result<Self, BotError> {
+        let settings = teloxide::net::default_reqwest_settings;
+        let polls = settings().timeout(timing.long_poll + POLL_MARGIN).build();
+        let polls = polls.map_err(|error| BotError::HttpClient(error.into()))?;
+        let calls = settings().build().map_err(|error| BotError::HttpClient(error.into()))?;
+        Ok(Self {
+            polls: Bot::with_client("", polls).set_api_url(api_url.clone()),
+            calls: Bot::with_client("", calls).set_api_url(api_url.clone()),
+            pacing: Pacing::new(timing.chat_rate, timing.overall_rate),
+            pulse: Pulse::default(),
+            timing: timing.clone(),
+        })
+    }
+
+    pub(crate) fn with_token(&self, token: &Secret) -> Telegram {
+        let with_token = |bot: &Bot| Bot::with_client(token.expose(), bot.client().clone()).set_api_url(bot.api_url());
+        Telegram {
+            polls: with_token(&self.polls),
+            calls: with_token(&self.calls),
+            pacing: self.pacing.clone(),
+            pulse: self.pulse.clone(),
+            timing: self.timing.clone(),
+        }
+    }
+}
+
+/// Telegram, spoken to as one bot. No `Debug`: teloxide's shows the token.
+#[derive(Clone)]
+pub(crate) struct Telegram {
+    /// With a longer time limit than `calls`, since Telegram holds a poll until there is something.
+    polls: Bot,
+    calls: Bot,
+    pacing: Pacing,
+    pulse: Pulse,
+    timing: Timing,
+}
+
+/// When Telegram last did what it was asked to. Clones share it.
+#[derive(Clone, Default)]
+struct Pulse(Arc<Mutex<Option<Instant>>>);
+
+impl Pulse {
+    fn feel(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn felt_after(&self, moment: Instant) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) > Some(moment)
+    }
+}
+
+/// What a call to Telegram came to instead of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Flood control: not before so long.
+    Flood(Duration),
+    /// No answer, or one of a server in trouble.
+    Unreachable,
+    /// No bot has this token.
+    TokenRefused,
+    /// Another program polls with the same token.
+    AnotherPoller,
+    /// Updates go to a webhook at present.
+    WebhookIsSet,
+    /// The chat is gone, or its owner has blocked the bot.
+    ChatGone,
+    /// The text is none for Telegram: only blanks, or longer than it counts.
+    TextUnfit,
+    /// Anything else that repeating will not change.
+    Refused,
+}
+
+/// Who a bot is.
+pub(crate) struct Identity {
+    /// Without `@`.
+    pub user_name: Option<String>,
+    /// For people.
+    pub display_name: String,
+}
+
+/// Where a message goes: a chat, or one of its topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    pub chat: ChatId,
+    pub thread: Option<i32>,
+}
+
+impl Recipient {
+    /// Where the reply to this goes.
+    pub(crate) fn of(incoming: &Incoming) -> Self {
+        Self { chat: incoming.chat, thread: incoming.thread }
+    }
+}
+
+/// What a reader may do with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Everything.
+    None,
+    /// Not forward it or save it, nor, in most apps, copy it.
+    NoCopies,
+}
+
+impl Telegram {
+    /// Who the bot is, as far as Telegram answers it in a form that we know.
+    pub(crate) async fn identity(&self) -> Result<Identity, Fault> {
+        match self.calls.get_me().await {
+            Ok(me) => Ok(Identity { user_name: me.user.username, display_name: me.user.first_name }),
+            Err(RequestError::InvalidJson { raw, .. }) => {
+                let result = positive_result(&raw).ok_or(Fault::Unreachable)?;
+                let text = |key| result.get(key).and_then(Value::as_str).map(str::to_owned);
+                Ok(Identity { user_name: text("username"), display_name: text("first_name").unwrap_or_default() })
+            }
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    /// Asks for updates from `offset` on, which confirms all below it; waits up to `wait` for the first.
+    pub(crate) async fn updates(&self, offset: Option<i64>, wait: Duration) -> Result<Vec<Update>, Fault> {
+        self.poll(offset, UPDATES_AT_ONCE, wait).await
+    }
+
+    /// Confirms all updates below `offset` without taking new ones in hand.
+    pub(crate) async fn confirm(&self, offset: i64) -> Result<(), Fault> {
+        self.poll(Some(offset), 1, Duration::ZERO).await.map(drop)
+    }
+
+    async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, Fault> {
+        let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: KINDS_OF_UPDATES };
+        let updates = match JsonRequest::new(self.polls.clone(), poll).await {
+            Err(RequestError::InvalidJson { raw, .. }) => updates_of(&raw).ok_or(Fault::Unreachable)?,
+            updates => updates.map_err(|error| fault(&error))?,
+        };
+        self.pulse.feel();
+        Ok(updates)
+    }
+
+    /// Where updates go at present.
+    pub(crate) async fn webhook_info(&self) -> Result<WebhookInfo, Fault> {
+        let info = self.call(GetWebhookInfo {}).await?;
+        self.pulse.feel();
+        Ok(info)
+    }
+
+    /// Has updates brought to `webhook`, with `secret` in each request. Waiting updates are kept.
+    pub(crate) async fn set_webhook(&self, webhook: &Webhook, secret: &Secret) -> Result<(), Fault> {
+        let set = SetWebhook {
+            url: webhook.url.clone(),
+            max_connections: webhook.connections,
+            allowed_updates: KINDS_OF_UPDATES,
+            drop_pending_updates: false,
+            secret_token: secret.expose().to_owned(),
+        };
+        self.call(set).await.map(|_: Value| ())
+    }
+
+    /// Takes back a webhook, so that polling is possible. Waiting updates are kept.
+    pub(crate) async fn delete_webhook(&self) -> Result<(), Fault> {
+        let deleted = self.calls.delete_webhook().drop_pending_updates(false).await;
+        deleted.map(drop).map_err(|error| fault(&error))
+    }
+
+    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when Telegram would not
+    /// take it for a message, or would change it. Answers the id of what was sent, unless Telegram answers it in a form
+    /// that we do not know.
+    ///
+    /// When the connection broke after Telegram took the text, it arrives twice: better than never.
+    ///
+    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not, and neither does
+    /// what opens one: others may read along there.
+    pub(crate) async fn send(
+        &self,
+        recipient: Recipient,
+        message: &Outgoing,
+        protection: Protection,
+    ) -> Result<Option<MessageId>, Fault> {
+        let sent = self.send_to(recipient, message, protection).await;
+        if recipient.thread.is_some() && sent == Err(Fault::Refused) && !message.is_secret() {
+            return self.send_to(Recipient { thread: None, ..recipient }, message, protection).await;
+        }
+        sent
+    }
+
+    /// Waits until a message can be sent to `recipient`, as far as that shows without sending one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot: the chat or its topic is gone, or Telegram's flood control lasts too long.
+    pub(crate) async fn until_writable(&self, recipient: Recipient) -> Result<(), Fault> {
+        let (last_failure, is_in_topic) = (&Mutex::new(None), recipient.thread.is_some());
+        let has_worked_since_last_failure = || {
+            let last = last_failure.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+            last.is_some_and(|last| self.pulse.felt_after(last))
+        };
+        let has_worked_since_last_failure = &has_worked_since_last_failure;
+        let check = || async move {
+            if let Some(wait) = self.pacing.flood_wait(recipient.chat) {
+                // In short steps: Telegram may take messages of others sooner, and then from this chat.
+                return Err(Fault::Flood(wait.min(self.timing.flood_check)));
+            }
+            match self.call(SendChatAction::typing(recipient)).await.map(|_: Value| ()) {
+                // Telegram does other things for us: this method alone fails, which says nothing about messages.
+                Err(Fault::Unreachable) if has_worked_since_last_failure() => Ok(()),
+                Err(Fault::Refused) if is_in_topic => Err(Fault::Refused),
+                Err(fault @ (Fault::ChatGone | Fault::Flood(_) | Fault::Unreachable)) => Err(fault),
+                // Sending tells more.
+                Ok(()) | Err(_) => Ok(()),
+            }
+        };
+        self.patiently_for(self.timing.message_patience, check).await
+    }
+
+    async fn send_to(
+        &self,
+        recipient: Recipient,
+        message: &Outgoing,
+        protection: Protection,
+    ) -> Result<Option<MessageId>, Fault> {
+        let text = &message.text;
+        if text.encode_utf16().count() <= LONGEST_MESSAGE && is_kept_whole(text) {
+            let keyboard = Keyboard::of(&message.buttons);
+            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection).await;
+            // A text without its buttons is better than none.
+            if keyboard.is_some() && sent == Err(Fault::Refused) {
+                sent = self.send_message(recipient, text, None, protection).await;
+            }
+            // Telegram counts by rules of its own. A text that was read is nowhere else any more.
+            if sent != Err(Fault::TextUnfit) {
+                return sent;
+            }
+        }
+        self.send_document(recipient, text, protection).await
+    }
+
+    async fn send_message(
+        &self,
+        recipient: Recipient,
+        text: &str,
+        reply_markup: Option<Keyboard>,
+        protection: Protection,
+    ) -> Result<Option<MessageId>, Fault> {
+        let message = SendMessage::new(recipient, text, reply_markup, protection);
+        let send = || self.in_turn(recipient.chat, self.call(message.clone()));
+        let sent: Value = self.patiently_for(self.timing.message_patience, send).await?;
+        Ok(message_id(&sent))
+    }
+
+    async fn send_document(
+        &self,
+        recipient: Recipient,
+        text: &str,
+        protection: Protection,
+    ) -> Result<Option<MessageId>, Fault> {
+        let send = async || {
+            let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
+            let document = self.calls.send_document(recipient.chat, file);
+            let document = match recipient.thread {
+                None => document,
+                Some(thread) => document.message_thread_id(ThreadId(MessageId(thread))),
+            };
+            let document = match protection {
+                Protection::None => document,
+                Protection::NoCopies => document.protect_content(true),
+            };
+            match document.await {
+                Ok(message) => Ok(Some(message.id)),
+                Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
+            }
+        };
+        self.patiently_for(self.timing.message_patience, || self.in_turn(recipient.chat, send())).await
+    }
+
+    /// Sends when the chat may be written to again, by Telegram's limits. Records what Telegram says about flood control.
+    async fn in_turn<T>(&self, chat: ChatId, send: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        self.pacing.turn(chat).await;
+        let sent = send.await;
+        match &sent {
+            Ok(_) => self.pacing.sent(chat),
+            Err(Fault::Flood(wait)) => self.pacing.flood(chat, *wait),
+            Err(_) => {}
+        }
+        sent
+    }
+
+    /// Lets whoever pressed a button wait no longer. Telegram forgets a press after some minutes.
+    pub(crate) async fn answer_press(&self, query_id: &str, notice: Option<&str>) -> Result<(), Fault> {
+        let answer = AnswerCallbackQuery::new(query_id, notice);
+        self.patiently(|| self.call(answer.clone())).await.map(|_: Value| ())
+    }
+
+    /// Deletes a message from a chat; one that is gone already is deleted. Telegram takes messages of the last 48 hours only.
+    pub(crate) async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), Fault> {
+        self.patiently(|| async move {
+            match JsonRequest::new(self.calls.clone(), DeleteMessage::new(chat, message)).await {
+                Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
+                Err(error) => Err(fault(&error)),
+                Ok(_) => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Sets the menu of commands in private chats, names and descriptions, for users with a language or for all others.
+    pub(crate) async fn set_commands(
+        &self,
+        language: Option<&'static str>,
+        commands: &[(&str, String)],
+    ) -> Result<(), Fault> {
+        let commands = SetMyCommands::new(language, commands);
+        self.patiently(|| self.call(commands.clone())).await.map(|_: Value| ())
+    }
+
+    /// Changes a message that we sent.
+    pub(crate) async fn change(&self, chat: ChatId, message: MessageId, change: &Change) -> Result<(), Fault> {
+        self.patiently(|| async move {
+            match change {
+                Change::Buttons(buttons) => self.call(EditMessageReplyMarkup::new(chat, message, buttons)).await,
+                Change::Text(text) => self.call(EditMessageText::new(chat, message, text)).await,
+            }
+        })
+        .await
+        .map(|_: Value| ())
+    }
+
+    async fn call<P>(&self, payload: P) -> Result<P::Output, Fault>
+    where
+        P: Payload + Serialize + Send + Sync + 'static,
+        P::Output: DeserializeOwned + Send,
+    {
+        JsonRequest::new(self.calls.clone(), payload).await.map_err(|error| fault(&error))
+    }
+
+    /// Waits for flood control, and repeats after server errors and broken connections: without end while Telegram is away
+    /// altogether, and within limits when nothing but this call fails.
+    async fn patiently<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, Fault>
+    where
+        Call: Future<Output = Result<T, Fault>>,
+    {
+        self.patiently_for(self.timing.flood_patience, call).await
+    }
+
+    /// As [`patiently`](Self::patiently), with another limit for flood control.
+    async fn patiently_for<T, Call>(&self, mut flood_patience: Duration, call: impl Fn() -> Call) -> Result<T, Fault>
+    where
+        Call: Future<Output = Result<T, Fault>>,
+    {
+        let mut pauses = self.timing.telegram_pauses.start();
+        let (mut last_failure, mut alone_since) = (None, None);
+        loop {
+            let pause = match call().await {
+                Err(Fault::Flood(pause)) if pause <= flood_patience => {
+                    flood_patience -= pause;
+                    pause
+                }
+                Err(Fault::Unreachable) => {
+                    let now = Instant::now();
+                    let is_alone = last_failure.replace(now).is_some_and(|last| self.pulse.felt_after(last));
+                    alone_since = alone_since.or(Some(now)).filter(|_| is_alone);
+                    if alone_since.is_some_and(|since| now - since > self.timing.send_patience) {
+                        return Err(Fault::Unreachable);
+                    }
+                    pauses.next()
+                }
+                done => {
+                    if done.is_ok() {
+                        self.pulse.feel();
+                    }
+                    return done;
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// An answer of `"ok": true` means sent, even if the message in it has something that teloxide does not know.
+fn sent_anyway(error: &RequestError) -> Result<Value, Fault> {
+    match error {
+        RequestError::InvalidJson { raw, .. } => positive_result(raw).ok_or(Fault::Unreachable),
+        error => Err(fault(error)),
+    }
+}
+
+/// Reads each update by itself, so that one which cannot be read keeps no other from coming.
+fn updates_of(raw: &str) -> Option<Vec<Update>> {
+    #[derive(Deserialize)]
+    struct Polled<'raw> {
+        ok: bool,
+        #[serde(borrow)]
+        result: Vec<&'raw RawValue>,
+    }
+    let Polled { ok, result } = serde_json::from_str(raw).ok()?;
+    ok.then(|| result.iter().filter_map(|update| Update::of_json(update.get().as_bytes())).collect())
+}
+
+fn message_id(message: &Value) -> Option<MessageId> {
+    let id = message.get("message_id")?.as_i64()?;
+    i32::try_from(id).ok().map(MessageId)
+}
+
+fn positive_result(raw: &str) -> Option<Value> {
+    let mut answer: Value = serde_json::from_str(raw).ok()?;
+    let is_ok = answer.get("ok")?.as_bool()?;
+    answer.get_mut("result").filter(|_| is_ok).map(Value::take)
+}
+
+pub(crate) fn fault(error: &RequestError) -> Fault {
+    match error {
+        // Zero would have us ask again and again without a pause.
+        RequestError::RetryAfter(pause) => Fault::Flood(pause.duration().max(Duration::from_secs(1))),
+        RequestError::Network(_) | RequestError::Io(_) | RequestError::InvalidJson { .. } => Fault::Unreachable,
+        // A private chat does not become a supergroup.
+        RequestError::MigrateToChatId(_) => Fault::ChatGone,
+        RequestError::Api(error) => api_fault(error),
+    }
+}
+
+fn api_fault(error: &ApiError) -> Fault {
+    match error {
+        ApiError::InvalidToken => Fault::TokenRefused,
+        ApiError::TerminatedByOtherGetUpdates => Fault::AnotherPoller,
+        ApiError::CantGetUpdates => Fault::WebhookIsSet,
+        ApiError::BotBlocked
+        | ApiError::ChatNotFound
+        | ApiError::UserDeactivated
+        | ApiError::CantInitiateConversation
+        | ApiError::CantTalkWithBots => Fault::ChatGone,
+        ApiError::MessageTextIsEmpty | ApiError::MessageIsTooLong => Fault::TextUnfit,
+        ApiError::Unknown(description) => described_fault(description),
+        // teloxide knows the others by name because they are final.
+        _ => Fault::Refused,
+    }
+}
+
+/// teloxide does not hand on the error's number, but Telegram's descriptions begin with its name.
+fn described_fault(description: &str) -> Fault {
+    let begins = |name| description.starts_with(name);
+    if begins("Bad Request: text must be non-empty") {
+        Fault::TextUnfit
+    } else if begins("Conflict") {
+        if description.contains("webhook") { Fault::WebhookIsSet } else { Fault::AnotherPoller }
+    } else if begins("Forbidden") {
+        Fault::ChatGone
+    } else if begins("Unauthorized") {
+        Fault::TokenRefused
+    } else if begins("Bad Request") {
+        Fault::Refused
+    } else {
+        Fault::Unreachable
+    }
+}
+
+/// Whether Telegram shows a text as it is. Its servers cut blanks off both ends, turn control characters into blanks, and drop
+/// carriage returns, separators of lines, marks of direction, and the strokes that would reach into other lines
+/// (`clean_input_string` in TDLib).
+fn is_kept_whole(text: &str) -> bool {
+    let is_changed = |character: char| {
+        (character.is_ascii_control() && character != '\n')
+            || matches!(character, '\u{2028}'..='\u{202e}' | '\u{30a}' | '\u{333}' | '\u{33f}')
+    };
+    !text.is_empty() && text.trim() == text && !text.chars().any(is_changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault_of(description: &str) -> Fault {
+        api_fault(&serde_json::from_value(Value::String(description.to_owned())).unwrap())
+    }
+
+    #[test]
+    fn telegrams_descriptions_are_sorted_by_what_to_do() {
+        let table = [
+            ("Unauthorized", Fault::TokenRefused),
+            ("Not Found", Fault::TokenRefused),
+            (
+                "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+                Fault::AnotherPoller,
+            ),
+            (
+                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+                Fault::WebhookIsSet,
+            ),
+            ("Forbidden: bot was blocked by the user", Fault::ChatGone),
+            ("Forbidden: something new", Fault::ChatGone),
+            ("Bad Request: chat not found", Fault::ChatGone),
+            ("Bad Request: message text is empty", Fault::TextUnfit),
+            ("Bad Request: text must be non-empty", Fault::TextUnfit),
+            ("Bad Request: something new", Fault::Refused),
+            ("Internal Server Error", Fault::Unreachable),
+            ("Bad Gateway", Fault::Unreachable),
+            ("Too Many Requests", Fault::Unreachable),
+        ];
+        for (description, expected) in table {
+            assert_eq!(fault_of(description), expected, "{description}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_was_sent_counts_as_sent_whatever_it_looks_like() {
+        let answer = |raw: &str| RequestError::InvalidJson {
+            source: std::sync::Arc::new(serde_json::from_str::<u8>("x").unwrap_err()),
+            raw: raw.into(),
+        };
+        let sent = |raw| sent_anyway(&answer(raw)).map(|message| message_id(&message));
+        assert_eq!(sent(r#"{"ok":true,"result":{"message_id":5,"new":1}}"#), Ok(Some(MessageId(5))));
+        assert_eq!(sent(r#"{"ok":true,"result":{"new":1}}"#), Ok(None));
+        assert_eq!(sent("<html>Bad Gateway</html>"), Err(Fault::Unreachable));
+    }
+}

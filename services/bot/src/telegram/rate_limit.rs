@@ -1,0 +1,176 @@
+//! Telegram's limits for what a bot sends, kept to before Telegram has to say so.
+//!
+//! Telegram's FAQ for bots: no more than one message a second in a chat, with short bursts now and then, and no more than 30
+//! a second over all. teloxide has an adaptor for this, but when Telegram tells one chat to wait, that one holds all others up too,
+//! and it counts 20 messages a minute in every chat, which Telegram does in groups only.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use teloxide::types::ChatId;
+use tokio::time::{Duration, Instant, sleep_until};
+
+use crate::gcra::{ChatMeters, Meter, Rate};
+
+/// Gives everybody who wants to send something a turn. Clones share the turns.
+#[derive(Clone)]
+pub(crate) struct Pacing {
+    in_a_chat: Rate,
+    over_all: Rate,
+    meters: Arc<Mutex<Meters>>,
+}
+
+#[derive(Default)]
+struct Meters {
+    chats: ChatMeters,
+    all: Meter,
+    flood_waits: FloodWaits,
+}
+
+/// Until when Telegram takes no messages, as far as it said so.
+#[derive(Default)]
+struct FloodWaits {
+    /// By chat. Waits that are over are removed when another is added.
+    chats: HashMap<ChatId, Instant>,
+    /// The chats that were told to wait since Telegram last took a message.
+    in_a_row: HashSet<ChatId>,
+    /// When the first of `in_a_row` may be written to again.
+    first_end: Option<Instant>,
+}
+
+impl FloodWaits {
+    /// So many chats in a row are taken for all. A bot in private chats hardly ever exceeds the limit of two chats at once.
+    const ALL: usize = 2;
+
+    fn add(&mut self, chat: ChatId, end: Instant, now: Instant) {
+        self.chats.retain(|_, end| *end > now);
+        self.chats.insert(chat, end);
+        self.in_a_row.insert(chat);
+        self.first_end = Some(self.first_end.filter(|first| *first > now).map_or(end, |first| first.min(end)));
+    }
+
+    fn end(&mut self, chat: ChatId) {
+        self.chats.remove(&chat);
+        self.in_a_row.clear();
+        self.first_end = None;
+    }
+
+    fn of(&self, chat: ChatId) -> Option<Instant> {
+        let all = self.first_end.filter(|_| self.in_a_row.len() >= Self::ALL);
+        self.chats.get(&chat).copied().max(all)
+    }
+}
+
+impl Pacing {
+    pub(crate) fn new(in_a_chat: Rate, over_all: Rate) -> Self {
+        Self { in_a_chat, over_all, meters: Arc::default() }
+    }
+
+    /// Waits until a message may be sent to `chat`. First come, first served.
+    pub(crate) async fn turn(&self, chat: ChatId) {
+        sleep_until(self.reserve(|meters, now| take(meters.chats.of(chat, now), self.in_a_chat, now))).await;
+        // Only now, so that a chat that waits for its own turn keeps no other from theirs.
+        sleep_until(self.reserve(|meters, now| take(&mut meters.all, self.over_all, now))).await;
+    }
+
+    /// Records that Telegram takes no message for `chat` before `wait` is over.
+    pub(crate) fn flood(&self, chat: ChatId, wait: Duration) {
+        let now = Instant::now();
+        self.with_meters(|meters| meters.flood_waits.add(chat, now + wait, now));
+    }
+
+    /// Records that Telegram took a message for `chat`.
+    pub(crate) fn sent(&self, chat: ChatId) {
+        self.with_meters(|meters| meters.flood_waits.end(chat));
+    }
+
+    /// How long Telegram takes no message for `chat`, as far as it said so: to this chat, or to several in a row.
+    pub(crate) fn flood_wait(&self, chat: ChatId) -> Option<Duration> {
+        let end = self.with_meters(|meters| meters.flood_waits.of(chat))?;
+        Some(end.saturating_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
+    }
+
+    fn with_meters<T>(&self, work: impl FnOnce(&mut Meters) -> T) -> T {
+        work(&mut self.meters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn reserve(&self, take: impl FnOnce(&mut Meters, Instant) -> Instant) -> Instant {
+        self.with_meters(|meters| take(meters, Instant::now()))
+    }
+}
+
+/// Takes the next turn, and answers when that is.
+fn take(meter: &mut Meter, rate: Rate, now: Instant) -> Instant {
+    let turn = now + meter.wait(rate, now);
+    meter.take(rate, turn);
+    turn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: ChatId = ChatId(7);
+
+    fn pacing() -> Pacing {
+        Pacing::new(Rate { burst: 2, interval: Duration::from_secs(1) }, Rate::per_second(10))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chat_gets_a_burst_and_then_one_turn_a_second() {
+        let (pacing, start) = (pacing(), Instant::now());
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            pacing.turn(ANN).await;
+            turns.push(start.elapsed().as_secs_f64().round());
+        }
+        assert_eq!(turns, [0.0, 0.0, 1.0, 2.0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_together_get_no_more_than_the_limit_in_their_order() {
+        let (pacing, start) = (pacing(), Instant::now());
+        let turns = (0..30).map(|chat| {
+            let pacing = pacing.clone();
+            async move {
+                pacing.turn(ChatId(chat)).await;
+                start.elapsed()
+            }
+        });
+        let turns = futures_util::future::join_all(turns).await;
+        assert!(turns.is_sorted());
+        assert_eq!(turns.last().unwrap().as_millis() / 100, 29);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_wait_of_one_chat_is_none_of_others_and_that_of_two_in_a_row_is() {
+        let (bob, carol) = (ChatId(8), ChatId(9));
+        let (pacing, seconds) = (pacing(), Duration::from_secs);
+        pacing.flood(ANN, seconds(700));
+        assert_eq!([ANN, bob].map(|chat| pacing.flood_wait(chat)), [Some(seconds(700)), None]);
+        pacing.flood(bob, seconds(690));
+        assert_eq!(pacing.flood_wait(carol), Some(seconds(690)));
+        tokio::time::advance(seconds(10)).await;
+        assert_eq!(pacing.flood_wait(carol), Some(seconds(680)));
+        // Telegram takes messages again, if not from all.
+        pacing.sent(bob);
+        assert_eq!([ANN, bob, carol].map(|chat| pacing.flood_wait(chat)), [Some(seconds(690)), None, None]);
+        tokio::time::advance(seconds(690)).await;
+        assert_eq!(pacing.flood_wait(ANN), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chat_that_waits_for_its_turn_keeps_no_other_from_theirs() {
+        let (pacing, start) = (pacing(), Instant::now());
+        let flood = (0..50).map(|_| pacing.turn(ANN));
+        let flood = futures_util::future::join_all(flood);
+        let other = async {
+            pacing.turn(ChatId(8)).await;
+            start.elapsed()
+        };
+        let (_, waited) = tokio::join!(flood, other);
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+    }
+}

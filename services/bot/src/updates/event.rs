@@ -1,0 +1,513 @@
+//! From Telegram's updates to the few facts the bot acts on.
+//!
+//! Only these facts are read, each by itself. teloxide's `Update` would take a whole message apart, and a message with one
+//! formatting mark that it does not know yet comes out of it without its text.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use teloxide::types::{ChatId, MessageId};
+
+use crate::{
+    conversation::language::Language,
+    updates::rich_text::{RichText, marks_of, plain_text_of},
+};
+
+/// The fields of a Bot API message that make it a notice of Telegram's own about a private chat: nobody waits for a reply.
+/// A message without a text and without any of these was sent by somebody, who gets a reply: Telegram adds kinds of
+/// content all the time.
+const NOTICES: [&str; 24] = [
+    "boost_added",
+    "chat_background_set",
+    "chat_owner_changed",
+    "chat_owner_left",
+    "connected_website",
+    "direct_message_price_changed",
+    "forum_topic_closed",
+    "forum_topic_created",
+    "forum_topic_edited",
+    "forum_topic_reopened",
+    "general_forum_topic_hidden",
+    "general_forum_topic_unhidden",
+    "giveaway_completed",
+    "giveaway_created",
+    "managed_bot_created",
+    "message_auto_delete_timer_changed",
+    "paid_message_price_changed",
+    "pinned_message",
+    "proximity_alert_triggered",
+    "refunded_payment",
+    "video_chat_ended",
+    "video_chat_scheduled",
+    "video_chat_started",
+    "write_access_allowed",
+];
+
+/// The kinds of updates that the bot acts on, as Telegram is asked for them.
+pub(crate) const KINDS_OF_UPDATES: [&str; 4] = ["message", "edited_message", "channel_post", "callback_query"];
+
+/// An update as it comes from Telegram. No `Debug`: it may hold a secret.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Update {
+    #[serde(rename = "update_id")]
+    pub id: u32,
+    /// A new message.
+    message: Option<Value>,
+    /// The new version of a message that was brought before.
+    edited_message: Option<Value>,
+    /// A new post in a channel that the bot looks after.
+    channel_post: Option<Value>,
+    /// The press of a button under one of our messages.
+    callback_query: Option<Value>,
+}
+
+/// An update of which only the envelopes of messages are read.
+#[derive(Deserialize)]
+struct Envelopes {
+    update_id: u32,
+    message: Option<Envelope>,
+    edited_message: Option<Envelope>,
+}
+
+/// The fields of a message that say who gets a reply, and where.
+#[derive(Deserialize, Serialize)]
+struct Envelope {
+    message_id: Option<Value>,
+    date: Option<Value>,
+    edit_date: Option<Value>,
+    chat: Option<Value>,
+    from: Option<Value>,
+    message_thread_id: Option<Value>,
+    media_group_id: Option<Value>,
+}
+
+impl Update {
+    /// Reads an update. JSON that is nested too deep is read as messages without content, whose senders get a reply.
+    /// `None` when it has no id.
+    pub(crate) fn of_json(json: &[u8]) -> Option<Self> {
+        let whole = serde_json::from_slice(json).ok();
+        whole.or_else(|| {
+            let Envelopes { update_id: id, message, edited_message } = serde_json::from_slice(json).ok()?;
+            let [message, edited_message] =
+                [message, edited_message].map(|envelope| serde_json::to_value(envelope?).ok());
+            Some(Self { id, message, edited_message, channel_post: None, callback_query: None })
+        })
+    }
+}
+
+/// What somebody did in a chat with the bot. No `Debug`: it may hold a secret.
+pub(crate) struct Incoming {
+    pub update_id: u32,
+    /// Within a second. `None`: Telegram does not say.
+    pub written: Option<SystemTime>,
+    pub chat: ChatId,
+    /// The topic of the chat, if it has topics. Whatever the bot sends goes there.
+    pub thread: Option<i32>,
+    /// What the sender's app is set to.
+    pub language: Language,
+    /// What all updates have in common that get one reply together.
+    pub group: Option<String>,
+    pub content: Content,
+}
+
+/// What was done.
+pub(crate) enum Content {
+    /// A text was written.
+    Text {
+        message_id: Option<MessageId>,
+        text: String,
+        /// Which characters the sender's app may have taken out of the text to format it.
+        lost_marks: Vec<&'static str>,
+    },
+    /// A photo, a sticker, a voice message, … was sent.
+    NotText,
+    /// A message that was sent before was changed.
+    Edited,
+    /// A command was given where others read along: in a group or a channel.
+    InGroup { text: String },
+    /// A button was pressed.
+    Press(Press),
+}
+
+/// The press of a button. Its sender waits until it is answered.
+pub(crate) struct Press {
+    /// By which Telegram knows the press.
+    pub query_id: String,
+    /// The message that the button is under. Unset when Telegram does not know it any more.
+    pub message_id: Option<MessageId>,
+    /// What we put into the button.
+    pub data: String,
+}
+
+impl Incoming {
+    /// How long ago it was written, at least.
+    pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
+        let since = now.duration_since(self.written?).unwrap_or_default();
+        Some(since.saturating_sub(Duration::from_secs(1)))
+    }
+
+    /// The message that was written; `None` for a pressed button.
+    pub(crate) fn message_id(&self) -> Option<MessageId> {
+        match self.content {
+            Content::Text { message_id, .. } => message_id,
+            Content::NotText | Content::Edited | Content::InGroup { .. } | Content::Press(_) => None,
+        }
+    }
+
+    /// `None` for everything the bot leaves alone: what is no command in groups and channels, messages from bots, and
+    /// Telegram's own notices.
+    pub(crate) fn of(update: Update) -> Option<Self> {
+        let Update { id, message, edited_message, channel_post, callback_query } = update;
+        if let Some(message) = message.or(channel_post) {
+            Self::of_message(id, &message)
+        } else if let Some(edited) = edited_message {
+            Self::of_edit(id, &edited)
+        } else {
+            Self::of_press(id, &callback_query?)
+        }
+    }
+
+    /// Each field is read by itself: one of a form that we do not know hides no other.
+    fn of_message(update_id: u32, message: &Value) -> Option<Self> {
+        let chat = chat_id(message.get("chat")?)?;
+        let chat_type = text_at(message, "/chat/type")?;
+        let has = |field| message.get(field).is_some_and(|value| !value.is_null());
+        // Who writes as a group or as a channel has a bot of Telegram's for a sender.
+        if is_true(message, "/from/is_bot") && !has("sender_chat") {
+            return None;
+        }
+        let text = text_at(message, "/text").map(|text| RichText {
+            text: text.to_owned(),
+            marks: marks_of(message.get("entities").unwrap_or(&Value::Null)),
+        });
+        let text = text.or_else(|| message.get("rich_message").and_then(plain_text_of));
+        let content = match text {
+            Some(RichText { text, .. })
+                if matches!(chat_type, "group" | "supergroup" | "channel") && text.starts_with('/') =>
+            {
+                Content::InGroup { text }
+            }
+            _ if chat_type != "private" => return None,
+            Some(RichText { text, marks }) => {
+                Content::Text { message_id: message_id(message), text, lost_marks: marks }
+            }
+            None if NOTICES.iter().any(|notice| has(notice)) => return None,
+            None => Content::NotText,
+        };
+        let group = message.get("media_group_id").filter(|_| matches!(content, Content::NotText));
+        Some(Self {
+            update_id,
+            written: time_at(message, "date"),
+            chat,
+            // In groups without topics, replies to replies have a thread too, in which nobody can write.
+            thread: thread_id(message).filter(|_| chat_type == "private" || is_true(message, "/is_topic_message")),
+            language: language_of(message),
+            group: group.filter(|album| !album.is_null()).map(|album| format!("album {album}")),
+            content,
+        })
+    }
+
+    /// A changed message is not read anew: what it asked for was done when it came first. Its sender is told so.
+    fn of_edit(update_id: u32, message: &Value) -> Option<Self> {
+        // Telegram sets no date when it has changed a message by itself; the positions of a live location nobody writes.
+        let date = message.get("edit_date")?.as_u64()?;
+        if message.get("location").is_some() {
+            return None;
+        }
+        let edited = Self::of_message(update_id, message)?;
+        let id = message.get("message_id").unwrap_or(&Value::Null);
+        let group = match edited.content {
+            Content::Text { .. } => format!("edit {id} of {date}"),
+            // Such as a list, which others change while they tick it off.
+            Content::NotText => format!("edit {id}"),
+            Content::Edited | Content::InGroup { .. } | Content::Press(_) => return None,
+        };
+        let written = time_at(message, "edit_date");
+        Some(Self { written, group: Some(group), content: Content::Edited, ..edited })
+    }
+
+    fn of_press(update_id: u32, query: &Value) -> Option<Self> {
+        let query_id = text_at(query, "/id")?.to_owned();
+        let message = query.get("message").filter(|message| !message.is_null());
+        if message.is_some_and(|message| text_at(message, "/chat/type") != Some("private")) {
+            return None;
+        }
+        // A person's id is also that of the chat with them.
+        let chat = message.and_then(|message| message.get("chat")).or_else(|| query.get("from"))?;
+        let data = text_at(query, "/data").unwrap_or_default().to_owned();
+        Some(Self {
+            update_id,
+            written: None,
+            chat: chat_id(chat)?,
+            thread: message.and_then(thread_id),
+            language: language_of(query),
+            group: None,
+            content: Content::Press(Press { query_id, message_id: message.and_then(message_id), data }),
+        })
+    }
+}
+
+fn text_at<'value>(value: &'value Value, pointer: &str) -> Option<&'value str> {
+    value.pointer(pointer)?.as_str()
+}
+
+fn is_true(value: &Value, pointer: &str) -> bool {
+    value.pointer(pointer).and_then(Value::as_bool) == Some(true)
+}
+
+fn chat_id(chat_or_user: &Value) -> Option<ChatId> {
+    chat_or_user.get("id")?.as_i64().map(ChatId)
+}
+
+fn message_id(message: &Value) -> Option<MessageId> {
+    i32::try_from(message.get("message_id")?.as_i64()?).ok().map(MessageId)
+}
+
+/// Threads are known by the number of their first message.
+fn thread_id(message: &Value) -> Option<i32> {
+    i32::try_from(message.get("message_thread_id")?.as_i64()?).ok()
+}
+
+/// Seconds since 1970.
+fn time_at(message: &Value, field: &str) -> Option<SystemTime> {
+    let seconds = message.get(field)?.as_u64()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// A private chat has one person in it, named or not.
+fn language_of(message_or_query: &Value) -> Language {
+    Language::of_code(text_at(message_or_query, "/from/language_code").unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn update(kind: &str, message: Value) -> Update {
+        serde_json::from_value(json!({ "update_id": 5, kind: message })).unwrap()
+    }
+
+    fn message(extra: Value) -> Value {
+        let mut message = json!({
+            "message_id": 1, "date": 1_637_568_164,
+            "chat": { "id": 7, "type": "private", "first_name": "Ann" },
+            "from": { "id": 7, "is_bot": false, "first_name": "Ann" },
+        });
+        for (key, value) in extra.as_object().unwrap() {
+            message[key] = value.clone();
+        }
+        message
+    }
+
+    fn text_of(update: Update) -> Option<String> {
+        match Incoming::of(update)?.content {
+            Content::Text { text, .. } => Some(text),
+            Content::NotText => Some("(not text)".to_owned()),
+            Content::Edited => Some("(edited)".to_owned()),
+            Content::InGroup { text } => Some(format!("(in a group) {text}")),
+            Content::Press(press) => Some(format!("(pressed {})", press.data)),
+        }
+    }
+
+    #[test]
+    fn a_private_text_is_taken() {
+        assert_eq!(text_of(update("message", message(json!({ "text": "hi" })))).as_deref(), Some("hi"));
+    }
+
+    #[test]
+    fn other_content_is_taken_as_not_text_also_if_nobody_knows_it_yet() {
+        for content in [
+            json!({ "dice": { "emoji": "🎲", "value": 3 } }),
+            json!({ "hologram": { "file_id": "x" } }),
+            json!({ "rich_message": { "blocks": [{ "type": "hologram" }] } }),
+            json!({}),
+        ] {
+            assert_eq!(
+                text_of(update("message", message(content.clone()))).as_deref(),
+                Some("(not text)"),
+                "{content}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_field_of_another_type_hides_no_other_field() {
+        for odd in [json!({ "text": { "plain": "new:x" } }), json!({ "text": 7, "date": "today" })] {
+            let taken = text_of(update("message", message(odd.clone())));
+            assert_eq!(taken.as_deref(), Some("(not text)"), "{odd}");
+        }
+        for odd in [
+            json!({ "date": "today" }),
+            json!({ "message_id": 5_000_000_000_u64 }),
+            json!({ "message_id": null }),
+            json!({ "from": { "id": 7 } }),
+            json!({ "from": "Ann" }),
+            json!({ "is_topic_message": null }),
+            json!({ "message_thread_id": "5" }),
+            json!({ "entities": "bold" }),
+        ] {
+            let mut odd = odd;
+            odd["text"] = json!("hi");
+            let taken = text_of(update("message", message(odd.clone())));
+            assert_eq!(taken.as_deref(), Some("hi"), "{odd}");
+        }
+        let odd = json!({
+            "date": "today", "voice": {}, "message_thread_id": 5, "media_group_id": 9,
+            "from": { "language_code": "ko" },
+        });
+        let taken = Incoming::of(update("message", message(odd))).unwrap();
+        assert_eq!(
+            (taken.thread, taken.group.as_deref(), taken.language),
+            (Some(5), Some("album 9"), Language::Korean)
+        );
+        let bot = json!({ "date": "today", "from": { "id": 8, "is_bot": true } });
+        let group = json!({ "date": "today", "chat": { "id": -7, "type": "group" } });
+        for ignored in [bot, group] {
+            assert_eq!(text_of(update("message", message(ignored.clone()))), None, "{ignored}");
+        }
+    }
+
+    #[test]
+    fn an_edited_message_is_taken_as_one_whatever_it_holds() {
+        for (content, group) in [
+            (json!({ "text": "new:x" }), "edit 1 of 9"),
+            (json!({ "rich_message": [{ "text": "new:x" }] }), "edit 1 of 9"),
+            (json!({ "photo": [], "caption": "new:x", "media_group_id": "7" }), "edit 1"),
+            (json!({ "hologram": {} }), "edit 1"),
+        ] {
+            let mut edited = message(content.clone());
+            (edited["edit_date"], edited["message_thread_id"]) = (json!(9), json!(5));
+            let taken = Incoming::of(update("edited_message", edited)).unwrap();
+            assert!(matches!(taken.content, Content::Edited), "{content}");
+            assert_eq!((taken.group.as_deref(), taken.thread), (Some(group), Some(5)), "{content}");
+            assert_eq!(taken.written, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)), "not when it was first");
+        }
+    }
+
+    #[test]
+    fn what_changes_by_itself_is_left_alone() {
+        let by_telegram = message(json!({ "text": "new:x" }));
+        let position = message(json!({ "location": { "live_period": 60 }, "edit_date": 9 }));
+        let in_a_group = message(json!({ "text": "/help", "edit_date": 9, "chat": { "id": -7, "type": "group" } }));
+        for ignored in [by_telegram, position, in_a_group] {
+            assert_eq!(text_of(update("edited_message", ignored.clone())), None, "{ignored}");
+        }
+    }
+
+    #[test]
+    fn a_rich_message_is_taken_as_its_text() {
+        let text = json!(["new:my ", { "type": "bold", "text": "x" }]);
+        let rich = json!({ "rich_message": { "blocks": [{ "type": "paragraph", "text": text }] } });
+        let Content::Text { text, lost_marks, .. } = Incoming::of(update("message", message(rich))).unwrap().content
+        else {
+            panic!("not a text")
+        };
+        assert_eq!((text.as_str(), lost_marks), ("new:my x", vec!["**"]));
+    }
+
+    #[test]
+    fn groups_bots_and_notices_are_left_alone() {
+        let group = json!({ "text": "hi", "chat": { "id": -7, "type": "group", "title": "g" } });
+        let bot = json!({ "text": "hi", "from": { "id": 8, "is_bot": true, "first_name": "b" } });
+        let notice = json!({ "message_auto_delete_timer_changed": { "message_auto_delete_time": 5 } });
+        let unknown = json!({ "text": "/help", "chat": { "id": -8, "type": "none of these" } });
+        for ignored in [group, bot, notice, unknown] {
+            assert_eq!(text_of(update("message", message(ignored.clone()))), None, "{ignored}");
+        }
+        let edit = json!({ "text": "hi", "edit_date": 9 });
+        for kind in ["edited_channel_post", "business_message", "edited_business_message", "guest_message"] {
+            assert_eq!(text_of(update(kind, message(edit.clone()))), None, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_command_in_a_group_or_a_channel_is_taken() {
+        for (kind, place) in [("message", "group"), ("message", "supergroup"), ("channel_post", "channel")] {
+            let command = json!({ "text": "/help", "chat": { "id": -7, "type": place, "title": "g" } });
+            assert_eq!(text_of(update(kind, message(command))).as_deref(), Some("(in a group) /help"));
+        }
+    }
+
+    #[test]
+    fn a_private_text_from_nobody_is_taken() {
+        assert_eq!(text_of(update("message", message(json!({ "text": "hi", "from": null })))).as_deref(), Some("hi"));
+    }
+
+    fn press(extra: Value) -> Update {
+        let mut query = json!({
+            "id": "q", "chat_instance": "c", "data": "look",
+            "from": { "id": 7, "is_bot": false, "first_name": "Ann", "language_code": "ko" },
+        });
+        for (key, value) in extra.as_object().unwrap() {
+            query[key] = value.clone();
+        }
+        update("callback_query", query)
+    }
+
+    #[test]
+    fn a_press_is_taken_with_its_message_or_without() {
+        let message = message(json!({}));
+        let pressed = Incoming::of(press(json!({ "message": message }))).unwrap();
+        assert_eq!((pressed.chat, pressed.language), (ChatId(7), Language::Korean));
+        let Content::Press(taken) = pressed.content else { panic!("not a press") };
+        assert_eq!((taken.query_id.as_str(), taken.message_id, taken.data.as_str()), ("q", Some(MessageId(1)), "look"));
+
+        let odd = json!({ "message_id": "odd", "chat": { "id": 7, "type": "private" } });
+        let odd = Incoming::of(press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
+        assert!(matches!(odd.content, Content::Press(Press { message_id: None, data, .. }) if data.is_empty()));
+
+        let forgotten = Incoming::of(press(json!({}))).unwrap();
+        assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
+        assert!(matches!(forgotten.content, Content::Press(Press { message_id: None, .. })));
+    }
+
+    #[test]
+    fn a_message_and_a_press_are_in_the_topic_that_they_were_made_in() {
+        let thread = |extra: Value| Incoming::of(update("message", message(extra))).unwrap().thread;
+        assert_eq!(thread(json!({ "text": "hi", "message_thread_id": 116_834 })), Some(116_834));
+        assert_eq!(thread(json!({ "text": "hi" })), None);
+        assert_eq!(thread(json!({ "text": "hi", "message_thread_id": "odd" })), None, "it is answered all the same");
+        let chat = json!({ "id": -7, "type": "supergroup", "title": "g" });
+        let in_group = json!({ "text": "/help", "message_thread_id": 5, "chat": chat });
+        assert_eq!(thread(in_group.clone()), None, "a thread of replies is no topic");
+        let mut in_topic = in_group;
+        in_topic["is_topic_message"] = json!(true);
+        assert_eq!(thread(in_topic), Some(5));
+        let pressed = press(json!({ "message": message(json!({ "message_thread_id": 116_834 })) }));
+        assert_eq!(Incoming::of(pressed).unwrap().thread, Some(116_834));
+    }
+
+    #[test]
+    fn a_press_in_a_group_is_left_alone() {
+        let message = json!({ "message_id": 1, "chat": { "id": -7, "type": "group", "title": "g" } });
+        assert!(Incoming::of(press(json!({ "message": message }))).is_none());
+    }
+
+    #[test]
+    fn of_an_update_that_is_nested_too_deep_the_sender_is_known() {
+        let deep = (0..500).fold(json!("new:x"), |text, _| json!([text]));
+        for (kind, expected) in [("message", "(not text)"), ("edited_message", "(edited)")] {
+            let deep = message(json!({ "text": "new:x", "rich_message": deep.clone(), "edit_date": 9 }));
+            let update = json!({ "update_id": 5, kind: deep }).to_string();
+            let read = Update::of_json(update.as_bytes()).unwrap();
+            assert_eq!((read.id, text_of(read).as_deref()), (5, Some(expected)));
+        }
+        for none in ["", "[]", "{}", r#"{ "update_id": "x" }"#] {
+            assert!(Update::of_json(none.as_bytes()).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn an_update_of_an_unknown_shape_still_has_its_id() {
+        for odd in [json!({}), json!([]), json!(7)] {
+            for kind in KINDS_OF_UPDATES {
+                let odd = update(kind, odd.clone());
+                assert_eq!(odd.id, 5);
+                assert!(Incoming::of(odd).is_none());
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Updates that take long, on the disk, so that they stand in nobody's way.
+//!
+//! A poll brings at most 100 updates from the lowest unconfirmed one on. While that one cannot be finished (its chat has to
+//! wait, the store is away), everything up to 99 updates later may be long done, and whatever comes after them does not come.
+//! So what is in hand for long is written down here; then it may be confirmed, and is not lost when the process dies.
+//!
+//! Each is a file of its own, which appears as a whole, is synced before the update is confirmed, and is removed when the update
+//! was handled. It is encrypted with XChaCha20-Poly1305 under a key derived from the bot's, since it may hold a text, or what opens one.
+//! The update's id is authenticated with it.
+//!
+//! A file is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Once},
+};
+
+use chacha20poly1305::{
+    KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+use mayfly_bootstrap::{create_private_dir_all, sync_dir};
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+use crate::{bot_key::BotKey, updates::event::Update};
+
+const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 24;
+/// What the names of files begin with that are not finished.
+const DRAFT_PREFIX: &str = ".";
+const KEY_LABEL: &[u8] = b"mayfly bot set aside key v1\0";
+const FOLDER_LABEL: &[u8] = b"mayfly bot set aside folder v1\0";
+
+/// The updates of one bot that were set aside. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct SetAside(Arc<Inner>);
+
+struct Inner {
+    folder: PathBuf,
+    cipher: XChaCha20Poly1305,
+    others_are_reported: Once,
+}
+
+impl SetAside {
+    /// Those of the bot with this key, in `folder`, which is made when something is set aside.
+    pub(crate) fn new(folder: &Path, bot_key: &BotKey) -> Self {
+        // Not the bot's number: which bots a machine serves is nobody's business either.
+        let name = hex::encode(*bot_key.derive(FOLDER_LABEL, &[]));
+        let cipher = XChaCha20Poly1305::new(&(*bot_key.derive(KEY_LABEL, &[])).into());
+        Self(Arc::new(Inner { folder: folder.join(name), cipher, others_are_reported: Once::new() }))
+    }
+
+    /// Sets `updates` aside. On success, and only then, they survive the process.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written down.
+    pub(crate) async fn put(&self, updates: Vec<Update>) -> io::Result<()> {
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || inner.put(&updates)).await?
+    }
+
+    /// Everything that is set aside, in its order. Removes drafts that were never finished; should somebody be at work on one, that
+    /// fails and is tried again.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read. A file that cannot be opened is reported and left where it is.
+    pub(crate) async fn all(&self) -> io::Result<Vec<Update>> {
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || inner.all()).await?
+    }
+
+    /// Forgets an update that was handled. If that fails it is handled once more after the next start, which is harmless.
+    pub(crate) fn remove(&self, id: u32) {
+        if let Err(error) = fs::remove_file(self.0.file(id)) {
+            tracing::warn!(%error, "cannot remove an update that was set aside");
+        }
+    }
+}
+
+impl Inner {
+    fn file(&self, id: u32) -> PathBuf {
+        self.folder.join(id.to_string())
+    }
+
+    fn put(&self, updates: &[Update]) -> io::Result<()> {
+        create_private_dir_all(&self.folder)?;
+        for update in updates {
+            let mut file = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &self.folder)?;
+            file.write_all(&self.seal(update)?)?;
+            file.as_file().sync_all()?;
+            file.persist(self.file(update.id)).map_err(|failed| failed.error)?;
+        }
+        sync_dir(&self.folder)
+    }
+
+    fn all(&self) -> io::Result<Vec<Update>> {
+        self.others_are_reported.call_once(|| {
+            let count = self.others();
+            if count > 0 {
+                tracing::warn!(
+                    count,
+                    "there are updates that this bot cannot open: another bot set them aside, or this one with another \
+                     service token"
+                );
+            }
+        });
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut updates = Vec::new();
+        for entry in entries {
+            let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
+            let name = name.to_string_lossy();
+            if name.starts_with(DRAFT_PREFIX) {
+                // Of somebody who died over it, and has not confirmed the update.
+                if let Err(error) = fs::remove_file(path) {
+                    tracing::warn!(%error, "cannot remove the draft of an update that was to be set aside");
+                }
+                continue;
+            }
+            let Ok(id) = name.parse() else { continue };
+            match fs::read(path).map(|file| self.open(id, &file)) {
+                Ok(Some(update)) => updates.push(update),
+                Ok(None) => tracing::error!("an update that was set aside does not open, and is left where it is"),
+                Err(error) => {
+                    tracing::error!(%error, "an update that was set aside cannot be read, and is left where it is");
+                }
+            }
+        }
+        updates.sort_by_key(|update| update.id);
+        Ok(updates)
+    }
+
+    /// How many updates lie in the folders of others, as far as these can be read.
+    fn others(&self) -> usize {
+        let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+        let folders = self.folder.parent().into_iter().flat_map(entries).map(|entry| entry.path());
+        let others = folders.filter(|folder| *folder != self.folder);
+        let is_update =
+            |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+        others.flat_map(|folder| entries(&folder)).filter(is_update).count()
+    }
+
+    fn seal(&self, update: &Update) -> io::Result<Vec<u8>> {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        let text = Zeroizing::new(serde_json::to_vec(update)?);
+        let payload = Payload { msg: &text, aad: &update.id.to_be_bytes() };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload);
+        let sealed = sealed.map_err(|_| io::Error::other("cannot encrypt an update"))?;
+        Ok([&[VERSION], &nonce[..], &sealed].concat())
+    }
+
+    fn open(&self, id: u32, file: &[u8]) -> Option<Update> {
+        let (nonce, sealed) = file.strip_prefix(&[VERSION])?.split_first_chunk::<NONCE_BYTES>()?;
+        let payload = Payload { msg: sealed, aad: &id.to_be_bytes() };
+        let text = Zeroizing::new(self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?);
+        serde_json::from_slice(&text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_bootstrap::Secret;
+    use serde_json::json;
+    use teloxide::types::UserId;
+
+    use super::*;
+
+    fn update(id: u32, text: &str) -> Update {
+        serde_json::from_value(json!({ "update_id": id, "message": { "text": text } })).unwrap()
+    }
+
+    fn set_aside(folder: &Path, bot: u64) -> SetAside {
+        SetAside::new(folder, &BotKey::of(&Secret::new("service".to_owned()), UserId(bot)))
+    }
+
+    async fn texts(set_aside: &SetAside) -> Vec<String> {
+        let all = set_aside.all().await.unwrap();
+        all.iter().map(|update| serde_json::to_value(update).unwrap()["message"]["text"].to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_set_aside_is_there_in_its_order_until_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = set_aside(folder.path(), 1);
+        assert!(texts(&first).await.is_empty());
+        first.put(vec![update(10, "ten"), update(9, "nine")]).await.unwrap();
+        first.put(vec![update(100, "hundred")]).await.unwrap();
+        let again = set_aside(folder.path(), 1);
+        assert_eq!(texts(&again).await, ["\"nine\"", "\"ten\"", "\"hundred\""]);
+        again.remove(10);
+        assert_eq!(texts(&first).await, ["\"nine\"", "\"hundred\""]);
+    }
+
+    #[tokio::test]
+    async fn nothing_of_it_can_be_read_or_exchanged_without_the_bots_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = set_aside(folder.path(), 1);
+        first.put(vec![update(9, "needle"), update(10, "other")]).await.unwrap();
+        assert!(texts(&set_aside(folder.path(), 2)).await.is_empty());
+        let file = fs::read(first.0.file(9)).unwrap();
+        assert!(!String::from_utf8_lossy(&file).contains("needle"));
+        fs::copy(first.0.file(9), first.0.file(10)).unwrap();
+        fs::write(first.0.file(11), "").unwrap();
+        assert_eq!(texts(&first).await, ["\"needle\""], "the copy under another id does not open");
+    }
+
+    #[tokio::test]
+    async fn what_others_set_aside_is_noticed_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (set_aside(folder.path(), 1), set_aside(folder.path(), 2));
+        assert_eq!(first.0.others(), 0, "not even a folder");
+        first.put(vec![update(9, "nine")]).await.unwrap();
+        assert_eq!((first.0.others(), second.0.others()), (0, 1));
+        assert!(texts(&second).await.is_empty());
+        assert_eq!(texts(&first).await, ["\"nine\""]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_keeps_nothing_else_from_being_taken_up_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let set_aside = set_aside(folder.path(), 1);
+        set_aside.put(vec![update(9, "nine"), update(11, "eleven")]).await.unwrap();
+        // No file, whoever reads it.
+        fs::create_dir(set_aside.0.file(10)).unwrap();
+        assert_eq!(texts(&set_aside).await, ["\"nine\"", "\"eleven\""]);
+        assert!(set_aside.0.file(10).exists());
+    }
+
+    #[tokio::test]
+    async fn drafts_that_were_never_finished_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let set_aside = set_aside(folder.path(), 1);
+        set_aside.put(vec![update(9, "nine")]).await.unwrap();
+        let draft = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &set_aside.0.folder).unwrap();
+        let (_, draft) = draft.keep().unwrap();
+        assert_eq!(texts(&set_aside).await, ["\"nine\""]);
+        assert!(!draft.exists());
+    }
+}
