@@ -15,21 +15,21 @@ use tonic::{
 
 use crate::{
     error::BotError,
-    status::{board::StatusBoard, grpc},
-    store_client::Outage,
-    timeouts::{Backoff, Pauses},
+    status::{board::StatusTracker, grpc},
+    store_client::StoreOutage,
+    timeouts::{Backoff, BackoffPolicy},
 };
 
 /// Between tries to reach the store. A new config should be taken up soon after the store is back.
-const PAUSES: Pauses = Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(10) };
+const BACKOFF: BackoffPolicy = BackoffPolicy { initial: Duration::from_millis(250), max: Duration::from_secs(10) };
 
 /// The watch over the app config. Publishes the token of the bot to serve, or `None` when there is none to serve.
 pub(crate) struct ConfigWatch {
     store: ConfigServiceClient<StoreChannel>,
     authorization: MetadataValue<Ascii>,
     latest: watch::Sender<Option<Secret>>,
-    board: StatusBoard,
-    outage: Outage,
+    board: StatusTracker,
+    outage: StoreOutage,
 }
 
 impl ConfigWatch {
@@ -37,8 +37,8 @@ impl ConfigWatch {
         store: StoreChannel,
         service_token: &Secret,
         latest: watch::Sender<Option<Secret>>,
-        board: StatusBoard,
-        outage: Outage,
+        board: StatusTracker,
+        outage: StoreOutage,
     ) -> Result<Self, BotError> {
         let authorization = grpc::bearer(service_token)?;
         Ok(Self { store: ConfigServiceClient::new(store), authorization, latest, board, outage })
@@ -46,13 +46,13 @@ impl ConfigWatch {
 
     /// Watches without end. While the store is away the last known config stays in use.
     pub(crate) async fn run(mut self) {
-        let mut backoff = PAUSES.start();
+        let mut backoff = BACKOFF.start();
         let mut is_reported = false;
         loop {
             // Ends when the store stops, so that is no success either.
             let status = self.follow(&mut backoff, &mut is_reported).await.err();
             self.board.set_connected(false);
-            self.board.note_error("the store cannot be reached");
+            self.board.record_error("the store cannot be reached");
             if !is_reported {
                 is_reported = true;
                 let reason = status.map_or("SHUTTING_DOWN", |status| ErrorInfo::from_status(&status).reason.name());
@@ -68,7 +68,7 @@ impl ConfigWatch {
         let mut changes = self.store.watch_last_active_app_config(request).await?.into_inner();
         while let Some(change) = changes.message().await? {
             let is_first = !self.board.set_connected(true);
-            self.outage.is_over();
+            self.outage.ended();
             backoff.reset();
             *is_reported = false;
             self.publish(change.app_config, is_first);

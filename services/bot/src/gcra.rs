@@ -1,4 +1,4 @@
-//! Rates: so many at once, then one more at a time. Pure; `pacing.rs` keeps to them, `flood.rs` holds others to them.
+//! Rates: so many at once, then one more at a time. Pure; `rate_limit.rs` keeps to them, `flood.rs` holds others to them.
 //!
 //! The generic cell rate algorithm (ITU-T I.371): a meter is one moment, the one at which all is given back.
 
@@ -8,7 +8,7 @@ use teloxide::types::ChatId;
 use tokio::time::Instant;
 
 /// As many meters as are kept without a look at which of them can be forgotten.
-const METERS_KEPT: usize = 1024;
+const MAX_LIMITERS: usize = 1024;
 
 /// `burst` at once, and one more each `interval`.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ impl Rate {
     }
 
     /// As much at once as it gives in `time`.
-    pub(crate) fn with_burst_of(self, time: Duration) -> Self {
+    pub(crate) fn with_burst_over(self, time: Duration) -> Self {
         let burst = time.as_nanos() / self.interval.as_nanos().max(1);
         Self { burst: u32::try_from(burst).unwrap_or(u32::MAX).max(1), ..self }
     }
@@ -37,12 +37,12 @@ impl Rate {
 
 /// How much of a rate is used up.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Meter {
+pub(crate) struct Limiter {
     /// When nothing is used up any more. `None`: nothing ever was.
-    fresh_at: Option<Instant>,
+    full_at: Option<Instant>,
 }
 
-impl Meter {
+impl Limiter {
     /// How long from `now` until one more keeps to `rate`.
     pub(crate) fn wait(&self, rate: Rate, now: Instant) -> Duration {
         (self.used(now) + rate.interval).saturating_sub(rate.interval * rate.burst)
@@ -50,35 +50,35 @@ impl Meter {
 
     /// Uses one up at `at`.
     pub(crate) fn take(&mut self, rate: Rate, at: Instant) {
-        self.fresh_at = Some(at + self.used(at) + rate.interval);
+        self.full_at = Some(at + self.used(at) + rate.interval);
     }
 
     /// Whether nothing is used up.
-    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
         self.used(now).is_zero()
     }
 
     fn used(&self, now: Instant) -> Duration {
-        self.fresh_at.map_or(Duration::ZERO, |fresh_at| fresh_at.saturating_duration_since(now))
+        self.full_at.map_or(Duration::ZERO, |full_at| full_at.saturating_duration_since(now))
     }
 }
 
 /// A meter for each chat, for as long as anything of it is used up.
 #[derive(Debug, Default)]
-pub(crate) struct ChatMeters {
-    meters: HashMap<ChatId, Meter>,
+pub(crate) struct ChatLimiters {
+    limiters: HashMap<ChatId, Limiter>,
     /// How many there may be before the fresh ones are forgotten.
     limit: usize,
 }
 
-impl ChatMeters {
+impl ChatLimiters {
     /// The meter of this chat.
-    pub(crate) fn of(&mut self, chat: ChatId, now: Instant) -> &mut Meter {
-        if self.meters.len() >= self.limit.max(METERS_KEPT) {
-            self.meters.retain(|_, meter| !meter.is_fresh(now));
-            self.limit = self.meters.len() * 2;
+    pub(crate) fn get(&mut self, chat: ChatId, now: Instant) -> &mut Limiter {
+        if self.limiters.len() >= self.limit.max(MAX_LIMITERS) {
+            self.limiters.retain(|_, limiter| !limiter.is_full(now));
+            self.limit = self.limiters.len() * 2;
         }
-        self.meters.entry(chat).or_default()
+        self.limiters.entry(chat).or_default()
     }
 }
 
@@ -88,54 +88,54 @@ mod tests {
 
     const RATE: Rate = Rate { burst: 3, interval: Duration::from_secs(10) };
 
-    fn waits(meter: &Meter, now: Instant) -> u64 {
-        meter.wait(RATE, now).as_secs()
+    fn waits(limiter: &Limiter, now: Instant) -> u64 {
+        limiter.wait(RATE, now).as_secs()
     }
 
     #[test]
     fn a_burst_is_free_and_then_each_waits_for_its_turn() {
-        let (mut meter, start) = (Meter::default(), Instant::now());
+        let (mut limiter, start) = (Limiter::default(), Instant::now());
         for _ in 0..3 {
-            assert_eq!(waits(&meter, start), 0);
-            meter.take(RATE, start);
+            assert_eq!(waits(&limiter, start), 0);
+            limiter.take(RATE, start);
         }
-        assert_eq!(waits(&meter, start), 10);
+        assert_eq!(waits(&limiter, start), 10);
         let later = start + Duration::from_secs(10);
-        assert_eq!(waits(&meter, later), 0);
-        meter.take(RATE, later);
-        assert_eq!(waits(&meter, later), 10);
+        assert_eq!(waits(&limiter, later), 0);
+        limiter.take(RATE, later);
+        assert_eq!(waits(&limiter, later), 10);
     }
 
     #[test]
     fn a_burst_can_be_given_as_a_time() {
-        let rate = Rate::per_second(30).with_burst_of(Duration::from_secs(10));
+        let rate = Rate::per_second(30).with_burst_over(Duration::from_secs(10));
         assert_eq!((rate.burst, rate.interval), (300, Duration::from_secs(1) / 30));
-        assert_eq!(RATE.with_burst_of(Duration::from_secs(1)).burst, 1, "one at least");
+        assert_eq!(RATE.with_burst_over(Duration::from_secs(1)).burst, 1, "one at least");
     }
 
     #[test]
     fn what_is_not_used_does_not_add_up() {
-        let (mut meter, start) = (Meter::default(), Instant::now());
-        meter.take(RATE, start);
+        let (mut limiter, start) = (Limiter::default(), Instant::now());
+        limiter.take(RATE, start);
         let much_later = start + Duration::from_secs(1_000);
         for _ in 0..3 {
-            assert_eq!(waits(&meter, much_later), 0);
-            meter.take(RATE, much_later);
+            assert_eq!(waits(&limiter, much_later), 0);
+            limiter.take(RATE, much_later);
         }
-        assert_eq!(waits(&meter, much_later), 10);
+        assert_eq!(waits(&limiter, much_later), 10);
     }
 
     #[test]
     fn chats_that_are_quiet_again_are_forgotten() {
-        let (mut meters, start) = (ChatMeters::default(), Instant::now());
+        let (mut limiters, start) = (ChatLimiters::default(), Instant::now());
         for chat in 0..2_000 {
-            meters.of(ChatId(chat), start).take(RATE, start);
+            limiters.get(ChatId(chat), start).take(RATE, start);
         }
-        assert_eq!(meters.meters.len(), 2_000, "none is fresh");
+        assert_eq!(limiters.limiters.len(), 2_000, "none is fresh");
         let later = start + Duration::from_secs(11);
         for chat in 2_000..5_000 {
-            meters.of(ChatId(chat), later).take(RATE, later);
+            limiters.get(ChatId(chat), later).take(RATE, later);
         }
-        assert!(meters.meters.len() < 4_000, "{}", meters.meters.len());
+        assert!(limiters.limiters.len() < 4_000, "{}", limiters.limiters.len());
     }
 }

@@ -2,7 +2,7 @@
 //! gets the text, once.
 //!
 //! An update travels in one direction: `polling` fetches it and keeps it unconfirmed in its `window`, or Telegram brings it to the
-//! `webhook`; `incoming` takes out what matters, `chats` keeps the order within its chat, `intent` says what is wanted, `handlers` ask the `store` and
+//! `webhook`; `event` takes out what matters, `chats` keeps the order within its chat, `intent` says what is wanted, `handlers` ask the `store` and
 //! word the answer with `replies`, `delivery` sends it through `telegram`. Only then is the update confirmed to Telegram, so that a crash in
 //! between brings it again instead of losing it. What an update causes can therefore happen twice and is made for that.
 //!
@@ -47,14 +47,14 @@ use crate::{
     session::Sessions,
     simulator::Simulator,
     status::{
-        board::StatusBoard,
+        board::StatusTracker,
         grpc::{self, BotGrpc, Credentials, Services},
         page,
     },
-    store_client::Outage,
+    store_client::StoreOutage,
     telegram::{client::TelegramApi, deletions::Deletions},
-    timeouts::{CROWD_BURST, FLOOD_BURST, Timing},
-    updates::webhook::Door,
+    timeouts::{INBOUND_CHAT_BURST, INBOUND_TOTAL_BURST, Timeouts},
+    updates::webhook::WebhookEndpoint,
 };
 
 /// The largest request that the bot takes: far more than any update of Telegram's, whose texts have at most 4096
@@ -67,7 +67,7 @@ pub struct Bot {
     /// The webhook checks its caller before it reads anything, and has a limit of its own.
     webhook: Option<Router>,
     services: Services,
-    board: StatusBoard,
+    board: StatusTracker,
     watch: ConfigWatch,
     latest_config: watch::Receiver<Option<Secret>>,
     sessions: Sessions,
@@ -86,27 +86,27 @@ impl Bot {
         settings: &BotSettings,
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
-        let timing = Timing {
-            store_patience: settings.retry_for,
-            flood_rate: Rate::per_minute(settings.chat_messages_per_minute, FLOOD_BURST),
-            crowd_rate: Rate::per_second(settings.messages_per_second).with_burst_of(CROWD_BURST),
-            overall_rate: Rate::per_second(settings.messages_per_second),
-            ..Timing::default()
+        let timeouts = Timeouts {
+            store_timeout: settings.retry_for,
+            inbound_chat_rate: Rate::per_minute(settings.chat_messages_per_minute, INBOUND_CHAT_BURST),
+            inbound_total_rate: Rate::per_second(settings.messages_per_second).with_burst_over(INBOUND_TOTAL_BURST),
+            outbound_total_rate: Rate::per_second(settings.messages_per_second),
+            ..Timeouts::default()
         };
-        Self::with(store, service_token, settings, timing, stop)
+        Self::with(store, service_token, settings, timeouts, stop)
     }
 
     fn with(
         store: StoreChannel,
         service_token: &Secret,
         settings: &BotSettings,
-        timing: Timing,
+        timeouts: Timeouts,
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
-        let telegram = TelegramApi::new(&settings.telegram_api_url, &timing)?;
-        let board = StatusBoard::default();
+        let telegram = TelegramApi::new(&settings.telegram_api_url, &timeouts)?;
+        let board = StatusTracker::default();
         let (configs, latest_config) = watch::channel(None);
-        let outage = Outage::default();
+        let outage = StoreOutage::default();
         let watch = ConfigWatch::new(store.clone(), service_token, configs, board.clone(), outage.clone())?;
         let conversation = settings.conversation.clone();
         if conversation.delete_revealed_after.is_some() {
@@ -114,7 +114,7 @@ impl Bot {
         }
         let public_url = conversation.public_url.as_ref().map(PublicUrl::to_url);
         let simulate =
-            |token| Simulator::new(store.clone(), outage.clone(), &timing, public_url.clone(), token, stop.clone());
+            |token| Simulator::new(store.clone(), outage.clone(), &timeouts, public_url.clone(), token, stop.clone());
         let simulator = settings.simulator_token.clone().map(simulate).transpose()?;
         let origins = OriginPolicy::new(&settings.hosts, conversation.public_url.as_ref().map(PublicUrl::host), 0);
         let grpc = BotGrpc {
@@ -128,7 +128,7 @@ impl Bot {
         let grpc = services.routes.clone().prepare().into_axum_router().reset_fallback();
         let router = page::router(board.clone(), simulator, origins).merge(grpc);
         let webhook = settings.webhook().map(|webhook| {
-            let door = Door::new(usize::from(webhook.connections), timing.webhook_hold);
+            let door = WebhookEndpoint::new(usize::from(webhook.connections), timeouts.webhook_hold_timeout);
             (webhook, door)
         });
         let webhook_router = webhook.as_ref().map(|(webhook, door)| door.router(&webhook.path));
@@ -138,7 +138,7 @@ impl Bot {
             service_token: service_token.clone(),
             outage,
             conversation,
-            timing,
+            timeouts,
             set_aside_folder: settings.set_aside_folder.clone(),
             webhook,
             board: board.clone(),

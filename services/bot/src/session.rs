@@ -9,22 +9,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     bot_key::{self, BotKey},
-    conversation::handlers::Tools,
+    conversation::handlers::Context,
     settings::{ConversationSettings, PublicUrl, Webhook},
-    status::board::{State, StatusBoard},
-    store_client::{Outage, Store},
+    status::board::{State, StatusTracker},
+    store_client::{StoreClient, StoreOutage},
     telegram::{
-        client::{Fault, Identity, Telegram, TelegramApi},
+        client::{Identity, Telegram, TelegramApi, TelegramError},
         command_menu,
         deletions::Deletions,
     },
-    timeouts::Timing,
+    timeouts::Timeouts,
     updates::{
-        dispatcher::{Chats, Desk},
-        flood::FloodControl,
+        dispatcher::{Dispatcher, Shared},
+        flood::FloodLimiter,
         polling::Polling,
-        spool::SetAside,
-        webhook::{Door, Reception},
+        spool::Spool,
+        webhook::{UpdateReceiver, WebhookEndpoint},
     },
 };
 
@@ -34,14 +34,14 @@ pub(crate) struct Sessions {
     pub store: StoreChannel,
     /// From which, and from their numbers, bots have their keys.
     pub service_token: Secret,
-    pub outage: Outage,
+    pub outage: StoreOutage,
     pub conversation: ConversationSettings,
-    pub timing: Timing,
+    pub timeouts: Timeouts,
     /// Where updates are set aside that take long.
     pub set_aside_folder: PathBuf,
     /// The webhook and its door, if updates come that way.
-    pub webhook: Option<(Webhook, Door)>,
-    pub board: StatusBoard,
+    pub webhook: Option<(Webhook, WebhookEndpoint)>,
+    pub board: StatusTracker,
     pub stop: CancellationToken,
 }
 
@@ -64,8 +64,8 @@ impl Sessions {
 
     /// Serves one bot until another one, or none, is to be served.
     async fn serve(&self, token: Secret, latest: &mut watch::Receiver<Option<Secret>>) {
-        let leave = self.stop.child_token();
-        let session = self.session(&token, &leave);
+        let session_stop = self.stop.child_token();
+        let session = self.session(&token, &session_stop);
         let replaced = async {
             // The sender lives as long as `run`; were it gone, no other config could ever come.
             let is_another = |latest: &Option<Secret>| latest.as_ref() != Some(&token);
@@ -78,21 +78,21 @@ impl Sessions {
             () = &mut session => return,
             () = &mut replaced => tracing::info!("the last active app config changed; finishing with the old one"),
         }
-        leave.cancel();
+        session_stop.cancel();
         session.await;
     }
 
-    async fn session(&self, token: &Secret, leave: &CancellationToken) {
+    async fn session(&self, token: &Secret, session_stop: &CancellationToken) {
         let telegram = self.telegram.with_token(token);
-        let Some(bot_name) = leave.run_until_cancelled(self.sign_in(&telegram)).await else { return };
-        let store = Store::new(self.store.clone(), self.outage.clone(), self.timing.clone(), self.stop.clone());
+        let Some(bot_name) = session_stop.run_until_cancelled(self.sign_in(&telegram)).await else { return };
+        let store = StoreClient::new(self.store.clone(), self.outage.clone(), self.timeouts.clone(), self.stop.clone());
         let conversation = &self.conversation;
         let bot = bot_key::bot_of(token);
         let bot_key = BotKey::of(&self.service_token, bot);
-        let set_aside = SetAside::new(&self.set_aside_folder, &bot_key);
+        let spool = Spool::new(&self.set_aside_folder, &bot_key);
         let deletions = Deletions::open(&conversation.deletions_folder, bot, conversation.delete_revealed_after);
-        let desk = Desk {
-            tools: Tools {
+        let shared = Shared {
+            tools: Context {
                 store,
                 bot_key,
                 bot_name,
@@ -103,18 +103,18 @@ impl Sessions {
             deletions: deletions.clone(),
             board: self.board.clone(),
         };
-        let flood = FloodControl::new(self.timing.flood_rate, self.timing.crowd_rate);
-        let chats = Chats::new(desk, flood, self.timing.flood_patience);
-        let (timing, board) = (self.timing.clone(), self.board.clone());
+        let flood = FloodLimiter::new(self.timeouts.inbound_chat_rate, self.timeouts.inbound_total_rate);
+        let dispatcher = Dispatcher::new(shared, flood, self.timeouts.flood_timeout);
+        let (timeouts, board) = (self.timeouts.clone(), self.board.clone());
         let serving = async {
             match &self.webhook {
                 None => {
-                    let polling = Polling::new(telegram.clone(), chats, set_aside, timing, board);
-                    polling.run(leave, &self.stop).await;
+                    let polling = Polling::new(telegram.clone(), dispatcher, spool, timeouts, board);
+                    polling.run(session_stop, &self.stop).await;
                 }
-                Some((webhook, door)) => {
-                    let reception = Reception::new(chats, set_aside, timing, board);
-                    reception.run(telegram.clone(), token, webhook, door, leave, &self.stop).await;
+                Some((webhook, endpoint)) => {
+                    let receiver = UpdateReceiver::new(dispatcher, spool, timeouts, board);
+                    receiver.run(telegram.clone(), token, webhook, endpoint, session_stop, &self.stop).await;
                 }
             }
         };
@@ -122,35 +122,35 @@ impl Sessions {
             // Neither waits for the other: Telegram may have the menu wait for minutes.
             tokio::join!(command_menu::register(&telegram), deletions.run(&telegram))
         };
-        tokio::join!(serving, leave.run_until_cancelled(beside));
+        tokio::join!(serving, session_stop.run_until_cancelled(beside));
     }
 
     /// Makes sure that Telegram knows the token, for as long as that takes. Answers the bot's user name.
     async fn sign_in(&self, telegram: &Telegram) -> Option<String> {
         self.board.set_state(State::SigningIn);
-        let mut pauses = self.timing.telegram_pauses.start();
+        let mut backoff = self.timeouts.telegram_backoff.start();
         let mut last = None;
         loop {
-            let fault = match telegram.identity().await {
+            let error = match telegram.identity().await {
                 Ok(Identity { user_name: name, .. }) => {
                     tracing::info!(bot = name.as_deref().unwrap_or("(unnamed)"), "signed in to Telegram");
                     self.board.set_bot(name.clone());
                     return name;
                 }
-                Err(fault) => fault,
+                Err(error) => error,
             };
-            let (state, pause, what) = match fault {
-                Fault::TokenRefused => {
-                    (State::TokenRefused, self.timing.refused_pause, "Telegram refuses the bot token")
+            let (state, pause, message) = match error {
+                TelegramError::TokenRefused => {
+                    (State::TokenRefused, self.timeouts.rejected_retry_interval, "Telegram refuses the bot token")
                 }
-                Fault::Flood(pause) => (State::SigningIn, pause, "Telegram asks the bot to sign in less often"),
-                _ => (State::TelegramUnreachable, pauses.next(), "Telegram cannot be reached or is in trouble"),
+                TelegramError::Flood(pause) => (State::SigningIn, pause, "Telegram asks the bot to sign in less often"),
+                _ => (State::TelegramUnreachable, backoff.next(), "Telegram cannot be reached or is in trouble"),
             };
-            if last.replace(fault) != Some(fault) {
-                tracing::warn!(?fault, "cannot sign in to Telegram; trying again");
+            if last.replace(error) != Some(error) {
+                tracing::warn!(?error, "cannot sign in to Telegram; trying again");
             }
             self.board.set_state(state);
-            self.board.note_error(what);
+            self.board.record_error(message);
             sleep(pause).await;
         }
     }

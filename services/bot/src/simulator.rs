@@ -30,18 +30,18 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::{token::Token, wire::Posted};
+use self::{token::Token, wire::PostedEvent};
 use crate::{
     bot_key::BotKey,
     conversation::{
-        handlers::{self, Stopping, Tools, Wanted},
-        reply::Answer,
+        handlers::{self, Context, ShuttingDown, Wanted},
+        reply::Reply,
         texts::Phrase,
     },
     error::BotError,
-    store_client::{Outage, Store},
-    timeouts::Timing,
-    updates::event::Incoming,
+    store_client::{StoreClient, StoreOutage},
+    timeouts::Timeouts,
+    updates::event::ChatEvent,
 };
 
 /// Some programs write it before a UTF-8 text.
@@ -55,7 +55,7 @@ const BOT_NAME: &str = "-";
 
 /// The bot behind the simulated chat.
 pub(crate) struct Simulator {
-    tools: Tools,
+    tools: Context,
     token: Token,
     /// The last update's id. Each call is an update of its own.
     updates: AtomicU32,
@@ -65,29 +65,29 @@ impl Simulator {
     /// A bot that no other process is, since it has a key of its own, and so has what it asks of the store.
     pub(crate) fn new(
         store: StoreChannel,
-        outage: Outage,
-        timing: &Timing,
+        outage: StoreOutage,
+        timeouts: &Timeouts,
         public_url: Option<Url>,
         token: Secret,
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
         let bot_key = BotKey::random().map_err(|_| BotError::Randomness)?;
         // Whoever tries the bot sits in front of it.
-        let timing = Timing { store_patience: timing.simulator_patience, ..timing.clone() };
-        let store = Store::new(store, outage, timing, stop);
-        let tools = Tools { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
+        let timeouts = Timeouts { store_timeout: timeouts.simulator_store_timeout, ..timeouts.clone() };
+        let store = StoreClient::new(store, outage, timeouts, stop);
+        let tools = Context { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
         Ok(Self { tools, token: Token::new(token), updates: AtomicU32::new(0) })
     }
 
-    async fn answer(&self, incoming: &Incoming) -> Result<Answer, Stopping> {
-        let wanted = Wanted::of(&incoming.content);
-        let answer = match AssertUnwindSafe(handlers::handle(&self.tools, incoming, &wanted)).catch_unwind().await {
+    async fn answer(&self, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
+        let wanted = Wanted::of(&event.content);
+        let answer = match AssertUnwindSafe(handlers::handle(&self.tools, event, &wanted)).catch_unwind().await {
             Ok(answer) => answer?,
-            Err(_) => Answer::saying(incoming.language.say(Phrase::WentWrong), "panicked"),
+            Err(_) => Reply::message(event.language.text(Phrase::WentWrong), "panicked"),
         };
         // Before the text goes out, other than towards Telegram: who tries whether a text can be read twice must see that it
         // cannot.
-        if let Some(acknowledgement) = answer.once_sent.clone() {
+        if let Some(acknowledgement) = answer.acknowledge_after_send.clone() {
             self.tools.store.acknowledge_view(acknowledgement).await;
         }
         tracing::info!(intent = wanted.name(), outcome = answer.outcome, "served a simulated update");
@@ -125,19 +125,19 @@ async fn check_encoding(request: Request, next: Next) -> Response {
 }
 
 async fn simulate(State(simulator): State<Arc<Simulator>>, Json(posted): Json<Value>) -> Response {
-    let Some(posted) = Posted::of(posted) else {
+    let Some(posted) = PostedEvent::of(posted) else {
         return (StatusCode::BAD_REQUEST, "this is neither a Message nor a CallbackQuery in the documented form\n")
             .into_response();
     };
     let update_id = simulator.updates.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-    let Some(incoming) = posted.update(update_id).and_then(Incoming::of) else {
+    let Some(event) = posted.update(update_id).and_then(ChatEvent::of) else {
         // Groups, other bots and so on: the bot leaves them alone.
         return Json(Vec::<Value>::new()).into_response();
     };
     // In a task of its own, so that a browser that goes away leaves nothing half done.
-    let answered = tokio::spawn(async move { simulator.answer(&incoming).await }).await;
-    match answered {
-        Ok(Ok(answer)) => Json(posted.answered(answer)).into_response(),
-        Ok(Err(Stopping)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the bot is stopping\n").into_response(),
+    let into_actions = tokio::spawn(async move { simulator.answer(&event).await }).await;
+    match into_actions {
+        Ok(Ok(answer)) => Json(posted.into_actions(answer)).into_response(),
+        Ok(Err(ShuttingDown)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the bot is stopping\n").into_response(),
     }
 }

@@ -18,19 +18,19 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use crate::{conversation::message_ref::Opener, timeouts::Timing};
+use crate::{conversation::message_ref::MessageRef, timeouts::Timeouts};
 
 /// So many calls are on their way at the same time; the others wait their turn. Chats that wait for the store to come back
 /// are not on their way.
-const CALLS_AT_ONCE: usize = 32;
+const MAX_CONCURRENT_CALLS: usize = 32;
 
 /// The store.
 #[derive(Clone)]
-pub(crate) struct Store {
+pub(crate) struct StoreClient {
     client: MessageServiceClient<StoreChannel>,
-    turns: Arc<Semaphore>,
-    outage: Outage,
-    timing: Timing,
+    permits: Arc<Semaphore>,
+    outage: StoreOutage,
+    timeouts: Timeouts,
     stop: CancellationToken,
 }
 
@@ -39,37 +39,40 @@ pub(crate) struct Store {
 /// When it has been away for long enough that the first senders were told, those who write now are told at once. Without that,
 /// a thousand people would be told hundred by hundred, each hundred after the whole time.
 #[derive(Clone, Default)]
-pub(crate) struct Outage(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct StoreOutage(Arc<Mutex<Option<Instant>>>);
 
-impl Outage {
+impl StoreOutage {
     /// Notes that the store is away, and answers since when.
-    fn began(&self) -> Instant {
+    fn started(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now)
     }
 
     /// Notes that the store is there.
-    pub(crate) fn is_over(&self) {
+    pub(crate) fn ended(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 /// Why a call did not succeed.
-pub(crate) enum Failure {
+pub(crate) enum StoreError {
     /// The store said no, or nothing for too long.
-    Said(ErrorInfo),
+    Rejected(ErrorInfo),
     /// The bot stops while the store is away. The update stays unconfirmed and comes again.
-    Stopping,
+    ShuttingDown,
 }
 
-impl Store {
-    pub(crate) fn new(channel: StoreChannel, outage: Outage, timing: Timing, stop: CancellationToken) -> Self {
-        let turns = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-        Self { client: MessageServiceClient::new(channel), turns, outage, timing, stop }
+impl StoreClient {
+    pub(crate) fn new(channel: StoreChannel, outage: StoreOutage, timeouts: Timeouts, stop: CancellationToken) -> Self {
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_CALLS));
+        Self { client: MessageServiceClient::new(channel), permits, outage, timeouts, stop }
     }
 
     /// Safe to repeat, because the request carries a `request_id`.
-    pub(crate) async fn create_message(&self, request: CreateMessageRequest) -> Result<CreateMessageResponse, Failure> {
-        self.patiently(|mut client| {
+    pub(crate) async fn create_message(
+        &self,
+        request: CreateMessageRequest,
+    ) -> Result<CreateMessageResponse, StoreError> {
+        self.with_retry(|mut client| {
             let request = request.clone();
             async move { client.create_message(request).await }
         })
@@ -77,14 +80,14 @@ impl Store {
     }
 
     /// Safe to repeat, because the request carries a `view_id`. A chat shows texts alone.
-    pub(crate) async fn view_message(&self, request: ViewMessageRequest) -> Result<String, Failure> {
-        self.patiently(|mut client| {
+    pub(crate) async fn view_message(&self, request: ViewMessageRequest) -> Result<String, StoreError> {
+        self.with_retry(|mut client| {
             let request = request.clone();
             async move { client.view_message(request).await }
         })
         .await?
         .into_text()
-        .map_err(|status| Failure::Said(ErrorInfo::from_status(&status)))
+        .map_err(|status| StoreError::Rejected(ErrorInfo::from_status(&status)))
     }
 
     /// Repeats a view for as long as `sending` its text takes, so that the store keeps the claim: if this process ends
@@ -96,10 +99,10 @@ impl Store {
     ) -> T {
         let renewing = async {
             loop {
-                tokio::time::sleep(self.timing.claim_renewal).await;
+                tokio::time::sleep(self.timeouts.claim_renewal_interval).await;
                 let AcknowledgeViewRequest { id, access_token, view_id } = view.clone();
                 let request = ViewMessageRequest { id, access_token, view_id, ..ViewMessageRequest::default() };
-                let _turn = self.turns.acquire().await;
+                let _permit = self.permits.acquire().await;
                 if let Err(status) = self.client.clone().view_message(request).await {
                     let reason = ErrorInfo::from_status(&status).reason.name();
                     tracing::debug!(reason, "a claim could not be kept");
@@ -113,33 +116,33 @@ impl Store {
     }
 
     /// Changes nothing.
-    pub(crate) async fn lookup_message(&self, opener: &Opener) -> Result<LookupMessageResponse, Failure> {
-        self.patiently(|mut client| {
-            let request = LookupMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+    pub(crate) async fn lookup_message(&self, message_ref: &MessageRef) -> Result<LookupMessageResponse, StoreError> {
+        self.with_retry(|mut client| {
+            let request = LookupMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
             async move { client.lookup_message(request).await }
         })
         .await
     }
 
     /// Safe to repeat: burning what is burned is a success.
-    pub(crate) async fn burn_message(&self, opener: &Opener) -> Result<BurnMessageResponse, Failure> {
-        self.patiently(|mut client| {
-            let request = BurnMessageRequest { id: opener.id, access_token: opener.access_token.clone() };
+    pub(crate) async fn burn_message(&self, message_ref: &MessageRef) -> Result<BurnMessageResponse, StoreError> {
+        self.with_retry(|mut client| {
+            let request = BurnMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
             async move { client.burn_message(request).await }
         })
         .await
     }
 
     /// Whether a message that was viewed was viewed under this `view_id`: only then does the store take the acknowledgement.
-    pub(crate) async fn was_viewed_under(&self, request: AcknowledgeViewRequest) -> Result<bool, Failure> {
-        let acknowledged = self.patiently(|mut client| {
+    pub(crate) async fn was_viewed_under(&self, request: AcknowledgeViewRequest) -> Result<bool, StoreError> {
+        let acknowledged = self.with_retry(|mut client| {
             let request = request.clone();
             async move { client.acknowledge_view(request).await }
         });
         match acknowledged.await {
             Ok(_) => Ok(true),
-            Err(Failure::Said(_)) => Ok(false),
-            Err(Failure::Stopping) => Err(Failure::Stopping),
+            Err(StoreError::Rejected(_)) => Ok(false),
+            Err(StoreError::ShuttingDown) => Err(StoreError::ShuttingDown),
         }
     }
 
@@ -151,38 +154,41 @@ impl Store {
         }
     }
 
-    async fn patiently<T, Call>(&self, call: impl Fn(MessageServiceClient<StoreChannel>) -> Call) -> Result<T, Failure>
+    async fn with_retry<T, Call>(
+        &self,
+        call: impl Fn(MessageServiceClient<StoreChannel>) -> Call,
+    ) -> Result<T, StoreError>
     where
         Call: Future<Output = Result<Response<T>, Status>>,
     {
         let mut since = Instant::now();
-        let mut pauses = self.timing.store_pauses.start();
+        let mut backoff = self.timeouts.store_backoff.start();
         loop {
             let called = {
-                let _turn = self.turns.acquire().await;
+                let _permit = self.permits.acquire().await;
                 call(self.client.clone()).await
             };
             let situation = match called {
                 Ok(response) => {
-                    self.outage.is_over();
+                    self.outage.ended();
                     return Ok(response.into_inner());
                 }
                 Err(status) => ErrorInfo::from_status(&status),
             };
             match situation.reason {
-                ErrorReason::StoreUnavailable => since = since.min(self.outage.began()),
-                ErrorReason::Overloaded => self.outage.is_over(),
+                ErrorReason::StoreUnavailable => since = since.min(self.outage.started()),
+                ErrorReason::Overloaded => self.outage.ended(),
                 _ => {
-                    self.outage.is_over();
-                    return Err(Failure::Said(situation));
+                    self.outage.ended();
+                    return Err(StoreError::Rejected(situation));
                 }
             }
-            let pause = pauses.next().max(situation.retry_after.unwrap_or(Duration::ZERO));
-            if since.elapsed() + pause > self.timing.store_patience {
-                return Err(Failure::Said(situation));
+            let pause = backoff.next().max(situation.retry_after.unwrap_or(Duration::ZERO));
+            if since.elapsed() + pause > self.timeouts.store_timeout {
+                return Err(StoreError::Rejected(situation));
             }
             if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                return Err(Failure::Stopping);
+                return Err(StoreError::ShuttingDown);
             }
         }
     }

@@ -4,86 +4,86 @@ use mayfly_contracts::message::MessageState;
 
 use crate::{
     conversation::{
-        buttons::{self, Pressed},
+        buttons::{self, CallbackAction},
         commands::view,
-        handlers::{Stopping, Tools, said},
-        message_ref::Opener,
-        reply::{Answer, Buttons, Change},
+        handlers::{Context, ShuttingDown, said},
+        message_ref::MessageRef,
+        reply::{Buttons, MessageEdit, Reply},
         texts::Phrase,
         wording::{self, Asked},
     },
-    store_client::Failure,
-    updates::event::Incoming,
+    store_client::StoreError,
+    updates::event::ChatEvent,
 };
 
 pub(crate) async fn handle(
-    tools: &Tools,
-    incoming: &Incoming,
-    pressed: Option<&(Pressed, Opener)>,
-) -> Result<Answer, Stopping> {
-    let language = incoming.language;
-    let Some((pressed, opener)) = pressed else {
-        return Ok(Answer::noting(language.say(Phrase::StaleButton), "explained"));
+    tools: &Context,
+    event: &ChatEvent,
+    pressed: Option<&(CallbackAction, MessageRef)>,
+) -> Result<Reply, ShuttingDown> {
+    let language = event.language;
+    let Some((pressed, message_ref)) = pressed else {
+        return Ok(Reply::alert(language.text(Phrase::StaleButton), "explained"));
     };
     match pressed {
-        Pressed::Look => look(tools, incoming, opener).await,
-        Pressed::Burn => Ok(changing(buttons::burn(language, opener), "asked back")),
-        Pressed::Keep => Ok(changing(buttons::created(tools, language, opener), "kept")),
-        Pressed::BurnNow => burn(tools, incoming, opener).await,
-        Pressed::Reveal => reveal(tools, incoming, opener).await,
+        CallbackAction::Look => look(tools, event, message_ref).await,
+        CallbackAction::Burn => Ok(changing(buttons::burn(language, message_ref), "asked back")),
+        CallbackAction::Keep => Ok(changing(buttons::created(tools, language, message_ref), "kept")),
+        CallbackAction::BurnNow => burn(tools, event, message_ref).await,
+        CallbackAction::Reveal => reveal(tools, event, message_ref).await,
     }
 }
 
-async fn look(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Answer, Stopping> {
-    match tools.store.lookup_message(opener).await {
+async fn look(tools: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
+    match tools.store.lookup_message(message_ref).await {
         Ok(found) => {
-            let answer = Answer::noting(wording::standing(incoming.language, &found), "looked up");
-            Ok(Answer { change: no_buttons_if(found.state() != MessageState::Unread), ..answer })
+            let answer = Reply::alert(wording::state_text(event.language, &found), "looked up");
+            Ok(Reply { edit: no_buttons_if(found.state() != MessageState::Unread), ..answer })
         }
-        Err(failure) => refused(incoming, failure),
+        Err(failure) => refused(event, failure),
     }
 }
 
-async fn burn(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Answer, Stopping> {
-    match tools.store.burn_message(opener).await {
+async fn burn(tools: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
+    match tools.store.burn_message(message_ref).await {
         Ok(_) => {
-            let answer = Answer::noting(incoming.language.say(Phrase::BurnedNow), "burned");
-            Ok(Answer { change: no_buttons_if(true), ..answer })
+            let answer = Reply::alert(event.language.text(Phrase::BurnedNow), "burned");
+            Ok(Reply { edit: no_buttons_if(true), ..answer })
         }
-        Err(failure) => refused(incoming, failure),
+        Err(failure) => refused(event, failure),
     }
 }
 
 /// Shows the text in a message of its own, as `id:token` would.
-async fn reveal(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Answer, Stopping> {
-    let language = incoming.language;
-    match view::read(tools, incoming, opener).await? {
-        Ok(answer) => Ok(Answer { change: Some(Change::Text(language.say(Phrase::Revealed))), ..answer }),
+async fn reveal(tools: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
+    let language = event.language;
+    match view::read(tools, event, message_ref).await? {
+        Ok(answer) => Ok(Reply { edit: Some(MessageEdit::Text(language.text(Phrase::Revealed))), ..answer }),
         Err(situation) => {
             // Somebody pressed twice.
-            if let Some(sentence) = view::opened_here(tools, incoming, opener, &situation).await? {
-                return Ok(Answer::noting(sentence, "opened here"));
+            if let Some(sentence) = view::viewed_here(tools, event, message_ref, &situation).await? {
+                return Ok(Reply::alert(sentence, "opened here"));
             }
-            let sentence = wording::sentence(language, Asked::View, &situation);
-            let change = wording::is_final(situation.reason).then(|| Change::Text(sentence.clone()));
-            Ok(Answer { change, ..Answer::noting(sentence, situation.reason.name()) })
+            let sentence = wording::error_text(language, Asked::View, &situation);
+            let edit = wording::is_final(situation.reason).then(|| MessageEdit::Text(sentence.clone()));
+            Ok(Reply { edit, ..Reply::alert(sentence, situation.reason.name()) })
         }
     }
 }
 
 /// What the store said instead, in a notice.
-fn refused(incoming: &Incoming, failure: Failure) -> Result<Answer, Stopping> {
+fn refused(event: &ChatEvent, failure: StoreError) -> Result<Reply, ShuttingDown> {
     let situation = said(failure)?;
-    let sentence = wording::sentence(incoming.language, Asked::Other, &situation);
-    let answer = Answer::noting(sentence, situation.reason.name());
-    Ok(Answer { change: no_buttons_if(wording::is_final(situation.reason)), ..answer })
+    let sentence = wording::error_text(event.language, Asked::Other, &situation);
+    let answer = Reply::alert(sentence, situation.reason.name());
+    Ok(Reply { edit: no_buttons_if(wording::is_final(situation.reason)), ..answer })
 }
 
-fn changing(buttons: Buttons, outcome: &'static str) -> Answer {
-    Answer { change: Some(Change::Buttons(buttons)), ..Answer::new(outcome) }
+fn changing(buttons: Buttons, outcome: &'static str) -> Reply {
+    Reply { edit: Some(MessageEdit::Buttons(buttons)), ..Reply::new(outcome) }
 }
 
 /// Nothing can be done any more with a message that is gone.
-fn no_buttons_if(is_gone: bool) -> Option<Change> {
-    is_gone.then(|| Change::Buttons(Buttons::new()))
+fn no_buttons_if(is_gone: bool) -> Option<MessageEdit> {
+    is_gone.then(|| MessageEdit::Buttons(Buttons::new()))
 }

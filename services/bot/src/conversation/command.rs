@@ -1,61 +1,62 @@
 //! What a text wants from the bot. Pure and total: every text has exactly one intent.
 
 use crate::conversation::{
-    commands::{self, Keyword, Mistake, Operation, Written},
-    message_ref::{LINK_BEGINS, Opener, Pasted, is_blank, is_colon, ordinary},
+    commands::{self, Arguments, Keyword, Operation, ParseError},
+    message_ref::{LINK_PREFIX, LinkParse, MessageRef, is_colon, is_invisible, to_half_width},
 };
 
 /// What a text wants. No `Debug`: it holds secrets.
-pub(crate) enum Intent {
+pub(crate) enum Command {
     /// `new:text` and the like.
     Keyword { verb: &'static str, operation: Box<dyn Operation> },
     /// `id:token`: show the text once.
-    View(Opener),
+    View(MessageRef),
     /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`, or a link that was
     /// pasted: say what it is.
-    Open(Opener),
+    Open(MessageRef),
     /// `/start` or `/help`.
     Help,
     /// It is clear what is meant, and that it is wrong.
-    Mistaken(Mistake),
+    Mistaken(ParseError),
     /// Anything else.
     Unknown,
 }
 
-impl Intent {
+impl Command {
     /// Reads `text` as Telegram delivered it.
     pub(crate) fn of(text: &str) -> Self {
-        if let Some(command) = text.trim_start_matches(is_blank).strip_prefix(|slash| ordinary(slash) == '/') {
+        if let Some(command) = text.trim_start_matches(is_invisible).strip_prefix(|slash| to_half_width(slash) == '/') {
             return Self::of_command(command);
         }
         let parts = text.split_once(is_colon);
-        let parts = parts.map(|(head, rest)| (head.trim_matches(is_blank).chars().map(ordinary).collect(), rest));
+        let parts =
+            parts.map(|(head, rest)| (head.trim_matches(is_invisible).chars().map(to_half_width).collect(), rest));
         let parts: Option<(String, &str)> = parts;
         if let Some((head, rest)) = &parts {
-            let (word, argument) = head.split_once(is_blank).unwrap_or((head, ""));
+            let (word, argument) = head.split_once(is_invisible).unwrap_or((head, ""));
             if let Some(keyword) = commands::find(word) {
                 return Self::of_keyword(
                     keyword,
-                    Written::Sentence { argument: argument.trim_matches(is_blank), rest },
+                    Arguments::Prefix { argument: argument.trim_matches(is_invisible), rest },
                 );
             }
         }
-        match Opener::of_pasted(text) {
-            Pasted::Opener(opener) => return Self::Open(opener),
-            Pasted::Damaged => return Self::Mistaken(Mistake::Link),
-            Pasted::NoLink => {}
+        match MessageRef::from_pasted(text) {
+            LinkParse::MessageRef(message_ref) => return Self::Open(message_ref),
+            LinkParse::Damaged => return Self::Mistaken(ParseError::Link),
+            LinkParse::NotALink => {}
         }
         let Some((head, rest)) = parts else { return Self::Unknown };
         let is_id = !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit());
-        match Opener::of_parts(&head, rest) {
+        match MessageRef::from_parts(&head, rest) {
             // An id that an app has broken, too, if a token follows.
-            Some(opener) if is_id || opener.has_whole_token() => Self::View(opener),
-            None if is_id => Self::Mistaken(Mistake::Opener),
+            Some(message_ref) if is_id || message_ref.has_valid_token() => Self::View(message_ref),
+            None if is_id => Self::Mistaken(ParseError::MessageRef),
             Some(_) | None => Self::Unknown,
         }
     }
 
-    fn of_keyword(keyword: &Keyword, written: Written<'_>) -> Self {
+    fn of_keyword(keyword: &Keyword, written: Arguments<'_>) -> Self {
         match (keyword.parse)(written) {
             Ok(operation) => Self::Keyword { verb: keyword.verb, operation },
             Err(mistake) => Self::Mistaken(mistake),
@@ -64,20 +65,20 @@ impl Intent {
 
     /// `start payload`, `new@some_bot text`: in a private chat the name behind the `@` can only be ours.
     fn of_command(command: &str) -> Self {
-        let Command { name, tail, .. } = Command::of(command);
-        let name: String = name.chars().map(|letter| ordinary(letter).to_ascii_lowercase()).collect();
+        let SlashCommand { name, tail, .. } = SlashCommand::of(command);
+        let name: String = name.chars().map(|letter| to_half_width(letter).to_ascii_lowercase()).collect();
         match name.as_str() {
-            "start" => Self::of_payload(tail.trim_matches(is_blank)),
+            "start" => Self::of_payload(tail.trim_matches(is_invisible)),
             "help" => Self::Help,
             name => commands::find(name)
-                .map_or(Self::Unknown, |keyword| Self::of_keyword(keyword, Written::Command { tail })),
+                .map_or(Self::Unknown, |keyword| Self::of_keyword(keyword, Arguments::Slash { tail })),
         }
     }
 
     fn of_payload(payload: &str) -> Self {
-        match Opener::of_link(payload) {
-            Some(opener) => Self::Open(opener),
-            None if payload.starts_with(LINK_BEGINS) => Self::Mistaken(Mistake::Link),
+        match MessageRef::from_link(payload) {
+            Some(message_ref) => Self::Open(message_ref),
+            None if payload.starts_with(LINK_PREFIX) => Self::Mistaken(ParseError::Link),
             None => Self::Help,
         }
     }
@@ -96,7 +97,7 @@ impl Intent {
 }
 
 /// A command of Telegram's, without its slash.
-struct Command<'text> {
+struct SlashCommand<'text> {
     name: &'text str,
     /// The bot it is meant for, if it says so.
     bot: Option<&'text str>,
@@ -104,13 +105,13 @@ struct Command<'text> {
     tail: &'text str,
 }
 
-impl<'text> Command<'text> {
+impl<'text> SlashCommand<'text> {
     fn of(command: &'text str) -> Self {
-        let is_part = |character| matches!(ordinary(character), 'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '@');
+        let is_part = |character| matches!(to_half_width(character), 'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '@');
         let end = command.find(|character| !is_part(character)).unwrap_or(command.len());
         let (word, tail) = command.split_at_checked(end).unwrap_or((command, ""));
         let (name, bot) = word.split_once(['@', '＠']).map_or((word, None), |(name, bot)| (name, Some(bot)));
-        let tail = tail.strip_prefix(|between: char| is_colon(between) || is_blank(between)).unwrap_or(tail);
+        let tail = tail.strip_prefix(|between: char| is_colon(between) || is_invisible(between)).unwrap_or(tail);
         Self { name, bot, tail }
     }
 }
@@ -118,7 +119,7 @@ impl<'text> Command<'text> {
 /// Whether `text` is a command that a bot called `bot_name` understands, and is not meant for another bot.
 pub(crate) fn is_command_for(bot_name: Option<&str>, text: &str) -> bool {
     let Some(command) = text.strip_prefix('/') else { return false };
-    let Command { name, bot, .. } = Command::of(command);
+    let SlashCommand { name, bot, .. } = SlashCommand::of(command);
     let is_known =
         ["start", "help"].iter().any(|known| known.eq_ignore_ascii_case(name)) || commands::find(name).is_some();
     let is_ours = bot.is_none_or(|bot| bot_name.is_some_and(|name| name.eq_ignore_ascii_case(bot)));
@@ -130,14 +131,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tests::fuzz::{an_opener, at_least, breaks, broken, pieces};
+    use crate::tests::fuzz::{any_message_ref, at_least, breaks, broken, pieces};
 
-    fn opener(id: i64, access_token: &str) -> Opener {
-        Opener { id, access_token: access_token.to_owned() }
+    fn message_ref(id: i64, access_token: &str) -> MessageRef {
+        MessageRef { id, access_token: access_token.to_owned() }
     }
 
     fn is_view(text: &str, id: i64, access_token: &str) -> bool {
-        matches!(Intent::of(text), Intent::View(view) if view == opener(id, access_token))
+        matches!(Command::of(text), Command::View(view) if view == message_ref(id, access_token))
     }
 
     #[test]
@@ -145,7 +146,7 @@ mod tests {
         for text in
             ["new:x", "New:x", "NEW:x", " new :x", "new 1h:x", "new  1h :x", "\u{200f}new:x", "\u{feff}new\u{200b}:x"]
         {
-            assert_eq!(Intent::of(text).name(), "create_message", "{text:?}");
+            assert_eq!(Command::of(text).name(), "create_message", "{text:?}");
         }
     }
 
@@ -163,21 +164,21 @@ mod tests {
             "ＮＥＷ　１ｈ：x",
             "／ｎｅｗ x",
         ] {
-            assert_eq!(Intent::of(text).name(), "create_message", "{text}");
+            assert_eq!(Command::of(text).name(), "create_message", "{text}");
         }
         let token = "0b".repeat(32);
         for id in ["7：", "７：", "7﹕", "７∶"] {
             assert!(is_view(&format!("{id}{token}"), 7, &token), "{id}");
         }
-        assert_eq!(Intent::of(&format!("look：7：{token}")).name(), "lookup_message");
-        assert_eq!(Intent::of(&format!("burn:7：{token}")).name(), "burn_message");
-        assert_eq!(Intent::of("안녕：x").name(), "unknown");
+        assert_eq!(Command::of(&format!("look：7：{token}")).name(), "lookup_message");
+        assert_eq!(Command::of(&format!("burn:7：{token}")).name(), "burn_message");
+        assert_eq!(Command::of("안녕：x").name(), "unknown");
     }
 
     #[test]
     fn a_pasted_link_is_opened_and_reads_nothing() {
         let token = "0b".repeat(32);
-        let link = opener(7, &token).link().unwrap();
+        let link = message_ref(7, &token).to_link().unwrap();
         for text in [
             format!("https://mayfly.example.org/m/7#{token}"),
             format!(" http://127.0.0.1:8001/m/7/?lang=de#{token}.\n"),
@@ -198,20 +199,20 @@ mod tests {
             format!("(t.me/some_bot?start={link})"),
             format!("https://example.org/m/8 is damaged, https://mayfly.example.org/m/7#{token} is not"),
         ] {
-            assert!(matches!(Intent::of(&text), Intent::Open(open) if open == opener(7, &token)), "{text}");
+            assert!(matches!(Command::of(&text), Command::Open(open) if open == message_ref(7, &token)), "{text}");
         }
     }
 
     #[test]
     fn a_pasted_link_that_is_damaged_is_named_and_any_other_is_unknown() {
-        let link = opener(7, &"0b".repeat(32)).link().unwrap();
+        let link = message_ref(7, &"0b".repeat(32)).to_link().unwrap();
         for text in [
             "https://mayfly.example.org/m/7".to_owned(),
             format!("https://mayfly.example.org/m/7#{}", "0b".repeat(20)),
             format!("https://mayfly.example.org/m/0#{}", "0b".repeat(32)),
             format!("https://t.me/some_bot?start={}", &link[..59]),
         ] {
-            assert!(matches!(Intent::of(&text), Intent::Mistaken(Mistake::Link)), "{text}");
+            assert!(matches!(Command::of(&text), Command::Mistaken(ParseError::Link)), "{text}");
         }
         for text in [
             "https://example.org/",
@@ -222,37 +223,37 @@ mod tests {
             "https://example.org/a/m/b?start=AQ",
             "tg://join?start=AQ",
         ] {
-            assert_eq!(Intent::of(text).name(), "unknown", "{text}");
+            assert_eq!(Command::of(text).name(), "unknown", "{text}");
         }
         for text in ["new:https://mayfly.example.org/m/7", "new:/m/7#x", "new:see t.me/some_bot?start=AQ"] {
-            assert_eq!(Intent::of(text).name(), "create_message", "{text}");
+            assert_eq!(Command::of(text).name(), "create_message", "{text}");
         }
     }
 
     #[test]
     fn commands_are_keywords_too() {
         for text in ["/new x", "/NEW x", "/new@some_bot x", "/new:x", "/new\nx", "\u{200e}/new x"] {
-            assert_eq!(Intent::of(text).name(), "create_message", "{text:?}");
+            assert_eq!(Command::of(text).name(), "create_message", "{text:?}");
         }
         let key = format!("1:{}", "0b".repeat(32));
-        assert_eq!(Intent::of(&format!("/look {key}")).name(), "lookup_message");
-        assert_eq!(Intent::of(&format!("burn:{key}")).name(), "burn_message");
+        assert_eq!(Command::of(&format!("/look {key}")).name(), "lookup_message");
+        assert_eq!(Command::of(&format!("burn:{key}")).name(), "burn_message");
     }
 
     #[test]
     fn it_is_said_what_is_wrong_with_a_keyword() {
         let table = [
-            ("new:", Mistake::NoText),
-            ("/new", Mistake::NoText),
-            ("new soon:x", Mistake::Lifetime("soon".to_owned())),
-            ("burn:", Mistake::Opener),
-            ("burn now:1:x", Mistake::Opener),
-            ("look:x:y", Mistake::Opener),
-            ("0:abc", Mistake::Opener),
-            ("9223372036854775808:abc", Mistake::Opener),
+            ("new:", ParseError::NoText),
+            ("/new", ParseError::NoText),
+            ("new soon:x", ParseError::Lifetime("soon".to_owned())),
+            ("burn:", ParseError::MessageRef),
+            ("burn now:1:x", ParseError::MessageRef),
+            ("look:x:y", ParseError::MessageRef),
+            ("0:abc", ParseError::MessageRef),
+            ("9223372036854775808:abc", ParseError::MessageRef),
         ];
         for (text, expected) in table {
-            assert!(matches!(Intent::of(text), Intent::Mistaken(mistake) if mistake == expected), "{text}");
+            assert!(matches!(Command::of(text), Command::Mistaken(mistake) if mistake == expected), "{text}");
         }
     }
 
@@ -276,16 +277,16 @@ mod tests {
     #[test]
     fn start_and_help_are_understood_with_a_name_and_with_a_payload_of_others() {
         for text in ["/start", "/help", "/START", "/start@mayfly_bot", "/start payload:1", "/help\n", "/start "] {
-            assert_eq!(Intent::of(text).name(), "help", "{text}");
+            assert_eq!(Command::of(text).name(), "help", "{text}");
         }
     }
 
     #[test]
     fn a_link_is_opened_and_a_damaged_one_recognized() {
-        let link = opener(7, &"0b".repeat(32)).link().unwrap();
-        assert!(matches!(Intent::of(&format!("/start {link}")), Intent::Open(open) if open.id == 7));
+        let link = message_ref(7, &"0b".repeat(32)).to_link().unwrap();
+        assert!(matches!(Command::of(&format!("/start {link}")), Command::Open(open) if open.id == 7));
         let damaged = format!("/start {}", &link[..59]);
-        assert!(matches!(Intent::of(&damaged), Intent::Mistaken(Mistake::Link)));
+        assert!(matches!(Command::of(&damaged), Command::Mistaken(ParseError::Link)));
     }
 
     #[test]
@@ -293,9 +294,9 @@ mod tests {
         for text in
             ["", ":", " : ", "hello", "old:x", "+1:abc", "-1:abc", "١:abc", "/", "/stop", "1.5:x", "news:x", "1 2:x"]
         {
-            assert_eq!(Intent::of(text).name(), "unknown", "{text}");
+            assert_eq!(Command::of(text).name(), "unknown", "{text}");
         }
-        assert_eq!(Intent::of(&":".repeat(1_000_000)).name(), "unknown");
+        assert_eq!(Command::of(&":".repeat(1_000_000)).name(), "unknown");
     }
 
     #[test]
@@ -314,32 +315,32 @@ mod tests {
 
         #[test]
         fn every_text_has_an_intent(text in any::<String>()) {
-            let _ = Intent::of(&text).name();
+            let _ = Command::of(&text).name();
         }
 
         #[test]
         fn every_text_of_likely_pieces_has_an_intent(text in pieces()) {
-            let _ = Intent::of(&text).name();
+            let _ = Command::of(&text).name();
             let _ = is_command_for(Some("mayfly_bot"), &text);
         }
 
         #[test]
         fn every_text_can_be_kept(text in any::<String>(), upper in any::<bool>()) {
-            prop_assume!(!text.chars().all(is_blank));
+            prop_assume!(!text.chars().all(is_invisible));
             let message = format!("{}:{text}", if upper { "NEW" } else { "new" });
-            prop_assert_eq!(Intent::of(&message).name(), "create_message");
+            prop_assert_eq!(Command::of(&message).name(), "create_message");
         }
 
         #[test]
-        fn every_id_with_a_token_is_a_view_wherever_an_app_breaks_it(opener in an_opener(), breaks in breaks()) {
-            prop_assert!(is_view(&broken(&opener.written(), &breaks), opener.id, &opener.access_token));
+        fn every_id_with_a_token_is_a_view_wherever_an_app_breaks_it(message_ref in any_message_ref(), breaks in breaks()) {
+            prop_assert!(is_view(&broken(&message_ref.to_text(), &breaks), message_ref.id, &message_ref.access_token));
         }
     }
 
     #[test]
     fn texts_of_a_megabyte_have_an_intent() {
         for piece in ["new ", "1:", "\u{200f}", "/new", "1", "\n", "🎲:"] {
-            let _ = Intent::of(&piece.repeat((1 << 20) / piece.len())).name();
+            let _ = Command::of(&piece.repeat((1 << 20) / piece.len())).name();
         }
     }
 }

@@ -14,11 +14,11 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     conversation::{
-        handlers::{Stopping, Tools},
-        reply::Answer,
+        handlers::{Context, ShuttingDown},
+        reply::Reply,
         texts::Phrase,
     },
-    updates::event::Incoming,
+    updates::event::ChatEvent,
 };
 
 /// All keywords, in the order of the help.
@@ -31,7 +31,7 @@ pub(crate) struct Keyword {
     /// The rpc it comes down to, for logs.
     pub verb: &'static str,
     /// Turns what was written with the keyword into what it asks for. Pure, and total: there is an answer for every text.
-    pub parse: fn(Written<'_>) -> Result<Box<dyn Operation>, Mistake>,
+    pub parse: fn(Arguments<'_>) -> Result<Box<dyn Operation>, ParseError>,
     /// What to write and what it does, for the help.
     pub help: Phrase,
     /// The same in one line, for Telegram's menu of commands.
@@ -40,36 +40,36 @@ pub(crate) struct Keyword {
 
 /// What was written with a keyword.
 #[derive(Clone, Copy)]
-pub(crate) enum Written<'text> {
+pub(crate) enum Arguments<'text> {
     /// `keyword argument:rest`.
-    Sentence {
+    Prefix {
         /// Without blanks around it, mostly empty.
         argument: &'text str,
         /// Everything after the first colon, as it is.
         rest: &'text str,
     },
     /// `/keyword tail`, as Telegram's menu of commands has it. The tail is kept as it is.
-    Command { tail: &'text str },
+    Slash { tail: &'text str },
 }
 
 /// What a keyword asks for, parsed.
 pub(crate) trait Operation: Send + Sync {
     /// Does it, and answers what comes of it.
-    fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a>;
+    fn handle<'a>(&'a self, tools: &'a Context, event: &'a ChatEvent) -> Answering<'a>;
 }
 
 /// A handler at work.
-pub(crate) type Answering<'a> = BoxFuture<'a, Result<Answer, Stopping>>;
+pub(crate) type Answering<'a> = BoxFuture<'a, Result<Reply, ShuttingDown>>;
 
 /// What is wrong with what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Mistake {
+pub(crate) enum ParseError {
     /// There is no text to keep.
     NoText,
     /// The lifetime is none.
     Lifetime(String),
     /// What should be `id:token` is not.
-    Opener,
+    MessageRef,
     /// A link of ours was damaged.
     Link,
 }
@@ -80,11 +80,11 @@ pub(crate) fn find(name: &str) -> Option<&'static Keyword> {
 }
 
 /// The opener that follows a keyword which takes nothing else.
-fn opener_of(written: Written<'_>) -> Result<crate::conversation::message_ref::Opener, Mistake> {
-    let opener = match written {
-        Written::Sentence { argument: "", rest } => rest,
-        Written::Sentence { .. } => return Err(Mistake::Opener),
-        Written::Command { tail } => tail,
+fn opener_of(written: Arguments<'_>) -> Result<crate::conversation::message_ref::MessageRef, ParseError> {
+    let message_ref = match written {
+        Arguments::Prefix { argument: "", rest } => rest,
+        Arguments::Prefix { .. } => return Err(ParseError::MessageRef),
+        Arguments::Slash { tail } => tail,
     };
-    crate::conversation::message_ref::Opener::parse(opener).ok_or(Mistake::Opener)
+    crate::conversation::message_ref::MessageRef::parse(message_ref).ok_or(ParseError::MessageRef)
 }

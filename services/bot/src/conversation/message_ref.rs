@@ -12,59 +12,59 @@ const LINK_BYTES: usize = 1 + 8 + TOKEN_BYTES + CHECKSUM_BYTES;
 const LINK_VERSION: u8 = 1;
 
 /// What every link of ours begins with, unless its message has an id beyond imagination.
-pub(crate) const LINK_BEGINS: &str = "AQ";
+pub(crate) const LINK_PREFIX: &str = "AQ";
 
 /// What a text is that may be a link of ours. No `Debug`: it may hold a secret.
-pub(crate) enum Pasted {
-    Opener(Opener),
+pub(crate) enum LinkParse {
+    MessageRef(MessageRef),
     /// It leads to a message, and a part of it is missing or wrong.
     Damaged,
-    NoLink,
+    NotALink,
 }
 
 /// An id and an access token. Whether the token is one, and opens anything, is for the store to say. No `Debug`: it is a secret.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub(crate) struct Opener {
+pub(crate) struct MessageRef {
     /// Greater than zero.
     pub id: i64,
     pub access_token: String,
 }
 
-impl Opener {
+impl MessageRef {
     /// Reads `id:token`. Apps break long words into lines, and copy marks along that nobody sees: blanks and invisible characters
     /// count nowhere. `None` when there is no such id.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (id, access_token) = text.split_once(is_colon)?;
-        Self::of_parts(id, access_token)
+        Self::from_parts(id, access_token)
     }
 
     /// Reads a link that somebody pasted, alone or among words: one of the web page's, `https://host/m/id#token`, one of
     /// the REST API, `https://host/api/v1/get_message/id/token`, or one of a bot's, `https://t.me/bot?start=link`. The
     /// scheme may be missing. A key behind the token is left aside: nobody but a browser can use it.
-    pub(crate) fn of_pasted(text: &str) -> Pasted {
+    pub(crate) fn from_pasted(text: &str) -> LinkParse {
         // Apps break long links into lines.
-        let whole = Self::of_url(&visible(text));
-        if !matches!(whole, Pasted::NoLink) {
+        let whole = Self::from_url(&normalize(text));
+        if !matches!(whole, LinkParse::NotALink) {
             return whole;
         }
         let may_be_link = |word: &&str| ["/m/", "start=", "/get_message/"].iter().any(|part| word.contains(part));
         let around = |character: char| !character.is_alphanumeric() && !matches!(character, '-' | '_');
         let links = text.split_whitespace().filter(may_be_link);
-        let mut found = Pasted::NoLink;
-        for link in links.map(|word| Self::of_url(&visible(word.trim_matches(around)))) {
+        let mut found = LinkParse::NotALink;
+        for link in links.map(|word| Self::from_url(&normalize(word.trim_matches(around)))) {
             match link {
-                Pasted::Opener(_) => return link,
-                Pasted::Damaged => found = link,
-                Pasted::NoLink => {}
+                LinkParse::MessageRef(_) => return link,
+                LinkParse::Damaged => found = link,
+                LinkParse::NotALink => {}
             }
         }
         found
     }
 
-    fn of_url(text: &str) -> Pasted {
+    fn from_url(text: &str) -> LinkParse {
         let scheme = if text.contains("://") { "" } else { "https://" };
-        let Ok(url) = Url::parse(&format!("{scheme}{text}")) else { return Pasted::NoLink };
+        let Ok(url) = Url::parse(&format!("{scheme}{text}")) else { return LinkParse::NotALink };
         let host = url.host_str().unwrap_or_default();
         let is_telegram = matches!(host, "t.me" | "telegram.me" | "telegram.dog") || host.ends_with(".t.me");
         match url.scheme() {
@@ -73,36 +73,36 @@ impl Opener {
                 let (id, token) = match path.as_slice() {
                     ["m", id] => (*id, url.fragment().unwrap_or_default().split('.').next().unwrap_or_default()),
                     ["api", "v1", "get_message", id, token] => (*id, *token),
-                    _ => return Pasted::NoLink,
+                    _ => return LinkParse::NotALink,
                 };
                 if !id.bytes().all(|byte| byte.is_ascii_digit()) {
-                    return Pasted::NoLink;
+                    return LinkParse::NotALink;
                 }
-                let opener = Self::of_parts(id, token).filter(Self::has_whole_token);
-                opener.map_or(Pasted::Damaged, Pasted::Opener)
+                let message_ref = Self::from_parts(id, token).filter(Self::has_valid_token);
+                message_ref.map_or(LinkParse::Damaged, LinkParse::MessageRef)
             }
-            "tg" if host != "resolve" => Pasted::NoLink,
+            "tg" if host != "resolve" => LinkParse::NotALink,
             "https" | "http" | "tg" => {
                 let payload = url.query_pairs().find(|(name, _)| name == "start");
-                let Some((_, payload)) = payload.filter(|(_, payload)| payload.starts_with(LINK_BEGINS)) else {
-                    return Pasted::NoLink;
+                let Some((_, payload)) = payload.filter(|(_, payload)| payload.starts_with(LINK_PREFIX)) else {
+                    return LinkParse::NotALink;
                 };
-                Self::of_link(&payload).map_or(Pasted::Damaged, Pasted::Opener)
+                Self::from_link(&payload).map_or(LinkParse::Damaged, LinkParse::MessageRef)
             }
-            _ => Pasted::NoLink,
+            _ => LinkParse::NotALink,
         }
     }
 
     /// As [`parse`](Self::parse), of what is before the colon and what is after it.
-    pub(crate) fn of_parts(id: &str, access_token: &str) -> Option<Self> {
-        let (id, access_token) = (visible(id), visible(access_token));
+    pub(crate) fn from_parts(id: &str, access_token: &str) -> Option<Self> {
+        let (id, access_token) = (normalize(id), normalize(access_token));
         // A number may have a sign for Rust, but no id has one.
         let id = Some(id).filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
         (id > 0).then_some(Self { id, access_token })
     }
 
     /// Whether the token has the form of one.
-    pub(crate) fn has_whole_token(&self) -> bool {
+    pub(crate) fn has_valid_token(&self) -> bool {
         self.token_bytes().is_some()
     }
 
@@ -111,7 +111,7 @@ impl Opener {
     }
 
     /// Exactly `id:token`.
-    pub(crate) fn written(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         format!("{}:{}", self.id, self.access_token)
     }
 
@@ -119,7 +119,7 @@ impl Opener {
     ///
     /// Base64url of: the version; the id, 8 bytes, most significant first; the token's 32 bytes; the first 4 bytes of the SHA-256 of
     /// all that. The checksum tells a damaged link from a message that is gone, without asking the store.
-    pub(crate) fn link(&self) -> Option<String> {
+    pub(crate) fn to_link(&self) -> Option<String> {
         let token = self.token_bytes()?;
         let is_canonical = !self.access_token.bytes().any(|byte| byte.is_ascii_uppercase());
         let mut bytes = Vec::with_capacity(LINK_BYTES);
@@ -131,7 +131,7 @@ impl Opener {
     }
 
     /// Reads what [`link`](Self::link) wrote. `None` for anything else.
-    pub(crate) fn of_link(link: &str) -> Option<Self> {
+    pub(crate) fn from_link(link: &str) -> Option<Self> {
         let bytes: [u8; LINK_BYTES] = URL_SAFE_NO_PAD.decode(link).ok()?.try_into().ok()?;
         let (content, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
         let (version, content) = content.split_first()?;
@@ -151,12 +151,12 @@ fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
 }
 
 /// `text` without blanks and without what nobody sees, and with ordinary letters for wide ones.
-fn visible(text: &str) -> String {
-    text.chars().filter(|character| !is_blank(*character)).map(ordinary).collect()
+fn normalize(text: &str) -> String {
+    text.chars().filter(|character| !is_invisible(*character)).map(to_half_width).collect()
 }
 
 /// The ordinary letter, digit or sign for a wide one of Chinese and Japanese keyboards (Unicode's full-width forms).
-pub(crate) fn ordinary(character: char) -> char {
+pub(crate) fn to_half_width(character: char) -> char {
     match character {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
         other => other,
@@ -169,7 +169,7 @@ pub(crate) fn is_colon(character: char) -> bool {
 }
 
 /// Whether a character leaves no mark: white space, marks of direction, characters of no width.
-pub(crate) fn is_blank(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     let is_invisible = matches!(
         character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
@@ -183,10 +183,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tests::fuzz::{an_opener, breaks, broken};
+    use crate::tests::fuzz::{any_message_ref, breaks, broken};
 
-    fn opener(id: i64, access_token: &str) -> Opener {
-        Opener { id, access_token: access_token.to_owned() }
+    fn message_ref(id: i64, access_token: &str) -> MessageRef {
+        MessageRef { id, access_token: access_token.to_owned() }
     }
 
     #[test]
@@ -198,14 +198,14 @@ mod tests {
             "\u{200f}7:ab\u{2028}cd\u{200e}",
             "\u{2066}7:abcd\u{2069}",
         ] {
-            assert_eq!(Opener::parse(text), Some(opener(7, "abcd")), "{text:?}");
+            assert_eq!(MessageRef::parse(text), Some(message_ref(7, "abcd")), "{text:?}");
         }
     }
 
     #[test]
     fn a_number_that_no_message_has_opens_nothing() {
         for text in ["", ":", ":ab", "0:ab", "-7:ab", "+7:ab", "9223372036854775808:ab", "7", "٧:ab", "x:ab"] {
-            assert_eq!(Opener::parse(text), None, "{text:?}");
+            assert_eq!(MessageRef::parse(text), None, "{text:?}");
         }
     }
 
@@ -213,13 +213,13 @@ mod tests {
     fn a_link_stays_the_same_over_releases() {
         // From Python: base64.urlsafe_b64encode of the bytes that `link` describes.
         let link = "AQAAAAAAAAAHqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqpcf6Hj";
-        assert_eq!(opener(7, &"aa".repeat(32)).link().as_deref(), Some(link));
+        assert_eq!(message_ref(7, &"aa".repeat(32)).to_link().as_deref(), Some(link));
     }
 
     #[test]
     fn what_is_no_token_makes_no_link() {
         for token in ["", "ab", &"AA".repeat(32), &"zz".repeat(32), &"aa".repeat(33)] {
-            assert_eq!(opener(7, token).link(), None, "{token}");
+            assert_eq!(message_ref(7, token).to_link(), None, "{token}");
         }
     }
 
@@ -229,42 +229,42 @@ mod tests {
         bytes.extend(7_i64.to_be_bytes());
         bytes.extend([0xaa; TOKEN_BYTES]);
         bytes.extend(checksum(&bytes));
-        assert_eq!(Opener::of_link(&URL_SAFE_NO_PAD.encode(bytes)), None);
+        assert_eq!(MessageRef::from_link(&URL_SAFE_NO_PAD.encode(bytes)), None);
     }
 
     proptest! {
         #[test]
         fn a_link_brings_back_what_it_was_made_of(id in 1..=i64::MAX, token in "[0-9a-f]{64}") {
-            let opener = opener(id, &token);
-            let link = opener.link().unwrap();
+            let message_ref = message_ref(id, &token);
+            let link = message_ref.to_link().unwrap();
             prop_assert_eq!(link.len(), 60);
             prop_assert!(link.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
-            prop_assert_eq!(Opener::of_link(&link), Some(opener));
+            prop_assert_eq!(MessageRef::from_link(&link), Some(message_ref));
         }
 
         #[test]
         fn a_link_with_one_wrong_letter_is_noticed(id in 1..=i64::MAX, token in "[0-9a-f]{64}", at in 0..60_usize, letter in "[A-Za-z0-9_-]") {
-            let link = opener(id, &token).link().unwrap();
+            let link = message_ref(id, &token).to_link().unwrap();
             let mut damaged = link.clone();
             damaged.replace_range(at..=at, &letter);
             prop_assume!(damaged != link);
-            prop_assert_eq!(Opener::of_link(&damaged), None);
+            prop_assert_eq!(MessageRef::from_link(&damaged), None);
         }
 
         #[test]
         fn a_link_that_was_cut_is_noticed(id in 1..=i64::MAX, token in "[0-9a-f]{64}", length in 0..60_usize) {
-            let link = opener(id, &token).link().unwrap();
-            prop_assert_eq!(Opener::of_link(&link[..length]), None);
+            let link = message_ref(id, &token).to_link().unwrap();
+            prop_assert_eq!(MessageRef::from_link(&link[..length]), None);
         }
 
         #[test]
         fn any_text_is_a_link_or_none(text in any::<String>()) {
-            let _ = Opener::of_link(&text);
+            let _ = MessageRef::from_link(&text);
         }
 
         #[test]
-        fn blanks_anywhere_change_nothing(opener in an_opener(), breaks in breaks()) {
-            prop_assert_eq!(Opener::parse(&broken(&opener.written(), &breaks)), Some(opener));
+        fn blanks_anywhere_change_nothing(message_ref in any_message_ref(), breaks in breaks()) {
+            prop_assert_eq!(MessageRef::parse(&broken(&message_ref.to_text(), &breaks)), Some(message_ref));
         }
     }
 }

@@ -98,12 +98,12 @@ texts! {
 
 impl Language {
     /// Says `text`.
-    pub(crate) fn say(self, text: Phrase) -> String {
+    pub(crate) fn text(self, text: Phrase) -> String {
         self.format(text, None)
     }
 
     /// Says `text`, which has variables.
-    pub(crate) fn say_with<const N: usize>(self, text: Phrase, variables: [(&'static str, &str); N]) -> String {
+    pub(crate) fn text_with<const N: usize>(self, text: Phrase, variables: [(&'static str, &str); N]) -> String {
         self.format(text, Some(&variables.into_iter().collect()))
     }
 

@@ -8,7 +8,7 @@ use mayfly_contracts::{
 };
 
 use crate::conversation::{
-    commands::{KEYWORDS, Mistake},
+    commands::{KEYWORDS, ParseError},
     language::Language,
     texts::Phrase,
 };
@@ -27,46 +27,46 @@ pub(crate) enum Asked {
 /// How to use the bot.
 pub(crate) fn help(language: Language) -> String {
     let keywords = KEYWORDS.iter().map(|keyword| keyword.help);
-    let mut help = language.say(Phrase::HelpIntro);
+    let mut help = language.text(Phrase::HelpIntro);
     // What everybody needs comes first, then what reads what they made.
     let lines = keywords.collect::<Vec<_>>();
     let (first, others) = lines.split_first().map_or((None, &[][..]), |(first, others)| (Some(first), others));
     for line in first.into_iter().chain([&Phrase::HelpView]).chain(others) {
         // Set apart, since the lines of a phone are short.
         help.push_str("\n\n");
-        help.push_str(&language.say(*line));
+        help.push_str(&language.text(*line));
     }
     help
 }
 
 /// What to say about something that is written wrongly.
-pub(crate) fn mistake(language: Language, mistake: &Mistake) -> String {
-    match mistake {
-        Mistake::NoText => language.say(Phrase::NoText),
-        Mistake::Lifetime(written) => language.say_with(Phrase::LifetimeUnclear, [("lifetime", written)]),
-        Mistake::Opener => language.say(Phrase::Mistyped),
-        Mistake::Link => language.say(Phrase::LinkMistyped),
+pub(crate) fn parse_error_text(language: Language, error: &ParseError) -> String {
+    match error {
+        ParseError::NoText => language.text(Phrase::NoText),
+        ParseError::Lifetime(written) => language.text_with(Phrase::LifetimeUnclear, [("lifetime", written)]),
+        ParseError::MessageRef => language.text(Phrase::Mistyped),
+        ParseError::Link => language.text(Phrase::LinkMistyped),
     }
 }
 
 /// What to say when the store refused.
-pub(crate) fn sentence(language: Language, asked: Asked, situation: &ErrorInfo) -> String {
+pub(crate) fn error_text(language: Language, asked: Asked, situation: &ErrorInfo) -> String {
     match situation.reason {
         ErrorReason::FieldInvalid => field_invalid(language, asked, &situation.fields),
         ErrorReason::TextTooLong => text_too_long(language, situation),
-        ErrorReason::AccessTokenInvalid => language.say(Phrase::Mistyped),
-        ErrorReason::MessageNotFound => language.say(Phrase::NotFound),
+        ErrorReason::AccessTokenInvalid => language.text(Phrase::Mistyped),
+        ErrorReason::MessageNotFound => language.text(Phrase::NotFound),
         ErrorReason::MessageViewed => dated(language, Phrase::Viewed, Phrase::ViewedOn, time_of(situation)),
         ErrorReason::MessageBurned => dated(language, Phrase::Burned, Phrase::BurnedOn, time_of(situation)),
         ErrorReason::MessageExpired => dated(language, Phrase::Expired, Phrase::ExpiredOn, time_of(situation)),
-        ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => language.say(Phrase::NeedsPassphrase),
-        ErrorReason::MessageSealed => language.say(Phrase::Sealed),
-        ErrorReason::PassphraseLocked => language.say(Phrase::PassphraseLocked),
+        ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => language.text(Phrase::NeedsPassphrase),
+        ErrorReason::MessageSealed => language.text(Phrase::Sealed),
+        ErrorReason::PassphraseLocked => language.text(Phrase::PassphraseLocked),
         ErrorReason::Overloaded | ErrorReason::RateLimited => {
-            language.say_with(Phrase::Overloaded, [("later", &later(language, asked))])
+            language.text_with(Phrase::Overloaded, [("later", &later(language, asked))])
         }
-        ErrorReason::StorageFull => language.say_with(Phrase::StorageFull, [("later", &later(language, asked))]),
-        ErrorReason::StoreUnavailable => language.say_with(Phrase::Unavailable, [("later", &later(language, asked))]),
+        ErrorReason::StorageFull => language.text_with(Phrase::StorageFull, [("later", &later(language, asked))]),
+        ErrorReason::StoreUnavailable => language.text_with(Phrase::Unavailable, [("later", &later(language, asked))]),
         // A request id of the bot belongs to one update, so a conflict is a fault of the bot. The last four concern app
         // configs and the bot, not messages.
         ErrorReason::Unspecified
@@ -75,12 +75,12 @@ pub(crate) fn sentence(language: Language, asked: Asked, situation: &ErrorInfo) 
         | ErrorReason::AppConfigNotFound
         | ErrorReason::CredentialsInvalid
         | ErrorReason::PermissionDenied
-        | ErrorReason::BotUnavailable => language.say(Phrase::WentWrong),
+        | ErrorReason::BotUnavailable => language.text(Phrase::WentWrong),
     }
 }
 
 /// What to say about a message that was read, to the chat that read it.
-pub(crate) fn opened_here(language: Language, situation: &ErrorInfo) -> String {
+pub(crate) fn viewed_here_text(language: Language, situation: &ErrorInfo) -> String {
     dated(language, Phrase::OpenedHere, Phrase::OpenedHereOn, time_of(situation))
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn is_final(reason: ErrorReason) -> bool {
 }
 
 /// Where a message stands.
-pub(crate) fn standing(language: Language, found: &LookupMessageResponse) -> String {
+pub(crate) fn state_text(language: Language, found: &LookupMessageResponse) -> String {
     let since = found.state_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
     let until = found.expire_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
     match found.state() {
@@ -104,37 +104,37 @@ pub(crate) fn standing(language: Language, found: &LookupMessageResponse) -> Str
         MessageState::Viewed => dated(language, Phrase::Viewed, Phrase::ViewedOn, since),
         MessageState::Burned => dated(language, Phrase::Burned, Phrase::BurnedOn, since),
         MessageState::Expired => dated(language, Phrase::Expired, Phrase::ExpiredOn, since),
-        MessageState::Unspecified => language.say(Phrase::WentWrong),
+        MessageState::Unspecified => language.text(Phrase::WentWrong),
     }
 }
 
 /// That somebody left a message which is still unread.
-pub(crate) fn sent_to_you(language: Language, found: &LookupMessageResponse) -> String {
+pub(crate) fn offer_text(language: Language, found: &LookupMessageResponse) -> String {
     let until = found.expire_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
     dated(language, Phrase::SentToYou, Phrase::SentToYouUntil, until)
 }
 
 fn field_invalid(language: Language, asked: Asked, faults: &[FieldViolation]) -> String {
     if asked != Asked::Create {
-        return language.say(Phrase::Mistyped);
+        return language.text(Phrase::Mistyped);
     }
     if let Some(lifetime) = faults.iter().find(|fault| fault.field == "ttl") {
-        return language.say_with(Phrase::LifetimeRefused, [("fault", &lifetime.description)]);
+        return language.text_with(Phrase::LifetimeRefused, [("fault", &lifetime.description)]);
     }
     let faults: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.description)).collect();
-    language.say_with(Phrase::FieldRefused, [("fault", &faults.join(", "))])
+    language.text_with(Phrase::FieldRefused, [("fault", &faults.join(", "))])
 }
 
 fn text_too_long(language: Language, situation: &ErrorInfo) -> String {
     match situation.metadata.get("max_bytes") {
-        Some(limit) => language.say_with(Phrase::TextTooLong, [("limit", limit)]),
-        None => language.say(Phrase::TextTooLongSomehow),
+        Some(limit) => language.text_with(Phrase::TextTooLong, [("limit", limit)]),
+        None => language.text(Phrase::TextTooLongSomehow),
     }
 }
 
 /// Nobody has the token of a message whose creation was never answered, so "nothing" is true for the sender in any case.
 fn later(language: Language, asked: Asked) -> String {
-    language.say(match asked {
+    language.text(match asked {
         Asked::Create => Phrase::NothingStoredLater,
         Asked::View => Phrase::NothingToShowLater,
         Asked::Other => Phrase::Later,
@@ -144,8 +144,8 @@ fn later(language: Language, asked: Asked) -> String {
 /// With the time if there is one: `2026-11-22 08:02 UTC`, which is read alike everywhere.
 fn dated(language: Language, without: Phrase, with: Phrase, time: Option<DateTime<Utc>>) -> String {
     match time {
-        Some(time) => language.say_with(with, [("time", &time.format("%Y-%m-%d %H:%M UTC").to_string())]),
-        None => language.say(without),
+        Some(time) => language.text_with(with, [("time", &time.format("%Y-%m-%d %H:%M UTC").to_string())]),
+        None => language.text(without),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    conversation::reply::{Action, Answer, Button, Buttons, Change},
+    conversation::reply::{Button, ButtonAction, Buttons, MessageEdit, Reply},
     updates::event::Update,
 };
 
@@ -19,7 +19,7 @@ const DATE: &str = "%Y-%m-%d %H:%M:%S";
 const BOT_ID: i64 = 0;
 
 /// What was posted: what somebody did. No `Debug`: it may hold a secret.
-pub(super) struct Posted {
+pub(super) struct PostedEvent {
     /// As it came.
     object: Value,
     kind: Kind,
@@ -68,7 +68,7 @@ fn chat_name() -> String {
 /// One of the things that the bot does.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Done {
+pub(super) enum BotAction {
     Message(Box<Message>),
     CallbackAnswer(CallbackAnswer),
 }
@@ -144,7 +144,7 @@ pub(super) struct CallbackAnswer {
     alert: bool,
 }
 
-impl Posted {
+impl PostedEvent {
     /// `None` for what has not the documented form.
     pub(super) fn of(object: Value) -> Option<Self> {
         let (kind, message) = match object.get("_")?.as_str()? {
@@ -166,29 +166,30 @@ impl Posted {
     }
 
     /// What the bot does about it, in the order in which it happens.
-    pub(super) fn answered(self, answer: Answer) -> Vec<Done> {
-        let Answer { message, notice, change, remark, .. } = answer;
+    pub(super) fn into_actions(self, answer: Reply) -> Vec<BotAction> {
+        let Reply { message, alert, edit, follow_up, .. } = answer;
         let now = DateTime::<Utc>::from(SystemTime::now()).format(DATE).to_string();
         let sent = message.map(|message| {
             let id = self.message.message_id.saturating_add(1);
             self.message(id, message.text, &message.buttons, now.clone())
         });
-        let remarked = remark.map(|remark| {
-            self.message(self.message.message_id.saturating_add(2), remark, &Buttons::new(), now.clone())
+        let remarked = follow_up.map(|follow_up| {
+            self.message(self.message.message_id.saturating_add(2), follow_up, &Buttons::new(), now.clone())
         });
-        let noticed = notice
-            .map(|message| Done::CallbackAnswer(CallbackAnswer { name: "BotCallbackAnswer", message, alert: true }));
-        let changed = change.map(|change| {
-            let (text, buttons) = match change {
-                Change::Buttons(buttons) => (self.message.text.clone(), buttons),
-                Change::Text(text) => (text, Buttons::new()),
+        let noticed = alert.map(|message| {
+            BotAction::CallbackAnswer(CallbackAnswer { name: "BotCallbackAnswer", message, alert: true })
+        });
+        let changed = edit.map(|edit| {
+            let (text, buttons) = match edit {
+                MessageEdit::Buttons(buttons) => (self.message.text.clone(), buttons),
+                MessageEdit::Text(text) => (text, Buttons::new()),
             };
             Message {
                 edit_date: Some(now.clone()),
                 ..self.message(self.message.message_id, text, &buttons, now.clone())
             }
         });
-        let message = |message| Done::Message(Box::new(message));
+        let message = |message| BotAction::Message(Box::new(message));
         [sent.map(message), remarked.map(message), noticed, changed.map(message)].into_iter().flatten().collect()
     }
 
@@ -216,9 +217,9 @@ impl Posted {
 
 fn button(button: &Button) -> Value {
     let (does, with) = match &button.action {
-        Action::Press(data) => ("callback_data", data),
-        Action::Copy(text) => ("copy_text", text),
-        Action::Open(url) => ("url", url),
+        ButtonAction::Callback(data) => ("callback_data", data),
+        ButtonAction::CopyText(text) => ("copy_text", text),
+        ButtonAction::OpenUrl(url) => ("url", url),
     };
     json!({ "_": "InlineKeyboardButton", "text": button.label, does: with })
 }

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 use tokio::sync::watch;
 
 /// So many different errors are kept, the latest ones.
-const ERRORS_KEPT: usize = 8;
+const MAX_ERRORS: usize = 8;
 
 /// What the bot is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl State {
         match self {
             Self::Serving => Health::Good,
             Self::WaitingForStore | Self::WaitingForConfig | Self::SigningIn => Health::Waiting,
-            Self::TokenRefused | Self::TelegramUnreachable | Self::Conflict | Self::WebhookRefused => Health::Trouble,
+            Self::TokenRefused | Self::TelegramUnreachable | Self::Conflict | Self::WebhookRefused => Health::Failing,
         }
     }
 }
@@ -53,7 +53,7 @@ impl State {
 pub(crate) enum Health {
     Good,
     Waiting,
-    Trouble,
+    Failing,
 }
 
 impl Health {
@@ -61,7 +61,7 @@ impl Health {
         match self {
             Self::Good => "good",
             Self::Waiting => "waiting",
-            Self::Trouble => "trouble",
+            Self::Failing => "trouble",
         }
     }
 }
@@ -100,7 +100,7 @@ pub(crate) struct Status {
     /// Updates that could not be answered since the bot was started.
     pub failed_updates: u64,
     /// What went wrong, the latest first; each kind once.
-    pub errors: VecDeque<Trouble>,
+    pub errors: VecDeque<ErrorEntry>,
     /// Whether the store tells us of changes of the app config.
     pub is_connected: bool,
     was_ever_connected: bool,
@@ -108,8 +108,8 @@ pub(crate) struct Status {
 
 /// One kind of thing that went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
-    pub what: &'static str,
+pub(crate) struct ErrorEntry {
+    pub message: &'static str,
     /// How often since the bot was started, or since it was crowded out by others.
     pub count: u64,
     /// When it happened last.
@@ -118,9 +118,9 @@ pub(crate) struct Trouble {
 
 /// Where the bot's parts note how they are doing. Clones share one board.
 #[derive(Clone)]
-pub(crate) struct StatusBoard(Arc<watch::Sender<Status>>);
+pub(crate) struct StatusTracker(Arc<watch::Sender<Status>>);
 
-impl Default for StatusBoard {
+impl Default for StatusTracker {
     fn default() -> Self {
         Self(Arc::new(watch::Sender::new(Status {
             state: State::WaitingForStore,
@@ -130,14 +130,14 @@ impl Default for StatusBoard {
             last_update: None,
             queued_updates: 0,
             failed_updates: 0,
-            errors: VecDeque::with_capacity(ERRORS_KEPT),
+            errors: VecDeque::with_capacity(MAX_ERRORS),
             is_connected: false,
             was_ever_connected: false,
         })))
     }
 }
 
-impl StatusBoard {
+impl StatusTracker {
     pub(crate) fn set_state(&self, state: State) {
         self.change(|status| std::mem::replace(&mut status.state, state) != state);
     }
@@ -170,7 +170,7 @@ impl StatusBoard {
     }
 
     /// Notes that an update came, of whatever kind.
-    pub(crate) fn update_came(&self) {
+    pub(crate) fn record_update(&self) {
         let now = now();
         self.change(|status| status.last_update.replace(now) != Some(now));
     }
@@ -181,29 +181,29 @@ impl StatusBoard {
     }
 
     /// Notes that an update could not be answered, and why.
-    pub(crate) fn update_failed(&self, why: &'static str) {
+    pub(crate) fn record_failed_update(&self, why: &'static str) {
         self.change(|status| {
             status.failed_updates += 1;
-            status.note(why);
+            status.record(why);
             true
         });
     }
 
     /// Notes that something went wrong.
-    pub(crate) fn note_error(&self, what: &'static str) {
+    pub(crate) fn record_error(&self, message: &'static str) {
         self.change(|status| {
-            status.note(what);
+            status.record(message);
             true
         });
     }
 
     /// How the bot is doing now.
-    pub(crate) fn status(&self) -> Status {
-        self.0.borrow().without_guesses()
+    pub(crate) fn snapshot(&self) -> Status {
+        self.0.borrow().for_display()
     }
 
     /// How the bot is doing now, and whenever that changes, guesses included.
-    pub(crate) fn changes(&self) -> watch::Receiver<Status> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
         self.0.subscribe()
     }
 
@@ -213,15 +213,15 @@ impl StatusBoard {
 }
 
 impl Status {
-    fn note(&mut self, what: &'static str) {
-        let known = self.errors.iter().position(|error| error.what == what);
+    fn record(&mut self, message: &'static str) {
+        let known = self.errors.iter().position(|error| error.message == message);
         let count = known.and_then(|at| self.errors.remove(at)).map_or(0, |error| error.count);
-        self.errors.truncate(ERRORS_KEPT - 1);
-        self.errors.push_front(Trouble { what, count: count + 1, time: now() });
+        self.errors.truncate(MAX_ERRORS - 1);
+        self.errors.push_front(ErrorEntry { message, count: count + 1, time: now() });
     }
 
     /// Without a config ever heard of, waiting for one would be a guess.
-    pub(crate) fn without_guesses(&self) -> Self {
+    pub(crate) fn for_display(&self) -> Self {
         let state = if self.was_ever_connected { self.state } else { State::WaitingForStore };
         Self { state, ..self.clone() }
     }
@@ -236,52 +236,52 @@ fn now() -> SystemTime {
 mod tests {
     use super::*;
 
-    fn errors(board: &StatusBoard) -> Vec<(&'static str, u64)> {
-        board.status().errors.iter().map(|error| (error.what, error.count)).collect()
+    fn errors(board: &StatusTracker) -> Vec<(&'static str, u64)> {
+        board.snapshot().errors.iter().map(|error| (error.message, error.count)).collect()
     }
 
     #[test]
     fn an_error_that_comes_again_is_counted_and_comes_to_the_front() {
-        let board = StatusBoard::default();
-        for what in ["one", "two", "one"] {
-            board.note_error(what);
+        let board = StatusTracker::default();
+        for message in ["one", "two", "one"] {
+            board.record_error(message);
         }
         assert_eq!(errors(&board), [("one", 2), ("two", 1)]);
     }
 
     #[test]
     fn only_the_latest_errors_are_kept() {
-        let board = StatusBoard::default();
+        let board = StatusTracker::default();
         let all = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
-        for what in all {
-            board.note_error(what);
+        for message in all {
+            board.record_error(message);
         }
-        let kept: Vec<_> = errors(&board).into_iter().map(|(what, _)| what).collect();
+        let kept: Vec<_> = errors(&board).into_iter().map(|(message, _)| message).collect();
         assert_eq!(kept, ["9", "8", "7", "6", "5", "4", "3", "2"]);
     }
 
     #[test]
     fn an_update_that_failed_is_counted_with_its_reason() {
-        let board = StatusBoard::default();
-        board.update_failed("not sent");
-        assert_eq!(board.status().failed_updates, 1);
+        let board = StatusTracker::default();
+        board.record_failed_update("not sent");
+        assert_eq!(board.snapshot().failed_updates, 1);
         assert_eq!(errors(&board), [("not sent", 1)]);
     }
 
     #[test]
     fn what_the_bot_does_is_not_guessed_before_the_store_has_told() {
-        let board = StatusBoard::default();
+        let board = StatusTracker::default();
         board.set_state(State::WaitingForConfig);
-        assert_eq!(board.status().state, State::WaitingForStore);
+        assert_eq!(board.snapshot().state, State::WaitingForStore);
         assert!(!board.set_connected(true));
-        assert_eq!(board.status().state, State::WaitingForConfig);
+        assert_eq!(board.snapshot().state, State::WaitingForConfig);
         assert!(board.set_connected(false), "it was connected");
-        assert_eq!(board.status().state, State::WaitingForConfig);
+        assert_eq!(board.snapshot().state, State::WaitingForConfig);
     }
 
     #[test]
     fn only_changes_are_told() {
-        let board = StatusBoard::default();
+        let board = StatusTracker::default();
         let changes = board.0.subscribe();
         board.set_state(State::WaitingForStore);
         board.set_mode(Mode::Polling);

@@ -13,7 +13,7 @@ pub(crate) use self::{
     credentials::{Credentials, bearer},
     errors::refused,
 };
-use crate::status::board::StatusBoard;
+use crate::status::board::StatusTracker;
 
 /// The largest request of a service here: they take credentials and names.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
@@ -35,8 +35,8 @@ impl Services {
     }
 
     /// Keeps the health service saying what `/readyz` says. Ends with the board.
-    pub(crate) async fn report_health(&self, board: &StatusBoard) {
-        let mut changes = board.changes();
+    pub(crate) async fn report_health(&self, board: &StatusTracker) {
+        let mut changes = board.subscribe();
         loop {
             let is_ready = changes.borrow_and_update().is_connected;
             let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };

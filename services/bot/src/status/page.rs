@@ -22,7 +22,7 @@ use mayfly_bootstrap::http::{origin::OriginPolicy, unwrap_authorization};
 use self::report::Report;
 use crate::{
     simulator::{self, Simulator},
-    status::board::StatusBoard,
+    status::board::StatusTracker,
 };
 
 const STYLE: &str = concat!(include_str!("../../../../web/src/colors.css"), include_str!("page/assets/page.css"));
@@ -34,7 +34,7 @@ const SIMULATOR_SCRIPT: &str = include_str!("page/assets/simulator.js");
 /// What the page shows.
 #[derive(Clone)]
 struct Page {
-    board: StatusBoard,
+    board: StatusTracker,
     has_simulator: bool,
 }
 
@@ -42,7 +42,7 @@ struct Page {
 ///
 /// A bot that waits for its config is ready: it is doing what it should, and whoever waits for it to be ready before they
 /// add the config would wait for ever. Telegram's troubles do not make it unready either; a restart would not help.
-pub(crate) fn router(board: StatusBoard, simulator: Option<Simulator>, origins: OriginPolicy) -> Router {
+pub(crate) fn router(board: StatusTracker, simulator: Option<Simulator>, origins: OriginPolicy) -> Router {
     let has_simulator = simulator.is_some();
     let mut router = Router::new()
         .route("/", get(page))
@@ -61,11 +61,11 @@ pub(crate) fn router(board: StatusBoard, simulator: Option<Simulator>, origins: 
     router
         .layer(middleware::from_fn(unwrap_authorization))
         .layer(middleware::from_fn_with_state(origins, origin::check_host))
-        .layer(middleware::map_response(headers::harden))
+        .layer(middleware::map_response(headers::security_headers))
 }
 
 async fn page(State(page): State<Page>, headers: HeaderMap) -> Response {
-    let report = Report::of(page.board.status());
+    let report = Report::of(page.board.snapshot());
     let answer = if accept::prefers_html(&headers) {
         Html(html::page(&report, page.has_simulator)).into_response()
     } else {
@@ -75,7 +75,7 @@ async fn page(State(page): State<Page>, headers: HeaderMap) -> Response {
 }
 
 async fn is_ready(State(page): State<Page>) -> (StatusCode, &'static str) {
-    if page.board.status().is_connected {
+    if page.board.snapshot().is_connected {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be reached\n")

@@ -1,7 +1,7 @@
 //! The Bot API as the bot calls it: polls, sends, and sorts what can go wrong into a few kinds.
 //!
 //! Nothing of teloxide's errors is ever logged or shown: a broken connection prints the address, which holds the bot
-//! token, and an answer that cannot be parsed prints the answer, which holds texts. [`Fault`] is what is left of them.
+//! token, and an answer that cannot be parsed prints the answer, which holds texts. [`TelegramError`] is what is left of them.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -26,12 +26,12 @@ use super::payloads::{
     SendChatAction, SendMessage, SetMyCommands, SetWebhook,
 };
 use crate::{
-    conversation::reply::{Change, Outgoing},
+    conversation::reply::{MessageEdit, OutgoingMessage},
     error::BotError,
     settings::Webhook,
-    telegram::rate_limit::Pacing,
-    timeouts::Timing,
-    updates::event::{Incoming, KINDS_OF_UPDATES, Update},
+    telegram::rate_limit::SendRateLimit,
+    timeouts::Timeouts,
+    updates::event::{ChatEvent, KINDS_OF_UPDATES, Update},
 };
 
 /// Telegram's limit for a message's text, in UTF-16 code units.
@@ -39,9 +39,9 @@ const LONGEST_MESSAGE: usize = 4096;
 /// The name of the document that a longer text goes out as.
 const DOCUMENT_NAME: &str = "message.txt";
 /// How many updates a poll asks for: Telegram's maximum.
-pub(crate) const UPDATES_AT_ONCE: u8 = 100;
+pub(crate) const MAX_UPDATES_PER_POLL: u8 = 100;
 /// How much longer than Telegram holds a poll we wait for its answer.
-const POLL_MARGIN: Duration = Duration::from_secs(15);
+const POLL_TIMEOUT_MARGIN: Duration = Duration::from_secs(15);
 
 /// The way to Telegram, before there is a token.
 #[derive(Clone)]
@@ -49,23 +49,23 @@ pub(crate) struct TelegramApi {
     /// Clients with an empty token, for their connections.
     polls: Bot,
     calls: Bot,
-    pacing: Pacing,
-    pulse: Pulse,
-    timing: Timing,
+    rate_limit: SendRateLimit,
+    last_success: LastSuccess,
+    timeouts: Timeouts,
 }
 
 impl TelegramApi {
-    pub(crate) fn new(api_url: &Url, timing: &Timing) -> Result<Self, BotError> {
+    pub(crate) fn new(api_url: &Url, timeouts: &Timeouts) -> Result<Self, BotError> {
         let settings = teloxide::net::default_reqwest_settings;
-        let polls = settings().timeout(timing.long_poll + POLL_MARGIN).build();
+        let polls = settings().timeout(timeouts.long_poll + POLL_TIMEOUT_MARGIN).build();
         let polls = polls.map_err(|error| BotError::HttpClient(error.into()))?;
         let calls = settings().build().map_err(|error| BotError::HttpClient(error.into()))?;
         Ok(Self {
             polls: Bot::with_client("", polls).set_api_url(api_url.clone()),
             calls: Bot::with_client("", calls).set_api_url(api_url.clone()),
-            pacing: Pacing::new(timing.chat_rate, timing.overall_rate),
-            pulse: Pulse::default(),
-            timing: timing.clone(),
+            rate_limit: SendRateLimit::new(timeouts.outbound_chat_rate, timeouts.outbound_total_rate),
+            last_success: LastSuccess::default(),
+            timeouts: timeouts.clone(),
         })
     }
 
@@ -74,9 +74,9 @@ impl TelegramApi {
         Telegram {
             polls: with_token(&self.polls),
             calls: with_token(&self.calls),
-            pacing: self.pacing.clone(),
-            pulse: self.pulse.clone(),
-            timing: self.timing.clone(),
+            rate_limit: self.rate_limit.clone(),
+            last_success: self.last_success.clone(),
+            timeouts: self.timeouts.clone(),
         }
     }
 }
@@ -87,28 +87,28 @@ pub(crate) struct Telegram {
     /// With a longer time limit than `calls`, since Telegram holds a poll until there is something.
     polls: Bot,
     calls: Bot,
-    pacing: Pacing,
-    pulse: Pulse,
-    timing: Timing,
+    rate_limit: SendRateLimit,
+    last_success: LastSuccess,
+    timeouts: Timeouts,
 }
 
 /// When Telegram last did what it was asked to. Clones share it.
 #[derive(Clone, Default)]
-struct Pulse(Arc<Mutex<Option<Instant>>>);
+struct LastSuccess(Arc<Mutex<Option<Instant>>>);
 
-impl Pulse {
-    fn feel(&self) {
+impl LastSuccess {
+    fn record(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    fn felt_after(&self, moment: Instant) -> bool {
+    fn is_after(&self, moment: Instant) -> bool {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) > Some(moment)
     }
 }
 
 /// What a call to Telegram came to instead of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum TelegramError {
     /// Flood control: not before so long.
     Flood(Duration),
     /// No answer, or one of a server in trouble.
@@ -144,8 +144,8 @@ pub(crate) struct Recipient {
 
 impl Recipient {
     /// Where the reply to this goes.
-    pub(crate) fn of(incoming: &Incoming) -> Self {
-        Self { chat: incoming.chat, thread: incoming.thread }
+    pub(crate) fn of(event: &ChatEvent) -> Self {
+        Self { chat: event.chat, thread: event.thread }
     }
 }
 
@@ -160,11 +160,11 @@ pub(crate) enum Protection {
 
 impl Telegram {
     /// Who the bot is, as far as Telegram answers it in a form that we know.
-    pub(crate) async fn identity(&self) -> Result<Identity, Fault> {
+    pub(crate) async fn identity(&self) -> Result<Identity, TelegramError> {
         match self.calls.get_me().await {
             Ok(me) => Ok(Identity { user_name: me.user.username, display_name: me.user.first_name }),
             Err(RequestError::InvalidJson { raw, .. }) => {
-                let result = positive_result(&raw).ok_or(Fault::Unreachable)?;
+                let result = ok_result(&raw).ok_or(TelegramError::Unreachable)?;
                 let text = |key| result.get(key).and_then(Value::as_str).map(str::to_owned);
                 Ok(Identity { user_name: text("username"), display_name: text("first_name").unwrap_or_default() })
             }
@@ -173,34 +173,34 @@ impl Telegram {
     }
 
     /// Asks for updates from `offset` on, which confirms all below it; waits up to `wait` for the first.
-    pub(crate) async fn updates(&self, offset: Option<i64>, wait: Duration) -> Result<Vec<Update>, Fault> {
-        self.poll(offset, UPDATES_AT_ONCE, wait).await
+    pub(crate) async fn updates(&self, offset: Option<i64>, wait: Duration) -> Result<Vec<Update>, TelegramError> {
+        self.poll(offset, MAX_UPDATES_PER_POLL, wait).await
     }
 
     /// Confirms all updates below `offset` without taking new ones in hand.
-    pub(crate) async fn confirm(&self, offset: i64) -> Result<(), Fault> {
+    pub(crate) async fn confirm(&self, offset: i64) -> Result<(), TelegramError> {
         self.poll(Some(offset), 1, Duration::ZERO).await.map(drop)
     }
 
-    async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, Fault> {
+    async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, TelegramError> {
         let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: KINDS_OF_UPDATES };
         let updates = match JsonRequest::new(self.polls.clone(), poll).await {
-            Err(RequestError::InvalidJson { raw, .. }) => updates_of(&raw).ok_or(Fault::Unreachable)?,
+            Err(RequestError::InvalidJson { raw, .. }) => parse_updates(&raw).ok_or(TelegramError::Unreachable)?,
             updates => updates.map_err(|error| fault(&error))?,
         };
-        self.pulse.feel();
+        self.last_success.record();
         Ok(updates)
     }
 
     /// Where updates go at present.
-    pub(crate) async fn webhook_info(&self) -> Result<WebhookInfo, Fault> {
+    pub(crate) async fn webhook_info(&self) -> Result<WebhookInfo, TelegramError> {
         let info = self.call(GetWebhookInfo {}).await?;
-        self.pulse.feel();
+        self.last_success.record();
         Ok(info)
     }
 
     /// Has updates brought to `webhook`, with `secret` in each request. Waiting updates are kept.
-    pub(crate) async fn set_webhook(&self, webhook: &Webhook, secret: &Secret) -> Result<(), Fault> {
+    pub(crate) async fn set_webhook(&self, webhook: &Webhook, secret: &Secret) -> Result<(), TelegramError> {
         let set = SetWebhook {
             url: webhook.url.clone(),
             max_connections: webhook.connections,
@@ -212,7 +212,7 @@ impl Telegram {
     }
 
     /// Takes back a webhook, so that polling is possible. Waiting updates are kept.
-    pub(crate) async fn delete_webhook(&self) -> Result<(), Fault> {
+    pub(crate) async fn delete_webhook(&self) -> Result<(), TelegramError> {
         let deleted = self.calls.delete_webhook().drop_pending_updates(false).await;
         deleted.map(drop).map_err(|error| fault(&error))
     }
@@ -228,11 +228,11 @@ impl Telegram {
     pub(crate) async fn send(
         &self,
         recipient: Recipient,
-        message: &Outgoing,
+        message: &OutgoingMessage,
         protection: Protection,
-    ) -> Result<Option<MessageId>, Fault> {
+    ) -> Result<Option<MessageId>, TelegramError> {
         let sent = self.send_to(recipient, message, protection).await;
-        if recipient.thread.is_some() && sent == Err(Fault::Refused) && !message.is_secret() {
+        if recipient.thread.is_some() && sent == Err(TelegramError::Refused) && !message.is_secret() {
             return self.send_to(Recipient { thread: None, ..recipient }, message, protection).await;
         }
         sent
@@ -243,46 +243,48 @@ impl Telegram {
     /// # Errors
     ///
     /// When it cannot: the chat or its topic is gone, or Telegram's flood control lasts too long.
-    pub(crate) async fn until_writable(&self, recipient: Recipient) -> Result<(), Fault> {
+    pub(crate) async fn wait_until_writable(&self, recipient: Recipient) -> Result<(), TelegramError> {
         let (last_failure, is_in_topic) = (&Mutex::new(None), recipient.thread.is_some());
         let has_worked_since_last_failure = || {
             let last = last_failure.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
-            last.is_some_and(|last| self.pulse.felt_after(last))
+            last.is_some_and(|last| self.last_success.is_after(last))
         };
         let has_worked_since_last_failure = &has_worked_since_last_failure;
         let check = || async move {
-            if let Some(wait) = self.pacing.flood_wait(recipient.chat) {
+            if let Some(wait) = self.rate_limit.flood_wait(recipient.chat) {
                 // In short steps: Telegram may take messages of others sooner, and then from this chat.
-                return Err(Fault::Flood(wait.min(self.timing.flood_check)));
+                return Err(TelegramError::Flood(wait.min(self.timeouts.flood_check_interval)));
             }
             match self.call(SendChatAction::typing(recipient)).await.map(|_: Value| ()) {
                 // Telegram does other things for us: this method alone fails, which says nothing about messages.
-                Err(Fault::Unreachable) if has_worked_since_last_failure() => Ok(()),
-                Err(Fault::Refused) if is_in_topic => Err(Fault::Refused),
-                Err(fault @ (Fault::ChatGone | Fault::Flood(_) | Fault::Unreachable)) => Err(fault),
+                Err(TelegramError::Unreachable) if has_worked_since_last_failure() => Ok(()),
+                Err(TelegramError::Refused) if is_in_topic => Err(TelegramError::Refused),
+                Err(fault @ (TelegramError::ChatGone | TelegramError::Flood(_) | TelegramError::Unreachable)) => {
+                    Err(fault)
+                }
                 // Sending tells more.
                 Ok(()) | Err(_) => Ok(()),
             }
         };
-        self.patiently_for(self.timing.message_patience, check).await
+        self.with_retry_within(self.timeouts.message_flood_timeout, check).await
     }
 
     async fn send_to(
         &self,
         recipient: Recipient,
-        message: &Outgoing,
+        message: &OutgoingMessage,
         protection: Protection,
-    ) -> Result<Option<MessageId>, Fault> {
+    ) -> Result<Option<MessageId>, TelegramError> {
         let text = &message.text;
-        if text.encode_utf16().count() <= LONGEST_MESSAGE && is_kept_whole(text) {
+        if text.encode_utf16().count() <= LONGEST_MESSAGE && is_preserved(text) {
             let keyboard = Keyboard::of(&message.buttons);
             let mut sent = self.send_message(recipient, text, keyboard.clone(), protection).await;
             // A text without its buttons is better than none.
-            if keyboard.is_some() && sent == Err(Fault::Refused) {
+            if keyboard.is_some() && sent == Err(TelegramError::Refused) {
                 sent = self.send_message(recipient, text, None, protection).await;
             }
             // Telegram counts by rules of its own. A text that was read is nowhere else any more.
-            if sent != Err(Fault::TextUnfit) {
+            if sent != Err(TelegramError::TextUnfit) {
                 return sent;
             }
         }
@@ -295,10 +297,10 @@ impl Telegram {
         text: &str,
         reply_markup: Option<Keyboard>,
         protection: Protection,
-    ) -> Result<Option<MessageId>, Fault> {
+    ) -> Result<Option<MessageId>, TelegramError> {
         let message = SendMessage::new(recipient, text, reply_markup, protection);
-        let send = || self.in_turn(recipient.chat, self.call(message.clone()));
-        let sent: Value = self.patiently_for(self.timing.message_patience, send).await?;
+        let send = || self.rate_limited(recipient.chat, self.call(message.clone()));
+        let sent: Value = self.with_retry_within(self.timeouts.message_flood_timeout, send).await?;
         Ok(message_id(&sent))
     }
 
@@ -307,7 +309,7 @@ impl Telegram {
         recipient: Recipient,
         text: &str,
         protection: Protection,
-    ) -> Result<Option<MessageId>, Fault> {
+    ) -> Result<Option<MessageId>, TelegramError> {
         let send = async || {
             let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
             let document = self.calls.send_document(recipient.chat, file);
@@ -321,33 +323,37 @@ impl Telegram {
             };
             match document.await {
                 Ok(message) => Ok(Some(message.id)),
-                Err(error) => sent_anyway(&error).map(|sent| message_id(&sent)),
+                Err(error) => accepted_result(&error).map(|sent| message_id(&sent)),
             }
         };
-        self.patiently_for(self.timing.message_patience, || self.in_turn(recipient.chat, send())).await
+        self.with_retry_within(self.timeouts.message_flood_timeout, || self.rate_limited(recipient.chat, send())).await
     }
 
     /// Sends when the chat may be written to again, by Telegram's limits. Records what Telegram says about flood control.
-    async fn in_turn<T>(&self, chat: ChatId, send: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        self.pacing.turn(chat).await;
+    async fn rate_limited<T>(
+        &self,
+        chat: ChatId,
+        send: impl Future<Output = Result<T, TelegramError>>,
+    ) -> Result<T, TelegramError> {
+        self.rate_limit.acquire(chat).await;
         let sent = send.await;
         match &sent {
-            Ok(_) => self.pacing.sent(chat),
-            Err(Fault::Flood(wait)) => self.pacing.flood(chat, *wait),
+            Ok(_) => self.rate_limit.sent(chat),
+            Err(TelegramError::Flood(wait)) => self.rate_limit.flood(chat, *wait),
             Err(_) => {}
         }
         sent
     }
 
     /// Lets whoever pressed a button wait no longer. Telegram forgets a press after some minutes.
-    pub(crate) async fn answer_press(&self, query_id: &str, notice: Option<&str>) -> Result<(), Fault> {
-        let answer = AnswerCallbackQuery::new(query_id, notice);
-        self.patiently(|| self.call(answer.clone())).await.map(|_: Value| ())
+    pub(crate) async fn answer_callback_query(&self, query_id: &str, alert: Option<&str>) -> Result<(), TelegramError> {
+        let answer = AnswerCallbackQuery::new(query_id, alert);
+        self.with_retry(|| self.call(answer.clone())).await.map(|_: Value| ())
     }
 
     /// Deletes a message from a chat; one that is gone already is deleted. Telegram takes messages of the last 48 hours only.
-    pub(crate) async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), Fault> {
-        self.patiently(|| async move {
+    pub(crate) async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), TelegramError> {
+        self.with_retry(|| async move {
             match JsonRequest::new(self.calls.clone(), DeleteMessage::new(chat, message)).await {
                 Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
                 Err(error) => Err(fault(&error)),
@@ -362,24 +368,29 @@ impl Telegram {
         &self,
         language: Option<&'static str>,
         commands: &[(&str, String)],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), TelegramError> {
         let commands = SetMyCommands::new(language, commands);
-        self.patiently(|| self.call(commands.clone())).await.map(|_: Value| ())
+        self.with_retry(|| self.call(commands.clone())).await.map(|_: Value| ())
     }
 
     /// Changes a message that we sent.
-    pub(crate) async fn change(&self, chat: ChatId, message: MessageId, change: &Change) -> Result<(), Fault> {
-        self.patiently(|| async move {
-            match change {
-                Change::Buttons(buttons) => self.call(EditMessageReplyMarkup::new(chat, message, buttons)).await,
-                Change::Text(text) => self.call(EditMessageText::new(chat, message, text)).await,
+    pub(crate) async fn edit_message(
+        &self,
+        chat: ChatId,
+        message: MessageId,
+        edit: &MessageEdit,
+    ) -> Result<(), TelegramError> {
+        self.with_retry(|| async move {
+            match edit {
+                MessageEdit::Buttons(buttons) => self.call(EditMessageReplyMarkup::new(chat, message, buttons)).await,
+                MessageEdit::Text(text) => self.call(EditMessageText::new(chat, message, text)).await,
             }
         })
         .await
         .map(|_: Value| ())
     }
 
-    async fn call<P>(&self, payload: P) -> Result<P::Output, Fault>
+    async fn call<P>(&self, payload: P) -> Result<P::Output, TelegramError>
     where
         P: Payload + Serialize + Send + Sync + 'static,
         P::Output: DeserializeOwned + Send,
@@ -389,38 +400,42 @@ impl Telegram {
 
     /// Waits for flood control, and repeats after server errors and broken connections: without end while Telegram is away
     /// altogether, and within limits when nothing but this call fails.
-    async fn patiently<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, Fault>
+    async fn with_retry<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, TelegramError>
     where
-        Call: Future<Output = Result<T, Fault>>,
+        Call: Future<Output = Result<T, TelegramError>>,
     {
-        self.patiently_for(self.timing.flood_patience, call).await
+        self.with_retry_within(self.timeouts.flood_timeout, call).await
     }
 
-    /// As [`patiently`](Self::patiently), with another limit for flood control.
-    async fn patiently_for<T, Call>(&self, mut flood_patience: Duration, call: impl Fn() -> Call) -> Result<T, Fault>
+    /// As [`with_retry`](Self::with_retry), with another limit for flood control.
+    async fn with_retry_within<T, Call>(
+        &self,
+        mut flood_timeout: Duration,
+        call: impl Fn() -> Call,
+    ) -> Result<T, TelegramError>
     where
-        Call: Future<Output = Result<T, Fault>>,
+        Call: Future<Output = Result<T, TelegramError>>,
     {
-        let mut pauses = self.timing.telegram_pauses.start();
+        let mut backoff = self.timeouts.telegram_backoff.start();
         let (mut last_failure, mut alone_since) = (None, None);
         loop {
             let pause = match call().await {
-                Err(Fault::Flood(pause)) if pause <= flood_patience => {
-                    flood_patience -= pause;
+                Err(TelegramError::Flood(pause)) if pause <= flood_timeout => {
+                    flood_timeout -= pause;
                     pause
                 }
-                Err(Fault::Unreachable) => {
+                Err(TelegramError::Unreachable) => {
                     let now = Instant::now();
-                    let is_alone = last_failure.replace(now).is_some_and(|last| self.pulse.felt_after(last));
+                    let is_alone = last_failure.replace(now).is_some_and(|last| self.last_success.is_after(last));
                     alone_since = alone_since.or(Some(now)).filter(|_| is_alone);
-                    if alone_since.is_some_and(|since| now - since > self.timing.send_patience) {
-                        return Err(Fault::Unreachable);
+                    if alone_since.is_some_and(|since| now - since > self.timeouts.send_timeout) {
+                        return Err(TelegramError::Unreachable);
                     }
-                    pauses.next()
+                    backoff.next()
                 }
                 done => {
                     if done.is_ok() {
-                        self.pulse.feel();
+                        self.last_success.record();
                     }
                     return done;
                 }
@@ -431,15 +446,15 @@ impl Telegram {
 }
 
 /// An answer of `"ok": true` means sent, even if the message in it has something that teloxide does not know.
-fn sent_anyway(error: &RequestError) -> Result<Value, Fault> {
+fn accepted_result(error: &RequestError) -> Result<Value, TelegramError> {
     match error {
-        RequestError::InvalidJson { raw, .. } => positive_result(raw).ok_or(Fault::Unreachable),
+        RequestError::InvalidJson { raw, .. } => ok_result(raw).ok_or(TelegramError::Unreachable),
         error => Err(fault(error)),
     }
 }
 
 /// Reads each update by itself, so that one which cannot be read keeps no other from coming.
-fn updates_of(raw: &str) -> Option<Vec<Update>> {
+fn parse_updates(raw: &str) -> Option<Vec<Update>> {
     #[derive(Deserialize)]
     struct Polled<'raw> {
         ok: bool,
@@ -455,62 +470,62 @@ fn message_id(message: &Value) -> Option<MessageId> {
     i32::try_from(id).ok().map(MessageId)
 }
 
-fn positive_result(raw: &str) -> Option<Value> {
+fn ok_result(raw: &str) -> Option<Value> {
     let mut answer: Value = serde_json::from_str(raw).ok()?;
     let is_ok = answer.get("ok")?.as_bool()?;
     answer.get_mut("result").filter(|_| is_ok).map(Value::take)
 }
 
-pub(crate) fn fault(error: &RequestError) -> Fault {
+pub(crate) fn fault(error: &RequestError) -> TelegramError {
     match error {
         // Zero would have us ask again and again without a pause.
-        RequestError::RetryAfter(pause) => Fault::Flood(pause.duration().max(Duration::from_secs(1))),
-        RequestError::Network(_) | RequestError::Io(_) | RequestError::InvalidJson { .. } => Fault::Unreachable,
+        RequestError::RetryAfter(pause) => TelegramError::Flood(pause.duration().max(Duration::from_secs(1))),
+        RequestError::Network(_) | RequestError::Io(_) | RequestError::InvalidJson { .. } => TelegramError::Unreachable,
         // A private chat does not become a supergroup.
-        RequestError::MigrateToChatId(_) => Fault::ChatGone,
-        RequestError::Api(error) => api_fault(error),
+        RequestError::MigrateToChatId(_) => TelegramError::ChatGone,
+        RequestError::Api(error) => api_error(error),
     }
 }
 
-fn api_fault(error: &ApiError) -> Fault {
+fn api_error(error: &ApiError) -> TelegramError {
     match error {
-        ApiError::InvalidToken => Fault::TokenRefused,
-        ApiError::TerminatedByOtherGetUpdates => Fault::AnotherPoller,
-        ApiError::CantGetUpdates => Fault::WebhookIsSet,
+        ApiError::InvalidToken => TelegramError::TokenRefused,
+        ApiError::TerminatedByOtherGetUpdates => TelegramError::AnotherPoller,
+        ApiError::CantGetUpdates => TelegramError::WebhookIsSet,
         ApiError::BotBlocked
         | ApiError::ChatNotFound
         | ApiError::UserDeactivated
         | ApiError::CantInitiateConversation
-        | ApiError::CantTalkWithBots => Fault::ChatGone,
-        ApiError::MessageTextIsEmpty | ApiError::MessageIsTooLong => Fault::TextUnfit,
-        ApiError::Unknown(description) => described_fault(description),
+        | ApiError::CantTalkWithBots => TelegramError::ChatGone,
+        ApiError::MessageTextIsEmpty | ApiError::MessageIsTooLong => TelegramError::TextUnfit,
+        ApiError::Unknown(description) => error_by_description(description),
         // teloxide knows the others by name because they are final.
-        _ => Fault::Refused,
+        _ => TelegramError::Refused,
     }
 }
 
 /// teloxide does not hand on the error's number, but Telegram's descriptions begin with its name.
-fn described_fault(description: &str) -> Fault {
+fn error_by_description(description: &str) -> TelegramError {
     let begins = |name| description.starts_with(name);
     if begins("Bad Request: text must be non-empty") {
-        Fault::TextUnfit
+        TelegramError::TextUnfit
     } else if begins("Conflict") {
-        if description.contains("webhook") { Fault::WebhookIsSet } else { Fault::AnotherPoller }
+        if description.contains("webhook") { TelegramError::WebhookIsSet } else { TelegramError::AnotherPoller }
     } else if begins("Forbidden") {
-        Fault::ChatGone
+        TelegramError::ChatGone
     } else if begins("Unauthorized") {
-        Fault::TokenRefused
+        TelegramError::TokenRefused
     } else if begins("Bad Request") {
-        Fault::Refused
+        TelegramError::Refused
     } else {
-        Fault::Unreachable
+        TelegramError::Unreachable
     }
 }
 
 /// Whether Telegram shows a text as it is. Its servers cut blanks off both ends, turn control characters into blanks, and drop
 /// carriage returns, separators of lines, marks of direction, and the strokes that would reach into other lines
 /// (`clean_input_string` in TDLib).
-fn is_kept_whole(text: &str) -> bool {
+fn is_preserved(text: &str) -> bool {
     let is_changed = |character: char| {
         (character.is_ascii_control() && character != '\n')
             || matches!(character, '\u{2028}'..='\u{202e}' | '\u{30a}' | '\u{333}' | '\u{33f}')
@@ -522,32 +537,32 @@ fn is_kept_whole(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn fault_of(description: &str) -> Fault {
-        api_fault(&serde_json::from_value(Value::String(description.to_owned())).unwrap())
+    fn fault_of(description: &str) -> TelegramError {
+        api_error(&serde_json::from_value(Value::String(description.to_owned())).unwrap())
     }
 
     #[test]
     fn telegrams_descriptions_are_sorted_by_what_to_do() {
         let table = [
-            ("Unauthorized", Fault::TokenRefused),
-            ("Not Found", Fault::TokenRefused),
+            ("Unauthorized", TelegramError::TokenRefused),
+            ("Not Found", TelegramError::TokenRefused),
             (
                 "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
-                Fault::AnotherPoller,
+                TelegramError::AnotherPoller,
             ),
             (
                 "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
-                Fault::WebhookIsSet,
+                TelegramError::WebhookIsSet,
             ),
-            ("Forbidden: bot was blocked by the user", Fault::ChatGone),
-            ("Forbidden: something new", Fault::ChatGone),
-            ("Bad Request: chat not found", Fault::ChatGone),
-            ("Bad Request: message text is empty", Fault::TextUnfit),
-            ("Bad Request: text must be non-empty", Fault::TextUnfit),
-            ("Bad Request: something new", Fault::Refused),
-            ("Internal Server Error", Fault::Unreachable),
-            ("Bad Gateway", Fault::Unreachable),
-            ("Too Many Requests", Fault::Unreachable),
+            ("Forbidden: bot was blocked by the user", TelegramError::ChatGone),
+            ("Forbidden: something new", TelegramError::ChatGone),
+            ("Bad Request: chat not found", TelegramError::ChatGone),
+            ("Bad Request: message text is empty", TelegramError::TextUnfit),
+            ("Bad Request: text must be non-empty", TelegramError::TextUnfit),
+            ("Bad Request: something new", TelegramError::Refused),
+            ("Internal Server Error", TelegramError::Unreachable),
+            ("Bad Gateway", TelegramError::Unreachable),
+            ("Too Many Requests", TelegramError::Unreachable),
         ];
         for (description, expected) in table {
             assert_eq!(fault_of(description), expected, "{description}");
@@ -560,9 +575,9 @@ mod tests {
             source: std::sync::Arc::new(serde_json::from_str::<u8>("x").unwrap_err()),
             raw: raw.into(),
         };
-        let sent = |raw| sent_anyway(&answer(raw)).map(|message| message_id(&message));
+        let sent = |raw| accepted_result(&answer(raw)).map(|message| message_id(&message));
         assert_eq!(sent(r#"{"ok":true,"result":{"message_id":5,"new":1}}"#), Ok(Some(MessageId(5))));
         assert_eq!(sent(r#"{"ok":true,"result":{"new":1}}"#), Ok(None));
-        assert_eq!(sent("<html>Bad Gateway</html>"), Err(Fault::Unreachable));
+        assert_eq!(sent("<html>Bad Gateway</html>"), Err(TelegramError::Unreachable));
     }
 }

@@ -2,19 +2,19 @@
 
 use crate::{
     conversation::{commands::KEYWORDS, language::Language, texts::Phrase},
-    telegram::client::{Fault, Telegram},
+    telegram::client::{Telegram, TelegramError},
 };
 
 /// Registers the commands. Telegram keeps them, so it is no harm when this fails now and then.
 pub(crate) async fn register(telegram: &Telegram) {
     for language in Language::ALL {
-        let keywords = KEYWORDS.iter().map(|keyword| (keyword.name, language.say(keyword.command)));
-        let commands: Vec<_> = keywords.chain([("help", language.say(Phrase::HelpCommand))]).collect();
+        let keywords = KEYWORDS.iter().map(|keyword| (keyword.name, language.text(keyword.command)));
+        let commands: Vec<_> = keywords.chain([("help", language.text(Phrase::HelpCommand))]).collect();
         // Without a code the menu is for everybody whose language has none of its own.
         let code = (language != Language::default()).then(|| language.code());
-        if let Err(fault) = telegram.set_commands(code, &commands).await {
-            tracing::warn!(?fault, "could not register the menu of commands");
-            if fault != Fault::Refused {
+        if let Err(error) = telegram.set_commands(code, &commands).await {
+            tracing::warn!(?error, "could not register the menu of commands");
+            if error != TelegramError::Refused {
                 return;
             }
         }

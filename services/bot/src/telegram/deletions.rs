@@ -19,7 +19,7 @@ use mayfly_bootstrap::{create_private_dir_all, sync_dir};
 use teloxide::types::{ChatId, MessageId, UserId};
 use tokio::{sync::Notify, time::sleep};
 
-use crate::telegram::client::{Fault, Telegram};
+use crate::telegram::client::{Telegram, TelegramError};
 
 /// Telegram deletes nothing that is older than 48 hours. What could not be deleted for so long is given up.
 const TELEGRAM_LIMIT: Duration = Duration::from_secs(48 * 60 * 60);
@@ -37,7 +37,7 @@ struct Inner {
     /// Unset: nothing more is to be deleted.
     after: Option<Duration>,
     pending: Mutex<BTreeSet<Deletion>>,
-    more: Notify,
+    added: Notify,
 }
 
 /// One message, sorted by when it is due.
@@ -75,12 +75,12 @@ impl Deletions {
             bot,
             after,
             pending: Mutex::new(pending),
-            more: Notify::new(),
+            added: Notify::new(),
         }))
     }
 
     /// Notes a message that was sent just now, if it is to be deleted. Once this returns, a restart does not forget it.
-    pub(crate) async fn note(&self, chat: ChatId, message: MessageId) {
+    pub(crate) async fn schedule(&self, chat: ChatId, message: MessageId) {
         let Some(after) = self.0.after else { return };
         let due = seconds(SystemTime::now()) + after.as_secs();
         let deletion = Deletion { due, bot: self.0.bot.0, chat: chat.0, message: message.0 };
@@ -92,7 +92,7 @@ impl Deletions {
             tracing::error!(%error, "a deletion could not be written down; a restart will forget it");
         }
         self.pending().insert(deletion);
-        self.0.more.notify_one();
+        self.0.added.notify_one();
     }
 
     /// Deletes what is due, when it is due, without end.
@@ -101,7 +101,7 @@ impl Deletions {
             let next = self.pending().first().copied();
             let pause = next.map(|next| Duration::from_secs(next.due.saturating_sub(seconds(SystemTime::now()))));
             match (next, pause) {
-                (Some(next), Some(Duration::ZERO)) => self.carry_out(telegram, next).await,
+                (Some(next), Some(Duration::ZERO)) => self.execute(telegram, next).await,
                 (_, pause) => {
                     let pause = async {
                         match pause {
@@ -111,25 +111,25 @@ impl Deletions {
                     };
                     tokio::select! {
                         () = pause => {}
-                        () = self.0.more.notified() => {}
+                        () = self.0.added.notified() => {}
                     }
                 }
             }
         }
     }
 
-    async fn carry_out(&self, telegram: &Telegram, deletion: Deletion) {
+    async fn execute(&self, telegram: &Telegram, deletion: Deletion) {
         let Deletion { due, chat, message, .. } = deletion;
         match telegram.delete(ChatId(chat), MessageId(message)).await {
             Ok(()) => self.forget(deletion),
-            Err(Fault::Unreachable | Fault::Flood(_) | Fault::TokenRefused)
+            Err(TelegramError::Unreachable | TelegramError::Flood(_) | TelegramError::TokenRefused)
                 if Duration::from_secs(seconds(SystemTime::now()).saturating_sub(due)) < TELEGRAM_LIMIT =>
             {
                 tracing::info!("a message could not be deleted yet; trying again");
                 sleep(RETRY_PAUSE).await;
             }
-            Err(fault) => {
-                tracing::warn!(?fault, "a message could not be deleted from its chat");
+            Err(error) => {
+                tracing::warn!(?error, "a message could not be deleted from its chat");
                 self.forget(deletion);
             }
         }
@@ -224,7 +224,7 @@ mod tests {
         let open = |bot| Deletions::open(&folder, UserId(bot), after);
         Deletions::prepare(&folder).unwrap();
         let before = open(7);
-        before.note(ChatId(1), MessageId(2)).await;
+        before.schedule(ChatId(1), MessageId(2)).await;
         fs::write(folder.join("something else"), "").unwrap();
 
         let noted: Vec<_> = open(7).pending().iter().map(|found| (found.chat, found.message)).collect();
@@ -240,7 +240,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let after = Some(Duration::from_secs(60));
         let deletions = Deletions::open(folder.path(), UserId(7), after);
-        deletions.note(ChatId(1), MessageId(2)).await;
+        deletions.schedule(ChatId(1), MessageId(2)).await;
         let entries: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
         let [entry] = entries.as_slice() else { panic!("one file: {entries:?}") };
         assert_eq!(entry.metadata().unwrap().len(), 0);

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     error::BotError,
-    telegram::client::{Fault, fault},
+    telegram::client::{TelegramError, fault},
 };
 
 /// Why a bot is not logged out.
@@ -37,7 +37,7 @@ pub async fn log_out(api_url: &Url, token: &Secret) -> Result<(), LogOutError> {
         Ok(_) => Ok(()),
         // As everywhere, the error itself is not shown: it may hold the token.
         Err(error) => Err(match fault(&error) {
-            Fault::TokenRefused | Fault::Refused => LogOutError::Refused,
+            TelegramError::TokenRefused | TelegramError::Refused => LogOutError::Refused,
             _ => LogOutError::Unreachable,
         }),
     }

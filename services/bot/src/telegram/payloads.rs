@@ -12,13 +12,13 @@ use teloxide::{
 use url::Url;
 
 use crate::{
-    conversation::reply::{Action, Button, Buttons},
+    conversation::reply::{Button, ButtonAction, Buttons},
     settings::Webhook,
     telegram::client::{Protection, Recipient},
     updates::event::{KINDS_OF_UPDATES, Update},
 };
 
-/// getUpdates with our own form of an update; see `incoming.rs` for the reason.
+/// getUpdates with our own form of an update; see `event.rs` for the reason.
 #[derive(Clone, Serialize)]
 pub(super) struct GetUpdates {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ pub(crate) struct WebhookInfo {
 
 impl WebhookInfo {
     /// Whether updates come to us, as we want them.
-    pub(crate) fn leads_to(&self, webhook: &Webhook) -> bool {
+    pub(crate) fn matches(&self, webhook: &Webhook) -> bool {
         self.url == webhook.url.as_str()
             && self.max_connections == Some(webhook.connections)
             && self.allowed_updates.as_ref().is_some_and(|kinds| {
@@ -145,8 +145,8 @@ pub(super) struct AnswerCallbackQuery {
 }
 
 impl AnswerCallbackQuery {
-    pub(super) fn new(query_id: &str, notice: Option<&str>) -> Self {
-        Self { callback_query_id: query_id.to_owned(), text: notice.map(str::to_owned), show_alert: notice.is_some() }
+    pub(super) fn new(query_id: &str, alert: Option<&str>) -> Self {
+        Self { callback_query_id: query_id.to_owned(), text: alert.map(str::to_owned), show_alert: alert.is_some() }
     }
 }
 
@@ -257,9 +257,9 @@ impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Button { label, action } = &self.0;
         let key = match action {
-            Action::Press(data) => json!({ "text": label, "callback_data": data }),
-            Action::Copy(text) => json!({ "text": label, "copy_text": { "text": text } }),
-            Action::Open(url) => json!({ "text": label, "url": url }),
+            ButtonAction::Callback(data) => json!({ "text": label, "callback_data": data }),
+            ButtonAction::CopyText(text) => json!({ "text": label, "copy_text": { "text": text } }),
+            ButtonAction::OpenUrl(url) => json!({ "text": label, "url": url }),
         };
         key.serialize(serializer)
     }

@@ -12,20 +12,20 @@ use std::{
 use teloxide::types::ChatId;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::gcra::{ChatMeters, Meter, Rate};
+use crate::gcra::{ChatLimiters, Limiter, Rate};
 
 /// Gives everybody who wants to send something a turn. Clones share the turns.
 #[derive(Clone)]
-pub(crate) struct Pacing {
-    in_a_chat: Rate,
-    over_all: Rate,
-    meters: Arc<Mutex<Meters>>,
+pub(crate) struct SendRateLimit {
+    per_chat: Rate,
+    global: Rate,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
-struct Meters {
-    chats: ChatMeters,
-    all: Meter,
+struct State {
+    chats: ChatLimiters,
+    all: Limiter,
     flood_waits: FloodWaits,
 }
 
@@ -63,49 +63,49 @@ impl FloodWaits {
     }
 }
 
-impl Pacing {
-    pub(crate) fn new(in_a_chat: Rate, over_all: Rate) -> Self {
-        Self { in_a_chat, over_all, meters: Arc::default() }
+impl SendRateLimit {
+    pub(crate) fn new(per_chat: Rate, global: Rate) -> Self {
+        Self { per_chat, global, state: Arc::default() }
     }
 
     /// Waits until a message may be sent to `chat`. First come, first served.
-    pub(crate) async fn turn(&self, chat: ChatId) {
-        sleep_until(self.reserve(|meters, now| take(meters.chats.of(chat, now), self.in_a_chat, now))).await;
+    pub(crate) async fn acquire(&self, chat: ChatId) {
+        sleep_until(self.reserve(|state, now| take(state.chats.get(chat, now), self.per_chat, now))).await;
         // Only now, so that a chat that waits for its own turn keeps no other from theirs.
-        sleep_until(self.reserve(|meters, now| take(&mut meters.all, self.over_all, now))).await;
+        sleep_until(self.reserve(|state, now| take(&mut state.all, self.global, now))).await;
     }
 
     /// Records that Telegram takes no message for `chat` before `wait` is over.
     pub(crate) fn flood(&self, chat: ChatId, wait: Duration) {
         let now = Instant::now();
-        self.with_meters(|meters| meters.flood_waits.add(chat, now + wait, now));
+        self.with_state(|state| state.flood_waits.add(chat, now + wait, now));
     }
 
     /// Records that Telegram took a message for `chat`.
     pub(crate) fn sent(&self, chat: ChatId) {
-        self.with_meters(|meters| meters.flood_waits.end(chat));
+        self.with_state(|state| state.flood_waits.end(chat));
     }
 
     /// How long Telegram takes no message for `chat`, as far as it said so: to this chat, or to several in a row.
     pub(crate) fn flood_wait(&self, chat: ChatId) -> Option<Duration> {
-        let end = self.with_meters(|meters| meters.flood_waits.of(chat))?;
+        let end = self.with_state(|state| state.flood_waits.of(chat))?;
         Some(end.saturating_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
     }
 
-    fn with_meters<T>(&self, work: impl FnOnce(&mut Meters) -> T) -> T {
-        work(&mut self.meters.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_state<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn reserve(&self, take: impl FnOnce(&mut Meters, Instant) -> Instant) -> Instant {
-        self.with_meters(|meters| take(meters, Instant::now()))
+    fn reserve(&self, take: impl FnOnce(&mut State, Instant) -> Instant) -> Instant {
+        self.with_state(|state| take(state, Instant::now()))
     }
 }
 
 /// Takes the next turn, and answers when that is.
-fn take(meter: &mut Meter, rate: Rate, now: Instant) -> Instant {
-    let turn = now + meter.wait(rate, now);
-    meter.take(rate, turn);
-    turn
+fn take(limiter: &mut Limiter, rate: Rate, now: Instant) -> Instant {
+    let acquire = now + limiter.wait(rate, now);
+    limiter.take(rate, acquire);
+    acquire
 }
 
 #[cfg(test)]
@@ -114,16 +114,16 @@ mod tests {
 
     const ANN: ChatId = ChatId(7);
 
-    fn pacing() -> Pacing {
-        Pacing::new(Rate { burst: 2, interval: Duration::from_secs(1) }, Rate::per_second(10))
+    fn rate_limit() -> SendRateLimit {
+        SendRateLimit::new(Rate { burst: 2, interval: Duration::from_secs(1) }, Rate::per_second(10))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_chat_gets_a_burst_and_then_one_turn_a_second() {
-        let (pacing, start) = (pacing(), Instant::now());
+        let (rate_limit, start) = (rate_limit(), Instant::now());
         let mut turns = Vec::new();
         for _ in 0..4 {
-            pacing.turn(ANN).await;
+            rate_limit.acquire(ANN).await;
             turns.push(start.elapsed().as_secs_f64().round());
         }
         assert_eq!(turns, [0.0, 0.0, 1.0, 2.0]);
@@ -131,11 +131,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn all_together_get_no_more_than_the_limit_in_their_order() {
-        let (pacing, start) = (pacing(), Instant::now());
+        let (rate_limit, start) = (rate_limit(), Instant::now());
         let turns = (0..30).map(|chat| {
-            let pacing = pacing.clone();
+            let rate_limit = rate_limit.clone();
             async move {
-                pacing.turn(ChatId(chat)).await;
+                rate_limit.acquire(ChatId(chat)).await;
                 start.elapsed()
             }
         });
@@ -147,27 +147,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_wait_of_one_chat_is_none_of_others_and_that_of_two_in_a_row_is() {
         let (bob, carol) = (ChatId(8), ChatId(9));
-        let (pacing, seconds) = (pacing(), Duration::from_secs);
-        pacing.flood(ANN, seconds(700));
-        assert_eq!([ANN, bob].map(|chat| pacing.flood_wait(chat)), [Some(seconds(700)), None]);
-        pacing.flood(bob, seconds(690));
-        assert_eq!(pacing.flood_wait(carol), Some(seconds(690)));
+        let (rate_limit, seconds) = (rate_limit(), Duration::from_secs);
+        rate_limit.flood(ANN, seconds(700));
+        assert_eq!([ANN, bob].map(|chat| rate_limit.flood_wait(chat)), [Some(seconds(700)), None]);
+        rate_limit.flood(bob, seconds(690));
+        assert_eq!(rate_limit.flood_wait(carol), Some(seconds(690)));
         tokio::time::advance(seconds(10)).await;
-        assert_eq!(pacing.flood_wait(carol), Some(seconds(680)));
+        assert_eq!(rate_limit.flood_wait(carol), Some(seconds(680)));
         // Telegram takes messages again, if not from all.
-        pacing.sent(bob);
-        assert_eq!([ANN, bob, carol].map(|chat| pacing.flood_wait(chat)), [Some(seconds(690)), None, None]);
+        rate_limit.sent(bob);
+        assert_eq!([ANN, bob, carol].map(|chat| rate_limit.flood_wait(chat)), [Some(seconds(690)), None, None]);
         tokio::time::advance(seconds(690)).await;
-        assert_eq!(pacing.flood_wait(ANN), None);
+        assert_eq!(rate_limit.flood_wait(ANN), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_chat_that_waits_for_its_turn_keeps_no_other_from_theirs() {
-        let (pacing, start) = (pacing(), Instant::now());
-        let flood = (0..50).map(|_| pacing.turn(ANN));
+        let (rate_limit, start) = (rate_limit(), Instant::now());
+        let flood = (0..50).map(|_| rate_limit.acquire(ANN));
         let flood = futures_util::future::join_all(flood);
         let other = async {
-            pacing.turn(ChatId(8)).await;
+            rate_limit.acquire(ChatId(8)).await;
             start.elapsed()
         };
         let (_, waited) = tokio::join!(flood, other);

@@ -22,8 +22,8 @@ in_both_modes! {
     who_writes_as_a_group_is_a_person_and_other_bots_are_not,
 }
 
-fn say(phrase: Phrase) -> String {
-    Language::English.say(phrase)
+fn english(phrase: Phrase) -> String {
+    Language::English.text(phrase)
 }
 
 /// Brings a message as it is, past what the fake Bot API would do to it. The person must be known.
@@ -51,7 +51,7 @@ async fn a_keyword_without_a_text_is_explained(mode: Mode) {
     let world = world_in(mode).await;
     world.ask(ANN, "hello").await;
     for text in ["new:", "new: ", "new:\n\n", "new:\u{200b}", "NEW 1h:", "/new", "/new \u{200f}"] {
-        assert_eq!(send(&world, json!({ "text": text })).await, say(Phrase::NoText), "{text:?}");
+        assert_eq!(send(&world, json!({ "text": text })).await, english(Phrase::NoText), "{text:?}");
     }
     assert_eq!(world.store.messages(), 0);
 }
@@ -73,13 +73,15 @@ async fn a_million_colons_are_nothing(mode: Mode) {
     world.ask(ANN, "hello").await;
     let said = send(&world, json!({ "text": ":".repeat(1_000_000) })).await;
     assert!(said.ends_with(&wording::help(Language::English)), "{said}");
-    assert!(send(&world, json!({ "text": format!("1{}", ":".repeat(1_000_000)) })).await == say(Phrase::Mistyped));
-    assert!(send(&world, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await == say(Phrase::Mistyped));
+    assert!(send(&world, json!({ "text": format!("1{}", ":".repeat(1_000_000)) })).await == english(Phrase::Mistyped));
+    assert!(
+        send(&world, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await == english(Phrase::Mistyped)
+    );
 }
 
 async fn the_rest_of_a_text_that_was_cut_in_two_is_recognized(mode: Mode) {
     let world = world_in(mode).await;
-    let expected = format!("{}\n\n{}", say(Phrase::CutText), wording::help(Language::English));
+    let expected = format!("{}\n\n{}", english(Phrase::CutText), wording::help(Language::English));
     assert_eq!(world.ask(ANN, &"the rest of it ".repeat(50)).await, expected);
     assert_eq!(send(&world, json!({ "text": "x".repeat(4097) })).await, expected);
 }
@@ -110,13 +112,13 @@ async fn marks_in_a_text_are_kept_and_those_around_a_keyword_are_not(mode: Mode)
 async fn what_is_no_text_is_answered_with_a_sentence(mode: Mode) {
     let world = world_in(mode).await;
     world.telegram.user_sends_sticker(ANN);
-    assert_eq!(world.reply(ANN).await, say(Phrase::OnlyText));
+    assert_eq!(world.reply(ANN).await, english(Phrase::OnlyText));
     for content in [
         json!({ "photo": [{ "file_id": "p", "file_unique_id": "p", "width": 1, "height": 1 }], "caption": "new:hello" }),
         json!({ "voice": { "file_id": "v" } }),
         json!({ "location": { "latitude": 1, "longitude": 1 } }),
     ] {
-        assert_eq!(send(&world, content).await, say(Phrase::OnlyText));
+        assert_eq!(send(&world, content).await, english(Phrase::OnlyText));
     }
     assert_eq!(world.store.messages(), 0, "a caption is not kept without its photo");
 }
@@ -148,7 +150,7 @@ async fn a_message_that_is_nested_too_deep_gets_a_reply_and_keeps_no_other_from_
     } }));
     let said = world.telegram.user_says(BOB, "new:hello");
     let reply = world.telegram.next_reply(ANN).await.unwrap();
-    assert_eq!((reply.text, &reply.params["message_thread_id"]), (Language::German.say(Phrase::OnlyText), &json!(5)));
+    assert_eq!((reply.text, &reply.params["message_thread_id"]), (Language::German.text(Phrase::OnlyText), &json!(5)));
     assert!(world.reply(BOB).await.starts_with("1:"));
     world.telegram.wait_until_confirmed(said).await.unwrap();
 }
@@ -163,7 +165,7 @@ async fn commands_in_groups_are_answered_and_nothing_else_there(mode: Mode) {
     assert!(world.telegram.replies(group).is_empty());
     for text in ["/help", "/start@fake_1000000000_bot", "/new hello"] {
         world.telegram.group_says(group, text);
-        assert_eq!(world.reply(group).await, say(Phrase::PrivateOnly), "{text}");
+        assert_eq!(world.reply(group).await, english(Phrase::PrivateOnly), "{text}");
     }
     assert_eq!(world.store.messages(), 0);
 }
@@ -177,7 +179,7 @@ async fn commands_in_channels_are_answered_and_nothing_else_there(mode: Mode) {
     }
     assert!(world.telegram.replies(channel).is_empty());
     world.telegram.channel_posts(channel, "/new hello");
-    assert_eq!(world.reply(channel).await, say(Phrase::PrivateOnly));
+    assert_eq!(world.reply(channel).await, english(Phrase::PrivateOnly));
     assert_eq!(world.store.messages(), 0);
 }
 
@@ -196,5 +198,5 @@ async fn who_writes_as_a_group_is_a_person_and_other_bots_are_not(mode: Mode) {
     world.telegram.wait_until_confirmed(robot).await.unwrap();
     assert!(world.telegram.replies(group).is_empty());
     command(json!({ "sender_chat": { "id": group, "type": "supergroup", "title": "g" } }));
-    assert_eq!(world.reply(group).await, say(Phrase::PrivateOnly));
+    assert_eq!(world.reply(group).await, english(Phrase::PrivateOnly));
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     conversation::{language::Language, texts::Phrase},
-    timeouts::Timing,
+    timeouts::Timeouts,
 };
 
 in_both_modes! {
@@ -77,7 +77,7 @@ async fn a_message_of_which_nothing_is_known_any_more_has_no_buttons_left() {
     let world = world().await;
     let message = world.ask_message(ANN, "new:hello").await;
     world.store.purge();
-    let sentence = Language::English.say(Phrase::NotFound);
+    let sentence = Language::English.text(Phrase::NotFound);
     assert_eq!(world.press(ANN, &message, "Read yet?").await, Some(sentence));
     until_labels(&world, &message, &[]).await;
 }
@@ -119,7 +119,7 @@ async fn what_was_read_meanwhile_cannot_be_burned() {
 
 #[tokio::test]
 async fn a_press_is_answered_although_the_store_is_away_and_its_button_stays() {
-    let world = world_with(Timing { store_patience: std::time::Duration::ZERO, ..quick() }).await;
+    let world = world_with(Timeouts { store_timeout: std::time::Duration::ZERO, ..quick() }).await;
     let message = world.ask_message(ANN, "new:hello").await;
     world.store.set_away(true);
     let said = world.press(ANN, &message, "Read yet?").await.unwrap();
@@ -132,7 +132,7 @@ async fn a_press_is_answered_although_its_handler_panics(mode: Mode) {
     let key = world.store.put(PANIC);
     world.ask(ANN, "hello").await;
     // What the bot would have sent with it.
-    let link = crate::conversation::message_ref::Opener::parse(&key).unwrap().link().unwrap();
+    let link = crate::conversation::message_ref::MessageRef::parse(&key).unwrap().to_link().unwrap();
     let offered = world.ask_message(ANN, "new:hello").await;
     let data = offered.button("Read yet?").unwrap()["callback_data"].as_str().unwrap().to_owned();
     assert_eq!(data.len(), link.len() + 1);

@@ -93,7 +93,7 @@ async fn what_is_not_understood_is_answered_with_help() {
 async fn what_is_no_text_is_answered_with_a_sentence() {
     let world = world().await;
     world.telegram.user_sends_sticker(ANN);
-    assert_eq!(world.reply(ANN).await, Language::English.say(Phrase::OnlyText));
+    assert_eq!(world.reply(ANN).await, Language::English.text(Phrase::OnlyText));
 }
 
 #[tokio::test]
@@ -113,8 +113,8 @@ async fn a_text_with_formatting_unknown_to_the_library_is_understood() {
 #[tokio::test]
 async fn a_token_that_is_none_is_mistyped() {
     let world = world().await;
-    assert_eq!(world.ask(ANN, "1:not a token").await, Language::English.say(Phrase::Mistyped));
-    assert_eq!(world.ask(ANN, "0:x").await, Language::English.say(Phrase::Mistyped));
+    assert_eq!(world.ask(ANN, "1:not a token").await, Language::English.text(Phrase::Mistyped));
+    assert_eq!(world.ask(ANN, "0:x").await, Language::English.text(Phrase::Mistyped));
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_message_that_is_not_there_is_long_gone() {
 async fn an_empty_text_is_explained() {
     let world = world().await;
     let said = world.ask(ANN, "new:").await;
-    assert_eq!(said, Language::English.say(Phrase::NoText));
+    assert_eq!(said, Language::English.text(Phrase::NoText));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     conversation::{language::Language, texts::Phrase},
-    timeouts::Timing,
+    timeouts::Timeouts,
 };
 
 in_both_modes! {
@@ -122,9 +122,9 @@ async fn a_chat_that_blocked_the_bot_reads_nothing(mode: Mode) {
 const CAROL: i64 = 700_000_003;
 
 /// Gives up on anything but messages as soon as Telegram asks for a pause.
-fn impatient() -> Timing {
-    let (claim_renewal, flood_check) = (Duration::from_millis(20), Duration::from_millis(50));
-    Timing { flood_patience: Duration::ZERO, claim_renewal, flood_check, ..quick() }
+fn impatient() -> Timeouts {
+    let (claim_renewal_interval, flood_check_interval) = (Duration::from_millis(20), Duration::from_millis(50));
+    Timeouts { flood_timeout: Duration::ZERO, claim_renewal_interval, flood_check_interval, ..quick() }
 }
 
 const FLOOD: Fault = Fault::TooManyRequests { retry_after: 1 };
@@ -364,7 +364,7 @@ async fn updates_out_of_order_are_all_answered_once(mode: Mode) {
 
 async fn a_panic_concerns_only_its_update(mode: Mode) {
     let world = world_in(mode).await;
-    assert_eq!(world.ask(ANN, &format!("new:{PANIC}")).await, Language::English.say(Phrase::WentWrong));
+    assert_eq!(world.ask(ANN, &format!("new:{PANIC}")).await, Language::English.text(Phrase::WentWrong));
     assert!(world.ask(ANN, "new:hello").await.starts_with("1:"));
     assert!(world.ask(BOB, "new:hello").await.starts_with("2:"));
     world.bot.stop().await;

@@ -24,8 +24,8 @@ fn edited(content: Value) -> Value {
     json!({ "edited_message": message })
 }
 
-fn sentence() -> String {
-    Language::English.say(Phrase::Edited)
+fn edited_text() -> String {
+    Language::English.text(Phrase::Edited)
 }
 
 async fn an_edited_message_is_answered_with_a_sentence_and_does_nothing(mode: Mode) {
@@ -33,7 +33,7 @@ async fn an_edited_message_is_answered_with_a_sentence_and_does_nothing(mode: Mo
     let key = world.ask(ANN, "new:hello").await;
     for text in ["new:other", "/new other", &key, &format!("burn:{key}"), "/help", "hello"] {
         world.telegram.user_edits(ANN, text);
-        assert_eq!(world.reply(ANN).await, sentence(), "{text}");
+        assert_eq!(world.reply(ANN).await, edited_text(), "{text}");
     }
     assert_eq!((world.store.messages(), world.store.view_calls()), (1, 0));
     assert_eq!(world.ask(ANN, &key).await, "hello", "as it was first");
@@ -49,7 +49,7 @@ async fn an_edited_message_is_answered_in_the_language_and_in_the_topic_of_its_s
         update["edited_message"]["message_thread_id"] = json!(5);
         world.telegram.push_update(update);
         let reply = world.telegram.next_reply(ANN).await.unwrap();
-        assert_eq!((reply.text, &reply.params["message_thread_id"]), (language.say(Phrase::Edited), &json!(5)));
+        assert_eq!((reply.text, &reply.params["message_thread_id"]), (language.text(Phrase::Edited), &json!(5)));
     }
 }
 
@@ -64,7 +64,7 @@ async fn an_edit_that_waited_while_the_bot_was_away_creates_nothing_more(mode: M
     let bot = start_in(mode, &telegram, &store).await;
     let world = World { telegram, store, bot };
     let key = world.reply(ANN).await;
-    assert_eq!(world.reply(ANN).await, sentence());
+    assert_eq!(world.reply(ANN).await, edited_text());
     assert_eq!(world.store.messages(), 1);
     assert_eq!(world.ask(ANN, &key).await, "helo");
 }

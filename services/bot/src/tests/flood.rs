@@ -6,7 +6,7 @@ use super::harness::{ANN, BOB, BOT_TOKEN, Mode, World, fakes, in_both_modes, qui
 use crate::{
     conversation::{language::Language, texts::Phrase},
     gcra::Rate,
-    timeouts::Timing,
+    timeouts::Timeouts,
 };
 
 in_both_modes! {
@@ -25,8 +25,8 @@ const GROUP: i64 = -5;
 async fn world(mode: Mode) -> World {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
-    let flood_rate = Rate { burst: 3, interval: Duration::from_secs(600) };
-    let bot = start_of(mode, &telegram, &store, Timing { flood_rate, ..quick() }).await;
+    let inbound_chat_rate = Rate { burst: 3, interval: Duration::from_secs(600) };
+    let bot = start_of(mode, &telegram, &store, Timeouts { inbound_chat_rate, ..quick() }).await;
     World { telegram, store, bot }
 }
 
@@ -38,7 +38,7 @@ async fn a_chat_that_floods_is_told_once_and_the_rest_is_not_served(mode: Mode) 
     for number in 1..=3 {
         assert_eq!(world.reply(ANN).await, format!("{number}:{number:064x}"));
     }
-    assert_eq!(world.reply(ANN).await, Language::English.say(Phrase::TooFast));
+    assert_eq!(world.reply(ANN).await, Language::English.text(Phrase::TooFast));
     world.telegram.wait_until_all_confirmed().await.unwrap();
     assert_eq!(world.telegram.replies(ANN).len(), 4);
     assert_eq!(world.store.messages(), 3);
@@ -83,7 +83,7 @@ async fn a_group_is_not_told_of_floods_and_commands_for_other_bots_are_none(mode
     }
     world.telegram.wait_until_all_confirmed().await.unwrap();
     let replies: Vec<_> = world.telegram.replies(GROUP).into_iter().map(|reply| reply.text).collect();
-    assert_eq!(replies, vec![Language::English.say(Phrase::PrivateOnly); 3]);
+    assert_eq!(replies, vec![Language::English.text(Phrase::PrivateOnly); 3]);
 }
 
 async fn a_chat_that_floods_does_not_slow_another(mode: Mode) {
@@ -114,8 +114,8 @@ async fn when_all_write_too_much_who_was_quiet_is_served_and_who_was_not_is_told
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     // All together may write fifty messages, and then no more for as long as a test lasts.
-    let crowd_rate = Rate { burst: 50, interval: Duration::from_secs(600) };
-    let bot = start_of(mode, &telegram, &store, Timing { crowd_rate, ..quick() }).await;
+    let inbound_total_rate = Rate { burst: 50, interval: Duration::from_secs(600) };
+    let bot = start_of(mode, &telegram, &store, Timeouts { inbound_total_rate, ..quick() }).await;
     let crowd = 1..=100;
     for number in 1..=3 {
         for chat in crowd.clone() {
@@ -129,7 +129,7 @@ async fn when_all_write_too_much_who_was_quiet_is_served_and_who_was_not_is_told
         let replies: Vec<_> = telegram.replies(chat).into_iter().map(|reply| reply.text).collect();
         let [created, told] = replies.as_slice() else { panic!("{replies:?}") };
         assert!(created.split_once(':').is_some_and(|(_, token)| token.len() == 64), "{created}");
-        assert_eq!(*told, Language::English.say(Phrase::TooCrowded));
+        assert_eq!(*told, Language::English.text(Phrase::TooCrowded));
     }
     assert_eq!(store.messages(), 101);
     let errors = bot.status().await["errors"].to_string();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::harness::{ANN, BOB, Mode, OPENED_HERE, World, in_both_modes, start_of, world_of};
-use crate::timeouts::Timing;
+use crate::timeouts::Timeouts;
 
 in_both_modes! {
     clock = paused;
@@ -29,7 +29,7 @@ async fn world(mode: Mode) -> World {
             sleep(Duration::from_millis(25)).await;
         }
     });
-    world_of(mode, Timing::default()).await
+    world_of(mode, Timeouts::default()).await
 }
 
 /// The next reply, however long it takes; at most some hours.
@@ -92,7 +92,7 @@ async fn a_text_is_kept_for_its_reader_when_the_bot_restarts_during_a_flood_wait
     world.telegram.user_says(ANN, &key);
     sleep_until(start + Duration::from_secs(650)).await;
     world.bot.kill().await;
-    let bot = start_of(mode, &world.telegram, &world.store, Timing::default()).await;
+    let bot = start_of(mode, &world.telegram, &world.store, Timeouts::default()).await;
     let world = World { bot, ..world };
     assert_eq!(reply(&world, ANN).await, "hello");
 }

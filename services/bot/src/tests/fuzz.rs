@@ -1,7 +1,7 @@
 //! Whatever is written has an answer, and what is kept comes back byte for byte: any text, and texts of the pieces that texts to
 //! the bot are made of, through the parser and the handlers that serve Telegram.
 //!
-//! `PROPTEST_CASES=1000000 cargo test --package mayfly-bot fuzz intent opener` tries a million of each.
+//! `PROPTEST_CASES=1000000 cargo test --package mayfly-bot fuzz intent message_ref` tries a million of each.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,13 +17,13 @@ use super::{
 use crate::{
     bot_key::BotKey,
     conversation::{
-        handlers::{self, Tools, Wanted},
+        handlers::{self, Context, Wanted},
         language::Language,
-        message_ref::{Opener, is_blank},
-        reply::Answer,
+        message_ref::{MessageRef, is_invisible},
+        reply::Reply,
     },
-    store_client::{Outage, Store},
-    updates::event::{Content, Incoming},
+    store_client::{StoreClient, StoreOutage},
+    updates::event::{ChatEvent, Content},
 };
 
 /// Telegram's limit for a message.
@@ -43,8 +43,8 @@ pub(crate) fn at_least(cases: u32) -> ProptestConfig {
 }
 
 /// An id with a token that has the form of one.
-pub(crate) fn an_opener() -> impl Strategy<Value = Opener> {
-    (1..=i64::MAX, "[0-9a-f]{64}").prop_map(|(id, access_token)| Opener { id, access_token })
+pub(crate) fn any_message_ref() -> impl Strategy<Value = MessageRef> {
+    (1..=i64::MAX, "[0-9a-f]{64}").prop_map(|(id, access_token)| MessageRef { id, access_token })
 }
 
 /// What apps put into long words, and where.
@@ -79,16 +79,17 @@ pub(crate) fn pieces() -> impl Strategy<Value = String> {
 }
 
 /// The handlers in front of a store, without Telegram.
-struct Desk {
+struct Shared {
     runtime: Runtime,
-    tools: Tools,
+    tools: Context,
     update_id: AtomicU32,
 }
 
-impl Desk {
+impl Shared {
     fn new() -> Self {
-        let store = Store::new(FakeStore::new().channel(), Outage::default(), quick(), CancellationToken::new());
-        let tools = Tools {
+        let store =
+            StoreClient::new(FakeStore::new().channel(), StoreOutage::default(), quick(), CancellationToken::new());
+        let tools = Context {
             store,
             bot_key: BotKey::random().unwrap(),
             bot_name: Some("mayfly_bot".to_owned()),
@@ -98,10 +99,10 @@ impl Desk {
         Self { runtime, tools, update_id: AtomicU32::new(0) }
     }
 
-    fn answer(&self, chat: i64, text: &str) -> Answer {
-        let incoming = Incoming {
+    fn answer(&self, chat: i64, text: &str) -> Reply {
+        let event = ChatEvent {
             update_id: self.update_id.fetch_add(1, Ordering::Relaxed),
-            written: None,
+            sent_at: None,
             chat: ChatId(chat),
             thread: None,
             language: Language::English,
@@ -109,14 +110,14 @@ impl Desk {
             content: Content::Text { message_id: Some(MessageId(1)), text: text.to_owned(), lost_marks: Vec::new() },
         };
         self.runtime
-            .block_on(handlers::handle(&self.tools, &incoming, &Wanted::of(&incoming.content)))
+            .block_on(handlers::handle(&self.tools, &event, &Wanted::of(&event.content)))
             .expect("nothing stops")
     }
 
     fn ask(&self, chat: i64, text: &str) -> String {
         let answer = self.answer(chat, text);
         let Some(message) = answer.message else { panic!("silence") };
-        if let Some(acknowledgement) = answer.once_sent {
+        if let Some(acknowledgement) = answer.acknowledge_after_send {
             self.runtime.block_on(self.tools.store.acknowledge_view(acknowledgement));
         }
         message.text
@@ -125,16 +126,16 @@ impl Desk {
 
 #[test]
 fn every_text_is_kept_and_shown_byte_for_byte_once() {
-    let desk = Desk::new();
+    let desk = Shared::new();
     let keyword =
         proptest::sample::select(vec!["new:", "NEW:", " New :", "new 1h:", "new 2 days :", "\u{200f}new\u{200b}:"]);
     let text = prop_oneof![any::<String>(), pieces()]
-        .prop_filter("what leaves no mark is no text", |text| !text.chars().all(is_blank) && text != PANIC);
+        .prop_filter("what leaves no mark is no text", |text| !text.chars().all(is_invisible) && text != PANIC);
     let kept_and_shown = |(keyword, text, breaks): (&str, String, Vec<(usize, char)>)| {
-        let opener = desk.ask(ANN, &format!("{keyword}{text}"));
-        prop_assert_eq!(desk.ask(BOB, &broken(&opener, &breaks)), text);
-        prop_assert_eq!(desk.ask(BOB, &opener), OPENED_HERE);
-        prop_assert_eq!(desk.ask(ANN, &opener), VIEWED);
+        let message_ref = desk.ask(ANN, &format!("{keyword}{text}"));
+        prop_assert_eq!(desk.ask(BOB, &broken(&message_ref, &breaks)), text);
+        prop_assert_eq!(desk.ask(BOB, &message_ref), OPENED_HERE);
+        prop_assert_eq!(desk.ask(ANN, &message_ref), VIEWED);
         Ok(())
     };
     TestRunner::new(at_least(256)).run(&(keyword, text, breaks()), kept_and_shown).unwrap();
@@ -142,7 +143,7 @@ fn every_text_is_kept_and_shown_byte_for_byte_once() {
 
 #[test]
 fn every_text_has_an_answer_that_telegram_takes() {
-    let desk = Desk::new();
+    let desk = Shared::new();
     let text = prop_oneof![any::<String>(), pieces()].prop_filter("panics on purpose", |text| !text.contains(PANIC));
     let answered = |text: String| {
         let said = desk.ask(ANN, &text);

@@ -16,7 +16,7 @@ use crate::{
     Bot, BotSettings, MAX_REQUEST_BYTES,
     error::BotError,
     gcra::Rate,
-    timeouts::{Pauses, Timing},
+    timeouts::{BackoffPolicy, Timeouts},
 };
 
 /// How long anything may take before a test fails.
@@ -78,13 +78,13 @@ pub(super) struct RunningBot {
 }
 
 /// An answer of the bot's listener, read whole.
-pub(super) struct Answer {
+pub(super) struct HttpResponse {
     pub status: u16,
     headers: HeaderMap,
     pub body: String,
 }
 
-impl Answer {
+impl HttpResponse {
     /// Empty when there is none.
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
@@ -109,14 +109,14 @@ pub(super) async fn world_with_flags(mode: Mode, flags: &[&str]) -> World {
     World { telegram, store, bot }
 }
 
-pub(super) async fn world_with(timing: Timing) -> World {
-    world_of(Mode::Polling, timing).await
+pub(super) async fn world_with(timeouts: Timeouts) -> World {
+    world_of(Mode::Polling, timeouts).await
 }
 
-pub(super) async fn world_of(mode: Mode, timing: Timing) -> World {
+pub(super) async fn world_of(mode: Mode, timeouts: Timeouts) -> World {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
-    let bot = start_of(mode, &telegram, &store, timing).await;
+    let bot = start_of(mode, &telegram, &store, timeouts).await;
     World { telegram, store, bot }
 }
 
@@ -132,25 +132,25 @@ pub(super) async fn start(telegram: &FakeTelegram, store: &FakeStore) -> Running
 pub(super) async fn start_with_flags(
     telegram: &FakeTelegram,
     store: &FakeStore,
-    timing: Timing,
+    timeouts: Timeouts,
     flags: &[&str],
 ) -> RunningBot {
-    start_wholly(Mode::Polling, telegram, store, timing, flags).await
+    start_wholly(Mode::Polling, telegram, store, timeouts, flags).await
 }
 
 pub(super) async fn start_in(mode: Mode, telegram: &FakeTelegram, store: &FakeStore) -> RunningBot {
     start_of(mode, telegram, store, quick()).await
 }
 
-pub(super) async fn start_of(mode: Mode, telegram: &FakeTelegram, store: &FakeStore, timing: Timing) -> RunningBot {
-    start_wholly(mode, telegram, store, timing, &[]).await
+pub(super) async fn start_of(mode: Mode, telegram: &FakeTelegram, store: &FakeStore, timeouts: Timeouts) -> RunningBot {
+    start_wholly(mode, telegram, store, timeouts, &[]).await
 }
 
 async fn start_wholly(
     mode: Mode,
     telegram: &FakeTelegram,
     store: &FakeStore,
-    timing: Timing,
+    timeouts: Timeouts,
     flags: &[&str],
 ) -> RunningBot {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -166,7 +166,7 @@ async fn start_wholly(
     settings.set_aside_folder = store.folder();
     settings.simulator_token = settings.simulator.then(|| Secret::new(SIMULATOR_TOKEN.to_owned()));
     settings.conversation.deletions_folder = store.folder().join("deletions");
-    let bot = Bot::with(store.channel(), &service_token, &settings, timing, stop.clone()).unwrap();
+    let bot = Bot::with(store.channel(), &service_token, &settings, timeouts, stop.clone()).unwrap();
     RunningBot { url, stop, task: tokio::spawn(bot.run(listener, ServerLimits::new(MAX_REQUEST_BYTES))) }
 }
 
@@ -180,20 +180,20 @@ fn settings(arguments: &[&str]) -> BotSettings {
 }
 
 /// Pauses that a test can wait for; limits as in real life.
-pub(super) fn quick() -> Timing {
-    let pauses = Pauses { first: Duration::from_millis(5), longest: Duration::from_millis(100) };
-    Timing {
-        known_pause: Duration::from_millis(20),
-        set_aside_after: Duration::from_millis(100),
-        flood_rate: Rate { burst: 1_000, interval: Duration::from_millis(1) },
-        crowd_rate: Rate { burst: 10_000, interval: Duration::from_millis(1) },
-        chat_rate: Rate::per_second(10_000),
-        overall_rate: Rate::per_second(10_000),
-        telegram_pauses: pauses,
-        refused_pause: Duration::from_millis(20),
-        conflict_pause: Duration::from_millis(20),
-        store_pauses: pauses,
-        ..Timing::default()
+pub(super) fn quick() -> Timeouts {
+    let pauses = BackoffPolicy { initial: Duration::from_millis(5), max: Duration::from_millis(100) };
+    Timeouts {
+        duplicate_poll_interval: Duration::from_millis(20),
+        spool_after: Duration::from_millis(100),
+        inbound_chat_rate: Rate { burst: 1_000, interval: Duration::from_millis(1) },
+        inbound_total_rate: Rate { burst: 10_000, interval: Duration::from_millis(1) },
+        outbound_chat_rate: Rate::per_second(10_000),
+        outbound_total_rate: Rate::per_second(10_000),
+        telegram_backoff: pauses,
+        rejected_retry_interval: Duration::from_millis(20),
+        conflict_retry_interval: Duration::from_millis(20),
+        store_backoff: pauses,
+        ..Timeouts::default()
     }
 }
 
@@ -263,7 +263,7 @@ impl RunningBot {
     }
 
     /// What the bot's listener answers to a GET with these headers.
-    pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> HttpResponse {
         self.send("GET", path, headers, String::new()).await
     }
 
@@ -274,7 +274,7 @@ impl RunningBot {
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<Vec<u8>>,
-    ) -> Answer {
+    ) -> HttpResponse {
         let client = teloxide::net::default_reqwest_settings().build().unwrap();
         let mut request = client.request(method.parse().unwrap(), format!("{}{path}", self.url)).body(body.into());
         for (name, value) in headers {
@@ -282,7 +282,7 @@ impl RunningBot {
         }
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Answer { status, headers, body: answer.text().await.unwrap() }
+        HttpResponse { status, headers, body: answer.text().await.unwrap() }
     }
 
     pub(super) async fn status(&self) -> Value {

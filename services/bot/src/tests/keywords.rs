@@ -70,8 +70,8 @@ async fn the_command_keeps_a_text_too() {
     let world = world().await;
     let key = world.ask(ANN, "/new@fake_1000000000_bot buy milk: two bottles").await;
     assert_eq!(world.ask(ANN, &key).await, "buy milk: two bottles");
-    assert_eq!(world.ask(ANN, "/new").await, Language::English.say(Phrase::NoText));
-    assert_eq!(world.ask(ANN, "/burn").await, Language::English.say(Phrase::Mistyped));
+    assert_eq!(world.ask(ANN, "/new").await, Language::English.text(Phrase::NoText));
+    assert_eq!(world.ask(ANN, "/burn").await, Language::English.text(Phrase::Mistyped));
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn the_menu_has_every_keyword_in_every_language() {
         let menu = world.telegram.commands(code);
         let names: Vec<_> = menu.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["new", "look", "burn", "help"], "{language:?}");
-        assert_eq!(menu[0].1, language.say(Phrase::NewCommand));
+        assert_eq!(menu[0].1, language.text(Phrase::NewCommand));
     }
     for call in world.telegram.calls("setMyCommands") {
         assert_eq!(call["scope"]["type"], "all_private_chats");

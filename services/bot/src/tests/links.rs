@@ -6,7 +6,7 @@ use mayfly_testkit::telegram::{Fault, Message};
 use super::harness::{
     ANN, BOB, Mode, OPENED_HERE, VIEWED, World, in_both_modes, start_in, world, world_in, world_with_flags,
 };
-use crate::conversation::message_ref::Opener;
+use crate::conversation::message_ref::MessageRef;
 
 in_both_modes! {
     opening_a_link_consumes_nothing_and_reveal_shows_the_text_once,
@@ -18,7 +18,7 @@ const REVEAL: [&str; 1] = ["Reveal"];
 
 /// What `t.me/bot?start=` is followed by in the link to this message.
 fn link(key: &str) -> String {
-    Opener::parse(key).unwrap().link().unwrap()
+    MessageRef::parse(key).unwrap().to_link().unwrap()
 }
 
 async fn open(world: &World, chat: i64, key: &str) -> Message {

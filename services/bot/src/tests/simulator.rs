@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     fake_store::{FakeStore, PANIC},
-    harness::{Answer, OPENED_HERE, RunningBot, SIMULATOR_TOKEN, fakes, quick, start, start_with_flags},
+    harness::{HttpResponse, OPENED_HERE, RunningBot, SIMULATOR_TOKEN, fakes, quick, start, start_with_flags},
 };
 
 /// A bot with a simulator and no app config.
@@ -33,7 +33,7 @@ fn message(text: &str) -> Value {
     })
 }
 
-async fn post(bot: &RunningBot, body: &Value, headers: &[(&str, &str)]) -> Answer {
+async fn post(bot: &RunningBot, body: &Value, headers: &[(&str, &str)]) -> HttpResponse {
     let authorization = format!("Bearer {SIMULATOR_TOKEN}");
     let mut all = vec![("content-type", "application/json"), ("authorization", authorization.as_str())];
     all.extend_from_slice(headers);
@@ -228,8 +228,8 @@ async fn there_is_no_simulator_unless_it_is_asked_for() {
 #[tokio::test]
 async fn whoever_tries_the_bot_is_soon_told_that_the_store_is_away() {
     let (telegram, store) = fakes().await;
-    let timing = crate::timeouts::Timing { simulator_patience: std::time::Duration::ZERO, ..quick() };
-    let bot = start_with_flags(&telegram, &store, timing, &["--simulator"]).await;
+    let timeouts = crate::timeouts::Timeouts { simulator_store_timeout: std::time::Duration::ZERO, ..quick() };
+    let bot = start_with_flags(&telegram, &store, timeouts, &["--simulator"]).await;
     bot.shows("waiting for a config").await;
     store.set_away(true);
     assert!(ask(&bot, "new:hello").await.contains("Nothing was stored"));

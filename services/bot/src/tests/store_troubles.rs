@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::harness::{ANN, BOB, OPENED_HERE, PATIENCE, VIEWED, quick, start, world, world_with};
 use crate::{
     conversation::{language::Language, wording},
-    timeouts::{Pauses, Timing},
+    timeouts::{BackoffPolicy, Timeouts},
 };
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_text_waits_for_a_store_that_comes_back() {
 #[tokio::test]
 async fn a_store_that_stays_away_is_reported_plainly() {
     let patience = Duration::from_millis(50);
-    let world = world_with(Timing { store_patience: patience, ..quick() }).await;
+    let world = world_with(Timeouts { store_timeout: patience, ..quick() }).await;
     world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     let key = world.store.put("hello");
     world.store.set_away(true);
@@ -47,8 +47,8 @@ async fn a_view_whose_answer_got_lost_is_repeated() {
 #[tokio::test]
 async fn who_writes_when_the_store_has_been_away_for_long_is_told_at_once() {
     let patience = Duration::from_millis(500);
-    let pauses = Pauses { first: Duration::from_millis(200), longest: Duration::from_millis(200) };
-    let world = world_with(Timing { store_patience: patience, store_pauses: pauses, ..quick() }).await;
+    let pauses = BackoffPolicy { initial: Duration::from_millis(200), max: Duration::from_millis(200) };
+    let world = world_with(Timeouts { store_timeout: patience, store_backoff: pauses, ..quick() }).await;
     world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     world.store.set_away(true);
     assert!(world.ask(ANN, "new:first").await.contains("Nothing was stored"));
@@ -83,7 +83,7 @@ async fn chats_that_wait_for_the_store_keep_nobody_from_an_answer_that_needs_non
 
 #[tokio::test]
 async fn a_text_that_was_claimed_for_a_reader_who_was_told_to_try_again_is_still_theirs() {
-    let world = world_with(Timing { store_patience: Duration::ZERO, ..quick() }).await;
+    let world = world_with(Timeouts { store_timeout: Duration::ZERO, ..quick() }).await;
     let key = world.store.put("hello");
     world.store.lose_next_view();
     let said = world.ask(ANN, &key).await;
@@ -94,7 +94,7 @@ async fn a_text_that_was_claimed_for_a_reader_who_was_told_to_try_again_is_still
 
 #[tokio::test]
 async fn a_text_that_the_store_had_to_erase_before_it_could_be_shown_is_not_said_to_be_read_by_others() {
-    let world = world_with(Timing { store_patience: Duration::ZERO, ..quick() }).await;
+    let world = world_with(Timeouts { store_timeout: Duration::ZERO, ..quick() }).await;
     let key = world.store.put("hello");
     world.store.lose_next_view();
     assert!(world.ask(ANN, &key).await.contains("I have nothing to show you"));
@@ -105,7 +105,7 @@ async fn a_text_that_the_store_had_to_erase_before_it_could_be_shown_is_not_said
 
 #[tokio::test]
 async fn a_stopping_bot_does_not_wait_for_the_store_and_leaves_the_update_for_later() {
-    let world = world_with(Timing { stop_limit: PATIENCE * 2, ..quick() }).await;
+    let world = world_with(Timeouts { stop_drain_timeout: PATIENCE * 2, ..quick() }).await;
     world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     world.store.set_away(true);
     let update = world.telegram.user_says(ANN, "new:hello");

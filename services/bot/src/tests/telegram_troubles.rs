@@ -9,7 +9,7 @@ use serde_json::Value;
 use teloxide::{ApiError, Bot, RequestError, payloads::GetUpdatesSetters as _, requests::Requester as _};
 
 use super::harness::{ANN, BOB, BOT_TOKEN, fakes, quick, start, world, world_with};
-use crate::timeouts::Timing;
+use crate::timeouts::Timeouts;
 
 const FLOOD: Fault = Fault::TooManyRequests { retry_after: 1 };
 
@@ -43,7 +43,7 @@ async fn an_answer_is_sent_again_after_a_server_error() {
 
 #[tokio::test]
 async fn an_answer_outlives_any_outage_of_telegram() {
-    let world = world_with(Timing { send_patience: Duration::ZERO, ..quick() }).await;
+    let world = world_with(Timeouts { send_timeout: Duration::ZERO, ..quick() }).await;
     let key = world.store.put("hello");
     world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     world.telegram.fail_next("sendMessage", 10, Fault::DisconnectBefore);
@@ -53,7 +53,7 @@ async fn an_answer_outlives_any_outage_of_telegram() {
 
 #[tokio::test]
 async fn an_answer_that_telegram_takes_from_nobody_but_this_chat_is_given_up_and_can_be_asked_for_again() {
-    let world = world_with(Timing { send_patience: Duration::ZERO, ..quick() }).await;
+    let world = world_with(Timeouts { send_timeout: Duration::ZERO, ..quick() }).await;
     let key = world.store.put("hello");
     world.telegram.fail_next("sendMessage", 20, Fault::DisconnectBefore);
     let update = world.telegram.user_says(ANN, &key);

@@ -11,7 +11,7 @@ use super::harness::{
 };
 use crate::{
     conversation::{language::Language, wording},
-    timeouts::Timing,
+    timeouts::Timeouts,
 };
 
 async fn world() -> World {
@@ -101,7 +101,7 @@ async fn what_is_no_update_is_refused_and_read_only_so_far() {
 
 #[tokio::test]
 async fn an_update_is_answered_only_after_its_effect() {
-    let world = world_of(Mode::Webhook, Timing { webhook_hold: Duration::from_millis(100), ..quick() }).await;
+    let world = world_of(Mode::Webhook, Timeouts { webhook_hold_timeout: Duration::from_millis(100), ..quick() }).await;
     world.store.hold("slow");
     let update = world.telegram.user_says(ANN, "new:slow");
     // Not handled in the time that a request is held: Telegram brings it again, and nothing is done twice.
@@ -170,7 +170,8 @@ async fn before_there_is_a_bot_to_serve_updates_are_told_to_come_again() {
 
 #[tokio::test]
 async fn a_webhook_that_another_program_takes_away_is_set_again() {
-    let world = world_of(Mode::Webhook, Timing { webhook_check: Duration::from_millis(20), ..quick() }).await;
+    let world =
+        world_of(Mode::Webhook, Timeouts { webhook_check_interval: Duration::from_millis(20), ..quick() }).await;
     world.telegram.wait_for_calls("setWebhook", 1).await.unwrap();
     let ours = world.telegram.webhook();
     world.telegram.set_webhook("https://example.org/hook");

@@ -18,42 +18,42 @@ use tokio::{
 };
 
 use crate::{
-    conversation::handlers::{self, Stopping, Tools, Wanted},
+    conversation::handlers::{self, Context, ShuttingDown, Wanted},
     settings::ConversationSettings,
-    status::board::StatusBoard,
+    status::board::StatusTracker,
     telegram::{client::Telegram, deletions::Deletions, delivery},
     updates::{
-        event::Incoming,
-        flood::{Flood, FloodControl, Verdict, When},
+        event::ChatEvent,
+        flood::{FloodLimiter, FloodScope, Timestamps, Verdict},
     },
 };
 
 /// So many updates may wait in a chat that is stuck. What comes beyond is ignored, as in a flood: one chat that Telegram
 /// lets nobody write to must not use up what may be in hand of all chats.
-const WAITING_IN_A_STUCK_CHAT: usize = 100;
+const MAX_QUEUED_IN_STUCK_CHAT: usize = 100;
 
 /// The chats with something to do.
-pub(crate) struct Chats {
-    desk: Arc<Desk>,
+pub(crate) struct Dispatcher {
+    shared: Arc<Shared>,
     /// The chats that are being served.
-    waiting: HashMap<ChatId, Queue>,
+    queues: HashMap<ChatId, Queue>,
     /// A chat that is served for longer with one update is stuck.
     stuck_after: Duration,
     /// Each answers whether the update is handled.
     running: JoinSet<bool>,
     /// Which update each of these is about.
-    in_service: HashMap<task::Id, (ChatId, u32)>,
-    flood: FloodControl,
+    tasks: HashMap<task::Id, (ChatId, u32)>,
+    flood: FloodLimiter,
     /// What was left for later. It comes again, and is no part of a flood then.
-    left: HashSet<u32>,
+    postponed: HashSet<u32>,
     groups: Groups,
 }
 
 /// What waits in a chat that is being served, possibly nothing.
 struct Queue {
     /// When the update that is being served was begun.
-    begun: Instant,
-    works: VecDeque<Work>,
+    started_at: Instant,
+    jobs: VecDeque<Job>,
 }
 
 /// The groups of updates that were replied to last. Each picture of an album comes as a message of its own.
@@ -65,9 +65,9 @@ impl Groups {
     const KEPT: usize = 64;
 
     /// Returns `true` if another update of the same group came before. Records the group, if not.
-    fn is_known(&mut self, incoming: &Incoming) -> bool {
-        let Some(group) = incoming.group.clone() else { return false };
-        let group = (incoming.chat, group);
+    fn is_known(&mut self, event: &ChatEvent) -> bool {
+        let Some(group) = event.group.clone() else { return false };
+        let group = (event.chat, group);
         if self.0.contains(&group) {
             return true;
         }
@@ -80,48 +80,48 @@ impl Groups {
 }
 
 /// What is to be done about something that came in.
-enum Work {
-    Answer(Incoming),
+enum Job {
+    Handle(ChatEvent),
     /// Say that it is more than the bot can read.
-    SlowDown(Incoming, Flood),
+    SlowDown(ChatEvent, FloodScope),
 }
 
-impl Work {
-    fn incoming(&self) -> &Incoming {
+impl Job {
+    fn event(&self) -> &ChatEvent {
         match self {
-            Self::Answer(incoming) | Self::SlowDown(incoming, _) => incoming,
+            Self::Handle(event) | Self::SlowDown(event, _) => event,
         }
     }
 }
 
 /// What serving a message needs. Shared by all tasks.
-pub(crate) struct Desk {
-    pub tools: Tools,
+pub(crate) struct Shared {
+    pub tools: Context,
     pub telegram: Telegram,
     pub conversation: ConversationSettings,
     pub deletions: Deletions,
-    pub board: StatusBoard,
+    pub board: StatusTracker,
 }
 
 /// What became of an update.
 #[derive(Debug)]
-pub(crate) enum Served {
+pub(crate) enum Completion {
     /// It is done with.
     Handled(u32),
     /// It is not, and neither are those that wait behind it in its chat, so that their order is kept when all come again.
-    LeftForLater(Vec<u32>),
+    Postponed(Vec<u32>),
 }
 
-impl Chats {
-    pub(crate) fn new(desk: Desk, flood: FloodControl, stuck_after: Duration) -> Self {
+impl Dispatcher {
+    pub(crate) fn new(shared: Shared, flood: FloodLimiter, stuck_after: Duration) -> Self {
         Self {
-            desk: Arc::new(desk),
-            waiting: HashMap::new(),
+            shared: Arc::new(shared),
+            queues: HashMap::new(),
             stuck_after,
             running: JoinSet::new(),
-            in_service: HashMap::new(),
+            tasks: HashMap::new(),
             flood,
-            left: HashSet::new(),
+            postponed: HashSet::new(),
             groups: Groups::default(),
         }
     }
@@ -133,65 +133,65 @@ impl Chats {
 
     /// Takes a message, to be served after those that came before it in its chat. Answers what became of it, if that is
     /// clear at once.
-    pub(crate) fn accept(&mut self, incoming: Incoming) -> Option<Served> {
-        if !handlers::is_for_us(&self.desk.tools, &incoming.content) {
+    pub(crate) fn accept(&mut self, event: ChatEvent) -> Option<Completion> {
+        if !handlers::is_for_us(&self.shared.tools, &event.content) {
             tracing::debug!("left a command for another bot alone");
-            return Some(Served::Handled(incoming.update_id));
+            return Some(Completion::Handled(event.update_id));
         }
-        if self.left.remove(&incoming.update_id) {
-            self.accept_again(incoming);
+        if self.postponed.remove(&event.update_id) {
+            self.accept_again(event);
             return None;
         }
-        if self.groups.is_known(&incoming) {
-            return Some(Served::Handled(incoming.update_id));
+        if self.groups.is_known(&event) {
+            return Some(Completion::Handled(event.update_id));
         }
-        if self.is_stuck_and_full(incoming.chat) {
-            self.desk.board.note_error("a chat that cannot be written to has more updates waiting than it may");
-            return Some(Served::Handled(incoming.update_id));
+        if self.is_stuck_and_full(event.chat) {
+            self.shared.board.record_error("a chat that cannot be written to has more updates waiting than it may");
+            return Some(Completion::Handled(event.update_id));
         }
-        let came = Instant::now();
-        let written = incoming.age(SystemTime::now()).and_then(|age| came.checked_sub(age));
-        let work = match self.flood.judge(incoming.chat, When { written, came }) {
-            Verdict::Serve => Work::Answer(incoming),
+        let received_at = Instant::now();
+        let sent_at = event.age(SystemTime::now()).and_then(|age| received_at.checked_sub(age));
+        let job = match self.flood.check(event.chat, Timestamps { sent_at, received_at }) {
+            Verdict::Serve => Job::Handle(event),
             Verdict::SlowDown(flood) => {
-                self.desk.board.note_error(match flood {
-                    Flood::OfOne => "a chat writes faster than it may",
-                    Flood::OfAll => {
+                self.shared.board.record_error(match flood {
+                    FloodScope::PerChat => "a chat writes faster than it may",
+                    FloodScope::Global => {
                         "all chats together write more than the bot may answer: each has one message a minute"
                     }
                 });
-                Work::SlowDown(incoming, flood)
+                Job::SlowDown(event, flood)
             }
-            Verdict::Ignore => return Some(Served::Handled(incoming.update_id)),
+            Verdict::Ignore => return Some(Completion::Handled(event.update_id)),
         };
-        self.queue(work);
+        self.queue(job);
         None
     }
 
     fn is_stuck_and_full(&self, chat: ChatId) -> bool {
-        self.waiting.get(&chat).is_some_and(|queue| {
-            queue.works.len() >= WAITING_IN_A_STUCK_CHAT && queue.begun.elapsed() > self.stuck_after
+        self.queues.get(&chat).is_some_and(|queue| {
+            queue.jobs.len() >= MAX_QUEUED_IN_STUCK_CHAT && queue.started_at.elapsed() > self.stuck_after
         })
     }
 
     /// Takes a message that was accepted before: what was not too much then is not too much now, when all that waited comes at once.
-    pub(crate) fn accept_again(&mut self, incoming: Incoming) {
-        self.queue(Work::Answer(incoming));
+    pub(crate) fn accept_again(&mut self, event: ChatEvent) {
+        self.queue(Job::Handle(event));
     }
 
-    fn queue(&mut self, work: Work) {
-        let chat = work.incoming().chat;
-        match self.waiting.get_mut(&chat) {
-            Some(queue) => queue.works.push_back(work),
+    fn queue(&mut self, job: Job) {
+        let chat = job.event().chat;
+        match self.queues.get_mut(&chat) {
+            Some(queue) => queue.jobs.push_back(job),
             None => {
-                self.waiting.insert(chat, Queue { begun: Instant::now(), works: VecDeque::new() });
-                self.begin(work);
+                self.queues.insert(chat, Queue { started_at: Instant::now(), jobs: VecDeque::new() });
+                self.start(job);
             }
         }
     }
 
     /// Waits until something became of an update. Never ends while nothing is running. Safe to drop and call again.
-    pub(crate) async fn next_served(&mut self) -> Served {
+    pub(crate) async fn next_completion(&mut self) -> Completion {
         loop {
             let (task, is_handled) = match self.running.join_next_with_id().await {
                 None => std::future::pending().await,
@@ -202,50 +202,50 @@ impl Chats {
                     (died.id(), true)
                 }
             };
-            if let Some((chat, update_id)) = self.in_service.remove(&task) {
+            if let Some((chat, update_id)) = self.tasks.remove(&task) {
                 return self.end(chat, update_id, is_handled);
             }
         }
     }
 
-    fn end(&mut self, chat: ChatId, update_id: u32, is_handled: bool) -> Served {
+    fn end(&mut self, chat: ChatId, update_id: u32, is_handled: bool) -> Completion {
         if !is_handled {
-            let behind = self.waiting.remove(&chat).map(|queue| queue.works).unwrap_or_default();
-            let ids = std::iter::once(update_id).chain(behind.iter().map(|work| work.incoming().update_id));
+            let behind = self.queues.remove(&chat).map(|queue| queue.jobs).unwrap_or_default();
+            let ids = std::iter::once(update_id).chain(behind.iter().map(|job| job.event().update_id));
             let ids: Vec<_> = ids.collect();
-            self.left.extend(&ids);
-            return Served::LeftForLater(ids);
+            self.postponed.extend(&ids);
+            return Completion::Postponed(ids);
         }
-        let next = self.waiting.get_mut(&chat).and_then(|queue| {
-            queue.begun = Instant::now();
-            queue.works.pop_front()
+        let next = self.queues.get_mut(&chat).and_then(|queue| {
+            queue.started_at = Instant::now();
+            queue.jobs.pop_front()
         });
         match next {
-            Some(next) => self.begin(next),
-            None => drop(self.waiting.remove(&chat)),
+            Some(next) => self.start(next),
+            None => drop(self.queues.remove(&chat)),
         }
-        Served::Handled(update_id)
+        Completion::Handled(update_id)
     }
 
-    fn begin(&mut self, work: Work) {
-        let served = (work.incoming().chat, work.incoming().update_id);
-        let task = self.running.spawn(serve(Arc::clone(&self.desk), work));
-        self.in_service.insert(task.id(), served);
+    fn start(&mut self, job: Job) {
+        let served = (job.event().chat, job.event().update_id);
+        let task = self.running.spawn(serve(Arc::clone(&self.shared), job));
+        self.tasks.insert(task.id(), served);
     }
 }
 
 /// Handles one message and logs how it went, in one line that says nothing about who wrote what.
-async fn serve(desk: Arc<Desk>, work: Work) -> bool {
+async fn serve(shared: Arc<Shared>, job: Job) -> bool {
     let started = Instant::now();
-    let incoming = work.incoming();
-    let wanted = Wanted::of(&incoming.content);
+    let event = job.event();
+    let wanted = Wanted::of(&event.content);
     // The state behind the handlers is the store's and Telegram's; a handler leaves nothing half-done in this process.
-    let (outcome, is_handled) = match AssertUnwindSafe(answer(&desk, &work, &wanted)).catch_unwind().await {
+    let (outcome, is_handled) = match AssertUnwindSafe(answer(&shared, &job, &wanted)).catch_unwind().await {
         Ok(Ok(outcome)) => (outcome, true),
-        Ok(Err(Stopping)) => ("left for later", false),
+        Ok(Err(ShuttingDown)) => ("left for later", false),
         Err(_) => {
-            desk.board.update_failed("a handler panicked");
-            let told = delivery::apologize(&desk, incoming).await;
+            shared.board.record_failed_update("a handler panicked");
+            let told = delivery::report_panic(&shared, event).await;
             (if told.is_ok() { "panicked" } else { "panicked, not told" }, true)
         }
     };
@@ -253,19 +253,19 @@ async fn serve(desk: Arc<Desk>, work: Work) -> bool {
     is_handled
 }
 
-async fn answer(desk: &Desk, work: &Work, wanted: &Wanted<'_>) -> Result<&'static str, Stopping> {
-    let answer = match work {
-        Work::Answer(incoming) => {
+async fn answer(shared: &Shared, job: &Job, wanted: &Wanted<'_>) -> Result<&'static str, ShuttingDown> {
+    let answer = match job {
+        Job::Handle(event) => {
             // The answer goes to the topic or nowhere: it is checked first that the topic is there.
-            let is_for_topic = incoming.thread.is_some() && wanted.concerns_message();
+            let is_for_topic = event.thread.is_some() && wanted.concerns_message();
             if (wanted.reads_text() || is_for_topic)
-                && let Err(outcome) = delivery::until_writable(desk, incoming, wanted).await
+                && let Err(outcome) = delivery::wait_until_writable(shared, event, wanted).await
             {
                 return Ok(outcome);
             }
-            handlers::handle(&desk.tools, incoming, wanted).await?
+            handlers::handle(&shared.tools, event, wanted).await?
         }
-        Work::SlowDown(incoming, flood) => handlers::slow_down(incoming, *flood),
+        Job::SlowDown(event, flood) => handlers::slow_down(event, *flood),
     };
-    delivery::deliver(desk, work.incoming(), answer).await
+    delivery::deliver(shared, job.event(), answer).await
 }

@@ -97,10 +97,10 @@ impl Update {
 }
 
 /// What somebody did in a chat with the bot. No `Debug`: it may hold a secret.
-pub(crate) struct Incoming {
+pub(crate) struct ChatEvent {
     pub update_id: u32,
     /// Within a second. `None`: Telegram does not say.
-    pub written: Option<SystemTime>,
+    pub sent_at: Option<SystemTime>,
     pub chat: ChatId,
     /// The topic of the chat, if it has topics. Whatever the bot sends goes there.
     pub thread: Option<i32>,
@@ -140,10 +140,10 @@ pub(crate) struct Press {
     pub data: String,
 }
 
-impl Incoming {
+impl ChatEvent {
     /// How long ago it was written, at least.
     pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
-        let since = now.duration_since(self.written?).unwrap_or_default();
+        let since = now.duration_since(self.sent_at?).unwrap_or_default();
         Some(since.saturating_sub(Duration::from_secs(1)))
     }
 
@@ -198,7 +198,7 @@ impl Incoming {
         let group = message.get("media_group_id").filter(|_| matches!(content, Content::NotText));
         Some(Self {
             update_id,
-            written: time_at(message, "date"),
+            sent_at: time_at(message, "date"),
             chat,
             // In groups without topics, replies to replies have a thread too, in which nobody can write.
             thread: thread_id(message).filter(|_| chat_type == "private" || is_true(message, "/is_topic_message")),
@@ -223,8 +223,8 @@ impl Incoming {
             Content::NotText => format!("edit {id}"),
             Content::Edited | Content::InGroup { .. } | Content::Press(_) => return None,
         };
-        let written = time_at(message, "edit_date");
-        Some(Self { written, group: Some(group), content: Content::Edited, ..edited })
+        let sent_at = time_at(message, "edit_date");
+        Some(Self { sent_at, group: Some(group), content: Content::Edited, ..edited })
     }
 
     fn of_press(update_id: u32, query: &Value) -> Option<Self> {
@@ -238,7 +238,7 @@ impl Incoming {
         let data = text_at(query, "/data").unwrap_or_default().to_owned();
         Some(Self {
             update_id,
-            written: None,
+            sent_at: None,
             chat: chat_id(chat)?,
             thread: message.and_then(thread_id),
             language: language_of(query),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     fn text_of(update: Update) -> Option<String> {
-        match Incoming::of(update)?.content {
+        match ChatEvent::of(update)?.content {
             Content::Text { text, .. } => Some(text),
             Content::NotText => Some("(not text)".to_owned()),
             Content::Edited => Some("(edited)".to_owned()),
@@ -358,7 +358,7 @@ mod tests {
             "date": "today", "voice": {}, "message_thread_id": 5, "media_group_id": 9,
             "from": { "language_code": "ko" },
         });
-        let taken = Incoming::of(update("message", message(odd))).unwrap();
+        let taken = ChatEvent::of(update("message", message(odd))).unwrap();
         assert_eq!(
             (taken.thread, taken.group.as_deref(), taken.language),
             (Some(5), Some("album 9"), Language::Korean)
@@ -380,10 +380,10 @@ mod tests {
         ] {
             let mut edited = message(content.clone());
             (edited["edit_date"], edited["message_thread_id"]) = (json!(9), json!(5));
-            let taken = Incoming::of(update("edited_message", edited)).unwrap();
+            let taken = ChatEvent::of(update("edited_message", edited)).unwrap();
             assert!(matches!(taken.content, Content::Edited), "{content}");
             assert_eq!((taken.group.as_deref(), taken.thread), (Some(group), Some(5)), "{content}");
-            assert_eq!(taken.written, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)), "not when it was first");
+            assert_eq!(taken.sent_at, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)), "not when it was first");
         }
     }
 
@@ -401,7 +401,7 @@ mod tests {
     fn a_rich_message_is_taken_as_its_text() {
         let text = json!(["new:my ", { "type": "bold", "text": "x" }]);
         let rich = json!({ "rich_message": { "blocks": [{ "type": "paragraph", "text": text }] } });
-        let Content::Text { text, lost_marks, .. } = Incoming::of(update("message", message(rich))).unwrap().content
+        let Content::Text { text, lost_marks, .. } = ChatEvent::of(update("message", message(rich))).unwrap().content
         else {
             panic!("not a text")
         };
@@ -450,23 +450,23 @@ mod tests {
     #[test]
     fn a_press_is_taken_with_its_message_or_without() {
         let message = message(json!({}));
-        let pressed = Incoming::of(press(json!({ "message": message }))).unwrap();
+        let pressed = ChatEvent::of(press(json!({ "message": message }))).unwrap();
         assert_eq!((pressed.chat, pressed.language), (ChatId(7), Language::Korean));
         let Content::Press(taken) = pressed.content else { panic!("not a press") };
         assert_eq!((taken.query_id.as_str(), taken.message_id, taken.data.as_str()), ("q", Some(MessageId(1)), "look"));
 
         let odd = json!({ "message_id": "odd", "chat": { "id": 7, "type": "private" } });
-        let odd = Incoming::of(press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
+        let odd = ChatEvent::of(press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
         assert!(matches!(odd.content, Content::Press(Press { message_id: None, data, .. }) if data.is_empty()));
 
-        let forgotten = Incoming::of(press(json!({}))).unwrap();
+        let forgotten = ChatEvent::of(press(json!({}))).unwrap();
         assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
         assert!(matches!(forgotten.content, Content::Press(Press { message_id: None, .. })));
     }
 
     #[test]
     fn a_message_and_a_press_are_in_the_topic_that_they_were_made_in() {
-        let thread = |extra: Value| Incoming::of(update("message", message(extra))).unwrap().thread;
+        let thread = |extra: Value| ChatEvent::of(update("message", message(extra))).unwrap().thread;
         assert_eq!(thread(json!({ "text": "hi", "message_thread_id": 116_834 })), Some(116_834));
         assert_eq!(thread(json!({ "text": "hi" })), None);
         assert_eq!(thread(json!({ "text": "hi", "message_thread_id": "odd" })), None, "it is answered all the same");
@@ -477,13 +477,13 @@ mod tests {
         in_topic["is_topic_message"] = json!(true);
         assert_eq!(thread(in_topic), Some(5));
         let pressed = press(json!({ "message": message(json!({ "message_thread_id": 116_834 })) }));
-        assert_eq!(Incoming::of(pressed).unwrap().thread, Some(116_834));
+        assert_eq!(ChatEvent::of(pressed).unwrap().thread, Some(116_834));
     }
 
     #[test]
     fn a_press_in_a_group_is_left_alone() {
         let message = json!({ "message_id": 1, "chat": { "id": -7, "type": "group", "title": "g" } });
-        assert!(Incoming::of(press(json!({ "message": message }))).is_none());
+        assert!(ChatEvent::of(press(json!({ "message": message }))).is_none());
     }
 
     #[test]
@@ -506,7 +506,7 @@ mod tests {
             for kind in KINDS_OF_UPDATES {
                 let odd = update(kind, odd.clone());
                 assert_eq!(odd.id, 5);
-                assert!(Incoming::of(odd).is_none());
+                assert!(ChatEvent::of(odd).is_none());
             }
         }
     }

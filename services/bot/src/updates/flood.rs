@@ -13,10 +13,10 @@ use std::collections::HashSet;
 use teloxide::types::ChatId;
 use tokio::time::{Duration, Instant};
 
-use crate::gcra::{ChatMeters, Meter, Rate};
+use crate::gcra::{ChatLimiters, Limiter, Rate};
 
 /// As many chats as are remembered to have been told, without a look at which of them are quiet again.
-const TOLD_KEPT: usize = 1024;
+const MAX_NOTIFIED: usize = 1024;
 /// What a chat may write while all together write too much.
 const FAIR_SHARE: Rate = Rate { burst: 1, interval: Duration::from_secs(60) };
 
@@ -25,95 +25,96 @@ const FAIR_SHARE: Rate = Rate { burst: 1, interval: Duration::from_secs(60) };
 pub(crate) enum Verdict {
     Serve,
     /// Say that it is too much.
-    SlowDown(Flood),
+    SlowDown(FloodScope),
     /// Nothing: that it is too much was said.
     Ignore,
 }
 
 /// Who writes too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flood {
+pub(crate) enum FloodScope {
     /// This chat.
-    OfOne,
+    PerChat,
     /// All together.
-    OfAll,
+    Global,
 }
 
 /// What chats have used up of what they may write.
 #[derive(Debug)]
-pub(crate) struct FloodControl {
-    of_one: Limit,
-    in_a_crowd: Limit,
-    over_all: Rate,
-    all: Meters<Meter>,
+pub(crate) struct FloodLimiter {
+    per_chat: Limit,
+    fair_share: Limit,
+    global_rate: Rate,
+    global: ByTime<Limiter>,
 }
 
 /// When something was written, if that is known, and when it came.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct When {
-    pub written: Option<Instant>,
-    pub came: Instant,
+pub(crate) struct Timestamps {
+    pub sent_at: Option<Instant>,
+    pub received_at: Instant,
 }
 
 /// What was used up by the one time and by the other.
 #[derive(Debug, Default)]
-struct Meters<M> {
-    written: M,
-    came: M,
+struct ByTime<M> {
+    sent_at: M,
+    received_at: M,
 }
 
-impl FloodControl {
-    /// Each chat may write at the rate `of_one`, all of them together at the rate `over_all`.
-    pub(crate) fn new(of_one: Rate, over_all: Rate) -> Self {
-        let (of_one, in_a_crowd) = (Limit::new(of_one), Limit::new(FAIR_SHARE));
-        Self { of_one, in_a_crowd, over_all, all: Meters::default() }
+impl FloodLimiter {
+    /// Each chat may write at the rate `per_chat`, all of them together at the rate `global_rate`.
+    pub(crate) fn new(per_chat: Rate, global_rate: Rate) -> Self {
+        let (per_chat, fair_share) = (Limit::new(per_chat), Limit::new(FAIR_SHARE));
+        Self { per_chat, fair_share, global_rate, global: ByTime::default() }
     }
 
     /// Judges something that `chat` wrote.
-    pub(crate) fn judge(&mut self, chat: ChatId, when: When) -> Verdict {
-        let is_crowd = !self.all.as_mut().has_room(self.over_all, when);
-        let has_its_share = self.in_a_crowd.has_room(chat, when);
-        let verdict = if !self.of_one.has_room(chat, when) {
-            self.of_one.refuse(chat, when.came, Flood::OfOne)
-        } else if is_crowd && !has_its_share {
-            self.in_a_crowd.refuse(chat, when.came, Flood::OfAll)
+    pub(crate) fn check(&mut self, chat: ChatId, timestamps: Timestamps) -> Verdict {
+        let is_overloaded = !self.global.as_mut().is_within(self.global_rate, timestamps);
+        let is_within_share = self.fair_share.is_within(chat, timestamps);
+        let verdict = if !self.per_chat.is_within(chat, timestamps) {
+            self.per_chat.reject(chat, timestamps.received_at, FloodScope::PerChat)
+        } else if is_overloaded && !is_within_share {
+            self.fair_share.reject(chat, timestamps.received_at, FloodScope::Global)
         } else {
-            self.of_one.take(chat, when);
-            if has_its_share {
-                self.in_a_crowd.take(chat, when);
+            self.per_chat.take(chat, timestamps);
+            if is_within_share {
+                self.fair_share.take(chat, timestamps);
             }
             Verdict::Serve
         };
         // To say that it is too much is an answer too.
         if verdict != Verdict::Ignore {
-            self.all.as_mut().take(self.over_all, when);
+            self.global.as_mut().take(self.global_rate, timestamps);
         }
         verdict
     }
 }
 
-impl Meters<Meter> {
-    fn as_mut(&mut self) -> Meters<&mut Meter> {
-        Meters { written: &mut self.written, came: &mut self.came }
+impl ByTime<Limiter> {
+    fn as_mut(&mut self) -> ByTime<&mut Limiter> {
+        ByTime { sent_at: &mut self.sent_at, received_at: &mut self.received_at }
     }
 }
 
-impl Meters<ChatMeters> {
-    fn of(&mut self, chat: ChatId, now: Instant) -> Meters<&mut Meter> {
-        Meters { written: self.written.of(chat, now), came: self.came.of(chat, now) }
+impl ByTime<ChatLimiters> {
+    fn of(&mut self, chat: ChatId, now: Instant) -> ByTime<&mut Limiter> {
+        ByTime { sent_at: self.sent_at.get(chat, now), received_at: self.received_at.get(chat, now) }
     }
 }
 
-impl Meters<&mut Meter> {
-    fn has_room(&self, rate: Rate, when: When) -> bool {
-        let has_room = |meter: &Meter, at| meter.wait(rate, at).is_zero();
-        has_room(self.came, when.came) || when.written.is_some_and(|written| has_room(self.written, written))
+impl ByTime<&mut Limiter> {
+    fn is_within(&self, rate: Rate, timestamps: Timestamps) -> bool {
+        let is_within = |limiter: &Limiter, at| limiter.wait(rate, at).is_zero();
+        is_within(self.received_at, timestamps.received_at)
+            || timestamps.sent_at.is_some_and(|sent_at| is_within(self.sent_at, sent_at))
     }
 
-    fn take(self, rate: Rate, when: When) {
-        self.came.take(rate, when.came);
-        if let Some(written) = when.written {
-            self.written.take(rate, written);
+    fn take(self, rate: Rate, timestamps: Timestamps) {
+        self.received_at.take(rate, timestamps.received_at);
+        if let Some(sent_at) = timestamps.sent_at {
+            self.sent_at.take(rate, sent_at);
         }
     }
 }
@@ -122,37 +123,37 @@ impl Meters<&mut Meter> {
 #[derive(Debug)]
 struct Limit {
     rate: Rate,
-    meters: Meters<ChatMeters>,
+    limiters: ByTime<ChatLimiters>,
     /// Who was told, and has not been quiet since for as long as it takes to begin anew.
-    told: HashSet<ChatId>,
+    notified: HashSet<ChatId>,
     /// How many may be among these before those who are quiet again are forgotten.
-    told_limit: usize,
+    notified_limit: usize,
 }
 
 impl Limit {
     fn new(rate: Rate) -> Self {
-        Self { rate, meters: Meters::default(), told: HashSet::new(), told_limit: TOLD_KEPT }
+        Self { rate, limiters: ByTime::default(), notified: HashSet::new(), notified_limit: MAX_NOTIFIED }
     }
 
-    fn has_room(&mut self, chat: ChatId, when: When) -> bool {
-        let meters = self.meters.of(chat, when.came);
-        if meters.came.is_fresh(when.came) {
-            self.told.remove(&chat);
+    fn is_within(&mut self, chat: ChatId, timestamps: Timestamps) -> bool {
+        let limiters = self.limiters.of(chat, timestamps.received_at);
+        if limiters.received_at.is_full(timestamps.received_at) {
+            self.notified.remove(&chat);
         }
-        meters.has_room(self.rate, when)
+        limiters.is_within(self.rate, timestamps)
     }
 
-    fn take(&mut self, chat: ChatId, when: When) {
-        self.meters.of(chat, when.came).take(self.rate, when);
+    fn take(&mut self, chat: ChatId, timestamps: Timestamps) {
+        self.limiters.of(chat, timestamps.received_at).take(self.rate, timestamps);
     }
 
-    fn refuse(&mut self, chat: ChatId, now: Instant, flood: Flood) -> Verdict {
-        if !self.told.insert(chat) {
+    fn reject(&mut self, chat: ChatId, now: Instant, flood: FloodScope) -> Verdict {
+        if !self.notified.insert(chat) {
             return Verdict::Ignore;
         }
-        if self.told.len() > self.told_limit {
-            self.told.retain(|chat| !self.meters.came.of(*chat, now).is_fresh(now));
-            self.told_limit = TOLD_KEPT.max(self.told.len() * 2);
+        if self.notified.len() > self.notified_limit {
+            self.notified.retain(|chat| !self.limiters.received_at.get(*chat, now).is_full(now));
+            self.notified_limit = MAX_NOTIFIED.max(self.notified.len() * 2);
         }
         Verdict::SlowDown(flood)
     }
@@ -161,7 +162,7 @@ impl Limit {
 #[cfg(test)]
 mod tests {
     use super::{
-        Flood::{OfAll, OfOne},
+        FloodScope::{Global, PerChat},
         Verdict::{Ignore, Serve, SlowDown},
         *,
     };
@@ -171,18 +172,18 @@ mod tests {
     const ENDLESS: Rate = Rate { burst: 1_000_000, interval: Duration::from_millis(1) };
     const ANN: ChatId = ChatId(7);
 
-    fn alone() -> FloodControl {
-        FloodControl::new(RATE, ENDLESS)
+    fn alone() -> FloodLimiter {
+        FloodLimiter::new(RATE, ENDLESS)
     }
 
     /// All together may write 10 messages at once, and then one every thousand seconds.
-    fn crowd() -> FloodControl {
-        FloodControl::new(ENDLESS, Rate { burst: 10, interval: seconds(1_000) })
+    fn crowd() -> FloodLimiter {
+        FloodLimiter::new(ENDLESS, Rate { burst: 10, interval: seconds(1_000) })
     }
 
     /// Of something that came as soon as it was written.
-    fn judge(flood: &mut FloodControl, chat: ChatId, now: Instant) -> Verdict {
-        flood.judge(chat, When { written: Some(now), came: now })
+    fn check(flood: &mut FloodLimiter, chat: ChatId, now: Instant) -> Verdict {
+        flood.check(chat, Timestamps { sent_at: Some(now), received_at: now })
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -192,34 +193,37 @@ mod tests {
     #[test]
     fn who_writes_too_fast_is_told_once_and_again_only_after_a_pause() {
         let (mut flood, start) = (alone(), Instant::now());
-        let mut at = |second| judge(&mut flood, ANN, start + seconds(second));
-        assert_eq!([at(0), at(0), at(0), at(0), at(0), at(0)], [Serve, Serve, Serve, SlowDown(OfOne), Ignore, Ignore]);
+        let mut at = |second| check(&mut flood, ANN, start + seconds(second));
+        assert_eq!(
+            [at(0), at(0), at(0), at(0), at(0), at(0)],
+            [Serve, Serve, Serve, SlowDown(PerChat), Ignore, Ignore]
+        );
         // As fast as it may, and faster: still the same flood.
         assert_eq!([at(2), at(2), at(4), at(4)], [Serve, Ignore, Serve, Ignore]);
         // Quiet for long enough.
-        assert_eq!([at(10), at(10), at(10), at(10)], [Serve, Serve, Serve, SlowDown(OfOne)]);
+        assert_eq!([at(10), at(10), at(10), at(10)], [Serve, Serve, Serve, SlowDown(PerChat)]);
     }
 
     #[test]
     fn what_was_written_slowly_and_comes_at_once_is_no_flood() {
-        let (mut flood, came) = (alone(), Instant::now() + seconds(100));
-        let mut at = |age: u64| flood.judge(ANN, When { written: Some(came - seconds(age)), came });
+        let (mut flood, received_at) = (alone(), Instant::now() + seconds(100));
+        let mut at = |age: u64| flood.check(ANN, Timestamps { sent_at: Some(received_at - seconds(age)), received_at });
         assert_eq!([at(60), at(58), at(56), at(54), at(52), at(50)], [Serve; 6]);
-        assert_eq!([at(20), at(20), at(20), at(20)], [Serve, Serve, Serve, SlowDown(OfOne)], "but a flood is one");
+        assert_eq!([at(20), at(20), at(20), at(20)], [Serve, Serve, Serve, SlowDown(PerChat)], "but a flood is one");
     }
 
     #[test]
     fn what_many_wrote_slowly_and_comes_at_once_is_no_crowd() {
-        let (mut flood, came) = (FloodControl::new(ENDLESS, RATE), Instant::now() + seconds(100));
-        let verdicts =
-            [60, 58, 56, 54, 52, 50].map(|age| flood.judge(ANN, When { written: Some(came - seconds(age)), came }));
+        let (mut flood, received_at) = (FloodLimiter::new(ENDLESS, RATE), Instant::now() + seconds(100));
+        let verdicts = [60, 58, 56, 54, 52, 50]
+            .map(|age| flood.check(ANN, Timestamps { sent_at: Some(received_at - seconds(age)), received_at }));
         assert_eq!(verdicts, [Serve; 6]);
     }
 
     #[test]
     fn a_clock_that_is_wrong_makes_no_flood() {
         let (mut flood, start) = (alone(), Instant::now() + seconds(10_000));
-        let mut at = |second, written| flood.judge(ANN, When { written, came: start + seconds(second) });
+        let mut at = |second, sent_at| flood.check(ANN, Timestamps { sent_at, received_at: start + seconds(second) });
         assert_eq!([at(0, Some(start)), at(0, None)], [Serve; 2]);
         // All of it seems to be from hours ago.
         let long_ago = Some(start - seconds(9_000));
@@ -230,18 +234,18 @@ mod tests {
     fn a_chat_that_floods_takes_nothing_from_another() {
         let (mut flood, now) = (alone(), Instant::now());
         for _ in 0..1_000 {
-            judge(&mut flood, ANN, now);
+            check(&mut flood, ANN, now);
         }
-        assert_eq!(judge(&mut flood, ChatId(8), now), Serve);
+        assert_eq!(check(&mut flood, ChatId(8), now), Serve);
     }
 
     #[test]
     fn a_chat_that_floods_is_no_crowd() {
-        let (mut flood, now) = (FloodControl::new(RATE, Rate { burst: 10, interval: seconds(10) }), Instant::now());
+        let (mut flood, now) = (FloodLimiter::new(RATE, Rate { burst: 10, interval: seconds(10) }), Instant::now());
         for _ in 0..1_000 {
-            judge(&mut flood, ANN, now);
+            check(&mut flood, ANN, now);
         }
-        let others = [8, 8, 8].map(|chat| judge(&mut flood, ChatId(chat), now));
+        let others = [8, 8, 8].map(|chat| check(&mut flood, ChatId(chat), now));
         assert_eq!(others, [Serve; 3], "four answers were given to the one that floods, and six are left");
     }
 
@@ -249,12 +253,12 @@ mod tests {
     fn when_all_write_too_much_everybody_has_one_message_a_minute_and_is_told_once() {
         let (mut flood, start) = (crowd(), Instant::now());
         for chat in 1..=10 {
-            assert_eq!(judge(&mut flood, ChatId(chat), start), Serve);
+            assert_eq!(check(&mut flood, ChatId(chat), start), Serve);
         }
-        let mut at = |chat, second: u64| judge(&mut flood, ChatId(chat), start + seconds(second));
-        assert_eq!([at(1, 1), at(1, 1), at(1, 59)], [SlowDown(OfAll), Ignore, Ignore]);
-        assert_eq!([at(11, 1), at(11, 2), at(11, 3)], [Serve, SlowDown(OfAll), Ignore], "who was quiet is served");
-        assert_eq!([at(1, 60), at(1, 61), at(1, 62)], [Serve, SlowDown(OfAll), Ignore], "and who is quiet again");
+        let mut at = |chat, second: u64| check(&mut flood, ChatId(chat), start + seconds(second));
+        assert_eq!([at(1, 1), at(1, 1), at(1, 59)], [SlowDown(Global), Ignore, Ignore]);
+        assert_eq!([at(11, 1), at(11, 2), at(11, 3)], [Serve, SlowDown(Global), Ignore], "who was quiet is served");
+        assert_eq!([at(1, 60), at(1, 61), at(1, 62)], [Serve, SlowDown(Global), Ignore], "and who is quiet again");
         // Long after, nobody is refused any more.
         assert_eq!([at(1, 100_000), at(1, 100_000), at(1, 100_000)], [Serve; 3]);
     }
@@ -263,9 +267,9 @@ mod tests {
     fn before_all_write_too_much_nobody_is_held_to_one_message_a_minute() {
         let (mut flood, now) = (crowd(), Instant::now());
         for _ in 0..10 {
-            assert_eq!(judge(&mut flood, ANN, now), Serve);
+            assert_eq!(check(&mut flood, ANN, now), Serve);
         }
-        assert_eq!(judge(&mut flood, ANN, now), SlowDown(OfAll));
+        assert_eq!(check(&mut flood, ANN, now), SlowDown(Global));
     }
 
     #[test]
@@ -274,9 +278,9 @@ mod tests {
         for chat in 0..5_000 {
             let now = start + seconds(u64::try_from(chat).unwrap());
             for _ in 0..4 {
-                judge(&mut flood, ChatId(chat), now);
+                check(&mut flood, ChatId(chat), now);
             }
         }
-        assert!(flood.of_one.told.len() < 2_100, "{}", flood.of_one.told.len());
+        assert!(flood.per_chat.notified.len() < 2_100, "{}", flood.per_chat.notified.len());
     }
 }

@@ -1,9 +1,9 @@
 //! The polling loop: fetches updates, hands them to the chats, and confirms each only after it was handled.
 //!
 //! teloxide's own listeners confirm an update as soon as it has arrived, so that a crash loses it. Here the offset of a
-//! poll is the lowest update in hand (see `window.rs`). While one is in hand Telegram answers every poll at once, with
+//! poll is the lowest update in hand (see `tracker.rs`). While one is in hand Telegram answers every poll at once, with
 //! what we know already; then the loop waits for one to be finished, or for a moment, before it asks again.
-//! Since a poll brings at most 100 updates from there on, what takes long is set aside (see `set_aside.rs`) when nothing else
+//! Since a poll brings at most 100 updates from there on, what takes long is set aside (see `spool.rs`) when nothing else
 //! would come otherwise.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -13,37 +13,37 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     status::{
-        board::{Mode, State, StatusBoard},
-        error_log::Troubles,
+        board::{Mode, State, StatusTracker},
+        error_log::ErrorLog,
     },
-    telegram::client::{Fault, Telegram, UPDATES_AT_ONCE},
-    timeouts::{Backoff, Timing},
+    telegram::client::{MAX_UPDATES_PER_POLL, Telegram, TelegramError},
+    timeouts::{Backoff, Timeouts},
     updates::{
-        dispatcher::{Chats, Served},
-        event::{Incoming, Update},
-        offset_tracker::Window,
-        spool::SetAside,
+        dispatcher::{Completion, Dispatcher},
+        event::{ChatEvent, Update},
+        offset_tracker::OffsetTracker,
+        spool::Spool,
     },
 };
 
 /// Polls for one bot.
 pub(crate) struct Polling {
     telegram: Telegram,
-    chats: Chats,
-    timing: Timing,
-    board: StatusBoard,
-    window: Window,
-    set_aside: SetAside,
+    dispatcher: Dispatcher,
+    timeouts: Timeouts,
+    board: StatusTracker,
+    tracker: OffsetTracker,
+    spool: Spool,
     /// What is in hand and not set aside, and since when.
-    in_hand: BTreeMap<u32, (Instant, Update)>,
+    in_flight: BTreeMap<u32, (Instant, Update)>,
     /// Whether something that is set aside was left for later.
-    is_aside_left: bool,
+    has_postponed_spooled: bool,
     backoff: Backoff,
-    troubles: Troubles,
+    error_log: ErrorLog,
 }
 
 /// So many updates are set aside at most. More come when some of these are finished.
-const MOST_ASIDE: usize = 1_000;
+const MAX_SPOOLED: usize = 1_000;
 
 /// When to poll again.
 struct Next {
@@ -57,35 +57,35 @@ const AT_ONCE: Next = Next { pause: Duration::ZERO, sooner_when_served: true };
 impl Polling {
     pub(crate) fn new(
         telegram: Telegram,
-        chats: Chats,
-        set_aside: SetAside,
-        timing: Timing,
-        board: StatusBoard,
+        dispatcher: Dispatcher,
+        spool: Spool,
+        timeouts: Timeouts,
+        board: StatusTracker,
     ) -> Self {
-        let backoff = timing.telegram_pauses.start();
+        let backoff = timeouts.telegram_backoff.start();
         board.set_mode(Mode::Polling);
-        let troubles = Troubles::new(board.clone());
+        let error_log = ErrorLog::new(board.clone());
         Self {
             telegram,
-            chats,
-            timing,
+            dispatcher,
+            timeouts,
             board,
-            window: Window::default(),
-            set_aside,
-            in_hand: BTreeMap::new(),
+            tracker: OffsetTracker::default(),
+            spool,
+            in_flight: BTreeMap::new(),
             // From before, perhaps.
-            is_aside_left: true,
+            has_postponed_spooled: true,
             backoff,
-            troubles,
+            error_log,
         }
     }
 
-    /// Polls until `leave` is cancelled, then finishes what is in hand, and confirms it. When `stop` is cancelled too the
+    /// Polls until `postpone` is cancelled, then finishes what is in hand, and confirms it. When `stop` is cancelled too the
     /// process is ending, and there is less time for that.
-    pub(crate) async fn run(mut self, leave: &CancellationToken, stop: &CancellationToken) {
+    pub(crate) async fn run(mut self, session_stop: &CancellationToken, stop: &CancellationToken) {
         // The first poll may be held for long, and that is what it should be.
         self.board.set_state(State::Serving);
-        leave.run_until_cancelled(self.poll()).await;
+        session_stop.run_until_cancelled(self.poll()).await;
         self.drain(stop).await;
         self.confirm().await;
     }
@@ -94,27 +94,27 @@ impl Polling {
         let mut next = AT_ONCE;
         loop {
             self.wait(&next).await;
-            self.take_up_again().await;
-            let offset = self.window.offset();
-            let hold = if self.window.is_idle() { self.timing.long_poll } else { Duration::ZERO };
+            self.resume_spooled().await;
+            let offset = self.tracker.offset();
+            let hold = if self.tracker.is_idle() { self.timeouts.long_poll } else { Duration::ZERO };
             let asked = Instant::now();
             let polled = self.ask(offset, hold).await;
             next = match polled {
                 Ok(updates) => {
                     self.all_is_well();
                     if let Some(offset) = offset {
-                        self.window.confirmed(offset);
+                        self.tracker.confirmed(offset);
                     }
-                    self.give_up_lost(offset, &updates);
+                    self.forget_lost(offset, &updates);
                     let answered_early = asked.elapsed() < hold / 2;
-                    let is_full = updates.len() >= usize::from(UPDATES_AT_ONCE);
+                    let is_full = updates.len() >= usize::from(MAX_UPDATES_PER_POLL);
                     let next = self.take(updates, answered_early);
                     if is_full && next.pause > Duration::ZERO {
-                        self.make_way().await;
+                        self.spool_slow_updates().await;
                     }
                     next
                 }
-                Err(fault) => self.endure(fault).await,
+                Err(error) => self.handle_error(error).await,
             };
         }
     }
@@ -125,8 +125,8 @@ impl Polling {
         loop {
             tokio::select! {
                 () = &mut pause => return,
-                served = self.chats.next_served() => {
-                    self.finish(served);
+                completion = self.dispatcher.next_completion() => {
+                    self.finish(completion);
                     if next.sooner_when_served {
                         return;
                     }
@@ -135,26 +135,26 @@ impl Polling {
         }
     }
 
-    async fn ask(&mut self, offset: Option<i64>, hold: Duration) -> Result<Vec<Update>, Fault> {
+    async fn ask(&mut self, offset: Option<i64>, hold: Duration) -> Result<Vec<Update>, TelegramError> {
         let telegram = self.telegram.clone();
         let answer = telegram.updates(offset, hold);
         tokio::pin!(answer);
         loop {
             tokio::select! {
                 polled = &mut answer => return polled,
-                served = self.chats.next_served() => self.finish(served),
+                completion = self.dispatcher.next_completion() => self.finish(completion),
             }
         }
     }
 
     /// Goes on without what was left for later and does not come again.
-    fn give_up_lost(&mut self, offset: Option<i64>, updates: &[Update]) {
-        let lost = self.window.give_up_lost(offset, &updates.iter().map(|update| update.id).collect());
+    fn forget_lost(&mut self, offset: Option<i64>, updates: &[Update]) {
+        let lost = self.tracker.forget_lost(offset, &updates.iter().map(|update| update.id).collect());
         if lost > 0 {
             tracing::warn!(count = lost, "Telegram does not have updates any more that were left for later");
         }
         for _ in 0..lost {
-            self.board.update_failed("Telegram lost an update before it could be answered");
+            self.board.record_failed_update("Telegram lost an update before it could be answered");
         }
     }
 
@@ -164,139 +164,143 @@ impl Polling {
         let mut is_any_new = false;
         for update in updates {
             let id = update.id;
-            if !self.window.admit(id) {
+            if !self.tracker.track(id) {
                 continue;
             }
             is_any_new = true;
-            self.board.update_came();
-            self.in_hand.insert(id, (Instant::now(), update.clone()));
+            self.board.record_update();
+            self.in_flight.insert(id, (Instant::now(), update.clone()));
             self.begin(update);
         }
-        self.board.set_queued_updates(self.window.unfinished());
+        self.board.set_queued_updates(self.tracker.in_flight());
         // Telegram does not answer a held poll early with nothing. Some stand-ins for it do, and would keep us spinning.
         let has_no_patience = nothing_came && answered_early;
-        let only_known = !is_any_new && !self.window.is_idle();
+        let only_known = !is_any_new && !self.tracker.is_idle();
         if has_no_patience || only_known {
-            return Next { pause: self.timing.known_pause, sooner_when_served: true };
+            return Next { pause: self.timeouts.duplicate_poll_interval, sooner_when_served: true };
         }
         AT_ONCE
     }
 
     fn begin(&mut self, update: Update) {
         let id = update.id;
-        match Incoming::of(update) {
-            Some(incoming) => self.chats.accept(incoming).into_iter().for_each(|served| self.finish(served)),
+        match ChatEvent::of(update) {
+            Some(event) => self.dispatcher.accept(event).into_iter().for_each(|completion| self.finish(completion)),
             None => {
                 tracing::debug!("left an update alone");
-                self.finish(Served::Handled(id));
+                self.finish(Completion::Handled(id));
             }
         }
     }
 
     /// Sets aside what has been in hand for long, so that what waits behind it can come.
-    async fn make_way(&mut self) {
-        let room = MOST_ASIDE.saturating_sub(self.window.aside());
-        let is_long = |since: &Instant| since.elapsed() > self.timing.set_aside_after;
-        let long: Vec<_> = self.in_hand.values().filter(|(since, _)| is_long(since)).take(room).collect();
+    async fn spool_slow_updates(&mut self) {
+        let room = MAX_SPOOLED.saturating_sub(self.tracker.spooled_count());
+        let is_long = |since: &Instant| since.elapsed() > self.timeouts.spool_after;
+        let long: Vec<_> = self.in_flight.values().filter(|(since, _)| is_long(since)).take(room).collect();
         let updates: Vec<_> = long.into_iter().map(|(_, update)| update.clone()).collect();
         let ids: Vec<_> = updates.iter().map(|update| update.id).collect();
         if ids.is_empty() {
             return;
         }
-        match self.set_aside.put(updates).await {
+        match self.spool.put(updates).await {
             Ok(()) => {
                 tracing::info!(count = ids.len(), "set updates aside that take long, so that others can come");
                 for id in ids {
-                    self.in_hand.remove(&id);
-                    self.window.set_aside(id);
+                    self.in_flight.remove(&id);
+                    self.tracker.mark_spooled(id);
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, "cannot set updates aside");
-                self.troubles.note("cannot set updates aside that take long: the data directory cannot be written to");
+                self.error_log
+                    .record("cannot set updates aside that take long: the data directory cannot be written to");
             }
         }
     }
 
     /// Takes up what was set aside and then left for later, by this session or by one before.
-    async fn take_up_again(&mut self) {
-        if !self.is_aside_left {
+    async fn resume_spooled(&mut self) {
+        if !self.has_postponed_spooled {
             return;
         }
-        match self.set_aside.all().await {
+        match self.spool.all().await {
             Ok(updates) => {
-                self.is_aside_left = false;
+                self.has_postponed_spooled = false;
                 for update in updates {
                     let id = update.id;
-                    if !self.window.admit_aside(id) {
+                    if !self.tracker.track_spooled(id) {
                         continue;
                     }
-                    match Incoming::of(update) {
-                        Some(incoming) => self.chats.accept_again(incoming),
-                        None => self.finish(Served::Handled(id)),
+                    match ChatEvent::of(update) {
+                        Some(event) => self.dispatcher.accept_again(event),
+                        None => self.finish(Completion::Handled(id)),
                     }
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, "cannot read what was set aside");
-                self.troubles.note("cannot read the updates that were set aside: trying again");
+                self.error_log.record("cannot read the updates that were set aside: trying again");
             }
         }
     }
 
     /// Notes that an update was handled, or left for later.
-    fn finish(&mut self, served: Served) {
-        match served {
-            Served::Handled(id) => {
-                self.in_hand.remove(&id);
-                if self.window.finish(id) {
-                    self.set_aside.remove(id);
+    fn finish(&mut self, completion: Completion) {
+        match completion {
+            Completion::Handled(id) => {
+                self.in_flight.remove(&id);
+                if self.tracker.finish(id) {
+                    self.spool.remove(id);
                 }
             }
-            Served::LeftForLater(ids) => {
+            Completion::Postponed(ids) => {
                 for id in ids {
-                    self.in_hand.remove(&id);
-                    self.is_aside_left |= self.window.leave(id);
+                    self.in_flight.remove(&id);
+                    self.has_postponed_spooled |= self.tracker.postpone(id);
                 }
             }
         }
-        self.board.set_queued_updates(self.window.unfinished());
+        self.board.set_queued_updates(self.tracker.in_flight());
     }
 
     fn all_is_well(&mut self) {
         self.backoff.reset();
-        self.troubles.are_over(State::Serving, "polling works again");
+        self.error_log.clear(State::Serving, "polling works again");
     }
 
     /// Reports why a poll failed, and says when to try again.
-    async fn endure(&mut self, fault: Fault) -> Next {
-        let pause = match fault {
-            Fault::Flood(pause) => {
-                self.troubles.report(State::Serving, "Telegram asks the bot to poll less often");
+    async fn handle_error(&mut self, error: TelegramError) -> Next {
+        let pause = match error {
+            TelegramError::Flood(pause) => {
+                self.error_log.report(State::Serving, "Telegram asks the bot to poll less often");
                 pause
             }
-            Fault::AnotherPoller => {
-                self.troubles.report(
+            TelegramError::AnotherPoller => {
+                self.error_log.report(
                     State::Conflict,
                     "another program polls with the same bot token: stop one of the two, or neither will work",
                 );
-                self.timing.conflict_pause
+                self.timeouts.conflict_retry_interval
             }
-            Fault::WebhookIsSet => {
-                self.troubles
+            TelegramError::WebhookIsSet => {
+                self.error_log
                     .report(State::Conflict, "a webhook was set for this bot: deleting it, waiting updates are kept");
                 match self.telegram.delete_webhook().await {
                     Ok(()) => self.backoff.next(),
-                    Err(_) => self.timing.conflict_pause,
+                    Err(_) => self.timeouts.conflict_retry_interval,
                 }
             }
-            Fault::TokenRefused => {
-                self.troubles
+            TelegramError::TokenRefused => {
+                self.error_log
                     .report(State::TokenRefused, "Telegram refuses the bot token of the last active app config");
-                self.timing.refused_pause
+                self.timeouts.rejected_retry_interval
             }
-            Fault::Unreachable | Fault::ChatGone | Fault::TextUnfit | Fault::Refused => {
-                self.troubles
+            TelegramError::Unreachable
+            | TelegramError::ChatGone
+            | TelegramError::TextUnfit
+            | TelegramError::Refused => {
+                self.error_log
                     .report(State::TelegramUnreachable, "cannot poll: Telegram cannot be reached or is in trouble");
                 self.backoff.next()
             }
@@ -305,11 +309,11 @@ impl Polling {
     }
 
     async fn drain(&mut self, stop: &CancellationToken) {
-        let limit = self.timing.drain_limit(stop);
+        let limit = self.timeouts.drain_timeout(stop);
         tokio::pin!(limit);
-        while !self.chats.is_idle() {
+        while !self.dispatcher.is_idle() {
             tokio::select! {
-                served = self.chats.next_served() => self.finish(served),
+                completion = self.dispatcher.next_completion() => self.finish(completion),
                 () = &mut limit => {
                     tracing::warn!("updates are left unfinished; Telegram will deliver them again");
                     return;
@@ -320,11 +324,13 @@ impl Polling {
 
     /// Without this Telegram would deliver the last updates again, to us or to who comes after us.
     async fn confirm(&self) {
-        let Some(offset) = self.window.offset() else { return };
-        let confirmed = timeout(self.timing.confirm_limit, async {
-            let mut pauses = self.timing.telegram_pauses.start();
-            while let Err(Fault::Unreachable | Fault::AnotherPoller) = self.telegram.confirm(offset).await {
-                sleep(pauses.next()).await;
+        let Some(offset) = self.tracker.offset() else { return };
+        let confirmed = timeout(self.timeouts.confirm_timeout, async {
+            let mut backoff = self.timeouts.telegram_backoff.start();
+            while let Err(TelegramError::Unreachable | TelegramError::AnotherPoller) =
+                self.telegram.confirm(offset).await
+            {
+                sleep(backoff.next()).await;
             }
         });
         if confirmed.await.is_err() {

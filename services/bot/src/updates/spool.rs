@@ -36,21 +36,21 @@ const FOLDER_LABEL: &[u8] = b"mayfly bot set aside folder v1\0";
 
 /// The updates of one bot that were set aside. Clones are the same.
 #[derive(Clone)]
-pub(crate) struct SetAside(Arc<Inner>);
+pub(crate) struct Spool(Arc<Inner>);
 
 struct Inner {
     folder: PathBuf,
     cipher: XChaCha20Poly1305,
-    others_are_reported: Once,
+    foreign_reported: Once,
 }
 
-impl SetAside {
+impl Spool {
     /// Those of the bot with this key, in `folder`, which is made when something is set aside.
     pub(crate) fn new(folder: &Path, bot_key: &BotKey) -> Self {
         // Not the bot's number: which bots a machine serves is nobody's business either.
         let name = hex::encode(*bot_key.derive(FOLDER_LABEL, &[]));
         let cipher = XChaCha20Poly1305::new(&(*bot_key.derive(KEY_LABEL, &[])).into());
-        Self(Arc::new(Inner { folder: folder.join(name), cipher, others_are_reported: Once::new() }))
+        Self(Arc::new(Inner { folder: folder.join(name), cipher, foreign_reported: Once::new() }))
     }
 
     /// Sets `updates` aside. On success, and only then, they survive the process.
@@ -99,8 +99,8 @@ impl Inner {
     }
 
     fn all(&self) -> io::Result<Vec<Update>> {
-        self.others_are_reported.call_once(|| {
-            let count = self.others();
+        self.foreign_reported.call_once(|| {
+            let count = self.foreign_count();
             if count > 0 {
                 tracing::warn!(
                     count,
@@ -138,13 +138,13 @@ impl Inner {
     }
 
     /// How many updates lie in the folders of others, as far as these can be read.
-    fn others(&self) -> usize {
+    fn foreign_count(&self) -> usize {
         let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
         let folders = self.folder.parent().into_iter().flat_map(entries).map(|entry| entry.path());
-        let others = folders.filter(|folder| *folder != self.folder);
+        let foreign_count = folders.filter(|folder| *folder != self.folder);
         let is_update =
             |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
-        others.flat_map(|folder| entries(&folder)).filter(is_update).count()
+        foreign_count.flat_map(|folder| entries(&folder)).filter(is_update).count()
     }
 
     fn seal(&self, update: &Update) -> io::Result<Vec<u8>> {
@@ -177,23 +177,23 @@ mod tests {
         serde_json::from_value(json!({ "update_id": id, "message": { "text": text } })).unwrap()
     }
 
-    fn set_aside(folder: &Path, bot: u64) -> SetAside {
-        SetAside::new(folder, &BotKey::of(&Secret::new("service".to_owned()), UserId(bot)))
+    fn spool(folder: &Path, bot: u64) -> Spool {
+        Spool::new(folder, &BotKey::of(&Secret::new("service".to_owned()), UserId(bot)))
     }
 
-    async fn texts(set_aside: &SetAside) -> Vec<String> {
-        let all = set_aside.all().await.unwrap();
+    async fn texts(spool: &Spool) -> Vec<String> {
+        let all = spool.all().await.unwrap();
         all.iter().map(|update| serde_json::to_value(update).unwrap()["message"]["text"].to_string()).collect()
     }
 
     #[tokio::test]
     async fn what_is_set_aside_is_there_in_its_order_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let first = set_aside(folder.path(), 1);
+        let first = spool(folder.path(), 1);
         assert!(texts(&first).await.is_empty());
         first.put(vec![update(10, "ten"), update(9, "nine")]).await.unwrap();
         first.put(vec![update(100, "hundred")]).await.unwrap();
-        let again = set_aside(folder.path(), 1);
+        let again = spool(folder.path(), 1);
         assert_eq!(texts(&again).await, ["\"nine\"", "\"ten\"", "\"hundred\""]);
         again.remove(10);
         assert_eq!(texts(&first).await, ["\"nine\"", "\"hundred\""]);
@@ -202,9 +202,9 @@ mod tests {
     #[tokio::test]
     async fn nothing_of_it_can_be_read_or_exchanged_without_the_bots_key() {
         let folder = tempfile::tempdir().unwrap();
-        let first = set_aside(folder.path(), 1);
+        let first = spool(folder.path(), 1);
         first.put(vec![update(9, "needle"), update(10, "other")]).await.unwrap();
-        assert!(texts(&set_aside(folder.path(), 2)).await.is_empty());
+        assert!(texts(&spool(folder.path(), 2)).await.is_empty());
         let file = fs::read(first.0.file(9)).unwrap();
         assert!(!String::from_utf8_lossy(&file).contains("needle"));
         fs::copy(first.0.file(9), first.0.file(10)).unwrap();
@@ -215,10 +215,10 @@ mod tests {
     #[tokio::test]
     async fn what_others_set_aside_is_noticed_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, second) = (set_aside(folder.path(), 1), set_aside(folder.path(), 2));
-        assert_eq!(first.0.others(), 0, "not even a folder");
+        let (first, second) = (spool(folder.path(), 1), spool(folder.path(), 2));
+        assert_eq!(first.0.foreign_count(), 0, "not even a folder");
         first.put(vec![update(9, "nine")]).await.unwrap();
-        assert_eq!((first.0.others(), second.0.others()), (0, 1));
+        assert_eq!((first.0.foreign_count(), second.0.foreign_count()), (0, 1));
         assert!(texts(&second).await.is_empty());
         assert_eq!(texts(&first).await, ["\"nine\""]);
     }
@@ -226,22 +226,22 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_read_keeps_nothing_else_from_being_taken_up_and_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let set_aside = set_aside(folder.path(), 1);
-        set_aside.put(vec![update(9, "nine"), update(11, "eleven")]).await.unwrap();
+        let spool = spool(folder.path(), 1);
+        spool.put(vec![update(9, "nine"), update(11, "eleven")]).await.unwrap();
         // No file, whoever reads it.
-        fs::create_dir(set_aside.0.file(10)).unwrap();
-        assert_eq!(texts(&set_aside).await, ["\"nine\"", "\"eleven\""]);
-        assert!(set_aside.0.file(10).exists());
+        fs::create_dir(spool.0.file(10)).unwrap();
+        assert_eq!(texts(&spool).await, ["\"nine\"", "\"eleven\""]);
+        assert!(spool.0.file(10).exists());
     }
 
     #[tokio::test]
     async fn drafts_that_were_never_finished_are_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let set_aside = set_aside(folder.path(), 1);
-        set_aside.put(vec![update(9, "nine")]).await.unwrap();
-        let draft = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &set_aside.0.folder).unwrap();
+        let spool = spool(folder.path(), 1);
+        spool.put(vec![update(9, "nine")]).await.unwrap();
+        let draft = NamedTempFile::with_prefix_in(DRAFT_PREFIX, &spool.0.folder).unwrap();
         let (_, draft) = draft.keep().unwrap();
-        assert_eq!(texts(&set_aside).await, ["\"nine\""]);
+        assert_eq!(texts(&spool).await, ["\"nine\""]);
         assert!(!draft.exists());
     }
 }

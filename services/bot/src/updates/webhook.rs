@@ -19,4 +19,4 @@ mod registration;
 mod secret;
 mod spooled;
 
-pub(crate) use self::{endpoint::Door, receiver::Reception};
+pub(crate) use self::{endpoint::WebhookEndpoint, receiver::UpdateReceiver};

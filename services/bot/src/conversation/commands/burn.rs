@@ -3,13 +3,13 @@
 use super::{Answering, Keyword, Operation, opener_of};
 use crate::{
     conversation::{
-        handlers::{Stopping, Tools, refused},
-        message_ref::Opener,
-        reply::Answer,
+        handlers::{Context, ShuttingDown, refused},
+        message_ref::MessageRef,
+        reply::Reply,
         texts::Phrase,
         wording::Asked,
     },
-    updates::event::Incoming,
+    updates::event::ChatEvent,
 };
 
 pub(super) const KEYWORD: Keyword = Keyword {
@@ -21,19 +21,19 @@ pub(super) const KEYWORD: Keyword = Keyword {
 };
 
 /// A message to erase.
-struct Burn(Opener);
+struct Burn(MessageRef);
 
 impl Burn {
-    async fn burn(&self, tools: &Tools, incoming: &Incoming) -> Result<Answer, Stopping> {
+    async fn burn(&self, tools: &Context, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
         match tools.store.burn_message(&self.0).await {
-            Ok(_) => Ok(Answer::saying(incoming.language.say(Phrase::BurnedNow), "burned")),
-            Err(failure) => refused(incoming.language, Asked::Other, failure),
+            Ok(_) => Ok(Reply::message(event.language.text(Phrase::BurnedNow), "burned")),
+            Err(failure) => refused(event.language, Asked::Other, failure),
         }
     }
 }
 
 impl Operation for Burn {
-    fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a> {
-        Box::pin(self.burn(tools, incoming))
+    fn handle<'a>(&'a self, tools: &'a Context, event: &'a ChatEvent) -> Answering<'a> {
+        Box::pin(self.burn(tools, event))
     }
 }

@@ -3,13 +3,13 @@
 use super::{Answering, Keyword, Operation, opener_of};
 use crate::{
     conversation::{
-        handlers::{Stopping, Tools, refused},
-        message_ref::Opener,
-        reply::Answer,
+        handlers::{Context, ShuttingDown, refused},
+        message_ref::MessageRef,
+        reply::Reply,
         texts::Phrase,
         wording::{self, Asked},
     },
-    updates::event::Incoming,
+    updates::event::ChatEvent,
 };
 
 pub(super) const KEYWORD: Keyword = Keyword {
@@ -21,19 +21,19 @@ pub(super) const KEYWORD: Keyword = Keyword {
 };
 
 /// A message to look at.
-struct Look(Opener);
+struct Look(MessageRef);
 
 impl Look {
-    async fn look(&self, tools: &Tools, incoming: &Incoming) -> Result<Answer, Stopping> {
+    async fn look(&self, tools: &Context, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
         match tools.store.lookup_message(&self.0).await {
-            Ok(found) => Ok(Answer::saying(wording::standing(incoming.language, &found), "looked up")),
-            Err(failure) => refused(incoming.language, Asked::Other, failure),
+            Ok(found) => Ok(Reply::message(wording::state_text(event.language, &found), "looked up")),
+            Err(failure) => refused(event.language, Asked::Other, failure),
         }
     }
 }
 
 impl Operation for Look {
-    fn handle<'a>(&'a self, tools: &'a Tools, incoming: &'a Incoming) -> Answering<'a> {
-        Box::pin(self.look(tools, incoming))
+    fn handle<'a>(&'a self, tools: &'a Context, event: &'a ChatEvent) -> Answering<'a> {
+        Box::pin(self.look(tools, event))
     }
 }

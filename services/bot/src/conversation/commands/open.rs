@@ -7,30 +7,34 @@ use super::view;
 use crate::{
     conversation::{
         buttons,
-        handlers::{Stopping, Tools, refused},
-        message_ref::Opener,
-        reply::{Answer, Outgoing},
+        handlers::{Context, ShuttingDown, refused},
+        message_ref::MessageRef,
+        reply::{OutgoingMessage, Reply},
         wording::{self, Asked},
     },
-    updates::event::Incoming,
+    updates::event::ChatEvent,
 };
 
-pub(crate) async fn handle(tools: &Tools, incoming: &Incoming, opener: &Opener) -> Result<Answer, Stopping> {
-    let language = incoming.language;
-    let found = match tools.store.lookup_message(opener).await {
+pub(crate) async fn handle(
+    tools: &Context,
+    event: &ChatEvent,
+    message_ref: &MessageRef,
+) -> Result<Reply, ShuttingDown> {
+    let language = event.language;
+    let found = match tools.store.lookup_message(message_ref).await {
         Ok(found) => found,
         Err(failure) => return refused(language, Asked::View, failure),
     };
     if found.state() != MessageState::Unread {
-        return Ok(Answer::saying(wording::standing(language, &found), "gone"));
+        return Ok(Reply::message(wording::state_text(language, &found), "gone"));
     }
     let message = if found.is_sealed {
-        view::unreadable(tools, incoming, opener, &ErrorInfo::new(ErrorReason::MessageSealed))
+        view::unreadable(tools, event, message_ref, &ErrorInfo::new(ErrorReason::MessageSealed))
     } else if found.needs_passphrase {
-        view::unreadable(tools, incoming, opener, &ErrorInfo::new(ErrorReason::PassphraseRequired))
+        view::unreadable(tools, event, message_ref, &ErrorInfo::new(ErrorReason::PassphraseRequired))
     } else {
-        let buttons = buttons::reveal(tools, language, opener);
-        Outgoing { buttons, ..Outgoing::new(wording::sent_to_you(language, &found)) }
+        let buttons = buttons::reveal(tools, language, message_ref);
+        OutgoingMessage { buttons, ..OutgoingMessage::new(wording::offer_text(language, &found)) }
     };
-    Ok(Answer { message: Some(message), ..Answer::new("offered") })
+    Ok(Reply { message: Some(message), ..Reply::new("offered") })
 }

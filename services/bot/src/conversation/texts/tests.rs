@@ -68,7 +68,7 @@ fn no_two_languages_say_the_same_thing_in_the_same_words() {
     // Whoever copies the English file to translate it sees here what was left.
     for text in Phrase::ALL {
         let said: BTreeSet<_> = [Language::English, Language::Korean, Language::Russian, Language::German]
-            .map(|language| language.say(*text))
+            .map(|language| language.text(*text))
             .into();
         assert_eq!(said.len(), 4, "{text:?}");
     }
@@ -77,7 +77,7 @@ fn no_two_languages_say_the_same_thing_in_the_same_words() {
 #[test]
 fn variables_are_filled_in_without_marks_around_them() {
     for language in Language::ALL {
-        let said = language.say_with(Phrase::TextTooLong, [("limit", "65536")]);
+        let said = language.text_with(Phrase::TextTooLong, [("limit", "65536")]);
         assert!(said.contains(" 65536") && said.is_ascii() == (language == Language::English), "{said}");
         assert!(!said.contains(['\u{2068}', '\u{2069}', '{', '$']), "{said}");
     }
@@ -97,7 +97,8 @@ fn sentences_that_are_shown_above_the_chat_fit_there() {
                     | Phrase::FieldRefused
                     | Phrase::LostMarks
             );
-            let said = language.say_with(*text, [("time", time), ("later", &language.say(Phrase::NothingToShowLater))]);
+            let said =
+                language.text_with(*text, [("time", time), ("later", &language.text(Phrase::NothingToShowLater))]);
             assert!(is_longer || said.chars().count() <= 200, "{language:?} {text:?}");
         }
     }

@@ -93,7 +93,7 @@ fn every_situation_has_its_sentence() {
     for reason in EVERY_REASON {
         for asked in [Asked::Create, Asked::View, Asked::Other] {
             assert_eq!(
-                sentence(Language::English, asked, &situation(reason)),
+                error_text(Language::English, asked, &situation(reason)),
                 expected(asked, reason),
                 "{asked:?} {reason:?}"
             );
@@ -111,7 +111,7 @@ fn the_table_above_knows_every_reason() {
 fn a_time_that_is_missing_or_malformed_is_left_out() {
     let mut viewed = situation(ErrorReason::MessageViewed);
     viewed.metadata.insert("time".to_owned(), "yesterday".to_owned());
-    let said = sentence(Language::English, Asked::View, &viewed);
+    let said = error_text(Language::English, Asked::View, &viewed);
     assert_eq!(said, "This message was read. If that was not you, treat it as exposed.");
 }
 
@@ -119,7 +119,7 @@ fn a_time_that_is_missing_or_malformed_is_left_out() {
 fn a_lifetime_that_the_store_refuses_is_named() {
     let fault = FieldViolation { field: "ttl".to_owned(), description: "must be at most 90days".to_owned() };
     let refused = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
-    let said = sentence(Language::English, Asked::Create, &refused);
+    let said = error_text(Language::English, Asked::Create, &refused);
     assert_eq!(said, "The lifetime does not fit: must be at most 90days. Nothing was stored.");
 }
 
@@ -129,7 +129,7 @@ fn the_help_names_every_keyword_in_every_language() {
         for keyword in &KEYWORDS {
             assert!(help(language).contains(&format!("\n{}:", keyword.name)), "{language:?}");
             // Telegram's limits for a command.
-            let command = language.say(keyword.command);
+            let command = language.text(keyword.command);
             assert!((3..=256).contains(&command.chars().count()), "{language:?}");
             assert!(keyword.name.len() <= 32 && keyword.name.bytes().all(|byte| byte.is_ascii_lowercase()));
         }

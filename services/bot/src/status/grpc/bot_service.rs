@@ -14,8 +14,8 @@ use tonic::{Request, Response, Status};
 
 use super::credentials::Credentials;
 use crate::{
-    status::board::{Mode, State, StatusBoard},
-    telegram::client::{Fault, TelegramApi},
+    status::board::{Mode, State, StatusTracker},
+    telegram::client::{TelegramApi, TelegramError},
 };
 
 /// How often watchers are told at most: a busy bot's status changes with every update.
@@ -24,7 +24,7 @@ const WATCH_PAUSE: Duration = Duration::from_millis(250);
 const TEST_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct BotGrpc {
-    pub board: StatusBoard,
+    pub board: StatusTracker,
     pub telegram: TelegramApi,
     pub credentials: Credentials,
     pub stop: CancellationToken,
@@ -37,7 +37,7 @@ impl BotService for BotGrpc {
         request: Request<GetBotStatusRequest>,
     ) -> Result<Response<GetBotStatusResponse>, Status> {
         self.credentials.require_admin(request.metadata()).await?;
-        Ok(Response::new(GetBotStatusResponse { status: Some(to_wire(self.board.status())) }))
+        Ok(Response::new(GetBotStatusResponse { status: Some(to_wire(self.board.snapshot())) }))
     }
 
     type WatchBotStatusStream = Pin<Box<dyn Stream<Item = Result<WatchBotStatusResponse, Status>> + Send>>;
@@ -58,14 +58,14 @@ impl BotService for BotGrpc {
     ) -> Result<Response<TestAppConfigResponse>, Status> {
         let config = self.credentials.reveal(request.metadata(), request.get_ref().id).await?;
         let telegram = self.telegram.with_token(&Secret::new(config.bot_token));
-        let asked = timeout(TEST_LIMIT, telegram.identity()).await.unwrap_or(Err(Fault::Unreachable));
+        let asked = timeout(TEST_LIMIT, telegram.identity()).await.unwrap_or(Err(TelegramError::Unreachable));
         let answer = match asked {
             Ok(identity) => TestAppConfigResponse {
                 outcome: TestOutcome::Ok.into(),
                 user_name: identity.user_name.unwrap_or_default(),
                 display_name: identity.display_name,
             },
-            Err(fault) => TestAppConfigResponse { outcome: outcome(fault).into(), ..TestAppConfigResponse::default() },
+            Err(error) => TestAppConfigResponse { outcome: outcome(error).into(), ..TestAppConfigResponse::default() },
         };
         tracing::info!(config = config.id, outcome = answer.outcome().as_str_name(), "tried an app config at Telegram");
         Ok(Response::new(answer))
@@ -73,13 +73,13 @@ impl BotService for BotGrpc {
 }
 
 /// The status now, and after changes, without end. Changes that come fast are told as one.
-fn watch(board: StatusBoard) -> impl Stream<Item = BotStatus> {
-    stream::unfold((board.changes(), None), async move |(mut changes, last)| {
+fn watch(board: StatusTracker) -> impl Stream<Item = BotStatus> {
+    stream::unfold((board.subscribe(), None), async move |(mut changes, last)| {
         if last.is_some() {
             sleep(WATCH_PAUSE).await;
         }
         loop {
-            let status = to_wire(changes.borrow_and_update().without_guesses());
+            let status = to_wire(changes.borrow_and_update().for_display());
             // Not everything on the board is in a status.
             if last.as_ref() != Some(&status) {
                 return Some((status.clone(), (changes, Some(status))));
@@ -116,15 +116,15 @@ fn to_wire(status: crate::status::board::Status) -> BotStatus {
     }
 }
 
-fn outcome(fault: Fault) -> TestOutcome {
-    match fault {
-        Fault::TokenRefused => TestOutcome::TokenRefused,
-        Fault::Flood(_)
-        | Fault::Unreachable
-        | Fault::AnotherPoller
-        | Fault::WebhookIsSet
-        | Fault::ChatGone
-        | Fault::TextUnfit
-        | Fault::Refused => TestOutcome::TelegramUnreachable,
+fn outcome(error: TelegramError) -> TestOutcome {
+    match error {
+        TelegramError::TokenRefused => TestOutcome::TokenRefused,
+        TelegramError::Flood(_)
+        | TelegramError::Unreachable
+        | TelegramError::AnotherPoller
+        | TelegramError::WebhookIsSet
+        | TelegramError::ChatGone
+        | TelegramError::TextUnfit
+        | TelegramError::Refused => TestOutcome::TelegramUnreachable,
     }
 }

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use mayfly_bootstrap::http::{ContentPolicy, set_security_headers};
 
-pub(super) async fn harden(mut response: Response) -> Response {
+pub(super) async fn security_headers(mut response: Response) -> Response {
     set_security_headers(response.headers_mut(), ContentPolicy::Page);
     response
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::status::board::{Status, Trouble};
+use crate::status::board::{ErrorEntry, Status};
 
 /// `status` comes first and is what the system that Mayfly replaces answered.
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ pub(super) struct ReportedError {
 
 impl Report {
     pub(super) fn of(status: Status) -> Self {
-        let error = |Trouble { what, count, time }| ReportedError { time: rfc3339(time), what, count };
+        let error = |ErrorEntry { message, count, time }| ReportedError { time: rfc3339(time), what: message, count };
         Self {
             status: StatusCode::OK.as_u16(),
             bot: status.bot,

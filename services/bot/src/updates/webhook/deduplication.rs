@@ -5,17 +5,17 @@
 use std::collections::{HashSet, VecDeque};
 
 /// So many are remembered. Telegram brings an update again within minutes.
-const REMEMBERED: usize = 10_000;
+const CAPACITY: usize = 10_000;
 
 /// The ids of the last updates that were handled.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(super) struct RecentUpdates {
     ids: HashSet<u32>,
     oldest_first: VecDeque<u32>,
 }
 
-impl Recent {
-    pub(super) fn has(&self, id: u32) -> bool {
+impl RecentUpdates {
+    pub(super) fn contains(&self, id: u32) -> bool {
         self.ids.contains(&id)
     }
 
@@ -23,7 +23,7 @@ impl Recent {
         if self.ids.insert(id) {
             self.oldest_first.push_back(id);
         }
-        while self.oldest_first.len() > REMEMBERED {
+        while self.oldest_first.len() > CAPACITY {
             if let Some(oldest) = self.oldest_first.pop_front() {
                 self.ids.remove(&oldest);
             }
@@ -37,14 +37,14 @@ mod tests {
 
     #[test]
     fn the_latest_are_remembered_and_the_others_are_not() {
-        let mut recent = Recent::default();
-        let count = u32::try_from(REMEMBERED).unwrap();
+        let mut recent = RecentUpdates::default();
+        let count = u32::try_from(CAPACITY).unwrap();
         for id in 0..=count {
             recent.add(id);
             recent.add(id);
         }
-        assert!(!recent.has(0));
-        assert!(recent.has(1) && recent.has(count));
-        assert_eq!(recent.ids.len(), REMEMBERED);
+        assert!(!recent.contains(0));
+        assert!(recent.contains(1) && recent.contains(count));
+        assert_eq!(recent.ids.len(), CAPACITY);
     }
 }

@@ -35,34 +35,34 @@ use crate::updates::event::Update;
 /// Where Telegram puts the secret.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 /// Far more than any update: a text has at most 4096 characters, and so has the one that it replies to.
-const LARGEST_UPDATE: usize = 1 << 20;
+const MAX_UPDATE_BYTES: usize = 1 << 20;
 /// How long an update may take to arrive once its request has begun.
-const ARRIVAL_LIMIT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// When Telegram should try again with what was not taken, in seconds.
-const TRY_AGAIN_AFTER: &str = "1";
+const RETRY_NEW_AFTER: &str = "1";
 /// When Telegram should ask again what became of an update in hand, in seconds.
-const ASK_AGAIN_AFTER: &str = "2";
+const RETRY_IN_FLIGHT_AFTER: &str = "2";
 /// No request is held shorter than most updates take.
-const SHORTEST_HOLD: Duration = Duration::from_millis(250);
+const MIN_HOLD: Duration = Duration::from_millis(250);
 
 /// The door. Closed until somebody opens it. Clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Door(Arc<Inner>);
+pub(crate) struct WebhookEndpoint(Arc<Inner>);
 
 struct Inner {
     /// So many requests may be inside.
-    places: Semaphore,
-    place_count: usize,
+    permits: Semaphore,
+    permit_count: usize,
     /// How long a request is held while its update is not handled, at most.
-    longest_hold: Duration,
+    max_hold: Duration,
     /// How many updates are in hand.
-    in_hand: AtomicUsize,
-    open: Mutex<Option<Open>>,
+    in_flight: AtomicUsize,
+    open: Mutex<Option<OpenState>>,
 }
 
 /// Who comes in, and where to.
 #[derive(Clone)]
-struct Open {
+struct OpenState {
     secret: Secret,
     deliveries: mpsc::Sender<Delivery>,
 }
@@ -74,15 +74,15 @@ pub(super) struct Delivery {
     pub handled: oneshot::Sender<()>,
 }
 
-impl Door {
-    /// A door for so many requests at once, each held for at most `longest_hold`.
-    pub(crate) fn new(place_count: usize, longest_hold: Duration) -> Self {
-        let places = Semaphore::new(place_count);
+impl WebhookEndpoint {
+    /// A door for so many requests at once, each held for at most `max_hold`.
+    pub(crate) fn new(permit_count: usize, max_hold: Duration) -> Self {
+        let permits = Semaphore::new(permit_count);
         Self(Arc::new(Inner {
-            places,
-            place_count,
-            longest_hold,
-            in_hand: AtomicUsize::new(0),
+            permits,
+            permit_count,
+            max_hold,
+            in_flight: AtomicUsize::new(0),
             open: Mutex::default(),
         }))
     }
@@ -94,7 +94,7 @@ impl Door {
 
     /// Opens the door for whoever knows `secret`.
     pub(super) fn open(&self, secret: Secret, deliveries: mpsc::Sender<Delivery>) {
-        self.set(Some(Open { secret, deliveries }));
+        self.set(Some(OpenState { secret, deliveries }));
     }
 
     /// Closes it: whoever comes is told to try again.
@@ -103,35 +103,35 @@ impl Door {
     }
 
     /// Notes how many updates are in hand.
-    pub(super) fn set_in_hand(&self, count: usize) {
-        self.0.in_hand.store(count, Ordering::Relaxed);
+    pub(super) fn set_in_flight(&self, count: usize) {
+        self.0.in_flight.store(count, Ordering::Relaxed);
     }
 
     /// How long to hold a request now. For the updates in hand that nobody is held for any more, all others wait less: without that,
     /// a thousand of them would take a minute of each connection.
     fn hold(&self) -> Duration {
-        let held = self.0.place_count - self.0.places.available_permits();
-        let stuck = self.0.in_hand.load(Ordering::Relaxed).saturating_sub(held);
+        let held = self.0.permit_count - self.0.permits.available_permits();
+        let stuck = self.0.in_flight.load(Ordering::Relaxed).saturating_sub(held);
         let share = u32::try_from(stuck).map_or(u32::MAX, |stuck| stuck.saturating_add(1));
-        (self.0.longest_hold / share).max(SHORTEST_HOLD).min(self.0.longest_hold)
+        (self.0.max_hold / share).max(MIN_HOLD).min(self.0.max_hold)
     }
 
-    fn set(&self, open: Option<Open>) {
+    fn set(&self, open: Option<OpenState>) {
         *self.0.open.lock().unwrap_or_else(PoisonError::into_inner) = open;
     }
 
-    fn is_open(&self) -> Option<Open> {
+    fn is_open(&self) -> Option<OpenState> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-async fn receive(State(door): State<Door>, request: Request) -> Response {
-    let Some(Open { secret, deliveries }) = door.is_open() else { return again_after(TRY_AGAIN_AFTER) };
-    if !knows(&secret, request.headers()) {
+async fn receive(State(endpoint): State<WebhookEndpoint>, request: Request) -> Response {
+    let Some(OpenState { secret, deliveries }) = endpoint.is_open() else { return retry_after(RETRY_NEW_AFTER) };
+    if !has_secret(&secret, request.headers()) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let Ok(_place) = door.0.places.try_acquire() else { return again_after(TRY_AGAIN_AFTER) };
-    let body = match timeout(ARRIVAL_LIMIT, to_bytes(request.into_body(), LARGEST_UPDATE)).await {
+    let Ok(_permit) = endpoint.0.permits.try_acquire() else { return retry_after(RETRY_NEW_AFTER) };
+    let body = match timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_UPDATE_BYTES)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
@@ -142,20 +142,20 @@ async fn receive(State(door): State<Door>, request: Request) -> Response {
     };
     let (handled, is_handled) = oneshot::channel();
     if deliveries.try_send(Delivery { update, handled }).is_err() {
-        return again_after(TRY_AGAIN_AFTER);
+        return retry_after(RETRY_NEW_AFTER);
     }
-    match timeout(door.hold(), is_handled).await {
+    match timeout(endpoint.hold(), is_handled).await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
         // It goes on being handled, if it can be; when Telegram brings it again, that may be done.
-        Ok(Err(_)) | Err(_) => again_after(ASK_AGAIN_AFTER),
+        Ok(Err(_)) | Err(_) => retry_after(RETRY_IN_FLIGHT_AFTER),
     }
 }
 
-fn knows(secret: &Secret, headers: &HeaderMap) -> bool {
-    let said = headers.get(SECRET_HEADER).map(|value| value.as_bytes()).unwrap_or_default();
-    said.ct_eq(secret.expose().as_bytes()).into()
+fn has_secret(secret: &Secret, headers: &HeaderMap) -> bool {
+    let received = headers.get(SECRET_HEADER).map(|value| value.as_bytes()).unwrap_or_default();
+    received.ct_eq(secret.expose().as_bytes()).into()
 }
 
-fn again_after(seconds: &'static str) -> Response {
+fn retry_after(seconds: &'static str) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, seconds)]).into_response()
 }

@@ -10,88 +10,88 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    deduplication::Recent,
-    endpoint::{Delivery, Door},
+    deduplication::RecentUpdates,
+    endpoint::{Delivery, WebhookEndpoint},
     registration::Registration,
     secret,
-    spooled::Leftovers,
+    spooled::SpooledUpdates,
 };
 use crate::{
     settings::Webhook,
-    status::board::{Mode, StatusBoard},
+    status::board::{Mode, StatusTracker},
     telegram::client::Telegram,
-    timeouts::Timing,
+    timeouts::Timeouts,
     updates::{
-        dispatcher::{Chats, Served},
-        event::Incoming,
-        spool::SetAside,
+        dispatcher::{Completion, Dispatcher},
+        event::ChatEvent,
+        spool::Spool,
     },
 };
 
 /// So many updates may be in hand. Requests are held for a while only, so these are more than there are connections.
-const IN_HAND: usize = 1_000;
+const MAX_IN_FLIGHT: usize = 1_000;
 /// So many may stand between the door and the desk.
-const IN_THE_HALL: usize = 100;
+const DELIVERY_QUEUE_LEN: usize = 100;
 
 /// Receives for one bot.
-pub(crate) struct Reception {
-    chats: Chats,
-    timing: Timing,
-    board: StatusBoard,
-    in_hand: HashMap<u32, InHand>,
-    recent: Recent,
-    leftovers: Leftovers,
+pub(crate) struct UpdateReceiver {
+    dispatcher: Dispatcher,
+    timeouts: Timeouts,
+    board: StatusTracker,
+    in_flight: HashMap<u32, InFlight>,
+    recent: RecentUpdates,
+    spooled: SpooledUpdates,
 }
 
 /// An update in hand.
-struct InHand {
+struct InFlight {
     since: Instant,
     /// Who waits for it: the request that brought it, and those that brought it again.
     waiting: Vec<oneshot::Sender<()>>,
 }
 
-impl Reception {
-    pub(crate) fn new(chats: Chats, set_aside: SetAside, timing: Timing, board: StatusBoard) -> Self {
+impl UpdateReceiver {
+    pub(crate) fn new(dispatcher: Dispatcher, spool: Spool, timeouts: Timeouts, board: StatusTracker) -> Self {
         board.set_mode(Mode::Webhook);
-        let leftovers = Leftovers::new(set_aside, timing.refused_pause, board.clone());
-        Self { chats, timing, board, in_hand: HashMap::new(), recent: Recent::default(), leftovers }
+        let spooled = SpooledUpdates::new(spool, timeouts.rejected_retry_interval, board.clone());
+        Self { dispatcher, timeouts, board, in_flight: HashMap::new(), recent: RecentUpdates::default(), spooled }
     }
 
-    /// Receives until `leave` is cancelled, then finishes what is in hand. When `stop` is cancelled too the process is ending, and
+    /// Receives until `session_stop` is cancelled, then finishes what is in hand. When `stop` is cancelled too the process is ending, and
     /// there is less time for that. The webhook stays set.
     pub(crate) async fn run(
         mut self,
         telegram: Telegram,
         bot_token: &Secret,
         webhook: &Webhook,
-        door: &Door,
-        leave: &CancellationToken,
+        endpoint: &WebhookEndpoint,
+        session_stop: &CancellationToken,
         stop: &CancellationToken,
     ) {
         let secret = secret::derive(bot_token);
-        let (deliveries, mut delivered) = mpsc::channel(IN_THE_HALL);
+        let (deliveries, mut delivered) = mpsc::channel(DELIVERY_QUEUE_LEN);
         // It was written before all that comes now.
-        self.take_up_leftovers().await;
+        self.resume_spooled().await;
         // Opened first: as soon as Telegram knows the way, it comes.
-        door.open(secret.clone(), deliveries);
-        let registration = Registration::new(telegram, webhook, secret, self.timing.clone(), self.board.clone());
+        endpoint.open(secret.clone(), deliveries);
+        let registration = Registration::new(telegram, webhook, secret, self.timeouts.clone(), self.board.clone());
         tokio::select! {
-            () = leave.cancelled() => {}
+            () = session_stop.cancelled() => {}
             () = registration.run() => {}
-            () = self.receive(door, &mut delivered) => {}
+            () = self.receive(endpoint, &mut delivered) => {}
         }
-        door.close();
+        endpoint.close();
         drop(delivered);
         self.drain(stop).await;
-        door.set_in_hand(0);
+        endpoint.set_in_flight(0);
     }
 
-    async fn receive(&mut self, door: &Door, delivered: &mut mpsc::Receiver<Delivery>) {
+    async fn receive(&mut self, endpoint: &WebhookEndpoint, delivered: &mut mpsc::Receiver<Delivery>) {
         loop {
-            door.set_in_hand(self.brought());
+            endpoint.set_in_flight(self.received_count());
             tokio::select! {
-                served = self.chats.next_served() => self.finish(served),
-                () = self.leftovers.are_due() => self.take_up_leftovers().await,
+                completion = self.dispatcher.next_completion() => self.finish(completion),
+                () = self.spooled.due() => self.resume_spooled().await,
                 delivery = delivered.recv() => match delivery {
                     Some(delivery) => self.take(delivery),
                     // Nobody else opens the door meanwhile.
@@ -102,39 +102,39 @@ impl Reception {
     }
 
     /// How many of the updates in hand Telegram brought: the others are in nobody's way.
-    fn brought(&self) -> usize {
-        self.in_hand.len().saturating_sub(self.leftovers.in_hand())
+    fn received_count(&self) -> usize {
+        self.in_flight.len().saturating_sub(self.spooled.in_flight())
     }
 
-    async fn take_up_leftovers(&mut self) {
-        for update in self.leftovers.take_up().await {
+    async fn resume_spooled(&mut self) {
+        for update in self.spooled.resume().await {
             let id = update.id;
-            if self.recent.has(id) {
-                self.leftovers.finish(id);
+            if self.recent.contains(id) {
+                self.spooled.finish(id);
                 continue;
             }
             // Who set it aside may have died before it was confirmed, so that Telegram brings it too.
-            let Entry::Vacant(new) = self.in_hand.entry(id) else { continue };
-            new.insert(InHand { since: Instant::now(), waiting: Vec::new() });
-            match Incoming::of(update) {
-                Some(incoming) => self.chats.accept_again(incoming),
-                None => self.finish(Served::Handled(id)),
+            let Entry::Vacant(new) = self.in_flight.entry(id) else { continue };
+            new.insert(InFlight { since: Instant::now(), waiting: Vec::new() });
+            match ChatEvent::of(update) {
+                Some(event) => self.dispatcher.accept_again(event),
+                None => self.finish(Completion::Handled(id)),
             }
         }
-        self.board.set_queued_updates(self.in_hand.len());
+        self.board.set_queued_updates(self.in_flight.len());
     }
 
     fn take(&mut self, Delivery { update, handled }: Delivery) {
         let id = update.id;
-        self.board.update_came();
-        if self.recent.has(id) {
-            tell(handled);
+        self.board.record_update();
+        if self.recent.contains(id) {
+            confirm(handled);
             return;
         }
-        let is_full = self.brought() >= IN_HAND;
-        match self.in_hand.entry(id) {
+        let is_full = self.received_count() >= MAX_IN_FLIGHT;
+        match self.in_flight.entry(id) {
             // Requests were held for it long enough: to be held once more would keep others out.
-            Entry::Occupied(known) if known.get().since.elapsed() > self.timing.webhook_hold => {}
+            Entry::Occupied(known) if known.get().since.elapsed() > self.timeouts.webhook_hold_timeout => {}
             Entry::Occupied(mut known) => {
                 let waiting = &mut known.get_mut().waiting;
                 waiting.retain(|waiting| !waiting.is_closed());
@@ -143,43 +143,45 @@ impl Reception {
             // Not taken: the request is told to try again.
             Entry::Vacant(_) if is_full => {}
             Entry::Vacant(new) => {
-                new.insert(InHand { since: Instant::now(), waiting: vec![handled] });
-                match Incoming::of(update) {
-                    Some(incoming) => self.chats.accept(incoming).into_iter().for_each(|served| self.finish(served)),
+                new.insert(InFlight { since: Instant::now(), waiting: vec![handled] });
+                match ChatEvent::of(update) {
+                    Some(event) => {
+                        self.dispatcher.accept(event).into_iter().for_each(|completion| self.finish(completion))
+                    }
                     None => {
                         tracing::debug!("left an update alone");
-                        self.finish(Served::Handled(id));
+                        self.finish(Completion::Handled(id));
                     }
                 }
-                self.board.set_queued_updates(self.in_hand.len());
+                self.board.set_queued_updates(self.in_flight.len());
             }
         }
     }
 
-    fn finish(&mut self, served: Served) {
-        match served {
-            Served::Handled(id) => {
+    fn finish(&mut self, completion: Completion) {
+        match completion {
+            Completion::Handled(id) => {
                 self.recent.add(id);
-                self.leftovers.finish(id);
-                self.in_hand.remove(&id).into_iter().flat_map(|known| known.waiting).for_each(tell);
+                self.spooled.finish(id);
+                self.in_flight.remove(&id).into_iter().flat_map(|known| known.waiting).for_each(confirm);
             }
             // Who waits for these is told to try again, by dropping what would have told them otherwise.
-            Served::LeftForLater(ids) => {
+            Completion::Postponed(ids) => {
                 for id in ids {
-                    self.in_hand.remove(&id);
-                    self.leftovers.leave(id);
+                    self.in_flight.remove(&id);
+                    self.spooled.postpone(id);
                 }
             }
         }
-        self.board.set_queued_updates(self.in_hand.len());
+        self.board.set_queued_updates(self.in_flight.len());
     }
 
     async fn drain(mut self, stop: &CancellationToken) {
-        let limit = self.timing.drain_limit(stop);
+        let limit = self.timeouts.drain_timeout(stop);
         tokio::pin!(limit);
-        while !self.chats.is_idle() {
+        while !self.dispatcher.is_idle() {
             tokio::select! {
-                served = self.chats.next_served() => self.finish(served),
+                completion = self.dispatcher.next_completion() => self.finish(completion),
                 () = &mut limit => {
                     tracing::warn!("updates are left unfinished; Telegram will bring them again");
                     return;
@@ -190,6 +192,6 @@ impl Reception {
 }
 
 /// The request may have gone away, and with it who would hear.
-fn tell(handled: oneshot::Sender<()>) {
+fn confirm(handled: oneshot::Sender<()>) {
     let _ = handled.send(());
 }

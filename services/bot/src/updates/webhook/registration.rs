@@ -7,11 +7,11 @@ use mayfly_bootstrap::Secret;
 use crate::{
     settings::Webhook,
     status::{
-        board::{State, StatusBoard},
-        error_log::Troubles,
+        board::{State, StatusTracker},
+        error_log::ErrorLog,
     },
-    telegram::client::{Fault, Telegram, WebhookInfo},
-    timeouts::{Backoff, Timing},
+    telegram::client::{Telegram, TelegramError, WebhookInfo},
+    timeouts::{Backoff, Timeouts},
 };
 
 /// The webhook of one bot.
@@ -19,9 +19,9 @@ pub(super) struct Registration<'settings> {
     telegram: Telegram,
     webhook: &'settings Webhook,
     secret: Secret,
-    timing: Timing,
+    timeouts: Timeouts,
     backoff: Backoff,
-    troubles: Troubles,
+    error_log: ErrorLog,
     /// Telegram does not tell which secret it has, so each process sets the webhook once, to the same.
     is_set: bool,
     /// When Telegram last failed to deliver, as far as that is known.
@@ -33,12 +33,12 @@ impl<'settings> Registration<'settings> {
         telegram: Telegram,
         webhook: &'settings Webhook,
         secret: Secret,
-        timing: Timing,
-        board: StatusBoard,
+        timeouts: Timeouts,
+        board: StatusTracker,
     ) -> Self {
-        let backoff = timing.telegram_pauses.start();
-        let troubles = Troubles::new(board);
-        Self { telegram, webhook, secret, timing, backoff, troubles, is_set: false, last_error: None }
+        let backoff = timeouts.telegram_backoff.start();
+        let error_log = ErrorLog::new(board);
+        Self { telegram, webhook, secret, timeouts, backoff, error_log, is_set: false, last_error: None }
     }
 
     /// Sets the webhook, and again whenever somebody took it away. Never ends.
@@ -47,24 +47,24 @@ impl<'settings> Registration<'settings> {
             let pause = match self.check().await {
                 Ok(()) => {
                     self.backoff.reset();
-                    self.timing.webhook_check
+                    self.timeouts.webhook_check_interval
                 }
-                Err(fault) => self.endure(fault),
+                Err(error) => self.handle_error(error),
             };
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn check(&mut self) -> Result<(), Fault> {
+    async fn check(&mut self) -> Result<(), TelegramError> {
         let info = self.telegram.webhook_info().await?;
-        self.note_failed_deliveries(&info);
-        let is_as_it_should_be = self.is_set && info.leads_to(self.webhook);
+        self.record_failed_deliveries(&info);
+        let is_as_it_should_be = self.is_set && info.matches(self.webhook);
         if is_as_it_should_be {
-            self.troubles.are_over(State::Serving, "the webhook is as it should be again");
+            self.error_log.clear(State::Serving, "the webhook is as it should be again");
             return Ok(());
         }
         if self.is_set {
-            self.troubles.report(
+            self.error_log.report(
                 State::Conflict,
                 "another program changed the webhook of this bot: setting it again; stop one of the two",
             );
@@ -73,38 +73,42 @@ impl<'settings> Registration<'settings> {
         if !self.is_set {
             self.is_set = true;
             tracing::info!("the webhook is set");
-            self.troubles.are_over(State::Serving, "the webhook could be set after all");
+            self.error_log.clear(State::Serving, "the webhook could be set after all");
         }
         Ok(())
     }
 
-    fn note_failed_deliveries(&mut self, info: &WebhookInfo) {
+    fn record_failed_deliveries(&mut self, info: &WebhookInfo) {
         let is_news = info.last_error_date > self.last_error && self.is_set;
         self.last_error = self.last_error.max(info.last_error_date);
         if is_news {
-            self.troubles.note("Telegram could not deliver an update to the webhook, and tries again");
+            self.error_log.record("Telegram could not deliver an update to the webhook, and tries again");
         }
     }
 
-    fn endure(&mut self, fault: Fault) -> Duration {
-        match fault {
-            Fault::Flood(pause) => pause,
-            Fault::TokenRefused => {
-                let what = "Telegram refuses the bot token of the last active app config";
-                self.troubles.report(State::TokenRefused, what);
-                self.timing.refused_pause
+    fn handle_error(&mut self, error: TelegramError) -> Duration {
+        match error {
+            TelegramError::Flood(pause) => pause,
+            TelegramError::TokenRefused => {
+                let message = "Telegram refuses the bot token of the last active app config";
+                self.error_log.report(State::TokenRefused, message);
+                self.timeouts.rejected_retry_interval
             }
-            Fault::Refused => {
-                self.troubles.report(
+            TelegramError::Refused => {
+                self.error_log.report(
                     State::WebhookRefused,
                     "Telegram refuses --webhook-url: it must begin with https, have one of the ports 443, 80, 88 and 8443, and \
                      lead from the internet to this bot",
                 );
-                self.timing.refused_pause
+                self.timeouts.rejected_retry_interval
             }
-            Fault::Unreachable | Fault::AnotherPoller | Fault::WebhookIsSet | Fault::ChatGone | Fault::TextUnfit => {
-                let what = "cannot set the webhook: Telegram cannot be reached or is in trouble";
-                self.troubles.report(State::TelegramUnreachable, what);
+            TelegramError::Unreachable
+            | TelegramError::AnotherPoller
+            | TelegramError::WebhookIsSet
+            | TelegramError::ChatGone
+            | TelegramError::TextUnfit => {
+                let message = "cannot set the webhook: Telegram cannot be reached or is in trouble";
+                self.error_log.report(State::TelegramUnreachable, message);
                 self.backoff.next()
             }
         }

@@ -5,50 +5,50 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    status::board::StatusBoard,
-    updates::{event::Update, spool::SetAside},
+    status::board::StatusTracker,
+    updates::{event::Update, spool::Spool},
 };
 
 /// The updates that were set aside.
-pub(super) struct Leftovers {
-    set_aside: SetAside,
-    in_hand: HashSet<u32>,
+pub(super) struct SpooledUpdates {
+    spool: Spool,
+    in_flight: HashSet<u32>,
     /// When to look for those that are not in hand. Unset: there are none.
-    look_at: Option<Instant>,
+    next_attempt: Option<Instant>,
     /// How long to wait with what could not be read or was left for later.
-    pause: Duration,
-    board: StatusBoard,
+    retry_interval: Duration,
+    board: StatusTracker,
 }
 
-impl Leftovers {
-    pub(super) fn new(set_aside: SetAside, pause: Duration, board: StatusBoard) -> Self {
-        Self { set_aside, in_hand: HashSet::new(), look_at: Some(Instant::now()), pause, board }
+impl SpooledUpdates {
+    pub(super) fn new(spool: Spool, retry_interval: Duration, board: StatusTracker) -> Self {
+        Self { spool, in_flight: HashSet::new(), next_attempt: Some(Instant::now()), retry_interval, board }
     }
 
     /// How many are in hand.
-    pub(super) fn in_hand(&self) -> usize {
-        self.in_hand.len()
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
     }
 
     /// Comes back when some are to be taken up. Safe to drop and call again.
-    pub(super) async fn are_due(&self) {
-        match self.look_at {
+    pub(super) async fn due(&self) {
+        match self.next_attempt {
             Some(time) => sleep_until(time).await,
             None => std::future::pending().await,
         }
     }
 
     /// Takes those in hand that are not yet, and answers them in their order.
-    pub(super) async fn take_up(&mut self) -> Vec<Update> {
-        match self.set_aside.all().await {
+    pub(super) async fn resume(&mut self) -> Vec<Update> {
+        match self.spool.all().await {
             Ok(updates) => {
-                self.look_at = None;
-                updates.into_iter().filter(|update| self.in_hand.insert(update.id)).collect()
+                self.next_attempt = None;
+                updates.into_iter().filter(|update| self.in_flight.insert(update.id)).collect()
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot read the updates that were set aside: trying again");
-                self.board.note_error("cannot read the updates that were set aside: trying again");
-                self.look_later();
+                self.board.record_error("cannot read the updates that were set aside: trying again");
+                self.retry_later();
                 Vec::new()
             }
         }
@@ -56,19 +56,19 @@ impl Leftovers {
 
     /// Notes that an update was handled. Does nothing about one that is not in hand here.
     pub(super) fn finish(&mut self, id: u32) {
-        if self.in_hand.remove(&id) {
-            self.set_aside.remove(id);
+        if self.in_flight.remove(&id) {
+            self.spool.remove(id);
         }
     }
 
     /// Notes that an update was left for later. Does nothing about one that is not in hand here.
-    pub(super) fn leave(&mut self, id: u32) {
-        if self.in_hand.remove(&id) {
-            self.look_later();
+    pub(super) fn postpone(&mut self, id: u32) {
+        if self.in_flight.remove(&id) {
+            self.retry_later();
         }
     }
 
-    fn look_later(&mut self) {
-        self.look_at = Some(Instant::now() + self.pause);
+    fn retry_later(&mut self) {
+        self.next_attempt = Some(Instant::now() + self.retry_interval);
     }
 }

@@ -8,7 +8,7 @@ use super::harness::{ANN, BOB, Mode, NEW_BOT_TOKEN, World, quick, start, start_i
 use crate::{
     conversation::{language::Language, wording},
     gcra::Rate,
-    timeouts::Timing,
+    timeouts::Timeouts,
 };
 
 /// More than a poll brings.
@@ -113,8 +113,8 @@ async fn what_was_set_aside_and_a_bot_with_a_webhook_cannot_answer_is_taken_up_a
     world.bot.kill().await;
     world.store.set_away(false);
     world.telegram.fail_next("sendMessage", 100_000, Fault::DisconnectBefore);
-    let timing = Timing { refused_pause: Duration::from_millis(500), ..quick() };
-    let bot = start_of(Mode::Webhook, &world.telegram, &world.store, timing).await;
+    let timeouts = Timeouts { rejected_retry_interval: Duration::from_millis(500), ..quick() };
+    let bot = start_of(Mode::Webhook, &world.telegram, &world.store, timeouts).await;
     let calls = world.telegram.calls("sendMessage").len();
     world.telegram.wait_for_calls("sendMessage", calls + 1).await.unwrap();
     world.telegram.revoke_token();
@@ -139,15 +139,15 @@ async fn what_was_set_aside_is_not_too_much_when_it_is_taken_up() {
             world.telegram.user_says(ANN, &format!("new:{number}"));
         }
         assert_eq!(world.ask(BOB, "/help").await, wording::help(Language::English));
-        let set_aside = files(&world.store.folder());
-        assert!(set_aside >= IN_THE_WAY, "{set_aside}");
+        let spool = files(&world.store.folder());
+        assert!(spool >= IN_THE_WAY, "{spool}");
         world.bot.kill().await;
         world.store.set_away(false);
-        let flood_rate = Rate::per_minute(1, 1);
-        let bot = start_of(mode, &world.telegram, &world.store, Timing { flood_rate, ..quick() }).await;
+        let inbound_chat_rate = Rate::per_minute(1, 1);
+        let bot = start_of(mode, &world.telegram, &world.store, Timeouts { inbound_chat_rate, ..quick() }).await;
         let is_key = |message: &&Message| message.text.split_once(':').is_some_and(|(id, _)| id.parse::<i64>().is_ok());
         let keys = |messages: &[Message]| messages.iter().filter(is_key).count();
-        world.telegram.wait_for_messages(ANN, |messages| keys(messages) >= set_aside).await.unwrap();
+        world.telegram.wait_for_messages(ANN, |messages| keys(messages) >= spool).await.unwrap();
         world.telegram.wait_until_all_confirmed().await.unwrap();
         bot.stop().await;
         assert_eq!(files(&world.store.folder()), 0, "{mode:?}");
