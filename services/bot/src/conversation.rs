@@ -1,13 +1,36 @@
-//! What an update means, and what the bot replies. Independent of the Bot API.
+//! What an event means, and what the bot replies. Independent of the Bot API.
 
-pub(crate) mod buttons;
+mod buttons;
+pub(crate) mod callback_data;
 mod callbacks;
-mod command;
-pub(crate) mod commands;
-pub(crate) mod handlers;
+pub(crate) mod command;
+mod commands;
+pub(crate) mod context;
+pub(crate) mod event;
+pub(crate) mod flood_reply;
 pub(crate) mod language;
 pub(crate) mod message_ref;
 pub(crate) mod reply;
-pub(crate) mod request_ids;
+mod request_ids;
 pub(crate) mod texts;
 pub(crate) mod wording;
+
+use self::{
+    context::Context,
+    event::{ChatEvent, Content},
+    reply::Reply,
+    texts::Phrase,
+};
+use crate::store_client::ShuttingDown;
+
+/// Handles an event. Sends nothing to Telegram. Idempotent: the same update makes the same calls to the store.
+pub(crate) async fn handle(context: &Context, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
+    let explain = |phrase| Ok(Reply::message(event.language.text(phrase), "explained"));
+    match &event.content {
+        Content::Text { command, .. } => commands::run(context, event, command).await,
+        Content::Callback(query) => callbacks::run(context, event, query.callback.as_ref()).await,
+        Content::NotText => explain(Phrase::OnlyText),
+        Content::Edited => explain(Phrase::Edited),
+        Content::GroupCommand(_) => explain(Phrase::PrivateOnly),
+    }
+}

@@ -9,18 +9,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     bot_key::{self, BotKey},
-    conversation::handlers::Context,
+    conversation::context::Context,
     settings::{ConversationSettings, PublicUrl, Webhook},
     status::board::{State, StatusTracker},
     store_client::{StoreClient, StoreOutage},
     telegram::{
-        client::{Identity, Telegram, TelegramApi, TelegramError},
+        client::{Identity, Telegram, TelegramApi},
         command_menu,
         deletions::Deletions,
+        delivery::Delivery,
+        errors::TelegramError,
     },
     timeouts::Timeouts,
     updates::{
-        dispatcher::{Dispatcher, Shared},
+        dispatcher::{Dispatcher, Handlers},
         flood::FloodLimiter,
         polling::Polling,
         spool::Spool,
@@ -86,25 +88,26 @@ impl Sessions {
         let telegram = self.telegram.with_token(token);
         let Some(bot_name) = session_stop.run_until_cancelled(self.sign_in(&telegram)).await else { return };
         let store = StoreClient::new(self.store.clone(), self.outage.clone(), self.timeouts.clone(), self.stop.clone());
-        let conversation = &self.conversation;
+        let settings = &self.conversation;
         let bot = bot_key::bot_of(token);
         let bot_key = BotKey::of(&self.service_token, bot);
         let spool = Spool::new(&self.set_aside_folder, &bot_key);
-        let deletions = Deletions::open(&conversation.deletions_folder, bot, conversation.delete_revealed_after);
-        let shared = Shared {
-            tools: Context {
-                store,
-                bot_key,
-                bot_name,
-                public_url: conversation.public_url.as_ref().map(PublicUrl::to_url),
-            },
+        let deletions = Deletions::open(&settings.deletions_folder, bot, settings.delete_revealed_after);
+        let context = Context {
+            store: store.clone(),
+            bot_key,
+            bot_name,
+            public_url: settings.public_url.as_ref().map(PublicUrl::to_url),
+        };
+        let delivery = Delivery {
             telegram: telegram.clone(),
-            conversation: conversation.clone(),
+            store,
+            settings: settings.clone(),
             deletions: deletions.clone(),
             board: self.board.clone(),
         };
         let flood = FloodLimiter::new(self.timeouts.inbound_chat_rate, self.timeouts.inbound_total_rate);
-        let dispatcher = Dispatcher::new(shared, flood, self.timeouts.flood_timeout);
+        let dispatcher = Dispatcher::new(Handlers { context, delivery }, flood, self.timeouts.flood_timeout);
         let (timeouts, board) = (self.timeouts.clone(), self.board.clone());
         let serving = async {
             match &self.webhook {

@@ -33,15 +33,10 @@ use url::Url;
 use self::{token::Token, wire::PostedEvent};
 use crate::{
     bot_key::BotKey,
-    conversation::{
-        handlers::{self, Context, ShuttingDown, Wanted},
-        reply::Reply,
-        texts::Phrase,
-    },
+    conversation::{self, context::Context, event::ChatEvent, reply::Reply, texts::Phrase},
     error::BotError,
-    store_client::{StoreClient, StoreOutage},
+    store_client::{ShuttingDown, StoreClient, StoreOutage},
     timeouts::Timeouts,
-    updates::event::ChatEvent,
 };
 
 /// Some programs write it before a UTF-8 text.
@@ -55,7 +50,7 @@ const BOT_NAME: &str = "-";
 
 /// The bot behind the simulated chat.
 pub(crate) struct Simulator {
-    tools: Context,
+    context: Context,
     token: Token,
     /// The last update's id. Each call is an update of its own.
     updates: AtomicU32,
@@ -75,23 +70,22 @@ impl Simulator {
         // Whoever tries the bot sits in front of it.
         let timeouts = Timeouts { store_timeout: timeouts.simulator_store_timeout, ..timeouts.clone() };
         let store = StoreClient::new(store, outage, timeouts, stop);
-        let tools = Context { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
-        Ok(Self { tools, token: Token::new(token), updates: AtomicU32::new(0) })
+        let context = Context { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
+        Ok(Self { context, token: Token::new(token), updates: AtomicU32::new(0) })
     }
 
     async fn answer(&self, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
-        let wanted = Wanted::of(&event.content);
-        let answer = match AssertUnwindSafe(handlers::handle(&self.tools, event, &wanted)).catch_unwind().await {
-            Ok(answer) => answer?,
+        let reply = match AssertUnwindSafe(conversation::handle(&self.context, event)).catch_unwind().await {
+            Ok(reply) => reply?,
             Err(_) => Reply::message(event.language.text(Phrase::WentWrong), "panicked"),
         };
         // Before the text goes out, other than towards Telegram: who tries whether a text can be read twice must see that it
         // cannot.
-        if let Some(acknowledgement) = answer.acknowledge_after_send.clone() {
-            self.tools.store.acknowledge_view(acknowledgement).await;
+        if let Some(acknowledgement) = reply.acknowledge_after_send.clone() {
+            self.context.store.acknowledge_view(acknowledgement).await;
         }
-        tracing::info!(intent = wanted.name(), outcome = answer.outcome, "served a simulated update");
-        Ok(answer)
+        tracing::info!(request = event.name(), outcome = reply.outcome, "served a simulated update");
+        Ok(reply)
     }
 }
 
@@ -130,7 +124,7 @@ async fn simulate(State(simulator): State<Arc<Simulator>>, Json(posted): Json<Va
             .into_response();
     };
     let update_id = simulator.updates.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-    let Some(event) = posted.update(update_id).and_then(ChatEvent::of) else {
+    let Some(event) = posted.update(update_id).and_then(ChatEvent::parse) else {
         // Groups, other bots and so on: the bot leaves them alone.
         return Json(Vec::<Value>::new()).into_response();
     };

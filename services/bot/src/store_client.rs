@@ -18,7 +18,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use crate::{conversation::message_ref::MessageRef, timeouts::Timeouts};
+use crate::timeouts::Timeouts;
 
 /// So many calls are on their way at the same time; the others wait their turn. Chats that wait for the store to come back
 /// are not on their way.
@@ -53,13 +53,27 @@ impl StoreOutage {
     }
 }
 
-/// Why a call did not succeed.
+/// Why a call failed.
 pub(crate) enum StoreError {
-    /// The store said no, or nothing for too long.
+    /// The store rejected the call, or did not answer in time.
     Rejected(ErrorInfo),
-    /// The bot stops while the store is away. The update stays unconfirmed and comes again.
+    /// The bot shuts down while the store is unreachable.
     ShuttingDown,
 }
+
+impl StoreError {
+    /// Returns why the store rejected the call.
+    pub(crate) fn into_rejection(self) -> Result<ErrorInfo, ShuttingDown> {
+        match self {
+            Self::Rejected(rejection) => Ok(rejection),
+            Self::ShuttingDown => Err(ShuttingDown),
+        }
+    }
+}
+
+/// The bot shuts down before an update is handled. The update stays unconfirmed, so Telegram redelivers it.
+#[derive(Debug)]
+pub(crate) struct ShuttingDown;
 
 impl StoreClient {
     pub(crate) fn new(channel: StoreChannel, outage: StoreOutage, timeouts: Timeouts, stop: CancellationToken) -> Self {
@@ -116,18 +130,21 @@ impl StoreClient {
     }
 
     /// Changes nothing.
-    pub(crate) async fn lookup_message(&self, message_ref: &MessageRef) -> Result<LookupMessageResponse, StoreError> {
+    pub(crate) async fn lookup_message(
+        &self,
+        request: LookupMessageRequest,
+    ) -> Result<LookupMessageResponse, StoreError> {
         self.with_retry(|mut client| {
-            let request = LookupMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
+            let request = request.clone();
             async move { client.lookup_message(request).await }
         })
         .await
     }
 
     /// Safe to repeat: burning what is burned is a success.
-    pub(crate) async fn burn_message(&self, message_ref: &MessageRef) -> Result<BurnMessageResponse, StoreError> {
+    pub(crate) async fn burn_message(&self, request: BurnMessageRequest) -> Result<BurnMessageResponse, StoreError> {
         self.with_retry(|mut client| {
-            let request = BurnMessageRequest { id: message_ref.id, access_token: message_ref.access_token.clone() };
+            let request = request.clone();
             async move { client.burn_message(request).await }
         })
         .await

@@ -1,9 +1,12 @@
-//! The Bot API: the client and what the bot does with it.
+//! The Bot API: its client, and what the bot sends through it.
 
 pub(crate) mod client;
 pub(crate) mod command_menu;
 pub(crate) mod deletions;
 pub(crate) mod delivery;
+pub(crate) mod errors;
 pub(crate) mod log_out;
-mod payloads;
+pub(crate) mod payloads;
 mod rate_limit;
+mod retry;
+pub(crate) mod update;

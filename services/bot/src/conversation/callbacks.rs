@@ -1,89 +1,90 @@
-//! The buttons under the bot's messages.
+//! Handles the buttons under the messages of the bot.
 
 use mayfly_contracts::message::MessageState;
 
 use crate::{
     conversation::{
-        buttons::{self, CallbackAction},
+        buttons,
+        callback_data::{Callback, CallbackAction},
         commands::view,
-        handlers::{Context, ShuttingDown, said},
+        context::Context,
+        event::ChatEvent,
         message_ref::MessageRef,
         reply::{Buttons, MessageEdit, Reply},
         texts::Phrase,
-        wording::{self, Asked},
+        wording::{self, Operation},
     },
-    store_client::StoreError,
-    updates::event::ChatEvent,
+    store_client::{ShuttingDown, StoreError},
 };
 
-pub(crate) async fn handle(
-    tools: &Context,
+/// Runs the action of a button. `callback` is `None` if the button is not from this release.
+pub(super) async fn run(
+    context: &Context,
     event: &ChatEvent,
-    pressed: Option<&(CallbackAction, MessageRef)>,
+    callback: Option<&Callback>,
 ) -> Result<Reply, ShuttingDown> {
     let language = event.language;
-    let Some((pressed, message_ref)) = pressed else {
+    let Some(Callback { action, message_ref }) = callback else {
         return Ok(Reply::alert(language.text(Phrase::StaleButton), "explained"));
     };
-    match pressed {
-        CallbackAction::Look => look(tools, event, message_ref).await,
-        CallbackAction::Burn => Ok(changing(buttons::burn(language, message_ref), "asked back")),
-        CallbackAction::Keep => Ok(changing(buttons::created(tools, language, message_ref), "kept")),
-        CallbackAction::BurnNow => burn(tools, event, message_ref).await,
-        CallbackAction::Reveal => reveal(tools, event, message_ref).await,
+    match action {
+        CallbackAction::Look => look(context, event, message_ref).await,
+        CallbackAction::Burn => Ok(edit_buttons(buttons::confirm_burn(language, message_ref), "asked back")),
+        CallbackAction::Keep => Ok(edit_buttons(buttons::created(context, language, message_ref), "kept")),
+        CallbackAction::BurnNow => burn(context, event, message_ref).await,
+        CallbackAction::Reveal => reveal(context, event, message_ref).await,
     }
 }
 
-async fn look(tools: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
-    match tools.store.lookup_message(message_ref).await {
+async fn look(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
+    match context.store.lookup_message(message_ref.lookup_request()).await {
         Ok(found) => {
-            let answer = Reply::alert(wording::state_text(event.language, &found), "looked up");
-            Ok(Reply { edit: no_buttons_if(found.state() != MessageState::Unread), ..answer })
+            let reply = Reply::alert(wording::state_text(event.language, &found), "looked up");
+            Ok(Reply { edit: remove_buttons_if(found.state() != MessageState::Unread), ..reply })
         }
-        Err(failure) => refused(event, failure),
+        Err(error) => error_alert(event, error),
     }
 }
 
-async fn burn(tools: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
-    match tools.store.burn_message(message_ref).await {
+async fn burn(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
+    match context.store.burn_message(message_ref.burn_request()).await {
         Ok(_) => {
-            let answer = Reply::alert(event.language.text(Phrase::BurnedNow), "burned");
-            Ok(Reply { edit: no_buttons_if(true), ..answer })
+            let reply = Reply::alert(event.language.text(Phrase::BurnedNow), "burned");
+            Ok(Reply { edit: remove_buttons_if(true), ..reply })
         }
-        Err(failure) => refused(event, failure),
+        Err(error) => error_alert(event, error),
     }
 }
 
-/// Shows the text in a message of its own, as `id:token` would.
-async fn reveal(tools: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
+/// Sends the text in a new message, as `id:token` does.
+async fn reveal(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
     let language = event.language;
-    match view::read(tools, event, message_ref).await? {
-        Ok(answer) => Ok(Reply { edit: Some(MessageEdit::Text(language.text(Phrase::Revealed))), ..answer }),
-        Err(situation) => {
-            // Somebody pressed twice.
-            if let Some(sentence) = view::viewed_here(tools, event, message_ref, &situation).await? {
-                return Ok(Reply::alert(sentence, "opened here"));
+    match view::view(context, event, message_ref).await? {
+        Ok(reply) => Ok(Reply { edit: Some(MessageEdit::Text(language.text(Phrase::Revealed))), ..reply }),
+        Err(rejection) => {
+            // The user pressed the button twice.
+            if let Some(text) = view::viewed_here(context, event, message_ref, &rejection).await? {
+                return Ok(Reply::alert(text, "opened here"));
             }
-            let sentence = wording::error_text(language, Asked::View, &situation);
-            let edit = wording::is_final(situation.reason).then(|| MessageEdit::Text(sentence.clone()));
-            Ok(Reply { edit, ..Reply::alert(sentence, situation.reason.name()) })
+            let text = wording::error_text(language, Operation::View, &rejection);
+            let edit = wording::is_final(rejection.reason).then(|| MessageEdit::Text(text.clone()));
+            Ok(Reply { edit, ..Reply::alert(text, rejection.reason.name()) })
         }
     }
 }
 
-/// What the store said instead, in a notice.
-fn refused(event: &ChatEvent, failure: StoreError) -> Result<Reply, ShuttingDown> {
-    let situation = said(failure)?;
-    let sentence = wording::error_text(event.language, Asked::Other, &situation);
-    let answer = Reply::alert(sentence, situation.reason.name());
-    Ok(Reply { edit: no_buttons_if(wording::is_final(situation.reason)), ..answer })
+fn error_alert(event: &ChatEvent, error: StoreError) -> Result<Reply, ShuttingDown> {
+    let rejection = error.into_rejection()?;
+    let text = wording::error_text(event.language, Operation::Other, &rejection);
+    let reply = Reply::alert(text, rejection.reason.name());
+    Ok(Reply { edit: remove_buttons_if(wording::is_final(rejection.reason)), ..reply })
 }
 
-fn changing(buttons: Buttons, outcome: &'static str) -> Reply {
+fn edit_buttons(buttons: Buttons, outcome: &'static str) -> Reply {
     Reply { edit: Some(MessageEdit::Buttons(buttons)), ..Reply::new(outcome) }
 }
 
-/// Nothing can be done any more with a message that is gone.
-fn no_buttons_if(is_gone: bool) -> Option<MessageEdit> {
+/// The buttons of a message that is gone have no use.
+fn remove_buttons_if(is_gone: bool) -> Option<MessageEdit> {
     is_gone.then(|| MessageEdit::Buttons(Buttons::new()))
 }

@@ -1,32 +1,47 @@
-//! What a text wants from the bot. Pure and total: every text has exactly one intent.
+//! Parses a text into a command. Pure and total: every text is exactly one command.
 
-use crate::conversation::{
-    commands::{self, Arguments, Keyword, Operation, ParseError},
-    message_ref::{LINK_PREFIX, LinkParse, MessageRef, is_colon, is_invisible, to_half_width},
-};
+mod arguments;
+mod keyword;
+mod new_message;
 
-/// What a text wants. No `Debug`: it holds secrets.
+use self::arguments::Arguments;
+pub(crate) use self::{arguments::ParseError, keyword::Keyword, new_message::NewMessage};
+use crate::conversation::message_ref::{LINK_PREFIX, LinkParse, MessageRef, is_colon, is_invisible, to_half_width};
+
+/// A longer text that is no command is probably the second part of a text that the sender's app split in two.
+const LONG_TEXT: usize = 500;
+
+/// A parsed text. No `Debug`: it holds secrets.
 pub(crate) enum Command {
-    /// `new:text` and the like.
-    Keyword { verb: &'static str, operation: Box<dyn Operation> },
+    /// `new:text`: store the text.
+    New(NewMessage),
     /// `id:token`: show the text once.
     View(MessageRef),
-    /// `/start link`, which is how Telegram tells that somebody opened `t.me/bot?start=link`, or a link that was
-    /// pasted: say what it is.
+    /// `look:id:token`: show the state of the message.
+    Look(MessageRef),
+    /// `burn:id:token`: delete the message unread.
+    Burn(MessageRef),
+    /// `/start link` or a pasted link: offer to show the message. Apps send `/start link` after a click on
+    /// `t.me/bot?start=link`.
     Open(MessageRef),
     /// `/start` or `/help`.
     Help,
-    /// It is clear what is meant, and that it is wrong.
-    Mistaken(ParseError),
-    /// Anything else.
-    Unknown,
+    /// A command that is malformed.
+    Invalid(ParseError),
+    /// No command.
+    Unknown { is_long: bool },
 }
 
 impl Command {
-    /// Reads `text` as Telegram delivered it.
-    pub(crate) fn of(text: &str) -> Self {
+    /// Parses `text` as Telegram delivered it.
+    pub(crate) fn parse(text: &str) -> Self {
+        Self::parse_known(text).unwrap_or_else(|| Self::Unknown { is_long: text.chars().nth(LONG_TEXT).is_some() })
+    }
+
+    /// Returns `None` if `text` is no command.
+    fn parse_known(text: &str) -> Option<Self> {
         if let Some(command) = text.trim_start_matches(is_invisible).strip_prefix(|slash| to_half_width(slash) == '/') {
-            return Self::of_command(command);
+            return Self::parse_slash(command);
         }
         let parts = text.split_once(is_colon);
         let parts =
@@ -34,79 +49,80 @@ impl Command {
         let parts: Option<(String, &str)> = parts;
         if let Some((head, rest)) = &parts {
             let (word, argument) = head.split_once(is_invisible).unwrap_or((head, ""));
-            if let Some(keyword) = commands::find(word) {
-                return Self::of_keyword(
-                    keyword,
-                    Arguments::Prefix { argument: argument.trim_matches(is_invisible), rest },
-                );
+            if let Some(keyword) = Keyword::find(word) {
+                let argument = argument.trim_matches(is_invisible);
+                return Some(Self::parse_arguments(keyword, Arguments::Prefix { argument, rest }));
             }
         }
         match MessageRef::from_pasted(text) {
-            LinkParse::MessageRef(message_ref) => return Self::Open(message_ref),
-            LinkParse::Damaged => return Self::Mistaken(ParseError::Link),
+            LinkParse::MessageRef(message_ref) => return Some(Self::Open(message_ref)),
+            LinkParse::Damaged => return Some(Self::Invalid(ParseError::Link)),
             LinkParse::NotALink => {}
         }
-        let Some((head, rest)) = parts else { return Self::Unknown };
+        let (head, rest) = parts?;
         let is_id = !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit());
         match MessageRef::from_parts(&head, rest) {
-            // An id that an app has broken, too, if a token follows.
-            Some(message_ref) if is_id || message_ref.has_valid_token() => Self::View(message_ref),
-            None if is_id => Self::Mistaken(ParseError::MessageRef),
-            Some(_) | None => Self::Unknown,
+            // An app may have inserted characters into the id. Then a valid token must follow.
+            Some(message_ref) if is_id || message_ref.has_valid_token() => Some(Self::View(message_ref)),
+            None if is_id => Some(Self::Invalid(ParseError::MessageRef)),
+            Some(_) | None => None,
         }
     }
 
-    fn of_keyword(keyword: &Keyword, written: Arguments<'_>) -> Self {
-        match (keyword.parse)(written) {
-            Ok(operation) => Self::Keyword { verb: keyword.verb, operation },
-            Err(mistake) => Self::Mistaken(mistake),
-        }
+    fn parse_arguments(keyword: Keyword, arguments: Arguments<'_>) -> Self {
+        let command = match keyword {
+            Keyword::New => NewMessage::parse(arguments).map(Self::New),
+            Keyword::Look => arguments.message_ref().map(Self::Look),
+            Keyword::Burn => arguments.message_ref().map(Self::Burn),
+        };
+        command.unwrap_or_else(Self::Invalid)
     }
 
-    /// `start payload`, `new@some_bot text`: in a private chat the name behind the `@` can only be ours.
-    fn of_command(command: &str) -> Self {
-        let SlashCommand { name, tail, .. } = SlashCommand::of(command);
+    /// Parses `start payload` or `new@some_bot text`. In a private chat, the name after the `@` can only be ours.
+    fn parse_slash(command: &str) -> Option<Self> {
+        let SlashCommand { name, tail, .. } = SlashCommand::parse(command);
         let name: String = name.chars().map(|letter| to_half_width(letter).to_ascii_lowercase()).collect();
         match name.as_str() {
-            "start" => Self::of_payload(tail.trim_matches(is_invisible)),
-            "help" => Self::Help,
-            name => commands::find(name)
-                .map_or(Self::Unknown, |keyword| Self::of_keyword(keyword, Arguments::Slash { tail })),
+            "start" => Some(Self::parse_start(tail.trim_matches(is_invisible))),
+            "help" => Some(Self::Help),
+            name => Some(Self::parse_arguments(Keyword::find(name)?, Arguments::Slash { tail })),
         }
     }
 
-    fn of_payload(payload: &str) -> Self {
+    fn parse_start(payload: &str) -> Self {
         match MessageRef::from_link(payload) {
             Some(message_ref) => Self::Open(message_ref),
-            None if payload.starts_with(LINK_PREFIX) => Self::Mistaken(ParseError::Link),
+            None if payload.starts_with(LINK_PREFIX) => Self::Invalid(ParseError::Link),
             None => Self::Help,
         }
     }
 
-    /// Its name in logs.
+    /// The name for logs.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Keyword { verb, .. } => verb,
+            Self::New(_) => "create_message",
             Self::View(_) => "view_message",
+            Self::Look(_) => "lookup_message",
+            Self::Burn(_) => "burn_message",
             Self::Open(_) => "open_link",
             Self::Help => "help",
-            Self::Mistaken(_) => "mistaken",
-            Self::Unknown => "unknown",
+            Self::Invalid(_) => "invalid",
+            Self::Unknown { .. } => "unknown",
         }
     }
 }
 
-/// A command of Telegram's, without its slash.
+/// A slash command, without its slash.
 struct SlashCommand<'text> {
     name: &'text str,
-    /// The bot it is meant for, if it says so.
+    /// The bot that the command names, if it names one.
     bot: Option<&'text str>,
-    /// What follows, but for the one blank or colon between.
+    /// What follows, without the one space or colon in between.
     tail: &'text str,
 }
 
 impl<'text> SlashCommand<'text> {
-    fn of(command: &'text str) -> Self {
+    fn parse(command: &'text str) -> Self {
         let is_part = |character| matches!(to_half_width(character), 'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '@');
         let end = command.find(|character| !is_part(character)).unwrap_or(command.len());
         let (word, tail) = command.split_at_checked(end).unwrap_or((command, ""));
@@ -116,14 +132,28 @@ impl<'text> SlashCommand<'text> {
     }
 }
 
-/// Whether `text` is a command that a bot called `bot_name` understands, and is not meant for another bot.
-pub(crate) fn is_command_for(bot_name: Option<&str>, text: &str) -> bool {
-    let Some(command) = text.strip_prefix('/') else { return false };
-    let SlashCommand { name, bot, .. } = SlashCommand::of(command);
-    let is_known =
-        ["start", "help"].iter().any(|known| known.eq_ignore_ascii_case(name)) || commands::find(name).is_some();
-    let is_ours = bot.is_none_or(|bot| bot_name.is_some_and(|name| name.eq_ignore_ascii_case(bot)));
-    is_known && is_ours
+/// A slash command in a group or a channel.
+pub(crate) struct GroupCommand {
+    /// Whether the bot has such a command.
+    is_known: bool,
+    /// The bot that the command names, if it names one.
+    bot: Option<String>,
+}
+
+impl GroupCommand {
+    /// Returns `None` if `text` is no slash command.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let SlashCommand { name, bot, .. } = SlashCommand::parse(text.strip_prefix('/')?);
+        let is_known =
+            ["start", "help"].iter().any(|known| known.eq_ignore_ascii_case(name)) || Keyword::find(name).is_some();
+        Some(Self { is_known, bot: bot.map(str::to_owned) })
+    }
+
+    /// Returns `true` if the bot called `bot_name` has this command, and the command does not name another bot.
+    pub(crate) fn is_for(&self, bot_name: Option<&str>) -> bool {
+        let names_us = |bot: &String| bot_name.is_some_and(|name| name.eq_ignore_ascii_case(bot));
+        self.is_known && self.bot.as_ref().is_none_or(names_us)
+    }
 }
 
 #[cfg(test)]
@@ -133,12 +163,16 @@ mod tests {
     use super::*;
     use crate::tests::fuzz::{any_message_ref, at_least, breaks, broken, pieces};
 
+    fn is_command_for(bot_name: Option<&str>, text: &str) -> bool {
+        GroupCommand::parse(text).is_some_and(|command| command.is_for(bot_name))
+    }
+
     fn message_ref(id: i64, access_token: &str) -> MessageRef {
         MessageRef { id, access_token: access_token.to_owned() }
     }
 
     fn is_view(text: &str, id: i64, access_token: &str) -> bool {
-        matches!(Command::of(text), Command::View(view) if view == message_ref(id, access_token))
+        matches!(Command::parse(text), Command::View(view) if view == message_ref(id, access_token))
     }
 
     #[test]
@@ -146,7 +180,7 @@ mod tests {
         for text in
             ["new:x", "New:x", "NEW:x", " new :x", "new 1h:x", "new  1h :x", "\u{200f}new:x", "\u{feff}new\u{200b}:x"]
         {
-            assert_eq!(Command::of(text).name(), "create_message", "{text:?}");
+            assert_eq!(Command::parse(text).name(), "create_message", "{text:?}");
         }
     }
 
@@ -164,15 +198,15 @@ mod tests {
             "ＮＥＷ　１ｈ：x",
             "／ｎｅｗ x",
         ] {
-            assert_eq!(Command::of(text).name(), "create_message", "{text}");
+            assert_eq!(Command::parse(text).name(), "create_message", "{text}");
         }
         let token = "0b".repeat(32);
         for id in ["7：", "７：", "7﹕", "７∶"] {
             assert!(is_view(&format!("{id}{token}"), 7, &token), "{id}");
         }
-        assert_eq!(Command::of(&format!("look：7：{token}")).name(), "lookup_message");
-        assert_eq!(Command::of(&format!("burn:7：{token}")).name(), "burn_message");
-        assert_eq!(Command::of("안녕：x").name(), "unknown");
+        assert_eq!(Command::parse(&format!("look：7：{token}")).name(), "lookup_message");
+        assert_eq!(Command::parse(&format!("burn:7：{token}")).name(), "burn_message");
+        assert_eq!(Command::parse("안녕：x").name(), "unknown");
     }
 
     #[test]
@@ -199,7 +233,7 @@ mod tests {
             format!("(t.me/some_bot?start={link})"),
             format!("https://example.org/m/8 is damaged, https://mayfly.example.org/m/7#{token} is not"),
         ] {
-            assert!(matches!(Command::of(&text), Command::Open(open) if open == message_ref(7, &token)), "{text}");
+            assert!(matches!(Command::parse(&text), Command::Open(open) if open == message_ref(7, &token)), "{text}");
         }
     }
 
@@ -212,7 +246,7 @@ mod tests {
             format!("https://mayfly.example.org/m/0#{}", "0b".repeat(32)),
             format!("https://t.me/some_bot?start={}", &link[..59]),
         ] {
-            assert!(matches!(Command::of(&text), Command::Mistaken(ParseError::Link)), "{text}");
+            assert!(matches!(Command::parse(&text), Command::Invalid(ParseError::Link)), "{text}");
         }
         for text in [
             "https://example.org/",
@@ -223,21 +257,21 @@ mod tests {
             "https://example.org/a/m/b?start=AQ",
             "tg://join?start=AQ",
         ] {
-            assert_eq!(Command::of(text).name(), "unknown", "{text}");
+            assert_eq!(Command::parse(text).name(), "unknown", "{text}");
         }
         for text in ["new:https://mayfly.example.org/m/7", "new:/m/7#x", "new:see t.me/some_bot?start=AQ"] {
-            assert_eq!(Command::of(text).name(), "create_message", "{text}");
+            assert_eq!(Command::parse(text).name(), "create_message", "{text}");
         }
     }
 
     #[test]
     fn commands_are_keywords_too() {
         for text in ["/new x", "/NEW x", "/new@some_bot x", "/new:x", "/new\nx", "\u{200e}/new x"] {
-            assert_eq!(Command::of(text).name(), "create_message", "{text:?}");
+            assert_eq!(Command::parse(text).name(), "create_message", "{text:?}");
         }
         let key = format!("1:{}", "0b".repeat(32));
-        assert_eq!(Command::of(&format!("/look {key}")).name(), "lookup_message");
-        assert_eq!(Command::of(&format!("burn:{key}")).name(), "burn_message");
+        assert_eq!(Command::parse(&format!("/look {key}")).name(), "lookup_message");
+        assert_eq!(Command::parse(&format!("burn:{key}")).name(), "burn_message");
     }
 
     #[test]
@@ -253,7 +287,7 @@ mod tests {
             ("9223372036854775808:abc", ParseError::MessageRef),
         ];
         for (text, expected) in table {
-            assert!(matches!(Command::of(text), Command::Mistaken(mistake) if mistake == expected), "{text}");
+            assert!(matches!(Command::parse(text), Command::Invalid(mistake) if mistake == expected), "{text}");
         }
     }
 
@@ -277,16 +311,16 @@ mod tests {
     #[test]
     fn start_and_help_are_understood_with_a_name_and_with_a_payload_of_others() {
         for text in ["/start", "/help", "/START", "/start@mayfly_bot", "/start payload:1", "/help\n", "/start "] {
-            assert_eq!(Command::of(text).name(), "help", "{text}");
+            assert_eq!(Command::parse(text).name(), "help", "{text}");
         }
     }
 
     #[test]
     fn a_link_is_opened_and_a_damaged_one_recognized() {
         let link = message_ref(7, &"0b".repeat(32)).to_link().unwrap();
-        assert!(matches!(Command::of(&format!("/start {link}")), Command::Open(open) if open.id == 7));
+        assert!(matches!(Command::parse(&format!("/start {link}")), Command::Open(open) if open.id == 7));
         let damaged = format!("/start {}", &link[..59]);
-        assert!(matches!(Command::of(&damaged), Command::Mistaken(ParseError::Link)));
+        assert!(matches!(Command::parse(&damaged), Command::Invalid(ParseError::Link)));
     }
 
     #[test]
@@ -294,9 +328,9 @@ mod tests {
         for text in
             ["", ":", " : ", "hello", "old:x", "+1:abc", "-1:abc", "١:abc", "/", "/stop", "1.5:x", "news:x", "1 2:x"]
         {
-            assert_eq!(Command::of(text).name(), "unknown", "{text}");
+            assert_eq!(Command::parse(text).name(), "unknown", "{text}");
         }
-        assert_eq!(Command::of(&":".repeat(1_000_000)).name(), "unknown");
+        assert_eq!(Command::parse(&":".repeat(1_000_000)).name(), "unknown");
     }
 
     #[test]
@@ -315,12 +349,12 @@ mod tests {
 
         #[test]
         fn every_text_has_an_intent(text in any::<String>()) {
-            let _ = Command::of(&text).name();
+            let _ = Command::parse(&text).name();
         }
 
         #[test]
         fn every_text_of_likely_pieces_has_an_intent(text in pieces()) {
-            let _ = Command::of(&text).name();
+            let _ = Command::parse(&text).name();
             let _ = is_command_for(Some("mayfly_bot"), &text);
         }
 
@@ -328,7 +362,7 @@ mod tests {
         fn every_text_can_be_kept(text in any::<String>(), upper in any::<bool>()) {
             prop_assume!(!text.chars().all(is_invisible));
             let message = format!("{}:{text}", if upper { "NEW" } else { "new" });
-            prop_assert_eq!(Command::of(&message).name(), "create_message");
+            prop_assert_eq!(Command::parse(&message).name(), "create_message");
         }
 
         #[test]
@@ -340,7 +374,7 @@ mod tests {
     #[test]
     fn texts_of_a_megabyte_have_an_intent() {
         for piece in ["new ", "1:", "\u{200f}", "/new", "1", "\n", "🎲:"] {
-            let _ = Command::of(&piece.repeat((1 << 20) / piece.len())).name();
+            let _ = Command::parse(&piece.repeat((1 << 20) / piece.len())).name();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What opens a message: its id and its access token, as people write them and as links carry them.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use mayfly_contracts::message::{BurnMessageRequest, LookupMessageRequest};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -108,6 +109,14 @@ impl MessageRef {
 
     fn token_bytes(&self) -> Option<Vec<u8>> {
         hex::decode(&self.access_token).ok().filter(|token| token.len() == TOKEN_BYTES)
+    }
+
+    pub(super) fn lookup_request(&self) -> LookupMessageRequest {
+        LookupMessageRequest { id: self.id, access_token: self.access_token.clone() }
+    }
+
+    pub(super) fn burn_request(&self) -> BurnMessageRequest {
+        BurnMessageRequest { id: self.id, access_token: self.access_token.clone() }
     }
 
     /// Exactly `id:token`.

@@ -14,14 +14,14 @@ use uuid::Uuid;
 use crate::bot_key::BotKey;
 
 /// The id of a creation that the message `message_id` of `chat` asks for, which came with `update_id`.
-pub(crate) fn create_request(key: &BotKey, update_id: u32, chat: ChatId, message_id: Option<MessageId>) -> Uuid {
+pub(super) fn create_request(key: &BotKey, update_id: u32, chat: ChatId, message_id: Option<MessageId>) -> Uuid {
     let message_id = message_id.map_or(0, |message_id| message_id.0);
     let parts: [&[u8]; 3] = [&update_id.to_be_bytes(), &chat.0.to_be_bytes(), &message_id.to_be_bytes()];
     derive(key, b"mayfly bot create_message request_id v2\0", &parts)
 }
 
 /// The id under which `chat` reads the message.
-pub(crate) fn view(key: &BotKey, chat: ChatId, id: i64, access_token: &str) -> Uuid {
+pub(super) fn view(key: &BotKey, chat: ChatId, id: i64, access_token: &str) -> Uuid {
     let parts = [&chat.0.to_be_bytes(), &id.to_be_bytes(), access_token.as_bytes()];
     derive(key, b"mayfly bot view_message view_id v2\0", &parts)
 }

@@ -8,14 +8,14 @@ use mayfly_contracts::{
 };
 
 use crate::conversation::{
-    commands::{KEYWORDS, ParseError},
+    command::{Keyword, ParseError},
     language::Language,
     texts::Phrase,
 };
 
-/// What was asked of the store.
+/// What was operation of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Operation {
     /// To keep a text.
     Create,
     /// To show one.
@@ -26,11 +26,10 @@ pub(crate) enum Asked {
 
 /// How to use the bot.
 pub(crate) fn help(language: Language) -> String {
-    let keywords = KEYWORDS.iter().map(|keyword| keyword.help);
+    let keywords = Keyword::ALL.map(Keyword::help);
     let mut help = language.text(Phrase::HelpIntro);
     // What everybody needs comes first, then what reads what they made.
-    let lines = keywords.collect::<Vec<_>>();
-    let (first, others) = lines.split_first().map_or((None, &[][..]), |(first, others)| (Some(first), others));
+    let (first, others) = keywords.split_first().map_or((None, &[][..]), |(first, others)| (Some(first), others));
     for line in first.into_iter().chain([&Phrase::HelpView]).chain(others) {
         // Set apart, since the lines of a phone are short.
         help.push_str("\n\n");
@@ -50,9 +49,9 @@ pub(crate) fn parse_error_text(language: Language, error: &ParseError) -> String
 }
 
 /// What to say when the store refused.
-pub(crate) fn error_text(language: Language, asked: Asked, situation: &ErrorInfo) -> String {
+pub(crate) fn error_text(language: Language, operation: Operation, situation: &ErrorInfo) -> String {
     match situation.reason {
-        ErrorReason::FieldInvalid => field_invalid(language, asked, &situation.fields),
+        ErrorReason::FieldInvalid => field_invalid(language, operation, &situation.fields),
         ErrorReason::TextTooLong => text_too_long(language, situation),
         ErrorReason::AccessTokenInvalid => language.text(Phrase::Mistyped),
         ErrorReason::MessageNotFound => language.text(Phrase::NotFound),
@@ -63,10 +62,12 @@ pub(crate) fn error_text(language: Language, asked: Asked, situation: &ErrorInfo
         ErrorReason::MessageSealed => language.text(Phrase::Sealed),
         ErrorReason::PassphraseLocked => language.text(Phrase::PassphraseLocked),
         ErrorReason::Overloaded | ErrorReason::RateLimited => {
-            language.text_with(Phrase::Overloaded, [("later", &later(language, asked))])
+            language.text_with(Phrase::Overloaded, [("later", &later(language, operation))])
         }
-        ErrorReason::StorageFull => language.text_with(Phrase::StorageFull, [("later", &later(language, asked))]),
-        ErrorReason::StoreUnavailable => language.text_with(Phrase::Unavailable, [("later", &later(language, asked))]),
+        ErrorReason::StorageFull => language.text_with(Phrase::StorageFull, [("later", &later(language, operation))]),
+        ErrorReason::StoreUnavailable => {
+            language.text_with(Phrase::Unavailable, [("later", &later(language, operation))])
+        }
         // A request id of the bot belongs to one update, so a conflict is a fault of the bot. The last four concern app
         // configs and the bot, not messages.
         ErrorReason::Unspecified
@@ -114,8 +115,8 @@ pub(crate) fn offer_text(language: Language, found: &LookupMessageResponse) -> S
     dated(language, Phrase::SentToYou, Phrase::SentToYouUntil, until)
 }
 
-fn field_invalid(language: Language, asked: Asked, faults: &[FieldViolation]) -> String {
-    if asked != Asked::Create {
+fn field_invalid(language: Language, operation: Operation, faults: &[FieldViolation]) -> String {
+    if operation != Operation::Create {
         return language.text(Phrase::Mistyped);
     }
     if let Some(lifetime) = faults.iter().find(|fault| fault.field == "ttl") {
@@ -133,11 +134,11 @@ fn text_too_long(language: Language, situation: &ErrorInfo) -> String {
 }
 
 /// Nobody has the token of a message whose creation was never answered, so "nothing" is true for the sender in any case.
-fn later(language: Language, asked: Asked) -> String {
-    language.text(match asked {
-        Asked::Create => Phrase::NothingStoredLater,
-        Asked::View => Phrase::NothingToShowLater,
-        Asked::Other => Phrase::Later,
+fn later(language: Language, operation: Operation) -> String {
+    language.text(match operation {
+        Operation::Create => Phrase::NothingStoredLater,
+        Operation::View => Phrase::NothingToShowLater,
+        Operation::Other => Phrase::Later,
     })
 }
 

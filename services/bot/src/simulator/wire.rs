@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     conversation::reply::{Button, ButtonAction, Buttons, MessageEdit, Reply},
-    updates::event::Update,
+    telegram::update::Update,
 };
 
 /// The documented form of a time, in UTC.

@@ -1,10 +1,7 @@
-//! The Bot API as the bot calls it: polls, sends, and sorts what can go wrong into a few kinds.
-//!
-//! Nothing of teloxide's errors is ever logged or shown: a broken connection prints the address, which holds the bot
-//! token, and an answer that cannot be parsed prints the answer, which holds texts. [`TelegramError`] is what is left of them.
+//! The client of the Bot API: polls, sends, edits and deletes.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -20,22 +17,25 @@ use teloxide::{
 use tokio::time::Instant;
 use url::Url;
 
-pub(crate) use super::payloads::WebhookInfo;
-use super::payloads::{
-    AnswerCallbackQuery, DeleteMessage, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo, Keyboard,
-    SendChatAction, SendMessage, SetMyCommands, SetWebhook,
-};
 use crate::{
     conversation::reply::{MessageEdit, OutgoingMessage},
     error::BotError,
     settings::Webhook,
-    telegram::rate_limit::SendRateLimit,
+    telegram::{
+        errors::{self, TelegramError},
+        payloads::{
+            AnswerCallbackQuery, DeleteMessage, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo,
+            Keyboard, Protection, Recipient, SendChatAction, SendMessage, SetMyCommands, SetWebhook, WebhookInfo,
+        },
+        rate_limit::SendRateLimit,
+        retry::Retry,
+        update::{UPDATE_KINDS, Update},
+    },
     timeouts::Timeouts,
-    updates::event::{ChatEvent, KINDS_OF_UPDATES, Update},
 };
 
 /// Telegram's limit for a message's text, in UTF-16 code units.
-const LONGEST_MESSAGE: usize = 4096;
+const MAX_MESSAGE_LEN: usize = 4096;
 /// The name of the document that a longer text goes out as.
 const DOCUMENT_NAME: &str = "message.txt";
 /// How many updates a poll asks for: Telegram's maximum.
@@ -50,7 +50,7 @@ pub(crate) struct TelegramApi {
     polls: Bot,
     calls: Bot,
     rate_limit: SendRateLimit,
-    last_success: LastSuccess,
+    retry: Retry,
     timeouts: Timeouts,
 }
 
@@ -64,7 +64,7 @@ impl TelegramApi {
             polls: Bot::with_client("", polls).set_api_url(api_url.clone()),
             calls: Bot::with_client("", calls).set_api_url(api_url.clone()),
             rate_limit: SendRateLimit::new(timeouts.outbound_chat_rate, timeouts.outbound_total_rate),
-            last_success: LastSuccess::default(),
+            retry: Retry::new(timeouts),
             timeouts: timeouts.clone(),
         })
     }
@@ -75,7 +75,7 @@ impl TelegramApi {
             polls: with_token(&self.polls),
             calls: with_token(&self.calls),
             rate_limit: self.rate_limit.clone(),
-            last_success: self.last_success.clone(),
+            retry: self.retry.clone(),
             timeouts: self.timeouts.clone(),
         }
     }
@@ -88,43 +88,8 @@ pub(crate) struct Telegram {
     polls: Bot,
     calls: Bot,
     rate_limit: SendRateLimit,
-    last_success: LastSuccess,
+    retry: Retry,
     timeouts: Timeouts,
-}
-
-/// When Telegram last did what it was asked to. Clones share it.
-#[derive(Clone, Default)]
-struct LastSuccess(Arc<Mutex<Option<Instant>>>);
-
-impl LastSuccess {
-    fn record(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn is_after(&self, moment: Instant) -> bool {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) > Some(moment)
-    }
-}
-
-/// What a call to Telegram came to instead of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TelegramError {
-    /// Flood control: not before so long.
-    Flood(Duration),
-    /// No answer, or one of a server in trouble.
-    Unreachable,
-    /// No bot has this token.
-    TokenRefused,
-    /// Another program polls with the same token.
-    AnotherPoller,
-    /// Updates go to a webhook at present.
-    WebhookIsSet,
-    /// The chat is gone, or its owner has blocked the bot.
-    ChatGone,
-    /// The text is none for Telegram: only blanks, or longer than it counts.
-    TextUnfit,
-    /// Anything else that repeating will not change.
-    Refused,
 }
 
 /// Who a bot is.
@@ -133,29 +98,6 @@ pub(crate) struct Identity {
     pub user_name: Option<String>,
     /// For people.
     pub display_name: String,
-}
-
-/// Where a message goes: a chat, or one of its topics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Recipient {
-    pub chat: ChatId,
-    pub thread: Option<i32>,
-}
-
-impl Recipient {
-    /// Where the reply to this goes.
-    pub(crate) fn of(event: &ChatEvent) -> Self {
-        Self { chat: event.chat, thread: event.thread }
-    }
-}
-
-/// What a reader may do with a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protection {
-    /// Everything.
-    None,
-    /// Not forward it or save it, nor, in most apps, copy it.
-    NoCopies,
 }
 
 impl Telegram {
@@ -168,7 +110,7 @@ impl Telegram {
                 let text = |key| result.get(key).and_then(Value::as_str).map(str::to_owned);
                 Ok(Identity { user_name: text("username"), display_name: text("first_name").unwrap_or_default() })
             }
-            Err(error) => Err(fault(&error)),
+            Err(error) => Err(errors::classify(&error)),
         }
     }
 
@@ -183,19 +125,19 @@ impl Telegram {
     }
 
     async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, TelegramError> {
-        let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: KINDS_OF_UPDATES };
+        let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: UPDATE_KINDS };
         let updates = match JsonRequest::new(self.polls.clone(), poll).await {
             Err(RequestError::InvalidJson { raw, .. }) => parse_updates(&raw).ok_or(TelegramError::Unreachable)?,
-            updates => updates.map_err(|error| fault(&error))?,
+            updates => updates.map_err(|error| errors::classify(&error))?,
         };
-        self.last_success.record();
+        self.retry.last_success.record();
         Ok(updates)
     }
 
     /// Where updates go at present.
     pub(crate) async fn webhook_info(&self) -> Result<WebhookInfo, TelegramError> {
         let info = self.call(GetWebhookInfo {}).await?;
-        self.last_success.record();
+        self.retry.last_success.record();
         Ok(info)
     }
 
@@ -204,7 +146,7 @@ impl Telegram {
         let set = SetWebhook {
             url: webhook.url.clone(),
             max_connections: webhook.connections,
-            allowed_updates: KINDS_OF_UPDATES,
+            allowed_updates: UPDATE_KINDS,
             drop_pending_updates: false,
             secret_token: secret.expose().to_owned(),
         };
@@ -214,7 +156,7 @@ impl Telegram {
     /// Takes back a webhook, so that polling is possible. Waiting updates are kept.
     pub(crate) async fn delete_webhook(&self) -> Result<(), TelegramError> {
         let deleted = self.calls.delete_webhook().drop_pending_updates(false).await;
-        deleted.map(drop).map_err(|error| fault(&error))
+        deleted.map(drop).map_err(|error| errors::classify(&error))
     }
 
     /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when Telegram would not
@@ -247,7 +189,7 @@ impl Telegram {
         let (last_failure, is_in_topic) = (&Mutex::new(None), recipient.thread.is_some());
         let has_worked_since_last_failure = || {
             let last = last_failure.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
-            last.is_some_and(|last| self.last_success.is_after(last))
+            last.is_some_and(|last| self.retry.last_success.is_after(last))
         };
         let has_worked_since_last_failure = &has_worked_since_last_failure;
         let check = || async move {
@@ -266,7 +208,7 @@ impl Telegram {
                 Ok(()) | Err(_) => Ok(()),
             }
         };
-        self.with_retry_within(self.timeouts.message_flood_timeout, check).await
+        self.retry.with_retry_within(self.timeouts.message_flood_timeout, check).await
     }
 
     async fn send_to(
@@ -276,7 +218,7 @@ impl Telegram {
         protection: Protection,
     ) -> Result<Option<MessageId>, TelegramError> {
         let text = &message.text;
-        if text.encode_utf16().count() <= LONGEST_MESSAGE && is_preserved(text) {
+        if text.encode_utf16().count() <= MAX_MESSAGE_LEN && is_preserved(text) {
             let keyboard = Keyboard::of(&message.buttons);
             let mut sent = self.send_message(recipient, text, keyboard.clone(), protection).await;
             // A text without its buttons is better than none.
@@ -300,7 +242,7 @@ impl Telegram {
     ) -> Result<Option<MessageId>, TelegramError> {
         let message = SendMessage::new(recipient, text, reply_markup, protection);
         let send = || self.rate_limited(recipient.chat, self.call(message.clone()));
-        let sent: Value = self.with_retry_within(self.timeouts.message_flood_timeout, send).await?;
+        let sent: Value = self.retry.with_retry_within(self.timeouts.message_flood_timeout, send).await?;
         Ok(message_id(&sent))
     }
 
@@ -326,7 +268,9 @@ impl Telegram {
                 Err(error) => accepted_result(&error).map(|sent| message_id(&sent)),
             }
         };
-        self.with_retry_within(self.timeouts.message_flood_timeout, || self.rate_limited(recipient.chat, send())).await
+        self.retry
+            .with_retry_within(self.timeouts.message_flood_timeout, || self.rate_limited(recipient.chat, send()))
+            .await
     }
 
     /// Sends when the chat may be written to again, by Telegram's limits. Records what Telegram says about flood control.
@@ -348,19 +292,20 @@ impl Telegram {
     /// Lets whoever pressed a button wait no longer. Telegram forgets a press after some minutes.
     pub(crate) async fn answer_callback_query(&self, query_id: &str, alert: Option<&str>) -> Result<(), TelegramError> {
         let answer = AnswerCallbackQuery::new(query_id, alert);
-        self.with_retry(|| self.call(answer.clone())).await.map(|_: Value| ())
+        self.retry.with_retry(|| self.call(answer.clone())).await.map(|_: Value| ())
     }
 
     /// Deletes a message from a chat; one that is gone already is deleted. Telegram takes messages of the last 48 hours only.
     pub(crate) async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), TelegramError> {
-        self.with_retry(|| async move {
-            match JsonRequest::new(self.calls.clone(), DeleteMessage::new(chat, message)).await {
-                Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
-                Err(error) => Err(fault(&error)),
-                Ok(_) => Ok(()),
-            }
-        })
-        .await
+        self.retry
+            .with_retry(|| async move {
+                match JsonRequest::new(self.calls.clone(), DeleteMessage::new(chat, message)).await {
+                    Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
+                    Err(error) => Err(errors::classify(&error)),
+                    Ok(_) => Ok(()),
+                }
+            })
+            .await
     }
 
     /// Sets the menu of commands in private chats, names and descriptions, for users with a language or for all others.
@@ -370,7 +315,7 @@ impl Telegram {
         commands: &[(&str, String)],
     ) -> Result<(), TelegramError> {
         let commands = SetMyCommands::new(language, commands);
-        self.with_retry(|| self.call(commands.clone())).await.map(|_: Value| ())
+        self.retry.with_retry(|| self.call(commands.clone())).await.map(|_: Value| ())
     }
 
     /// Changes a message that we sent.
@@ -380,14 +325,17 @@ impl Telegram {
         message: MessageId,
         edit: &MessageEdit,
     ) -> Result<(), TelegramError> {
-        self.with_retry(|| async move {
-            match edit {
-                MessageEdit::Buttons(buttons) => self.call(EditMessageReplyMarkup::new(chat, message, buttons)).await,
-                MessageEdit::Text(text) => self.call(EditMessageText::new(chat, message, text)).await,
-            }
-        })
-        .await
-        .map(|_: Value| ())
+        self.retry
+            .with_retry(|| async move {
+                match edit {
+                    MessageEdit::Buttons(buttons) => {
+                        self.call(EditMessageReplyMarkup::new(chat, message, buttons)).await
+                    }
+                    MessageEdit::Text(text) => self.call(EditMessageText::new(chat, message, text)).await,
+                }
+            })
+            .await
+            .map(|_: Value| ())
     }
 
     async fn call<P>(&self, payload: P) -> Result<P::Output, TelegramError>
@@ -395,53 +343,7 @@ impl Telegram {
         P: Payload + Serialize + Send + Sync + 'static,
         P::Output: DeserializeOwned + Send,
     {
-        JsonRequest::new(self.calls.clone(), payload).await.map_err(|error| fault(&error))
-    }
-
-    /// Waits for flood control, and repeats after server errors and broken connections: without end while Telegram is away
-    /// altogether, and within limits when nothing but this call fails.
-    async fn with_retry<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, TelegramError>
-    where
-        Call: Future<Output = Result<T, TelegramError>>,
-    {
-        self.with_retry_within(self.timeouts.flood_timeout, call).await
-    }
-
-    /// As [`with_retry`](Self::with_retry), with another limit for flood control.
-    async fn with_retry_within<T, Call>(
-        &self,
-        mut flood_timeout: Duration,
-        call: impl Fn() -> Call,
-    ) -> Result<T, TelegramError>
-    where
-        Call: Future<Output = Result<T, TelegramError>>,
-    {
-        let mut backoff = self.timeouts.telegram_backoff.start();
-        let (mut last_failure, mut alone_since) = (None, None);
-        loop {
-            let pause = match call().await {
-                Err(TelegramError::Flood(pause)) if pause <= flood_timeout => {
-                    flood_timeout -= pause;
-                    pause
-                }
-                Err(TelegramError::Unreachable) => {
-                    let now = Instant::now();
-                    let is_alone = last_failure.replace(now).is_some_and(|last| self.last_success.is_after(last));
-                    alone_since = alone_since.or(Some(now)).filter(|_| is_alone);
-                    if alone_since.is_some_and(|since| now - since > self.timeouts.send_timeout) {
-                        return Err(TelegramError::Unreachable);
-                    }
-                    backoff.next()
-                }
-                done => {
-                    if done.is_ok() {
-                        self.last_success.record();
-                    }
-                    return done;
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
+        JsonRequest::new(self.calls.clone(), payload).await.map_err(|error| errors::classify(&error))
     }
 }
 
@@ -449,7 +351,7 @@ impl Telegram {
 fn accepted_result(error: &RequestError) -> Result<Value, TelegramError> {
     match error {
         RequestError::InvalidJson { raw, .. } => ok_result(raw).ok_or(TelegramError::Unreachable),
-        error => Err(fault(error)),
+        error => Err(errors::classify(error)),
     }
 }
 
@@ -462,7 +364,7 @@ fn parse_updates(raw: &str) -> Option<Vec<Update>> {
         result: Vec<&'raw RawValue>,
     }
     let Polled { ok, result } = serde_json::from_str(raw).ok()?;
-    ok.then(|| result.iter().filter_map(|update| Update::of_json(update.get().as_bytes())).collect())
+    ok.then(|| result.iter().filter_map(|update| Update::from_json(update.get().as_bytes())).collect())
 }
 
 fn message_id(message: &Value) -> Option<MessageId> {
@@ -474,52 +376,6 @@ fn ok_result(raw: &str) -> Option<Value> {
     let mut answer: Value = serde_json::from_str(raw).ok()?;
     let is_ok = answer.get("ok")?.as_bool()?;
     answer.get_mut("result").filter(|_| is_ok).map(Value::take)
-}
-
-pub(crate) fn fault(error: &RequestError) -> TelegramError {
-    match error {
-        // Zero would have us ask again and again without a pause.
-        RequestError::RetryAfter(pause) => TelegramError::Flood(pause.duration().max(Duration::from_secs(1))),
-        RequestError::Network(_) | RequestError::Io(_) | RequestError::InvalidJson { .. } => TelegramError::Unreachable,
-        // A private chat does not become a supergroup.
-        RequestError::MigrateToChatId(_) => TelegramError::ChatGone,
-        RequestError::Api(error) => api_error(error),
-    }
-}
-
-fn api_error(error: &ApiError) -> TelegramError {
-    match error {
-        ApiError::InvalidToken => TelegramError::TokenRefused,
-        ApiError::TerminatedByOtherGetUpdates => TelegramError::AnotherPoller,
-        ApiError::CantGetUpdates => TelegramError::WebhookIsSet,
-        ApiError::BotBlocked
-        | ApiError::ChatNotFound
-        | ApiError::UserDeactivated
-        | ApiError::CantInitiateConversation
-        | ApiError::CantTalkWithBots => TelegramError::ChatGone,
-        ApiError::MessageTextIsEmpty | ApiError::MessageIsTooLong => TelegramError::TextUnfit,
-        ApiError::Unknown(description) => error_by_description(description),
-        // teloxide knows the others by name because they are final.
-        _ => TelegramError::Refused,
-    }
-}
-
-/// teloxide does not hand on the error's number, but Telegram's descriptions begin with its name.
-fn error_by_description(description: &str) -> TelegramError {
-    let begins = |name| description.starts_with(name);
-    if begins("Bad Request: text must be non-empty") {
-        TelegramError::TextUnfit
-    } else if begins("Conflict") {
-        if description.contains("webhook") { TelegramError::WebhookIsSet } else { TelegramError::AnotherPoller }
-    } else if begins("Forbidden") {
-        TelegramError::ChatGone
-    } else if begins("Unauthorized") {
-        TelegramError::TokenRefused
-    } else if begins("Bad Request") {
-        TelegramError::Refused
-    } else {
-        TelegramError::Unreachable
-    }
 }
 
 /// Whether Telegram shows a text as it is. Its servers cut blanks off both ends, turn control characters into blanks, and drop
@@ -536,38 +392,6 @@ fn is_preserved(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn fault_of(description: &str) -> TelegramError {
-        api_error(&serde_json::from_value(Value::String(description.to_owned())).unwrap())
-    }
-
-    #[test]
-    fn telegrams_descriptions_are_sorted_by_what_to_do() {
-        let table = [
-            ("Unauthorized", TelegramError::TokenRefused),
-            ("Not Found", TelegramError::TokenRefused),
-            (
-                "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
-                TelegramError::AnotherPoller,
-            ),
-            (
-                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
-                TelegramError::WebhookIsSet,
-            ),
-            ("Forbidden: bot was blocked by the user", TelegramError::ChatGone),
-            ("Forbidden: something new", TelegramError::ChatGone),
-            ("Bad Request: chat not found", TelegramError::ChatGone),
-            ("Bad Request: message text is empty", TelegramError::TextUnfit),
-            ("Bad Request: text must be non-empty", TelegramError::TextUnfit),
-            ("Bad Request: something new", TelegramError::Refused),
-            ("Internal Server Error", TelegramError::Unreachable),
-            ("Bad Gateway", TelegramError::Unreachable),
-            ("Too Many Requests", TelegramError::Unreachable),
-        ];
-        for (description, expected) in table {
-            assert_eq!(fault_of(description), expected, "{description}");
-        }
-    }
 
     #[test]
     fn a_message_that_was_sent_counts_as_sent_whatever_it_looks_like() {

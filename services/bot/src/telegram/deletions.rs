@@ -19,7 +19,7 @@ use mayfly_bootstrap::{create_private_dir_all, sync_dir};
 use teloxide::types::{ChatId, MessageId, UserId};
 use tokio::{sync::Notify, time::sleep};
 
-use crate::telegram::client::{Telegram, TelegramError};
+use crate::telegram::{client::Telegram, errors::TelegramError};
 
 /// Telegram deletes nothing that is older than 48 hours. What could not be deleted for so long is given up.
 const TELEGRAM_LIMIT: Duration = Duration::from_secs(48 * 60 * 60);

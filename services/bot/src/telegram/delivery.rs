@@ -1,116 +1,129 @@
-//! From an answer to calls to Telegram, in an order that loses nothing when the process dies in between.
+//! Delivers a reply through the Bot API, in an order that loses nothing if the process dies in between.
 
 use crate::{
     conversation::{
-        handlers::{ShuttingDown, Wanted},
+        event::{ChatEvent, Content},
         reply::{OutgoingMessage, Reply},
         texts::Phrase,
     },
-    telegram::client::{Protection, Recipient, TelegramError},
-    updates::{
-        dispatcher::Shared,
-        event::{ChatEvent, Content},
+    settings::ConversationSettings,
+    status::board::StatusTracker,
+    store_client::{ShuttingDown, StoreClient},
+    telegram::{
+        client::Telegram,
+        deletions::Deletions,
+        errors::TelegramError,
+        payloads::{Protection, Recipient},
     },
 };
 
-/// Waits until the chat can be written to, before a text is read for it: a text that was read is nowhere else.
-///
-/// Returns the word for the log if it cannot. Then nothing is done, and the sender can ask again.
-pub(crate) async fn wait_until_writable(
-    desk: &Shared,
-    event: &ChatEvent,
-    wanted: &Wanted<'_>,
-) -> Result<(), &'static str> {
-    let Err(error) = desk.telegram.wait_until_writable(Recipient::of(event)).await else { return Ok(()) };
-    tracing::info!(?error, "did not do what could not be answered");
-    let (phrase, outcome) = match error {
-        TelegramError::ChatGone => (None, "chat gone"),
-        TelegramError::Refused => (Some(Phrase::TopicGone), "topic gone"),
-        _ => {
-            desk.board.record_failed_update("Telegram did not take an answer");
-            let phrase = if wanted.reads_text() { Phrase::NothingToShowLater } else { Phrase::Later };
-            (Some(phrase), "not done")
-        }
-    };
-    let sentence = phrase.map(|phrase| event.language.text(phrase));
-    if let Content::Press(press) = &event.content {
-        best_effort(desk.telegram.answer_callback_query(&press.query_id, sentence.as_deref()).await);
-    } else if let Some(sentence) = sentence {
-        best_effort(send(desk, event, &OutgoingMessage::new(sentence)).await);
-    }
-    Err(outcome)
+/// Delivers the replies of one bot.
+pub(crate) struct Delivery {
+    pub telegram: Telegram,
+    pub store: StoreClient,
+    pub settings: ConversationSettings,
+    pub deletions: Deletions,
+    pub board: StatusTracker,
 }
 
-/// Delivers `answer` and says how it went, in a word for the log.
-///
-/// The message goes first, then the store learns that it arrived; what follows is comfort and may fail.
-pub(crate) async fn deliver(desk: &Shared, event: &ChatEvent, answer: Reply) -> Result<&'static str, ShuttingDown> {
-    let Reply { message, acknowledge_after_send, alert, edit, follow_up, stores_request, outcome } = answer;
-    let sent = match (&message, &acknowledge_after_send) {
-        (Some(message), Some(view)) => desk.tools.store.keep_claim_during(view, send(desk, event, message)).await,
-        (Some(message), None) => send(desk, event, message).await,
-        (None, _) => Ok(()),
-    };
-    if let (Ok(()), Some(acknowledgement)) = (&sent, acknowledge_after_send) {
-        desk.tools.store.acknowledge_view(acknowledgement).await;
+impl Delivery {
+    /// Waits until the chat accepts messages. Call it before a text is viewed: the store deletes a viewed text.
+    ///
+    /// # Errors
+    ///
+    /// The outcome for the log if the chat accepts no messages. Nothing is done then, and the sender can try again.
+    pub(crate) async fn wait_until_writable(&self, event: &ChatEvent) -> Result<(), &'static str> {
+        let Err(error) = self.telegram.wait_until_writable(Recipient::of(event)).await else { return Ok(()) };
+        tracing::info!(?error, "skipped an update because its chat accepts no replies");
+        let (phrase, outcome) = match error {
+            TelegramError::ChatGone => (None, "chat gone"),
+            TelegramError::Refused => (Some(Phrase::TopicGone), "topic gone"),
+            _ => {
+                self.board.record_failed_update("Telegram did not take an answer");
+                let phrase = if event.views_text() { Phrase::NothingToShowLater } else { Phrase::Later };
+                (Some(phrase), "not done")
+            }
+        };
+        let text = phrase.map(|phrase| event.language.text(phrase));
+        if let Content::Callback(query) = &event.content {
+            best_effort(self.telegram.answer_callback_query(&query.id, text.as_deref()).await);
+        } else if let Some(text) = text {
+            best_effort(self.send(event, &OutgoingMessage::new(text)).await);
+        }
+        Err(outcome)
     }
-    if let (Ok(()), Some(follow_up)) = (&sent, follow_up) {
-        best_effort(send(desk, event, &OutgoingMessage::new(follow_up)).await);
-    }
-    if let (Ok(()), true, Some(message_id)) =
-        (&sent, stores_request && desk.conversation.delete_user_messages, event.message_id())
-    {
-        best_effort(desk.telegram.delete(event.chat, message_id).await);
-    }
-    if let Content::Press(press) = &event.content {
-        best_effort(desk.telegram.answer_callback_query(&press.query_id, alert.as_deref()).await);
-        // What was not sent must not be said to stand below.
-        if let (Ok(()), Some(message_id), Some(edit)) = (&sent, press.message_id, &edit) {
-            best_effort(desk.telegram.edit_message(event.chat, message_id, edit).await);
+
+    /// Delivers `reply` and returns the outcome for the log.
+    ///
+    /// Sends the message first, then acknowledges the view. The rest is best effort.
+    pub(crate) async fn deliver(&self, event: &ChatEvent, reply: Reply) -> Result<&'static str, ShuttingDown> {
+        let Reply { message, acknowledge_after_send, alert, edit, follow_up, stores_request, outcome } = reply;
+        let sent = match (&message, &acknowledge_after_send) {
+            (Some(message), Some(view)) => self.store.keep_claim_during(view, self.send(event, message)).await,
+            (Some(message), None) => self.send(event, message).await,
+            (None, _) => Ok(()),
+        };
+        if let (Ok(()), Some(acknowledgement)) = (&sent, acknowledge_after_send) {
+            self.store.acknowledge_view(acknowledgement).await;
+        }
+        if let (Ok(()), Some(follow_up)) = (&sent, follow_up) {
+            best_effort(self.send(event, &OutgoingMessage::new(follow_up)).await);
+        }
+        if let (Ok(()), true, Some(message_id)) =
+            (&sent, stores_request && self.settings.delete_user_messages, event.message_id())
+        {
+            best_effort(self.telegram.delete(event.chat, message_id).await);
+        }
+        if let Content::Callback(query) = &event.content {
+            best_effort(self.telegram.answer_callback_query(&query.id, alert.as_deref()).await);
+            // The edited message refers to the message that was sent.
+            if let (Ok(()), Some(message_id), Some(edit)) = (&sent, query.message_id, &edit) {
+                best_effort(self.telegram.edit_message(event.chat, message_id, edit).await);
+            }
+        }
+        match sent {
+            Ok(()) => Ok(outcome),
+            // The next session with a valid token delivers this.
+            Err(TelegramError::TokenRefused) => Err(ShuttingDown),
+            Err(error) => {
+                // The log does not name the chat: it is private which user blocked the bot.
+                tracing::info!(outcome, ?error, "gave up sending a reply");
+                Ok(match error {
+                    TelegramError::ChatGone => "chat gone",
+                    _ => {
+                        self.board.record_failed_update("Telegram did not take an answer");
+                        "not sent"
+                    }
+                })
+            }
         }
     }
-    match sent {
-        Ok(()) => Ok(outcome),
-        // Whoever comes next with a token that works delivers this.
-        Err(TelegramError::TokenRefused) => Err(ShuttingDown),
-        Err(error) => {
-            // Without the chat's id: who blocked us is nobody's business.
-            tracing::info!(outcome, ?error, "gave up sending an answer");
-            Ok(match error {
-                TelegramError::ChatGone => "chat gone",
-                _ => {
-                    desk.board.record_failed_update("Telegram did not take an answer");
-                    "not sent"
-                }
-            })
+
+    /// Tells the sender that the handler panicked.
+    pub(crate) async fn report_panic(&self, event: &ChatEvent) -> Result<(), TelegramError> {
+        let text = event.language.text(Phrase::WentWrong);
+        match &event.content {
+            Content::Callback(query) => self.telegram.answer_callback_query(&query.id, Some(&text)).await,
+            Content::Text { .. } | Content::NotText | Content::Edited | Content::GroupCommand(_) => {
+                self.send(event, &OutgoingMessage::new(text)).await
+            }
         }
+    }
+
+    /// Sends `message`, and schedules the deletion of a revealed text.
+    async fn send(&self, event: &ChatEvent, message: &OutgoingMessage) -> Result<(), TelegramError> {
+        let is_protected = message.is_revealed && self.settings.protect_content;
+        let protection = if is_protected { Protection::NoCopies } else { Protection::None };
+        let message_id = self.telegram.send(Recipient::of(event), message, protection).await?;
+        if let (true, Some(message_id)) = (message.is_revealed, message_id) {
+            self.deletions.schedule(event.chat, message_id).await;
+        }
+        Ok(())
     }
 }
 
-/// Sends `message`, and notes what was revealed, for its deletion.
-async fn send(desk: &Shared, event: &ChatEvent, message: &OutgoingMessage) -> Result<(), TelegramError> {
-    let is_protected = message.is_revealed && desk.conversation.protect_content;
-    let protection = if is_protected { Protection::NoCopies } else { Protection::None };
-    let message_id = desk.telegram.send(Recipient::of(event), message, protection).await?;
-    if let (true, Some(message_id)) = (message.is_revealed, message_id) {
-        desk.deletions.schedule(event.chat, message_id).await;
-    }
-    Ok(())
-}
-
-/// Tells whoever did what a handler panicked at.
-pub(crate) async fn report_panic(desk: &Shared, event: &ChatEvent) -> Result<(), TelegramError> {
-    let apology = event.language.text(Phrase::WentWrong);
-    match &event.content {
-        Content::Press(press) => desk.telegram.answer_callback_query(&press.query_id, Some(&apology)).await,
-        Content::Text { .. } | Content::NotText | Content::Edited | Content::InGroup { .. } => {
-            send(desk, event, &OutgoingMessage::new(apology)).await
-        }
-    }
-}
-
-fn best_effort(done: Result<(), TelegramError>) {
-    if let Err(error) = done {
-        tracing::debug!(?error, "something beside an answer was not done");
+fn best_effort(result: Result<(), TelegramError>) {
+    if let Err(error) = result {
+        tracing::debug!(?error, "a best-effort call failed");
     }
 }

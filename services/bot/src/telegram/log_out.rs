@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     error::BotError,
-    telegram::client::{TelegramError, fault},
+    telegram::errors::{TelegramError, classify},
 };
 
 /// Why a bot is not logged out.
@@ -36,7 +36,7 @@ pub async fn log_out(api_url: &Url, token: &Secret) -> Result<(), LogOutError> {
     match bot.log_out().await {
         Ok(_) => Ok(()),
         // As everywhere, the error itself is not shown: it may hold the token.
-        Err(error) => Err(match fault(&error) {
+        Err(error) => Err(match classify(&error) {
             TelegramError::TokenRefused | TelegramError::Refused => LogOutError::Refused,
             _ => LogOutError::Unreachable,
         }),

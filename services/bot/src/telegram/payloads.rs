@@ -12,11 +12,36 @@ use teloxide::{
 use url::Url;
 
 use crate::{
-    conversation::reply::{Button, ButtonAction, Buttons},
+    conversation::{
+        event::ChatEvent,
+        reply::{Button, ButtonAction, Buttons},
+    },
     settings::Webhook,
-    telegram::client::{Protection, Recipient},
-    updates::event::{KINDS_OF_UPDATES, Update},
+    telegram::update::{UPDATE_KINDS, Update},
 };
+
+/// Where a message goes: a chat, or one of its topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    pub chat: ChatId,
+    pub thread: Option<i32>,
+}
+
+impl Recipient {
+    /// Where the reply to this goes.
+    pub(crate) fn of(event: &ChatEvent) -> Self {
+        Self { chat: event.chat, thread: event.thread }
+    }
+}
+
+/// What a reader may do with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Everything.
+    None,
+    /// Not forward it or save it, nor, in most apps, copy it.
+    NoCopies,
+}
 
 /// getUpdates with our own form of an update; see `event.rs` for the reason.
 #[derive(Clone, Serialize)]
@@ -26,7 +51,7 @@ pub(super) struct GetUpdates {
     pub limit: u8,
     /// Seconds.
     pub timeout: u64,
-    pub allowed_updates: [&'static str; KINDS_OF_UPDATES.len()],
+    pub allowed_updates: [&'static str; UPDATE_KINDS.len()],
 }
 
 impl Payload for GetUpdates {
@@ -39,7 +64,7 @@ impl Payload for GetUpdates {
 pub(super) struct SetWebhook {
     pub url: Url,
     pub max_connections: u8,
-    pub allowed_updates: [&'static str; KINDS_OF_UPDATES.len()],
+    pub allowed_updates: [&'static str; UPDATE_KINDS.len()],
     pub drop_pending_updates: bool,
     pub secret_token: String,
 }
@@ -95,8 +120,7 @@ impl WebhookInfo {
         self.url == webhook.url.as_str()
             && self.max_connections == Some(webhook.connections)
             && self.allowed_updates.as_ref().is_some_and(|kinds| {
-                kinds.len() == KINDS_OF_UPDATES.len()
-                    && kinds.iter().all(|kind| KINDS_OF_UPDATES.contains(&kind.as_str()))
+                kinds.len() == UPDATE_KINDS.len() && kinds.iter().all(|kind| UPDATE_KINDS.contains(&kind.as_str()))
             })
     }
 }

@@ -17,13 +17,15 @@ use super::{
 use crate::{
     bot_key::BotKey,
     conversation::{
-        handlers::{self, Context, Wanted},
+        self,
+        command::Command,
+        context::Context,
+        event::{ChatEvent, Content},
         language::Language,
         message_ref::{MessageRef, is_invisible},
         reply::Reply,
     },
     store_client::{StoreClient, StoreOutage},
-    updates::event::{ChatEvent, Content},
 };
 
 /// Telegram's limit for a message.
@@ -79,27 +81,27 @@ pub(crate) fn pieces() -> impl Strategy<Value = String> {
 }
 
 /// The handlers in front of a store, without Telegram.
-struct Shared {
+struct Handlers {
     runtime: Runtime,
-    tools: Context,
+    context: Context,
     update_id: AtomicU32,
 }
 
-impl Shared {
+impl Handlers {
     fn new() -> Self {
         let store =
             StoreClient::new(FakeStore::new().channel(), StoreOutage::default(), quick(), CancellationToken::new());
-        let tools = Context {
+        let context = Context {
             store,
             bot_key: BotKey::random().unwrap(),
             bot_name: Some("mayfly_bot".to_owned()),
             public_url: Some("https://mayfly.example.org".parse().unwrap()),
         };
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        Self { runtime, tools, update_id: AtomicU32::new(0) }
+        Self { runtime, context, update_id: AtomicU32::new(0) }
     }
 
-    fn answer(&self, chat: i64, text: &str) -> Reply {
+    fn reply(&self, chat: i64, text: &str) -> Reply {
         let event = ChatEvent {
             update_id: self.update_id.fetch_add(1, Ordering::Relaxed),
             sent_at: None,
@@ -107,18 +109,20 @@ impl Shared {
             thread: None,
             language: Language::English,
             group: None,
-            content: Content::Text { message_id: Some(MessageId(1)), text: text.to_owned(), lost_marks: Vec::new() },
+            content: Content::Text {
+                message_id: Some(MessageId(1)),
+                command: Command::parse(text),
+                lost_marks: Vec::new(),
+            },
         };
-        self.runtime
-            .block_on(handlers::handle(&self.tools, &event, &Wanted::of(&event.content)))
-            .expect("nothing stops")
+        self.runtime.block_on(conversation::handle(&self.context, &event)).expect("nothing stops")
     }
 
     fn ask(&self, chat: i64, text: &str) -> String {
-        let answer = self.answer(chat, text);
-        let Some(message) = answer.message else { panic!("silence") };
-        if let Some(acknowledgement) = answer.acknowledge_after_send {
-            self.runtime.block_on(self.tools.store.acknowledge_view(acknowledgement));
+        let reply = self.reply(chat, text);
+        let Some(message) = reply.message else { panic!("silence") };
+        if let Some(acknowledgement) = reply.acknowledge_after_send {
+            self.runtime.block_on(self.context.store.acknowledge_view(acknowledgement));
         }
         message.text
     }
@@ -126,16 +130,16 @@ impl Shared {
 
 #[test]
 fn every_text_is_kept_and_shown_byte_for_byte_once() {
-    let desk = Shared::new();
+    let handlers = Handlers::new();
     let keyword =
         proptest::sample::select(vec!["new:", "NEW:", " New :", "new 1h:", "new 2 days :", "\u{200f}new\u{200b}:"]);
     let text = prop_oneof![any::<String>(), pieces()]
         .prop_filter("what leaves no mark is no text", |text| !text.chars().all(is_invisible) && text != PANIC);
     let kept_and_shown = |(keyword, text, breaks): (&str, String, Vec<(usize, char)>)| {
-        let message_ref = desk.ask(ANN, &format!("{keyword}{text}"));
-        prop_assert_eq!(desk.ask(BOB, &broken(&message_ref, &breaks)), text);
-        prop_assert_eq!(desk.ask(BOB, &message_ref), OPENED_HERE);
-        prop_assert_eq!(desk.ask(ANN, &message_ref), VIEWED);
+        let message_ref = handlers.ask(ANN, &format!("{keyword}{text}"));
+        prop_assert_eq!(handlers.ask(BOB, &broken(&message_ref, &breaks)), text);
+        prop_assert_eq!(handlers.ask(BOB, &message_ref), OPENED_HERE);
+        prop_assert_eq!(handlers.ask(ANN, &message_ref), VIEWED);
         Ok(())
     };
     TestRunner::new(at_least(256)).run(&(keyword, text, breaks()), kept_and_shown).unwrap();
@@ -143,10 +147,10 @@ fn every_text_is_kept_and_shown_byte_for_byte_once() {
 
 #[test]
 fn every_text_has_an_answer_that_telegram_takes() {
-    let desk = Shared::new();
+    let handlers = Handlers::new();
     let text = prop_oneof![any::<String>(), pieces()].prop_filter("panics on purpose", |text| !text.contains(PANIC));
     let answered = |text: String| {
-        let said = desk.ask(ANN, &text);
+        let said = handlers.ask(ANN, &text);
         prop_assert!(!said.trim().is_empty() && said.encode_utf16().count() <= LONGEST_MESSAGE, "{said:?}");
         Ok(())
     };

@@ -65,8 +65,8 @@ async fn an_update_leaves_one_line_and_nothing_secret_is_logged() {
         ("create_message", "chat gone"),
     ];
     assert_eq!(served.len(), expected.len(), "{text}");
-    for (line, (intent, outcome)) in served.iter().zip(expected) {
-        assert!(line.contains(&format!("intent=\"{intent}\" outcome=\"{outcome}\" duration_ms=")), "{line}");
+    for (line, (request, outcome)) in served.iter().zip(expected) {
+        assert!(line.contains(&format!("request=\"{request}\" outcome=\"{outcome}\" duration_ms=")), "{line}");
     }
     let token = key.split(':').next_back().unwrap();
     for secret in ["needle", BOT_TOKEN, SERVICE_TOKEN, token, &ANN.to_string(), &BOB.to_string()] {

@@ -18,14 +18,15 @@ use tokio::{
 };
 
 use crate::{
-    conversation::handlers::{self, Context, ShuttingDown, Wanted},
-    settings::ConversationSettings,
-    status::board::StatusTracker,
-    telegram::{client::Telegram, deletions::Deletions, delivery},
-    updates::{
+    conversation::{
+        self,
+        context::Context,
         event::ChatEvent,
-        flood::{FloodLimiter, FloodScope, Timestamps, Verdict},
+        flood_reply::{FloodScope, flood_reply},
     },
+    store_client::ShuttingDown,
+    telegram::delivery::Delivery,
+    updates::flood::{FloodLimiter, Timestamps, Verdict},
 };
 
 /// So many updates may wait in a chat that is stuck. What comes beyond is ignored, as in a flood: one chat that Telegram
@@ -34,7 +35,7 @@ const MAX_QUEUED_IN_STUCK_CHAT: usize = 100;
 
 /// The chats with something to do.
 pub(crate) struct Dispatcher {
-    shared: Arc<Shared>,
+    handlers: Arc<Handlers>,
     /// The chats that are being served.
     queues: HashMap<ChatId, Queue>,
     /// A chat that is served for longer with one update is stuck.
@@ -94,13 +95,10 @@ impl Job {
     }
 }
 
-/// What serving a message needs. Shared by all tasks.
-pub(crate) struct Shared {
-    pub tools: Context,
-    pub telegram: Telegram,
-    pub conversation: ConversationSettings,
-    pub deletions: Deletions,
-    pub board: StatusTracker,
+/// What handling an event needs. All tasks share it.
+pub(crate) struct Handlers {
+    pub context: Context,
+    pub delivery: Delivery,
 }
 
 /// What became of an update.
@@ -113,9 +111,9 @@ pub(crate) enum Completion {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(shared: Shared, flood: FloodLimiter, stuck_after: Duration) -> Self {
+    pub(crate) fn new(handlers: Handlers, flood: FloodLimiter, stuck_after: Duration) -> Self {
         Self {
-            shared: Arc::new(shared),
+            handlers: Arc::new(handlers),
             queues: HashMap::new(),
             stuck_after,
             running: JoinSet::new(),
@@ -134,7 +132,7 @@ impl Dispatcher {
     /// Takes a message, to be served after those that came before it in its chat. Answers what became of it, if that is
     /// clear at once.
     pub(crate) fn accept(&mut self, event: ChatEvent) -> Option<Completion> {
-        if !handlers::is_for_us(&self.shared.tools, &event.content) {
+        if !event.is_for(self.handlers.context.bot_name.as_deref()) {
             tracing::debug!("left a command for another bot alone");
             return Some(Completion::Handled(event.update_id));
         }
@@ -146,7 +144,10 @@ impl Dispatcher {
             return Some(Completion::Handled(event.update_id));
         }
         if self.is_stuck_and_full(event.chat) {
-            self.shared.board.record_error("a chat that cannot be written to has more updates waiting than it may");
+            self.handlers
+                .delivery
+                .board
+                .record_error("a chat that cannot be written to has more updates waiting than it may");
             return Some(Completion::Handled(event.update_id));
         }
         let received_at = Instant::now();
@@ -154,7 +155,7 @@ impl Dispatcher {
         let job = match self.flood.check(event.chat, Timestamps { sent_at, received_at }) {
             Verdict::Serve => Job::Handle(event),
             Verdict::SlowDown(flood) => {
-                self.shared.board.record_error(match flood {
+                self.handlers.delivery.board.record_error(match flood {
                     FloodScope::PerChat => "a chat writes faster than it may",
                     FloodScope::Global => {
                         "all chats together write more than the bot may answer: each has one message a minute"
@@ -229,43 +230,44 @@ impl Dispatcher {
 
     fn start(&mut self, job: Job) {
         let served = (job.event().chat, job.event().update_id);
-        let task = self.running.spawn(serve(Arc::clone(&self.shared), job));
+        let task = self.running.spawn(serve(Arc::clone(&self.handlers), job));
         self.tasks.insert(task.id(), served);
     }
 }
 
-/// Handles one message and logs how it went, in one line that says nothing about who wrote what.
-async fn serve(shared: Arc<Shared>, job: Job) -> bool {
+/// Handles one event and logs the outcome in one line, which holds nothing about its sender or its content.
+async fn serve(handlers: Arc<Handlers>, job: Job) -> bool {
     let started = Instant::now();
     let event = job.event();
-    let wanted = Wanted::of(&event.content);
-    // The state behind the handlers is the store's and Telegram's; a handler leaves nothing half-done in this process.
-    let (outcome, is_handled) = match AssertUnwindSafe(answer(&shared, &job, &wanted)).catch_unwind().await {
+    // All state is in the store and at Telegram, so a panic leaves nothing inconsistent in this process.
+    let (outcome, is_handled) = match AssertUnwindSafe(handle(&handlers, &job)).catch_unwind().await {
         Ok(Ok(outcome)) => (outcome, true),
-        Ok(Err(ShuttingDown)) => ("left for later", false),
+        Ok(Err(ShuttingDown)) => ("postponed", false),
         Err(_) => {
-            shared.board.record_failed_update("a handler panicked");
-            let told = delivery::report_panic(&shared, event).await;
-            (if told.is_ok() { "panicked" } else { "panicked, not told" }, true)
+            handlers.delivery.board.record_failed_update("a handler panicked");
+            let reported = handlers.delivery.report_panic(event).await;
+            (if reported.is_ok() { "panicked" } else { "panicked, not reported" }, true)
         }
     };
-    tracing::info!(intent = wanted.name(), outcome, duration_ms = started.elapsed().as_millis(), "served an update");
+    let duration_ms = started.elapsed().as_millis();
+    tracing::info!(request = event.name(), outcome, duration_ms, "served an update");
     is_handled
 }
 
-async fn answer(shared: &Shared, job: &Job, wanted: &Wanted<'_>) -> Result<&'static str, ShuttingDown> {
-    let answer = match job {
+async fn handle(handlers: &Handlers, job: &Job) -> Result<&'static str, ShuttingDown> {
+    let Handlers { context, delivery } = handlers;
+    let reply = match job {
         Job::Handle(event) => {
-            // The answer goes to the topic or nowhere: it is checked first that the topic is there.
-            let is_for_topic = event.thread.is_some() && wanted.concerns_message();
-            if (wanted.reads_text() || is_for_topic)
-                && let Err(outcome) = delivery::wait_until_writable(shared, event, wanted).await
+            // A reply to a topic must not go elsewhere, so check first that the topic exists.
+            let is_for_topic = event.thread.is_some() && event.targets_message();
+            if (event.views_text() || is_for_topic)
+                && let Err(outcome) = delivery.wait_until_writable(event).await
             {
                 return Ok(outcome);
             }
-            handlers::handle(&shared.tools, event, wanted).await?
+            conversation::handle(context, event).await?
         }
-        Job::SlowDown(event, flood) => handlers::slow_down(event, *flood),
+        Job::SlowDown(event, scope) => flood_reply(event, *scope),
     };
-    delivery::deliver(shared, job.event(), answer).await
+    delivery.deliver(job.event(), reply).await
 }

@@ -5,19 +5,24 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use teloxide::types::{ChatId, MessageId};
 
 use crate::{
-    conversation::language::Language,
+    conversation::{
+        callback_data::Callback,
+        command::{Command, GroupCommand},
+        event::{CallbackQuery, ChatEvent, Content},
+        language::Language,
+    },
+    telegram::update::Update,
     updates::rich_text::{RichText, marks_of, plain_text_of},
 };
 
 /// The fields of a Bot API message that make it a notice of Telegram's own about a private chat: nobody waits for a reply.
 /// A message without a text and without any of these was sent by somebody, who gets a reply: Telegram adds kinds of
 /// content all the time.
-const NOTICES: [&str; 24] = [
+const SERVICE_MESSAGE_FIELDS: [&str; 24] = [
     "boost_added",
     "chat_background_set",
     "chat_owner_changed",
@@ -44,132 +49,22 @@ const NOTICES: [&str; 24] = [
     "write_access_allowed",
 ];
 
-/// The kinds of updates that the bot acts on, as Telegram is asked for them.
-pub(crate) const KINDS_OF_UPDATES: [&str; 4] = ["message", "edited_message", "channel_post", "callback_query"];
-
-/// An update as it comes from Telegram. No `Debug`: it may hold a secret.
-#[derive(Clone, Deserialize, Serialize)]
-pub(crate) struct Update {
-    #[serde(rename = "update_id")]
-    pub id: u32,
-    /// A new message.
-    message: Option<Value>,
-    /// The new version of a message that was brought before.
-    edited_message: Option<Value>,
-    /// A new post in a channel that the bot looks after.
-    channel_post: Option<Value>,
-    /// The press of a button under one of our messages.
-    callback_query: Option<Value>,
-}
-
-/// An update of which only the envelopes of messages are read.
-#[derive(Deserialize)]
-struct Envelopes {
-    update_id: u32,
-    message: Option<Envelope>,
-    edited_message: Option<Envelope>,
-}
-
-/// The fields of a message that say who gets a reply, and where.
-#[derive(Deserialize, Serialize)]
-struct Envelope {
-    message_id: Option<Value>,
-    date: Option<Value>,
-    edit_date: Option<Value>,
-    chat: Option<Value>,
-    from: Option<Value>,
-    message_thread_id: Option<Value>,
-    media_group_id: Option<Value>,
-}
-
-impl Update {
-    /// Reads an update. JSON that is nested too deep is read as messages without content, whose senders get a reply.
-    /// `None` when it has no id.
-    pub(crate) fn of_json(json: &[u8]) -> Option<Self> {
-        let whole = serde_json::from_slice(json).ok();
-        whole.or_else(|| {
-            let Envelopes { update_id: id, message, edited_message } = serde_json::from_slice(json).ok()?;
-            let [message, edited_message] =
-                [message, edited_message].map(|envelope| serde_json::to_value(envelope?).ok());
-            Some(Self { id, message, edited_message, channel_post: None, callback_query: None })
-        })
-    }
-}
-
-/// What somebody did in a chat with the bot. No `Debug`: it may hold a secret.
-pub(crate) struct ChatEvent {
-    pub update_id: u32,
-    /// Within a second. `None`: Telegram does not say.
-    pub sent_at: Option<SystemTime>,
-    pub chat: ChatId,
-    /// The topic of the chat, if it has topics. Whatever the bot sends goes there.
-    pub thread: Option<i32>,
-    /// What the sender's app is set to.
-    pub language: Language,
-    /// What all updates have in common that get one reply together.
-    pub group: Option<String>,
-    pub content: Content,
-}
-
-/// What was done.
-pub(crate) enum Content {
-    /// A text was written.
-    Text {
-        message_id: Option<MessageId>,
-        text: String,
-        /// Which characters the sender's app may have taken out of the text to format it.
-        lost_marks: Vec<&'static str>,
-    },
-    /// A photo, a sticker, a voice message, … was sent.
-    NotText,
-    /// A message that was sent before was changed.
-    Edited,
-    /// A command was given where others read along: in a group or a channel.
-    InGroup { text: String },
-    /// A button was pressed.
-    Press(Press),
-}
-
-/// The press of a button. Its sender waits until it is answered.
-pub(crate) struct Press {
-    /// By which Telegram knows the press.
-    pub query_id: String,
-    /// The message that the button is under. Unset when Telegram does not know it any more.
-    pub message_id: Option<MessageId>,
-    /// What we put into the button.
-    pub data: String,
-}
-
 impl ChatEvent {
-    /// How long ago it was written, at least.
-    pub(crate) fn age(&self, now: SystemTime) -> Option<Duration> {
-        let since = now.duration_since(self.sent_at?).unwrap_or_default();
-        Some(since.saturating_sub(Duration::from_secs(1)))
-    }
-
-    /// The message that was written; `None` for a pressed button.
-    pub(crate) fn message_id(&self) -> Option<MessageId> {
-        match self.content {
-            Content::Text { message_id, .. } => message_id,
-            Content::NotText | Content::Edited | Content::InGroup { .. } | Content::Press(_) => None,
-        }
-    }
-
     /// `None` for everything the bot leaves alone: what is no command in groups and channels, messages from bots, and
     /// Telegram's own notices.
-    pub(crate) fn of(update: Update) -> Option<Self> {
+    pub(crate) fn parse(update: Update) -> Option<Self> {
         let Update { id, message, edited_message, channel_post, callback_query } = update;
         if let Some(message) = message.or(channel_post) {
-            Self::of_message(id, &message)
+            Self::parse_message(id, &message)
         } else if let Some(edited) = edited_message {
-            Self::of_edit(id, &edited)
+            Self::parse_edit(id, &edited)
         } else {
-            Self::of_press(id, &callback_query?)
+            Self::parse_callback_query(id, &callback_query?)
         }
     }
 
     /// Each field is read by itself: one of a form that we do not know hides no other.
-    fn of_message(update_id: u32, message: &Value) -> Option<Self> {
+    fn parse_message(update_id: u32, message: &Value) -> Option<Self> {
         let chat = chat_id(message.get("chat")?)?;
         let chat_type = text_at(message, "/chat/type")?;
         let has = |field| message.get(field).is_some_and(|value| !value.is_null());
@@ -183,16 +78,14 @@ impl ChatEvent {
         });
         let text = text.or_else(|| message.get("rich_message").and_then(plain_text_of));
         let content = match text {
-            Some(RichText { text, .. })
-                if matches!(chat_type, "group" | "supergroup" | "channel") && text.starts_with('/') =>
-            {
-                Content::InGroup { text }
+            Some(RichText { text, .. }) if matches!(chat_type, "group" | "supergroup" | "channel") => {
+                Content::GroupCommand(GroupCommand::parse(&text)?)
             }
             _ if chat_type != "private" => return None,
             Some(RichText { text, marks }) => {
-                Content::Text { message_id: message_id(message), text, lost_marks: marks }
+                Content::Text { message_id: message_id(message), command: Command::parse(&text), lost_marks: marks }
             }
-            None if NOTICES.iter().any(|notice| has(notice)) => return None,
+            None if SERVICE_MESSAGE_FIELDS.iter().any(|field| has(field)) => return None,
             None => Content::NotText,
         };
         let group = message.get("media_group_id").filter(|_| matches!(content, Content::NotText));
@@ -209,33 +102,33 @@ impl ChatEvent {
     }
 
     /// A changed message is not read anew: what it asked for was done when it came first. Its sender is told so.
-    fn of_edit(update_id: u32, message: &Value) -> Option<Self> {
+    fn parse_edit(update_id: u32, message: &Value) -> Option<Self> {
         // Telegram sets no date when it has changed a message by itself; the positions of a live location nobody writes.
         let date = message.get("edit_date")?.as_u64()?;
         if message.get("location").is_some() {
             return None;
         }
-        let edited = Self::of_message(update_id, message)?;
+        let edited = Self::parse_message(update_id, message)?;
         let id = message.get("message_id").unwrap_or(&Value::Null);
         let group = match edited.content {
             Content::Text { .. } => format!("edit {id} of {date}"),
             // Such as a list, which others change while they tick it off.
             Content::NotText => format!("edit {id}"),
-            Content::Edited | Content::InGroup { .. } | Content::Press(_) => return None,
+            Content::Edited | Content::GroupCommand(_) | Content::Callback(_) => return None,
         };
         let sent_at = time_at(message, "edit_date");
         Some(Self { sent_at, group: Some(group), content: Content::Edited, ..edited })
     }
 
-    fn of_press(update_id: u32, query: &Value) -> Option<Self> {
-        let query_id = text_at(query, "/id")?.to_owned();
+    fn parse_callback_query(update_id: u32, query: &Value) -> Option<Self> {
+        let id = text_at(query, "/id")?.to_owned();
         let message = query.get("message").filter(|message| !message.is_null());
         if message.is_some_and(|message| text_at(message, "/chat/type") != Some("private")) {
             return None;
         }
         // A person's id is also that of the chat with them.
         let chat = message.and_then(|message| message.get("chat")).or_else(|| query.get("from"))?;
-        let data = text_at(query, "/data").unwrap_or_default().to_owned();
+        let callback = text_at(query, "/data").and_then(Callback::parse);
         Some(Self {
             update_id,
             sent_at: None,
@@ -243,7 +136,7 @@ impl ChatEvent {
             thread: message.and_then(thread_id),
             language: language_of(query),
             group: None,
-            content: Content::Press(Press { query_id, message_id: message.and_then(message_id), data }),
+            content: Content::Callback(CallbackQuery { id, message_id: message.and_then(message_id), callback }),
         })
     }
 }
@@ -285,6 +178,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{
+        conversation::{callback_data::CallbackAction, message_ref::MessageRef},
+        telegram::update::UPDATE_KINDS,
+    };
 
     fn update(kind: &str, message: Value) -> Update {
         serde_json::from_value(json!({ "update_id": 5, kind: message })).unwrap()
@@ -303,18 +200,19 @@ mod tests {
     }
 
     fn text_of(update: Update) -> Option<String> {
-        match ChatEvent::of(update)?.content {
-            Content::Text { text, .. } => Some(text),
+        match ChatEvent::parse(update)?.content {
+            Content::Text { command: Command::New(new), .. } => Some(new.text),
+            Content::Text { command, .. } => Some(format!("({})", command.name())),
             Content::NotText => Some("(not text)".to_owned()),
             Content::Edited => Some("(edited)".to_owned()),
-            Content::InGroup { text } => Some(format!("(in a group) {text}")),
-            Content::Press(press) => Some(format!("(pressed {})", press.data)),
+            Content::GroupCommand(_) => Some("(in a group)".to_owned()),
+            Content::Callback(_) => Some("(pressed)".to_owned()),
         }
     }
 
     #[test]
     fn a_private_text_is_taken() {
-        assert_eq!(text_of(update("message", message(json!({ "text": "hi" })))).as_deref(), Some("hi"));
+        assert_eq!(text_of(update("message", message(json!({ "text": "new:hi" })))).as_deref(), Some("hi"));
     }
 
     #[test]
@@ -350,7 +248,7 @@ mod tests {
             json!({ "entities": "bold" }),
         ] {
             let mut odd = odd;
-            odd["text"] = json!("hi");
+            odd["text"] = json!("new:hi");
             let taken = text_of(update("message", message(odd.clone())));
             assert_eq!(taken.as_deref(), Some("hi"), "{odd}");
         }
@@ -358,7 +256,7 @@ mod tests {
             "date": "today", "voice": {}, "message_thread_id": 5, "media_group_id": 9,
             "from": { "language_code": "ko" },
         });
-        let taken = ChatEvent::of(update("message", message(odd))).unwrap();
+        let taken = ChatEvent::parse(update("message", message(odd))).unwrap();
         assert_eq!(
             (taken.thread, taken.group.as_deref(), taken.language),
             (Some(5), Some("album 9"), Language::Korean)
@@ -380,7 +278,7 @@ mod tests {
         ] {
             let mut edited = message(content.clone());
             (edited["edit_date"], edited["message_thread_id"]) = (json!(9), json!(5));
-            let taken = ChatEvent::of(update("edited_message", edited)).unwrap();
+            let taken = ChatEvent::parse(update("edited_message", edited)).unwrap();
             assert!(matches!(taken.content, Content::Edited), "{content}");
             assert_eq!((taken.group.as_deref(), taken.thread), (Some(group), Some(5)), "{content}");
             assert_eq!(taken.sent_at, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)), "not when it was first");
@@ -401,11 +299,12 @@ mod tests {
     fn a_rich_message_is_taken_as_its_text() {
         let text = json!(["new:my ", { "type": "bold", "text": "x" }]);
         let rich = json!({ "rich_message": { "blocks": [{ "type": "paragraph", "text": text }] } });
-        let Content::Text { text, lost_marks, .. } = ChatEvent::of(update("message", message(rich))).unwrap().content
+        let Content::Text { command: Command::New(new), lost_marks, .. } =
+            ChatEvent::parse(update("message", message(rich))).unwrap().content
         else {
             panic!("not a text")
         };
-        assert_eq!((text.as_str(), lost_marks), ("new:my x", vec!["**"]));
+        assert_eq!((new.text.as_str(), lost_marks), ("my x", vec!["**"]));
     }
 
     #[test]
@@ -427,18 +326,25 @@ mod tests {
     fn a_command_in_a_group_or_a_channel_is_taken() {
         for (kind, place) in [("message", "group"), ("message", "supergroup"), ("channel_post", "channel")] {
             let command = json!({ "text": "/help", "chat": { "id": -7, "type": place, "title": "g" } });
-            assert_eq!(text_of(update(kind, message(command))).as_deref(), Some("(in a group) /help"));
+            assert_eq!(text_of(update(kind, message(command))).as_deref(), Some("(in a group)"));
         }
     }
 
     #[test]
     fn a_private_text_from_nobody_is_taken() {
-        assert_eq!(text_of(update("message", message(json!({ "text": "hi", "from": null })))).as_deref(), Some("hi"));
+        assert_eq!(
+            text_of(update("message", message(json!({ "text": "new:hi", "from": null })))).as_deref(),
+            Some("hi")
+        );
+    }
+
+    fn message_ref() -> MessageRef {
+        MessageRef { id: 7, access_token: "0b".repeat(32) }
     }
 
     fn press(extra: Value) -> Update {
         let mut query = json!({
-            "id": "q", "chat_instance": "c", "data": "look",
+            "id": "q", "chat_instance": "c", "data": Callback::data(CallbackAction::Look, &message_ref()),
             "from": { "id": 7, "is_bot": false, "first_name": "Ann", "language_code": "ko" },
         });
         for (key, value) in extra.as_object().unwrap() {
@@ -450,25 +356,26 @@ mod tests {
     #[test]
     fn a_press_is_taken_with_its_message_or_without() {
         let message = message(json!({}));
-        let pressed = ChatEvent::of(press(json!({ "message": message }))).unwrap();
+        let pressed = ChatEvent::parse(press(json!({ "message": message }))).unwrap();
         assert_eq!((pressed.chat, pressed.language), (ChatId(7), Language::Korean));
-        let Content::Press(taken) = pressed.content else { panic!("not a press") };
-        assert_eq!((taken.query_id.as_str(), taken.message_id, taken.data.as_str()), ("q", Some(MessageId(1)), "look"));
+        let Content::Callback(query) = pressed.content else { panic!("not a callback query") };
+        let look = Callback { action: CallbackAction::Look, message_ref: message_ref() };
+        assert_eq!((query.id.as_str(), query.message_id, query.callback), ("q", Some(MessageId(1)), Some(look)));
 
         let odd = json!({ "message_id": "odd", "chat": { "id": 7, "type": "private" } });
-        let odd = ChatEvent::of(press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
-        assert!(matches!(odd.content, Content::Press(Press { message_id: None, data, .. }) if data.is_empty()));
+        let odd = ChatEvent::parse(press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
+        assert!(matches!(odd.content, Content::Callback(CallbackQuery { message_id: None, callback: None, .. })));
 
-        let forgotten = ChatEvent::of(press(json!({}))).unwrap();
+        let forgotten = ChatEvent::parse(press(json!({}))).unwrap();
         assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
-        assert!(matches!(forgotten.content, Content::Press(Press { message_id: None, .. })));
+        assert!(matches!(forgotten.content, Content::Callback(CallbackQuery { message_id: None, .. })));
     }
 
     #[test]
     fn a_message_and_a_press_are_in_the_topic_that_they_were_made_in() {
-        let thread = |extra: Value| ChatEvent::of(update("message", message(extra))).unwrap().thread;
+        let thread = |extra: Value| ChatEvent::parse(update("message", message(extra))).unwrap().thread;
         assert_eq!(thread(json!({ "text": "hi", "message_thread_id": 116_834 })), Some(116_834));
-        assert_eq!(thread(json!({ "text": "hi" })), None);
+        assert_eq!(thread(json!({ "text": "new:hi" })), None);
         assert_eq!(thread(json!({ "text": "hi", "message_thread_id": "odd" })), None, "it is answered all the same");
         let chat = json!({ "id": -7, "type": "supergroup", "title": "g" });
         let in_group = json!({ "text": "/help", "message_thread_id": 5, "chat": chat });
@@ -477,13 +384,13 @@ mod tests {
         in_topic["is_topic_message"] = json!(true);
         assert_eq!(thread(in_topic), Some(5));
         let pressed = press(json!({ "message": message(json!({ "message_thread_id": 116_834 })) }));
-        assert_eq!(ChatEvent::of(pressed).unwrap().thread, Some(116_834));
+        assert_eq!(ChatEvent::parse(pressed).unwrap().thread, Some(116_834));
     }
 
     #[test]
     fn a_press_in_a_group_is_left_alone() {
         let message = json!({ "message_id": 1, "chat": { "id": -7, "type": "group", "title": "g" } });
-        assert!(ChatEvent::of(press(json!({ "message": message }))).is_none());
+        assert!(ChatEvent::parse(press(json!({ "message": message }))).is_none());
     }
 
     #[test]
@@ -492,21 +399,21 @@ mod tests {
         for (kind, expected) in [("message", "(not text)"), ("edited_message", "(edited)")] {
             let deep = message(json!({ "text": "new:x", "rich_message": deep.clone(), "edit_date": 9 }));
             let update = json!({ "update_id": 5, kind: deep }).to_string();
-            let read = Update::of_json(update.as_bytes()).unwrap();
+            let read = Update::from_json(update.as_bytes()).unwrap();
             assert_eq!((read.id, text_of(read).as_deref()), (5, Some(expected)));
         }
         for none in ["", "[]", "{}", r#"{ "update_id": "x" }"#] {
-            assert!(Update::of_json(none.as_bytes()).is_none(), "{none}");
+            assert!(Update::from_json(none.as_bytes()).is_none(), "{none}");
         }
     }
 
     #[test]
     fn an_update_of_an_unknown_shape_still_has_its_id() {
         for odd in [json!({}), json!([]), json!(7)] {
-            for kind in KINDS_OF_UPDATES {
+            for kind in UPDATE_KINDS {
                 let odd = update(kind, odd.clone());
                 assert_eq!(odd.id, 5);
-                assert!(ChatEvent::of(odd).is_none());
+                assert!(ChatEvent::parse(odd).is_none());
             }
         }
     }

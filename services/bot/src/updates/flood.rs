@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use teloxide::types::ChatId;
 use tokio::time::{Duration, Instant};
 
+use crate::conversation::flood_reply::FloodScope;
 use crate::gcra::{ChatLimiters, Limiter, Rate};
 
 /// As many chats as are remembered to have been told, without a look at which of them are quiet again.
@@ -28,15 +29,6 @@ pub(crate) enum Verdict {
     SlowDown(FloodScope),
     /// Nothing: that it is too much was said.
     Ignore,
-}
-
-/// Who writes too much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FloodScope {
-    /// This chat.
-    PerChat,
-    /// All together.
-    Global,
 }
 
 /// What chats have used up of what they may write.

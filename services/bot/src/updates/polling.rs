@@ -12,15 +12,19 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    conversation::event::ChatEvent,
     status::{
         board::{Mode, State, StatusTracker},
         error_log::ErrorLog,
     },
-    telegram::client::{MAX_UPDATES_PER_POLL, Telegram, TelegramError},
+    telegram::{
+        client::{MAX_UPDATES_PER_POLL, Telegram},
+        errors::TelegramError,
+        update::Update,
+    },
     timeouts::{Backoff, Timeouts},
     updates::{
         dispatcher::{Completion, Dispatcher},
-        event::{ChatEvent, Update},
         offset_tracker::OffsetTracker,
         spool::Spool,
     },
@@ -184,7 +188,7 @@ impl Polling {
 
     fn begin(&mut self, update: Update) {
         let id = update.id;
-        match ChatEvent::of(update) {
+        match ChatEvent::parse(update) {
             Some(event) => self.dispatcher.accept(event).into_iter().for_each(|completion| self.finish(completion)),
             None => {
                 tracing::debug!("left an update alone");
@@ -232,7 +236,7 @@ impl Polling {
                     if !self.tracker.track_spooled(id) {
                         continue;
                     }
-                    match ChatEvent::of(update) {
+                    match ChatEvent::parse(update) {
                         Some(event) => self.dispatcher.accept_again(event),
                         None => self.finish(Completion::Handled(id)),
                     }

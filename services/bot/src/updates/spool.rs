@@ -25,7 +25,7 @@ use mayfly_bootstrap::{create_private_dir_all, sync_dir};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::{bot_key::BotKey, updates::event::Update};
+use crate::{bot_key::BotKey, telegram::update::Update};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;

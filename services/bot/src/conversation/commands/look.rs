@@ -1,39 +1,19 @@
-//! `look:id:token`: tells where a message stands.
+//! Shows the state of a message: `look:id:token`.
 
-use super::{Answering, Keyword, Operation, opener_of};
 use crate::{
     conversation::{
-        handlers::{Context, ShuttingDown, refused},
+        context::{Context, error_reply},
+        event::ChatEvent,
         message_ref::MessageRef,
         reply::Reply,
-        texts::Phrase,
-        wording::{self, Asked},
+        wording::{self, Operation},
     },
-    updates::event::ChatEvent,
+    store_client::ShuttingDown,
 };
 
-pub(super) const KEYWORD: Keyword = Keyword {
-    name: "look",
-    verb: "lookup_message",
-    parse: |written| Ok(Box::new(Look(opener_of(written)?))),
-    help: Phrase::LookHelp,
-    command: Phrase::LookCommand,
-};
-
-/// A message to look at.
-struct Look(MessageRef);
-
-impl Look {
-    async fn look(&self, tools: &Context, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
-        match tools.store.lookup_message(&self.0).await {
-            Ok(found) => Ok(Reply::message(wording::state_text(event.language, &found), "looked up")),
-            Err(failure) => refused(event.language, Asked::Other, failure),
-        }
-    }
-}
-
-impl Operation for Look {
-    fn handle<'a>(&'a self, tools: &'a Context, event: &'a ChatEvent) -> Answering<'a> {
-        Box::pin(self.look(tools, event))
+pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
+    match context.store.lookup_message(message_ref.lookup_request()).await {
+        Ok(found) => Ok(Reply::message(wording::state_text(event.language, &found), "looked up")),
+        Err(error) => error_reply(event.language, Operation::Other, error),
     }
 }

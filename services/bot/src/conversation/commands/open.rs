@@ -1,5 +1,5 @@
-//! `t.me/bot?start=link`: says what the link leads to, and shows it only when a button is pressed. Links are opened by accident and
-//! by previews; nothing is consumed here.
+//! Offers to show the message that a link names: `t.me/bot?start=link`. Users and link previews open links by accident,
+//! so the text is shown only when the user presses a button.
 
 use mayfly_contracts::{ErrorInfo, error::ErrorReason, message::MessageState};
 
@@ -7,33 +7,30 @@ use super::view;
 use crate::{
     conversation::{
         buttons,
-        handlers::{Context, ShuttingDown, refused},
+        context::{Context, error_reply},
+        event::ChatEvent,
         message_ref::MessageRef,
         reply::{OutgoingMessage, Reply},
-        wording::{self, Asked},
+        wording::{self, Operation},
     },
-    updates::event::ChatEvent,
+    store_client::ShuttingDown,
 };
 
-pub(crate) async fn handle(
-    tools: &Context,
-    event: &ChatEvent,
-    message_ref: &MessageRef,
-) -> Result<Reply, ShuttingDown> {
+pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
     let language = event.language;
-    let found = match tools.store.lookup_message(message_ref).await {
+    let found = match context.store.lookup_message(message_ref.lookup_request()).await {
         Ok(found) => found,
-        Err(failure) => return refused(language, Asked::View, failure),
+        Err(error) => return error_reply(language, Operation::View, error),
     };
     if found.state() != MessageState::Unread {
         return Ok(Reply::message(wording::state_text(language, &found), "gone"));
     }
     let message = if found.is_sealed {
-        view::unreadable(tools, event, message_ref, &ErrorInfo::new(ErrorReason::MessageSealed))
+        view::unreadable(context, event, message_ref, &ErrorInfo::new(ErrorReason::MessageSealed))
     } else if found.needs_passphrase {
-        view::unreadable(tools, event, message_ref, &ErrorInfo::new(ErrorReason::PassphraseRequired))
+        view::unreadable(context, event, message_ref, &ErrorInfo::new(ErrorReason::PassphraseRequired))
     } else {
-        let buttons = buttons::reveal(tools, language, message_ref);
+        let buttons = buttons::reveal(context, language, message_ref);
         OutgoingMessage { buttons, ..OutgoingMessage::new(wording::offer_text(language, &found)) }
     };
     Ok(Reply { message: Some(message), ..Reply::new("offered") })

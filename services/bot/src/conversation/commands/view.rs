@@ -1,4 +1,4 @@
-//! `id:token`: shows a text, once.
+//! Shows a text once: `id:token`.
 
 use mayfly_contracts::{
     ErrorInfo,
@@ -9,94 +9,89 @@ use mayfly_contracts::{
 use crate::{
     conversation::{
         buttons,
-        handlers::{Context, ShuttingDown, said},
+        context::Context,
+        event::ChatEvent,
         message_ref::MessageRef,
         reply::{OutgoingMessage, Reply},
         request_ids,
         texts::Phrase,
-        wording::{self, Asked},
+        wording::{self, Operation},
     },
-    updates::event::ChatEvent,
+    store_client::ShuttingDown,
 };
 
-/// Answers exactly the text. The store keeps it for this chat alone until it is acknowledged, which is done when Telegram has
-/// it; an answer that never got there can be asked for again, by the same update or by another one.
-pub(crate) async fn handle(
-    tools: &Context,
-    event: &ChatEvent,
-    message_ref: &MessageRef,
-) -> Result<Reply, ShuttingDown> {
-    match read(tools, event, message_ref).await? {
-        Ok(answer) => Ok(answer),
-        Err(situation) => {
-            if let Some(sentence) = viewed_here(tools, event, message_ref, &situation).await? {
-                return Ok(Reply::message(sentence, "opened here"));
+/// Replies with exactly the text. The store reserves it for this chat until the bot acknowledges the view, which it does
+/// after Telegram accepted the message. Until then the same chat can request the text again.
+pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
+    match view(context, event, message_ref).await? {
+        Ok(reply) => Ok(reply),
+        Err(rejection) => {
+            if let Some(text) = viewed_here(context, event, message_ref, &rejection).await? {
+                return Ok(Reply::message(text, "opened here"));
             }
-            let message = unreadable(tools, event, message_ref, &situation);
-            Ok(Reply { message: Some(message), ..Reply::new(situation.reason.name()) })
+            let message = unreadable(context, event, message_ref, &rejection);
+            Ok(Reply { message: Some(message), ..Reply::new(rejection.reason.name()) })
         }
     }
 }
 
-/// What to say about a message that was read, if it was this chat that read it: that others did would be a false alarm.
+/// Returns the text for a message that this chat has viewed. "Somebody else read it" would be a false alarm.
 ///
-/// An update that Telegram brings again, because we died after its effect, comes here, and so does a press that is repeated. Nothing tells
-/// whether the text got here, since the store may have been away until it had to erase it: so neither does the sentence.
-pub(crate) async fn viewed_here(
-    tools: &Context,
+/// This happens when Telegram redelivers an update after a crash, and when a user presses a button twice. The bot does not
+/// know whether the message arrived, because the store may have been unreachable until it had to delete the text.
+pub(in crate::conversation) async fn viewed_here(
+    context: &Context,
     event: &ChatEvent,
     message_ref: &MessageRef,
-    situation: &ErrorInfo,
+    rejection: &ErrorInfo,
 ) -> Result<Option<String>, ShuttingDown> {
-    if situation.reason != ErrorReason::MessageViewed {
+    if rejection.reason != ErrorReason::MessageViewed {
         return Ok(None);
     }
     let MessageRef { id, access_token } = message_ref.clone();
-    let view_id = request_ids::view(&tools.bot_key, event.chat, id, &access_token).to_string();
-    match tools.store.was_viewed_under(AcknowledgeViewRequest { id, access_token, view_id }).await {
-        Ok(is_here) => Ok(is_here.then(|| wording::viewed_here_text(event.language, situation))),
-        Err(failure) => said(failure).map(|_| None),
+    let view_id = request_ids::view(&context.bot_key, event.chat, id, &access_token).to_string();
+    match context.store.was_viewed_under(AcknowledgeViewRequest { id, access_token, view_id }).await {
+        Ok(is_here) => Ok(is_here.then(|| wording::viewed_here_text(event.language, rejection))),
+        Err(error) => error.into_rejection().map(|_| None),
     }
 }
 
-/// The text, to be sent and then acknowledged; or why there is none.
-pub(crate) async fn read(
-    tools: &Context,
+/// Returns the reply with the text, or the reason why the store did not return it.
+pub(in crate::conversation) async fn view(
+    context: &Context,
     event: &ChatEvent,
     message_ref: &MessageRef,
 ) -> Result<Result<Reply, ErrorInfo>, ShuttingDown> {
     let MessageRef { id, access_token } = message_ref.clone();
-    let view_id = request_ids::view(&tools.bot_key, event.chat, id, &access_token).to_string();
+    let view_id = request_ids::view(&context.bot_key, event.chat, id, &access_token).to_string();
     let request = ViewMessageRequest {
         id,
         access_token: access_token.clone(),
         view_id: view_id.clone(),
         ..ViewMessageRequest::default()
     };
-    match tools.store.view_message(request).await {
+    match context.store.view_message(request).await {
         Ok(text) => {
             let acknowledge_after_send = Some(AcknowledgeViewRequest { id, access_token, view_id });
             let message = OutgoingMessage { is_revealed: true, ..OutgoingMessage::new(text) };
             Ok(Ok(Reply { message: Some(message), acknowledge_after_send, ..Reply::new("viewed") }))
         }
-        Err(failure) => Ok(Err(said(failure)?)),
+        Err(error) => Ok(Err(error.into_rejection()?)),
     }
 }
 
-/// Why a message is not shown here, and where it can be.
-pub(crate) fn unreadable(
-    tools: &Context,
+/// Returns the message that says why the bot cannot show the text, and where the user can read it.
+pub(super) fn unreadable(
+    context: &Context,
     event: &ChatEvent,
     message_ref: &MessageRef,
-    situation: &ErrorInfo,
+    rejection: &ErrorInfo,
 ) -> OutgoingMessage {
-    let needs_passphrase = matches!(situation.reason, ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong);
-    if needs_passphrase && tools.public_url.is_some() {
-        let buttons = buttons::browser(tools, event.language, message_ref);
-        return OutgoingMessage {
-            buttons,
-            ..OutgoingMessage::new(event.language.text(Phrase::NeedsPassphraseInBrowser))
-        };
+    let needs_passphrase = matches!(rejection.reason, ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong);
+    if needs_passphrase && context.public_url.is_some() {
+        let buttons = buttons::browser(context, event.language, message_ref);
+        let text = event.language.text(Phrase::NeedsPassphraseInBrowser);
+        return OutgoingMessage { buttons, ..OutgoingMessage::new(text) };
     }
-    OutgoingMessage::new(wording::error_text(event.language, Asked::View, situation))
+    OutgoingMessage::new(wording::error_text(event.language, Operation::View, rejection))
 }

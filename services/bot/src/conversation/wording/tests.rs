@@ -42,9 +42,11 @@ fn situation(reason: ErrorReason) -> ErrorInfo {
 
 #[test]
 fn every_situation_has_its_sentence() {
-    let expected = |asked: Asked, reason: ErrorReason| match (asked, reason) {
-        (Asked::Create, ErrorReason::FieldInvalid) => "I cannot keep that: text must not be empty. Write new:your text",
-        (Asked::View | Asked::Other, ErrorReason::FieldInvalid) | (_, ErrorReason::AccessTokenInvalid) => {
+    let expected = |asked: Operation, reason: ErrorReason| match (asked, reason) {
+        (Operation::Create, ErrorReason::FieldInvalid) => {
+            "I cannot keep that: text must not be empty. Write new:your text"
+        }
+        (Operation::View | Operation::Other, ErrorReason::FieldInvalid) | (_, ErrorReason::AccessTokenInvalid) => {
             "This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender."
         }
         (_, ErrorReason::TextTooLong) => "The text is too long: at most 65536 bytes can be kept. Nothing was stored.",
@@ -61,37 +63,37 @@ fn every_situation_has_its_sentence() {
         (_, ErrorReason::MessageSealed) => {
             "This message was encrypted by its sender. Open it in a browser, by its link. It is still unread."
         }
-        (Asked::Create, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
+        (Operation::Create, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
             "Too many requests at the moment. Nothing was stored; please try again later."
         }
-        (Asked::View, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
+        (Operation::View, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
             "Too many requests at the moment. I have nothing to show you; please try again later."
         }
-        (Asked::Create, ErrorReason::StorageFull) => {
+        (Operation::Create, ErrorReason::StorageFull) => {
             "No more messages can be kept at the moment. Nothing was stored; please try again later."
         }
-        (Asked::View, ErrorReason::StorageFull) => {
+        (Operation::View, ErrorReason::StorageFull) => {
             "No more messages can be kept at the moment. I have nothing to show you; please try again later."
         }
-        (Asked::Other, ErrorReason::StorageFull) => {
+        (Operation::Other, ErrorReason::StorageFull) => {
             "No more messages can be kept at the moment. Please try again later."
         }
-        (Asked::Create, ErrorReason::StoreUnavailable) => {
+        (Operation::Create, ErrorReason::StoreUnavailable) => {
             "I cannot reach the place where messages are kept. Nothing was stored; please try again later."
         }
-        (Asked::View, ErrorReason::StoreUnavailable) => {
+        (Operation::View, ErrorReason::StoreUnavailable) => {
             "I cannot reach the place where messages are kept. I have nothing to show you; please try again later."
         }
-        (Asked::Other, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
+        (Operation::Other, ErrorReason::Overloaded | ErrorReason::RateLimited) => {
             "Too many requests at the moment. Please try again later."
         }
-        (Asked::Other, ErrorReason::StoreUnavailable) => {
+        (Operation::Other, ErrorReason::StoreUnavailable) => {
             "I cannot reach the place where messages are kept. Please try again later."
         }
         _ => "Something went wrong on our side. Please try again later.",
     };
     for reason in EVERY_REASON {
-        for asked in [Asked::Create, Asked::View, Asked::Other] {
+        for asked in [Operation::Create, Operation::View, Operation::Other] {
             assert_eq!(
                 error_text(Language::English, asked, &situation(reason)),
                 expected(asked, reason),
@@ -111,7 +113,7 @@ fn the_table_above_knows_every_reason() {
 fn a_time_that_is_missing_or_malformed_is_left_out() {
     let mut viewed = situation(ErrorReason::MessageViewed);
     viewed.metadata.insert("time".to_owned(), "yesterday".to_owned());
-    let said = error_text(Language::English, Asked::View, &viewed);
+    let said = error_text(Language::English, Operation::View, &viewed);
     assert_eq!(said, "This message was read. If that was not you, treat it as exposed.");
 }
 
@@ -119,19 +121,19 @@ fn a_time_that_is_missing_or_malformed_is_left_out() {
 fn a_lifetime_that_the_store_refuses_is_named() {
     let fault = FieldViolation { field: "ttl".to_owned(), description: "must be at most 90days".to_owned() };
     let refused = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
-    let said = error_text(Language::English, Asked::Create, &refused);
+    let said = error_text(Language::English, Operation::Create, &refused);
     assert_eq!(said, "The lifetime does not fit: must be at most 90days. Nothing was stored.");
 }
 
 #[test]
 fn the_help_names_every_keyword_in_every_language() {
     for language in Language::ALL {
-        for keyword in &KEYWORDS {
-            assert!(help(language).contains(&format!("\n{}:", keyword.name)), "{language:?}");
+        for keyword in Keyword::ALL {
+            assert!(help(language).contains(&format!("\n{}:", keyword.name())), "{language:?}");
             // Telegram's limits for a command.
-            let command = language.text(keyword.command);
+            let command = language.text(keyword.menu_text());
             assert!((3..=256).contains(&command.chars().count()), "{language:?}");
-            assert!(keyword.name.len() <= 32 && keyword.name.bytes().all(|byte| byte.is_ascii_lowercase()));
+            assert!(keyword.name().len() <= 32 && keyword.name().bytes().all(|byte| byte.is_ascii_lowercase()));
         }
     }
 }

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 use super::credentials::Credentials;
 use crate::{
     status::board::{Mode, State, StatusTracker},
-    telegram::client::{TelegramApi, TelegramError},
+    telegram::{client::TelegramApi, errors::TelegramError},
 };
 
 /// How often watchers are told at most: a busy bot's status changes with every update.

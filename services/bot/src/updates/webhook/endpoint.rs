@@ -30,7 +30,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::updates::event::Update;
+use crate::telegram::update::Update;
 
 /// Where Telegram puts the secret.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
@@ -136,7 +136,7 @@ async fn receive(State(endpoint): State<WebhookEndpoint>, request: Request) -> R
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
-    let Some(update) = Update::of_json(&body) else {
+    let Some(update) = Update::from_json(&body) else {
         tracing::warn!("something that knows the webhook's secret sent what is no update");
         return StatusCode::BAD_REQUEST.into_response();
     };

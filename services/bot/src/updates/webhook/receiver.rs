@@ -17,13 +17,13 @@ use super::{
     spooled::SpooledUpdates,
 };
 use crate::{
+    conversation::event::ChatEvent,
     settings::Webhook,
     status::board::{Mode, StatusTracker},
     telegram::client::Telegram,
     timeouts::Timeouts,
     updates::{
         dispatcher::{Completion, Dispatcher},
-        event::ChatEvent,
         spool::Spool,
     },
 };
@@ -116,7 +116,7 @@ impl UpdateReceiver {
             // Who set it aside may have died before it was confirmed, so that Telegram brings it too.
             let Entry::Vacant(new) = self.in_flight.entry(id) else { continue };
             new.insert(InFlight { since: Instant::now(), waiting: Vec::new() });
-            match ChatEvent::of(update) {
+            match ChatEvent::parse(update) {
                 Some(event) => self.dispatcher.accept_again(event),
                 None => self.finish(Completion::Handled(id)),
             }
@@ -144,7 +144,7 @@ impl UpdateReceiver {
             Entry::Vacant(_) if is_full => {}
             Entry::Vacant(new) => {
                 new.insert(InFlight { since: Instant::now(), waiting: vec![handled] });
-                match ChatEvent::of(update) {
+                match ChatEvent::parse(update) {
                     Some(event) => {
                         self.dispatcher.accept(event).into_iter().for_each(|completion| self.finish(completion))
                     }

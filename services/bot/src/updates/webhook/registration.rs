@@ -10,7 +10,7 @@ use crate::{
         board::{State, StatusTracker},
         error_log::ErrorLog,
     },
-    telegram::client::{Telegram, TelegramError, WebhookInfo},
+    telegram::{client::Telegram, errors::TelegramError, payloads::WebhookInfo},
     timeouts::{Backoff, Timeouts},
 };
 

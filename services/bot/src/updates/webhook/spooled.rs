@@ -4,10 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::{
-    status::board::StatusTracker,
-    updates::{event::Update, spool::Spool},
-};
+use crate::{status::board::StatusTracker, telegram::update::Update, updates::spool::Spool};
 
 /// The updates that were set aside.
 pub(super) struct SpooledUpdates {
