@@ -1,8 +1,9 @@
-//! What a bot derives from: HMAC-SHA256 under secrets that strangers do not have.
+//! Derives keys with HMAC-SHA256.
 //!
-//! Most of it must outlive the bot token. Whoever replaces one that was revoked wants the same bot: what it did under the old token and
-//! Telegram brings again is known under the new one, and what it set aside opens. So a bot's key comes from the service token, which all
-//! replicas have, and from the bot's number at Telegram. Whoever has the service token could get the bot token from the store as well.
+//! Most derived values must outlive the bot token. A replaced token belongs to the same bot: under the new token, the
+//! bot recognizes redelivered updates and decrypts its spool. So the key of a bot comes from the service token, which
+//! all replicas have, and from the number of the bot at Telegram. A caller with the service token can also read the bot
+//! token from the store.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use mayfly_bootstrap::Secret;
@@ -18,33 +19,33 @@ const LABEL: &[u8] = b"mayfly bot key v1\0";
 pub(crate) struct BotKey(Zeroizing<[u8; 32]>);
 
 impl BotKey {
-    /// That of `bot`, for all who have this service token.
+    /// Returns the key of `bot`. The same for all processes with this service token.
     pub(crate) fn of(service_token: &Secret, bot: UserId) -> Self {
         Self(derive(service_token.expose().as_bytes(), LABEL, &[&bot.0.to_be_bytes()]))
     }
 
-    /// One that no other bot has, nor this one the next time.
+    /// Returns a random key.
     ///
     /// # Errors
     ///
-    /// When the operating system gives no random bytes.
+    /// If the operating system returns no random bytes.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut_slice())?;
         Ok(Self(key))
     }
 
-    /// What `parts` come to under this key. The label separates the uses of the key, and a way of deriving from later ones. Give
-    /// all parts but the last a fixed length, so that no two lists of parts look the same.
+    /// Derives a value from `parts`. The label separates the uses of the key, and their versions. All parts except the
+    /// last must have a fixed length, so that no two lists of parts are ambiguous.
     pub(crate) fn derive(&self, label: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         derive(self.0.as_slice(), label, parts)
     }
 }
 
-/// The bot that a token is for: its number stands before the colon, and stays the same when the token is replaced.
+/// Returns the bot of a token: the number before the colon, which stays the same when the token is replaced.
 pub(crate) fn bot_of(bot_token: &Secret) -> UserId {
     let number = bot_token.expose().split(':').next();
-    // Telegram knows no token without a number.
+    // A token without a number is invalid at Telegram.
     UserId(number.and_then(|number| number.parse().ok()).unwrap_or_default())
 }
 

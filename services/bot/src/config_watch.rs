@@ -1,4 +1,4 @@
-//! Follows the last active app config in the store, for as long as the bot runs.
+//! Watches the last active app config in the store for the lifetime of the process.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use crate::{
     timeouts::{Backoff, BackoffPolicy},
 };
 
-/// Between tries to reach the store. A new config should be taken up soon after the store is back.
+/// Short, so that the bot uses a new config soon after the store is reachable again.
 const BACKOFF: BackoffPolicy = BackoffPolicy { initial: Duration::from_millis(250), max: Duration::from_secs(10) };
 
-/// The watch over the app config. Publishes the token of the bot to serve, or `None` when there is none to serve.
+/// Watches the app config. Publishes the token of the bot to serve, or `None` if there is none.
 pub(crate) struct ConfigWatch {
     store: ConfigServiceClient<StoreChannel>,
     authorization: MetadataValue<Ascii>,
@@ -44,12 +44,12 @@ impl ConfigWatch {
         Ok(Self { store: ConfigServiceClient::new(store), authorization, latest, board, outage })
     }
 
-    /// Watches without end. While the store is away the last known config stays in use.
+    /// Never returns. While the store is unreachable, the last known config stays in use.
     pub(crate) async fn run(mut self) {
         let mut backoff = BACKOFF.start();
         let mut is_reported = false;
         loop {
-            // Ends when the store stops, so that is no success either.
+            // The stream also ends when the store shuts down, so its end is not a success.
             let status = self.follow(&mut backoff, &mut is_reported).await.err();
             self.board.set_connected(false);
             self.board.record_error("the store cannot be reached");

@@ -2,20 +2,20 @@
 
 use std::io;
 
-/// Why the bot cannot run. A store or a Telegram that is away, or a token that Telegram refuses, is not among these:
-/// the bot waits for them.
+/// Why the bot cannot run. If the store or Telegram is unreachable, or Telegram rejects the token, the bot retries
+/// instead.
 #[derive(Debug, thiserror::Error)]
 pub enum BotError {
-    /// The service token cannot travel in the metadata of a call.
+    /// The service token is not a valid metadata value.
     #[error("the service token is not visible ASCII")]
     ServiceToken,
-    /// The client for Telegram cannot be made, mostly for want of TLS roots.
+    /// The HTTP client for Telegram cannot be created, usually because there are no TLS roots.
     #[error("cannot make an HTTP client for Telegram")]
     HttpClient(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The operating system gives no random bytes.
+    /// The operating system returns no random bytes.
     #[error("the operating system gives no random bytes")]
     Randomness,
-    /// What is to be deleted later cannot be written down.
+    /// The directory of pending deletions is not writable.
     #[error("cannot use the folder of pending deletions")]
     Deletions(#[source] io::Error),
     /// The status page cannot be served.

@@ -1,13 +1,13 @@
-//! Rates: so many at once, then one more at a time. Pure; `rate_limit.rs` keeps to them, `flood.rs` holds others to them.
+//! Rate limiting with the generic cell rate algorithm (ITU-T I.371). Pure: the callers pass the time.
 //!
-//! The generic cell rate algorithm (ITU-T I.371): a meter is one moment, the one at which all is given back.
+//! The state of a limiter is one instant: when the whole burst is available again.
 
 use std::{collections::HashMap, time::Duration};
 
 use teloxide::types::ChatId;
 use tokio::time::Instant;
 
-/// As many meters as are kept without a look at which of them can be forgotten.
+/// How many limiters are kept before the full ones are removed.
 const MAX_LIMITERS: usize = 1024;
 
 /// `burst` at once, and one more each `interval`.
@@ -18,42 +18,42 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// So many a second, one after the other.
+    /// `count` per second, one at a time.
     pub(crate) fn per_second(count: u32) -> Self {
         Self { burst: 1, interval: Duration::from_secs(1) / count.max(1) }
     }
 
-    /// As much at once as it gives in `time`.
+    /// With the burst that the rate allows in `time`.
     pub(crate) fn with_burst_over(self, time: Duration) -> Self {
         let burst = time.as_nanos() / self.interval.as_nanos().max(1);
         Self { burst: u32::try_from(burst).unwrap_or(u32::MAX).max(1), ..self }
     }
 
-    /// So many a minute, `burst` of them at once if they like.
+    /// `count` per minute, `burst` of them at once.
     pub(crate) fn per_minute(count: u32, burst: u32) -> Self {
         Self { burst, interval: Duration::from_secs(60) / count.max(1) }
     }
 }
 
-/// How much of a rate is used up.
+/// How much of a rate is used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limiter {
-    /// When nothing is used up any more. `None`: nothing ever was.
+    /// When the whole burst is available again. `None`: it was never used.
     full_at: Option<Instant>,
 }
 
 impl Limiter {
-    /// How long from `now` until one more keeps to `rate`.
+    /// Returns how long to wait from `now` until the next one is within `rate`.
     pub(crate) fn wait(&self, rate: Rate, now: Instant) -> Duration {
         (self.used(now) + rate.interval).saturating_sub(rate.interval * rate.burst)
     }
 
-    /// Uses one up at `at`.
+    /// Uses one at `at`.
     pub(crate) fn take(&mut self, rate: Rate, at: Instant) {
         self.full_at = Some(at + self.used(at) + rate.interval);
     }
 
-    /// Whether nothing is used up.
+    /// Returns `true` if the whole burst is available.
     pub(crate) fn is_full(&self, now: Instant) -> bool {
         self.used(now).is_zero()
     }
@@ -63,16 +63,16 @@ impl Limiter {
     }
 }
 
-/// A meter for each chat, for as long as anything of it is used up.
+/// One limiter for each chat. Full ones are removed.
 #[derive(Debug, Default)]
 pub(crate) struct ChatLimiters {
     limiters: HashMap<ChatId, Limiter>,
-    /// How many there may be before the fresh ones are forgotten.
+    /// How many there may be before the full ones are removed.
     limit: usize,
 }
 
 impl ChatLimiters {
-    /// The meter of this chat.
+    /// Returns the limiter of this chat.
     pub(crate) fn get(&mut self, chat: ChatId, now: Instant) -> &mut Limiter {
         if self.limiters.len() >= self.limit.max(MAX_LIMITERS) {
             self.limiters.retain(|_, limiter| !limiter.is_full(now));

@@ -1,12 +1,11 @@
-//! Telegram in front of the store: whoever writes `new:a text` to the bot gets `id:token`, and whoever writes `id:token`
-//! gets the text, once.
+//! The Telegram bot of Mayfly. It replies to `new:a text` with `id:token`, and to `id:token` with the text, once.
 //!
-//! An update travels in one direction: `polling` fetches it and keeps it unconfirmed in its `window`, or Telegram brings it to the
-//! `webhook`; `event` takes out what matters, `chats` keeps the order within its chat, `intent` says what is wanted, `handlers` ask the `store` and
-//! word the answer with `replies`, `delivery` sends it through `telegram`. Only then is the update confirmed to Telegram, so that a crash in
-//! between brings it again instead of losing it. What an update causes can therefore happen twice and is made for that.
+//! `updates` receives an update by polling or by webhook and keeps it unconfirmed. It parses the update into an event
+//! and dispatches it in the order of its chat. `conversation` handles the event with the store and returns a reply, and
+//! `telegram` delivers the reply. Only then is the update confirmed to Telegram, so that a crash loses nothing. An
+//! update can therefore be handled twice, and all effects are idempotent.
 //!
-//! Knows nothing of the database: the store is a [`StoreChannel`].
+//! The bot has no access to the database: the store is a [`StoreChannel`].
 
 mod bot_key;
 mod config_watch;
@@ -57,14 +56,14 @@ use crate::{
     updates::webhook::WebhookEndpoint,
 };
 
-/// The largest request that the bot takes: far more than any update of Telegram's, whose texts have at most 4096
+/// The largest request that the bot accepts. Much larger than any update: the texts of Telegram have at most 4096
 /// characters.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 
 /// A bot that is ready to run.
 pub struct Bot {
     router: Router,
-    /// The webhook checks its caller before it reads anything, and has a limit of its own.
+    /// The webhook has its own limits, and authenticates the caller before it reads the body.
     webhook: Option<Router>,
     services: Services,
     board: StatusTracker,
@@ -75,11 +74,11 @@ pub struct Bot {
 }
 
 impl Bot {
-    /// A bot in front of `store`, to which it shows `service_token`, that ends when `stop` is cancelled. Does nothing yet.
+    /// Creates a bot that calls `store` with `service_token` and stops when `stop` is cancelled. Starts nothing.
     ///
     /// # Errors
     ///
-    /// [`BotError`], all but [`BotError::Serve`].
+    /// Every [`BotError`] except [`BotError::Serve`].
     pub fn new(
         store: StoreChannel,
         service_token: &Secret,
@@ -124,7 +123,7 @@ impl Bot {
             stop: stop.clone(),
         };
         let services = Services::new(grpc, !settings.no_reflection);
-        // What is neither a page nor a service is not found, rather than an answer of gRPC's to a browser.
+        // Unknown paths get an HTTP 404 instead of a gRPC status.
         let grpc = services.routes.clone().prepare().into_axum_router().reset_fallback();
         let router = page::router(board.clone(), simulator, origins).merge(grpc);
         let webhook = settings.webhook().map(|webhook| {
@@ -139,7 +138,7 @@ impl Bot {
             outage,
             conversation,
             timeouts,
-            set_aside_folder: settings.set_aside_folder.clone(),
+            spool_folder: settings.spool_folder.clone(),
             webhook,
             board: board.clone(),
             stop: stop.clone(),
@@ -147,15 +146,15 @@ impl Bot {
         Ok(Self { router, webhook: webhook_router, services, board, watch, latest_config, sessions, stop })
     }
 
-    /// Its gRPC services, for a [`BotChannel`](mayfly_contracts::BotChannel) in the same process.
+    /// The gRPC services, for a [`BotChannel`](mayfly_contracts::BotChannel) in the same process.
     #[must_use]
     pub fn routes(&self) -> Routes {
         self.services.routes.clone()
     }
 
-    /// Runs the bot until it is stopped: serves its page and `BotService` on `listener` within the `limits` of the
-    /// process, takes the last active app config from the store whenever that changes, and answers the chats. In the
-    /// end the updates in hand are finished and confirmed, within seconds.
+    /// Runs the bot until shutdown: serves its page and `BotService` on `listener` within the `limits` of the process,
+    /// watches the last active app config in the store, and replies in the chats. At shutdown, it finishes and confirms
+    /// the updates in flight within seconds.
     ///
     /// # Errors
     ///
@@ -172,7 +171,7 @@ impl Bot {
             reject: Arc::new(grpc::refused),
         };
         let router = request_limits.apply(router);
-        // In front of the others, so that it can be at any path.
+        // The webhook is matched first, so that it can have any path.
         let router = match webhook {
             Some(webhook) => webhook.fallback_service(router),
             None => router,

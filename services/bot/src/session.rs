@@ -1,4 +1,4 @@
-//! The time from taking up an app config to leaving it: signs in, polls or receives, finishes. One session after the other.
+//! A session serves one app config: it signs in, receives updates, and drains. There is one session at a time.
 
 use std::path::PathBuf;
 
@@ -30,25 +30,25 @@ use crate::{
     },
 };
 
-/// What every session needs.
+/// What all sessions share.
 pub(crate) struct Sessions {
     pub telegram: TelegramApi,
     pub store: StoreChannel,
-    /// From which, and from their numbers, bots have their keys.
+    /// The keys of the bots are derived from it.
     pub service_token: Secret,
     pub outage: StoreOutage,
     pub conversation: ConversationSettings,
     pub timeouts: Timeouts,
-    /// Where updates are set aside that take long.
-    pub set_aside_folder: PathBuf,
-    /// The webhook and its door, if updates come that way.
+    /// The directory of the spool.
+    pub spool_folder: PathBuf,
+    /// The webhook and its endpoint, if updates arrive that way.
     pub webhook: Option<(Webhook, WebhookEndpoint)>,
     pub board: StatusTracker,
     pub stop: CancellationToken,
 }
 
 impl Sessions {
-    /// Serves the bot whose token `latest` holds, and the next one when that changes, until told to stop.
+    /// Serves the bot whose token `latest` holds, and the next one after each change, until shutdown.
     pub(crate) async fn run(&self, mut latest: watch::Receiver<Option<Secret>>) {
         while !self.stop.is_cancelled() {
             let token = latest.borrow_and_update().clone();
@@ -64,12 +64,12 @@ impl Sessions {
         }
     }
 
-    /// Serves one bot until another one, or none, is to be served.
+    /// Serves one bot until `latest` changes.
     async fn serve(&self, token: Secret, latest: &mut watch::Receiver<Option<Secret>>) {
         let session_stop = self.stop.child_token();
         let session = self.session(&token, &session_stop);
         let replaced = async {
-            // The sender lives as long as `run`; were it gone, no other config could ever come.
+            // The sender lives as long as `run`. If it were dropped, no other config could arrive.
             let is_another = |latest: &Option<Secret>| latest.as_ref() != Some(&token);
             if latest.wait_for(is_another).await.is_err() {
                 std::future::pending::<()>().await;
@@ -91,7 +91,7 @@ impl Sessions {
         let settings = &self.conversation;
         let bot = bot_key::bot_of(token);
         let bot_key = BotKey::of(&self.service_token, bot);
-        let spool = Spool::new(&self.set_aside_folder, &bot_key);
+        let spool = Spool::new(&self.spool_folder, &bot_key);
         let deletions = Deletions::open(&settings.deletions_folder, bot, settings.delete_revealed_after);
         let context = Context {
             store: store.clone(),
@@ -122,13 +122,13 @@ impl Sessions {
             }
         };
         let beside = async {
-            // Neither waits for the other: Telegram may have the menu wait for minutes.
+            // Concurrently: Telegram may delay the command menu for minutes.
             tokio::join!(command_menu::register(&telegram), deletions.run(&telegram))
         };
         tokio::join!(serving, session_stop.run_until_cancelled(beside));
     }
 
-    /// Makes sure that Telegram knows the token, for as long as that takes. Answers the bot's user name.
+    /// Retries until Telegram accepts the token. Returns the user name of the bot.
     async fn sign_in(&self, telegram: &Telegram) -> Option<String> {
         self.board.set_state(State::SigningIn);
         let mut backoff = self.timeouts.telegram_backoff.start();

@@ -1,4 +1,4 @@
-//! What the bot is started with.
+//! The settings of the bot.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -8,7 +8,7 @@ use url::Url;
 const SHORTEST_DELETION_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELETION_DELAY: Duration = Duration::from_secs(47 * 60 * 60);
 
-/// The bot's settings. Its token is not among them: that comes from the last active app config.
+/// The settings of the bot. Its token is not one of them: it comes from the last active app config.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BotSettings {
     /// Where the bot serves its status page.
@@ -26,16 +26,17 @@ pub struct BotSettings {
     /// How long an update waits for a store that is away before its sender is told that nothing was stored or read.
     #[arg(long, env = "MAYFLY_RETRY_FOR", default_value = "10m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub retry_for: Duration,
-    /// How many messages the bot sends in a second, to all chats together. Telegram allows 30. When all chats together write
-    /// more than that for ten seconds, each has one message a minute read, and is told so once when it writes more.
+    /// How many messages the bot sends in a second, to all chats together. Telegram allows 30. When all chats together
+    /// write more than that for ten seconds, each has one message a minute read, and is told so once when it writes
+    /// more.
     #[arg(long, env = "MAYFLY_MESSAGES_PER_SECOND", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages_per_second: u32,
     /// Adds a chat with the bot to its page, without Telegram. It asks for a token, which is made on first start in
     /// DATA_DIR/simulator.token; `mayfly up` prints the page's address with it.
     #[arg(long, env = "MAYFLY_SIMULATOR")]
     pub simulator: bool,
-    /// How many messages a chat may write to the bot in a minute, 10 of them at once. What is more is not read, and the chat
-    /// is told so once.
+    /// How many messages a chat may write to the bot in a minute, 10 of them at once. What is more is not read, and the
+    /// chat is told so once.
     #[arg(long, env = "MAYFLY_CHAT_MESSAGES_PER_MINUTE", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub chat_messages_per_minute: u32,
     /// Where Telegram is to bring updates: an address of https that leads to the bot's listener, through a proxy that
@@ -51,34 +52,33 @@ pub struct BotSettings {
     /// How the bot converses.
     #[command(flatten)]
     pub conversation: ConversationSettings,
-    /// Where the bot sets aside updates that take long, encrypted. Not for the command line: the process knows its data directory,
-    /// and puts it there.
+    /// The directory of the spool, which holds encrypted updates. Not a command line option: the process sets it.
     #[arg(skip)]
-    pub set_aside_folder: PathBuf,
-    /// What callers of the simulator have to show; without it there is no simulator. Not for the command line: the
-    /// process reads it from its data directory.
+    pub spool_folder: PathBuf,
+    /// The token that the simulator requires. `None` disables the simulator. Not a command line option: the process
+    /// reads it from its data directory.
     #[arg(skip)]
     pub simulator_token: Option<Secret>,
-    /// Does not tell callers which services there are. A setting of the process, which puts it here.
+    /// Disables gRPC reflection. Not a command line option here: the process sets it.
     #[arg(skip)]
     pub no_reflection: bool,
-    /// Under which host names browsers reach the bot's page. Part of the process's settings, which puts it here.
+    /// The host names of the status page. Not a command line option here: the process sets it.
     #[arg(skip)]
     pub hosts: HostSettings,
 }
 
-/// A webhook as it was asked for.
+/// The settings of a webhook.
 #[derive(Clone, Debug)]
 pub(crate) struct Webhook {
-    /// Where Telegram brings updates to.
+    /// The URL for Telegram.
     pub url: Url,
-    /// Where they arrive on our listener.
+    /// The path on the listener of the bot.
     pub path: String,
     pub connections: u8,
 }
 
 impl BotSettings {
-    /// The webhook, if there is to be one.
+    /// Returns the settings of the webhook, if it is enabled.
     pub(crate) fn webhook(&self) -> Option<Webhook> {
         let url = self.webhook_url.clone()?;
         let path = self.webhook_path.clone().unwrap_or_else(|| url.path().to_owned());
@@ -86,7 +86,7 @@ impl BotSettings {
     }
 }
 
-/// How the bot converses.
+/// The settings of the conversation.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConversationSettings {
     /// Where browsers reach the gateway, as `https://mayfly.example.org`. Unset: the bot offers no links to its page.
@@ -95,21 +95,20 @@ pub struct ConversationSettings {
     /// Delete a user's message from the chat once its text is stored.
     #[arg(long, env = "MAYFLY_DELETE_USER_MESSAGES")]
     pub delete_user_messages: bool,
-    /// Delete a text from the chat so long after it was shown: 30s, 10m, 47h. At most 47 hours, since Telegram deletes nothing
-    /// after 48. Unset: it stays.
+    /// Delete a text from the chat so long after it was shown: 30s, 10m, 47h. At most 47 hours, since Telegram deletes
+    /// nothing after 48. Unset: it stays.
     #[arg(long, env = "MAYFLY_DELETE_REVEALED_AFTER", value_name = "DURATION", value_parser = parse_deletion_delay)]
     pub delete_revealed_after: Option<Duration>,
     /// Show texts so that they cannot be forwarded or saved. In most apps they cannot be copied either.
     #[arg(long, env = "MAYFLY_PROTECT_CONTENT")]
     pub protect_content: bool,
-    /// The folder in which the bot notes what it has to delete later. Not for the command line: the process knows its data
-    /// directory, and puts it there.
+    /// The directory of the scheduled deletions. Not a command line option: the process sets it.
     #[arg(skip)]
     pub deletions_folder: PathBuf,
 }
 
-/// Where browsers reach the gateway: `https://host` or `https://host:port`. The web page works at the root of a host
-/// only.
+/// The URL of the gateway for browsers: `https://host` or `https://host:port`. The web page works only at the root of a
+/// host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 
@@ -120,7 +119,7 @@ impl PublicUrl {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// The URL of the gateway's root.
+    /// The root URL of the gateway.
     #[must_use]
     pub fn to_url(&self) -> Url {
         self.0.clone()
@@ -151,7 +150,7 @@ fn parse_deletion_delay(delay: &str) -> Result<Duration, String> {
 }
 
 fn parse_web_url(url: &str) -> Result<Url, String> {
-    // A slash at the end would become an empty path segment in front of the token.
+    // A trailing slash would add an empty path segment before the token.
     let url = Url::parse(url.trim_end_matches('/')).map_err(|error| error.to_string())?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with http:// or https://".to_owned());
@@ -161,7 +160,7 @@ fn parse_web_url(url: &str) -> Result<Url, String> {
 
 fn parse_webhook_url(url: &str) -> Result<Url, String> {
     let url = Url::parse(url).map_err(|error| error.to_string())?;
-    // A Bot API server of one's own takes http too.
+    // A local Bot API server accepts http too.
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("must begin with https://".to_owned());
     }
@@ -172,7 +171,7 @@ fn parse_webhook_url(url: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// What the route can be without meaning anything to the router, and without hiding the bot's page and its health.
+/// Accepts paths without a meaning for the router that hide neither the status page nor the health checks.
 fn parse_webhook_path(path: &str) -> Result<String, String> {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || "/-._~".contains(char);
     if !path.starts_with('/') || !path.chars().all(is_plain) {

@@ -1,8 +1,8 @@
-//! A chat with the bot's own handlers, without Telegram: for people who want to try it before they have a bot.
+//! A simulated chat with the handlers of the bot, without Telegram, for users without a bot.
 //!
-//! `POST /simulator` takes what somebody does, a `Message` or a `CallbackQuery` in the form of `wire.rs`, and answers
-//! the list of what the bot does about it. Off unless `--simulator` is given, and then for callers with its token only
-//! (`token.rs`): they read and write messages without any limit of Telegram's.
+//! `POST /simulator` accepts a `Message` or a `CallbackQuery` in the format of `wire.rs`, and returns the list of the
+//! bot's actions. It is off without `--simulator`, and requires a token (`token.rs`), because its callers store and
+//! view messages without any rate limit.
 
 mod token;
 mod wire;
@@ -39,25 +39,26 @@ use crate::{
     timeouts::Timeouts,
 };
 
-/// Some programs write it before a UTF-8 text.
+/// Some programs write it at the start of a UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Where what somebody does is posted to.
+/// The path of the simulator.
 const PATH: &str = "/simulator";
 
-/// The simulated bot's name at Telegram. None there can have it, so that links to it lead nowhere; the page follows them itself.
+/// The user name of the simulated bot. It is invalid at Telegram, so links to it lead nowhere. The page follows them
+/// itself.
 const BOT_NAME: &str = "-";
 
-/// The bot behind the simulated chat.
+/// The bot of the simulated chat.
 pub(crate) struct Simulator {
     context: Context,
     token: Token,
-    /// The last update's id. Each call is an update of its own.
+    /// The id of the last update. Each request is an update of its own.
     updates: AtomicU32,
 }
 
 impl Simulator {
-    /// A bot that no other process is, since it has a key of its own, and so has what it asks of the store.
+    /// Creates a simulator with a random key, so that its request ids never collide with those of other processes.
     pub(crate) fn new(
         store: StoreChannel,
         outage: StoreOutage,
@@ -67,7 +68,7 @@ impl Simulator {
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
         let bot_key = BotKey::random().map_err(|_| BotError::Randomness)?;
-        // Whoever tries the bot sits in front of it.
+        // A user waits for the response.
         let timeouts = Timeouts { store_timeout: timeouts.simulator_store_timeout, ..timeouts.clone() };
         let store = StoreClient::new(store, outage, timeouts, stop);
         let context = Context { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
@@ -79,8 +80,7 @@ impl Simulator {
             Ok(reply) => reply?,
             Err(_) => Reply::message(event.language.text(Phrase::WentWrong), "panicked"),
         };
-        // Before the text goes out, other than towards Telegram: who tries whether a text can be read twice must see that it
-        // cannot.
+        // Before the response, unlike with Telegram: a user who views a text twice must see that the second view fails.
         if let Some(acknowledgement) = reply.acknowledge_after_send.clone() {
             self.context.store.acknowledge_view(acknowledgement).await;
         }
@@ -89,7 +89,7 @@ impl Simulator {
     }
 }
 
-/// The simulator's one route, for callers with the token.
+/// The route of the simulator, with authentication.
 pub(crate) fn router(simulator: Simulator) -> Router {
     Router::new()
         .route(PATH, post(simulate).layer(middleware::from_fn(check_encoding)))
@@ -97,7 +97,7 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .with_state(Arc::new(simulator))
 }
 
-/// Says what is wrong with a body that is no UTF-8, where a parser of JSON would say that it expects another letter.
+/// Rejects a body that is not UTF-8 with a clear error. The error of the JSON parser would be misleading.
 async fn check_encoding(request: Request, next: Next) -> Response {
     let encoding =
         request.headers().get(header::CONTENT_ENCODING).map(|encoding| encoding.to_str().unwrap_or_default());
@@ -106,11 +106,11 @@ async fn check_encoding(request: Request, next: Next) -> Response {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).into_response();
     }
     let (parts, body) = request.into_parts();
-    // Within the limits of the process.
+    // The process limits the size of the body.
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return (StatusCode::BAD_REQUEST, "the body did not arrive whole\n").into_response();
     };
-    // JSON has no zero bytes, and UTF-16 has one beside each letter of ASCII.
+    // JSON contains no zero bytes. UTF-16 has one beside each ASCII character.
     if str::from_utf8(&body).is_err() || body.contains(&0) {
         return (StatusCode::BAD_REQUEST, "the body must be UTF-8\n").into_response();
     }
@@ -125,10 +125,10 @@ async fn simulate(State(simulator): State<Arc<Simulator>>, Json(posted): Json<Va
     };
     let update_id = simulator.updates.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
     let Some(event) = posted.update(update_id).and_then(ChatEvent::parse) else {
-        // Groups, other bots and so on: the bot leaves them alone.
+        // The bot ignores groups, other bots and so on.
         return Json(Vec::<Value>::new()).into_response();
     };
-    // In a task of its own, so that a browser that goes away leaves nothing half done.
+    // In a separate task, so that a disconnected browser leaves nothing half-done.
     let into_actions = tokio::spawn(async move { simulator.answer(&event).await }).await;
     match into_actions {
         Ok(Ok(answer)) => Json(posted.into_actions(answer)).into_response(),

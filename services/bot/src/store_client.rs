@@ -1,4 +1,4 @@
-//! The store as the bot calls it: with patience while it is away, and without waiting for it when the bot stops.
+//! The client of the store: retries while the store is unreachable, and stops retrying at shutdown.
 
 use std::{
     future::Future,
@@ -20,11 +20,10 @@ use tonic::{Response, Status};
 
 use crate::timeouts::Timeouts;
 
-/// So many calls are on their way at the same time; the others wait their turn. Chats that wait for the store to come back
-/// are not on their way.
+/// The maximum number of concurrent calls. Calls between two retries do not count.
 const MAX_CONCURRENT_CALLS: usize = 32;
 
-/// The store.
+/// The client of the store.
 #[derive(Clone)]
 pub(crate) struct StoreClient {
     client: MessageServiceClient<StoreChannel>,
@@ -34,20 +33,20 @@ pub(crate) struct StoreClient {
     stop: CancellationToken,
 }
 
-/// Since when the store has been away. Clones share it.
+/// Since when the store has been unreachable. Clones share it.
 ///
-/// When it has been away for long enough that the first senders were told, those who write now are told at once. Without that,
-/// a thousand people would be told hundred by hundred, each hundred after the whole time.
+/// Once the first calls have timed out, later calls fail without retries. Otherwise a thousand users would get their
+/// replies in groups, each one a whole timeout later than the last.
 #[derive(Clone, Default)]
 pub(crate) struct StoreOutage(Arc<Mutex<Option<Instant>>>);
 
 impl StoreOutage {
-    /// Notes that the store is away, and answers since when.
+    /// Records that the store is unreachable, and returns since when.
     fn started(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now)
     }
 
-    /// Notes that the store is there.
+    /// Records that the store is reachable.
     pub(crate) fn ended(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -81,7 +80,7 @@ impl StoreClient {
         Self { client: MessageServiceClient::new(channel), permits, outage, timeouts, stop }
     }
 
-    /// Safe to repeat, because the request carries a `request_id`.
+    /// Idempotent by its `request_id`.
     pub(crate) async fn create_message(
         &self,
         request: CreateMessageRequest,
@@ -93,7 +92,7 @@ impl StoreClient {
         .await
     }
 
-    /// Safe to repeat, because the request carries a `view_id`. A chat shows texts alone.
+    /// Idempotent by its `view_id`. Rejects messages that are no texts.
     pub(crate) async fn view_message(&self, request: ViewMessageRequest) -> Result<String, StoreError> {
         self.with_retry(|mut client| {
             let request = request.clone();
@@ -104,8 +103,8 @@ impl StoreClient {
         .map_err(|status| StoreError::Rejected(ErrorInfo::from_status(&status)))
     }
 
-    /// Repeats a view for as long as `sending` its text takes, so that the store keeps the claim: if this process ends
-    /// meanwhile, the next one gets the text again.
+    /// Renews a view while `sending` its text runs, so that the store keeps the claim. If this process dies, the next
+    /// one gets the text again.
     pub(crate) async fn keep_claim_during<T>(
         &self,
         view: &AcknowledgeViewRequest,
@@ -129,7 +128,7 @@ impl StoreClient {
         }
     }
 
-    /// Changes nothing.
+    /// Read only.
     pub(crate) async fn lookup_message(
         &self,
         request: LookupMessageRequest,
@@ -141,7 +140,7 @@ impl StoreClient {
         .await
     }
 
-    /// Safe to repeat: burning what is burned is a success.
+    /// Idempotent: burning a burned message succeeds.
     pub(crate) async fn burn_message(&self, request: BurnMessageRequest) -> Result<BurnMessageResponse, StoreError> {
         self.with_retry(|mut client| {
             let request = request.clone();
@@ -150,7 +149,8 @@ impl StoreClient {
         .await
     }
 
-    /// Whether a message that was viewed was viewed under this `view_id`: only then does the store take the acknowledgement.
+    /// Returns `true` if the message was viewed under this `view_id`: only then does the store accept the
+    /// acknowledgement.
     pub(crate) async fn was_viewed_under(&self, request: AcknowledgeViewRequest) -> Result<bool, StoreError> {
         let acknowledged = self.with_retry(|mut client| {
             let request = request.clone();
@@ -163,7 +163,7 @@ impl StoreClient {
         }
     }
 
-    /// Told once, and not waited for: the store erases the text by itself after a while.
+    /// Does not retry, because the store deletes the text after a while anyway.
     pub(crate) async fn acknowledge_view(&self, request: AcknowledgeViewRequest) {
         if let Err(status) = self.client.clone().acknowledge_view(request).await {
             let reason = ErrorInfo::from_status(&status).reason.name();

@@ -1,4 +1,4 @@
-//! How long the bot waits for what, in one place. Tests use shorter times; nothing else does.
+//! The timeouts, intervals and rates of the bot. Only tests use other values.
 
 use std::time::Duration;
 
@@ -7,64 +7,63 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gcra::Rate;
 
-/// So much may a chat write at once.
+/// How many events one chat may send at once.
 pub(crate) const INBOUND_CHAT_BURST: u32 = 10;
 
-/// So much may all chats together write at once: what the bot answers in this time.
+/// How many events all chats may send at once: as many as the bot answers in this time.
 pub(crate) const INBOUND_TOTAL_BURST: Duration = Duration::from_secs(10);
 
-/// The bot's patience.
+/// The timeouts, intervals and rates of the bot.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeouts {
-    /// How long Telegram may hold a poll when nothing is in hand. Whole seconds; Telegram's own limit is 50.
+    /// How long Telegram may hold a poll while no update is in flight. Whole seconds. Telegram's limit is 50.
     pub long_poll: Duration,
-    /// How long to wait before the next poll when the last one brought nothing but updates already in hand.
+    /// The pause after a poll that returned only updates in flight.
     pub duplicate_poll_interval: Duration,
-    /// How long an update may be in hand before it is set aside for others that wait behind it.
+    /// How long an update is in flight before it is spooled, so that the next updates can arrive.
     pub spool_after: Duration,
-    /// Pauses between tries while Telegram cannot be reached.
+    /// Between retries while Telegram is unreachable.
     pub telegram_backoff: BackoffPolicy,
-    /// Between tries with a token that Telegram refuses.
+    /// Between retries with a token that Telegram rejects.
     pub rejected_retry_interval: Duration,
-    /// Between tries while another program polls with the same token, or a webhook keeps coming back.
+    /// Between retries while another process polls with the same token, or sets a webhook.
     pub conflict_retry_interval: Duration,
-    /// How fast a chat may write to the bot. Slower than the bot may answer it, so that little of one chat is ever in hand.
+    /// How fast one chat may send events. Slower than the outbound rate, so that few events of one chat are in flight.
     pub inbound_chat_rate: Rate,
-    /// How fast all chats together may write to the bot before each of them is held to a fair share.
+    /// How fast all chats together may send events before each chat gets only its fair share.
     pub inbound_total_rate: Rate,
-    /// How often the bot writes to one chat.
+    /// How fast the bot sends to one chat.
     pub outbound_chat_rate: Rate,
-    /// How often the bot writes to all chats together.
+    /// How fast the bot sends to all chats together.
     pub outbound_total_rate: Rate,
-    /// How often to make sure that the webhook is still ours.
+    /// Between checks that the webhook is unchanged.
     pub webhook_check_interval: Duration,
-    /// How long a request of the webhook is held while its update is not handled, at most. Telegram's own limit is about a minute,
-    /// but it may have no other connection for all other chats.
+    /// The maximum time that a webhook request waits until its update is handled. Telegram's limit is about a minute,
+    /// but it may have only one connection for all chats.
     pub webhook_hold_timeout: Duration,
-    /// How long an answer is offered to Telegram while it fails with server errors or broken connections, and Telegram does
-    /// other things for us meanwhile. While it does nothing, there is no limit.
+    /// How long the bot retries a reply while Telegram answers other calls. There is no limit while Telegram answers
+    /// none.
     pub send_timeout: Duration,
-    /// How long a message may altogether be held up by Telegram's flood control. Nothing else has the text that was read,
-    /// nor the token of one that was kept.
+    /// How long Telegram's flood control may delay a message. Nothing else holds the text that was viewed, or the token
+    /// of the text that was stored.
     pub message_flood_timeout: Duration,
-    /// The same for all other calls. A chat that is served for longer is stuck.
+    /// The same for all other calls. A chat with one update in flight for longer is stuck.
     pub flood_timeout: Duration,
-    /// The longest pause before another look whether a chat can be written to.
+    /// The longest interval between checks that a chat is writable.
     pub flood_check_interval: Duration,
-    /// How often a view is repeated while its text waits to be sent, so that the store keeps the claim.
+    /// How often the bot renews its claim on a viewed text while it waits for Telegram to accept the message.
     pub claim_renewal_interval: Duration,
-    /// Pauses between tries while the store is away.
+    /// Between retries while the store is unreachable.
     pub store_backoff: BackoffPolicy,
-    /// How long the store may be away before senders are told.
+    /// How long the store may be unreachable before the bot tells the sender.
     pub store_timeout: Duration,
-    /// How long whoever tries the bot in the simulator waits for the store.
+    /// The same for users of the simulator.
     pub simulator_store_timeout: Duration,
-    /// How long the updates in hand may take when the process stops. With `confirm_timeout` shorter than the time that
-    /// the process has for its end.
+    /// How long draining may take at shutdown. With `confirm_timeout`, shorter than the drain timeout of the process.
     pub stop_drain_timeout: Duration,
-    /// How long the updates in hand may take when another app config takes over.
+    /// How long draining may take when another app config becomes active.
     pub replaced_drain_timeout: Duration,
-    /// How long the last poll, which confirms what was handled, may take.
+    /// How long the last poll may take, which confirms the handled updates.
     pub confirm_timeout: Duration,
 }
 
@@ -99,7 +98,8 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// Comes back when the updates in hand had their time to be finished: less of it when `stop` is cancelled.
+    /// Returns when draining must end: after `replaced_drain_timeout`, or `stop_drain_timeout` after `stop` is
+    /// cancelled.
     pub(crate) fn drain_timeout(&self, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
         let Self { replaced_drain_timeout, stop_drain_timeout, .. } = *self;
         let stop = stop.clone();
@@ -112,7 +112,7 @@ impl Timeouts {
     }
 }
 
-/// Growing pauses: the first, then twice as long each time, up to the longest.
+/// Exponential backoff: doubles from `initial` to `max`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BackoffPolicy {
     pub initial: Duration,
@@ -120,13 +120,13 @@ pub(crate) struct BackoffPolicy {
 }
 
 impl BackoffPolicy {
-    /// A sequence that starts with the first pause.
+    /// Starts a sequence with the initial delay.
     pub(crate) fn start(self) -> Backoff {
         Backoff { policy: self, next: self.initial }
     }
 }
 
-/// Where a sequence of growing pauses stands.
+/// The state of a backoff sequence.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     policy: BackoffPolicy,
@@ -134,14 +134,14 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The pause to make now.
+    /// Returns the current delay and doubles it.
     pub(crate) fn next(&mut self) -> Duration {
         let now = self.next.min(self.policy.max);
         self.next = now.saturating_mul(2);
         now
     }
 
-    /// Begins again with the first pause.
+    /// Restarts with the initial delay.
     pub(crate) fn reset(&mut self) {
         self.next = self.policy.initial;
     }

@@ -1,4 +1,4 @@
-//! What opens a message: its id and its access token, as people write them and as links carry them.
+//! A reference to a message: its id and its access token, as users write them and as links encode them.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mayfly_contracts::message::{BurnMessageRequest, LookupMessageRequest};
@@ -7,23 +7,23 @@ use url::Url;
 
 const TOKEN_BYTES: usize = 32;
 const CHECKSUM_BYTES: usize = 4;
-/// Version, id, token, checksum: 45 bytes, which are 60 letters with no bits to spare.
+/// Version, id, token and checksum: 45 bytes, which are exactly 60 characters of base64.
 const LINK_BYTES: usize = 1 + 8 + TOKEN_BYTES + CHECKSUM_BYTES;
-/// The first byte of a link, so that links of another form can be told apart one day.
+/// The first byte of a link. Other formats of links will have another version.
 const LINK_VERSION: u8 = 1;
 
-/// What every link of ours begins with, unless its message has an id beyond imagination.
+/// The prefix of every link of this version.
 pub(crate) const LINK_PREFIX: &str = "AQ";
 
-/// What a text is that may be a link of ours. No `Debug`: it may hold a secret.
+/// The result of parsing a text that may be a link. No `Debug`: it may hold a secret.
 pub(crate) enum LinkParse {
     MessageRef(MessageRef),
-    /// It leads to a message, and a part of it is missing or wrong.
+    /// It is a link to a message, but a part of it is missing or wrong.
     Damaged,
     NotALink,
 }
 
-/// An id and an access token. Whether the token is one, and opens anything, is for the store to say. No `Debug`: it is a secret.
+/// An id and an access token. Only the store knows whether they are valid. No `Debug`: it is a secret.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct MessageRef {
@@ -33,18 +33,18 @@ pub(crate) struct MessageRef {
 }
 
 impl MessageRef {
-    /// Reads `id:token`. Apps break long words into lines, and copy marks along that nobody sees: blanks and invisible characters
-    /// count nowhere. `None` when there is no such id.
+    /// Parses `id:token`. Ignores white space and invisible characters, because apps wrap long words and copy invisible
+    /// characters. Returns `None` if the id is invalid.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (id, access_token) = text.split_once(is_colon)?;
         Self::from_parts(id, access_token)
     }
 
-    /// Reads a link that somebody pasted, alone or among words: one of the web page's, `https://host/m/id#token`, one of
-    /// the REST API, `https://host/api/v1/get_message/id/token`, or one of a bot's, `https://t.me/bot?start=link`. The
-    /// scheme may be missing. A key behind the token is left aside: nobody but a browser can use it.
+    /// Parses a pasted link, alone or among words: a link of the web page, `https://host/m/id#token`, of the REST API,
+    /// `https://host/api/v1/get_message/id/token`, or of a bot, `https://t.me/bot?start=link`. The scheme is optional.
+    /// Ignores a decryption key after the token, because only a browser can use it.
     pub(crate) fn from_pasted(text: &str) -> LinkParse {
-        // Apps break long links into lines.
+        // Apps wrap long links.
         let whole = Self::from_url(&normalize(text));
         if !matches!(whole, LinkParse::NotALink) {
             return whole;
@@ -94,15 +94,15 @@ impl MessageRef {
         }
     }
 
-    /// As [`parse`](Self::parse), of what is before the colon and what is after it.
+    /// The same as [`parse`](Self::parse) for the part before the colon and the part after it.
     pub(crate) fn from_parts(id: &str, access_token: &str) -> Option<Self> {
         let (id, access_token) = (normalize(id), normalize(access_token));
-        // A number may have a sign for Rust, but no id has one.
+        // `parse` accepts a sign, but no id has one.
         let id = Some(id).filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
         (id > 0).then_some(Self { id, access_token })
     }
 
-    /// Whether the token has the form of one.
+    /// Returns `true` if the token has the format of a token.
     pub(crate) fn has_valid_token(&self) -> bool {
         self.token_bytes().is_some()
     }
@@ -124,10 +124,11 @@ impl MessageRef {
         format!("{}:{}", self.id, self.access_token)
     }
 
-    /// The 60 letters of `A-Za-z0-9_-` that stand for it in links and buttons. `None` when the token is none.
+    /// Encodes the reference as 60 characters of `A-Za-z0-9_-`, for links and buttons. Returns `None` if the token is
+    /// invalid.
     ///
-    /// Base64url of: the version; the id, 8 bytes, most significant first; the token's 32 bytes; the first 4 bytes of the SHA-256 of
-    /// all that. The checksum tells a damaged link from a message that is gone, without asking the store.
+    /// Base64url of the version, the id as 8 bytes in big-endian order, the 32 bytes of the token, and the first 4
+    /// bytes of the SHA-256 of these. With the checksum, the bot detects a damaged link without a call to the store.
     pub(crate) fn to_link(&self) -> Option<String> {
         let token = self.token_bytes()?;
         let is_canonical = !self.access_token.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -139,7 +140,7 @@ impl MessageRef {
         is_canonical.then(|| URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Reads what [`link`](Self::link) wrote. `None` for anything else.
+    /// Decodes the result of [`to_link`](Self::to_link). Returns `None` for anything else.
     pub(crate) fn from_link(link: &str) -> Option<Self> {
         let bytes: [u8; LINK_BYTES] = URL_SAFE_NO_PAD.decode(link).ok()?.try_into().ok()?;
         let (content, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
@@ -159,12 +160,12 @@ fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
     [a, b, c, d]
 }
 
-/// `text` without blanks and without what nobody sees, and with ordinary letters for wide ones.
+/// Removes white space and invisible characters from `text`, and converts full-width characters.
 fn normalize(text: &str) -> String {
     text.chars().filter(|character| !is_invisible(*character)).map(to_half_width).collect()
 }
 
-/// The ordinary letter, digit or sign for a wide one of Chinese and Japanese keyboards (Unicode's full-width forms).
+/// Converts a full-width character of Chinese and Japanese keyboards to ASCII.
 pub(crate) fn to_half_width(character: char) -> char {
     match character {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
@@ -172,12 +173,12 @@ pub(crate) fn to_half_width(character: char) -> char {
     }
 }
 
-/// A colon, also one of Chinese and Japanese keyboards: wide, small, or the sign of a ratio.
+/// Returns `true` for a colon, including the full-width, small, vertical and ratio forms of Unicode.
 pub(crate) fn is_colon(character: char) -> bool {
     matches!(character, ':' | '\u{ff1a}' | '\u{fe55}' | '\u{fe13}' | '\u{2236}')
 }
 
-/// Whether a character leaves no mark: white space, marks of direction, characters of no width.
+/// Returns `true` for white space, control characters, direction marks and zero-width characters.
 pub(crate) fn is_invisible(character: char) -> bool {
     let is_invisible = matches!(
         character,
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_link_stays_the_same_over_releases() {
-        // From Python: base64.urlsafe_b64encode of the bytes that `link` describes.
+        // From Python: base64.urlsafe_b64encode of the bytes that `to_link` describes.
         let link = "AQAAAAAAAAAHqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqpcf6Hj";
         assert_eq!(message_ref(7, &"aa".repeat(32)).to_link().as_deref(), Some(link));
     }

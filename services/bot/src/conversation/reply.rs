@@ -1,34 +1,35 @@
-//! What a handler answers, said in facts. `delivery.rs` turns it into calls to Telegram, the simulator into its page.
+//! The reply to an event. `delivery.rs` turns it into calls of the Bot API, the simulator into JSON.
 
 use mayfly_contracts::message::AcknowledgeViewRequest;
 
-/// What comes of something that somebody did. Whatever is there is done, in the order of the fields.
+/// A reply. The fields take effect in their order.
 ///
 /// No `Debug`: the texts may be secrets.
 pub(crate) struct Reply {
     /// A new message in the chat.
     pub message: Option<OutgoingMessage>,
-    /// What the store is told once Telegram has the message.
+    /// The view to acknowledge to the store after Telegram accepted the message.
     pub acknowledge_after_send: Option<AcknowledgeViewRequest>,
-    /// What whoever pressed a button is shown above the chat, at most 200 characters. A press is answered in any case.
+    /// The alert for a callback query, at most 200 characters. Every callback query is answered, with or without an
+    /// alert.
     pub alert: Option<String>,
-    /// What becomes of the message whose button was pressed.
+    /// The edit of the message whose button was pressed.
     pub edit: Option<MessageEdit>,
-    /// What is said beside the message, in one of its own after it.
+    /// A second message, sent after the first.
     pub follow_up: Option<String>,
-    /// Whether the message that asked held a secret that is kept in the store now.
+    /// Whether the event was a message whose text the store holds now.
     pub stores_request: bool,
-    /// The word for the log about how it went.
+    /// The outcome for the log.
     pub outcome: &'static str,
 }
 
 /// A message to send.
 pub(crate) struct OutgoingMessage {
-    /// Sent exactly as it is.
+    /// Sent unchanged.
     pub text: String,
-    /// Rows of buttons under it.
+    /// Rows of buttons under the message.
     pub buttons: Buttons,
-    /// Whether it is somebody's secret, shown to its reader.
+    /// Whether it is the text of a stored message.
     pub is_revealed: bool,
 }
 
@@ -42,27 +43,27 @@ pub(crate) struct Button {
     pub action: ButtonAction,
 }
 
-/// What a button does.
+/// What a button does when it is pressed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum ButtonAction {
-    /// Comes back as a press with this, 1 to 64 bytes.
+    /// Sends a callback query with this data, 1 to 64 bytes.
     Callback(String),
-    /// Puts this on the clipboard, 1 to 256 characters.
+    /// Copies this text to the clipboard, 1 to 256 characters.
     CopyText(String),
-    /// Opens this address.
+    /// Opens this URL.
     OpenUrl(String),
 }
 
-/// A change of a message that we sent.
+/// An edit of a message of the bot.
 pub(crate) enum MessageEdit {
-    /// Other buttons, or none; the text stays.
+    /// Replaces the buttons. Keeps the text.
     Buttons(Buttons),
-    /// Another text, without buttons.
+    /// Replaces the text. Removes the buttons.
     Text(String),
 }
 
 impl Reply {
-    /// Nothing yet.
+    /// A reply that does nothing.
     pub(crate) fn new(outcome: &'static str) -> Self {
         Self {
             message: None,
@@ -75,24 +76,24 @@ impl Reply {
         }
     }
 
-    /// A message that only says something.
+    /// A reply with one message without buttons.
     pub(crate) fn message(text: String, outcome: &'static str) -> Self {
         Self { message: Some(OutgoingMessage::new(text)), ..Self::new(outcome) }
     }
 
-    /// A sentence above the chat.
+    /// A reply to a callback query with an alert.
     pub(crate) fn alert(sentence: String, outcome: &'static str) -> Self {
         Self { alert: Some(sentence), ..Self::new(outcome) }
     }
 }
 
 impl OutgoingMessage {
-    /// A text without buttons.
+    /// A message without buttons.
     pub(crate) fn new(text: String) -> Self {
         Self { text, buttons: Buttons::new(), is_revealed: false }
     }
 
-    /// Whether it is a text, or opens one: all buttons of the bot hold an id and its token.
+    /// Returns `true` if it is a text, or holds an id and a token. Every button of the bot holds these.
     pub(crate) fn is_secret(&self) -> bool {
         self.is_revealed || !self.buttons.is_empty()
     }

@@ -1,26 +1,29 @@
-//! Ids by which the store knows a call again, derived from who asked for what.
+//! Derives the idempotency keys of calls to the store.
 //!
-//! A creation is derived from its update, chat and message: one that Telegram delivers again (because the bot died after its
-//! effect and before confirming it) has its effect once and gets the same answer. Nothing of the text is in it, since the store
-//! keeps a hash of it for longer than the text. A view is derived from the chat and from what opens the message, because
-//! the chat is the reader: whoever was told to try again later, since the store or Telegram did not answer, asks with another update,
-//! and must not find the text claimed by the first. What is derived from is easy to guess, so the bot's key is part of it, which
-//! strangers do not have: otherwise whoever guesses a short text could ask under the same id and be given its token, and whoever has a
-//! link could repeat its reader's view. Rendered as UUIDv8, RFC 9562's form for such values.
+//! The id of a creation comes from the update, the chat and the message. Telegram redelivers an update if the bot dies
+//! before it confirms it. The second creation then has no effect and returns the same result. The text is not part of
+//! the id, because the store keeps a hash of the id longer than the text.
+//!
+//! The id of a view comes from the chat, the id and the token, because the chat is the reader. If the store or Telegram
+//! did not respond, the user tries again with another update, and must not find the text claimed by the first.
+//!
+//! The inputs are easy to guess, so the ids also depend on the key of the bot. Otherwise, an untrusted caller who
+//! guesses a short text could send the same id and receive its token, and a caller with a link could repeat the view of
+//! its reader. The format is UUIDv8 (RFC 9562).
 
 use teloxide::types::{ChatId, MessageId};
 use uuid::Uuid;
 
 use crate::bot_key::BotKey;
 
-/// The id of a creation that the message `message_id` of `chat` asks for, which came with `update_id`.
+/// Returns the id of the creation that the message `message_id` of `chat` requests with the update `update_id`.
 pub(super) fn create_request(key: &BotKey, update_id: u32, chat: ChatId, message_id: Option<MessageId>) -> Uuid {
     let message_id = message_id.map_or(0, |message_id| message_id.0);
     let parts: [&[u8]; 3] = [&update_id.to_be_bytes(), &chat.0.to_be_bytes(), &message_id.to_be_bytes()];
     derive(key, b"mayfly bot create_message request_id v2\0", &parts)
 }
 
-/// The id under which `chat` reads the message.
+/// Returns the id under which `chat` views the message.
 pub(super) fn view(key: &BotKey, chat: ChatId, id: i64, access_token: &str) -> Uuid {
     let parts = [&chat.0.to_be_bytes(), &id.to_be_bytes(), access_token.as_bytes()];
     derive(key, b"mayfly bot view_message view_id v2\0", &parts)

@@ -1,7 +1,8 @@
-//! Everything the bot says, in every language: the messages of `texts/*.ftl`.
+//! The texts of the bot in every language: the messages of `texts/*.ftl`.
 //!
-//! Written in Fluent, because languages differ in more than words: a translator can choose forms by number or gender without a
-//! change here. English comes first; a test sees to it that the others have the same messages with the same variables.
+//! The format is Fluent, because languages differ in more than words: a translator can select forms by number or gender
+//! without a change of the code. English is the reference. A test checks that the other languages have the same
+//! messages with the same variables.
 
 use std::sync::LazyLock;
 
@@ -12,7 +13,7 @@ use crate::conversation::language::Language;
 
 macro_rules! texts {
     ($($name:ident = $id:literal,)*) => {
-        /// The name of something that the bot says.
+        /// The name of a text.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Phrase {
             $($name,)*
@@ -23,7 +24,7 @@ macro_rules! texts {
             #[cfg(test)]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// How it is called in the files.
+            /// The identifier in the files.
             const fn id(self) -> &'static str {
                 match self {
                     $(Self::$name => $id,)*
@@ -97,19 +98,19 @@ texts! {
 }
 
 impl Language {
-    /// Says `text`.
+    /// Returns the text of a phrase.
     pub(crate) fn text(self, text: Phrase) -> String {
         self.format(text, None)
     }
 
-    /// Says `text`, which has variables.
+    /// Returns the text of a phrase with variables.
     pub(crate) fn text_with<const N: usize>(self, text: Phrase, variables: [(&'static str, &str); N]) -> String {
         self.format(text, Some(&variables.into_iter().collect()))
     }
 
     fn format(self, text: Phrase, variables: Option<&FluentArgs<'_>>) -> String {
-        // The files are part of the program, and tests see to it that they are whole. If they were not, the text's name would still
-        // be better than silence.
+        // The files are part of the binary, and tests check that they are complete. If not, the identifier is the
+        // fallback.
         let said = self.bundle().get_message(text.id()).and_then(|message| message.value());
         let said = said.map(|pattern| self.bundle().format_pattern(pattern, variables, &mut Vec::new()).into_owned());
         said.unwrap_or_else(|| text.id().to_owned())
@@ -147,7 +148,8 @@ impl Language {
 fn read(language: Language) -> FluentBundle<FluentResource> {
     let tag: LanguageIdentifier = language.code().parse().unwrap_or_default();
     let mut bundle = FluentBundle::new_concurrent(vec![tag]);
-    // Marks that keep inserted text apart in right-to-left languages. Copied along, they would spoil an id:token.
+    // Isolation marks separate inserted text in right-to-left languages. Users would copy them along with an
+    // `id:token`.
     bundle.set_use_isolating(false);
     let (Ok(messages) | Err((messages, _))) = FluentResource::try_new(language.file().to_owned());
     bundle.add_resource_overriding(messages);

@@ -1,4 +1,4 @@
-//! How a situation becomes a sentence. The table from a store's reasons to what the bot says stands here, once.
+//! The text for each result of the store. Holds the one table from error reasons to texts.
 
 use chrono::{DateTime, Utc};
 use mayfly_contracts::{
@@ -13,32 +13,32 @@ use crate::conversation::{
     texts::Phrase,
 };
 
-/// What was operation of the store.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// To keep a text.
+    /// Storing a text.
     Create,
-    /// To show one.
+    /// Viewing a text.
     View,
-    /// Neither: to tell where it stands, or to erase it.
+    /// Looking up or burning a message.
     Other,
 }
 
-/// How to use the bot.
+/// Returns the help text.
 pub(crate) fn help(language: Language) -> String {
     let keywords = Keyword::ALL.map(Keyword::help);
     let mut help = language.text(Phrase::HelpIntro);
-    // What everybody needs comes first, then what reads what they made.
+    // First how to store and how to view a text, then the other commands.
     let (first, others) = keywords.split_first().map_or((None, &[][..]), |(first, others)| (Some(first), others));
     for line in first.into_iter().chain([&Phrase::HelpView]).chain(others) {
-        // Set apart, since the lines of a phone are short.
+        // An empty line between the lines, because phones wrap them.
         help.push_str("\n\n");
         help.push_str(&language.text(*line));
     }
     help
 }
 
-/// What to say about something that is written wrongly.
+/// Returns the text for a malformed command.
 pub(crate) fn parse_error_text(language: Language, error: &ParseError) -> String {
     match error {
         ParseError::NoText => language.text(Phrase::NoText),
@@ -48,7 +48,7 @@ pub(crate) fn parse_error_text(language: Language, error: &ParseError) -> String
     }
 }
 
-/// What to say when the store refused.
+/// Returns the text for an error of the store.
 pub(crate) fn error_text(language: Language, operation: Operation, situation: &ErrorInfo) -> String {
     match situation.reason {
         ErrorReason::FieldInvalid => field_invalid(language, operation, &situation.fields),
@@ -68,8 +68,8 @@ pub(crate) fn error_text(language: Language, operation: Operation, situation: &E
         ErrorReason::StoreUnavailable => {
             language.text_with(Phrase::Unavailable, [("later", &later(language, operation))])
         }
-        // A request id of the bot belongs to one update, so a conflict is a fault of the bot. The last four concern app
-        // configs and the bot, not messages.
+        // A request id belongs to one update, so a conflict is a bug of the bot. The last four concern app configs and
+        // the bot, not messages.
         ErrorReason::Unspecified
         | ErrorReason::Internal
         | ErrorReason::RequestConflict
@@ -80,12 +80,12 @@ pub(crate) fn error_text(language: Language, operation: Operation, situation: &E
     }
 }
 
-/// What to say about a message that was read, to the chat that read it.
+/// Returns the text for a message that the same chat has viewed.
 pub(crate) fn viewed_here_text(language: Language, situation: &ErrorInfo) -> String {
     dated(language, Phrase::OpenedHere, Phrase::OpenedHereOn, time_of(situation))
 }
 
-/// Whether nothing can come of the message any more.
+/// Returns `true` if the message is gone for good.
 pub(crate) fn is_final(reason: ErrorReason) -> bool {
     matches!(
         reason,
@@ -96,7 +96,7 @@ pub(crate) fn is_final(reason: ErrorReason) -> bool {
     )
 }
 
-/// Where a message stands.
+/// Returns the text for the state of a message.
 pub(crate) fn state_text(language: Language, found: &LookupMessageResponse) -> String {
     let since = found.state_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
     let until = found.expire_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
@@ -109,7 +109,7 @@ pub(crate) fn state_text(language: Language, found: &LookupMessageResponse) -> S
     }
 }
 
-/// That somebody left a message which is still unread.
+/// Returns the text that offers to show an unread message.
 pub(crate) fn offer_text(language: Language, found: &LookupMessageResponse) -> String {
     let until = found.expire_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
     dated(language, Phrase::SentToYou, Phrase::SentToYouUntil, until)
@@ -133,7 +133,8 @@ fn text_too_long(language: Language, situation: &ErrorInfo) -> String {
     }
 }
 
-/// Nobody has the token of a message whose creation was never answered, so "nothing" is true for the sender in any case.
+/// No caller has the token of a message whose creation got no answer. So "nothing was stored" is true for the sender in
+/// any case.
 fn later(language: Language, operation: Operation) -> String {
     language.text(match operation {
         Operation::Create => Phrase::NothingStoredLater,
@@ -142,7 +143,7 @@ fn later(language: Language, operation: Operation) -> String {
     })
 }
 
-/// With the time if there is one: `2026-11-22 08:02 UTC`, which is read alike everywhere.
+/// Adds the time if it is known, as `2026-11-22 08:02 UTC`, which is unambiguous everywhere.
 fn dated(language: Language, without: Phrase, with: Phrase, time: Option<DateTime<Utc>>) -> String {
     match time {
         Some(time) => language.text_with(with, [("time", &time.format("%Y-%m-%d %H:%M UTC").to_string())]),

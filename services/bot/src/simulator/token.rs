@@ -1,9 +1,9 @@
-//! The simulator's token: whoever shows it may use the simulator.
+//! The token of the simulator.
 //!
-//! A peer's address proves nothing: behind a reverse proxy on the same machine everybody comes from the loopback
-//! interface, and such a proxy need not add any header. So the simulator asks for a token, as Jupyter does. It travels
-//! in the fragment of the page's address, which browsers do not send, and from there in `Mayfly-Authorization`, which no
-//! page of another site can add. Programs may send it in `Authorization`.
+//! The address of the peer proves nothing: behind a reverse proxy on the same machine, all requests come from the
+//! loopback interface, with or without a header. So the simulator requires a token, as Jupyter does. The URL of the
+//! page holds it in the fragment, which browsers do not send. The page sends it in `Mayfly-Authorization`, which no
+//! other site can add. Programs may send it in `Authorization`.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use axum::{
 use mayfly_bootstrap::Secret;
 use subtle::ConstantTimeEq as _;
 
-/// The token, as the simulator knows it. Cheap to clone.
+/// The expected token. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Token(Arc<Secret>);
 
@@ -32,7 +32,7 @@ impl Token {
     }
 }
 
-/// Refuses requests without the token.
+/// Rejects requests without the token.
 pub(super) async fn require(State(token): State<Token>, request: Request, next: Next) -> Response {
     if token.is_shown_by(&request) {
         return next.run(request).await;

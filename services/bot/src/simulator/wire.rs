@@ -1,6 +1,6 @@
-//! The simulator's wire form: messages as the system that Mayfly replaces documents them, which are Pyrogram's objects as
-//! JSON. In comes a `Message` or, for a pressed button, a `CallbackQuery`; out go `Message`s, the pressed one with an
-//! `edit_date` if it changed, and a `BotCallbackAnswer` for a notice.
+//! The JSON format of the simulator: objects of Pyrogram, as documented by the system that Mayfly replaces. A request
+//! is a `Message`, or a `CallbackQuery` for a pressed button. A response is a list of `Message`s, with an `edit_date`
+//! if the pressed one changed, and a `BotCallbackAnswer` for an alert.
 
 use std::time::SystemTime;
 
@@ -13,17 +13,17 @@ use crate::{
     telegram::update::Update,
 };
 
-/// The documented form of a time, in UTC.
+/// The documented time format, in UTC.
 const DATE: &str = "%Y-%m-%d %H:%M:%S";
-/// Who the bot is in its own chat: no bot of Telegram's has this id.
+/// The user id of the bot in its own chat. No bot of Telegram has this id.
 const BOT_ID: i64 = 0;
 
-/// What was posted: what somebody did. No `Debug`: it may hold a secret.
+/// The posted event. No `Debug`: it may hold a secret.
 pub(super) struct PostedEvent {
-    /// As it came.
+    /// The posted object, unchanged.
     object: Value,
     kind: Kind,
-    /// The message that was sent, or whose button was pressed.
+    /// The message that was sent, or the message with the pressed button.
     message: PostedMessage,
 }
 
@@ -65,7 +65,7 @@ fn chat_name() -> String {
     "Chat".to_owned()
 }
 
-/// One of the things that the bot does.
+/// One action of the bot.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum BotAction {
@@ -73,7 +73,7 @@ pub(super) enum BotAction {
     CallbackAnswer(CallbackAnswer),
 }
 
-/// A message of the bot's. The keys have the documented order.
+/// A message of the bot. The keys are in the documented order.
 #[derive(Serialize)]
 pub(super) struct Message {
     #[serde(rename = "_")]
@@ -134,18 +134,18 @@ struct Keyboard {
     inline_keyboard: Vec<Vec<Value>>,
 }
 
-/// A sentence above the chat.
+/// An alert.
 #[derive(Serialize)]
 pub(super) struct CallbackAnswer {
     #[serde(rename = "_")]
     name: &'static str,
     message: String,
-    /// Whether it stays until it is closed.
+    /// Whether it stays until the user closes it.
     alert: bool,
 }
 
 impl PostedEvent {
-    /// `None` for what has not the documented form.
+    /// Returns `None` if the object does not have the documented format.
     pub(super) fn of(object: Value) -> Option<Self> {
         let (kind, message) = match object.get("_")?.as_str()? {
             "Message" => (Kind::Message, &object),
@@ -156,7 +156,7 @@ impl PostedEvent {
         Some(Self { kind, message, object })
     }
 
-    /// The same as Telegram would bring it, so that from here on it goes the way of all updates.
+    /// Converts the event to an update of Telegram, so that both are handled alike.
     pub(super) fn update(&self, id: u32) -> Option<Update> {
         let kind = match self.kind {
             Kind::Message => "message",
@@ -165,7 +165,7 @@ impl PostedEvent {
         serde_json::from_value(json!({ "update_id": id, kind: in_words_of_the_bot_api(self.object.clone()) })).ok()
     }
 
-    /// What the bot does about it, in the order in which it happens.
+    /// Converts a reply to the list of actions, in their order.
     pub(super) fn into_actions(self, answer: Reply) -> Vec<BotAction> {
         let Reply { message, alert, edit, follow_up, .. } = answer;
         let now = DateTime::<Utc>::from(SystemTime::now()).format(DATE).to_string();
@@ -224,7 +224,7 @@ fn button(button: &Button) -> Value {
     json!({ "_": "InlineKeyboardButton", "text": button.label, does: with })
 }
 
-/// Pyrogram names a few things otherwise, and writes times out.
+/// Pyrogram has other names for a few fields, and formats times.
 fn in_words_of_the_bot_api(value: Value) -> Value {
     match value {
         Value::Object(object) => Value::Object(object.into_iter().filter_map(entry).collect::<Map<_, _>>()),

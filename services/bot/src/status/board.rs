@@ -1,16 +1,16 @@
-//! The board on which the bot's parts note how they are doing, for its page and for `BotService`.
+//! The status of the bot, which its parts update, and its page and `BotService` show.
 //!
-//! What stands on it is made to be shown: states, counts, times and constant sentences. No texts, no tokens, no names of
-//! users; that sentences are `&'static str` keeps it so.
+//! It is public: states, counts, times and constant messages. It holds no texts, no tokens and no user names. The type
+//! `&'static str` of the messages guarantees that.
 
 use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
 use tokio::sync::watch;
 
-/// So many different errors are kept, the latest ones.
+/// How many different errors are kept.
 const MAX_ERRORS: usize = 8;
 
-/// What the bot is doing.
+/// The state of the bot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     WaitingForStore,
@@ -24,7 +24,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// For people.
+    /// For humans.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::WaitingForStore => "waiting for the store",
@@ -38,7 +38,7 @@ impl State {
         }
     }
 
-    /// Whether somebody has to do something.
+    /// Returns the health for this state.
     pub(crate) fn health(self) -> Health {
         match self {
             Self::Serving => Health::Good,
@@ -48,7 +48,7 @@ impl State {
     }
 }
 
-/// A state in one word.
+/// The health in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
     Good,
@@ -66,12 +66,12 @@ impl Health {
     }
 }
 
-/// How updates come from Telegram.
+/// How updates arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// The bot asks for them.
+    /// The bot polls Telegram.
     Polling,
-    /// Telegram brings them.
+    /// Telegram calls the webhook.
     Webhook,
 }
 
@@ -84,39 +84,39 @@ impl Mode {
     }
 }
 
-/// How the bot is doing at one moment.
+/// The status of the bot at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     pub state: State,
     pub mode: Mode,
-    /// The bot's user name, once Telegram has told.
+    /// The user name of the bot, if known.
     pub bot: Option<String>,
     /// The app config in use.
     pub app_config_id: Option<i64>,
-    /// When the last update came, whatever it was.
+    /// When the last update arrived, of any kind.
     pub last_update: Option<SystemTime>,
-    /// Updates that came and are not answered yet.
+    /// The number of updates in flight.
     pub queued_updates: usize,
-    /// Updates that could not be answered since the bot was started.
+    /// The number of updates that failed since the start.
     pub failed_updates: u64,
-    /// What went wrong, the latest first; each kind once.
+    /// The errors, the latest first, each kind once.
     pub errors: VecDeque<ErrorEntry>,
-    /// Whether the store tells us of changes of the app config.
+    /// Whether the bot watches the app config in the store.
     pub is_connected: bool,
     was_ever_connected: bool,
 }
 
-/// One kind of thing that went wrong.
+/// One kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ErrorEntry {
     pub message: &'static str,
-    /// How often since the bot was started, or since it was crowded out by others.
+    /// How often it happened since the start, or since it was last evicted.
     pub count: u64,
     /// When it happened last.
     pub time: SystemTime,
 }
 
-/// Where the bot's parts note how they are doing. Clones share one board.
+/// The shared status. Clones share it.
 #[derive(Clone)]
 pub(crate) struct StatusTracker(Arc<watch::Sender<Status>>);
 
@@ -158,7 +158,7 @@ impl StatusTracker {
         self.change(|status| std::mem::replace(&mut status.app_config_id, id) != id);
     }
 
-    /// Answers whether it was connected before.
+    /// Returns the previous value.
     pub(crate) fn set_connected(&self, is_connected: bool) -> bool {
         let mut was_connected = false;
         self.change(|status| {
@@ -169,18 +169,18 @@ impl StatusTracker {
         was_connected
     }
 
-    /// Notes that an update came, of whatever kind.
+    /// Records that an update of any kind arrived.
     pub(crate) fn record_update(&self) {
         let now = now();
         self.change(|status| status.last_update.replace(now) != Some(now));
     }
 
-    /// Notes how many updates came and are not answered yet.
+    /// Records the number of updates in flight.
     pub(crate) fn set_queued_updates(&self, count: usize) {
         self.change(|status| std::mem::replace(&mut status.queued_updates, count) != count);
     }
 
-    /// Notes that an update could not be answered, and why.
+    /// Records that an update failed, and why.
     pub(crate) fn record_failed_update(&self, why: &'static str) {
         self.change(|status| {
             status.failed_updates += 1;
@@ -189,7 +189,7 @@ impl StatusTracker {
         });
     }
 
-    /// Notes that something went wrong.
+    /// Records an error.
     pub(crate) fn record_error(&self, message: &'static str) {
         self.change(|status| {
             status.record(message);
@@ -197,12 +197,12 @@ impl StatusTracker {
         });
     }
 
-    /// How the bot is doing now.
+    /// Returns the current status.
     pub(crate) fn snapshot(&self) -> Status {
         self.0.borrow().for_display()
     }
 
-    /// How the bot is doing now, and whenever that changes, guesses included.
+    /// Returns a receiver of all changes. Call `for_display` on its values.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
         self.0.subscribe()
     }
@@ -220,14 +220,14 @@ impl Status {
         self.errors.push_front(ErrorEntry { message, count: count + 1, time: now() });
     }
 
-    /// Without a config ever heard of, waiting for one would be a guess.
+    /// Before the first connection to the store, the state is always "waiting for the store".
     pub(crate) fn for_display(&self) -> Self {
         let state = if self.was_ever_connected { self.state } else { State::WaitingForStore };
         Self { state, ..self.clone() }
     }
 }
 
-/// Only ever shown; nothing is decided by it.
+/// Only for display.
 fn now() -> SystemTime {
     SystemTime::now()
 }

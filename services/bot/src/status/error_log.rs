@@ -1,10 +1,10 @@
-//! What goes wrong with Telegram at present: shown on the board each time, logged once until it is over.
+//! The current errors of a session: recorded in the status each time, logged once until they are over.
 
 use std::collections::HashSet;
 
 use crate::status::board::{State, StatusTracker};
 
-/// The troubles of one session.
+/// The current errors of one session.
 pub(crate) struct ErrorLog {
     board: StatusTracker,
     logged: HashSet<&'static str>,
@@ -15,13 +15,13 @@ impl ErrorLog {
         Self { board, logged: HashSet::new() }
     }
 
-    /// Notes what keeps the bot from serving, or would if it went on.
+    /// Records an error that prevents the bot from serving.
     pub(crate) fn report(&mut self, state: State, message: &'static str) {
         self.board.set_state(state);
         self.record(message);
     }
 
-    /// Notes what does not keep the bot from serving.
+    /// Records an error that does not prevent the bot from serving.
     pub(crate) fn record(&mut self, message: &'static str) {
         self.board.record_error(message);
         if self.logged.insert(message) {
@@ -29,7 +29,7 @@ impl ErrorLog {
         }
     }
 
-    /// Notes that all is well, with `news` for the log if it was not.
+    /// Records that all errors are over. Logs `news` if there were any.
     pub(crate) fn clear(&mut self, state: State, news: &'static str) {
         self.board.set_state(state);
         if !self.logged.is_empty() {

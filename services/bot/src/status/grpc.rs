@@ -1,4 +1,4 @@
-//! The gRPC face of the bot: `BotService` for those who look after it, health, and reflection. Wire types stop here.
+//! The gRPC services of the bot: `BotService`, health and reflection. The types of the contract are used only here.
 
 mod bot_service;
 mod credentials;
@@ -15,10 +15,10 @@ pub(crate) use self::{
 };
 use crate::status::board::StatusTracker;
 
-/// The largest request of a service here: they take credentials and names.
+/// The largest request of a service. Requests hold only names and credentials.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
 
-/// The services, and what is told about their health.
+/// The gRPC services and their health.
 pub(crate) struct Services {
     pub routes: Routes,
     health: HealthReporter,
@@ -34,7 +34,7 @@ impl Services {
         Self { routes, health }
     }
 
-    /// Keeps the health service saying what `/readyz` says. Ends with the board.
+    /// Keeps the health service equal to `/readyz`. Returns when the status is dropped.
     pub(crate) async fn report_health(&self, board: &StatusTracker) {
         let mut changes = board.subscribe();
         loop {

@@ -1,6 +1,6 @@
-//! The bot's page: how it is doing, for people, programs and health checks. Shows no texts, no tokens, no names of users.
+//! The status page for humans, programs and health checks. Shows no texts, no tokens and no user names.
 //!
-//! Everything it consists of is in the program and comes from here: no request goes anywhere else.
+//! All its assets are part of the binary, and it sends no request elsewhere.
 
 mod accept;
 mod headers;
@@ -31,17 +31,18 @@ const ICON: &str = include_str!("page/assets/icon.svg");
 const SIMULATOR_STYLE: &str = include_str!("page/assets/simulator.css");
 const SIMULATOR_SCRIPT: &str = include_str!("page/assets/simulator.js");
 
-/// What the page shows.
+/// The state of the page.
 #[derive(Clone)]
 struct Page {
     board: StatusTracker,
     has_simulator: bool,
 }
 
-/// `/` for people and programs, `/healthz` as long as the process lives, `/readyz` while the store tells us its app config.
+/// `/` for humans and programs, `/healthz` while the process lives, `/readyz` while the bot watches the app config in
+/// the store.
 ///
-/// A bot that waits for its config is ready: it is doing what it should, and whoever waits for it to be ready before they
-/// add the config would wait for ever. Telegram's troubles do not make it unready either; a restart would not help.
+/// A bot without an app config is ready. Otherwise, an operator who waits for readiness before adding the config would
+/// wait for ever. Errors of Telegram do not make it unready, because a restart does not help.
 pub(crate) fn router(board: StatusTracker, simulator: Option<Simulator>, origins: OriginPolicy) -> Router {
     let has_simulator = simulator.is_some();
     let mut router = Router::new()

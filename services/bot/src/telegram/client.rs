@@ -36,17 +36,17 @@ use crate::{
 
 /// Telegram's limit for a message's text, in UTF-16 code units.
 const MAX_MESSAGE_LEN: usize = 4096;
-/// The name of the document that a longer text goes out as.
+/// The file name of the document for a longer text.
 const DOCUMENT_NAME: &str = "message.txt";
-/// How many updates a poll asks for: Telegram's maximum.
+/// The maximum number of updates per poll, set by Telegram.
 pub(crate) const MAX_UPDATES_PER_POLL: u8 = 100;
-/// How much longer than Telegram holds a poll we wait for its answer.
+/// The client timeout of a poll exceeds Telegram's hold time by this margin.
 const POLL_TIMEOUT_MARGIN: Duration = Duration::from_secs(15);
 
-/// The way to Telegram, before there is a token.
+/// The client of the Bot API without a token.
 #[derive(Clone)]
 pub(crate) struct TelegramApi {
-    /// Clients with an empty token, for their connections.
+    /// With an empty token, for their connection pools.
     polls: Bot,
     calls: Bot,
     rate_limit: SendRateLimit,
@@ -81,10 +81,10 @@ impl TelegramApi {
     }
 }
 
-/// Telegram, spoken to as one bot. No `Debug`: teloxide's shows the token.
+/// The client of the Bot API for one bot. No `Debug`: the one of teloxide shows the token.
 #[derive(Clone)]
 pub(crate) struct Telegram {
-    /// With a longer time limit than `calls`, since Telegram holds a poll until there is something.
+    /// With a longer timeout than `calls`, because Telegram holds polls.
     polls: Bot,
     calls: Bot,
     rate_limit: SendRateLimit,
@@ -92,16 +92,16 @@ pub(crate) struct Telegram {
     timeouts: Timeouts,
 }
 
-/// Who a bot is.
+/// The names of a bot.
 pub(crate) struct Identity {
     /// Without `@`.
     pub user_name: Option<String>,
-    /// For people.
+    /// For humans.
     pub display_name: String,
 }
 
 impl Telegram {
-    /// Who the bot is, as far as Telegram answers it in a form that we know.
+    /// Returns the names of the bot, as far as Telegram's response has the known format.
     pub(crate) async fn identity(&self) -> Result<Identity, TelegramError> {
         match self.calls.get_me().await {
             Ok(me) => Ok(Identity { user_name: me.user.username, display_name: me.user.first_name }),
@@ -114,12 +114,12 @@ impl Telegram {
         }
     }
 
-    /// Asks for updates from `offset` on, which confirms all below it; waits up to `wait` for the first.
+    /// Polls for updates from `offset` on, which confirms all below it. Waits up to `wait` for the first.
     pub(crate) async fn updates(&self, offset: Option<i64>, wait: Duration) -> Result<Vec<Update>, TelegramError> {
         self.poll(offset, MAX_UPDATES_PER_POLL, wait).await
     }
 
-    /// Confirms all updates below `offset` without taking new ones in hand.
+    /// Confirms all updates below `offset`. Ignores new ones.
     pub(crate) async fn confirm(&self, offset: i64) -> Result<(), TelegramError> {
         self.poll(Some(offset), 1, Duration::ZERO).await.map(drop)
     }
@@ -134,14 +134,14 @@ impl Telegram {
         Ok(updates)
     }
 
-    /// Where updates go at present.
+    /// Returns the current webhook.
     pub(crate) async fn webhook_info(&self) -> Result<WebhookInfo, TelegramError> {
         let info = self.call(GetWebhookInfo {}).await?;
         self.retry.last_success.record();
         Ok(info)
     }
 
-    /// Has updates brought to `webhook`, with `secret` in each request. Waiting updates are kept.
+    /// Sets `webhook`, with `secret` in each request. Pending updates are kept.
     pub(crate) async fn set_webhook(&self, webhook: &Webhook, secret: &Secret) -> Result<(), TelegramError> {
         let set = SetWebhook {
             url: webhook.url.clone(),
@@ -153,20 +153,19 @@ impl Telegram {
         self.call(set).await.map(|_: Value| ())
     }
 
-    /// Takes back a webhook, so that polling is possible. Waiting updates are kept.
+    /// Removes the webhook, so that polling works. Pending updates are kept.
     pub(crate) async fn delete_webhook(&self) -> Result<(), TelegramError> {
         let deleted = self.calls.delete_webhook().drop_pending_updates(false).await;
         deleted.map(drop).map_err(|error| errors::classify(&error))
     }
 
-    /// Sends exactly the text of `message`, with no parse mode and no preview; as a document when Telegram would not
-    /// take it for a message, or would change it. Answers the id of what was sent, unless Telegram answers it in a form
-    /// that we do not know.
+    /// Sends exactly the text of `message`, without a parse mode and a preview. Sends a document if Telegram would
+    /// reject or change the text. Returns the id of the message, unless the response has an unknown format.
     ///
-    /// When the connection broke after Telegram took the text, it arrives twice: better than never.
+    /// If the connection breaks after Telegram accepted the text, it arrives twice, which is better than never.
     ///
-    /// If the recipient's topic is gone, what is no secret goes to the chat itself. A secret does not, and neither does
-    /// what opens one: others may read along there.
+    /// If the topic of the recipient is gone, a message that is no secret goes to the chat itself. A text or a token
+    /// does not, because others may read the chat.
     pub(crate) async fn send(
         &self,
         recipient: Recipient,
@@ -180,11 +179,11 @@ impl Telegram {
         sent
     }
 
-    /// Waits until a message can be sent to `recipient`, as far as that shows without sending one.
+    /// Waits until `recipient` accepts messages, as far as that is visible without sending one.
     ///
     /// # Errors
     ///
-    /// When it cannot: the chat or its topic is gone, or Telegram's flood control lasts too long.
+    /// If the chat or its topic is gone, or Telegram's flood control lasts too long.
     pub(crate) async fn wait_until_writable(&self, recipient: Recipient) -> Result<(), TelegramError> {
         let (last_failure, is_in_topic) = (&Mutex::new(None), recipient.thread.is_some());
         let has_worked_since_last_failure = || {
@@ -194,17 +193,17 @@ impl Telegram {
         let has_worked_since_last_failure = &has_worked_since_last_failure;
         let check = || async move {
             if let Some(wait) = self.rate_limit.flood_wait(recipient.chat) {
-                // In short steps: Telegram may take messages of others sooner, and then from this chat.
+                // In short steps: Telegram may accept messages of other chats sooner, and then of this one.
                 return Err(TelegramError::Flood(wait.min(self.timeouts.flood_check_interval)));
             }
             match self.call(SendChatAction::typing(recipient)).await.map(|_: Value| ()) {
-                // Telegram does other things for us: this method alone fails, which says nothing about messages.
+                // Other calls succeed and only this method fails, which says nothing about messages.
                 Err(TelegramError::Unreachable) if has_worked_since_last_failure() => Ok(()),
                 Err(TelegramError::Refused) if is_in_topic => Err(TelegramError::Refused),
                 Err(fault @ (TelegramError::ChatGone | TelegramError::Flood(_) | TelegramError::Unreachable)) => {
                     Err(fault)
                 }
-                // Sending tells more.
+                // The send itself reports other errors.
                 Ok(()) | Err(_) => Ok(()),
             }
         };
@@ -225,7 +224,7 @@ impl Telegram {
             if keyboard.is_some() && sent == Err(TelegramError::Refused) {
                 sent = self.send_message(recipient, text, None, protection).await;
             }
-            // Telegram counts by rules of its own. A text that was read is nowhere else any more.
+            // Telegram counts characters in its own way. Nothing else holds a viewed text.
             if sent != Err(TelegramError::TextUnfit) {
                 return sent;
             }
@@ -273,7 +272,7 @@ impl Telegram {
             .await
     }
 
-    /// Sends when the chat may be written to again, by Telegram's limits. Records what Telegram says about flood control.
+    /// Sends within the rate limits of Telegram. Records the flood control that Telegram reports.
     async fn rate_limited<T>(
         &self,
         chat: ChatId,
@@ -289,13 +288,13 @@ impl Telegram {
         sent
     }
 
-    /// Lets whoever pressed a button wait no longer. Telegram forgets a press after some minutes.
+    /// Answers a callback query, so that the user's app stops waiting. Telegram forgets it after some minutes.
     pub(crate) async fn answer_callback_query(&self, query_id: &str, alert: Option<&str>) -> Result<(), TelegramError> {
         let answer = AnswerCallbackQuery::new(query_id, alert);
         self.retry.with_retry(|| self.call(answer.clone())).await.map(|_: Value| ())
     }
 
-    /// Deletes a message from a chat; one that is gone already is deleted. Telegram takes messages of the last 48 hours only.
+    /// Deletes a message from a chat. Succeeds if it is gone. Telegram deletes only messages of the last 48 hours.
     pub(crate) async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), TelegramError> {
         self.retry
             .with_retry(|| async move {
@@ -308,7 +307,7 @@ impl Telegram {
             .await
     }
 
-    /// Sets the menu of commands in private chats, names and descriptions, for users with a language or for all others.
+    /// Sets the command menu of private chats, as names and descriptions, for one language or for all others.
     pub(crate) async fn set_commands(
         &self,
         language: Option<&'static str>,
@@ -318,7 +317,7 @@ impl Telegram {
         self.retry.with_retry(|| self.call(commands.clone())).await.map(|_: Value| ())
     }
 
-    /// Changes a message that we sent.
+    /// Edits a message of the bot.
     pub(crate) async fn edit_message(
         &self,
         chat: ChatId,
@@ -347,7 +346,7 @@ impl Telegram {
     }
 }
 
-/// An answer of `"ok": true` means sent, even if the message in it has something that teloxide does not know.
+/// A response with `"ok": true` means success, even if teloxide does not know its content.
 fn accepted_result(error: &RequestError) -> Result<Value, TelegramError> {
     match error {
         RequestError::InvalidJson { raw, .. } => ok_result(raw).ok_or(TelegramError::Unreachable),
@@ -355,7 +354,7 @@ fn accepted_result(error: &RequestError) -> Result<Value, TelegramError> {
     }
 }
 
-/// Reads each update by itself, so that one which cannot be read keeps no other from coming.
+/// Parses each update on its own, so that a malformed one blocks no other.
 fn parse_updates(raw: &str) -> Option<Vec<Update>> {
     #[derive(Deserialize)]
     struct Polled<'raw> {
@@ -378,9 +377,8 @@ fn ok_result(raw: &str) -> Option<Value> {
     answer.get_mut("result").filter(|_| is_ok).map(Value::take)
 }
 
-/// Whether Telegram shows a text as it is. Its servers cut blanks off both ends, turn control characters into blanks, and drop
-/// carriage returns, separators of lines, marks of direction, and the strokes that would reach into other lines
-/// (`clean_input_string` in TDLib).
+/// Returns `true` if Telegram shows a text unchanged. Its servers trim white space, replace control characters, and
+/// drop carriage returns, line separators, direction marks and combining strokes (`clean_input_string` in TDLib).
 fn is_preserved(text: &str) -> bool {
     let is_changed = |character: char| {
         (character.is_ascii_control() && character != '\n')

@@ -1,10 +1,10 @@
-//! Messages that are to be deleted from chats after a while, remembered over restarts.
+//! Schedules the deletion of messages from chats. Survives restarts.
 //!
-//! Each is an empty file in one folder, and all there is to know is its name: when, which bot, which chat, which message. No text, no
-//! token. A file appears or disappears as a whole, so nothing is ever half-written, and several bots may share the folder: deleting what
-//! is deleted already is no failure. What was noted is deleted even if the setting was taken away meanwhile by which it was.
+//! Each deletion is an empty file. Its name holds the due time, the bot, the chat and the message, and no text or
+//! token. Creating and removing a file is atomic, so several bots may share the directory. Deleting a deleted message
+//! succeeds. Scheduled messages are deleted even if the setting was removed meanwhile.
 //!
-//! A process that dies between sending a message and noting it forgets that one message; it could not know its number before.
+//! If the process dies between sending a message and scheduling its deletion, that message stays.
 
 use std::{
     collections::BTreeSet,
@@ -21,26 +21,26 @@ use tokio::{sync::Notify, time::sleep};
 
 use crate::telegram::{client::Telegram, errors::TelegramError};
 
-/// Telegram deletes nothing that is older than 48 hours. What could not be deleted for so long is given up.
+/// Telegram deletes no message that is older than 48 hours. After this time, the bot gives up.
 const TELEGRAM_LIMIT: Duration = Duration::from_secs(48 * 60 * 60);
-/// After how long a deletion is tried again for which Telegram could not be reached.
+/// The pause before a retry while Telegram is unreachable.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
 
-/// What is to be deleted. Clones share it.
+/// The scheduled deletions. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Deletions(Arc<Inner>);
 
 struct Inner {
     folder: PathBuf,
-    /// Whose chats these are.
+    /// The bot that sent the messages.
     bot: UserId,
-    /// Unset: nothing more is to be deleted.
+    /// `None`: no more deletions are scheduled.
     after: Option<Duration>,
     pending: Mutex<BTreeSet<Deletion>>,
     added: Notify,
 }
 
-/// One message, sorted by when it is due.
+/// One message, ordered by its due time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Deletion {
     /// Seconds since 1970.
@@ -51,11 +51,11 @@ struct Deletion {
 }
 
 impl Deletions {
-    /// Makes the folder, and sees whether it can be written to.
+    /// Creates the directory and checks that it is writable.
     ///
     /// # Errors
     ///
-    /// When not.
+    /// If it is not.
     pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
         create_private_dir_all(folder)?;
         let probe = folder.join("probe");
@@ -63,8 +63,8 @@ impl Deletions {
         fs::remove_file(probe)
     }
 
-    /// Reads what is left from before, and will delete messages so long `after` they were noted, or none that are noted from now on.
-    /// Other bots' messages are left to them.
+    /// Reads the deletions of a previous process. Messages are deleted `after` they are scheduled, or never. Ignores
+    /// the messages of other bots.
     pub(crate) fn open(folder: &Path, bot: UserId, after: Option<Duration>) -> Self {
         let pending = read(folder, bot).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot read which messages are to be deleted; they stay until the next start");
@@ -79,7 +79,8 @@ impl Deletions {
         }))
     }
 
-    /// Notes a message that was sent just now, if it is to be deleted. Once this returns, a restart does not forget it.
+    /// Schedules the deletion of a message that was just sent, if the setting is on. Survives a restart when this
+    /// returns.
     pub(crate) async fn schedule(&self, chat: ChatId, message: MessageId) {
         let Some(after) = self.0.after else { return };
         let due = seconds(SystemTime::now()) + after.as_secs();
@@ -95,7 +96,7 @@ impl Deletions {
         self.0.added.notify_one();
     }
 
-    /// Deletes what is due, when it is due, without end.
+    /// Deletes the messages that are due. Never returns.
     pub(crate) async fn run(&self, telegram: &Telegram) {
         loop {
             let next = self.pending().first().copied();
@@ -146,7 +147,7 @@ impl Deletions {
     }
 
     fn pending(&self) -> MutexGuard<'_, BTreeSet<Deletion>> {
-        // Nothing that panics is done while it is held.
+        // No code panics while the lock is held.
         self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,7 +178,7 @@ impl FromStr for Deletion {
 fn read(folder: &Path, bot: UserId) -> io::Result<BTreeSet<Deletion>> {
     let mut pending = BTreeSet::new();
     let entries = match fs::read_dir(folder) {
-        // Nothing was ever noted.
+        // No deletion was ever scheduled.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pending),
         entries => entries?,
     };

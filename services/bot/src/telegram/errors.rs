@@ -1,37 +1,37 @@
 //! The errors of the Bot API, reduced to what the bot does about them.
 //!
-//! The errors of teloxide are never logged or shown: a broken connection prints the URL, which holds the bot token, and a
-//! response that cannot be parsed prints the response, which holds texts.
+//! The errors of teloxide are never logged or shown: a broken connection prints the URL, which holds the bot token, and
+//! a response that cannot be parsed prints the response, which holds texts.
 
 use std::time::Duration;
 
 use teloxide::{ApiError, RequestError};
 
-/// What a call to Telegram came to instead of an answer.
+/// Why a call to Telegram failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TelegramError {
-    /// Flood control: not before so long.
+    /// Flood control: retry after this time.
     Flood(Duration),
-    /// No answer, or one of a server in trouble.
+    /// No response, or a server error.
     Unreachable,
-    /// No bot has this token.
+    /// The bot token is invalid.
     TokenRefused,
-    /// Another program polls with the same token.
+    /// Another process polls with the same token.
     AnotherPoller,
-    /// Updates go to a webhook at present.
+    /// A webhook is set, so polling is impossible.
     WebhookIsSet,
-    /// The chat is gone, or its owner has blocked the bot.
+    /// The chat is gone, or the user blocked the bot.
     ChatGone,
-    /// The text is none for Telegram: only blanks, or longer than it counts.
+    /// Telegram rejects the text: it is empty or too long.
     TextUnfit,
-    /// Anything else that repeating will not change.
+    /// Any other permanent error.
     Refused,
 }
 
 /// Classifies an error of teloxide.
 pub(crate) fn classify(error: &RequestError) -> TelegramError {
     match error {
-        // Zero would have us ask again and again without a pause.
+        // Zero would cause a busy loop.
         RequestError::RetryAfter(pause) => TelegramError::Flood(pause.duration().max(Duration::from_secs(1))),
         RequestError::Network(_) | RequestError::Io(_) | RequestError::InvalidJson { .. } => TelegramError::Unreachable,
         // A private chat does not become a supergroup.
@@ -52,12 +52,12 @@ fn api_error(error: &ApiError) -> TelegramError {
         | ApiError::CantTalkWithBots => TelegramError::ChatGone,
         ApiError::MessageTextIsEmpty | ApiError::MessageIsTooLong => TelegramError::TextUnfit,
         ApiError::Unknown(description) => error_by_description(description),
-        // teloxide knows the others by name because they are final.
+        // All others are permanent.
         _ => TelegramError::Refused,
     }
 }
 
-/// teloxide does not hand on the error's number, but Telegram's descriptions begin with its name.
+/// teloxide does not expose the error code, but Telegram's descriptions start with its name.
 fn error_by_description(description: &str) -> TelegramError {
     let begins = |name| description.starts_with(name);
     if begins("Bad Request: text must be non-empty") {

@@ -1,4 +1,4 @@
-//! Leaving a Bot API server for another one.
+//! Logs a bot out of a Bot API server, so that it can use another one.
 
 use mayfly_bootstrap::Secret;
 use teloxide::{Bot, requests::Requester as _};
@@ -9,33 +9,33 @@ use crate::{
     telegram::errors::{TelegramError, classify},
 };
 
-/// Why a bot is not logged out.
+/// Why the bot is not logged out.
 #[derive(Debug, thiserror::Error)]
 pub enum LogOutError {
-    /// Nothing was asked.
+    /// The call was not made.
     #[error(transparent)]
     Bot(#[from] BotError),
-    /// The server knows no such bot, or has logged it out already.
+    /// The server does not know the bot, or has logged it out already.
     #[error("the Bot API server refuses it: it does not know the bot token, or the bot is logged out already")]
     Refused,
-    /// No answer, or that of a server in trouble.
+    /// No response, or a server error.
     #[error("the Bot API server cannot be reached, or is in trouble: try again")]
     Unreachable,
 }
 
-/// Logs the bot with `token` out of the Bot API server at `api_url`, so that another server can have its updates. Telegram's own
-/// does not take it back for ten minutes.
+/// Logs the bot with `token` out of the Bot API server at `api_url`, so that another server can receive its updates.
+/// Telegram's own server rejects the bot for ten minutes afterwards.
 ///
 /// # Errors
 ///
-/// [`LogOutError`]. After [`LogOutError::Unreachable`] it may be logged out all the same.
+/// [`LogOutError`]. After [`LogOutError::Unreachable`], the bot may be logged out.
 pub async fn log_out(api_url: &Url, token: &Secret) -> Result<(), LogOutError> {
     let client = teloxide::net::default_reqwest_settings().build();
     let client = client.map_err(|error| BotError::HttpClient(error.into()))?;
     let bot = Bot::with_client(token.expose(), client).set_api_url(api_url.clone());
     match bot.log_out().await {
         Ok(_) => Ok(()),
-        // As everywhere, the error itself is not shown: it may hold the token.
+        // The error itself is not shown, because it may hold the token.
         Err(error) => Err(match classify(&error) {
             TelegramError::TokenRefused | TelegramError::Refused => LogOutError::Refused,
             _ => LogOutError::Unreachable,

@@ -1,7 +1,7 @@
-//! The methods of the Bot API in our own words, where teloxide's would say too little or read too much.
+//! The methods of the Bot API that differ from those of teloxide.
 //!
-//! Their answers are read as plain JSON: teloxide would take a whole message apart, and one with something that it does
-//! not know yet would come out as an error although it was sent.
+//! Their responses are plain JSON. teloxide would parse a whole message, and return an error for one that was sent but
+//! has an unknown field.
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use crate::{
     telegram::update::{UPDATE_KINDS, Update},
 };
 
-/// Where a message goes: a chat, or one of its topics.
+/// A chat, or one of its topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Recipient {
     pub chat: ChatId,
@@ -28,22 +28,22 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    /// Where the reply to this goes.
+    /// Returns the recipient of the reply to an event.
     pub(crate) fn of(event: &ChatEvent) -> Self {
         Self { chat: event.chat, thread: event.thread }
     }
 }
 
-/// What a reader may do with a message.
+/// What users may do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protection {
     /// Everything.
     None,
-    /// Not forward it or save it, nor, in most apps, copy it.
+    /// Not forward or save it, and not copy it in most apps.
     NoCopies,
 }
 
-/// getUpdates with our own form of an update; see `event.rs` for the reason.
+/// `getUpdates` with our type of an update; see `updates/event.rs` for the reason.
 #[derive(Clone, Serialize)]
 pub(super) struct GetUpdates {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ impl Payload for GetUpdates {
     const NAME: &'static str = "GetUpdates";
 }
 
-/// setWebhook with our own list of kinds of updates.
+/// `setWebhook` with our update kinds.
 #[derive(Clone, Serialize)]
 pub(super) struct SetWebhook {
     pub url: Url,
@@ -74,7 +74,7 @@ impl Payload for SetWebhook {
     const NAME: &'static str = "SetWebhook";
 }
 
-/// sendChatAction: shows for some seconds that the bot is typing. Telegram refuses it where it would refuse a message.
+/// `sendChatAction`: shows for some seconds that the bot is typing. Telegram rejects it where it rejects messages.
 #[derive(Clone, Serialize)]
 pub(super) struct SendChatAction {
     chat_id: ChatId,
@@ -94,7 +94,7 @@ impl Payload for SendChatAction {
     const NAME: &'static str = "SendChatAction";
 }
 
-/// Where updates go at present.
+/// `getWebhookInfo`.
 #[derive(Clone, Serialize)]
 pub(super) struct GetWebhookInfo {}
 
@@ -103,19 +103,19 @@ impl Payload for GetWebhookInfo {
     const NAME: &'static str = "GetWebhookInfo";
 }
 
-/// What Telegram tells of the webhook that is set.
+/// The current webhook.
 #[derive(Deserialize)]
 pub(crate) struct WebhookInfo {
-    /// Empty: none is set.
+    /// Empty if none is set.
     url: String,
     max_connections: Option<u8>,
     allowed_updates: Option<Vec<String>>,
-    /// When an update could not be delivered, in seconds since 1970.
+    /// When Telegram last failed to deliver an update, in seconds since 1970.
     pub last_error_date: Option<i64>,
 }
 
 impl WebhookInfo {
-    /// Whether updates come to us, as we want them.
+    /// Returns `true` if the webhook is set as in `webhook`.
     pub(crate) fn matches(&self, webhook: &Webhook) -> bool {
         self.url == webhook.url.as_str()
             && self.max_connections == Some(webhook.connections)
@@ -125,7 +125,7 @@ impl WebhookInfo {
     }
 }
 
-/// A text, with no parse mode and no preview.
+/// `sendMessage`: a text without a parse mode and a preview.
 #[derive(Clone, Serialize)]
 pub(super) struct SendMessage {
     chat_id: ChatId,
@@ -158,13 +158,13 @@ impl Payload for SendMessage {
     const NAME: &'static str = "SendMessage";
 }
 
-/// The answer to the press of a button.
+/// `answerCallbackQuery`.
 #[derive(Clone, Serialize)]
 pub(super) struct AnswerCallbackQuery {
     callback_query_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
-    /// Sentences are to be read, so they stay until they are closed.
+    /// Alerts stay until the user closes them.
     show_alert: bool,
 }
 
@@ -179,7 +179,7 @@ impl Payload for AnswerCallbackQuery {
     const NAME: &'static str = "AnswerCallbackQuery";
 }
 
-/// Other buttons under a message.
+/// `editMessageReplyMarkup`: replaces the buttons of a message.
 #[derive(Clone, Serialize)]
 pub(super) struct EditMessageReplyMarkup {
     chat_id: ChatId,
@@ -199,7 +199,7 @@ impl Payload for EditMessageReplyMarkup {
     const NAME: &'static str = "EditMessageReplyMarkup";
 }
 
-/// Another text for a message, which loses its buttons.
+/// `editMessageText`: replaces the text of a message and removes its buttons.
 #[derive(Clone, Serialize)]
 pub(super) struct EditMessageText {
     chat_id: ChatId,
@@ -220,7 +220,7 @@ impl Payload for EditMessageText {
     const NAME: &'static str = "EditMessageText";
 }
 
-/// A message to delete from its chat.
+/// `deleteMessage`.
 #[derive(Clone, Serialize)]
 pub(super) struct DeleteMessage {
     chat_id: ChatId,
@@ -238,7 +238,7 @@ impl Payload for DeleteMessage {
     const NAME: &'static str = "DeleteMessage";
 }
 
-/// The menu of commands in private chats.
+/// `setMyCommands`: the command menu of private chats.
 #[derive(Clone, Serialize)]
 pub(super) struct SetMyCommands {
     commands: Vec<Value>,
@@ -260,14 +260,14 @@ impl Payload for SetMyCommands {
     const NAME: &'static str = "SetMyCommands";
 }
 
-/// The buttons under a message, as Telegram wants them.
+/// The buttons under a message, in the format of Telegram.
 #[derive(Clone, Serialize)]
 pub(super) struct Keyboard {
     inline_keyboard: Vec<Vec<Key>>,
 }
 
 impl Keyboard {
-    /// `None` for no buttons.
+    /// Returns `None` if there are no buttons.
     pub(super) fn of(buttons: &Buttons) -> Option<Self> {
         let rows = buttons.iter().map(|row| row.iter().cloned().map(Key).collect());
         (!buttons.is_empty()).then(|| Self { inline_keyboard: rows.collect() })

@@ -1,8 +1,8 @@
-//! Telegram's limits for what a bot sends, kept to before Telegram has to say so.
+//! Keeps to Telegram's limits for outgoing messages.
 //!
-//! Telegram's FAQ for bots: no more than one message a second in a chat, with short bursts now and then, and no more than 30
-//! a second over all. teloxide has an adaptor for this, but when Telegram tells one chat to wait, that one holds all others up too,
-//! and it counts 20 messages a minute in every chat, which Telegram does in groups only.
+//! Telegram's FAQ for bots: at most one message per second in a chat, with short bursts, and at most 30 per second
+//! overall. teloxide has an adaptor for this. But there, a flood wait of one chat delays all others, and the limit of
+//! 20 messages per minute applies to every chat, while Telegram applies it to groups only.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::gcra::{ChatLimiters, Limiter, Rate};
 
-/// Gives everybody who wants to send something a turn. Clones share the turns.
+/// Limits the rate of outgoing messages. Clones share the limits.
 #[derive(Clone)]
 pub(crate) struct SendRateLimit {
     per_chat: Rate,
@@ -29,19 +29,20 @@ struct State {
     flood_waits: FloodWaits,
 }
 
-/// Until when Telegram takes no messages, as far as it said so.
+/// The flood waits that Telegram reported.
 #[derive(Default)]
 struct FloodWaits {
-    /// By chat. Waits that are over are removed when another is added.
+    /// By chat. Expired waits are removed when another is added.
     chats: HashMap<ChatId, Instant>,
-    /// The chats that were told to wait since Telegram last took a message.
+    /// The chats with a flood wait since Telegram last accepted a message.
     in_a_row: HashSet<ChatId>,
-    /// When the first of `in_a_row` may be written to again.
+    /// The first end of the waits of `in_a_row`.
     first_end: Option<Instant>,
 }
 
 impl FloodWaits {
-    /// So many chats in a row are taken for all. A bot in private chats hardly ever exceeds the limit of two chats at once.
+    /// This many chats in a row count as a wait for all chats. A bot in private chats hardly ever exceeds the limit of
+    /// two chats at once.
     const ALL: usize = 2;
 
     fn add(&mut self, chat: ChatId, end: Instant, now: Instant) {
@@ -68,25 +69,25 @@ impl SendRateLimit {
         Self { per_chat, global, state: Arc::default() }
     }
 
-    /// Waits until a message may be sent to `chat`. First come, first served.
+    /// Waits until the limits allow a message to `chat`. First come, first served.
     pub(crate) async fn acquire(&self, chat: ChatId) {
         sleep_until(self.reserve(|state, now| take(state.chats.get(chat, now), self.per_chat, now))).await;
-        // Only now, so that a chat that waits for its own turn keeps no other from theirs.
+        // After the limit of the chat, so that a waiting chat delays no other.
         sleep_until(self.reserve(|state, now| take(&mut state.all, self.global, now))).await;
     }
 
-    /// Records that Telegram takes no message for `chat` before `wait` is over.
+    /// Records a flood wait for `chat`.
     pub(crate) fn flood(&self, chat: ChatId, wait: Duration) {
         let now = Instant::now();
         self.with_state(|state| state.flood_waits.add(chat, now + wait, now));
     }
 
-    /// Records that Telegram took a message for `chat`.
+    /// Records that Telegram accepted a message for `chat`.
     pub(crate) fn sent(&self, chat: ChatId) {
         self.with_state(|state| state.flood_waits.end(chat));
     }
 
-    /// How long Telegram takes no message for `chat`, as far as it said so: to this chat, or to several in a row.
+    /// Returns the remaining flood wait for `chat`, of this chat or of several in a row.
     pub(crate) fn flood_wait(&self, chat: ChatId) -> Option<Duration> {
         let end = self.with_state(|state| state.flood_waits.of(chat))?;
         Some(end.saturating_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
@@ -101,7 +102,7 @@ impl SendRateLimit {
     }
 }
 
-/// Takes the next turn, and answers when that is.
+/// Reserves the next slot and returns its time.
 fn take(limiter: &mut Limiter, rate: Rate, now: Instant) -> Instant {
     let acquire = now + limiter.wait(rate, now);
     limiter.take(rate, acquire);
@@ -154,7 +155,7 @@ mod tests {
         assert_eq!(rate_limit.flood_wait(carol), Some(seconds(690)));
         tokio::time::advance(seconds(10)).await;
         assert_eq!(rate_limit.flood_wait(carol), Some(seconds(680)));
-        // Telegram takes messages again, if not from all.
+        // Telegram accepts messages again, but not from all chats.
         rate_limit.sent(bob);
         assert_eq!([ANN, bob, carol].map(|chat| rate_limit.flood_wait(chat)), [Some(seconds(690)), None, None]);
         tokio::time::advance(seconds(690)).await;

@@ -45,8 +45,8 @@ impl Retry {
         }
     }
 
-    /// Waits for flood control, and retries after server errors and broken connections. Retries without limit while every
-    /// call fails, and within a limit while only this call fails.
+    /// Waits for flood control, and retries after server errors and broken connections. Retries without limit while
+    /// every call fails, and within a limit while only this call fails.
     pub(super) async fn with_retry<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, TelegramError>
     where
         Call: Future<Output = Result<T, TelegramError>>,

@@ -3,25 +3,25 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The kinds of updates that the bot acts on, as Telegram is asked for them.
+/// The update kinds that the bot requests from Telegram.
 pub(crate) const UPDATE_KINDS: [&str; 4] = ["message", "edited_message", "channel_post", "callback_query"];
 
-/// An update as it comes from Telegram. No `Debug`: it may hold a secret.
+/// An update of the Bot API. No `Debug`: it may hold a secret.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Update {
     #[serde(rename = "update_id")]
     pub id: u32,
     /// A new message.
     pub message: Option<Value>,
-    /// The new version of a message that was brought before.
+    /// A new version of a message.
     pub edited_message: Option<Value>,
-    /// A new post in a channel that the bot looks after.
+    /// A new post in a channel of the bot.
     pub channel_post: Option<Value>,
-    /// The press of a button under one of our messages.
+    /// A press of a button under a message of the bot.
     pub callback_query: Option<Value>,
 }
 
-/// An update of which only the envelopes of messages are read.
+/// An update with only the envelopes of its messages.
 #[derive(Deserialize)]
 struct Envelopes {
     update_id: u32,
@@ -29,7 +29,7 @@ struct Envelopes {
     edited_message: Option<Envelope>,
 }
 
-/// The fields of a message that say who gets a reply, and where.
+/// The fields of a message that identify the sender and the recipient.
 #[derive(Deserialize, Serialize)]
 struct Envelope {
     message_id: Option<Value>,
@@ -42,8 +42,8 @@ struct Envelope {
 }
 
 impl Update {
-    /// Reads an update. JSON that is nested too deep is read as messages without content, whose senders get a reply.
-    /// `None` when it has no id.
+    /// Parses an update. If its JSON is nested too deeply, the messages have no content, but their senders still get a
+    /// reply. Returns `None` if it has no id.
     pub(crate) fn from_json(json: &[u8]) -> Option<Self> {
         let whole = serde_json::from_slice(json).ok();
         whole.or_else(|| {

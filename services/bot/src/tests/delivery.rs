@@ -228,7 +228,8 @@ async fn a_text_that_cannot_be_sent_is_left_to_its_reader(mode: Mode) {
     assert_eq!(world.ask(ANN, &key).await, OPENED_HERE);
 }
 
-/// What becomes of an update that has its effect, and whose answer Telegram does not take until the bot has another token.
+/// What becomes of an update that has its effect, and whose answer Telegram does not take until the bot has another
+/// token.
 async fn renewed_before_the_answer(world: World, text: &str) -> World {
     world.telegram.fail_next("sendMessage", 10_000, Fault::DisconnectBefore);
     world.telegram.user_says(ANN, text);

@@ -1,5 +1,5 @@
-//! Whatever is written has an answer, and what is kept comes back byte for byte: any text, and texts of the pieces that texts to
-//! the bot are made of, through the parser and the handlers that serve Telegram.
+//! Whatever is written has an answer, and what is kept comes back byte for byte: any text, and texts of the pieces that
+//! texts to the bot are made of, through the parser and the handlers that serve Telegram.
 //!
 //! `PROPTEST_CASES=1000000 cargo test --package mayfly-bot fuzz intent message_ref` tries a million of each.
 

@@ -163,7 +163,7 @@ async fn start_wholly(
     let stop = CancellationToken::new();
     let service_token = Secret::new(SERVICE_TOKEN.to_owned());
     let mut settings = settings(&arguments);
-    settings.set_aside_folder = store.folder();
+    settings.spool_folder = store.folder();
     settings.simulator_token = settings.simulator.then(|| Secret::new(SIMULATOR_TOKEN.to_owned()));
     settings.conversation.deletions_folder = store.folder().join("deletions");
     let bot = Bot::with(store.channel(), &service_token, &settings, timeouts, stop.clone()).unwrap();

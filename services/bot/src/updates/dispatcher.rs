@@ -1,7 +1,7 @@
-//! Serves many chats at once, and within one chat one message after the other.
+//! Handles the events of many chats concurrently, and the events of one chat in order.
 //!
-//! All bookkeeping is owned by whoever brings the updates; the tasks know nothing of each other. How much is in hand is bounded
-//! there, how much asks the store at the same time is bounded in `store.rs`: a chat that only waits keeps nobody from anything.
+//! The caller owns the dispatcher, and the tasks share no state. The caller limits the updates in flight, and
+//! `store_client.rs` limits the concurrent calls to the store, so a chat that waits delays no other.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -29,43 +29,43 @@ use crate::{
     updates::flood::{FloodLimiter, Timestamps, Verdict},
 };
 
-/// So many updates may wait in a chat that is stuck. What comes beyond is ignored, as in a flood: one chat that Telegram
-/// lets nobody write to must not use up what may be in hand of all chats.
+/// How many events may wait in a stuck chat. More are ignored, as in a flood, so that one unwritable chat cannot use
+/// all places for updates in flight.
 const MAX_QUEUED_IN_STUCK_CHAT: usize = 100;
 
-/// The chats with something to do.
+/// Dispatches events to one task per chat.
 pub(crate) struct Dispatcher {
     handlers: Arc<Handlers>,
-    /// The chats that are being served.
+    /// The waiting events of each chat with a running task.
     queues: HashMap<ChatId, Queue>,
-    /// A chat that is served for longer with one update is stuck.
+    /// A chat whose event runs longer is stuck.
     stuck_after: Duration,
-    /// Each answers whether the update is handled.
+    /// Each task returns whether the event was handled.
     running: JoinSet<bool>,
-    /// Which update each of these is about.
+    /// The event of each task.
     tasks: HashMap<task::Id, (ChatId, u32)>,
     flood: FloodLimiter,
-    /// What was left for later. It comes again, and is no part of a flood then.
+    /// The updates that were postponed. They arrive again, and do not count as a flood then.
     postponed: HashSet<u32>,
     groups: Groups,
 }
 
-/// What waits in a chat that is being served, possibly nothing.
+/// The waiting events of a chat with a running task.
 struct Queue {
-    /// When the update that is being served was begun.
+    /// When the running task started.
     started_at: Instant,
     jobs: VecDeque<Job>,
 }
 
-/// The groups of updates that were replied to last. Each picture of an album comes as a message of its own.
+/// The groups that got a reply last. Telegram sends each picture of an album as a message of its own.
 #[derive(Default)]
 struct Groups(VecDeque<(ChatId, String)>);
 
 impl Groups {
-    /// So many groups that arrive at the same time are told apart.
+    /// How many groups are remembered.
     const KEPT: usize = 64;
 
-    /// Returns `true` if another update of the same group came before. Records the group, if not.
+    /// Returns `true` if an event of the same group arrived before. Otherwise, records the group.
     fn is_known(&mut self, event: &ChatEvent) -> bool {
         let Some(group) = event.group.clone() else { return false };
         let group = (event.chat, group);
@@ -80,10 +80,10 @@ impl Groups {
     }
 }
 
-/// What is to be done about something that came in.
+/// What to do with an event.
 enum Job {
     Handle(ChatEvent),
-    /// Say that it is more than the bot can read.
+    /// Reply that the flood limit is exceeded.
     SlowDown(ChatEvent, FloodScope),
 }
 
@@ -101,12 +101,12 @@ pub(crate) struct Handlers {
     pub delivery: Delivery,
 }
 
-/// What became of an update.
+/// The result for an update.
 #[derive(Debug)]
 pub(crate) enum Completion {
-    /// It is done with.
+    /// The update is handled.
     Handled(u32),
-    /// It is not, and neither are those that wait behind it in its chat, so that their order is kept when all come again.
+    /// These updates are not handled: one, and all that wait behind it in its chat, so that their order stays the same.
     Postponed(Vec<u32>),
 }
 
@@ -124,13 +124,12 @@ impl Dispatcher {
         }
     }
 
-    /// Whether everything was served.
+    /// Returns `true` if no task is running.
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty()
     }
 
-    /// Takes a message, to be served after those that came before it in its chat. Answers what became of it, if that is
-    /// clear at once.
+    /// Queues an event behind the other events of its chat. Returns the result if it is known at once.
     pub(crate) fn accept(&mut self, event: ChatEvent) -> Option<Completion> {
         if !event.is_for(self.handlers.context.bot_name.as_deref()) {
             tracing::debug!("left a command for another bot alone");
@@ -175,7 +174,8 @@ impl Dispatcher {
         })
     }
 
-    /// Takes a message that was accepted before: what was not too much then is not too much now, when all that waited comes at once.
+    /// Queues an event that was accepted before. It is exempt from the flood limits, because all postponed events
+    /// arrive at once.
     pub(crate) fn accept_again(&mut self, event: ChatEvent) {
         self.queue(Job::Handle(event));
     }
@@ -191,13 +191,13 @@ impl Dispatcher {
         }
     }
 
-    /// Waits until something became of an update. Never ends while nothing is running. Safe to drop and call again.
+    /// Returns the next result. Pends while no task is running. Cancel safe.
     pub(crate) async fn next_completion(&mut self) -> Completion {
         loop {
             let (task, is_handled) = match self.running.join_next_with_id().await {
                 None => std::future::pending().await,
                 Some(Ok(ended)) => ended,
-                // `serve` catches panics of handlers. Whatever else this is, it would be the same again.
+                // `serve` catches the panics of handlers. Any other panic would repeat.
                 Some(Err(died)) => {
                     tracing::error!("a chat's task died");
                     (died.id(), true)

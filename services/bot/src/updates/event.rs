@@ -1,7 +1,7 @@
-//! From Telegram's updates to the few facts the bot acts on.
+//! Parses updates of the Bot API into events.
 //!
-//! Only these facts are read, each by itself. teloxide's `Update` would take a whole message apart, and a message with one
-//! formatting mark that it does not know yet comes out of it without its text.
+//! Reads each field on its own. The `Update` of teloxide parses a whole message, and loses the text of a message with
+//! an unknown kind of formatting.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,9 +19,8 @@ use crate::{
     updates::rich_text::{RichText, marks_of, plain_text_of},
 };
 
-/// The fields of a Bot API message that make it a notice of Telegram's own about a private chat: nobody waits for a reply.
-/// A message without a text and without any of these was sent by somebody, who gets a reply: Telegram adds kinds of
-/// content all the time.
+/// The fields that mark a service message of a private chat, which gets no reply. A message without a text and without
+/// any of these fields gets a reply, because Telegram adds kinds of content all the time.
 const SERVICE_MESSAGE_FIELDS: [&str; 24] = [
     "boost_added",
     "chat_background_set",
@@ -50,8 +49,8 @@ const SERVICE_MESSAGE_FIELDS: [&str; 24] = [
 ];
 
 impl ChatEvent {
-    /// `None` for everything the bot leaves alone: what is no command in groups and channels, messages from bots, and
-    /// Telegram's own notices.
+    /// Returns `None` for what the bot ignores: texts in groups and channels that are no commands, messages from bots,
+    /// and service messages.
     pub(crate) fn parse(update: Update) -> Option<Self> {
         let Update { id, message, edited_message, channel_post, callback_query } = update;
         if let Some(message) = message.or(channel_post) {
@@ -63,12 +62,12 @@ impl ChatEvent {
         }
     }
 
-    /// Each field is read by itself: one of a form that we do not know hides no other.
+    /// Reads each field on its own, so that a malformed field hides no other.
     fn parse_message(update_id: u32, message: &Value) -> Option<Self> {
         let chat = chat_id(message.get("chat")?)?;
         let chat_type = text_at(message, "/chat/type")?;
         let has = |field| message.get(field).is_some_and(|value| !value.is_null());
-        // Who writes as a group or as a channel has a bot of Telegram's for a sender.
+        // A message in the name of a group or a channel has a bot as its sender.
         if is_true(message, "/from/is_bot") && !has("sender_chat") {
             return None;
         }
@@ -93,7 +92,7 @@ impl ChatEvent {
             update_id,
             sent_at: time_at(message, "date"),
             chat,
-            // In groups without topics, replies to replies have a thread too, in which nobody can write.
+            // In groups without topics, replies to replies also have a thread, but nobody can send to it.
             thread: thread_id(message).filter(|_| chat_type == "private" || is_true(message, "/is_topic_message")),
             language: language_of(message),
             group: group.filter(|album| !album.is_null()).map(|album| format!("album {album}")),
@@ -101,9 +100,10 @@ impl ChatEvent {
         })
     }
 
-    /// A changed message is not read anew: what it asked for was done when it came first. Its sender is told so.
+    /// An edited message is not handled again, because it was handled when it arrived first. The sender gets a reply
+    /// that says so.
     fn parse_edit(update_id: u32, message: &Value) -> Option<Self> {
-        // Telegram sets no date when it has changed a message by itself; the positions of a live location nobody writes.
+        // There is no date if Telegram edited the message itself. Live locations are edited automatically.
         let date = message.get("edit_date")?.as_u64()?;
         if message.get("location").is_some() {
             return None;
@@ -112,7 +112,7 @@ impl ChatEvent {
         let id = message.get("message_id").unwrap_or(&Value::Null);
         let group = match edited.content {
             Content::Text { .. } => format!("edit {id} of {date}"),
-            // Such as a list, which others change while they tick it off.
+            // For example a checklist, which other users edit.
             Content::NotText => format!("edit {id}"),
             Content::Edited | Content::GroupCommand(_) | Content::Callback(_) => return None,
         };
@@ -126,7 +126,7 @@ impl ChatEvent {
         if message.is_some_and(|message| text_at(message, "/chat/type") != Some("private")) {
             return None;
         }
-        // A person's id is also that of the chat with them.
+        // The id of a user is also the id of the private chat with them.
         let chat = message.and_then(|message| message.get("chat")).or_else(|| query.get("from"))?;
         let callback = text_at(query, "/data").and_then(Callback::parse);
         Some(Self {
@@ -157,18 +157,18 @@ fn message_id(message: &Value) -> Option<MessageId> {
     i32::try_from(message.get("message_id")?.as_i64()?).ok().map(MessageId)
 }
 
-/// Threads are known by the number of their first message.
+/// The id of a thread is the id of its first message.
 fn thread_id(message: &Value) -> Option<i32> {
     i32::try_from(message.get("message_thread_id")?.as_i64()?).ok()
 }
 
-/// Seconds since 1970.
+/// Parses seconds since 1970.
 fn time_at(message: &Value, field: &str) -> Option<SystemTime> {
     let seconds = message.get(field)?.as_u64()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// A private chat has one person in it, named or not.
+/// A private chat has one user, with or without a sender.
 fn language_of(message_or_query: &Value) -> Language {
     Language::of_code(text_at(message_or_query, "/from/language_code").unwrap_or_default())
 }

@@ -1,12 +1,11 @@
-//! Flood control: how fast one chat may write, and how fast all of them together. Pure; `chats.rs` acts on it.
+//! Flood control: limits how fast one chat, and all chats together, may send events. Pure: `dispatcher.rs` acts on it.
 //!
-//! Too fast is only what was written too fast *and* came too fast. What was written in an hour in which the bot was away comes
-//! all at once; and what Telegram's clock and ours disagree about, or what comes again, may seem to be written at any time.
+//! An event counts as flooding only if both its send time and its arrival time exceed the limit. After an outage of the
+//! bot, many events arrive at once. The clocks of Telegram and of the bot may differ, and redelivered updates are old.
 //!
-//! What a chat writes faster than it may is not served, and the chat is told so, once. When all together write more than the bot
-//! may answer, nobody who has been quiet is refused because of others: each chat has one message a minute then, and whoever writes more
-//! is told so, once. So what many write is answered after the first message of everybody else, and what nobody has to
-//! answer leaves Telegram's queue at once.
+//! A chat that exceeds its limit gets one reply that says so, and the event is ignored. If all chats together exceed
+//! the global limit, each chat may send one event a minute, and gets one reply that says so. So a quiet chat is never
+//! ignored because of others, and ignored events leave the queue of Telegram at once.
 
 use std::collections::HashSet;
 
@@ -16,22 +15,22 @@ use tokio::time::{Duration, Instant};
 use crate::conversation::flood_reply::FloodScope;
 use crate::gcra::{ChatLimiters, Limiter, Rate};
 
-/// As many chats as are remembered to have been told, without a look at which of them are quiet again.
+/// How many notified chats are remembered before the quiet ones are removed.
 const MAX_NOTIFIED: usize = 1024;
-/// What a chat may write while all together write too much.
+/// The limit of each chat while the global limit is exceeded.
 const FAIR_SHARE: Rate = Rate { burst: 1, interval: Duration::from_secs(60) };
 
-/// What to do with something that a chat wrote.
+/// What to do with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Serve,
-    /// Say that it is too much.
+    /// Reply that the limit is exceeded.
     SlowDown(FloodScope),
-    /// Nothing: that it is too much was said.
+    /// Do nothing: the chat was notified.
     Ignore,
 }
 
-/// What chats have used up of what they may write.
+/// The flood limits and their state.
 #[derive(Debug)]
 pub(crate) struct FloodLimiter {
     per_chat: Limit,
@@ -40,14 +39,14 @@ pub(crate) struct FloodLimiter {
     global: ByTime<Limiter>,
 }
 
-/// When something was written, if that is known, and when it came.
+/// When an event was sent, if known, and when it arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timestamps {
     pub sent_at: Option<Instant>,
     pub received_at: Instant,
 }
 
-/// What was used up by the one time and by the other.
+/// One limiter by send time and one by arrival time.
 #[derive(Debug, Default)]
 struct ByTime<M> {
     sent_at: M,
@@ -55,13 +54,13 @@ struct ByTime<M> {
 }
 
 impl FloodLimiter {
-    /// Each chat may write at the rate `per_chat`, all of them together at the rate `global_rate`.
+    /// Limits each chat to `per_chat` and all chats together to `global_rate`.
     pub(crate) fn new(per_chat: Rate, global_rate: Rate) -> Self {
         let (per_chat, fair_share) = (Limit::new(per_chat), Limit::new(FAIR_SHARE));
         Self { per_chat, fair_share, global_rate, global: ByTime::default() }
     }
 
-    /// Judges something that `chat` wrote.
+    /// Checks an event of `chat` against the limits.
     pub(crate) fn check(&mut self, chat: ChatId, timestamps: Timestamps) -> Verdict {
         let is_overloaded = !self.global.as_mut().is_within(self.global_rate, timestamps);
         let is_within_share = self.fair_share.is_within(chat, timestamps);
@@ -76,7 +75,7 @@ impl FloodLimiter {
             }
             Verdict::Serve
         };
-        // To say that it is too much is an answer too.
+        // A notification is a reply too.
         if verdict != Verdict::Ignore {
             self.global.as_mut().take(self.global_rate, timestamps);
         }
@@ -111,14 +110,14 @@ impl ByTime<&mut Limiter> {
     }
 }
 
-/// One rate for each chat.
+/// One limit for each chat.
 #[derive(Debug)]
 struct Limit {
     rate: Rate,
     limiters: ByTime<ChatLimiters>,
-    /// Who was told, and has not been quiet since for as long as it takes to begin anew.
+    /// The chats that were notified and have not been quiet since.
     notified: HashSet<ChatId>,
-    /// How many may be among these before those who are quiet again are forgotten.
+    /// How many there may be before the quiet ones are removed.
     notified_limit: usize,
 }
 
@@ -160,7 +159,7 @@ mod tests {
     };
 
     const RATE: Rate = Rate { burst: 3, interval: Duration::from_secs(2) };
-    /// More than anybody writes here.
+    /// Never exceeded in these tests.
     const ENDLESS: Rate = Rate { burst: 1_000_000, interval: Duration::from_millis(1) };
     const ANN: ChatId = ChatId(7);
 
@@ -168,12 +167,12 @@ mod tests {
         FloodLimiter::new(RATE, ENDLESS)
     }
 
-    /// All together may write 10 messages at once, and then one every thousand seconds.
+    /// All chats together may send 10 events at once, and then one every thousand seconds.
     fn crowd() -> FloodLimiter {
         FloodLimiter::new(ENDLESS, Rate { burst: 10, interval: seconds(1_000) })
     }
 
-    /// Of something that came as soon as it was written.
+    /// Checks an event that arrives at the time it was sent.
     fn check(flood: &mut FloodLimiter, chat: ChatId, now: Instant) -> Verdict {
         flood.check(chat, Timestamps { sent_at: Some(now), received_at: now })
     }
@@ -190,7 +189,7 @@ mod tests {
             [at(0), at(0), at(0), at(0), at(0), at(0)],
             [Serve, Serve, Serve, SlowDown(PerChat), Ignore, Ignore]
         );
-        // As fast as it may, and faster: still the same flood.
+        // At the rate limit and above: the same flood.
         assert_eq!([at(2), at(2), at(4), at(4)], [Serve, Ignore, Serve, Ignore]);
         // Quiet for long enough.
         assert_eq!([at(10), at(10), at(10), at(10)], [Serve, Serve, Serve, SlowDown(PerChat)]);
@@ -217,7 +216,7 @@ mod tests {
         let (mut flood, start) = (alone(), Instant::now() + seconds(10_000));
         let mut at = |second, sent_at| flood.check(ANN, Timestamps { sent_at, received_at: start + seconds(second) });
         assert_eq!([at(0, Some(start)), at(0, None)], [Serve; 2]);
-        // All of it seems to be from hours ago.
+        // All of it claims to be hours old.
         let long_ago = Some(start - seconds(9_000));
         assert_eq!([at(2, long_ago), at(4, long_ago), at(6, long_ago), at(8, long_ago)], [Serve; 4]);
     }
@@ -251,7 +250,7 @@ mod tests {
         assert_eq!([at(1, 1), at(1, 1), at(1, 59)], [SlowDown(Global), Ignore, Ignore]);
         assert_eq!([at(11, 1), at(11, 2), at(11, 3)], [Serve, SlowDown(Global), Ignore], "who was quiet is served");
         assert_eq!([at(1, 60), at(1, 61), at(1, 62)], [Serve, SlowDown(Global), Ignore], "and who is quiet again");
-        // Long after, nobody is refused any more.
+        // Much later, no chat is limited any more.
         assert_eq!([at(1, 100_000), at(1, 100_000), at(1, 100_000)], [Serve; 3]);
     }
 

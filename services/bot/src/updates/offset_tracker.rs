@@ -1,27 +1,27 @@
-//! Which updates were fetched but not confirmed yet. Pure bookkeeping; `polling.rs` acts on it.
+//! Tracks which updates are fetched but not confirmed. Pure: `polling.rs` acts on it.
 //!
-//! Telegram has one number for a confirmation: asking for updates from an offset on confirms, and forgets, everything
-//! below it. So the offset is the lowest update that is not finished, and until that one is finished Telegram repeats all
-//! above it too, which the window recognises.
+//! Telegram confirms with one number: a poll with an offset confirms and deletes all updates below it. So the offset is
+//! the lowest unfinished update. Until that one is finished, Telegram also repeats all updates above it, and the
+//! tracker recognizes these.
 
 use std::collections::BTreeSet;
 
-/// The updates in hand.
+/// The updates that are not confirmed.
 #[derive(Debug, Default)]
 pub(crate) struct OffsetTracker {
     in_flight: BTreeSet<u32>,
-    /// Left for later. Not confirmed, so that Telegram brings them again.
+    /// Postponed. Not confirmed, so that Telegram redelivers them.
     postponed: BTreeSet<u32>,
-    /// Not finished, but safe, so that they may be confirmed.
+    /// Unfinished but on disk, so they may be confirmed.
     spooled: BTreeSet<u32>,
-    /// Finished or set aside, and as far as we know not confirmed.
+    /// Finished or spooled, and not known to be confirmed.
     finished: BTreeSet<u32>,
-    /// The offset of the last poll that was answered.
+    /// The offset of the last successful poll.
     confirmed_below: Option<i64>,
 }
 
 impl OffsetTracker {
-    /// What to ask Telegram for, and so what to confirm. `None` before the first update: whatever there is.
+    /// Returns the offset of the next poll, which confirms all below it. `None` before the first update.
     pub(crate) fn offset(&self) -> Option<i64> {
         let lowest_unfinished = self.in_flight.first().into_iter().chain(self.postponed.first()).min();
         let lowest_unfinished = lowest_unfinished.map(|id| i64::from(*id));
@@ -29,19 +29,19 @@ impl OffsetTracker {
         lowest_unfinished.or_else(after_the_finished).or(self.confirmed_below)
     }
 
-    /// Whether nothing is unfinished.
+    /// Returns `true` if nothing is in flight, except in the spool.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// How many are not finished.
+    /// Returns the number of updates in flight, including the spool.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len() + self.spooled.len()
     }
 
-    /// Takes an update in hand. `false` when it is known already and must not be handled again.
+    /// Starts to track an update. Returns `false` if it is known and must not be handled again.
     ///
-    /// An id below all we know is new: after a week without updates Telegram goes on with any number.
+    /// An id below all known ids is new: after a week without updates, Telegram continues with a random id.
     pub(crate) fn track(&mut self, id: u32) -> bool {
         self.postponed.remove(&id);
         if self.spooled.contains(&id) {
@@ -50,12 +50,12 @@ impl OffsetTracker {
         !self.finished.contains(&id) && self.in_flight.insert(id)
     }
 
-    /// Takes an update in hand that was set aside before. `false` when it is in hand already.
+    /// Starts to track an update from the spool. Returns `false` if it is in flight.
     pub(crate) fn track_spooled(&mut self, id: u32) -> bool {
         self.spooled.insert(id)
     }
 
-    /// Notes that an unfinished update is safe: it holds up no confirmation any more.
+    /// Records that an update in flight is on disk, so that it may be confirmed.
     pub(crate) fn mark_spooled(&mut self, id: u32) {
         if self.in_flight.remove(&id) {
             self.finished.insert(id);
@@ -63,12 +63,12 @@ impl OffsetTracker {
         }
     }
 
-    /// How many are set aside.
+    /// Returns the number of spooled updates.
     pub(crate) fn spooled_count(&self) -> usize {
         self.spooled.len()
     }
 
-    /// Notes that an update was handled. Answers whether it was set aside.
+    /// Records that an update is handled. Returns `true` if it is in the spool.
     pub(crate) fn finish(&mut self, id: u32) -> bool {
         if self.in_flight.remove(&id) {
             self.finished.insert(id);
@@ -76,8 +76,8 @@ impl OffsetTracker {
         self.spooled.remove(&id)
     }
 
-    /// Notes that an update was not handled. It is new when Telegram brings it again, which it does since it stays unconfirmed.
-    /// Answers whether it was set aside instead, and so will not be brought again.
+    /// Records that an update is postponed. It stays unconfirmed, so Telegram redelivers it and it counts as new.
+    /// Returns `true` if it is in the spool, and so will not be redelivered.
     pub(crate) fn postpone(&mut self, id: u32) -> bool {
         if self.in_flight.remove(&id) {
             self.postponed.insert(id);
@@ -85,17 +85,17 @@ impl OffsetTracker {
         self.spooled.remove(&id)
     }
 
-    /// Notes that a poll with `offset` was answered: Telegram repeats nothing below it any more.
+    /// Records that a poll with `offset` succeeded: Telegram repeats nothing below it.
     pub(crate) fn confirmed(&mut self, offset: i64) {
         self.finished.retain(|id| i64::from(*id) >= offset);
         self.confirmed_below = Some(offset);
     }
 
-    /// Gives up what was left for later and is not at Telegram any more, since it waited there for a day or somebody else confirmed
-    /// it: otherwise the offset would stay at it for ever. Answers how many these are.
+    /// Forgets postponed updates that Telegram does not have any more, because they expired after a day or another
+    /// process confirmed them. Otherwise the offset would stay at them for ever. Returns their number.
     ///
-    /// A poll with `offset` brings all that waits from there on, the lowest ids first, and may stop anywhere. So `received` lacks nothing
-    /// that is below its highest id, and nothing at all if it is empty.
+    /// A poll with `offset` returns the lowest ids from there on, and may be truncated. So `received` is complete up to
+    /// its highest id, and complete altogether if it is empty.
     pub(crate) fn forget_lost(&mut self, offset: Option<i64>, received: &BTreeSet<u32>) -> usize {
         let before = self.postponed.len();
         let was_asked_for = |id: u32| offset.is_none_or(|offset| i64::from(id) >= offset);
@@ -182,10 +182,10 @@ mod tests {
             (Some(7), &[10], 2, 9),
             (Some(7), &[], 2, 9),
             (None, &[], 2, 9),
-            // Cut off behind the highest.
+            // Truncated after the highest.
             (Some(7), &[7], 0, 7),
             (Some(7), &[8], 1, 9),
-            // Not asked for.
+            // Not requested.
             (Some(8), &[], 1, 7),
             (Some(10), &[], 0, 7),
         ] {

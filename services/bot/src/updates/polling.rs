@@ -1,10 +1,9 @@
-//! The polling loop: fetches updates, hands them to the chats, and confirms each only after it was handled.
+//! The polling loop: fetches updates, dispatches them, and confirms each one only after it is handled.
 //!
-//! teloxide's own listeners confirm an update as soon as it has arrived, so that a crash loses it. Here the offset of a
-//! poll is the lowest update in hand (see `tracker.rs`). While one is in hand Telegram answers every poll at once, with
-//! what we know already; then the loop waits for one to be finished, or for a moment, before it asks again.
-//! Since a poll brings at most 100 updates from there on, what takes long is set aside (see `spool.rs`) when nothing else
-//! would come otherwise.
+//! The listeners of teloxide confirm an update when it arrives, so a crash loses it. Here, the offset of a poll is the
+//! lowest update in flight (see `offset_tracker.rs`). While there is one, Telegram answers every poll at once with the
+//! known updates. Then the loop waits until one is handled, or for an interval, before it polls again. A poll returns
+//! at most 100 updates, so the loop spools slow updates (see `spool.rs`) when the others fill a poll.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -38,21 +37,21 @@ pub(crate) struct Polling {
     board: StatusTracker,
     tracker: OffsetTracker,
     spool: Spool,
-    /// What is in hand and not set aside, and since when.
+    /// The updates in flight that are not spooled, and when they arrived.
     in_flight: BTreeMap<u32, (Instant, Update)>,
-    /// Whether something that is set aside was left for later.
+    /// Whether a spooled update was postponed.
     has_postponed_spooled: bool,
     backoff: Backoff,
     error_log: ErrorLog,
 }
 
-/// So many updates are set aside at most. More come when some of these are finished.
+/// The maximum number of spooled updates.
 const MAX_SPOOLED: usize = 1_000;
 
 /// When to poll again.
 struct Next {
     pause: Duration,
-    /// Whether an update that is served ends the pause.
+    /// Whether a handled update ends the pause.
     sooner_when_served: bool,
 }
 
@@ -77,17 +76,17 @@ impl Polling {
             tracker: OffsetTracker::default(),
             spool,
             in_flight: BTreeMap::new(),
-            // From before, perhaps.
+            // A previous session may have left some.
             has_postponed_spooled: true,
             backoff,
             error_log,
         }
     }
 
-    /// Polls until `postpone` is cancelled, then finishes what is in hand, and confirms it. When `stop` is cancelled too the
-    /// process is ending, and there is less time for that.
+    /// Polls until `session_stop` is cancelled, then drains and confirms. If `stop` is cancelled too, the process shuts
+    /// down and draining has less time.
     pub(crate) async fn run(mut self, session_stop: &CancellationToken, stop: &CancellationToken) {
-        // The first poll may be held for long, and that is what it should be.
+        // Telegram may hold the first poll for long.
         self.board.set_state(State::Serving);
         session_stop.run_until_cancelled(self.poll()).await;
         self.drain(stop).await;
@@ -151,7 +150,7 @@ impl Polling {
         }
     }
 
-    /// Goes on without what was left for later and does not come again.
+    /// Forgets postponed updates that Telegram does not have any more.
     fn forget_lost(&mut self, offset: Option<i64>, updates: &[Update]) {
         let lost = self.tracker.forget_lost(offset, &updates.iter().map(|update| update.id).collect());
         if lost > 0 {
@@ -162,7 +161,7 @@ impl Polling {
         }
     }
 
-    /// Takes the new ones of `updates` in hand.
+    /// Dispatches the new ones of `updates`.
     fn take(&mut self, updates: Vec<Update>, answered_early: bool) -> Next {
         let nothing_came = updates.is_empty();
         let mut is_any_new = false;
@@ -177,7 +176,7 @@ impl Polling {
             self.begin(update);
         }
         self.board.set_queued_updates(self.tracker.in_flight());
-        // Telegram does not answer a held poll early with nothing. Some stand-ins for it do, and would keep us spinning.
+        // Telegram does not answer a held poll early without updates. Some substitutes do, and would cause a busy loop.
         let has_no_patience = nothing_came && answered_early;
         let only_known = !is_any_new && !self.tracker.is_idle();
         if has_no_patience || only_known {
@@ -197,7 +196,7 @@ impl Polling {
         }
     }
 
-    /// Sets aside what has been in hand for long, so that what waits behind it can come.
+    /// Spools the updates that are in flight for long, so that the next ones can arrive.
     async fn spool_slow_updates(&mut self) {
         let room = MAX_SPOOLED.saturating_sub(self.tracker.spooled_count());
         let is_long = |since: &Instant| since.elapsed() > self.timeouts.spool_after;
@@ -223,7 +222,7 @@ impl Polling {
         }
     }
 
-    /// Takes up what was set aside and then left for later, by this session or by one before.
+    /// Resumes the updates that a previous session spooled, or this one postponed.
     async fn resume_spooled(&mut self) {
         if !self.has_postponed_spooled {
             return;
@@ -249,7 +248,7 @@ impl Polling {
         }
     }
 
-    /// Notes that an update was handled, or left for later.
+    /// Records the result for an update.
     fn finish(&mut self, completion: Completion) {
         match completion {
             Completion::Handled(id) => {
@@ -273,7 +272,7 @@ impl Polling {
         self.error_log.clear(State::Serving, "polling works again");
     }
 
-    /// Reports why a poll failed, and says when to try again.
+    /// Records why a poll failed, and returns when to retry.
     async fn handle_error(&mut self, error: TelegramError) -> Next {
         let pause = match error {
             TelegramError::Flood(pause) => {
@@ -326,7 +325,7 @@ impl Polling {
         }
     }
 
-    /// Without this Telegram would deliver the last updates again, to us or to who comes after us.
+    /// Otherwise Telegram would redeliver the last updates, to this process or to the next one.
     async fn confirm(&self) {
         let Some(offset) = self.tracker.offset() else { return };
         let confirmed = timeout(self.timeouts.confirm_timeout, async {

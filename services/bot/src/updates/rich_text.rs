@@ -1,12 +1,12 @@
-//! Texts with formatting: which characters an app took out of a text to format it, and the plain text of a rich
+//! Formatted texts: finds the marks that an app removed from a text to format it, and extracts the plain text of a rich
 //! message.
 //!
-//! Apps turn `**word**` into a bold `word`. What is left in a message is the word, and a note that it is bold, as an
-//! entity (Bot API, `MessageEntity`). Whether somebody typed the marks or chose the format in a menu, nobody can tell.
+//! Apps turn `**word**` into a bold `word`. The message holds the word and an entity that says that it is bold (Bot
+//! API, `MessageEntity`). The bot cannot know whether the user typed the marks or used a menu.
 
 use serde_json::Value;
 
-/// What apps take out of a text for each kind of formatting.
+/// The marks that apps remove for each kind of formatting.
 const MARKS: [(&str, &str); 10] = [
     ("bold", "**"),
     ("italic", "__"),
@@ -14,21 +14,21 @@ const MARKS: [(&str, &str); 10] = [
     ("spoiler", "||"),
     ("code", "`"),
     ("pre", "```"),
-    // With the address of the link.
+    // With the URL of the link.
     ("text_link", "[…](…)"),
     ("text_mention", "[…](…)"),
     ("heading", "#"),
     ("marked", "=="),
 ];
 
-/// A block of a rich message, and a formatted part of its text, may have these fields. What has others says more than
-/// its text, unless they repeat it.
+/// The known fields of a block and of a formatted part of a rich message. Other fields hold more than the text, unless
+/// they repeat it.
 const KNOWN_FIELDS: [&str; 4] = ["type", "text", "language", "size"];
 
-/// How deep formats are taken apart that lie within each other.
+/// The maximum nesting of formats.
 const DEEPEST: usize = 16;
 
-/// A text, and the marks that may have been taken out of it. No `Debug`: it may hold a secret.
+/// A text, and the marks that an app may have removed from it. No `Debug`: it may hold a secret.
 #[derive(Default)]
 pub(crate) struct RichText {
     pub text: String,
@@ -36,7 +36,7 @@ pub(crate) struct RichText {
     pub marks: Vec<&'static str>,
 }
 
-/// The marks that `entities` of a message stand for.
+/// Returns the marks for the `entities` of a message.
 pub(crate) fn marks_of(entities: &Value) -> Vec<&'static str> {
     let mut marks = Vec::new();
     for kind in entities.as_array().into_iter().flatten() {
@@ -45,11 +45,11 @@ pub(crate) fn marks_of(entities: &Value) -> Vec<&'static str> {
     marks
 }
 
-/// The plain text of a rich message (Bot API 10.1), its blocks one below the other. `None` when it holds more than that
-/// text: it would be kept only in part.
+/// Returns the plain text of a rich message (Bot API 10.1), one block per line. Returns `None` if it holds more than
+/// that text, because the bot would store only a part of it.
 pub(crate) fn plain_text_of(rich_message: &Value) -> Option<RichText> {
     let mut rich = RichText::default();
-    // Also as a bare list of blocks.
+    // A bare list of blocks is accepted too.
     let blocks = rich_message.get("blocks").unwrap_or(rich_message).as_array()?;
     for (index, block) in blocks.iter().enumerate() {
         if index > 0 {
@@ -83,7 +83,7 @@ fn add(rich: &mut RichText, part: &Value, depth: usize) -> Option<()> {
     Some(())
 }
 
-/// What Telegram recognizes in a text by itself, such as a name or the address of a page, without what it adds.
+/// Removes what Telegram adds to the names and URLs that it recognizes.
 fn bare(recognized: &str) -> &str {
     let schemes = ["https://", "http://", "mailto:", "tel:"];
     let text = schemes.iter().find_map(|scheme| recognized.strip_prefix(scheme)).unwrap_or(recognized);

@@ -1,12 +1,12 @@
-//! Updates that take long, on the disk, so that they stand in nobody's way.
+//! Spools slow updates on disk, so that they do not block others.
 //!
-//! A poll brings at most 100 updates from the lowest unconfirmed one on. While that one cannot be finished (its chat has to
-//! wait, the store is away), everything up to 99 updates later may be long done, and whatever comes after them does not come.
-//! So what is in hand for long is written down here; then it may be confirmed, and is not lost when the process dies.
+//! A poll returns at most 100 updates, from the lowest unconfirmed one on. While that one cannot finish (its chat must
+//! wait, the store is unreachable), no update arrives beyond the next 99. So the bot writes slow updates to disk and
+//! confirms them. They survive the process.
 //!
-//! Each is a file of its own, which appears as a whole, is synced before the update is confirmed, and is removed when the update
-//! was handled. It is encrypted with XChaCha20-Poly1305 under a key derived from the bot's, since it may hold a text, or what opens one.
-//! The update's id is authenticated with it.
+//! Each update is one file, written atomically, synced before the update is confirmed, and removed when the update is
+//! handled. It is encrypted with XChaCha20-Poly1305 under a key derived from the key of the bot, because it may hold a
+//! text or a token. The id of the update is authenticated.
 //!
 //! A file is `version (1 byte) ‖ nonce (24) ‖ ciphertext and tag`.
 
@@ -29,12 +29,12 @@ use crate::{bot_key::BotKey, telegram::update::Update};
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
-/// What the names of files begin with that are not finished.
+/// The prefix of temporary files.
 const DRAFT_PREFIX: &str = ".";
 const KEY_LABEL: &[u8] = b"mayfly bot set aside key v1\0";
 const FOLDER_LABEL: &[u8] = b"mayfly bot set aside folder v1\0";
 
-/// The updates of one bot that were set aside. Clones are the same.
+/// The spooled updates of one bot. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Spool(Arc<Inner>);
 
@@ -45,36 +45,36 @@ struct Inner {
 }
 
 impl Spool {
-    /// Those of the bot with this key, in `folder`, which is made when something is set aside.
+    /// Opens the spool of the bot with this key in `folder`. Creates the directory when the first update is spooled.
     pub(crate) fn new(folder: &Path, bot_key: &BotKey) -> Self {
-        // Not the bot's number: which bots a machine serves is nobody's business either.
+        // Not the number of the bot: it is private which bots a machine serves.
         let name = hex::encode(*bot_key.derive(FOLDER_LABEL, &[]));
         let cipher = XChaCha20Poly1305::new(&(*bot_key.derive(KEY_LABEL, &[])).into());
         Self(Arc::new(Inner { folder: folder.join(name), cipher, foreign_reported: Once::new() }))
     }
 
-    /// Sets `updates` aside. On success, and only then, they survive the process.
+    /// Writes `updates` to disk. They survive the process if this succeeds.
     ///
     /// # Errors
     ///
-    /// When they cannot be written down.
+    /// If they cannot be written.
     pub(crate) async fn put(&self, updates: Vec<Update>) -> io::Result<()> {
         let inner = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || inner.put(&updates)).await?
     }
 
-    /// Everything that is set aside, in its order. Removes drafts that were never finished; should somebody be at work on one, that
-    /// fails and is tried again.
+    /// Returns all spooled updates, ordered by id. Removes temporary files. A concurrent writer of one fails and
+    /// retries.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be read. A file that cannot be opened is reported and left where it is.
+    /// If the directory cannot be read. A file that cannot be decrypted is logged and kept.
     pub(crate) async fn all(&self) -> io::Result<Vec<Update>> {
         let inner = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || inner.all()).await?
     }
 
-    /// Forgets an update that was handled. If that fails it is handled once more after the next start, which is harmless.
+    /// Removes an update that is handled. If this fails, the next process handles it again, which is harmless.
     pub(crate) fn remove(&self, id: u32) {
         if let Err(error) = fs::remove_file(self.0.file(id)) {
             tracing::warn!(%error, "cannot remove an update that was set aside");
@@ -118,7 +118,7 @@ impl Inner {
             let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
             let name = name.to_string_lossy();
             if name.starts_with(DRAFT_PREFIX) {
-                // Of somebody who died over it, and has not confirmed the update.
+                // Its writer died before it confirmed the update.
                 if let Err(error) = fs::remove_file(path) {
                     tracing::warn!(%error, "cannot remove the draft of an update that was to be set aside");
                 }
@@ -137,7 +137,7 @@ impl Inner {
         Ok(updates)
     }
 
-    /// How many updates lie in the folders of others, as far as these can be read.
+    /// Returns the number of updates in the directories of other bots, as far as they are readable.
     fn foreign_count(&self) -> usize {
         let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
         let folders = self.folder.parent().into_iter().flat_map(entries).map(|entry| entry.path());
@@ -228,7 +228,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spool = spool(folder.path(), 1);
         spool.put(vec![update(9, "nine"), update(11, "eleven")]).await.unwrap();
-        // No file, whoever reads it.
+        // A directory is not readable as a file.
         fs::create_dir(spool.0.file(10)).unwrap();
         assert_eq!(texts(&spool).await, ["\"nine\"", "\"eleven\""]);
         assert!(spool.0.file(10).exists());

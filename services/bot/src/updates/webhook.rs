@@ -1,16 +1,14 @@
-//! The webhook: Telegram brings updates to us, instead of being asked for them.
+//! The webhook: Telegram sends updates to the bot instead of being polled.
 //!
-//! An update is answered with 200 only when it was handled. Any other answer, or none, makes Telegram bring it again, for 24
-//! hours; so nothing is lost that is in hand when the process dies, and whatever cannot be handled now is answered with 503.
-//! `door` is the route in front, the same for as long as the process lives; `reception` serves what comes through it, for as
-//! long as one app config is in use; `registration` sees to it that Telegram knows the way. `leftovers` are what a poller set aside
-//! before the bot was given a webhook.
+//! The endpoint responds with 200 only after the update is handled. After any other response, or none, Telegram
+//! redelivers the update for 24 hours. So a crash loses no update in flight, and an update that cannot be handled now
+//! gets 503. `endpoint` is the HTTP route and lives as long as the process. `receiver` handles its updates for one
+//! session. `registration` keeps the webhook set at Telegram. `spooled` resumes what polling spooled before.
 //!
-//! Several replicas may share one webhook, since they derive the same secret from the bot token, and what an update causes
-//! is the same wherever and however often it is handled, as long as they share a service token. None deletes the webhook when it
-//! stops: it belongs to the others, or to its successor. Telegram brings the updates of a chat one after the other, the next when the
-//! last was answered with 200, and a replica keeps them in the order in which they came; so the order within a chat holds as long as
-//! Telegram does that.
+//! Several replicas may share one webhook: they derive the same secret from the bot token, and with the same service
+//! token the effects of an update are the same in each replica, and idempotent. No replica deletes the webhook when it
+//! stops, because the others need it. Telegram delivers the updates of a chat one after the other, and a replica
+//! handles them in the order of their arrival. So their order is kept as long as Telegram keeps it.
 
 mod deduplication;
 mod endpoint;

@@ -55,7 +55,7 @@ pub(super) fn apply_process_settings(
     data: &DataSettings,
 ) -> Result<(), CliError> {
     settings.conversation.deletions_folder = data.data_dir.join("bot-deletions");
-    settings.set_aside_folder = data.data_dir.join("bot-set-aside");
+    settings.spool_folder = data.data_dir.join("bot-set-aside");
     settings.hosts = hosts.clone();
     if settings.simulator {
         settings.simulator_token = Some(data.simulator_token().map_err(CliError::failed)?);

@@ -20,8 +20,8 @@ pub(crate) struct NewMessage {
 }
 
 impl NewMessage {
-    /// The text is everything after the first colon, byte for byte. A lifetime before the colon is one or more numbers with
-    /// units: `30m`, `12h`, `1day 6h`, `2w`.
+    /// The text is everything after the first colon, byte for byte. A lifetime before the colon is one or more numbers
+    /// with units: `30m`, `12h`, `1day 6h`, `2w`.
     ///
     /// `/new text` stores the text too. There, a part before a colon that is not a lifetime belongs to the text.
     pub(super) fn parse(arguments: Arguments<'_>) -> Result<Self, ParseError> {

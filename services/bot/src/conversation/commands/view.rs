@@ -20,8 +20,8 @@ use crate::{
     store_client::ShuttingDown,
 };
 
-/// Replies with exactly the text. The store reserves it for this chat until the bot acknowledges the view, which it does
-/// after Telegram accepted the message. Until then the same chat can request the text again.
+/// Replies with exactly the text. The store reserves it for this chat until the bot acknowledges the view, which it
+/// does after Telegram accepted the message. Until then the same chat can request the text again.
 pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
     match view(context, event, message_ref).await? {
         Ok(reply) => Ok(reply),
@@ -37,8 +37,8 @@ pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &Mess
 
 /// Returns the text for a message that this chat has viewed. "Somebody else read it" would be a false alarm.
 ///
-/// This happens when Telegram redelivers an update after a crash, and when a user presses a button twice. The bot does not
-/// know whether the message arrived, because the store may have been unreachable until it had to delete the text.
+/// This happens when Telegram redelivers an update after a crash, and when a user presses a button twice. The bot does
+/// not know whether the message arrived, because the store may have been unreachable until it had to delete the text.
 pub(in crate::conversation) async fn viewed_here(
     context: &Context,
     event: &ChatEvent,

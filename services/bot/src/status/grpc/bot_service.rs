@@ -1,4 +1,4 @@
-//! `BotService`: how the bot is doing, and whether Telegram knows an app config's bot.
+//! `BotService`: returns the status of the bot, and tests an app config at Telegram.
 
 use std::{pin::Pin, time::Duration};
 
@@ -18,9 +18,9 @@ use crate::{
     telegram::{client::TelegramApi, errors::TelegramError},
 };
 
-/// How often watchers are told at most: a busy bot's status changes with every update.
+/// The minimum interval between messages to a watcher. The status of a busy bot changes with every update.
 const WATCH_PAUSE: Duration = Duration::from_millis(250);
-/// How long Telegram may take for a test. Somebody waits for it.
+/// The timeout of a test at Telegram. A user waits for it.
 const TEST_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct BotGrpc {
@@ -72,7 +72,7 @@ impl BotService for BotGrpc {
     }
 }
 
-/// The status now, and after changes, without end. Changes that come fast are told as one.
+/// Returns the status now and after each change, without end. Merges fast changes.
 fn watch(board: StatusTracker) -> impl Stream<Item = BotStatus> {
     stream::unfold((board.subscribe(), None), async move |(mut changes, last)| {
         if last.is_some() {
@@ -80,7 +80,7 @@ fn watch(board: StatusTracker) -> impl Stream<Item = BotStatus> {
         }
         loop {
             let status = to_wire(changes.borrow_and_update().for_display());
-            // Not everything on the board is in a status.
+            // Some changes are not part of the message.
             if last.as_ref() != Some(&status) {
                 return Some((status.clone(), (changes, Some(status))));
             }

@@ -1,4 +1,5 @@
-//! Who may ask: the store knows, so it is asked, in the caller's name, for something that only admins may do.
+//! Authenticates callers. Only the store knows the tokens, so the bot makes a call to it with the credentials of the
+//! caller that only an admin may make.
 
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{
@@ -19,7 +20,7 @@ use crate::error::BotError;
 
 const AUTHORIZATION: &str = "authorization";
 
-/// The bot's own credentials, and the way to have those of others checked.
+/// The credentials of the bot, and a client that checks the credentials of callers.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     store: ConfigServiceClient<StoreChannel>,
@@ -31,14 +32,14 @@ impl Credentials {
         Ok(Self { store: ConfigServiceClient::new(store), own: bearer(service_token)? })
     }
 
-    /// Refuses whoever is no admin.
+    /// Rejects callers that are no admins.
     pub(super) async fn require_admin(&self, caller: &MetadataMap) -> Result<(), Status> {
         let ask = as_caller(caller, ListAppConfigsRequest { page_size: 1, ..ListAppConfigsRequest::default() })?;
         self.store.clone().list_app_configs(ask).await.map_err(|error| errors::of_store(&error))?;
         Ok(())
     }
 
-    /// The app config with its secrets, for a caller who is an admin.
+    /// Returns the app config with its secrets if the caller is an admin.
     pub(super) async fn reveal(&self, caller: &MetadataMap, id: i64) -> Result<AppConfig, Status> {
         let ask = as_caller(caller, GetAppConfigRequest { id })?;
         self.store.clone().get_app_config(ask).await.map_err(|error| errors::of_store(&error))?;
@@ -49,11 +50,11 @@ impl Credentials {
     }
 }
 
-/// `authorization` metadata for a token.
+/// Returns the `authorization` metadata for a token.
 ///
 /// # Errors
 ///
-/// When the token cannot travel in metadata.
+/// If the token is not a valid metadata value.
 pub(crate) fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>, BotError> {
     let bearer = Secret::new(format!("Bearer {}", token.expose()));
     let mut authorization: MetadataValue<Ascii> = bearer.expose().parse().map_err(|_| BotError::ServiceToken)?;
@@ -61,7 +62,7 @@ pub(crate) fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>, BotError> {
     Ok(authorization)
 }
 
-/// Without credentials the store would take the caller for anybody, and so do we without asking.
+/// The store accepts calls without credentials as anonymous, so the bot rejects them itself.
 fn as_caller<T>(caller: &MetadataMap, message: T) -> Result<Request<T>, Status> {
     let authorization = caller.get(AUTHORIZATION).ok_or_else(|| {
         errors::of_store(&ErrorInfo::new(ErrorReason::CredentialsInvalid).into_status(tonic::Code::Unauthenticated, ""))

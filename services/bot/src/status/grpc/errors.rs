@@ -1,4 +1,4 @@
-//! The one table from what the store says to what callers of the bot are told. Messages are constants for people; programs
+//! The one table from errors of the store to errors of `BotService`. The messages are constants for humans. Programs
 //! read the reason.
 
 use axum::{
@@ -9,7 +9,7 @@ use mayfly_bootstrap::http::Rejection;
 use mayfly_contracts::{ErrorInfo, error::ErrorReason};
 use tonic::{Code, Status};
 
-/// What the store said about the caller's own request.
+/// Converts an error of a call with the credentials of the caller.
 pub(super) fn of_store(status: &Status) -> Status {
     let situation = ErrorInfo::from_status(status);
     let (code, message) = match situation.reason {
@@ -19,7 +19,7 @@ pub(super) fn of_store(status: &Status) -> Status {
         ErrorReason::AppConfigNotFound => (Code::NotFound, "there is no such app config"),
         ErrorReason::Overloaded => (Code::ResourceExhausted, "too much work is waiting, try later"),
         ErrorReason::StoreUnavailable => (Code::Unavailable, "the store cannot be reached, try later"),
-        // The bot asks for app configs; what concerns messages, or itself, cannot come.
+        // The bot requests app configs, so errors about messages or the bot cannot occur.
         ErrorReason::Unspecified
         | ErrorReason::Internal
         | ErrorReason::BotUnavailable
@@ -43,7 +43,7 @@ pub(super) fn of_store(status: &Status) -> Status {
     situation.into_status(code, message)
 }
 
-/// What the store said when the bot asked in its own name: that it may not is nothing that its caller can change.
+/// Converts an error of a call with the bot's own credentials. A caller cannot fix a rejection of these.
 pub(super) fn of_own_call(status: &Status) -> Status {
     let reason = ErrorInfo::from_status(status).reason;
     if matches!(reason, ErrorReason::CredentialsInvalid | ErrorReason::PermissionDenied) {
@@ -53,7 +53,7 @@ pub(super) fn of_own_call(status: &Status) -> Status {
     of_store(status)
 }
 
-/// The response to a request that the limits of the listener refuse: as gRPC or as HTTP, like the request.
+/// Returns the response to a request that exceeds the limits of the listener, as gRPC or HTTP, like the request.
 pub(crate) fn refused(refusal: Rejection, headers: &HeaderMap) -> Response {
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     let is_grpc = content_type.starts_with(b"application/grpc");

@@ -1,4 +1,4 @@
-//! The page as a browser gets it, filled in, so that it is whole without its script too. The script keeps it up to date.
+//! Renders the page. It is complete without its script. The script keeps it up to date.
 
 use super::report::{Report, ReportedError};
 
@@ -7,11 +7,11 @@ const ERROR: &str = include_str!("assets/error.html");
 const SIMULATOR: &str = include_str!("assets/simulator.html");
 const SIMULATOR_HEAD: &str = include_str!("assets/simulator_head.html");
 
-/// What a placeholder becomes.
+/// The value of a placeholder.
 enum Value {
-    /// Text, shown as it is.
+    /// Text, which is escaped.
     Text(String),
-    /// HTML of ours.
+    /// HTML, inserted unchanged.
     Html(String),
 }
 
@@ -54,12 +54,12 @@ fn error(error: &ReportedError) -> String {
     })
 }
 
-/// `2026-11-22 08:02:44 UTC` from RFC 3339 in UTC.
+/// Formats RFC 3339 in UTC as `2026-11-22 08:02:44 UTC`.
 fn readable(time: &str) -> String {
     time.replace('T', " ").replace('Z', " UTC")
 }
 
-/// Replaces each `{{name}}` in `template`; one that nobody fills stays, and fails a test. Values are not looked at again.
+/// Replaces each `{{name}}` in `template`. An unknown one stays, and fails a test. Values are not expanded again.
 fn fill(template: &str, value: impl Fn(&str) -> Option<Value>) -> String {
     let mut parts = template.split("{{");
     let mut filled = parts.next().unwrap_or_default().to_owned();
@@ -75,7 +75,7 @@ fn fill(template: &str, value: impl Fn(&str) -> Option<Value>) -> String {
     filled
 }
 
-/// For the text of an element and for an attribute in quotes.
+/// Escapes text for an element or a quoted attribute.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,5 +1,4 @@
-//! Refuses requests for host names that are not this server's, so that a page that reached it by DNS rebinding reads
-//! nothing.
+//! Rejects requests for the host names of other servers, as protection against DNS rebinding.
 
 use axum::{
     extract::{Request, State},

@@ -1,4 +1,4 @@
-//! How the bot is doing, as programs read it.
+//! The status as JSON.
 
 use std::time::SystemTime;
 
@@ -8,18 +8,18 @@ use serde::Serialize;
 
 use crate::status::board::{ErrorEntry, Status};
 
-/// `status` comes first and is what the system that Mayfly replaces answered.
+/// `status` is first, and the same as in the system that Mayfly replaces.
 #[derive(Serialize)]
 pub(super) struct Report {
     status: u16,
-    /// The bot's user name at Telegram, without `@`. Null: not signed in.
+    /// The user name of the bot, without `@`. Null before it signs in.
     pub bot: Option<String>,
     pub state: &'static str,
     pub health: &'static str,
     pub mode: &'static str,
     pub app_config_id: Option<i64>,
     pub is_store_connected: bool,
-    /// In RFC 3339. Null: none since the bot was started.
+    /// In RFC 3339. Null before the first update.
     pub last_update_time: Option<String>,
     pub queued_updates: usize,
     pub failed_updates: u64,
@@ -28,7 +28,7 @@ pub(super) struct Report {
     pub version: &'static str,
 }
 
-/// One kind of thing that went wrong.
+/// One kind of error.
 #[derive(Serialize)]
 pub(super) struct ReportedError {
     /// When it happened last, in RFC 3339.

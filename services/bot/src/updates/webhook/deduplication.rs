@@ -1,13 +1,13 @@
-//! The updates that were handled lately, so that one that Telegram brings again, because our 200 got lost, is not answered twice.
+//! Remembers the recently handled updates. Telegram redelivers an update if the response with status 200 was lost.
 //!
-//! A comfort, not a promise: another replica does not know of them, nor does this process after a restart, and there an answer can come twice.
+//! Best effort: other replicas, and this process after a restart, do not have the record, and reply twice.
 
 use std::collections::{HashSet, VecDeque};
 
-/// So many are remembered. Telegram brings an update again within minutes.
+/// How many ids are remembered. Telegram redelivers within minutes.
 const CAPACITY: usize = 10_000;
 
-/// The ids of the last updates that were handled.
+/// The ids of the last handled updates.
 #[derive(Debug, Default)]
 pub(super) struct RecentUpdates {
     ids: HashSet<u32>,

@@ -1,11 +1,10 @@
-//! The route that Telegram brings updates to.
+//! The HTTP endpoint for updates from Telegram.
 //!
-//! Who does not know the secret gets nothing read and nothing done. What comes in is never logged, not even when it is
-//! nonsense.
+//! A request without the secret is rejected before its body is read. Bodies are never logged, not even malformed ones.
 //!
-//! Telegram has few connections for all chats, and after ten seconds without a success only one. So a request is not held until
-//! its update is handled, however long that takes: it gives way to others, sooner when many updates are in hand that nobody is held for,
-//! and Telegram brings the update again to hear what became of it.
+//! Telegram has few connections for all chats, and only one after ten seconds without a success. So a request does not
+//! wait until its update is handled. It times out, sooner if many updates are in flight without a waiting request, and
+//! Telegram redelivers the update to learn its result.
 
 use std::{
     sync::{
@@ -32,50 +31,50 @@ use tokio::{
 
 use crate::telegram::update::Update;
 
-/// Where Telegram puts the secret.
+/// The header with the secret.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
-/// Far more than any update: a text has at most 4096 characters, and so has the one that it replies to.
+/// Much larger than any update: a text and the text that it replies to have at most 4096 characters each.
 const MAX_UPDATE_BYTES: usize = 1 << 20;
-/// How long an update may take to arrive once its request has begun.
+/// The timeout for the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// When Telegram should try again with what was not taken, in seconds.
+/// `Retry-After` for an update that was not accepted, in seconds.
 const RETRY_NEW_AFTER: &str = "1";
-/// When Telegram should ask again what became of an update in hand, in seconds.
+/// `Retry-After` for an update in flight, in seconds.
 const RETRY_IN_FLIGHT_AFTER: &str = "2";
-/// No request is held shorter than most updates take.
+/// Most updates take less time.
 const MIN_HOLD: Duration = Duration::from_millis(250);
 
-/// The door. Closed until somebody opens it. Clones are the same one.
+/// The endpoint. Closed at first. Clones share it.
 #[derive(Clone)]
 pub(crate) struct WebhookEndpoint(Arc<Inner>);
 
 struct Inner {
-    /// So many requests may be inside.
+    /// Limits the concurrent requests.
     permits: Semaphore,
     permit_count: usize,
-    /// How long a request is held while its update is not handled, at most.
+    /// The maximum time that a request waits until its update is handled.
     max_hold: Duration,
-    /// How many updates are in hand.
+    /// The number of updates in flight.
     in_flight: AtomicUsize,
     open: Mutex<Option<OpenState>>,
 }
 
-/// Who comes in, and where to.
+/// The secret of the callers, and the receiver of their updates.
 #[derive(Clone)]
 struct OpenState {
     secret: Secret,
     deliveries: mpsc::Sender<Delivery>,
 }
 
-/// An update that came in.
+/// An update from a request.
 pub(super) struct Delivery {
     pub update: Update,
-    /// Told when the update is handled; dropped when it will not be.
+    /// Notified when the update is handled. Dropped if it is not.
     pub handled: oneshot::Sender<()>,
 }
 
 impl WebhookEndpoint {
-    /// A door for so many requests at once, each held for at most `max_hold`.
+    /// Creates an endpoint for `permit_count` concurrent requests, each held for at most `max_hold`.
     pub(crate) fn new(permit_count: usize, max_hold: Duration) -> Self {
         let permits = Semaphore::new(permit_count);
         Self(Arc::new(Inner {
@@ -92,23 +91,23 @@ impl WebhookEndpoint {
         Router::new().route(path, post(receive)).with_state(self.clone())
     }
 
-    /// Opens the door for whoever knows `secret`.
+    /// Accepts requests with `secret`.
     pub(super) fn open(&self, secret: Secret, deliveries: mpsc::Sender<Delivery>) {
         self.set(Some(OpenState { secret, deliveries }));
     }
 
-    /// Closes it: whoever comes is told to try again.
+    /// Rejects all requests with a retry.
     pub(super) fn close(&self) {
         self.set(None);
     }
 
-    /// Notes how many updates are in hand.
+    /// Records the number of updates in flight.
     pub(super) fn set_in_flight(&self, count: usize) {
         self.0.in_flight.store(count, Ordering::Relaxed);
     }
 
-    /// How long to hold a request now. For the updates in hand that nobody is held for any more, all others wait less: without that,
-    /// a thousand of them would take a minute of each connection.
+    /// Returns how long to hold a request now. Divided by the number of updates in flight without a waiting request.
+    /// Otherwise a thousand of them would take a minute of each connection.
     fn hold(&self) -> Duration {
         let held = self.0.permit_count - self.0.permits.available_permits();
         let stuck = self.0.in_flight.load(Ordering::Relaxed).saturating_sub(held);
@@ -146,7 +145,7 @@ async fn receive(State(endpoint): State<WebhookEndpoint>, request: Request) -> R
     }
     match timeout(endpoint.hold(), is_handled).await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
-        // It goes on being handled, if it can be; when Telegram brings it again, that may be done.
+        // The update stays in flight. It may be done when Telegram redelivers it.
         Ok(Err(_)) | Err(_) => retry_after(RETRY_IN_FLIGHT_AFTER),
     }
 }

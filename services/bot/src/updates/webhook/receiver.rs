@@ -1,4 +1,4 @@
-//! Serves the updates that come through the door, for one bot.
+//! Receives updates from the webhook endpoint for one bot.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -28,9 +28,9 @@ use crate::{
     },
 };
 
-/// So many updates may be in hand. Requests are held for a while only, so these are more than there are connections.
+/// The maximum number of updates in flight. More than the connections, because requests are held only for a while.
 const MAX_IN_FLIGHT: usize = 1_000;
-/// So many may stand between the door and the desk.
+/// The capacity of the queue between the endpoint and the receiver.
 const DELIVERY_QUEUE_LEN: usize = 100;
 
 /// Receives for one bot.
@@ -46,7 +46,7 @@ pub(crate) struct UpdateReceiver {
 /// An update in hand.
 struct InFlight {
     since: Instant,
-    /// Who waits for it: the request that brought it, and those that brought it again.
+    /// The requests that delivered the update and wait for its result.
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -57,8 +57,8 @@ impl UpdateReceiver {
         Self { dispatcher, timeouts, board, in_flight: HashMap::new(), recent: RecentUpdates::default(), spooled }
     }
 
-    /// Receives until `session_stop` is cancelled, then finishes what is in hand. When `stop` is cancelled too the process is ending, and
-    /// there is less time for that. The webhook stays set.
+    /// Receives until `session_stop` is cancelled, then drains. If `stop` is cancelled too, the process shuts down and
+    /// draining has less time. The webhook stays set.
     pub(crate) async fn run(
         mut self,
         telegram: Telegram,
@@ -70,9 +70,9 @@ impl UpdateReceiver {
     ) {
         let secret = secret::derive(bot_token);
         let (deliveries, mut delivered) = mpsc::channel(DELIVERY_QUEUE_LEN);
-        // It was written before all that comes now.
+        // These updates are older than all that arrive now.
         self.resume_spooled().await;
-        // Opened first: as soon as Telegram knows the way, it comes.
+        // Telegram delivers as soon as the webhook is set.
         endpoint.open(secret.clone(), deliveries);
         let registration = Registration::new(telegram, webhook, secret, self.timeouts.clone(), self.board.clone());
         tokio::select! {
@@ -94,14 +94,14 @@ impl UpdateReceiver {
                 () = self.spooled.due() => self.resume_spooled().await,
                 delivery = delivered.recv() => match delivery {
                     Some(delivery) => self.take(delivery),
-                    // Nobody else opens the door meanwhile.
+                    // No other receiver opens the endpoint meanwhile.
                     None => return,
                 }
             }
         }
     }
 
-    /// How many of the updates in hand Telegram brought: the others are in nobody's way.
+    /// Returns the number of updates in flight that Telegram delivered. The spooled ones block no request.
     fn received_count(&self) -> usize {
         self.in_flight.len().saturating_sub(self.spooled.in_flight())
     }
@@ -113,7 +113,8 @@ impl UpdateReceiver {
                 self.spooled.finish(id);
                 continue;
             }
-            // Who set it aside may have died before it was confirmed, so that Telegram brings it too.
+            // A process may have died after it spooled the update and before it confirmed it. Then Telegram delivers it
+            // too.
             let Entry::Vacant(new) = self.in_flight.entry(id) else { continue };
             new.insert(InFlight { since: Instant::now(), waiting: Vec::new() });
             match ChatEvent::parse(update) {
@@ -133,14 +134,14 @@ impl UpdateReceiver {
         }
         let is_full = self.received_count() >= MAX_IN_FLIGHT;
         match self.in_flight.entry(id) {
-            // Requests were held for it long enough: to be held once more would keep others out.
+            // Requests were held for it long enough. Another one would block others.
             Entry::Occupied(known) if known.get().since.elapsed() > self.timeouts.webhook_hold_timeout => {}
             Entry::Occupied(mut known) => {
                 let waiting = &mut known.get_mut().waiting;
                 waiting.retain(|waiting| !waiting.is_closed());
                 waiting.push(handled);
             }
-            // Not taken: the request is told to try again.
+            // Rejected, so that Telegram retries.
             Entry::Vacant(_) if is_full => {}
             Entry::Vacant(new) => {
                 new.insert(InFlight { since: Instant::now(), waiting: vec![handled] });
@@ -165,7 +166,7 @@ impl UpdateReceiver {
                 self.spooled.finish(id);
                 self.in_flight.remove(&id).into_iter().flat_map(|known| known.waiting).for_each(confirm);
             }
-            // Who waits for these is told to try again, by dropping what would have told them otherwise.
+            // Dropping the senders makes the waiting requests respond with a retry.
             Completion::Postponed(ids) => {
                 for id in ids {
                     self.in_flight.remove(&id);
@@ -191,7 +192,7 @@ impl UpdateReceiver {
     }
 }
 
-/// The request may have gone away, and with it who would hear.
+/// The request may have been cancelled.
 fn confirm(handled: oneshot::Sender<()>) {
     let _ = handled.send(());
 }

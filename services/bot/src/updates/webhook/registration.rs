@@ -1,4 +1,4 @@
-//! Keeps the webhook set at Telegram.
+//! Keeps the webhook registered at Telegram.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ pub(super) struct Registration<'settings> {
     timeouts: Timeouts,
     backoff: Backoff,
     error_log: ErrorLog,
-    /// Telegram does not tell which secret it has, so each process sets the webhook once, to the same.
+    /// Telegram does not return the secret, so each process sets the webhook once, with the same secret.
     is_set: bool,
-    /// When Telegram last failed to deliver, as far as that is known.
+    /// When Telegram last failed to deliver an update, if known.
     last_error: Option<i64>,
 }
 
@@ -41,7 +41,7 @@ impl<'settings> Registration<'settings> {
         Self { telegram, webhook, secret, timeouts, backoff, error_log, is_set: false, last_error: None }
     }
 
-    /// Sets the webhook, and again whenever somebody took it away. Never ends.
+    /// Sets the webhook, and sets it again whenever another process changed it. Never returns.
     pub(super) async fn run(mut self) {
         loop {
             let pause = match self.check().await {

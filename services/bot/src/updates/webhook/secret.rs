@@ -1,5 +1,5 @@
-//! The secret by which Telegram's requests are known, derived from the bot token, so that all replicas agree on it and nobody has to
-//! keep it. Telegram keeps a webhook for a token, so a new token may have a new secret.
+//! Derives the webhook secret from the bot token, so that all replicas agree on it and none stores it. Telegram keeps a
+//! webhook for each token, so a new token may have a new secret.
 
 use mayfly_bootstrap::Secret;
 
@@ -8,7 +8,7 @@ use crate::bot_key;
 /// The label separates this use of the bot token from others.
 const LABEL: &[u8] = b"mayfly bot webhook secret_token v1\0";
 
-/// 64 hexadecimal digits: within what Telegram takes, and always of the same length.
+/// Returns 64 hexadecimal digits, within the limits of Telegram.
 pub(super) fn derive(bot_token: &Secret) -> Secret {
     Secret::new(hex::encode(*bot_key::derive(bot_token.expose().as_bytes(), LABEL, &[])))
 }

@@ -1,4 +1,5 @@
-//! What a poller set aside, once the bot has a webhook: it is confirmed, so Telegram does not bring it again.
+//! Resumes the updates that polling spooled before the webhook was enabled. They are confirmed, so Telegram does not
+//! redeliver them.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -6,13 +7,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{status::board::StatusTracker, telegram::update::Update, updates::spool::Spool};
 
-/// The updates that were set aside.
+/// The spooled updates of one bot.
 pub(super) struct SpooledUpdates {
     spool: Spool,
     in_flight: HashSet<u32>,
-    /// When to look for those that are not in hand. Unset: there are none.
+    /// When to read the spool again. `None`: nothing is left.
     next_attempt: Option<Instant>,
-    /// How long to wait with what could not be read or was left for later.
+    /// How long to wait after an error or a postponed update.
     retry_interval: Duration,
     board: StatusTracker,
 }
@@ -22,12 +23,12 @@ impl SpooledUpdates {
         Self { spool, in_flight: HashSet::new(), next_attempt: Some(Instant::now()), retry_interval, board }
     }
 
-    /// How many are in hand.
+    /// Returns the number of updates in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// Comes back when some are to be taken up. Safe to drop and call again.
+    /// Returns when some must be resumed. Cancel safe.
     pub(super) async fn due(&self) {
         match self.next_attempt {
             Some(time) => sleep_until(time).await,
@@ -35,7 +36,7 @@ impl SpooledUpdates {
         }
     }
 
-    /// Takes those in hand that are not yet, and answers them in their order.
+    /// Returns the updates that are not in flight, ordered by id, and tracks them.
     pub(super) async fn resume(&mut self) -> Vec<Update> {
         match self.spool.all().await {
             Ok(updates) => {
@@ -51,14 +52,14 @@ impl SpooledUpdates {
         }
     }
 
-    /// Notes that an update was handled. Does nothing about one that is not in hand here.
+    /// Records that an update is handled. Ignores updates from elsewhere.
     pub(super) fn finish(&mut self, id: u32) {
         if self.in_flight.remove(&id) {
             self.spool.remove(id);
         }
     }
 
-    /// Notes that an update was left for later. Does nothing about one that is not in hand here.
+    /// Records that an update is postponed. Ignores updates from elsewhere.
     pub(super) fn postpone(&mut self, id: u32) {
         if self.in_flight.remove(&id) {
             self.retry_later();
