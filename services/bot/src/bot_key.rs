@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_a_random_key_twice() {
+    fn random_keys_differ() {
         let key = || BotKey::random().unwrap().derive(b"label\0", &[]);
         assert_ne!(key(), key());
     }

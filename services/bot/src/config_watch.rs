@@ -15,7 +15,7 @@ use tonic::{
 
 use crate::{
     error::BotError,
-    status::{board::StatusTracker, grpc},
+    status::{grpc, tracker::StatusTracker},
     store_client::StoreOutage,
     timeouts::{Backoff, BackoffPolicy},
 };
@@ -28,7 +28,7 @@ pub(crate) struct ConfigWatch {
     store: ConfigServiceClient<StoreChannel>,
     authorization: MetadataValue<Ascii>,
     latest: watch::Sender<Option<Secret>>,
-    board: StatusTracker,
+    status: StatusTracker,
     outage: StoreOutage,
 }
 
@@ -37,11 +37,11 @@ impl ConfigWatch {
         store: StoreChannel,
         service_token: &Secret,
         latest: watch::Sender<Option<Secret>>,
-        board: StatusTracker,
+        status: StatusTracker,
         outage: StoreOutage,
     ) -> Result<Self, BotError> {
         let authorization = grpc::bearer(service_token)?;
-        Ok(Self { store: ConfigServiceClient::new(store), authorization, latest, board, outage })
+        Ok(Self { store: ConfigServiceClient::new(store), authorization, latest, status, outage })
     }
 
     /// Never returns. While the store is unreachable, the last known config stays in use.
@@ -51,8 +51,8 @@ impl ConfigWatch {
         loop {
             // The stream also ends when the store shuts down, so its end is not a success.
             let status = self.follow(&mut backoff, &mut is_reported).await.err();
-            self.board.set_connected(false);
-            self.board.record_error("the store cannot be reached");
+            self.status.set_connected(false);
+            self.status.record_error("the store cannot be reached");
             if !is_reported {
                 is_reported = true;
                 let reason = status.map_or("SHUTTING_DOWN", |status| ErrorInfo::from_status(&status).reason.name());
@@ -67,7 +67,7 @@ impl ConfigWatch {
         request.metadata_mut().insert("authorization", self.authorization.clone());
         let mut changes = self.store.watch_last_active_app_config(request).await?.into_inner();
         while let Some(change) = changes.message().await? {
-            let is_first = !self.board.set_connected(true);
+            let is_first = !self.status.set_connected(true);
             self.outage.ended();
             backoff.reset();
             *is_reported = false;
@@ -78,7 +78,7 @@ impl ConfigWatch {
 
     fn publish(&self, config: Option<AppConfig>, is_first: bool) {
         let usable = config.as_ref().filter(|config| config.is_bot());
-        self.board.set_app_config(usable.map(|config| config.id));
+        self.status.set_app_config(usable.map(|config| config.id));
         let token = match config {
             None => {
                 if is_first || self.latest.borrow().is_some() {

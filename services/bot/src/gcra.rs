@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_used_does_not_add_up() {
+    fn unused_capacity_does_not_accumulate() {
         let (mut limiter, start) = (Limiter::default(), Instant::now());
         limiter.take(RATE, start);
         let much_later = start + Duration::from_secs(1_000);

@@ -46,9 +46,9 @@ use crate::{
     session::Sessions,
     simulator::Simulator,
     status::{
-        board::StatusTracker,
         grpc::{self, BotGrpc, Credentials, Services},
         page,
+        tracker::StatusTracker,
     },
     store_client::StoreOutage,
     telegram::{client::TelegramApi, deletions::Deletions},
@@ -66,7 +66,7 @@ pub struct Bot {
     /// The webhook has its own limits, and authenticates the caller before it reads the body.
     webhook: Option<Router>,
     services: Services,
-    board: StatusTracker,
+    status: StatusTracker,
     watch: ConfigWatch,
     latest_config: watch::Receiver<Option<Secret>>,
     sessions: Sessions,
@@ -103,10 +103,10 @@ impl Bot {
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
         let telegram = TelegramApi::new(&settings.telegram_api_url, &timeouts)?;
-        let board = StatusTracker::default();
+        let status = StatusTracker::default();
         let (configs, latest_config) = watch::channel(None);
         let outage = StoreOutage::default();
-        let watch = ConfigWatch::new(store.clone(), service_token, configs, board.clone(), outage.clone())?;
+        let watch = ConfigWatch::new(store.clone(), service_token, configs, status.clone(), outage.clone())?;
         let conversation = settings.conversation.clone();
         if conversation.delete_revealed_after.is_some() {
             Deletions::prepare(&conversation.deletions_folder).map_err(BotError::Deletions)?;
@@ -117,7 +117,7 @@ impl Bot {
         let simulator = settings.simulator_token.clone().map(simulate).transpose()?;
         let origins = OriginPolicy::new(&settings.hosts, conversation.public_url.as_ref().map(PublicUrl::host), 0);
         let grpc = BotGrpc {
-            board: board.clone(),
+            status: status.clone(),
             telegram: telegram.clone(),
             credentials: Credentials::new(store.clone(), service_token)?,
             stop: stop.clone(),
@@ -125,7 +125,7 @@ impl Bot {
         let services = Services::new(grpc, !settings.no_reflection);
         // Unknown paths get an HTTP 404 instead of a gRPC status.
         let grpc = services.routes.clone().prepare().into_axum_router().reset_fallback();
-        let router = page::router(board.clone(), simulator, origins).merge(grpc);
+        let router = page::router(status.clone(), simulator, origins).merge(grpc);
         let webhook = settings.webhook().map(|webhook| {
             let door = WebhookEndpoint::new(usize::from(webhook.connections), timeouts.webhook_hold_timeout);
             (webhook, door)
@@ -140,10 +140,10 @@ impl Bot {
             timeouts,
             spool_folder: settings.spool_folder.clone(),
             webhook,
-            board: board.clone(),
+            status: status.clone(),
             stop: stop.clone(),
         };
-        Ok(Self { router, webhook: webhook_router, services, board, watch, latest_config, sessions, stop })
+        Ok(Self { router, webhook: webhook_router, services, status, watch, latest_config, sessions, stop })
     }
 
     /// The gRPC services, for a [`BotChannel`](mayfly_contracts::BotChannel) in the same process.
@@ -160,7 +160,7 @@ impl Bot {
     ///
     /// [`BotError::Serve`].
     pub async fn run(self, listener: TcpListener, limits: ServerLimits) -> Result<(), BotError> {
-        let Self { router, webhook, services, board, watch, latest_config, sessions, stop } = self;
+        let Self { router, webhook, services, status, watch, latest_config, sessions, stop } = self;
         let request_limits = RequestLimits {
             limits: limits.clone(),
             callers: CallerSource::Direct,
@@ -181,7 +181,7 @@ impl Bot {
             served.map_err(BotError::Serve)
         };
         let watching = async {
-            let watching = async { tokio::join!(watch.run(), services.report_health(&board)) };
+            let watching = async { tokio::join!(watch.run(), services.report_health(&status)) };
             stop.run_until_cancelled(watching).await;
             Ok(())
         };

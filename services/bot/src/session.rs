@@ -11,7 +11,7 @@ use crate::{
     bot_key::{self, BotKey},
     conversation::context::Context,
     settings::{ConversationSettings, PublicUrl, Webhook},
-    status::board::{State, StatusTracker},
+    status::tracker::{State, StatusTracker},
     store_client::{StoreClient, StoreOutage},
     telegram::{
         client::{Identity, Telegram, TelegramApi},
@@ -43,7 +43,7 @@ pub(crate) struct Sessions {
     pub spool_folder: PathBuf,
     /// The webhook and its endpoint, if updates arrive that way.
     pub webhook: Option<(Webhook, WebhookEndpoint)>,
-    pub board: StatusTracker,
+    pub status: StatusTracker,
     pub stop: CancellationToken,
 }
 
@@ -55,12 +55,12 @@ impl Sessions {
             match token {
                 Some(token) => self.serve(token, &mut latest).await,
                 None => {
-                    self.board.set_state(State::WaitingForConfig);
+                    self.status.set_state(State::WaitingForConfig);
                     let _ = self.stop.run_until_cancelled(latest.changed()).await;
                 }
             }
-            self.board.set_bot(None);
-            self.board.set_queued_updates(0);
+            self.status.set_bot(None);
+            self.status.set_queued_updates(0);
         }
     }
 
@@ -104,19 +104,19 @@ impl Sessions {
             store,
             settings: settings.clone(),
             deletions: deletions.clone(),
-            board: self.board.clone(),
+            status: self.status.clone(),
         };
         let flood = FloodLimiter::new(self.timeouts.inbound_chat_rate, self.timeouts.inbound_total_rate);
         let dispatcher = Dispatcher::new(Handlers { context, delivery }, flood, self.timeouts.flood_timeout);
-        let (timeouts, board) = (self.timeouts.clone(), self.board.clone());
+        let (timeouts, status) = (self.timeouts.clone(), self.status.clone());
         let serving = async {
             match &self.webhook {
                 None => {
-                    let polling = Polling::new(telegram.clone(), dispatcher, spool, timeouts, board);
+                    let polling = Polling::new(telegram.clone(), dispatcher, spool, timeouts, status);
                     polling.run(session_stop, &self.stop).await;
                 }
                 Some((webhook, endpoint)) => {
-                    let receiver = UpdateReceiver::new(dispatcher, spool, timeouts, board);
+                    let receiver = UpdateReceiver::new(dispatcher, spool, timeouts, status);
                     receiver.run(telegram.clone(), token, webhook, endpoint, session_stop, &self.stop).await;
                 }
             }
@@ -130,14 +130,14 @@ impl Sessions {
 
     /// Retries until Telegram accepts the token. Returns the user name of the bot.
     async fn sign_in(&self, telegram: &Telegram) -> Option<String> {
-        self.board.set_state(State::SigningIn);
+        self.status.set_state(State::SigningIn);
         let mut backoff = self.timeouts.telegram_backoff.start();
         let mut last = None;
         loop {
             let error = match telegram.identity().await {
                 Ok(Identity { user_name: name, .. }) => {
                     tracing::info!(bot = name.as_deref().unwrap_or("(unnamed)"), "signed in to Telegram");
-                    self.board.set_bot(name.clone());
+                    self.status.set_bot(name.clone());
                     return name;
                 }
                 Err(error) => error,
@@ -152,8 +152,8 @@ impl Sessions {
             if last.replace(error) != Some(error) {
                 tracing::warn!(?error, "cannot sign in to Telegram; trying again");
             }
-            self.board.set_state(state);
-            self.board.record_error(message);
+            self.status.set_state(state);
+            self.status.record_error(message);
             sleep(pause).await;
         }
     }

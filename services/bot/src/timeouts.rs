@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_up_to_the_longest_and_begin_again() {
+    fn delays_double_up_to_the_maximum_and_restart() {
         let mut backoff = BackoffPolicy { initial: Duration::from_secs(1), max: Duration::from_secs(3) }.start();
         assert_eq!([backoff.next(), backoff.next(), backoff.next()].map(|pause| pause.as_secs()), [1, 2, 3]);
         backoff.reset();

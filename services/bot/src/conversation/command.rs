@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_what_is_wrong_with_a_keyword() {
+    fn a_malformed_command_has_a_parse_error() {
         let table = [
             ("new:", ParseError::NoText),
             ("/new", ParseError::NoText),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_token_is_passed_on_for_the_store_to_judge() {
+    fn a_malformed_token_is_passed_to_the_store() {
         assert!(is_view("1:lunch?", 1, "lunch?"));
         assert!(is_view("1:", 1, ""));
     }
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn only_commands_that_are_meant_for_us_are_ours() {
+    fn only_commands_without_another_bots_name_are_ours() {
         for text in ["/help", "/start@Mayfly_bot", "/new x", "/burn@mayfly_bot"] {
             assert!(is_command_for(Some("mayfly_bot"), text), "{text}");
         }
@@ -348,12 +348,12 @@ mod tests {
         #![proptest_config(at_least(4096))]
 
         #[test]
-        fn every_text_has_an_intent(text in any::<String>()) {
+        fn every_text_is_a_command(text in any::<String>()) {
             let _ = Command::parse(&text).name();
         }
 
         #[test]
-        fn every_text_of_likely_pieces_has_an_intent(text in pieces()) {
+        fn every_text_of_likely_pieces_is_a_command(text in pieces()) {
             let _ = Command::parse(&text).name();
             let _ = is_command_for(Some("mayfly_bot"), &text);
         }
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_a_megabyte_have_an_intent() {
+    fn texts_of_a_megabyte_are_commands() {
         for piece in ["new ", "1:", "\u{200f}", "/new", "1", "\n", "🎲:"] {
             let _ = Command::parse(&piece.repeat((1 << 20) / piece.len())).name();
         }

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_makes_no_link() {
+    fn an_invalid_token_has_no_link() {
         for token in ["", "ab", &"AA".repeat(32), &"zz".repeat(32), &"aa".repeat(33)] {
             assert_eq!(message_ref(7, token).to_link(), None, "{token}");
         }

@@ -2,28 +2,28 @@
 
 use std::collections::HashSet;
 
-use crate::status::board::{State, StatusTracker};
+use crate::status::tracker::{State, StatusTracker};
 
 /// The current errors of one session.
 pub(crate) struct ErrorLog {
-    board: StatusTracker,
+    status: StatusTracker,
     logged: HashSet<&'static str>,
 }
 
 impl ErrorLog {
-    pub(crate) fn new(board: StatusTracker) -> Self {
-        Self { board, logged: HashSet::new() }
+    pub(crate) fn new(status: StatusTracker) -> Self {
+        Self { status, logged: HashSet::new() }
     }
 
     /// Records an error that prevents the bot from serving.
     pub(crate) fn report(&mut self, state: State, message: &'static str) {
-        self.board.set_state(state);
+        self.status.set_state(state);
         self.record(message);
     }
 
     /// Records an error that does not prevent the bot from serving.
     pub(crate) fn record(&mut self, message: &'static str) {
-        self.board.record_error(message);
+        self.status.record_error(message);
         if self.logged.insert(message) {
             tracing::warn!("{message}");
         }
@@ -31,7 +31,7 @@ impl ErrorLog {
 
     /// Records that all errors are over. Logs `news` if there were any.
     pub(crate) fn clear(&mut self, state: State, news: &'static str) {
-        self.board.set_state(state);
+        self.status.set_state(state);
         if !self.logged.is_empty() {
             self.logged.clear();
             tracing::info!("{news}");

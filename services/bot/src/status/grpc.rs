@@ -13,7 +13,7 @@ pub(crate) use self::{
     credentials::{Credentials, bearer},
     errors::refused,
 };
-use crate::status::board::StatusTracker;
+use crate::status::tracker::StatusTracker;
 
 /// The largest request of a service. Requests hold only names and credentials.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
@@ -35,8 +35,8 @@ impl Services {
     }
 
     /// Keeps the health service equal to `/readyz`. Returns when the status is dropped.
-    pub(crate) async fn report_health(&self, board: &StatusTracker) {
-        let mut changes = board.subscribe();
+    pub(crate) async fn report_health(&self, status: &StatusTracker) {
+        let mut changes = status.subscribe();
         loop {
             let is_ready = changes.borrow_and_update().is_connected;
             let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };

@@ -22,7 +22,7 @@ use mayfly_bootstrap::http::{origin::OriginPolicy, unwrap_authorization};
 use self::report::Report;
 use crate::{
     simulator::{self, Simulator},
-    status::board::StatusTracker,
+    status::tracker::StatusTracker,
 };
 
 const STYLE: &str = concat!(include_str!("../../../../web/src/colors.css"), include_str!("page/assets/page.css"));
@@ -34,7 +34,7 @@ const SIMULATOR_SCRIPT: &str = include_str!("page/assets/simulator.js");
 /// The state of the page.
 #[derive(Clone)]
 struct Page {
-    board: StatusTracker,
+    status: StatusTracker,
     has_simulator: bool,
 }
 
@@ -43,7 +43,7 @@ struct Page {
 ///
 /// A bot without an app config is ready. Otherwise, an operator who waits for readiness before adding the config would
 /// wait for ever. Errors of Telegram do not make it unready, because a restart does not help.
-pub(crate) fn router(board: StatusTracker, simulator: Option<Simulator>, origins: OriginPolicy) -> Router {
+pub(crate) fn router(status: StatusTracker, simulator: Option<Simulator>, origins: OriginPolicy) -> Router {
     let has_simulator = simulator.is_some();
     let mut router = Router::new()
         .route("/", get(page))
@@ -52,7 +52,7 @@ pub(crate) fn router(board: StatusTracker, simulator: Option<Simulator>, origins
         .route("/page/icon.svg", asset("image/svg+xml", ICON))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(is_ready))
-        .with_state(Page { board, has_simulator });
+        .with_state(Page { status, has_simulator });
     if let Some(simulator) = simulator {
         router = router
             .route("/page/simulator.css", asset("text/css; charset=utf-8", SIMULATOR_STYLE))
@@ -66,7 +66,7 @@ pub(crate) fn router(board: StatusTracker, simulator: Option<Simulator>, origins
 }
 
 async fn page(State(page): State<Page>, headers: HeaderMap) -> Response {
-    let report = Report::of(page.board.snapshot());
+    let report = Report::of(page.status.snapshot());
     let answer = if accept::prefers_html(&headers) {
         Html(html::page(&report, page.has_simulator)).into_response()
     } else {
@@ -76,7 +76,7 @@ async fn page(State(page): State<Page>, headers: HeaderMap) -> Response {
 }
 
 async fn is_ready(State(page): State<Page>) -> (StatusCode, &'static str) {
-    if page.board.snapshot().is_connected {
+    if page.status.snapshot().is_connected {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be reached\n")

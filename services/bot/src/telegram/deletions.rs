@@ -140,7 +140,7 @@ impl Deletions {
         self.pending().remove(&deletion);
         match fs::remove_file(self.0.folder.join(deletion.name())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(%error, "cannot remove the note of a deletion; it will be tried again after a restart");
+                tracing::warn!(%error, "cannot remove the file of a deletion; the next process will retry it");
             }
             _ => {}
         }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_noted_is_there_after_a_restart_and_other_bots_messages_are_not_touched() {
+    async fn deletions_survive_a_restart_and_those_of_other_bots_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("deletions");
         let after = Some(Duration::from_secs(60));

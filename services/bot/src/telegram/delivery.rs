@@ -7,7 +7,7 @@ use crate::{
         texts::Phrase,
     },
     settings::ConversationSettings,
-    status::board::StatusTracker,
+    status::tracker::StatusTracker,
     store_client::{ShuttingDown, StoreClient},
     telegram::{
         client::Telegram,
@@ -23,7 +23,7 @@ pub(crate) struct Delivery {
     pub store: StoreClient,
     pub settings: ConversationSettings,
     pub deletions: Deletions,
-    pub board: StatusTracker,
+    pub status: StatusTracker,
 }
 
 impl Delivery {
@@ -39,7 +39,7 @@ impl Delivery {
             TelegramError::ChatGone => (None, "chat gone"),
             TelegramError::Refused => (Some(Phrase::TopicGone), "topic gone"),
             _ => {
-                self.board.record_failed_update("Telegram did not take an answer");
+                self.status.record_failed_update("Telegram did not take an answer");
                 let phrase = if event.views_text() { Phrase::NothingToShowLater } else { Phrase::Later };
                 (Some(phrase), "not done")
             }
@@ -91,7 +91,7 @@ impl Delivery {
                 Ok(match error {
                     TelegramError::ChatGone => "chat gone",
                     _ => {
-                        self.board.record_failed_update("Telegram did not take an answer");
+                        self.status.record_failed_update("Telegram did not take an answer");
                         "not sent"
                     }
                 })

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{ANN, BOB, Mode, World, in_both_modes, world_in};
+use super::harness::{ANN, BOB, Fixture, Mode, fixture_in, in_both_modes};
 use crate::conversation::{language::Language, texts::Phrase, wording};
 
 in_both_modes! {
     texts_that_say_nothing_are_answered_with_help,
     a_token_that_an_app_has_broken_is_accepted,
-    what_is_no_text_is_answered_with_a_sentence,
+    messages_without_text_get_an_explanation,
     a_keyword_without_a_text_is_explained,
     long_texts_are_kept_whole,
     a_million_colons_are_nothing,
@@ -19,7 +19,7 @@ in_both_modes! {
     a_message_that_is_nested_too_deep_gets_a_reply_and_keeps_no_other_from_theirs,
     commands_in_groups_are_answered_and_nothing_else_there,
     commands_in_channels_are_answered_and_nothing_else_there,
-    who_writes_as_a_group_is_a_person_and_other_bots_are_not,
+    a_message_in_the_name_of_a_group_gets_a_reply_and_one_of_another_bot_does_not,
 }
 
 fn english(phrase: Phrase) -> String {
@@ -27,67 +27,69 @@ fn english(phrase: Phrase) -> String {
 }
 
 /// Brings a message as it is, past what the fake Bot API would do to it. The person must be known.
-async fn send(world: &World, message: Value) -> String {
+async fn send(fixture: &Fixture, message: Value) -> String {
     let mut whole = json!({
         "message_id": 1000, "date": 1_637_568_164,
         "chat": { "id": ANN, "type": "private", "first_name": "Ann" },
         "from": { "id": ANN, "is_bot": false, "first_name": "Ann" },
     });
     whole.as_object_mut().unwrap().extend(message.as_object().unwrap().clone());
-    world.telegram.push_update(json!({ "message": whole }));
-    world.reply(ANN).await
+    fixture.telegram.push_update(json!({ "message": whole }));
+    fixture.reply(ANN).await
 }
 
 async fn texts_that_say_nothing_are_answered_with_help(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
     for text in ["", " \n\t ", "\u{200b}\u{feff}", "\u{200f}", ":", "::::", "🎲", "/", "//", "/unknown", "new", "burn"]
     {
-        assert_eq!(send(&world, json!({ "text": text })).await, wording::help(Language::English), "{text:?}");
+        assert_eq!(send(&fixture, json!({ "text": text })).await, wording::help(Language::English), "{text:?}");
     }
 }
 
 async fn a_keyword_without_a_text_is_explained(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
     for text in ["new:", "new: ", "new:\n\n", "new:\u{200b}", "NEW 1h:", "/new", "/new \u{200f}"] {
-        assert_eq!(send(&world, json!({ "text": text })).await, english(Phrase::NoText), "{text:?}");
+        assert_eq!(send(&fixture, json!({ "text": text })).await, english(Phrase::NoText), "{text:?}");
     }
-    assert_eq!(world.store.messages(), 0);
+    assert_eq!(fixture.store.messages(), 0);
 }
 
 async fn long_texts_are_kept_whole(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
     // A client of its own making may send more than Telegram's apps do.
     for text in ["x".repeat(4097), "🎲".repeat(2049), ":".repeat(60_000)] {
-        let key = send(&world, json!({ "text": format!("new:{text}") })).await;
-        world.telegram.user_says(ANN, &key);
-        let reply = world.telegram.next_reply(ANN).await.unwrap();
+        let key = send(&fixture, json!({ "text": format!("new:{text}") })).await;
+        fixture.telegram.user_says(ANN, &key);
+        let reply = fixture.telegram.next_reply(ANN).await.unwrap();
         assert_eq!((reply.text == text, reply.document.as_deref()), (true, Some("message.txt")));
     }
 }
 
 async fn a_million_colons_are_nothing(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
-    let said = send(&world, json!({ "text": ":".repeat(1_000_000) })).await;
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
+    let said = send(&fixture, json!({ "text": ":".repeat(1_000_000) })).await;
     assert!(said.ends_with(&wording::help(Language::English)), "{said}");
-    assert!(send(&world, json!({ "text": format!("1{}", ":".repeat(1_000_000)) })).await == english(Phrase::Mistyped));
     assert!(
-        send(&world, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await == english(Phrase::Mistyped)
+        send(&fixture, json!({ "text": format!("1{}", ":".repeat(1_000_000)) })).await == english(Phrase::Mistyped)
+    );
+    assert!(
+        send(&fixture, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await == english(Phrase::Mistyped)
     );
 }
 
 async fn the_rest_of_a_text_that_was_cut_in_two_is_recognized(mode: Mode) {
-    let world = world_in(mode).await;
+    let fixture = fixture_in(mode).await;
     let expected = format!("{}\n\n{}", english(Phrase::CutText), wording::help(Language::English));
-    assert_eq!(world.ask(ANN, &"the rest of it ".repeat(50)).await, expected);
-    assert_eq!(send(&world, json!({ "text": "x".repeat(4097) })).await, expected);
+    assert_eq!(fixture.ask(ANN, &"the rest of it ".repeat(50)).await, expected);
+    assert_eq!(send(&fixture, json!({ "text": "x".repeat(4097) })).await, expected);
 }
 
 async fn a_token_that_an_app_has_broken_is_accepted(mode: Mode) {
-    let world = world_in(mode).await;
+    let fixture = fixture_in(mode).await;
     let spoil: [fn(&str) -> String; 6] = [
         |key| key.replacen(':', ":\n", 1),
         |key| format!("{}\n{}", &key[..30], &key[30..]),
@@ -97,106 +99,106 @@ async fn a_token_that_an_app_has_broken_is_accepted(mode: Mode) {
         |key| key.chars().flat_map(|character| [character, '\u{ad}']).collect(),
     ];
     for spoil in spoil {
-        let key = world.store.put("hello");
-        assert_eq!(world.ask(ANN, &spoil(&key)).await, "hello", "{:?}", spoil(&key));
+        let key = fixture.store.put("hello");
+        assert_eq!(fixture.ask(ANN, &spoil(&key)).await, "hello", "{:?}", spoil(&key));
     }
 }
 
 async fn marks_in_a_text_are_kept_and_those_around_a_keyword_are_not(mode: Mode) {
-    let world = world_in(mode).await;
+    let fixture = fixture_in(mode).await;
     let text = "\u{200f}שלום\u{200e} \u{200b}x\u{feff}";
-    let key = world.ask(ANN, &format!("\u{200f}new\u{200b}:{text}")).await;
-    assert_eq!(world.ask(ANN, &key).await, text);
+    let key = fixture.ask(ANN, &format!("\u{200f}new\u{200b}:{text}")).await;
+    assert_eq!(fixture.ask(ANN, &key).await, text);
 }
 
-async fn what_is_no_text_is_answered_with_a_sentence(mode: Mode) {
-    let world = world_in(mode).await;
-    world.telegram.user_sends_sticker(ANN);
-    assert_eq!(world.reply(ANN).await, english(Phrase::OnlyText));
+async fn messages_without_text_get_an_explanation(mode: Mode) {
+    let fixture = fixture_in(mode).await;
+    fixture.telegram.user_sends_sticker(ANN);
+    assert_eq!(fixture.reply(ANN).await, english(Phrase::OnlyText));
     for content in [
         json!({ "photo": [{ "file_id": "p", "file_unique_id": "p", "width": 1, "height": 1 }], "caption": "new:hello" }),
         json!({ "voice": { "file_id": "v" } }),
         json!({ "location": { "latitude": 1, "longitude": 1 } }),
     ] {
-        assert_eq!(send(&world, content).await, english(Phrase::OnlyText));
+        assert_eq!(send(&fixture, content).await, english(Phrase::OnlyText));
     }
-    assert_eq!(world.store.messages(), 0, "a caption is not kept without its photo");
+    assert_eq!(fixture.store.messages(), 0, "a caption is not kept without its photo");
 }
 
 async fn a_forwarded_message_is_read_as_if_it_was_written(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
-    let key = world.store.put("hello");
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
+    let key = fixture.store.put("hello");
     let origin =
         json!({ "type": "user", "date": 1, "sender_user": { "id": BOB, "is_bot": false, "first_name": "Bob" } });
-    assert_eq!(send(&world, json!({ "text": key, "forward_origin": origin })).await, "hello");
+    assert_eq!(send(&fixture, json!({ "text": key, "forward_origin": origin })).await, "hello");
     let hidden = json!({ "type": "hidden_user", "date": 1, "sender_user_name": "Bob" });
-    assert!(send(&world, json!({ "text": "new:hello", "forward_origin": hidden })).await.starts_with("2:"));
+    assert!(send(&fixture, json!({ "text": "new:hello", "forward_origin": hidden })).await.starts_with("2:"));
 }
 
 async fn a_message_without_a_sender_is_answered_in_its_private_chat(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
-    assert!(send(&world, json!({ "text": "new:hello", "from": null })).await.starts_with("1:"));
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
+    assert!(send(&fixture, json!({ "text": "new:hello", "from": null })).await.starts_with("1:"));
 }
 
 async fn a_message_that_is_nested_too_deep_gets_a_reply_and_keeps_no_other_from_theirs(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
     let deep = (0..500).fold(json!("new:x"), |text, _| json!([text]));
-    world.telegram.push_update(json!({ "message": {
+    fixture.telegram.push_update(json!({ "message": {
         "message_id": 9, "date": 1, "rich_message": deep, "message_thread_id": 5,
         "chat": { "id": ANN, "type": "private" }, "from": { "id": ANN, "is_bot": false, "language_code": "de" },
     } }));
-    let said = world.telegram.user_says(BOB, "new:hello");
-    let reply = world.telegram.next_reply(ANN).await.unwrap();
+    let said = fixture.telegram.user_says(BOB, "new:hello");
+    let reply = fixture.telegram.next_reply(ANN).await.unwrap();
     assert_eq!((reply.text, &reply.params["message_thread_id"]), (Language::German.text(Phrase::OnlyText), &json!(5)));
-    assert!(world.reply(BOB).await.starts_with("1:"));
-    world.telegram.wait_until_confirmed(said).await.unwrap();
+    assert!(fixture.reply(BOB).await.starts_with("1:"));
+    fixture.telegram.wait_until_confirmed(said).await.unwrap();
 }
 
 async fn commands_in_groups_are_answered_and_nothing_else_there(mode: Mode) {
-    let world = world_in(mode).await;
+    let fixture = fixture_in(mode).await;
     let group = -100;
     for text in ["new:hello", "hello", "/help@other_bot", "/unknown"] {
-        let update = world.telegram.group_says(group, text);
-        world.telegram.wait_until_confirmed(update).await.unwrap();
+        let update = fixture.telegram.group_says(group, text);
+        fixture.telegram.wait_until_confirmed(update).await.unwrap();
     }
-    assert!(world.telegram.replies(group).is_empty());
+    assert!(fixture.telegram.replies(group).is_empty());
     for text in ["/help", "/start@fake_1000000000_bot", "/new hello"] {
-        world.telegram.group_says(group, text);
-        assert_eq!(world.reply(group).await, english(Phrase::PrivateOnly), "{text}");
+        fixture.telegram.group_says(group, text);
+        assert_eq!(fixture.reply(group).await, english(Phrase::PrivateOnly), "{text}");
     }
-    assert_eq!(world.store.messages(), 0);
+    assert_eq!(fixture.store.messages(), 0);
 }
 
 async fn commands_in_channels_are_answered_and_nothing_else_there(mode: Mode) {
-    let world = world_in(mode).await;
+    let fixture = fixture_in(mode).await;
     let channel = -200;
     for text in ["new:hello", "hello", "/help@other_bot"] {
-        let update = world.telegram.channel_posts(channel, text);
-        world.telegram.wait_until_confirmed(update).await.unwrap();
+        let update = fixture.telegram.channel_posts(channel, text);
+        fixture.telegram.wait_until_confirmed(update).await.unwrap();
     }
-    assert!(world.telegram.replies(channel).is_empty());
-    world.telegram.channel_posts(channel, "/new hello");
-    assert_eq!(world.reply(channel).await, english(Phrase::PrivateOnly));
-    assert_eq!(world.store.messages(), 0);
+    assert!(fixture.telegram.replies(channel).is_empty());
+    fixture.telegram.channel_posts(channel, "/new hello");
+    assert_eq!(fixture.reply(channel).await, english(Phrase::PrivateOnly));
+    assert_eq!(fixture.store.messages(), 0);
 }
 
-async fn who_writes_as_a_group_is_a_person_and_other_bots_are_not(mode: Mode) {
-    let world = world_in(mode).await;
+async fn a_message_in_the_name_of_a_group_gets_a_reply_and_one_of_another_bot_does_not(mode: Mode) {
+    let fixture = fixture_in(mode).await;
     let group = -100;
-    world.telegram.group_says(group, "hello");
+    fixture.telegram.group_says(group, "hello");
     let command = |sender: Value| {
         let chat = json!({ "id": group, "type": "supergroup", "title": "g" });
         let from = json!({ "id": 1_087_968_824, "is_bot": true, "first_name": "Group" });
         let mut message = json!({ "message_id": 7, "date": 1, "chat": chat, "from": from, "text": "/help" });
         message.as_object_mut().unwrap().extend(sender.as_object().unwrap().clone());
-        world.telegram.push_update(json!({ "message": message }))
+        fixture.telegram.push_update(json!({ "message": message }))
     };
     let robot = command(json!({}));
-    world.telegram.wait_until_confirmed(robot).await.unwrap();
-    assert!(world.telegram.replies(group).is_empty());
+    fixture.telegram.wait_until_confirmed(robot).await.unwrap();
+    assert!(fixture.telegram.replies(group).is_empty());
     command(json!({ "sender_chat": { "id": group, "type": "supergroup", "title": "g" } }));
-    assert_eq!(world.reply(group).await, english(Phrase::PrivateOnly));
+    assert_eq!(fixture.reply(group).await, english(Phrase::PrivateOnly));
 }

@@ -14,7 +14,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use super::harness::{
-    ADMIN_TOKEN, ANN, BOT_TOKEN, OTHER_BOT_TOKEN, PATIENCE, RunningBot, SERVICE_TOKEN, World, fakes, start, world,
+    ADMIN_TOKEN, ANN, BOT_TOKEN, Fixture, OTHER_BOT_TOKEN, RunningBot, SERVICE_TOKEN, TIMEOUT, fakes, fixture, start,
 };
 
 fn client(bot: &RunningBot) -> BotServiceClient<mayfly_contracts::BotChannel> {
@@ -26,22 +26,22 @@ async fn status(bot: &RunningBot) -> BotStatus {
     answer.into_inner().status.unwrap()
 }
 
-async fn try_config(world: &World, id: i64) -> Result<(TestOutcome, String, String), Status> {
-    let asked = client(&world.bot).test_app_config(bearer(ADMIN_TOKEN, TestAppConfigRequest { id })).await?;
+async fn try_config(fixture: &Fixture, id: i64) -> Result<(TestOutcome, String, String), Status> {
+    let asked = client(&fixture.bot).test_app_config(bearer(ADMIN_TOKEN, TestAppConfigRequest { id })).await?;
     let answer = asked.into_inner();
     Ok((answer.outcome(), answer.user_name, answer.display_name))
 }
 
-fn add_config(world: &World, id: i64, bot_token: &str) {
-    world.store.add_config(AppConfig { id, bot_token: bot_token.to_owned(), ..AppConfig::default() });
+fn add_config(fixture: &Fixture, id: i64, bot_token: &str) {
+    fixture.store.add_config(AppConfig { id, bot_token: bot_token.to_owned(), ..AppConfig::default() });
 }
 
 #[tokio::test]
-async fn an_admin_is_told_how_the_bot_is_doing() {
-    let world = world().await;
-    world.ask(ANN, "hello").await;
-    world.bot.shows_that(|page| page["state"] == "serving" && page["queued_updates"] == 0).await;
-    let status = status(&world.bot).await;
+async fn an_admin_gets_the_status_of_the_bot() {
+    let fixture = fixture().await;
+    fixture.ask(ANN, "hello").await;
+    fixture.bot.shows_that(|page| page["state"] == "serving" && page["queued_updates"] == 0).await;
+    let status = status(&fixture.bot).await;
     assert_eq!((status.state(), status.mode()), (BotState::Serving, BotMode::Polling));
     assert_eq!((status.user_name.as_str(), status.app_config_id), ("fake_1000000000_bot", 1));
     assert_eq!((status.queued_updates, status.failed_updates), (0, 0));
@@ -50,11 +50,11 @@ async fn an_admin_is_told_how_the_bot_is_doing() {
 }
 
 #[tokio::test]
-async fn nobody_but_an_admin_is_told_or_may_try_anything() {
-    let world = world().await;
-    let other = world.telegram.add_token(OTHER_BOT_TOKEN);
-    add_config(&world, 7, OTHER_BOT_TOKEN);
-    let mut client = client(&world.bot);
+async fn only_admins_may_call_the_service() {
+    let fixture = fixture().await;
+    let other = fixture.telegram.add_token(OTHER_BOT_TOKEN);
+    add_config(&fixture, 7, OTHER_BOT_TOKEN);
+    let mut client = client(&fixture.bot);
     let refusals = [
         (None, ErrorReason::CredentialsInvalid),
         (Some("unknown"), ErrorReason::CredentialsInvalid),
@@ -84,11 +84,11 @@ async fn until(statuses: &mut Streaming<mayfly_contracts::bot::WatchBotStatusRes
             }
         }
     };
-    tokio::time::timeout(PATIENCE, coming).await.expect("the state never came")
+    tokio::time::timeout(TIMEOUT, coming).await.expect("the state never came")
 }
 
 #[tokio::test]
-async fn watchers_are_told_of_changes_until_the_bot_stops() {
+async fn watchers_receive_changes_until_the_bot_stops() {
     let (telegram, store) = fakes().await;
     let bot = start(&telegram, &store).await;
     let watching = client(&bot).watch_bot_status(bearer(ADMIN_TOKEN, WatchBotStatusRequest {})).await.unwrap();
@@ -106,30 +106,30 @@ async fn watchers_are_told_of_changes_until_the_bot_stops() {
 
 #[tokio::test]
 async fn an_app_config_that_is_not_active_can_be_tried() {
-    let world = world().await;
-    let _other = world.telegram.add_token(OTHER_BOT_TOKEN);
-    add_config(&world, 7, OTHER_BOT_TOKEN);
-    let (outcome, user_name, display_name) = try_config(&world, 7).await.unwrap();
+    let fixture = fixture().await;
+    let _other = fixture.telegram.add_token(OTHER_BOT_TOKEN);
+    add_config(&fixture, 7, OTHER_BOT_TOKEN);
+    let (outcome, user_name, display_name) = try_config(&fixture, 7).await.unwrap();
     assert_eq!((outcome, user_name.as_str()), (TestOutcome::Ok, "fake_2000000000_bot"));
     assert!(!display_name.is_empty());
-    world.bot.shows_that(|page| page["bot"] == "fake_1000000000_bot").await;
+    fixture.bot.shows_that(|page| page["bot"] == "fake_1000000000_bot").await;
 }
 
 #[tokio::test]
-async fn what_telegram_says_about_a_token_is_an_answer() {
-    let world = world().await;
-    let other = world.telegram.add_token(OTHER_BOT_TOKEN);
-    add_config(&world, 7, OTHER_BOT_TOKEN);
+async fn a_rejection_by_telegram_is_an_outcome_of_the_test() {
+    let fixture = fixture().await;
+    let other = fixture.telegram.add_token(OTHER_BOT_TOKEN);
+    add_config(&fixture, 7, OTHER_BOT_TOKEN);
     other.fail_next("getMe", 1, Fault::DisconnectBefore);
-    assert_eq!(try_config(&world, 7).await.unwrap().0, TestOutcome::TelegramUnreachable);
+    assert_eq!(try_config(&fixture, 7).await.unwrap().0, TestOutcome::TelegramUnreachable);
     other.revoke_token();
-    assert_eq!(try_config(&world, 7).await.unwrap(), (TestOutcome::TokenRefused, String::new(), String::new()));
+    assert_eq!(try_config(&fixture, 7).await.unwrap(), (TestOutcome::TokenRefused, String::new(), String::new()));
 }
 
 #[tokio::test]
 async fn an_app_config_that_is_not_there_cannot_be_tried() {
-    let world = world().await;
-    let refused = try_config(&world, 7).await.unwrap_err();
+    let fixture = fixture().await;
+    let refused = try_config(&fixture, 7).await.unwrap_err();
     assert_eq!(
         (refused.code(), ErrorInfo::from_status(&refused).reason),
         (Code::NotFound, ErrorReason::AppConfigNotFound)
@@ -137,10 +137,10 @@ async fn an_app_config_that_is_not_there_cannot_be_tried() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_cannot_say_who_is_an_admin() {
-    let world = world().await;
-    world.store.set_away(true);
-    let refused = client(&world.bot).get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap_err();
+async fn an_unreachable_store_authenticates_no_admin() {
+    let fixture = fixture().await;
+    fixture.store.set_away(true);
+    let refused = client(&fixture.bot).get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap_err();
     assert_eq!(
         (refused.code(), ErrorInfo::from_status(&refused).reason),
         (Code::Unavailable, ErrorReason::StoreUnavailable)
@@ -164,7 +164,7 @@ async fn health_follows_readiness() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, serving).await.expect("never healthy");
+    tokio::time::timeout(TIMEOUT, serving).await.expect("never healthy");
     assert!(bot.is_ready().await);
 }
 
@@ -174,12 +174,12 @@ async fn the_services_describe_themselves() {
         ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
         server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
     };
-    let world = world().await;
+    let fixture = fixture().await;
     let request = ServerReflectionRequest {
         message_request: Some(MessageRequest::ListServices(String::new())),
         ..ServerReflectionRequest::default()
     };
-    let mut client = ServerReflectionClient::new(world.bot.channel());
+    let mut client = ServerReflectionClient::new(fixture.bot.channel());
     let asked = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
     let answer = asked.into_inner().message().await.unwrap().unwrap();
     let Some(MessageResponse::ListServicesResponse(services)) = answer.message_response else { panic!("no list") };
@@ -189,8 +189,8 @@ async fn the_services_describe_themselves() {
 }
 
 #[tokio::test]
-async fn what_is_neither_page_nor_service_is_not_found() {
-    let world = world().await;
-    assert_eq!(world.bot.page("/nothing").await.0, 404);
-    assert_eq!(world.bot.page("/mayfly.message.v1.MessageService/ViewMessage").await.0, 404);
+async fn unknown_paths_are_not_found() {
+    let fixture = fixture().await;
+    assert_eq!(fixture.bot.page("/nothing").await.0, 404);
+    assert_eq!(fixture.bot.page("/mayfly.message.v1.MessageService/ViewMessage").await.0, 404);
 }

@@ -2,38 +2,38 @@
 
 use serde_json::json;
 
-use super::harness::{ANN, BOB, BOT_TOKEN, OPENED_HERE, VIEWED, fakes, start, world};
+use super::harness::{ANN, BOB, BOT_TOKEN, VIEWED, VIEWED_HERE, fakes, fixture, start};
 use crate::conversation::{language::Language, texts::Phrase, wording};
 
 #[tokio::test]
 async fn a_text_is_kept_and_shown_once() {
-    let world = world().await;
-    let key = world.ask(ANN, "new:hello").await;
+    let fixture = fixture().await;
+    let key = fixture.ask(ANN, "new:hello").await;
     assert_eq!(key, format!("1:{:064x}", 1));
-    assert_eq!(world.ask(BOB, &key).await, "hello");
-    assert_eq!(world.ask(BOB, &key).await, OPENED_HERE);
-    assert_eq!(world.telegram.replies(ANN).len(), 1, "one message, nothing around it");
-    assert_eq!(world.ask(ANN, &key).await, VIEWED);
-    assert_eq!(world.ask(BOB, &key).await, OPENED_HERE, "whoever asks in between");
+    assert_eq!(fixture.ask(BOB, &key).await, "hello");
+    assert_eq!(fixture.ask(BOB, &key).await, VIEWED_HERE);
+    assert_eq!(fixture.telegram.replies(ANN).len(), 1, "one message, nothing around it");
+    assert_eq!(fixture.ask(ANN, &key).await, VIEWED);
+    assert_eq!(fixture.ask(BOB, &key).await, VIEWED_HERE, "whoever asks in between");
 }
 
 #[tokio::test]
 async fn everything_after_the_first_colon_is_kept() {
-    let world = world().await;
-    let key = world.ask(ANN, "NEW:a:b").await;
-    assert_eq!(world.ask(ANN, &format!(" {key}\n")).await, "a:b");
+    let fixture = fixture().await;
+    let key = fixture.ask(ANN, "NEW:a:b").await;
+    assert_eq!(fixture.ask(ANN, &format!(" {key}\n")).await, "a:b");
 }
 
 #[tokio::test]
 async fn a_text_full_of_markdown_is_shown_byte_for_byte_with_no_markup_and_no_preview() {
-    let world = world().await;
+    let fixture = fixture().await;
     let piece = "*a_ `b [c](http://example.org <d> & e\\ 🎲\n";
     let mut text = piece.repeat(4096 / piece.encode_utf16().count());
     text.extend(std::iter::repeat_n('_', 4096 - text.encode_utf16().count()));
-    let key = world.store.put(&text);
+    let key = fixture.store.put(&text);
 
-    world.telegram.user_says(ANN, &key);
-    let reply = world.telegram.next_reply(ANN).await.unwrap();
+    fixture.telegram.user_says(ANN, &key);
+    let reply = fixture.telegram.next_reply(ANN).await.unwrap();
     assert_eq!(reply.text, text);
     assert_eq!(reply.document, None);
     let params = reply.params.as_object().unwrap();
@@ -45,19 +45,19 @@ async fn a_text_full_of_markdown_is_shown_byte_for_byte_with_no_markup_and_no_pr
 
 #[tokio::test]
 async fn a_text_too_long_for_a_message_comes_as_a_document() {
-    let world = world().await;
+    let fixture = fixture().await;
     // Telegram counts UTF-16 code units: 2049 characters, but 4098 units.
     let text = "🎲".repeat(2049);
-    world.telegram.user_says(ANN, &world.store.put(&text));
-    let reply = world.telegram.next_reply(ANN).await.unwrap();
+    fixture.telegram.user_says(ANN, &fixture.store.put(&text));
+    let reply = fixture.telegram.next_reply(ANN).await.unwrap();
     assert_eq!(reply.document.as_deref(), Some("message.txt"));
     assert_eq!(reply.text, text);
-    assert!(world.telegram.calls("sendMessage").is_empty());
+    assert!(fixture.telegram.calls("sendMessage").is_empty());
 }
 
 #[tokio::test]
 async fn a_text_that_telegram_would_refuse_or_change_comes_as_a_document() {
-    let world = world().await;
+    let fixture = fixture().await;
     for text in [
         " \n ",
         "a password that ends in a blank ",
@@ -69,70 +69,70 @@ async fn a_text_that_telegram_would_refuse_or_change_comes_as_a_document() {
         "A\u{30a}",
         "a\u{1b}[0mb",
     ] {
-        world.telegram.user_says(ANN, &world.store.put(text));
-        let reply = world.telegram.next_reply(ANN).await.unwrap();
+        fixture.telegram.user_says(ANN, &fixture.store.put(text));
+        let reply = fixture.telegram.next_reply(ANN).await.unwrap();
         assert_eq!((reply.text.as_str(), reply.document.as_deref()), (text, Some("message.txt")), "{text:?}");
     }
-    assert!(world.telegram.calls("sendMessage").is_empty());
+    assert!(fixture.telegram.calls("sendMessage").is_empty());
     for text in ["two\nlines", "a  b", "\u{200f}שלום", "Å", "🎲"] {
-        world.telegram.user_says(ANN, &world.store.put(text));
-        let reply = world.telegram.next_reply(ANN).await.unwrap();
+        fixture.telegram.user_says(ANN, &fixture.store.put(text));
+        let reply = fixture.telegram.next_reply(ANN).await.unwrap();
         assert_eq!((reply.text.as_str(), reply.document), (text, None), "{text:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_not_understood_is_answered_with_help() {
-    let world = world().await;
+async fn unknown_texts_get_the_help() {
+    let fixture = fixture().await;
     for text in ["/start", "/help", "/start@fake_1000000000_bot payload", "hello", "old:text", ":"] {
-        assert_eq!(world.ask(ANN, text).await, wording::help(Language::English), "{text}");
+        assert_eq!(fixture.ask(ANN, text).await, wording::help(Language::English), "{text}");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_text_is_answered_with_a_sentence() {
-    let world = world().await;
-    world.telegram.user_sends_sticker(ANN);
-    assert_eq!(world.reply(ANN).await, Language::English.text(Phrase::OnlyText));
+async fn messages_without_text_get_an_explanation() {
+    let fixture = fixture().await;
+    fixture.telegram.user_sends_sticker(ANN);
+    assert_eq!(fixture.reply(ANN).await, Language::English.text(Phrase::OnlyText));
 }
 
 #[tokio::test]
 async fn a_text_with_formatting_unknown_to_the_library_is_understood() {
-    let world = world().await;
+    let fixture = fixture().await;
     // Makes the chat known.
-    world.ask(ANN, "hello").await;
+    fixture.ask(ANN, "hello").await;
     let entity = json!({ "type": "newer_than_the_library", "offset": 0, "length": 3 });
-    world.telegram.push_update(json!({ "message": {
+    fixture.telegram.push_update(json!({ "message": {
         "message_id": 9, "date": 1_637_568_164, "text": "new:hello", "entities": [entity],
         "chat": { "id": ANN, "type": "private", "first_name": "Ann" },
         "from": { "id": ANN, "is_bot": false, "first_name": "Ann" },
     } }));
-    assert!(world.reply(ANN).await.starts_with("1:"));
+    assert!(fixture.reply(ANN).await.starts_with("1:"));
 }
 
 #[tokio::test]
 async fn a_token_that_is_none_is_mistyped() {
-    let world = world().await;
-    assert_eq!(world.ask(ANN, "1:not a token").await, Language::English.text(Phrase::Mistyped));
-    assert_eq!(world.ask(ANN, "0:x").await, Language::English.text(Phrase::Mistyped));
+    let fixture = fixture().await;
+    assert_eq!(fixture.ask(ANN, "1:not a token").await, Language::English.text(Phrase::Mistyped));
+    assert_eq!(fixture.ask(ANN, "0:x").await, Language::English.text(Phrase::Mistyped));
 }
 
 #[tokio::test]
 async fn a_message_that_is_not_there_is_long_gone() {
-    let world = world().await;
+    let fixture = fixture().await;
     let unknown = format!("9:{:064x}", 9);
-    assert_eq!(world.ask(ANN, &unknown).await, "There is no such message, or it is long gone.");
+    assert_eq!(fixture.ask(ANN, &unknown).await, "There is no such message, or it is long gone.");
 }
 
 #[tokio::test]
 async fn an_empty_text_is_explained() {
-    let world = world().await;
-    let said = world.ask(ANN, "new:").await;
+    let fixture = fixture().await;
+    let said = fixture.ask(ANN, "new:").await;
     assert_eq!(said, Language::English.text(Phrase::NoText));
 }
 
 #[tokio::test]
-async fn groups_are_left_alone_but_confirmed() {
+async fn groups_are_ignored_but_confirmed() {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     let group = -100;
@@ -145,10 +145,10 @@ async fn groups_are_left_alone_but_confirmed() {
 
 #[tokio::test]
 async fn only_messages_and_posts_and_pressed_buttons_are_asked_for() {
-    let world = world().await;
-    world.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
+    let fixture = fixture().await;
+    fixture.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     assert_eq!(
-        world.telegram.calls("getUpdates")[0]["allowed_updates"],
+        fixture.telegram.calls("getUpdates")[0]["allowed_updates"],
         json!(["message", "edited_message", "channel_post", "callback_query"])
     );
 }

@@ -2,10 +2,10 @@
 
 use mayfly_contracts::config::AppConfig;
 
-use super::harness::{ANN, BOB, BOT_TOKEN, OTHER_BOT_TOKEN, fakes, start, world};
+use super::harness::{ANN, BOB, BOT_TOKEN, OTHER_BOT_TOKEN, fakes, fixture, start};
 
 #[tokio::test]
-async fn a_config_added_while_the_bot_runs_is_taken_up() {
+async fn a_config_added_while_the_bot_runs_is_used() {
     let (telegram, store) = fakes().await;
     telegram.user_says(ANN, "new:early");
     let bot = start(&telegram, &store).await;
@@ -17,35 +17,35 @@ async fn a_config_added_while_the_bot_runs_is_taken_up() {
 }
 
 #[tokio::test]
-async fn a_config_replaced_while_the_bot_runs_is_taken_up_after_the_updates_in_hand() {
-    let world = world().await;
-    let other = world.telegram.add_token(OTHER_BOT_TOKEN);
-    world.store.hold("slow");
-    let slow = world.telegram.user_says(ANN, "new:slow");
-    world.store.until(|data| data.create_calls == ["slow"]).await;
+async fn a_replacing_config_is_used_after_the_updates_in_flight_are_handled() {
+    let fixture = fixture().await;
+    let other = fixture.telegram.add_token(OTHER_BOT_TOKEN);
+    fixture.store.hold("slow");
+    let slow = fixture.telegram.user_says(ANN, "new:slow");
+    fixture.store.until(|data| data.create_calls == ["slow"]).await;
 
-    world.store.set_bot(OTHER_BOT_TOKEN);
+    fixture.store.set_bot(OTHER_BOT_TOKEN);
     other.user_says(BOB, "new:other");
-    world.store.release("slow");
-    assert!(world.reply(ANN).await.starts_with("1:"));
+    fixture.store.release("slow");
+    assert!(fixture.reply(ANN).await.starts_with("1:"));
     assert!(other.next_reply(BOB).await.unwrap().text.starts_with("2:"));
-    world.telegram.wait_until_confirmed(slow).await.unwrap();
+    fixture.telegram.wait_until_confirmed(slow).await.unwrap();
 
-    let polls = world.telegram.calls("getUpdates").len();
+    let polls = fixture.telegram.calls("getUpdates").len();
     other.user_says(BOB, "hello");
     other.next_reply(BOB).await.unwrap();
-    assert_eq!(world.telegram.calls("getUpdates").len(), polls, "the old bot is left alone");
+    assert_eq!(fixture.telegram.calls("getUpdates").len(), polls, "the old bot is left alone");
 }
 
 #[tokio::test]
 async fn a_deactivated_config_is_left_until_it_is_active_again() {
-    let world = world().await;
-    world.ask(ANN, "hello").await;
-    world.store.deactivate();
-    world.bot.shows("waiting for a config").await;
-    world.telegram.user_says(ANN, "new:later");
-    world.store.set_bot(BOT_TOKEN);
-    assert!(world.reply(ANN).await.starts_with("1:"));
+    let fixture = fixture().await;
+    fixture.ask(ANN, "hello").await;
+    fixture.store.deactivate();
+    fixture.bot.shows("waiting for a config").await;
+    fixture.telegram.user_says(ANN, "new:later");
+    fixture.store.set_bot(BOT_TOKEN);
+    assert!(fixture.reply(ANN).await.starts_with("1:"));
 }
 
 #[tokio::test]
@@ -61,20 +61,20 @@ async fn a_config_that_is_no_bots_is_not_used() {
 
 #[tokio::test]
 async fn a_broken_config_stream_is_followed_again_and_the_chats_go_on_meanwhile() {
-    let world = world().await;
-    world.ask(ANN, "hello").await;
-    world.store.set_away(true);
-    world.store.break_config_streams();
-    world.store.until(|data| data.watch_calls >= 3).await;
-    assert!(!world.bot.is_ready().await);
-    world.ask(ANN, "hello").await;
+    let fixture = fixture().await;
+    fixture.ask(ANN, "hello").await;
+    fixture.store.set_away(true);
+    fixture.store.break_config_streams();
+    fixture.store.until(|data| data.watch_calls >= 3).await;
+    assert!(!fixture.bot.is_ready().await);
+    fixture.ask(ANN, "hello").await;
 
-    let other = world.telegram.add_token(OTHER_BOT_TOKEN);
-    world.store.set_bot(OTHER_BOT_TOKEN);
-    world.store.set_away(false);
+    let other = fixture.telegram.add_token(OTHER_BOT_TOKEN);
+    fixture.store.set_bot(OTHER_BOT_TOKEN);
+    fixture.store.set_away(false);
     other.user_says(ANN, "hello");
     other.next_reply(ANN).await.unwrap();
-    assert!(world.bot.is_ready().await);
+    assert!(fixture.bot.is_ready().await);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mayfly_testkit::telegram::{Fault, Message};
 
 use super::harness::{
-    ANN, BOB, BOT_TOKEN, Mode, fakes, in_both_modes, quick, start, start_with_flags, world, world_with_flags,
+    ANN, BOB, BOT_TOKEN, Mode, fakes, fixture, fixture_with_flags, in_both_modes, quick, start, start_with_flags,
 };
 
 in_both_modes! {
@@ -18,37 +18,37 @@ fn texts(messages: &[Message]) -> Vec<&str> {
 }
 
 async fn a_users_message_is_deleted_once_its_text_is_stored_and_no_other(mode: Mode) {
-    let world = world_with_flags(mode, &["--delete-user-messages"]).await;
-    let help = world.ask(ANN, "hello").await;
-    let empty = world.ask(ANN, "new:").await;
-    let key = world.ask(ANN, "new:secret").await;
+    let fixture = fixture_with_flags(mode, &["--delete-user-messages"]).await;
+    let help = fixture.ask(ANN, "hello").await;
+    let empty = fixture.ask(ANN, "new:").await;
+    let key = fixture.ask(ANN, "new:secret").await;
     let expected = ["hello", &help, "new:", &empty, &key];
-    world.telegram.wait_for_messages(ANN, |messages| texts(messages) == expected).await.unwrap();
-    assert_eq!(world.ask(ANN, &key).await, "secret");
-    world.telegram.wait_for_messages(ANN, |messages| texts(messages).ends_with(&[&key, "secret"])).await.unwrap();
+    fixture.telegram.wait_for_messages(ANN, |messages| texts(messages) == expected).await.unwrap();
+    assert_eq!(fixture.ask(ANN, &key).await, "secret");
+    fixture.telegram.wait_for_messages(ANN, |messages| texts(messages).ends_with(&[&key, "secret"])).await.unwrap();
 }
 
 #[tokio::test]
 async fn nothing_is_deleted_unless_that_is_asked_for() {
-    let world = world().await;
-    let key = world.ask(ANN, "new:secret").await;
-    assert_eq!(world.ask(ANN, &key).await, "secret");
-    let update = world.telegram.user_says(ANN, "hello");
-    world.telegram.wait_until_confirmed(update).await.unwrap();
-    assert!(world.telegram.calls("deleteMessage").is_empty());
-    assert!(world.telegram.messages(ANN).iter().all(|message| !message.is_protected));
+    let fixture = fixture().await;
+    let key = fixture.ask(ANN, "new:secret").await;
+    assert_eq!(fixture.ask(ANN, &key).await, "secret");
+    let update = fixture.telegram.user_says(ANN, "hello");
+    fixture.telegram.wait_until_confirmed(update).await.unwrap();
+    assert!(fixture.telegram.calls("deleteMessage").is_empty());
+    assert!(fixture.telegram.messages(ANN).iter().all(|message| !message.is_protected));
 }
 
 async fn a_text_that_was_shown_is_deleted_after_a_while(mode: Mode) {
-    let world = world_with_flags(mode, &["--delete-revealed-after", "1s"]).await;
-    let key = world.ask(ANN, "new:secret").await;
-    assert_eq!(world.ask(BOB, &key).await, "secret");
-    world.telegram.wait_for_messages(BOB, |messages| texts(messages) == [key.as_str()]).await.unwrap();
-    assert_eq!(texts(&world.telegram.messages(ANN)), ["new:secret", &key], "what was not revealed stays");
+    let fixture = fixture_with_flags(mode, &["--delete-revealed-after", "1s"]).await;
+    let key = fixture.ask(ANN, "new:secret").await;
+    assert_eq!(fixture.ask(BOB, &key).await, "secret");
+    fixture.telegram.wait_for_messages(BOB, |messages| texts(messages) == [key.as_str()]).await.unwrap();
+    assert_eq!(texts(&fixture.telegram.messages(ANN)), ["new:secret", &key], "what was not revealed stays");
 }
 
 #[tokio::test]
-async fn what_is_to_be_deleted_is_deleted_after_a_restart_though_telegram_was_away() {
+async fn scheduled_deletions_survive_a_restart_and_an_outage_of_telegram() {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     let flags = ["--delete-revealed-after", "1s"];
@@ -70,7 +70,7 @@ async fn what_is_to_be_deleted_is_deleted_after_a_restart_though_telegram_was_aw
 }
 
 #[tokio::test]
-async fn what_is_to_be_deleted_is_deleted_though_the_setting_was_taken_away() {
+async fn scheduled_deletions_run_after_the_setting_is_removed() {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     let bot = start_with_flags(&telegram, &store, quick(), &["--delete-revealed-after", "1s"]).await;
@@ -90,7 +90,7 @@ async fn what_is_to_be_deleted_is_deleted_though_the_setting_was_taken_away() {
 }
 
 #[tokio::test]
-async fn what_is_to_be_deleted_does_not_wait_for_the_menu_of_commands() {
+async fn deletions_do_not_wait_for_the_command_menu() {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     telegram.fail_next("setMyCommands", 1, Fault::TooManyRequests { retry_after: 300 });
@@ -105,13 +105,13 @@ async fn what_is_to_be_deleted_does_not_wait_for_the_menu_of_commands() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_deleted_is_deleted() {
-    let world = world_with_flags(Mode::Polling, &["--delete-revealed-after", "1s"]).await;
-    let folder = world.store.folder().join("deletions");
-    world.telegram.fail_next("deleteMessage", 1, Fault::DisconnectAfter);
-    let key = world.store.put("secret");
-    assert_eq!(world.ask(ANN, &key).await, "secret");
-    world.telegram.wait_for_calls("deleteMessage", 2).await.unwrap();
+async fn deleting_a_deleted_message_succeeds() {
+    let fixture = fixture_with_flags(Mode::Polling, &["--delete-revealed-after", "1s"]).await;
+    let folder = fixture.store.folder().join("deletions");
+    fixture.telegram.fail_next("deleteMessage", 1, Fault::DisconnectAfter);
+    let key = fixture.store.put("secret");
+    assert_eq!(fixture.ask(ANN, &key).await, "secret");
+    fixture.telegram.wait_for_calls("deleteMessage", 2).await.unwrap();
     let forgotten = async {
         while std::fs::read_dir(&folder).unwrap().count() > 0 {
             tokio::task::yield_now().await;
@@ -122,11 +122,11 @@ async fn what_somebody_else_has_deleted_is_deleted() {
 
 #[tokio::test]
 async fn only_a_text_that_was_shown_is_protected() {
-    let world = world_with_flags(Mode::Polling, &["--protect-content"]).await;
-    let kept = world.ask_message(ANN, "new:secret").await;
+    let fixture = fixture_with_flags(Mode::Polling, &["--protect-content"]).await;
+    let kept = fixture.ask_message(ANN, "new:secret").await;
     assert!(!kept.is_protected, "it is there to be copied");
-    assert!(world.ask_message(BOB, &kept.text).await.is_protected);
+    assert!(fixture.ask_message(BOB, &kept.text).await.is_protected);
     let long = "x".repeat(5000);
-    let document = world.ask_message(BOB, &world.store.put(&long)).await;
+    let document = fixture.ask_message(BOB, &fixture.store.put(&long)).await;
     assert!(document.is_protected && document.text == long);
 }

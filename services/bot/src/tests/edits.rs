@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{ANN, Mode, World, in_both_modes, start_in, world_in};
+use super::harness::{ANN, Fixture, Mode, fixture_in, in_both_modes, start_in};
 use crate::conversation::{language::Language, texts::Phrase};
 
 in_both_modes! {
-    an_edited_message_is_answered_with_a_sentence_and_does_nothing,
+    an_edited_message_gets_an_explanation_and_has_no_effect,
     an_edited_message_is_answered_in_the_language_and_in_the_topic_of_its_sender,
     an_edit_that_waited_while_the_bot_was_away_creates_nothing_more,
     each_edit_of_a_text_is_answered_once_and_those_of_anything_else_together,
-    what_changes_by_itself_is_not_answered,
+    automatic_edits_get_no_reply,
 }
 
 /// A person changes message 7, or Telegram does.
@@ -28,33 +28,33 @@ fn edited_text() -> String {
     Language::English.text(Phrase::Edited)
 }
 
-async fn an_edited_message_is_answered_with_a_sentence_and_does_nothing(mode: Mode) {
-    let world = world_in(mode).await;
-    let key = world.ask(ANN, "new:hello").await;
+async fn an_edited_message_gets_an_explanation_and_has_no_effect(mode: Mode) {
+    let fixture = fixture_in(mode).await;
+    let key = fixture.ask(ANN, "new:hello").await;
     for text in ["new:other", "/new other", &key, &format!("burn:{key}"), "/help", "hello"] {
-        world.telegram.user_edits(ANN, text);
-        assert_eq!(world.reply(ANN).await, edited_text(), "{text}");
+        fixture.telegram.user_edits(ANN, text);
+        assert_eq!(fixture.reply(ANN).await, edited_text(), "{text}");
     }
-    assert_eq!((world.store.messages(), world.store.view_calls()), (1, 0));
-    assert_eq!(world.ask(ANN, &key).await, "hello", "as it was first");
+    assert_eq!((fixture.store.messages(), fixture.store.view_calls()), (1, 0));
+    assert_eq!(fixture.ask(ANN, &key).await, "hello", "as it was first");
 }
 
 async fn an_edited_message_is_answered_in_the_language_and_in_the_topic_of_its_sender(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
     for language in Language::ALL {
         let from = json!({ "id": ANN, "is_bot": false, "first_name": "Ann", "language_code": language.code() });
         let change = json!({ "text": language.code(), "message_id": 10 + language as u8, "from": from });
         let mut update = edited(change);
         update["edited_message"]["message_thread_id"] = json!(5);
-        world.telegram.push_update(update);
-        let reply = world.telegram.next_reply(ANN).await.unwrap();
+        fixture.telegram.push_update(update);
+        let reply = fixture.telegram.next_reply(ANN).await.unwrap();
         assert_eq!((reply.text, &reply.params["message_thread_id"]), (language.text(Phrase::Edited), &json!(5)));
     }
 }
 
 async fn an_edit_that_waited_while_the_bot_was_away_creates_nothing_more(mode: Mode) {
-    let World { telegram, store, bot } = world_in(mode).await;
+    let Fixture { telegram, store, bot } = fixture_in(mode).await;
     telegram.user_says(ANN, "/help");
     telegram.next_reply(ANN).await.unwrap();
     telegram.wait_until_all_confirmed().await.unwrap();
@@ -62,16 +62,16 @@ async fn an_edit_that_waited_while_the_bot_was_away_creates_nothing_more(mode: M
     telegram.user_says(ANN, "new:helo");
     telegram.user_edits(ANN, "new:hello");
     let bot = start_in(mode, &telegram, &store).await;
-    let world = World { telegram, store, bot };
-    let key = world.reply(ANN).await;
-    assert_eq!(world.reply(ANN).await, edited_text());
-    assert_eq!(world.store.messages(), 1);
-    assert_eq!(world.ask(ANN, &key).await, "helo");
+    let fixture = Fixture { telegram, store, bot };
+    let key = fixture.reply(ANN).await;
+    assert_eq!(fixture.reply(ANN).await, edited_text());
+    assert_eq!(fixture.store.messages(), 1);
+    assert_eq!(fixture.ask(ANN, &key).await, "helo");
 }
 
 async fn each_edit_of_a_text_is_answered_once_and_those_of_anything_else_together(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
     let changes = [
         (json!({ "text": "new:a" }), true),
         // Telegram brings it again, for something else that changed.
@@ -82,25 +82,25 @@ async fn each_edit_of_a_text_is_answered_once_and_those_of_anything_else_togethe
         (json!({ "message_id": 9, "hologram": {} }), true),
     ];
     for (change, is_answered) in changes {
-        let update = world.telegram.push_update(edited(change.clone()));
-        let before = world.telegram.replies(ANN).len();
-        world.telegram.wait_until_confirmed(update).await.unwrap();
-        assert_eq!(world.telegram.replies(ANN).len() > before, is_answered, "{change}");
+        let update = fixture.telegram.push_update(edited(change.clone()));
+        let before = fixture.telegram.replies(ANN).len();
+        fixture.telegram.wait_until_confirmed(update).await.unwrap();
+        assert_eq!(fixture.telegram.replies(ANN).len() > before, is_answered, "{change}");
     }
-    assert_eq!(world.store.messages(), 0);
+    assert_eq!(fixture.store.messages(), 0);
 }
 
-async fn what_changes_by_itself_is_not_answered(mode: Mode) {
-    let world = world_in(mode).await;
-    world.ask(ANN, "hello").await;
+async fn automatic_edits_get_no_reply(mode: Mode) {
+    let fixture = fixture_in(mode).await;
+    fixture.ask(ANN, "hello").await;
     let mut update = 0;
     for change in [
         json!({ "text": "new:a", "edit_date": null }),
         json!({ "location": { "latitude": 1, "longitude": 1, "live_period": 60 } }),
         json!({ "text": "/help", "chat": { "id": -7, "type": "group", "title": "g" } }),
     ] {
-        update = world.telegram.push_update(edited(change));
+        update = fixture.telegram.push_update(edited(change));
     }
-    world.telegram.wait_until_confirmed(update).await.unwrap();
-    assert_eq!((world.telegram.replies(ANN).len(), world.telegram.replies(-7).len()), (1, 0));
+    fixture.telegram.wait_until_confirmed(update).await.unwrap();
+    assert_eq!((fixture.telegram.replies(ANN).len(), fixture.telegram.replies(-7).len()), (1, 0));
 }

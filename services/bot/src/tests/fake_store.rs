@@ -29,7 +29,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, service::Routes};
 
-use super::harness::{ADMIN_TOKEN, PATIENCE, SERVICE_TOKEN};
+use super::harness::{ADMIN_TOKEN, SERVICE_TOKEN, TIMEOUT};
 
 /// A text that makes the store, and so the bot's handler around it, panic.
 pub(super) const PANIC: &str = "panic";
@@ -219,7 +219,7 @@ impl FakeStore {
                 changes.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("the store waited in vain");
+        tokio::time::timeout(TIMEOUT, waiting).await.expect("the store waited in vain");
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Data) -> T) -> T {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::harness::{ANN, BOB, BOT_TOKEN, Mode, World, fakes, in_both_modes, quick, start_of};
+use super::harness::{ANN, BOB, BOT_TOKEN, Fixture, Mode, fakes, in_both_modes, quick, start_of};
 use crate::{
     conversation::{language::Language, texts::Phrase},
     gcra::Rate,
@@ -10,107 +10,107 @@ use crate::{
 };
 
 in_both_modes! {
-    a_chat_that_floods_is_told_once_and_the_rest_is_not_served,
-    what_was_written_while_the_bot_was_away_is_no_flood,
-    what_was_left_for_later_and_comes_again_is_no_flood,
+    a_chat_that_floods_is_notified_once_and_the_rest_is_ignored,
+    events_sent_during_an_outage_of_the_bot_are_no_flood,
+    redelivered_postponed_events_are_no_flood,
     a_chat_that_floods_does_not_slow_another,
-    a_group_is_not_told_of_floods_and_commands_for_other_bots_are_none,
+    a_group_gets_no_flood_notification_and_commands_for_other_bots_do_not_count,
     a_chat_that_floods_and_is_stuck_does_not_hold_up_another,
-    when_all_write_too_much_who_was_quiet_is_served_and_who_was_not_is_told_once,
+    above_the_global_limit_quiet_chats_are_served_and_others_notified_once,
 }
 
 const GROUP: i64 = -5;
 
 /// A chat may write three messages, and then no more for as long as a test lasts.
-async fn world(mode: Mode) -> World {
+async fn fixture(mode: Mode) -> Fixture {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     let inbound_chat_rate = Rate { burst: 3, interval: Duration::from_secs(600) };
     let bot = start_of(mode, &telegram, &store, Timeouts { inbound_chat_rate, ..quick() }).await;
-    World { telegram, store, bot }
+    Fixture { telegram, store, bot }
 }
 
-async fn a_chat_that_floods_is_told_once_and_the_rest_is_not_served(mode: Mode) {
-    let world = world(mode).await;
+async fn a_chat_that_floods_is_notified_once_and_the_rest_is_ignored(mode: Mode) {
+    let fixture = fixture(mode).await;
     for number in 1..=20 {
-        world.telegram.user_says(ANN, &format!("new:{number}"));
+        fixture.telegram.user_says(ANN, &format!("new:{number}"));
     }
     for number in 1..=3 {
-        assert_eq!(world.reply(ANN).await, format!("{number}:{number:064x}"));
+        assert_eq!(fixture.reply(ANN).await, format!("{number}:{number:064x}"));
     }
-    assert_eq!(world.reply(ANN).await, Language::English.text(Phrase::TooFast));
-    world.telegram.wait_until_all_confirmed().await.unwrap();
-    assert_eq!(world.telegram.replies(ANN).len(), 4);
-    assert_eq!(world.store.messages(), 3);
-    let errors = world.bot.status().await["errors"].to_string();
+    assert_eq!(fixture.reply(ANN).await, Language::English.text(Phrase::TooFast));
+    fixture.telegram.wait_until_all_confirmed().await.unwrap();
+    assert_eq!(fixture.telegram.replies(ANN).len(), 4);
+    assert_eq!(fixture.store.messages(), 3);
+    let errors = fixture.bot.status().await["errors"].to_string();
     assert!(errors.contains("a chat writes faster than it may"), "{errors}");
 }
 
-async fn what_was_written_while_the_bot_was_away_is_no_flood(mode: Mode) {
-    let world = world(mode).await;
+async fn events_sent_during_an_outage_of_the_bot_are_no_flood(mode: Mode) {
+    let fixture = fixture(mode).await;
     for age in (0..20).rev() {
-        world.telegram.user_said(ANN, "new:hello", age * 600);
+        fixture.telegram.user_said(ANN, "new:hello", age * 600);
     }
-    world.telegram.wait_until_all_confirmed().await.unwrap();
-    assert_eq!((world.telegram.replies(ANN).len(), world.store.messages()), (20, 20));
+    fixture.telegram.wait_until_all_confirmed().await.unwrap();
+    assert_eq!((fixture.telegram.replies(ANN).len(), fixture.store.messages()), (20, 20));
 }
 
-async fn what_was_left_for_later_and_comes_again_is_no_flood(mode: Mode) {
-    let world = world(mode).await;
-    world.store.hold("slow");
+async fn redelivered_postponed_events_are_no_flood(mode: Mode) {
+    let fixture = fixture(mode).await;
+    fixture.store.hold("slow");
     for text in ["new:slow", "new:second", "new:third"] {
-        world.telegram.user_says(ANN, text);
+        fixture.telegram.user_says(ANN, text);
     }
-    world.store.until(|data| data.create_calls == ["slow"]).await;
-    world.telegram.revoke_token();
-    world.store.release("slow");
-    world.bot.shows_that(|status| status["queued_updates"] == 0).await;
-    world.telegram.restore_token();
+    fixture.store.until(|data| data.create_calls == ["slow"]).await;
+    fixture.telegram.revoke_token();
+    fixture.store.release("slow");
+    fixture.bot.shows_that(|status| status["queued_updates"] == 0).await;
+    fixture.telegram.restore_token();
     for _ in 0..3 {
-        let reply = world.reply(ANN).await;
+        let reply = fixture.reply(ANN).await;
         assert!(reply.split_once(':').is_some_and(|(_, token)| token.len() == 64), "{reply}");
     }
-    assert_eq!(world.store.messages(), 3);
+    assert_eq!(fixture.store.messages(), 3);
 }
 
-async fn a_group_is_not_told_of_floods_and_commands_for_other_bots_are_none(mode: Mode) {
-    let world = world(mode).await;
+async fn a_group_gets_no_flood_notification_and_commands_for_other_bots_do_not_count(mode: Mode) {
+    let fixture = fixture(mode).await;
     for _ in 0..10 {
-        world.telegram.group_says(GROUP, "/weather");
+        fixture.telegram.group_says(GROUP, "/weather");
     }
     for _ in 0..10 {
-        world.telegram.group_says(GROUP, "/new secret");
+        fixture.telegram.group_says(GROUP, "/new secret");
     }
-    world.telegram.wait_until_all_confirmed().await.unwrap();
-    let replies: Vec<_> = world.telegram.replies(GROUP).into_iter().map(|reply| reply.text).collect();
+    fixture.telegram.wait_until_all_confirmed().await.unwrap();
+    let replies: Vec<_> = fixture.telegram.replies(GROUP).into_iter().map(|reply| reply.text).collect();
     assert_eq!(replies, vec![Language::English.text(Phrase::PrivateOnly); 3]);
 }
 
 async fn a_chat_that_floods_does_not_slow_another(mode: Mode) {
-    let world = world(mode).await;
+    let fixture = fixture(mode).await;
     for _ in 0..500 {
-        world.telegram.user_says(ANN, "new:flood");
+        fixture.telegram.user_says(ANN, "new:flood");
     }
-    world.ask(BOB, "new:hello").await;
-    world.telegram.wait_until_all_confirmed().await.unwrap();
-    assert_eq!(world.telegram.replies(ANN).len(), 4);
-    assert_eq!(world.store.messages(), 4);
+    fixture.ask(BOB, "new:hello").await;
+    fixture.telegram.wait_until_all_confirmed().await.unwrap();
+    assert_eq!(fixture.telegram.replies(ANN).len(), 4);
+    assert_eq!(fixture.store.messages(), 4);
 }
 
 async fn a_chat_that_floods_and_is_stuck_does_not_hold_up_another(mode: Mode) {
-    let world = world(mode).await;
-    world.store.hold("stuck");
+    let fixture = fixture(mode).await;
+    fixture.store.hold("stuck");
     for _ in 0..500 {
-        world.telegram.user_says(ANN, "new:stuck");
+        fixture.telegram.user_says(ANN, "new:stuck");
     }
-    world.ask(BOB, "new:hello").await;
-    assert!(world.telegram.replies(ANN).is_empty());
-    world.store.release("stuck");
-    world.telegram.wait_until_all_confirmed().await.unwrap();
-    world.reply(ANN).await;
+    fixture.ask(BOB, "new:hello").await;
+    assert!(fixture.telegram.replies(ANN).is_empty());
+    fixture.store.release("stuck");
+    fixture.telegram.wait_until_all_confirmed().await.unwrap();
+    fixture.reply(ANN).await;
 }
 
-async fn when_all_write_too_much_who_was_quiet_is_served_and_who_was_not_is_told_once(mode: Mode) {
+async fn above_the_global_limit_quiet_chats_are_served_and_others_notified_once(mode: Mode) {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     // All together may write fifty messages, and then no more for as long as a test lasts.

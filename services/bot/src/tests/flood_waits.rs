@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::harness::{ANN, BOB, Mode, OPENED_HERE, World, in_both_modes, start_of, world_of};
+use super::harness::{ANN, BOB, Fixture, Mode, VIEWED_HERE, fixture_of, in_both_modes, start_of};
 use crate::timeouts::Timeouts;
 
 in_both_modes! {
@@ -14,7 +14,7 @@ in_both_modes! {
     a_flood_wait_of_one_chat_is_no_flood_wait_of_another,
     a_text_is_kept_for_its_reader_when_the_bot_restarts_during_a_flood_wait,
     no_text_is_read_while_several_chats_cannot_be_written_to,
-    whoever_keeps_a_text_during_a_flood_wait_gets_its_token,
+    a_text_stored_during_a_flood_wait_gets_its_token,
     a_text_that_was_revealed_during_a_flood_wait_is_shown,
 }
 
@@ -22,20 +22,20 @@ in_both_modes! {
 const WAIT: Duration = Duration::from_secs(700);
 const CAROL: i64 = 700_000_003;
 
-async fn world(mode: Mode) -> World {
+async fn fixture(mode: Mode) -> Fixture {
     // What goes through sockets does not count as something that is waited for: so the paused clock takes small steps.
     tokio::spawn(async {
         loop {
             sleep(Duration::from_millis(25)).await;
         }
     });
-    world_of(mode, Timeouts::default()).await
+    fixture_of(mode, Timeouts::default()).await
 }
 
 /// The next reply, however long it takes; at most some hours.
-async fn reply(world: &World, chat: i64) -> String {
+async fn reply(fixture: &Fixture, chat: i64) -> String {
     for _ in 0..500 {
-        if let Ok(reply) = world.telegram.next_reply(chat).await {
+        if let Ok(reply) = fixture.telegram.next_reply(chat).await {
             return reply.text;
         }
     }
@@ -45,91 +45,91 @@ async fn reply(world: &World, chat: i64) -> String {
 async fn a_reader_who_asks_twice_around_a_flood_wait_of_all_chats_gets_the_text(mode: Mode) {
     // The second time the wait is longer than the time between the questions.
     for wait in [WAIT, WAIT + Duration::from_secs(60)] {
-        let world = world(mode).await;
-        let key = world.store.put("hello");
-        world.telegram.flood_wait(None, wait);
+        let fixture = fixture(mode).await;
+        let key = fixture.store.put("hello");
+        fixture.telegram.flood_wait(None, wait);
         let start = Instant::now();
-        world.telegram.user_says(ANN, &key);
+        fixture.telegram.user_says(ANN, &key);
         sleep_until(start + Duration::from_secs(710)).await;
-        world.telegram.user_says(ANN, &key);
-        assert_eq!(reply(&world, ANN).await, "hello");
+        fixture.telegram.user_says(ANN, &key);
+        assert_eq!(reply(&fixture, ANN).await, "hello");
         assert!(start.elapsed() >= wait);
-        assert_eq!(reply(&world, ANN).await, OPENED_HERE, "the second question is answered too");
-        assert_eq!(world.store.texts(), 0, "acknowledged");
+        assert_eq!(reply(&fixture, ANN).await, VIEWED_HERE, "the second question is answered too");
+        assert_eq!(fixture.store.texts(), 0, "acknowledged");
     }
 }
 
 async fn a_reader_who_asks_once_before_the_end_of_a_flood_wait_gets_the_text(mode: Mode) {
-    let world = world(mode).await;
-    world.telegram.flood_wait(None, WAIT);
+    let fixture = fixture(mode).await;
+    fixture.telegram.flood_wait(None, WAIT);
     // The second goes as a file.
     for text in ["hello", " hello "] {
-        world.telegram.user_says(ANN, &world.store.put(text));
+        fixture.telegram.user_says(ANN, &fixture.store.put(text));
     }
-    assert_eq!(reply(&world, ANN).await, "hello");
-    assert_eq!(reply(&world, ANN).await, " hello ");
+    assert_eq!(reply(&fixture, ANN).await, "hello");
+    assert_eq!(reply(&fixture, ANN).await, " hello ");
 }
 
 async fn a_flood_wait_of_one_chat_is_no_flood_wait_of_another(mode: Mode) {
-    let world = world(mode).await;
-    let keys = ["hers", "his"].map(|text| world.store.put(text));
-    world.telegram.flood_wait(Some(ANN), WAIT);
+    let fixture = fixture(mode).await;
+    let keys = ["hers", "his"].map(|text| fixture.store.put(text));
+    fixture.telegram.flood_wait(Some(ANN), WAIT);
     let start = Instant::now();
     for (chat, key) in [ANN, BOB].into_iter().zip(&keys) {
-        world.telegram.user_says(chat, key);
+        fixture.telegram.user_says(chat, key);
     }
-    assert_eq!(reply(&world, BOB).await, "his");
+    assert_eq!(reply(&fixture, BOB).await, "his");
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
-    assert_eq!(reply(&world, ANN).await, "hers");
+    assert_eq!(reply(&fixture, ANN).await, "hers");
     assert!(start.elapsed() >= WAIT);
 }
 
 async fn a_text_is_kept_for_its_reader_when_the_bot_restarts_during_a_flood_wait(mode: Mode) {
-    let world = world(mode).await;
-    let key = world.store.put("hello");
-    world.telegram.flood_wait(None, WAIT);
+    let fixture = fixture(mode).await;
+    let key = fixture.store.put("hello");
+    fixture.telegram.flood_wait(None, WAIT);
     let start = Instant::now();
-    world.telegram.user_says(ANN, &key);
+    fixture.telegram.user_says(ANN, &key);
     sleep_until(start + Duration::from_secs(650)).await;
-    world.bot.kill().await;
-    let bot = start_of(mode, &world.telegram, &world.store, Timeouts::default()).await;
-    let world = World { bot, ..world };
-    assert_eq!(reply(&world, ANN).await, "hello");
+    fixture.bot.kill().await;
+    let bot = start_of(mode, &fixture.telegram, &fixture.store, Timeouts::default()).await;
+    let fixture = Fixture { bot, ..fixture };
+    assert_eq!(reply(&fixture, ANN).await, "hello");
 }
 
 async fn no_text_is_read_while_several_chats_cannot_be_written_to(mode: Mode) {
-    let world = world(mode).await;
-    let key = world.store.put("hello");
-    world.telegram.flood_wait(None, WAIT);
+    let fixture = fixture(mode).await;
+    let key = fixture.store.put("hello");
+    fixture.telegram.flood_wait(None, WAIT);
     let start = Instant::now();
     for chat in [BOB, CAROL] {
-        world.telegram.user_says(chat, "/help");
+        fixture.telegram.user_says(chat, "/help");
     }
-    world.telegram.wait_for_calls("sendMessage", 2).await.unwrap();
-    world.telegram.user_says(ANN, &key);
+    fixture.telegram.wait_for_calls("sendMessage", 2).await.unwrap();
+    fixture.telegram.user_says(ANN, &key);
     sleep_until(start + WAIT - Duration::from_secs(10)).await;
-    assert_eq!(world.store.view_calls(), 0);
-    assert_eq!(reply(&world, ANN).await, "hello");
+    assert_eq!(fixture.store.view_calls(), 0);
+    assert_eq!(reply(&fixture, ANN).await, "hello");
     for chat in [BOB, CAROL] {
-        assert!(reply(&world, chat).await.contains("id:token"), "answered late rather than never");
+        assert!(reply(&fixture, chat).await.contains("id:token"), "answered late rather than never");
     }
 }
 
-async fn whoever_keeps_a_text_during_a_flood_wait_gets_its_token(mode: Mode) {
-    let world = world(mode).await;
-    world.telegram.flood_wait(None, WAIT);
-    world.telegram.user_says(ANN, "new:hello");
-    let key = reply(&world, ANN).await;
-    world.telegram.user_says(BOB, &key);
-    assert_eq!(reply(&world, BOB).await, "hello");
+async fn a_text_stored_during_a_flood_wait_gets_its_token(mode: Mode) {
+    let fixture = fixture(mode).await;
+    fixture.telegram.flood_wait(None, WAIT);
+    fixture.telegram.user_says(ANN, "new:hello");
+    let key = reply(&fixture, ANN).await;
+    fixture.telegram.user_says(BOB, &key);
+    assert_eq!(reply(&fixture, BOB).await, "hello");
 }
 
 async fn a_text_that_was_revealed_during_a_flood_wait_is_shown(mode: Mode) {
-    let world = world(mode).await;
-    let key = world.store.put("hello");
+    let fixture = fixture(mode).await;
+    let key = fixture.store.put("hello");
     let (id, token) = key.split_once(':').unwrap();
-    let offered = world.ask_message(ANN, &format!("https://mayfly.example.org/m/{id}#{token}")).await;
-    world.telegram.flood_wait(None, WAIT);
-    world.telegram.begin_press(ANN, offered.message_id, "Reveal").unwrap();
-    assert_eq!(reply(&world, ANN).await, "hello");
+    let offered = fixture.ask_message(ANN, &format!("https://mayfly.example.org/m/{id}#{token}")).await;
+    fixture.telegram.flood_wait(None, WAIT);
+    fixture.telegram.begin_press(ANN, offered.message_id, "Reveal").unwrap();
+    assert_eq!(reply(&fixture, ANN).await, "hello");
 }

@@ -2,43 +2,43 @@
 
 use serde_json::json;
 
-use super::harness::{ANN, world};
+use super::harness::{ANN, fixture};
 
 #[tokio::test]
 async fn characters_that_an_app_may_have_taken_out_of_a_text_are_named_beside_the_reply() {
-    let world = world().await;
+    let fixture = fixture().await;
     let bold = json!([{ "type": "bold", "offset": 4, "length": 8 }, { "type": "code", "offset": 4, "length": 8 }]);
-    world.telegram.user_sends(ANN, json!({ "text": "new:password", "entities": bold }));
-    let key = world.reply(ANN).await;
+    fixture.telegram.user_sends(ANN, json!({ "text": "new:password", "entities": bold }));
+    let key = fixture.reply(ANN).await;
     assert!(key.starts_with("1:"), "alone in its message, as ever: {key}");
-    let warning = world.reply(ANN).await;
+    let warning = fixture.reply(ANN).await;
     assert!(warning.contains("**  `"), "{warning}");
     assert!(!warning.contains("password"), "{warning}");
-    assert_eq!(world.ask(ANN, &key).await, "password");
+    assert_eq!(fixture.ask(ANN, &key).await, "password");
 }
 
 #[tokio::test]
 async fn a_text_without_formats_is_kept_without_a_warning() {
-    let world = world().await;
+    let fixture = fixture().await;
     let link = json!([{ "type": "url", "offset": 4, "length": 11 }]);
-    world.telegram.user_sends(ANN, json!({ "text": "new:example.org", "entities": link }));
-    assert!(world.reply(ANN).await.starts_with("1:"));
-    assert!(world.ask(ANN, "/help").await.contains("id:token"), "nothing comes in between");
+    fixture.telegram.user_sends(ANN, json!({ "text": "new:example.org", "entities": link }));
+    assert!(fixture.reply(ANN).await.starts_with("1:"));
+    assert!(fixture.ask(ANN, "/help").await.contains("id:token"), "nothing comes in between");
 }
 
 #[tokio::test]
 async fn a_rich_message_is_kept_as_its_text() {
-    let world = world().await;
+    let fixture = fixture().await;
     let paragraph = json!({ "type": "paragraph", "text": ["new:my ", { "type": "italic", "text": "password" }] });
-    world.telegram.user_sends(ANN, json!({ "rich_message": { "blocks": [paragraph] } }));
-    let key = world.reply(ANN).await;
-    assert!(world.reply(ANN).await.contains("__"));
-    assert_eq!(world.ask(ANN, &key).await, "my password");
+    fixture.telegram.user_sends(ANN, json!({ "rich_message": { "blocks": [paragraph] } }));
+    let key = fixture.reply(ANN).await;
+    assert!(fixture.reply(ANN).await.contains("__"));
+    assert_eq!(fixture.ask(ANN, &key).await, "my password");
 }
 
 #[tokio::test]
 async fn a_text_counts_whatever_is_beside_it() {
-    let world = world().await;
+    let fixture = fixture().await;
     for beside in [
         json!({ "reply_to_message": { "text": "new:other" }, "quote": { "text": "new:other" } }),
         json!({ "external_reply": {}, "reply_to_story": {}, "effect_id": "5", "via_bot": { "id": 8, "is_bot": true } }),
@@ -47,24 +47,24 @@ async fn a_text_counts_whatever_is_beside_it() {
     ] {
         let mut message = beside.clone();
         message["text"] = json!("new:hello");
-        world.telegram.user_sends(ANN, message);
-        let key = world.reply(ANN).await;
-        assert_eq!(world.ask(ANN, &key).await, "hello", "{beside}");
+        fixture.telegram.user_sends(ANN, message);
+        let key = fixture.reply(ANN).await;
+        assert_eq!(fixture.ask(ANN, &key).await, "hello", "{beside}");
     }
 }
 
 #[tokio::test]
 async fn the_address_of_a_link_under_words_is_named_as_lost() {
-    let world = world().await;
+    let fixture = fixture().await;
     let link = json!([{ "type": "text_link", "offset": 4, "length": 4, "url": "https://example.org/secret" }]);
-    world.telegram.user_sends(ANN, json!({ "text": "new:site", "entities": link }));
-    assert!(world.reply(ANN).await.starts_with("1:"));
-    assert!(world.reply(ANN).await.contains("[…](…)"));
+    fixture.telegram.user_sends(ANN, json!({ "text": "new:site", "entities": link }));
+    assert!(fixture.reply(ANN).await.starts_with("1:"));
+    assert!(fixture.reply(ANN).await.contains("[…](…)"));
 }
 
 #[tokio::test]
 async fn a_message_of_a_kind_that_nobody_knows_yet_gets_a_reply() {
-    let world = world().await;
+    let fixture = fixture().await;
     for content in [
         json!({ "hologram": {} }),
         json!({ "rich_message": { "blocks": [{ "type": "map" }] } }),
@@ -90,7 +90,7 @@ async fn a_message_of_a_kind_that_nobody_knows_yet_gets_a_reply() {
         json!({ "passport_data": {} }),
         json!({ "successful_payment": {} }),
     ] {
-        world.telegram.user_sends(ANN, content.clone());
-        assert!(world.reply(ANN).await.contains("only keep plain text"), "{content}");
+        fixture.telegram.user_sends(ANN, content.clone());
+        assert!(fixture.reply(ANN).await.contains("only keep plain text"), "{content}");
     }
 }

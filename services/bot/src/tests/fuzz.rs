@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     fake_store::{FakeStore, PANIC},
-    harness::{ANN, BOB, OPENED_HERE, VIEWED, quick},
+    harness::{ANN, BOB, VIEWED, VIEWED_HERE, quick},
 };
 use crate::{
     bot_key::BotKey,
@@ -138,7 +138,7 @@ fn every_text_is_kept_and_shown_byte_for_byte_once() {
     let kept_and_shown = |(keyword, text, breaks): (&str, String, Vec<(usize, char)>)| {
         let message_ref = handlers.ask(ANN, &format!("{keyword}{text}"));
         prop_assert_eq!(handlers.ask(BOB, &broken(&message_ref, &breaks)), text);
-        prop_assert_eq!(handlers.ask(BOB, &message_ref), OPENED_HERE);
+        prop_assert_eq!(handlers.ask(BOB, &message_ref), VIEWED_HERE);
         prop_assert_eq!(handlers.ask(ANN, &message_ref), VIEWED);
         Ok(())
     };
@@ -150,8 +150,8 @@ fn every_text_has_an_answer_that_telegram_takes() {
     let handlers = Handlers::new();
     let text = prop_oneof![any::<String>(), pieces()].prop_filter("panics on purpose", |text| !text.contains(PANIC));
     let answered = |text: String| {
-        let said = handlers.ask(ANN, &text);
-        prop_assert!(!said.trim().is_empty() && said.encode_utf16().count() <= LONGEST_MESSAGE, "{said:?}");
+        let reply = handlers.ask(ANN, &text);
+        prop_assert!(!reply.trim().is_empty() && reply.encode_utf16().count() <= LONGEST_MESSAGE, "{reply:?}");
         Ok(())
     };
     TestRunner::new(at_least(512)).run(&text, answered).unwrap();

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long anything may take before a test fails.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const SERVICE_TOKEN: &str = "service-token";
 pub(super) const ADMIN_TOKEN: &str = "admin-token";
 pub(super) const SIMULATOR_TOKEN: &str = "simulator-token";
@@ -65,7 +65,7 @@ macro_rules! in_both_modes {
 pub(super) use in_both_modes;
 
 /// A Bot API, a store, and a bot between them.
-pub(super) struct World {
+pub(super) struct Fixture {
     pub telegram: FakeTelegram,
     pub store: FakeStore,
     pub bot: RunningBot,
@@ -92,32 +92,32 @@ impl HttpResponse {
 }
 
 /// A bot that is about to poll.
-pub(super) async fn world() -> World {
-    world_in(Mode::Polling).await
+pub(super) async fn fixture() -> Fixture {
+    fixture_in(Mode::Polling).await
 }
 
 /// A bot that polls, or whose webhook is set.
-pub(super) async fn world_in(mode: Mode) -> World {
-    world_of(mode, quick()).await
+pub(super) async fn fixture_in(mode: Mode) -> Fixture {
+    fixture_of(mode, quick()).await
 }
 
 /// A bot that was started with `flags` more.
-pub(super) async fn world_with_flags(mode: Mode, flags: &[&str]) -> World {
+pub(super) async fn fixture_with_flags(mode: Mode, flags: &[&str]) -> Fixture {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     let bot = start_wholly(mode, &telegram, &store, quick(), flags).await;
-    World { telegram, store, bot }
+    Fixture { telegram, store, bot }
 }
 
-pub(super) async fn world_with(timeouts: Timeouts) -> World {
-    world_of(Mode::Polling, timeouts).await
+pub(super) async fn fixture_with(timeouts: Timeouts) -> Fixture {
+    fixture_of(Mode::Polling, timeouts).await
 }
 
-pub(super) async fn world_of(mode: Mode, timeouts: Timeouts) -> World {
+pub(super) async fn fixture_of(mode: Mode, timeouts: Timeouts) -> Fixture {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     let bot = start_of(mode, &telegram, &store, timeouts).await;
-    World { telegram, store, bot }
+    Fixture { telegram, store, bot }
 }
 
 /// The two fakes without a bot. The store has no app config yet.
@@ -197,7 +197,7 @@ pub(super) fn quick() -> Timeouts {
     }
 }
 
-impl World {
+impl Fixture {
     /// Says something in a chat and answers the text of the next reply there.
     pub(super) async fn ask(&self, chat: i64, text: &str) -> String {
         self.telegram.user_says(chat, text);
@@ -241,7 +241,7 @@ impl RunningBot {
     }
 
     pub(super) async fn ended(self) {
-        let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("the bot did not end");
+        let ended = tokio::time::timeout(TIMEOUT, self.task).await.expect("the bot did not end");
         ended.expect("the bot panicked").expect("the bot failed");
     }
 
@@ -301,7 +301,7 @@ impl RunningBot {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, shown).await.expect("the page never showed it");
+        tokio::time::timeout(TIMEOUT, shown).await.expect("the page never showed it");
     }
 
     pub(super) async fn is_ready(&self) -> bool {
@@ -310,7 +310,7 @@ impl RunningBot {
 }
 
 /// The sentence for a message that the same chat viewed, with the time that the fake store gives.
-pub(super) const OPENED_HERE: &str = "This message was read on 2026-11-22 08:02 UTC from this chat, and is erased. If you do not \
+pub(super) const VIEWED_HERE: &str = "This message was read on 2026-11-22 08:02 UTC from this chat, and is erased. If you do not \
                                       see its text above, it was lost on its way: ask for it anew.";
 
 /// The sentence for a message that another chat viewed, with the time that the fake store gives.

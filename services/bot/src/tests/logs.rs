@@ -8,7 +8,7 @@ use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _}
 
 use super::{
     fake_store::PANIC,
-    harness::{ANN, BOB, BOT_TOKEN, SERVICE_TOKEN, world},
+    harness::{ANN, BOB, BOT_TOKEN, SERVICE_TOKEN, fixture},
 };
 
 thread_local! {
@@ -44,17 +44,17 @@ fn collected() -> String {
 #[tokio::test]
 async fn an_update_leaves_one_line_and_nothing_secret_is_logged() {
     collect();
-    let world = world().await;
-    world.telegram.fail_next("sendMessage", 1, Fault::DisconnectBefore);
-    let key = world.ask(ANN, "new:needle").await;
-    world.telegram.fail_next("getUpdates", 2, Fault::DisconnectAfter);
-    world.ask(ANN, &key).await;
-    world.ask(ANN, &format!("new:{PANIC}")).await;
-    world.telegram.user_blocks(BOB);
-    let blocked = world.telegram.user_says(BOB, "new:needle");
-    world.telegram.wait_until_confirmed(blocked).await.unwrap();
-    world.bot.begin_stop();
-    world.bot.ended().await;
+    let fixture = fixture().await;
+    fixture.telegram.fail_next("sendMessage", 1, Fault::DisconnectBefore);
+    let key = fixture.ask(ANN, "new:needle").await;
+    fixture.telegram.fail_next("getUpdates", 2, Fault::DisconnectAfter);
+    fixture.ask(ANN, &key).await;
+    fixture.ask(ANN, &format!("new:{PANIC}")).await;
+    fixture.telegram.user_blocks(BOB);
+    let blocked = fixture.telegram.user_says(BOB, "new:needle");
+    fixture.telegram.wait_until_confirmed(blocked).await.unwrap();
+    fixture.bot.begin_stop();
+    fixture.bot.ended().await;
 
     let text = collected();
     let served: Vec<_> = text.lines().filter(|line| line.contains("served an update")).collect();

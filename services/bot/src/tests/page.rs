@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     fake_store::PANIC,
-    harness::{ANN, BOT_TOKEN, fakes, start, world},
+    harness::{ANN, BOT_TOKEN, fakes, fixture, start},
 };
 
 #[tokio::test]
@@ -26,46 +26,46 @@ async fn the_page_begins_with_the_status_and_shows_the_bot() {
 }
 
 #[tokio::test]
-async fn updates_in_hand_and_the_time_of_the_last_one_are_shown() {
-    let world = world().await;
-    world.store.hold("slow");
-    world.telegram.user_says(ANN, "new:slow");
-    world.store.until(|data| data.create_calls == ["slow"]).await;
-    let status = world.bot.status().await;
+async fn updates_in_flight_and_the_time_of_the_last_one_are_shown() {
+    let fixture = fixture().await;
+    fixture.store.hold("slow");
+    fixture.telegram.user_says(ANN, "new:slow");
+    fixture.store.until(|data| data.create_calls == ["slow"]).await;
+    let status = fixture.bot.status().await;
     assert_eq!(status["queued_updates"], 1);
     assert!(status["last_update_time"].as_str().is_some_and(|time| time.ends_with('Z')), "{status}");
-    world.store.release("slow");
-    world.reply(ANN).await;
-    world.bot.shows_that(|status| status["queued_updates"] == 0).await;
+    fixture.store.release("slow");
+    fixture.reply(ANN).await;
+    fixture.bot.shows_that(|status| status["queued_updates"] == 0).await;
 }
 
 #[tokio::test]
 async fn updates_that_failed_are_counted_with_their_reason() {
-    let world = world().await;
-    world.ask(ANN, &format!("new:{PANIC}")).await;
-    let status = world.bot.status().await;
+    let fixture = fixture().await;
+    fixture.ask(ANN, &format!("new:{PANIC}")).await;
+    let status = fixture.bot.status().await;
     assert_eq!(status["failed_updates"], 1);
     assert_eq!(status["errors"][0]["what"], "a handler panicked");
 }
 
 #[tokio::test]
-async fn what_went_wrong_stays_on_the_page_after_it_has_passed() {
-    let world = world().await;
-    world.telegram.fail_next("getUpdates", 2, Fault::DisconnectBefore);
-    world.ask(ANN, "hello").await;
-    world.bot.shows("serving").await;
-    world.bot.shows_that(|status| status["errors"][0]["count"] == 2).await;
+async fn errors_stay_on_the_page_after_they_are_over() {
+    let fixture = fixture().await;
+    fixture.telegram.fail_next("getUpdates", 2, Fault::DisconnectBefore);
+    fixture.ask(ANN, "hello").await;
+    fixture.bot.shows("serving").await;
+    fixture.bot.shows_that(|status| status["errors"][0]["count"] == 2).await;
 }
 
 #[tokio::test]
 async fn a_browser_gets_html_and_everybody_else_json() {
-    let world = world().await;
-    world.bot.shows("serving").await;
-    let browser = world.bot.get("/", &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")]).await;
+    let fixture = fixture().await;
+    fixture.bot.shows("serving").await;
+    let browser = fixture.bot.get("/", &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")]).await;
     assert_eq!(browser.header("content-type"), "text/html; charset=utf-8");
     assert!(browser.body.contains("@fake_1000000000_bot"), "{}", browser.body);
     for accept in ["*/*", "application/json"] {
-        let program = world.bot.get("/", &[("accept", accept)]).await;
+        let program = fixture.bot.get("/", &[("accept", accept)]).await;
         assert_eq!((program.status, program.header("content-type")), (200, "application/json"));
         assert_eq!(program.header("vary"), "Accept");
         assert!(program.body.starts_with(r#"{"status":200,"#), "{}", program.body);
@@ -74,12 +74,12 @@ async fn a_browser_gets_html_and_everybody_else_json() {
 
 #[tokio::test]
 async fn everything_on_the_page_is_there_and_nothing_of_it_is_kept_or_inline() {
-    let world = world().await;
-    let html = world.bot.get("/", &[("accept", "text/html")]).await.body;
+    let fixture = fixture().await;
+    let html = fixture.bot.get("/", &[("accept", "text/html")]).await.body;
     let own: Vec<_> = html.split('"').filter(|part| part.starts_with("/page/")).collect();
     assert!(own.len() >= 3, "{html}");
     for path in own.into_iter().chain(["/", "/healthz"]) {
-        let answer = world.bot.get(path, &[]).await;
+        let answer = fixture.bot.get(path, &[]).await;
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     fake_store::{FakeStore, PANIC},
-    harness::{HttpResponse, OPENED_HERE, RunningBot, SIMULATOR_TOKEN, fakes, quick, start, start_with_flags},
+    harness::{HttpResponse, RunningBot, SIMULATOR_TOKEN, VIEWED_HERE, fakes, quick, start, start_with_flags},
 };
 
 /// A bot with a simulator and no app config.
@@ -57,7 +57,7 @@ async fn a_bot_that_waits_for_its_config_keeps_and_shows_texts_in_the_simulator(
     assert!(key.starts_with("1:"), "{key}");
     assert_eq!(ask(&bot, &key).await, "hello");
     assert_eq!(store.texts(), 0, "acknowledged");
-    assert_eq!(ask(&bot, &key).await, OPENED_HERE);
+    assert_eq!(ask(&bot, &key).await, VIEWED_HERE);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_link_to_share_leads_to_no_bot_of_telegrams() {
 }
 
 #[tokio::test]
-async fn what_the_bot_leaves_alone_in_telegram_it_leaves_alone_here() {
+async fn the_simulator_ignores_what_the_bot_ignores() {
     let (bot, store) = bot().await;
     let mut group = message("new:hello");
     group["chat"]["type"] = json!("group");
@@ -142,14 +142,14 @@ async fn what_the_bot_leaves_alone_in_telegram_it_leaves_alone_here() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_is_apologized_for() {
+async fn a_panic_of_a_handler_gets_a_reply() {
     let (bot, _) = bot().await;
     assert!(ask(&bot, &format!("new:{PANIC}")).await.starts_with("Something went wrong"));
     assert!(ask(&bot, "new:hello").await.starts_with("1:"));
 }
 
 #[tokio::test]
-async fn what_has_not_the_documented_form_is_refused() {
+async fn malformed_objects_are_rejected() {
     let (bot, _) = bot().await;
     for odd in [json!({}), json!([]), json!({ "_": "Message", "text": "new:x" }), json!({ "_": "Poll" }), json!(7)] {
         assert_eq!(post(&bot, &odd, &[]).await.status, 400, "{odd}");
@@ -157,7 +157,7 @@ async fn what_has_not_the_documented_form_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_utf_8_is_refused_by_name() {
+async fn a_body_that_is_not_utf_8_is_rejected_with_a_clear_error() {
     let (bot, store) = bot().await;
     let authorization = format!("Bearer {SIMULATOR_TOKEN}");
     let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
@@ -226,7 +226,7 @@ async fn there_is_no_simulator_unless_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn whoever_tries_the_bot_is_soon_told_that_the_store_is_away() {
+async fn the_simulator_soon_reports_an_outage_of_the_store() {
     let (telegram, store) = fakes().await;
     let timeouts = crate::timeouts::Timeouts { simulator_store_timeout: std::time::Duration::ZERO, ..quick() };
     let bot = start_with_flags(&telegram, &store, timeouts, &["--simulator"]).await;

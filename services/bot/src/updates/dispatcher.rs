@@ -132,7 +132,7 @@ impl Dispatcher {
     /// Queues an event behind the other events of its chat. Returns the result if it is known at once.
     pub(crate) fn accept(&mut self, event: ChatEvent) -> Option<Completion> {
         if !event.is_for(self.handlers.context.bot_name.as_deref()) {
-            tracing::debug!("left a command for another bot alone");
+            tracing::debug!("ignored a command for another bot");
             return Some(Completion::Handled(event.update_id));
         }
         if self.postponed.remove(&event.update_id) {
@@ -145,7 +145,7 @@ impl Dispatcher {
         if self.is_stuck_and_full(event.chat) {
             self.handlers
                 .delivery
-                .board
+                .status
                 .record_error("a chat that cannot be written to has more updates waiting than it may");
             return Some(Completion::Handled(event.update_id));
         }
@@ -154,7 +154,7 @@ impl Dispatcher {
         let job = match self.flood.check(event.chat, Timestamps { sent_at, received_at }) {
             Verdict::Serve => Job::Handle(event),
             Verdict::SlowDown(flood) => {
-                self.handlers.delivery.board.record_error(match flood {
+                self.handlers.delivery.status.record_error(match flood {
                     FloodScope::PerChat => "a chat writes faster than it may",
                     FloodScope::Global => {
                         "all chats together write more than the bot may answer: each has one message a minute"
@@ -199,7 +199,7 @@ impl Dispatcher {
                 Some(Ok(ended)) => ended,
                 // `serve` catches the panics of handlers. Any other panic would repeat.
                 Some(Err(died)) => {
-                    tracing::error!("a chat's task died");
+                    tracing::error!("the task of a chat panicked");
                     (died.id(), true)
                 }
             };
@@ -244,7 +244,7 @@ async fn serve(handlers: Arc<Handlers>, job: Job) -> bool {
         Ok(Ok(outcome)) => (outcome, true),
         Ok(Err(ShuttingDown)) => ("postponed", false),
         Err(_) => {
-            handlers.delivery.board.record_failed_update("a handler panicked");
+            handlers.delivery.status.record_failed_update("a handler panicked");
             let reported = handlers.delivery.report_panic(event).await;
             (if reported.is_ok() { "panicked" } else { "panicked, not reported" }, true)
         }

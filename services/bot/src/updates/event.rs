@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_by_itself_is_left_alone() {
+    fn automatic_edits_are_ignored() {
         let by_telegram = message(json!({ "text": "new:x" }));
         let position = message(json!({ "location": { "live_period": 60 }, "edit_date": 9 }));
         let in_a_group = message(json!({ "text": "/help", "edit_date": 9, "chat": { "id": -7, "type": "group" } }));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_bots_and_notices_are_left_alone() {
+    fn groups_bots_and_service_messages_are_ignored() {
         let group = json!({ "text": "hi", "chat": { "id": -7, "type": "group", "title": "g" } });
         let bot = json!({ "text": "hi", "from": { "id": 8, "is_bot": true, "first_name": "b" } });
         let notice = json!({ "message_auto_delete_timer_changed": { "message_auto_delete_time": 5 } });
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_press_in_a_group_is_left_alone() {
+    fn a_callback_in_a_group_is_ignored() {
         let message = json!({ "message_id": 1, "chat": { "id": -7, "type": "group", "title": "g" } });
         assert!(ChatEvent::parse(press(json!({ "message": message }))).is_none());
     }

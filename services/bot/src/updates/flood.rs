@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_too_fast_is_told_once_and_again_only_after_a_pause() {
+    fn a_chat_that_exceeds_its_limit_is_notified_once_per_flood() {
         let (mut flood, start) = (alone(), Instant::now());
         let mut at = |second| check(&mut flood, ANN, start + seconds(second));
         assert_eq!(
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_slowly_and_comes_at_once_is_no_flood() {
+    fn a_backlog_of_one_chat_is_no_flood() {
         let (mut flood, received_at) = (alone(), Instant::now() + seconds(100));
         let mut at = |age: u64| flood.check(ANN, Timestamps { sent_at: Some(received_at - seconds(age)), received_at });
         assert_eq!([at(60), at(58), at(56), at(54), at(52), at(50)], [Serve; 6]);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_many_wrote_slowly_and_comes_at_once_is_no_crowd() {
+    fn a_backlog_of_many_chats_does_not_exceed_the_global_limit() {
         let (mut flood, received_at) = (FloodLimiter::new(ENDLESS, RATE), Instant::now() + seconds(100));
         let verdicts = [60, 58, 56, 54, 52, 50]
             .map(|age| flood.check(ANN, Timestamps { sent_at: Some(received_at - seconds(age)), received_at }));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_that_floods_is_no_crowd() {
+    fn one_flooding_chat_does_not_exceed_the_global_limit() {
         let (mut flood, now) = (FloodLimiter::new(RATE, Rate { burst: 10, interval: seconds(10) }), Instant::now());
         for _ in 0..1_000 {
             check(&mut flood, ANN, now);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn when_all_write_too_much_everybody_has_one_message_a_minute_and_is_told_once() {
+    fn above_the_global_limit_each_chat_gets_one_event_a_minute_and_one_notification() {
         let (mut flood, start) = (crowd(), Instant::now());
         for chat in 1..=10 {
             assert_eq!(check(&mut flood, ChatId(chat), start), Serve);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn before_all_write_too_much_nobody_is_held_to_one_message_a_minute() {
+    fn below_the_global_limit_no_chat_is_limited_to_its_share() {
         let (mut flood, now) = (crowd(), Instant::now());
         for _ in 0..10 {
             assert_eq!(check(&mut flood, ANN, now), Serve);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_told_is_forgotten_in_the_end() {
+    fn notified_chats_are_forgotten() {
         let (mut flood, start) = (alone(), Instant::now());
         for chat in 0..5_000 {
             let now = start + seconds(u64::try_from(chat).unwrap());

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_update_is_not_admitted_again() {
+    fn a_known_update_is_not_tracked_again() {
         let mut tracker = tracked(&[7, 8]);
         tracker.finish(8);
         tracker.confirmed(7);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_was_left_is_not_confirmed_and_is_new_when_it_comes_again() {
+    fn a_postponed_update_is_unconfirmed_and_new_when_redelivered() {
         let mut tracker = tracked(&[7, 8, 9]);
         tracker.finish(9);
         tracker.postpone(7);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_was_left_and_that_a_poll_from_there_on_does_not_bring_is_given_up() {
+    fn a_postponed_update_that_a_poll_does_not_return_is_forgotten() {
         let tracker = || {
             let mut tracker = tracked(&[7, 8, 9]);
             for id in [7, 9] {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_was_set_aside_holds_up_no_confirmation_and_is_known_until_it_is_finished() {
+    fn a_spooled_update_blocks_no_confirmation_and_is_known_until_it_is_finished() {
         let mut tracker = tracked(&[7, 8, 9]);
         tracker.finish(9);
         tracker.mark_spooled(7);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_was_set_aside_by_a_process_that_died_before_it_was_confirmed_is_confirmed() {
+    fn a_spooled_update_of_a_dead_process_is_confirmed() {
         let mut tracker = OffsetTracker::default();
         assert!(tracker.track_spooled(7));
         assert_eq!(tracker.offset(), None);

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     conversation::event::ChatEvent,
     status::{
-        board::{Mode, State, StatusTracker},
         error_log::ErrorLog,
+        tracker::{Mode, State, StatusTracker},
     },
     telegram::{
         client::{MAX_UPDATES_PER_POLL, Telegram},
@@ -34,7 +34,7 @@ pub(crate) struct Polling {
     telegram: Telegram,
     dispatcher: Dispatcher,
     timeouts: Timeouts,
-    board: StatusTracker,
+    status: StatusTracker,
     tracker: OffsetTracker,
     spool: Spool,
     /// The updates in flight that are not spooled, and when they arrived.
@@ -63,16 +63,16 @@ impl Polling {
         dispatcher: Dispatcher,
         spool: Spool,
         timeouts: Timeouts,
-        board: StatusTracker,
+        status: StatusTracker,
     ) -> Self {
         let backoff = timeouts.telegram_backoff.start();
-        board.set_mode(Mode::Polling);
-        let error_log = ErrorLog::new(board.clone());
+        status.set_mode(Mode::Polling);
+        let error_log = ErrorLog::new(status.clone());
         Self {
             telegram,
             dispatcher,
             timeouts,
-            board,
+            status,
             tracker: OffsetTracker::default(),
             spool,
             in_flight: BTreeMap::new(),
@@ -87,7 +87,7 @@ impl Polling {
     /// down and draining has less time.
     pub(crate) async fn run(mut self, session_stop: &CancellationToken, stop: &CancellationToken) {
         // Telegram may hold the first poll for long.
-        self.board.set_state(State::Serving);
+        self.status.set_state(State::Serving);
         session_stop.run_until_cancelled(self.poll()).await;
         self.drain(stop).await;
         self.confirm().await;
@@ -154,10 +154,10 @@ impl Polling {
     fn forget_lost(&mut self, offset: Option<i64>, updates: &[Update]) {
         let lost = self.tracker.forget_lost(offset, &updates.iter().map(|update| update.id).collect());
         if lost > 0 {
-            tracing::warn!(count = lost, "Telegram does not have updates any more that were left for later");
+            tracing::warn!(count = lost, "Telegram lost postponed updates");
         }
         for _ in 0..lost {
-            self.board.record_failed_update("Telegram lost an update before it could be answered");
+            self.status.record_failed_update("Telegram lost an update before it was handled");
         }
     }
 
@@ -171,11 +171,11 @@ impl Polling {
                 continue;
             }
             is_any_new = true;
-            self.board.record_update();
+            self.status.record_update();
             self.in_flight.insert(id, (Instant::now(), update.clone()));
             self.begin(update);
         }
-        self.board.set_queued_updates(self.tracker.in_flight());
+        self.status.set_queued_updates(self.tracker.in_flight());
         // Telegram does not answer a held poll early without updates. Some substitutes do, and would cause a busy loop.
         let has_no_patience = nothing_came && answered_early;
         let only_known = !is_any_new && !self.tracker.is_idle();
@@ -190,7 +190,7 @@ impl Polling {
         match ChatEvent::parse(update) {
             Some(event) => self.dispatcher.accept(event).into_iter().for_each(|completion| self.finish(completion)),
             None => {
-                tracing::debug!("left an update alone");
+                tracing::debug!("ignored an update");
                 self.finish(Completion::Handled(id));
             }
         }
@@ -208,16 +208,15 @@ impl Polling {
         }
         match self.spool.put(updates).await {
             Ok(()) => {
-                tracing::info!(count = ids.len(), "set updates aside that take long, so that others can come");
+                tracing::info!(count = ids.len(), "spooled slow updates");
                 for id in ids {
                     self.in_flight.remove(&id);
                     self.tracker.mark_spooled(id);
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot set updates aside");
-                self.error_log
-                    .record("cannot set updates aside that take long: the data directory cannot be written to");
+                tracing::debug!(%error, "cannot spool updates");
+                self.error_log.record("cannot spool slow updates: the data directory is not writable");
             }
         }
     }
@@ -242,8 +241,8 @@ impl Polling {
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot read what was set aside");
-                self.error_log.record("cannot read the updates that were set aside: trying again");
+                tracing::debug!(%error, "cannot read the spooled updates");
+                self.error_log.record("cannot read the spooled updates: retrying");
             }
         }
     }
@@ -264,7 +263,7 @@ impl Polling {
                 }
             }
         }
-        self.board.set_queued_updates(self.tracker.in_flight());
+        self.status.set_queued_updates(self.tracker.in_flight());
     }
 
     fn all_is_well(&mut self) {
@@ -318,7 +317,7 @@ impl Polling {
             tokio::select! {
                 completion = self.dispatcher.next_completion() => self.finish(completion),
                 () = &mut limit => {
-                    tracing::warn!("updates are left unfinished; Telegram will deliver them again");
+                    tracing::warn!("draining timed out; Telegram will redeliver the unfinished updates");
                     return;
                 }
             }
@@ -337,7 +336,7 @@ impl Polling {
             }
         });
         if confirmed.await.is_err() {
-            tracing::warn!("could not confirm the last updates; Telegram will deliver them again");
+            tracing::warn!("could not confirm the last updates; Telegram will redeliver them");
         }
     }
 }

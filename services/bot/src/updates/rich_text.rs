@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_telegram_recognizes_in_a_rich_message_is_its_text() {
+    fn names_and_urls_in_a_rich_message_are_part_of_its_text() {
         let recognized = json!([{ "type": "heading", "size": 1, "text": [
             "new:",
             { "type": "url", "text": "example.org", "url": "http://example.org/" },

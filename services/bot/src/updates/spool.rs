@@ -77,7 +77,7 @@ impl Spool {
     /// Removes an update that is handled. If this fails, the next process handles it again, which is harmless.
     pub(crate) fn remove(&self, id: u32) {
         if let Err(error) = fs::remove_file(self.0.file(id)) {
-            tracing::warn!(%error, "cannot remove an update that was set aside");
+            tracing::warn!(%error, "cannot remove a spooled update");
         }
     }
 }
@@ -104,7 +104,7 @@ impl Inner {
             if count > 0 {
                 tracing::warn!(
                     count,
-                    "there are updates that this bot cannot open: another bot set them aside, or this one with another \
+                    "the spool holds updates of another bot, or of this one with another \
                      service token"
                 );
             }
@@ -120,16 +120,16 @@ impl Inner {
             if name.starts_with(DRAFT_PREFIX) {
                 // Its writer died before it confirmed the update.
                 if let Err(error) = fs::remove_file(path) {
-                    tracing::warn!(%error, "cannot remove the draft of an update that was to be set aside");
+                    tracing::warn!(%error, "cannot remove a temporary file of the spool");
                 }
                 continue;
             }
             let Ok(id) = name.parse() else { continue };
             match fs::read(path).map(|file| self.open(id, &file)) {
                 Ok(Some(update)) => updates.push(update),
-                Ok(None) => tracing::error!("an update that was set aside does not open, and is left where it is"),
+                Ok(None) => tracing::error!("cannot decrypt a spooled update; the file is kept"),
                 Err(error) => {
-                    tracing::error!(%error, "an update that was set aside cannot be read, and is left where it is");
+                    tracing::error!(%error, "cannot read a spooled update; the file is kept");
                 }
             }
         }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_set_aside_is_there_in_its_order_until_it_is_removed() {
+    async fn spooled_updates_are_returned_in_order_until_they_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let first = spool(folder.path(), 1);
         assert!(texts(&first).await.is_empty());
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_others_set_aside_is_noticed_and_left_alone() {
+    async fn spooled_updates_of_other_bots_are_counted_and_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (spool(folder.path(), 1), spool(folder.path(), 2));
         assert_eq!(first.0.foreign_count(), 0, "not even a folder");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_read_keeps_nothing_else_from_being_taken_up_and_stays() {
+    async fn an_unreadable_file_is_kept_and_blocks_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let spool = spool(folder.path(), 1);
         spool.put(vec![update(9, "nine"), update(11, "eleven")]).await.unwrap();

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_no_mark_is_no_text() {
+    fn invisible_characters_are_no_text() {
         for text in ["", " ", "\n\t", "\u{200b}\u{feff}", "\u{200f}"] {
             assert_eq!(NewMessage::parse(sentence("", text)), Err(ParseError::NoText), "{text:?}");
             assert_eq!(NewMessage::parse(sentence("1h", text)), Err(ParseError::NoText), "{text:?}");
@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_is_a_lifetime_or_a_mistake(argument in any::<String>(), rest in any::<String>()) {
+        fn everything_is_a_lifetime_or_a_parse_error(argument in any::<String>(), rest in any::<String>()) {
             let _ = NewMessage::parse(sentence(&argument, &rest));
             let _ = NewMessage::parse(Arguments::Slash { tail: &argument });
         }

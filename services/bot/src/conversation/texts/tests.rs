@@ -84,7 +84,7 @@ fn variables_are_filled_in_without_marks_around_them() {
 }
 
 #[test]
-fn sentences_that_are_shown_above_the_chat_fit_there() {
+fn alerts_fit_the_limit_of_telegram() {
     let time = "2026-11-22 08:02 UTC";
     for language in Language::ALL {
         for text in Phrase::ALL {

@@ -41,7 +41,7 @@ fn situation(reason: ErrorReason) -> ErrorInfo {
 }
 
 #[test]
-fn every_situation_has_its_sentence() {
+fn every_error_has_its_text() {
     let expected = |asked: Operation, reason: ErrorReason| match (asked, reason) {
         (Operation::Create, ErrorReason::FieldInvalid) => {
             "I cannot keep that: text must not be empty. Write new:your text"

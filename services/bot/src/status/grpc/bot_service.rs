@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::credentials::Credentials;
 use crate::{
-    status::board::{Mode, State, StatusTracker},
+    status::tracker::{Mode, State, StatusTracker},
     telegram::{client::TelegramApi, errors::TelegramError},
 };
 
@@ -24,7 +24,7 @@ const WATCH_PAUSE: Duration = Duration::from_millis(250);
 const TEST_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct BotGrpc {
-    pub board: StatusTracker,
+    pub status: StatusTracker,
     pub telegram: TelegramApi,
     pub credentials: Credentials,
     pub stop: CancellationToken,
@@ -37,7 +37,7 @@ impl BotService for BotGrpc {
         request: Request<GetBotStatusRequest>,
     ) -> Result<Response<GetBotStatusResponse>, Status> {
         self.credentials.require_admin(request.metadata()).await?;
-        Ok(Response::new(GetBotStatusResponse { status: Some(to_wire(self.board.snapshot())) }))
+        Ok(Response::new(GetBotStatusResponse { status: Some(to_wire(self.status.snapshot())) }))
     }
 
     type WatchBotStatusStream = Pin<Box<dyn Stream<Item = Result<WatchBotStatusResponse, Status>> + Send>>;
@@ -47,7 +47,7 @@ impl BotService for BotGrpc {
         request: Request<WatchBotStatusRequest>,
     ) -> Result<Response<Self::WatchBotStatusStream>, Status> {
         self.credentials.require_admin(request.metadata()).await?;
-        let statuses = watch(self.board.clone());
+        let statuses = watch(self.status.clone());
         let answers = statuses.map(|status| Ok(WatchBotStatusResponse { status: Some(status) }));
         Ok(Response::new(Box::pin(answers.take_until(self.stop.clone().cancelled_owned()))))
     }
@@ -73,8 +73,8 @@ impl BotService for BotGrpc {
 }
 
 /// Returns the status now and after each change, without end. Merges fast changes.
-fn watch(board: StatusTracker) -> impl Stream<Item = BotStatus> {
-    stream::unfold((board.subscribe(), None), async move |(mut changes, last)| {
+fn watch(status: StatusTracker) -> impl Stream<Item = BotStatus> {
+    stream::unfold((status.subscribe(), None), async move |(mut changes, last)| {
         if last.is_some() {
             sleep(WATCH_PAUSE).await;
         }
@@ -89,7 +89,7 @@ fn watch(board: StatusTracker) -> impl Stream<Item = BotStatus> {
     })
 }
 
-fn to_wire(status: crate::status::board::Status) -> BotStatus {
+fn to_wire(status: crate::status::tracker::Status) -> BotStatus {
     let state = match status.state {
         State::WaitingForStore => BotState::WaitingForStore,
         State::WaitingForConfig => BotState::WaitingForConfig,

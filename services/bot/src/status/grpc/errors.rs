@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn every_situation_keeps_its_reason_and_gets_its_code() {
+    fn every_error_keeps_its_reason_and_gets_its_code() {
         for (reason, code) in [
             (ErrorReason::FieldInvalid, Code::InvalidArgument),
             (ErrorReason::CredentialsInvalid, Code::Unauthenticated),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bots_own_troubles_are_not_the_callers() {
+    fn a_rejection_of_the_bots_own_token_is_an_internal_error() {
         assert_eq!(told(ErrorReason::CredentialsInvalid, of_own_call).0, Code::Internal);
         assert_eq!(told(ErrorReason::PermissionDenied, of_own_call).0, Code::Internal);
         assert_eq!(told(ErrorReason::AppConfigNotFound, of_own_call).0, Code::NotFound);

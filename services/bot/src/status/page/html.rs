@@ -94,22 +94,22 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::board::StatusTracker;
+    use crate::status::tracker::StatusTracker;
 
     #[test]
     fn every_placeholder_is_filled() {
-        let board = StatusTracker::default();
-        board.record_error("something");
-        let page = page(&Report::of(board.snapshot()), true);
+        let status = StatusTracker::default();
+        status.record_error("something");
+        let page = page(&Report::of(status.snapshot()), true);
         assert!(!page.contains("{{"), "{page}");
         assert!(page.contains("something"), "{page}");
     }
 
     #[test]
-    fn what_others_chose_is_shown_as_text() {
-        let board = StatusTracker::default();
-        board.set_bot(Some(r#"<b title="'&">{{version}}"#.to_owned()));
-        let page = page(&Report::of(board.snapshot()), true);
+    fn values_are_escaped() {
+        let status = StatusTracker::default();
+        status.set_bot(Some(r#"<b title="'&">{{version}}"#.to_owned()));
+        let page = page(&Report::of(status.snapshot()), true);
         assert!(page.contains("@&lt;b title=&quot;&#39;&amp;&quot;&gt;{{version}}"), "{page}");
         assert!(!page.contains("<b "), "{page}");
     }

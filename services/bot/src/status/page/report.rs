@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::status::board::{ErrorEntry, Status};
+use crate::status::tracker::{ErrorEntry, Status};
 
 /// `status` is first, and the same as in the system that Mayfly replaces.
 #[derive(Serialize)]

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     conversation::event::ChatEvent,
     settings::Webhook,
-    status::board::{Mode, StatusTracker},
+    status::tracker::{Mode, StatusTracker},
     telegram::client::Telegram,
     timeouts::Timeouts,
     updates::{
@@ -37,7 +37,7 @@ const DELIVERY_QUEUE_LEN: usize = 100;
 pub(crate) struct UpdateReceiver {
     dispatcher: Dispatcher,
     timeouts: Timeouts,
-    board: StatusTracker,
+    status: StatusTracker,
     in_flight: HashMap<u32, InFlight>,
     recent: RecentUpdates,
     spooled: SpooledUpdates,
@@ -51,10 +51,10 @@ struct InFlight {
 }
 
 impl UpdateReceiver {
-    pub(crate) fn new(dispatcher: Dispatcher, spool: Spool, timeouts: Timeouts, board: StatusTracker) -> Self {
-        board.set_mode(Mode::Webhook);
-        let spooled = SpooledUpdates::new(spool, timeouts.rejected_retry_interval, board.clone());
-        Self { dispatcher, timeouts, board, in_flight: HashMap::new(), recent: RecentUpdates::default(), spooled }
+    pub(crate) fn new(dispatcher: Dispatcher, spool: Spool, timeouts: Timeouts, status: StatusTracker) -> Self {
+        status.set_mode(Mode::Webhook);
+        let spooled = SpooledUpdates::new(spool, timeouts.rejected_retry_interval, status.clone());
+        Self { dispatcher, timeouts, status, in_flight: HashMap::new(), recent: RecentUpdates::default(), spooled }
     }
 
     /// Receives until `session_stop` is cancelled, then drains. If `stop` is cancelled too, the process shuts down and
@@ -74,7 +74,7 @@ impl UpdateReceiver {
         self.resume_spooled().await;
         // Telegram delivers as soon as the webhook is set.
         endpoint.open(secret.clone(), deliveries);
-        let registration = Registration::new(telegram, webhook, secret, self.timeouts.clone(), self.board.clone());
+        let registration = Registration::new(telegram, webhook, secret, self.timeouts.clone(), self.status.clone());
         tokio::select! {
             () = session_stop.cancelled() => {}
             () = registration.run() => {}
@@ -122,12 +122,12 @@ impl UpdateReceiver {
                 None => self.finish(Completion::Handled(id)),
             }
         }
-        self.board.set_queued_updates(self.in_flight.len());
+        self.status.set_queued_updates(self.in_flight.len());
     }
 
     fn take(&mut self, Delivery { update, handled }: Delivery) {
         let id = update.id;
-        self.board.record_update();
+        self.status.record_update();
         if self.recent.contains(id) {
             confirm(handled);
             return;
@@ -150,11 +150,11 @@ impl UpdateReceiver {
                         self.dispatcher.accept(event).into_iter().for_each(|completion| self.finish(completion))
                     }
                     None => {
-                        tracing::debug!("left an update alone");
+                        tracing::debug!("ignored an update");
                         self.finish(Completion::Handled(id));
                     }
                 }
-                self.board.set_queued_updates(self.in_flight.len());
+                self.status.set_queued_updates(self.in_flight.len());
             }
         }
     }
@@ -174,7 +174,7 @@ impl UpdateReceiver {
                 }
             }
         }
-        self.board.set_queued_updates(self.in_flight.len());
+        self.status.set_queued_updates(self.in_flight.len());
     }
 
     async fn drain(mut self, stop: &CancellationToken) {
@@ -184,7 +184,7 @@ impl UpdateReceiver {
             tokio::select! {
                 completion = self.dispatcher.next_completion() => self.finish(completion),
                 () = &mut limit => {
-                    tracing::warn!("updates are left unfinished; Telegram will bring them again");
+                    tracing::warn!("draining timed out; Telegram will redeliver the unfinished updates");
                     return;
                 }
             }

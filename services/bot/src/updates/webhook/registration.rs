@@ -7,8 +7,8 @@ use mayfly_bootstrap::Secret;
 use crate::{
     settings::Webhook,
     status::{
-        board::{State, StatusTracker},
         error_log::ErrorLog,
+        tracker::{State, StatusTracker},
     },
     telegram::{client::Telegram, errors::TelegramError, payloads::WebhookInfo},
     timeouts::{Backoff, Timeouts},
@@ -34,10 +34,10 @@ impl<'settings> Registration<'settings> {
         webhook: &'settings Webhook,
         secret: Secret,
         timeouts: Timeouts,
-        board: StatusTracker,
+        status: StatusTracker,
     ) -> Self {
         let backoff = timeouts.telegram_backoff.start();
-        let error_log = ErrorLog::new(board);
+        let error_log = ErrorLog::new(status);
         Self { telegram, webhook, secret, timeouts, backoff, error_log, is_set: false, last_error: None }
     }
 

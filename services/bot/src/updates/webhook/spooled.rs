@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::{status::board::StatusTracker, telegram::update::Update, updates::spool::Spool};
+use crate::{status::tracker::StatusTracker, telegram::update::Update, updates::spool::Spool};
 
 /// The spooled updates of one bot.
 pub(super) struct SpooledUpdates {
@@ -15,12 +15,12 @@ pub(super) struct SpooledUpdates {
     next_attempt: Option<Instant>,
     /// How long to wait after an error or a postponed update.
     retry_interval: Duration,
-    board: StatusTracker,
+    status: StatusTracker,
 }
 
 impl SpooledUpdates {
-    pub(super) fn new(spool: Spool, retry_interval: Duration, board: StatusTracker) -> Self {
-        Self { spool, in_flight: HashSet::new(), next_attempt: Some(Instant::now()), retry_interval, board }
+    pub(super) fn new(spool: Spool, retry_interval: Duration, status: StatusTracker) -> Self {
+        Self { spool, in_flight: HashSet::new(), next_attempt: Some(Instant::now()), retry_interval, status }
     }
 
     /// Returns the number of updates in flight.
@@ -44,8 +44,8 @@ impl SpooledUpdates {
                 updates.into_iter().filter(|update| self.in_flight.insert(update.id)).collect()
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot read the updates that were set aside: trying again");
-                self.board.record_error("cannot read the updates that were set aside: trying again");
+                tracing::warn!(%error, "cannot read the spooled updates: retrying");
+                self.status.record_error("cannot read the spooled updates: retrying");
                 self.retry_later();
                 Vec::new()
             }

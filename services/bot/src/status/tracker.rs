@@ -236,59 +236,59 @@ fn now() -> SystemTime {
 mod tests {
     use super::*;
 
-    fn errors(board: &StatusTracker) -> Vec<(&'static str, u64)> {
-        board.snapshot().errors.iter().map(|error| (error.message, error.count)).collect()
+    fn errors(status: &StatusTracker) -> Vec<(&'static str, u64)> {
+        status.snapshot().errors.iter().map(|error| (error.message, error.count)).collect()
     }
 
     #[test]
     fn an_error_that_comes_again_is_counted_and_comes_to_the_front() {
-        let board = StatusTracker::default();
+        let status = StatusTracker::default();
         for message in ["one", "two", "one"] {
-            board.record_error(message);
+            status.record_error(message);
         }
-        assert_eq!(errors(&board), [("one", 2), ("two", 1)]);
+        assert_eq!(errors(&status), [("one", 2), ("two", 1)]);
     }
 
     #[test]
     fn only_the_latest_errors_are_kept() {
-        let board = StatusTracker::default();
+        let status = StatusTracker::default();
         let all = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
         for message in all {
-            board.record_error(message);
+            status.record_error(message);
         }
-        let kept: Vec<_> = errors(&board).into_iter().map(|(message, _)| message).collect();
+        let kept: Vec<_> = errors(&status).into_iter().map(|(message, _)| message).collect();
         assert_eq!(kept, ["9", "8", "7", "6", "5", "4", "3", "2"]);
     }
 
     #[test]
     fn an_update_that_failed_is_counted_with_its_reason() {
-        let board = StatusTracker::default();
-        board.record_failed_update("not sent");
-        assert_eq!(board.snapshot().failed_updates, 1);
-        assert_eq!(errors(&board), [("not sent", 1)]);
+        let status = StatusTracker::default();
+        status.record_failed_update("not sent");
+        assert_eq!(status.snapshot().failed_updates, 1);
+        assert_eq!(errors(&status), [("not sent", 1)]);
     }
 
     #[test]
-    fn what_the_bot_does_is_not_guessed_before_the_store_has_told() {
-        let board = StatusTracker::default();
-        board.set_state(State::WaitingForConfig);
-        assert_eq!(board.snapshot().state, State::WaitingForStore);
-        assert!(!board.set_connected(true));
-        assert_eq!(board.snapshot().state, State::WaitingForConfig);
-        assert!(board.set_connected(false), "it was connected");
-        assert_eq!(board.snapshot().state, State::WaitingForConfig);
+    fn the_state_is_waiting_for_the_store_before_the_first_connection() {
+        let status = StatusTracker::default();
+        status.set_state(State::WaitingForConfig);
+        assert_eq!(status.snapshot().state, State::WaitingForStore);
+        assert!(!status.set_connected(true));
+        assert_eq!(status.snapshot().state, State::WaitingForConfig);
+        assert!(status.set_connected(false), "it was connected");
+        assert_eq!(status.snapshot().state, State::WaitingForConfig);
     }
 
     #[test]
     fn only_changes_are_told() {
-        let board = StatusTracker::default();
-        let changes = board.0.subscribe();
-        board.set_state(State::WaitingForStore);
-        board.set_mode(Mode::Polling);
-        board.set_queued_updates(0);
-        board.set_connected(false);
+        let status = StatusTracker::default();
+        let changes = status.0.subscribe();
+        status.set_state(State::WaitingForStore);
+        status.set_mode(Mode::Polling);
+        status.set_queued_updates(0);
+        status.set_connected(false);
         assert!(!changes.has_changed().unwrap());
-        board.set_mode(Mode::Webhook);
+        status.set_mode(Mode::Webhook);
         assert!(changes.has_changed().unwrap());
     }
 }
