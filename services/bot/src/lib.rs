@@ -127,10 +127,10 @@ impl Bot {
         let grpc = services.routes.clone().prepare().into_axum_router().reset_fallback();
         let router = page::router(status.clone(), simulator, origins).merge(grpc);
         let webhook = settings.webhook().map(|webhook| {
-            let door = WebhookEndpoint::new(usize::from(webhook.connections), timeouts.webhook_hold_timeout);
-            (webhook, door)
+            let endpoint = WebhookEndpoint::new(usize::from(webhook.connections), timeouts.webhook_hold_timeout);
+            (webhook, endpoint)
         });
-        let webhook_router = webhook.as_ref().map(|(webhook, door)| door.router(&webhook.path));
+        let webhook_router = webhook.as_ref().map(|(webhook, endpoint)| endpoint.router(&webhook.path));
         let sessions = Sessions {
             telegram,
             store,
@@ -168,7 +168,7 @@ impl Bot {
             response_bytes: Arc::new(|_| 0),
             server_streaming: SERVER_STREAMING_METHODS,
             bidi_streaming: BIDI_STREAMING_METHODS,
-            reject: Arc::new(grpc::refused),
+            reject: Arc::new(grpc::rejected),
         };
         let router = request_limits.apply(router);
         // The webhook is matched first, so that it can have any path.

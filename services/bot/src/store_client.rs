@@ -185,24 +185,24 @@ impl StoreClient {
                 let _permit = self.permits.acquire().await;
                 call(self.client.clone()).await
             };
-            let situation = match called {
+            let error_info = match called {
                 Ok(response) => {
                     self.outage.ended();
                     return Ok(response.into_inner());
                 }
                 Err(status) => ErrorInfo::from_status(&status),
             };
-            match situation.reason {
+            match error_info.reason {
                 ErrorReason::StoreUnavailable => since = since.min(self.outage.started()),
                 ErrorReason::Overloaded => self.outage.ended(),
                 _ => {
                     self.outage.ended();
-                    return Err(StoreError::Rejected(situation));
+                    return Err(StoreError::Rejected(error_info));
                 }
             }
-            let pause = backoff.next().max(situation.retry_after.unwrap_or(Duration::ZERO));
+            let pause = backoff.next().max(error_info.retry_after.unwrap_or(Duration::ZERO));
             if since.elapsed() + pause > self.timeouts.store_timeout {
-                return Err(StoreError::Rejected(situation));
+                return Err(StoreError::Rejected(error_info));
             }
             if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return Err(StoreError::ShuttingDown);

@@ -287,7 +287,7 @@ mod tests {
             ("9223372036854775808:abc", ParseError::MessageRef),
         ];
         for (text, expected) in table {
-            assert!(matches!(Command::parse(text), Command::Invalid(mistake) if mistake == expected), "{text}");
+            assert!(matches!(Command::parse(text), Command::Invalid(error) if error == expected), "{text}");
         }
     }
 

@@ -1,9 +1,9 @@
-//! The languages that the bot speaks.
+//! The languages of the bot.
 
-/// One of them.
+/// A language of the bot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Language {
-    /// Also for everybody whose language the bot does not speak.
+    /// Also the fallback for all other languages.
     #[default]
     English,
     Korean,
@@ -14,11 +14,11 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    /// All of them.
+    /// All languages.
     pub(crate) const ALL: [Self; 6] =
         [Self::English, Self::Korean, Self::German, Self::Spanish, Self::Portuguese, Self::Russian];
 
-    /// The language of an IETF tag such as `pt-BR`, which is how Telegram names the language of somebody's app.
+    /// Returns the language of an IETF tag such as `pt-BR`, the format of Telegram.
     pub(crate) fn of_code(tag: &str) -> Self {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
         Self::ALL.into_iter().find(|language| language.code().eq_ignore_ascii_case(primary)).unwrap_or_default()

@@ -49,15 +49,15 @@ pub(crate) fn parse_error_text(language: Language, error: &ParseError) -> String
 }
 
 /// Returns the text for an error of the store.
-pub(crate) fn error_text(language: Language, operation: Operation, situation: &ErrorInfo) -> String {
-    match situation.reason {
-        ErrorReason::FieldInvalid => field_invalid(language, operation, &situation.fields),
-        ErrorReason::TextTooLong => text_too_long(language, situation),
+pub(crate) fn error_text(language: Language, operation: Operation, error_info: &ErrorInfo) -> String {
+    match error_info.reason {
+        ErrorReason::FieldInvalid => field_invalid(language, operation, &error_info.fields),
+        ErrorReason::TextTooLong => text_too_long(language, error_info),
         ErrorReason::AccessTokenInvalid => language.text(Phrase::Mistyped),
         ErrorReason::MessageNotFound => language.text(Phrase::NotFound),
-        ErrorReason::MessageViewed => dated(language, Phrase::Viewed, Phrase::ViewedOn, time_of(situation)),
-        ErrorReason::MessageBurned => dated(language, Phrase::Burned, Phrase::BurnedOn, time_of(situation)),
-        ErrorReason::MessageExpired => dated(language, Phrase::Expired, Phrase::ExpiredOn, time_of(situation)),
+        ErrorReason::MessageViewed => dated(language, Phrase::Viewed, Phrase::ViewedOn, time_of(error_info)),
+        ErrorReason::MessageBurned => dated(language, Phrase::Burned, Phrase::BurnedOn, time_of(error_info)),
+        ErrorReason::MessageExpired => dated(language, Phrase::Expired, Phrase::ExpiredOn, time_of(error_info)),
         ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => language.text(Phrase::NeedsPassphrase),
         ErrorReason::MessageSealed => language.text(Phrase::Sealed),
         ErrorReason::PassphraseLocked => language.text(Phrase::PassphraseLocked),
@@ -81,8 +81,8 @@ pub(crate) fn error_text(language: Language, operation: Operation, situation: &E
 }
 
 /// Returns the text for a message that the same chat has viewed.
-pub(crate) fn viewed_here_text(language: Language, situation: &ErrorInfo) -> String {
-    dated(language, Phrase::OpenedHere, Phrase::OpenedHereOn, time_of(situation))
+pub(crate) fn viewed_here_text(language: Language, error_info: &ErrorInfo) -> String {
+    dated(language, Phrase::OpenedHere, Phrase::OpenedHereOn, time_of(error_info))
 }
 
 /// Returns `true` if the message is gone for good.
@@ -126,8 +126,8 @@ fn field_invalid(language: Language, operation: Operation, faults: &[FieldViolat
     language.text_with(Phrase::FieldRefused, [("fault", &faults.join(", "))])
 }
 
-fn text_too_long(language: Language, situation: &ErrorInfo) -> String {
-    match situation.metadata.get("max_bytes") {
+fn text_too_long(language: Language, error_info: &ErrorInfo) -> String {
+    match error_info.metadata.get("max_bytes") {
         Some(limit) => language.text_with(Phrase::TextTooLong, [("limit", limit)]),
         None => language.text(Phrase::TextTooLongSomehow),
     }
@@ -151,8 +151,8 @@ fn dated(language: Language, without: Phrase, with: Phrase, time: Option<DateTim
     }
 }
 
-fn time_of(situation: &ErrorInfo) -> Option<DateTime<Utc>> {
-    let time = DateTime::parse_from_rfc3339(situation.metadata.get("time")?).ok()?;
+fn time_of(error_info: &ErrorInfo) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(error_info.metadata.get("time")?).ok()?;
     Some(time.with_timezone(&Utc))
 }
 

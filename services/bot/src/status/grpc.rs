@@ -11,7 +11,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 pub(crate) use self::{
     bot_service::BotGrpc,
     credentials::{Credentials, bearer},
-    errors::refused,
+    errors::rejected,
 };
 use crate::status::tracker::StatusTracker;
 

@@ -26,7 +26,7 @@ fn english(phrase: Phrase) -> String {
     Language::English.text(phrase)
 }
 
-/// Brings a message as it is, past what the fake Bot API would do to it. The person must be known.
+/// Delivers a message unchanged, which the fake Bot API would not. The user must be known.
 async fn send(fixture: &Fixture, message: Value) -> String {
     let mut whole = json!({
         "message_id": 1000, "date": 1_637_568_164,

@@ -133,7 +133,7 @@ async fn a_press_is_answered_although_its_handler_panics(mode: Mode) {
     let fixture = fixture_in(mode).await;
     let key = fixture.store.put(PANIC);
     fixture.ask(ANN, "hello").await;
-    // What the bot would have sent with it.
+    // The link in the callback data.
     let link = crate::conversation::message_ref::MessageRef::parse(&key).unwrap().to_link().unwrap();
     let offered = fixture.ask_message(ANN, "new:hello").await;
     let data = offered.button("Read yet?").unwrap()["callback_data"].as_str().unwrap().to_owned();

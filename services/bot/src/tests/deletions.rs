@@ -1,4 +1,4 @@
-//! What the bot deletes from chats, and what it protects.
+//! The messages that the bot deletes from chats, and those that it protects.
 
 use std::time::Duration;
 

@@ -167,7 +167,7 @@ async fn a_chat_that_must_wait_reads_nothing_before_it_can_be_written_to(mode: M
     fixture.bot.shows_that(|status| status["queued_updates"] == 3).await;
     fixture.bot.kill().await;
     assert_eq!(fixture.store.view_calls(), 0);
-    // Whoever comes next asks Telegram.
+    // The next request reaches Telegram.
     fixture.telegram.flood_wait(None, Duration::ZERO);
     fixture.telegram.fail_next("sendChatAction", 1, FLOOD);
     let bot = start_of(mode, &fixture.telegram, &fixture.store, impatient()).await;
@@ -186,7 +186,7 @@ async fn a_chat_that_must_wait_for_long_uses_up_no_more_than_its_share() {
     for _ in 0..150 {
         fixture.telegram.user_says(ANN, "/help");
     }
-    // It came last, so all before it were looked at.
+    // It was sent last, so all others are handled.
     fixture.ask(BOB, "look:1:x").await;
     fixture.bot.shows_that(|status| status["queued_updates"] == 101).await;
 }
@@ -228,8 +228,7 @@ async fn a_text_that_cannot_be_sent_stays_with_its_reader(mode: Mode) {
     assert_eq!(fixture.ask(ANN, &key).await, VIEWED_HERE);
 }
 
-/// What becomes of an update that has its effect, and whose answer Telegram does not take until the bot has another
-/// token.
+/// Handles an update whose reply Telegram rejects until the bot has another token.
 async fn renewed_before_the_answer(fixture: Fixture, text: &str) -> Fixture {
     fixture.telegram.fail_next("sendMessage", 10_000, Fault::DisconnectBefore);
     fixture.telegram.user_says(ANN, text);
@@ -283,7 +282,7 @@ async fn a_telegram_that_is_slow_for_one_chat_does_not_hold_up_another(mode: Mod
     }
     assert!(fixture.telegram.replies(ANN).is_empty());
     assert!(fixture.telegram.pending_updates().contains(&slow), "not confirmed before it is answered");
-    // Who gives up on Telegram asks it again.
+    // The user requests the reply again.
     fixture.reply(ANN).await;
     fixture.telegram.wait_until_confirmed(slow).await.unwrap();
     assert_eq!(fixture.store.messages(), 4);

@@ -1,4 +1,4 @@
-//! A store in memory that can be told to misbehave.
+//! An in-memory store with faults.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -33,7 +33,7 @@ use super::harness::{ADMIN_TOKEN, SERVICE_TOKEN, TIMEOUT};
 
 /// A text that makes the store, and so the bot's handler around it, panic.
 pub(super) const PANIC: &str = "panic";
-/// When whatever became of a message became of it: 2026-11-22 08:02:44 UTC. In seconds since 1970.
+/// The state time of every message: 2026-11-22 08:02:44 UTC. In seconds since 1970.
 const STATE_TIME: u64 = 1_795_334_564;
 /// When an unread message expires: 2026-12-22 08:02:44 UTC.
 const EXPIRE_TIME: u64 = 1_797_926_564;
@@ -80,7 +80,7 @@ struct Message {
     /// When its reader asked for it last.
     view_time: Option<Instant>,
     is_burned: bool,
-    /// Why nobody is shown it here, if so.
+    /// Why the bot may not view it, if so.
     refused: Option<ErrorReason>,
 }
 
@@ -146,7 +146,7 @@ impl FakeStore {
         self.change(|data| data.held.remove(text));
     }
 
-    /// The next view takes effect, but its answer gets lost.
+    /// The next view takes effect, but its response gets lost.
     pub(super) fn lose_next_view(&self) {
         self.change(|data| data.lose_next_view = true);
     }
@@ -189,7 +189,7 @@ impl FakeStore {
         self.data().messages.get(&id)?.text.clone()
     }
 
-    /// Puts a text into the store past the bot, and answers `id:token`.
+    /// Stores a text directly, and returns `id:token`.
     pub(super) fn put(&self, text: &str) -> String {
         let (id, token) = self.change(|data| data.store(text));
         format!("{id}:{token}")
@@ -261,7 +261,7 @@ impl Data {
     }
 }
 
-/// As the store: who says nothing true about themselves is not known, who is somebody else may not.
+/// Authenticates as the store does: unknown tokens are unauthenticated, other tokens lack permission.
 fn require<T>(token: &str, request: &Request<T>) -> Result<(), Status> {
     let known = [ADMIN_TOKEN, SERVICE_TOKEN].map(|token| format!("Bearer {token}"));
     let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -306,15 +306,15 @@ impl MessageService for FakeStore {
         if text.is_empty() {
             let fault =
                 mayfly_contracts::FieldViolation { field: "text".into(), description: "must not be empty".into() };
-            let situation = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
-            return Err(situation.into_status(Code::InvalidArgument, "empty"));
+            let error_info = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
+            return Err(error_info.into_status(Code::InvalidArgument, "empty"));
         }
         assert!(!request_id.is_empty(), "the bot makes its creations repeatable");
         if ttl.is_some_and(|ttl| ttl.seconds > LONGEST_LIFETIME) {
             let fault =
                 mayfly_contracts::FieldViolation { field: "ttl".into(), description: "must be at most 90days".into() };
-            let situation = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
-            return Err(situation.into_status(Code::InvalidArgument, "too long"));
+            let error_info = ErrorInfo { fields: vec![fault], ..ErrorInfo::new(ErrorReason::FieldInvalid) };
+            return Err(error_info.into_status(Code::InvalidArgument, "too long"));
         }
         self.change(|data| data.last_lifetime = ttl.map(|ttl| ttl.seconds));
         let id = self.change(|data| match data.by_request.get(&(request_id.clone(), text.clone())) {

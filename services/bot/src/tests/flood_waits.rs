@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(700);
 const CAROL: i64 = 700_000_003;
 
 async fn fixture(mode: Mode) -> Fixture {
-    // What goes through sockets does not count as something that is waited for: so the paused clock takes small steps.
+    // The paused clock ignores pending I/O of sockets, so it must advance in small steps.
     tokio::spawn(async {
         loop {
             sleep(Duration::from_millis(25)).await;
@@ -32,7 +32,7 @@ async fn fixture(mode: Mode) -> Fixture {
     fixture_of(mode, Timeouts::default()).await
 }
 
-/// The next reply, however long it takes; at most some hours.
+/// Returns the next reply, after at most some hours.
 async fn reply(fixture: &Fixture, chat: i64) -> String {
     for _ in 0..500 {
         if let Ok(reply) = fixture.telegram.next_reply(chat).await {

@@ -1,4 +1,4 @@
-//! What apps make of a text before it comes here: formats, and messages of other forms.
+//! How apps change texts: formats, and other kinds of messages.
 
 use serde_json::json;
 

@@ -1,7 +1,7 @@
-//! Whatever is written has an answer, and what is kept comes back byte for byte: any text, and texts of the pieces that
-//! texts to the bot are made of, through the parser and the handlers that serve Telegram.
+//! Every text gets a reply, and every stored text is viewed byte for byte: any text, and texts of likely pieces,
+//! through the parser and the handlers.
 //!
-//! `PROPTEST_CASES=1000000 cargo test --package mayfly-bot fuzz intent message_ref` tries a million of each.
+//! `PROPTEST_CASES=1000000 cargo test --package mayfly-bot fuzz command message_ref` tries a million of each.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -31,7 +31,7 @@ use crate::{
 /// Telegram's limit for a message.
 const LONGEST_MESSAGE: usize = 4096;
 
-/// So many cases, or as many as `PROPTEST_CASES` says if these are more.
+/// At least `cases` cases. `PROPTEST_CASES` can increase the number.
 pub(crate) fn at_least(cases: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
     let cases = config.cases.max(cases);
@@ -49,7 +49,7 @@ pub(crate) fn any_message_ref() -> impl Strategy<Value = MessageRef> {
     (1..=i64::MAX, "[0-9a-f]{64}").prop_map(|(id, access_token)| MessageRef { id, access_token })
 }
 
-/// What apps put into long words, and where.
+/// The characters that apps insert into long words, and their positions.
 pub(crate) fn breaks() -> impl Strategy<Value = Vec<(usize, char)>> {
     let marks = "\n\r\t \u{a0}\u{ad}\u{200b}\u{200e}\u{200f}\u{202b}\u{2028}\u{2066}\u{2069}\u{feff}";
     let mark = proptest::sample::select(marks.chars().collect::<Vec<_>>());
@@ -65,7 +65,7 @@ pub(crate) fn broken(text: &str, breaks: &[(usize, char)]) -> String {
     characters.into_iter().collect()
 }
 
-/// Texts of likely pieces, so that chance finds more than what is not understood.
+/// Texts of likely pieces, so that most of them are commands.
 pub(crate) fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<String>(),

@@ -198,26 +198,26 @@ pub(super) fn quick() -> Timeouts {
 }
 
 impl Fixture {
-    /// Says something in a chat and answers the text of the next reply there.
+    /// Sends a text in a chat and returns the text of the next reply.
     pub(super) async fn ask(&self, chat: i64, text: &str) -> String {
         self.telegram.user_says(chat, text);
         self.reply(chat).await
     }
 
-    /// Says something in a chat and answers the next reply there as it stands in the chat.
+    /// Sends a text in a chat and returns the next reply as the chat shows it.
     pub(super) async fn ask_message(&self, chat: i64, text: &str) -> Message {
         self.telegram.user_says(chat, text);
         let reply = self.telegram.next_reply(chat).await.unwrap();
         self.message(chat, reply.message_id)
     }
 
-    /// A message as it stands in a chat now.
+    /// Returns a message as the chat shows it now.
     pub(super) fn message(&self, chat: i64, message_id: i64) -> Message {
         let messages = self.telegram.messages(chat);
         messages.into_iter().find(|message| message.message_id == message_id).expect("the message is gone")
     }
 
-    /// Presses a button and answers the sentence that is shown.
+    /// Presses a button and returns the text of the alert.
     pub(super) async fn press(&self, chat: i64, message: &Message, label: &str) -> Option<String> {
         let notice = self.telegram.press(chat, message.message_id, label).await.unwrap();
         assert_eq!(notice.is_alert, notice.text.is_some(), "sentences stay until they were read");
@@ -230,7 +230,7 @@ impl Fixture {
 }
 
 impl RunningBot {
-    /// What SIGTERM does. Answers only when the bot has ended.
+    /// Stops the bot as SIGTERM does. Returns when it has ended.
     pub(super) async fn stop(self) {
         self.begin_stop();
         self.ended().await;
@@ -245,7 +245,7 @@ impl RunningBot {
         ended.expect("the bot panicked").expect("the bot failed");
     }
 
-    /// What SIGKILL does.
+    /// Kills the bot as SIGKILL does.
     pub(super) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
@@ -262,12 +262,12 @@ impl RunningBot {
         (answer.status, answer.body)
     }
 
-    /// What the bot's listener answers to a GET with these headers.
+    /// Sends a GET request with these headers to the listener of the bot.
     pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> HttpResponse {
         self.send("GET", path, headers, String::new()).await
     }
 
-    /// What the bot's listener answers to any request.
+    /// Sends a request to the listener of the bot.
     pub(super) async fn send(
         &self,
         method: &str,

@@ -1,4 +1,4 @@
-//! Links to a message: what opening one does, and what it does not.
+//! Links to messages: what opening one does, and what it does not.
 
 use mayfly_contracts::error::ErrorReason;
 use mayfly_testkit::telegram::{Fault, Message};
@@ -16,7 +16,7 @@ in_both_modes! {
 
 const REVEAL: [&str; 1] = ["Reveal"];
 
-/// What `t.me/bot?start=` is followed by in the link to this message.
+/// Returns the payload after `t.me/bot?start=` in the link to this message.
 fn link(key: &str) -> String {
     MessageRef::parse(key).unwrap().to_link().unwrap()
 }

@@ -1,4 +1,4 @@
-//! What the bot writes about what it does, and what it does not.
+//! The log of the bot, and the absence of secrets in it.
 
 use std::{cell::RefCell, io};
 
@@ -15,8 +15,8 @@ thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps apart what each test's thread logs. There can be only one for the whole process: tracing remembers for each
-/// log statement whether anybody listens, and the threads of other tests would answer for this one.
+/// Separates the log lines of the threads of the tests. One subscriber for the whole process: tracing caches for each
+/// log statement whether it is enabled.
 struct ByThread;
 
 impl io::Write for ByThread {

@@ -13,7 +13,7 @@ use crate::{
 
 /// More than a poll brings.
 const MANY: i64 = 150;
-/// So many of these must be set aside, at least, before a poll brings one more.
+/// This many updates must be spooled before a poll returns another one.
 const IN_THE_WAY: usize = 51;
 
 fn files(folder: &Path) -> usize {
@@ -21,7 +21,7 @@ fn files(folder: &Path) -> usize {
     folders.map(|folder| fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
 }
 
-/// A bot with more updates in hand than a poll brings, since the store is away, and still open to others.
+/// A bot with more updates in flight than a poll returns, because the store is unreachable.
 async fn fixture_with_many_that_wait() -> Fixture {
     let fixture = fixture().await;
     fixture.telegram.wait_for_calls("getUpdates", 1).await.unwrap();

@@ -56,7 +56,7 @@ async fn calls_during_a_long_outage_of_the_store_fail_at_once() {
     assert!(fixture.ask(BOB, "new:second").await.contains("Nothing was stored"));
     fixture.store.until(|data| data.create_calls.iter().filter(|text| *text == "second").count() == 1).await;
 
-    // It comes back and goes away again: then it has its whole time again.
+    // After a recovery, the next outage has the whole timeout again.
     fixture.store.set_away(false);
     fixture.ask(ANN, "new:third").await;
     fixture.store.set_away(true);
@@ -109,7 +109,7 @@ async fn a_stopping_bot_does_not_wait_for_the_store_and_postpones_the_update() {
     fixture.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     fixture.store.set_away(true);
     let update = fixture.telegram.user_says(ANN, "new:hello");
-    // Would need no store, but is not answered before what was written before it.
+    // Needs no store, but is handled after the earlier message.
     let next = fixture.telegram.user_says(ANN, "/help");
     fixture.store.until(|data| data.create_calls.len() >= 2).await;
     fixture.bot.stop().await;

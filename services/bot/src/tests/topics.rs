@@ -38,7 +38,7 @@ async fn every_reply_goes_to_the_topic_that_was_written_in(mode: Mode) {
     ask(&fixture, "hello").await;
     let kept = ask(&fixture, "new:hello").await;
     assert_eq!(ask(&fixture, &kept.text).await.text, "hello");
-    // What Telegram would change goes as a file.
+    // Telegram would change this text, so it is sent as a file.
     let kept = ask(&fixture, "new:a\u{2028}b").await;
     fixture.telegram.user_sends(ANN, written(&kept.text));
     let file = fixture.telegram.next_reply(ANN).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_secret_does_not_go_to_the_chat_when_its_topic_is_gone_and_all_else_do
     let help = fixture.telegram.next_reply(ANN).await.unwrap();
     assert!(help.text.contains("id:token"), "{}", help.text);
     assert_eq!(help.params.get("message_thread_id"), None);
-    // Whoever asked has it still, from another topic or from the chat.
+    // The sender can request it again, from another topic or from the chat.
     assert_eq!(fixture.ask(ANN, &kept.text).await, "hello");
 }
 

@@ -1,4 +1,4 @@
-//! The webhook: who comes in, what is answered, and that it stays set.
+//! The webhook: authentication, responses, and registration.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn fixture() -> Fixture {
     fixture
 }
 
-/// What the webhook answers to `body`, brought with `secret`.
+/// Posts `body` to the webhook with `secret` and returns the response.
 async fn bring(bot: &RunningBot, secret: Option<&str>, body: impl Into<String>) -> (u16, Option<String>) {
     let client = teloxide::net::default_reqwest_settings().build().unwrap();
     let mut request = client.post(format!("{}{WEBHOOK_PATH}", bot.url)).body(body.into());
@@ -137,7 +137,7 @@ async fn requests_above_the_connection_limit_are_rejected_with_a_retry() {
     let secret = fixture.telegram.webhook_secret();
     fixture.ask(ANN, "hello").await;
     fixture.store.hold("slow");
-    // From one chat, so that only the first of them asks the store.
+    // From one chat, so that only the first one calls the store.
     let held: Vec<_> = (1..=40)
         .map(|id| {
             let (url, secret) = (fixture.bot.url.clone(), secret.clone().unwrap());
@@ -226,7 +226,7 @@ async fn the_setting_alone_switches_between_polling_and_the_webhook() {
     let (telegram, store) = fakes().await;
     store.set_bot(BOT_TOKEN);
     for (mode, key) in [(Mode::Polling, "1:"), (Mode::Webhook, "2:"), (Mode::Polling, "3:"), (Mode::Webhook, "4:")] {
-        // Written while no bot runs.
+        // Sent while no bot runs.
         telegram.user_says(ANN, "new:hello");
         let bot = start_in(mode, &telegram, &store).await;
         assert!(telegram.next_reply(ANN).await.unwrap().text.starts_with(key));

@@ -139,7 +139,7 @@ mod tests {
         let mut tracker = tracked(&[7, 8]);
         tracker.finish(8);
         tracker.confirmed(7);
-        assert!(!tracker.track(7), "in hand");
+        assert!(!tracker.track(7), "in flight");
         assert!(!tracker.track(8), "finished, but not confirmed");
     }
 
@@ -202,7 +202,7 @@ mod tests {
         tracker.finish(9);
         tracker.mark_spooled(7);
         assert_eq!(tracker.offset(), Some(8));
-        assert!(!tracker.track(7), "not confirmed yet, and brought again");
+        assert!(!tracker.track(7), "not confirmed yet, and redelivered");
         tracker.mark_spooled(8);
         assert_eq!(tracker.offset(), Some(10));
         assert!(tracker.is_idle());

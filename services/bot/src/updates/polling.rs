@@ -100,7 +100,7 @@ impl Polling {
             self.resume_spooled().await;
             let offset = self.tracker.offset();
             let hold = if self.tracker.is_idle() { self.timeouts.long_poll } else { Duration::ZERO };
-            let asked = Instant::now();
+            let polled_at = Instant::now();
             let polled = self.ask(offset, hold).await;
             next = match polled {
                 Ok(updates) => {
@@ -109,7 +109,7 @@ impl Polling {
                         self.tracker.confirmed(offset);
                     }
                     self.forget_lost(offset, &updates);
-                    let answered_early = asked.elapsed() < hold / 2;
+                    let answered_early = polled_at.elapsed() < hold / 2;
                     let is_full = updates.len() >= usize::from(MAX_UPDATES_PER_POLL);
                     let next = self.take(updates, answered_early);
                     if is_full && next.pause > Duration::ZERO {
@@ -177,9 +177,9 @@ impl Polling {
         }
         self.status.set_queued_updates(self.tracker.in_flight());
         // Telegram does not answer a held poll early without updates. Some substitutes do, and would cause a busy loop.
-        let has_no_patience = nothing_came && answered_early;
+        let must_wait = nothing_came && answered_early;
         let only_known = !is_any_new && !self.tracker.is_idle();
-        if has_no_patience || only_known {
+        if must_wait || only_known {
             return Next { pause: self.timeouts.duplicate_poll_interval, sooner_when_served: true };
         }
         AT_ONCE

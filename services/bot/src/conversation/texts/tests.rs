@@ -65,7 +65,7 @@ fn the_test_of_the_files_sees_what_is_missing_and_what_is_misspelt() {
 
 #[test]
 fn no_two_languages_say_the_same_thing_in_the_same_words() {
-    // Whoever copies the English file to translate it sees here what was left.
+    // A translator who copies the English file sees here what is left to translate.
     for text in Phrase::ALL {
         let said: BTreeSet<_> = [Language::English, Language::Korean, Language::Russian, Language::German]
             .map(|language| language.text(*text))

@@ -27,7 +27,7 @@ const EVERY_REASON: [ErrorReason; 22] = [
     ErrorReason::RateLimited,
 ];
 
-fn situation(reason: ErrorReason) -> ErrorInfo {
+fn error_info(reason: ErrorReason) -> ErrorInfo {
     let metadata = match reason {
         ErrorReason::MessageViewed | ErrorReason::MessageBurned | ErrorReason::MessageExpired => {
             [("time".to_owned(), "2026-11-22T09:02:44.485522+01:00".to_owned())].into()
@@ -42,7 +42,7 @@ fn situation(reason: ErrorReason) -> ErrorInfo {
 
 #[test]
 fn every_error_has_its_text() {
-    let expected = |asked: Operation, reason: ErrorReason| match (asked, reason) {
+    let expected = |operation: Operation, reason: ErrorReason| match (operation, reason) {
         (Operation::Create, ErrorReason::FieldInvalid) => {
             "I cannot keep that: text must not be empty. Write new:your text"
         }
@@ -93,11 +93,11 @@ fn every_error_has_its_text() {
         _ => "Something went wrong on our side. Please try again later.",
     };
     for reason in EVERY_REASON {
-        for asked in [Operation::Create, Operation::View, Operation::Other] {
+        for operation in [Operation::Create, Operation::View, Operation::Other] {
             assert_eq!(
-                error_text(Language::English, asked, &situation(reason)),
-                expected(asked, reason),
-                "{asked:?} {reason:?}"
+                error_text(Language::English, operation, &error_info(reason)),
+                expected(operation, reason),
+                "{operation:?} {reason:?}"
             );
         }
     }
@@ -111,7 +111,7 @@ fn the_table_above_knows_every_reason() {
 
 #[test]
 fn a_time_that_is_missing_or_malformed_is_left_out() {
-    let mut viewed = situation(ErrorReason::MessageViewed);
+    let mut viewed = error_info(ErrorReason::MessageViewed);
     viewed.metadata.insert("time".to_owned(), "yesterday".to_owned());
     let said = error_text(Language::English, Operation::View, &viewed);
     assert_eq!(said, "This message was read. If that was not you, treat it as exposed.");

@@ -48,8 +48,8 @@ impl BotService for BotGrpc {
     ) -> Result<Response<Self::WatchBotStatusStream>, Status> {
         self.credentials.require_admin(request.metadata()).await?;
         let statuses = watch(self.status.clone());
-        let answers = statuses.map(|status| Ok(WatchBotStatusResponse { status: Some(status) }));
-        Ok(Response::new(Box::pin(answers.take_until(self.stop.clone().cancelled_owned()))))
+        let responses = statuses.map(|status| Ok(WatchBotStatusResponse { status: Some(status) }));
+        Ok(Response::new(Box::pin(responses.take_until(self.stop.clone().cancelled_owned()))))
     }
 
     async fn test_app_config(
@@ -58,8 +58,8 @@ impl BotService for BotGrpc {
     ) -> Result<Response<TestAppConfigResponse>, Status> {
         let config = self.credentials.reveal(request.metadata(), request.get_ref().id).await?;
         let telegram = self.telegram.with_token(&Secret::new(config.bot_token));
-        let asked = timeout(TEST_LIMIT, telegram.identity()).await.unwrap_or(Err(TelegramError::Unreachable));
-        let answer = match asked {
+        let identity = timeout(TEST_LIMIT, telegram.identity()).await.unwrap_or(Err(TelegramError::Unreachable));
+        let response = match identity {
             Ok(identity) => TestAppConfigResponse {
                 outcome: TestOutcome::Ok.into(),
                 user_name: identity.user_name.unwrap_or_default(),
@@ -67,8 +67,12 @@ impl BotService for BotGrpc {
             },
             Err(error) => TestAppConfigResponse { outcome: outcome(error).into(), ..TestAppConfigResponse::default() },
         };
-        tracing::info!(config = config.id, outcome = answer.outcome().as_str_name(), "tried an app config at Telegram");
-        Ok(Response::new(answer))
+        tracing::info!(
+            config = config.id,
+            outcome = response.outcome().as_str_name(),
+            "tried an app config at Telegram"
+        );
+        Ok(Response::new(response))
     }
 }
 

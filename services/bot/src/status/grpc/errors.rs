@@ -11,8 +11,8 @@ use tonic::{Code, Status};
 
 /// Converts an error of a call with the credentials of the caller.
 pub(super) fn of_store(status: &Status) -> Status {
-    let situation = ErrorInfo::from_status(status);
-    let (code, message) = match situation.reason {
+    let error_info = ErrorInfo::from_status(status);
+    let (code, message) = match error_info.reason {
         ErrorReason::FieldInvalid => (Code::InvalidArgument, "a field of the request is not as it must be"),
         ErrorReason::CredentialsInvalid => (Code::Unauthenticated, "a known bearer token is needed"),
         ErrorReason::PermissionDenied => (Code::PermissionDenied, "the bearer token does not allow this"),
@@ -36,11 +36,11 @@ pub(super) fn of_store(status: &Status) -> Status {
         | ErrorReason::PassphraseRequired
         | ErrorReason::PassphraseWrong
         | ErrorReason::PassphraseLocked => {
-            tracing::error!(reason = situation.reason.name(), "the store cannot be asked about app configs");
+            tracing::error!(reason = error_info.reason.name(), "the store cannot be asked about app configs");
             return internal();
         }
     };
-    situation.into_status(code, message)
+    error_info.into_status(code, message)
 }
 
 /// Converts an error of a call with the bot's own credentials. A caller cannot fix a rejection of these.
@@ -54,10 +54,10 @@ pub(super) fn of_own_call(status: &Status) -> Status {
 }
 
 /// Returns the response to a request that exceeds the limits of the listener, as gRPC or HTTP, like the request.
-pub(crate) fn refused(refusal: Rejection, headers: &HeaderMap) -> Response {
+pub(crate) fn rejected(rejection: Rejection, headers: &HeaderMap) -> Response {
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     let is_grpc = content_type.starts_with(b"application/grpc");
-    let (code, status, message) = match refusal {
+    let (code, status, message) = match rejection {
         Rejection::CallerBusy => {
             (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, "you have too much in flight, try later")
         }
@@ -89,7 +89,7 @@ pub(super) fn internal() -> Status {
 mod tests {
     use super::*;
 
-    fn told(reason: ErrorReason, table: fn(&Status) -> Status) -> (Code, ErrorReason) {
+    fn converted(reason: ErrorReason, table: fn(&Status) -> Status) -> (Code, ErrorReason) {
         let status = table(&ErrorInfo::new(reason).into_status(Code::Unknown, "what the store says"));
         assert!(!status.message().contains("what the store says"));
         (status.code(), ErrorInfo::from_status(&status).reason)
@@ -106,16 +106,16 @@ mod tests {
             (ErrorReason::StoreUnavailable, Code::Unavailable),
             (ErrorReason::Internal, Code::Internal),
         ] {
-            assert_eq!(told(reason, of_store), (code, reason));
+            assert_eq!(converted(reason, of_store), (code, reason));
         }
-        assert_eq!(told(ErrorReason::MessageViewed, of_store), (Code::Internal, ErrorReason::Internal));
+        assert_eq!(converted(ErrorReason::MessageViewed, of_store), (Code::Internal, ErrorReason::Internal));
     }
 
     #[test]
     fn a_rejection_of_the_bots_own_token_is_an_internal_error() {
-        assert_eq!(told(ErrorReason::CredentialsInvalid, of_own_call).0, Code::Internal);
-        assert_eq!(told(ErrorReason::PermissionDenied, of_own_call).0, Code::Internal);
-        assert_eq!(told(ErrorReason::AppConfigNotFound, of_own_call).0, Code::NotFound);
+        assert_eq!(converted(ErrorReason::CredentialsInvalid, of_own_call).0, Code::Internal);
+        assert_eq!(converted(ErrorReason::PermissionDenied, of_own_call).0, Code::Internal);
+        assert_eq!(converted(ErrorReason::AppConfigNotFound, of_own_call).0, Code::NotFound);
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) struct UpdateReceiver {
     spooled: SpooledUpdates,
 }
 
-/// An update in hand.
+/// An update in flight.
 struct InFlight {
     since: Instant,
     /// The requests that delivered the update and wait for its result.
