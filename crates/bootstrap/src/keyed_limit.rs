@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::CallerId;
+use crate::caller_id::CallerId;
 
 /// Limits the units (connections, bytes) in use, in total and per key. Clones share the limit.
 ///

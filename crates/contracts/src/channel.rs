@@ -16,7 +16,7 @@ use tonic::{
 };
 use tower::{BoxError, Service, ServiceExt as _, util::BoxCloneSyncService};
 
-use crate::is_streaming;
+use crate::methods::is_streaming;
 
 /// How long connecting to a remote service may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

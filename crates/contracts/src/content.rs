@@ -2,7 +2,9 @@
 
 use tonic::Status;
 
-use crate::message::{CreateMessageRequest, ViewMessageResponse, create_message_request, view_message_response};
+use crate::generated::message::{
+    CreateMessageRequest, ViewMessageResponse, create_message_request, view_message_response,
+};
 
 impl CreateMessageRequest {
     /// A request to store `text`, without further fields.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{BadRequest, ErrorDetails, StatusExt as _};
 
-use crate::error::ErrorReason;
+use crate::generated::error::ErrorReason;
 
 /// `google.rpc.ErrorInfo.domain` of every error of Mayfly.
 pub const ERROR_DOMAIN: &str = "mayfly";

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::{
+use crate::generated::{
     config::AppConfig,
     message::{
         AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest,

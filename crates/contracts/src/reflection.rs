@@ -2,7 +2,7 @@
 
 use tonic::service::Routes;
 
-use crate::FILE_DESCRIPTOR_SET;
+use crate::generated::FILE_DESCRIPTOR_SET;
 
 /// The largest request, which names a file, a type or an extension.
 const MAX_REQUEST_BYTES: usize = 16 << 10;

@@ -390,6 +390,15 @@ mod tests {
     use super::{super::capacity::StorageLimits, *};
     use crate::domain::{Keyring, SystemClock};
 
+    #[test]
+    fn a_batch_is_retried_four_times_with_growing_delays() {
+        let delays: Vec<_> = RETRY_BACKOFF.build().collect();
+        assert_eq!(delays.len(), 4);
+        for (delay, min_ms) in delays.iter().zip([10, 20, 40, 80]) {
+            assert!((min_ms..=2 * min_ms).contains(&delay.as_millis()), "{delays:?}");
+        }
+    }
+
     #[tokio::test]
     async fn work_that_was_queued_too_long_is_not_done() {
         let dir = tempfile::tempdir().unwrap();

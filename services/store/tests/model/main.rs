@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod calls;
+mod generator;
 mod reference;
 mod steps;
 
@@ -19,8 +20,9 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 use self::{
     calls::{Calls, Environment},
+    generator::Machine,
     reference::Reference,
-    steps::{Machine, Step},
+    steps::Step,
 };
 
 /// The steps of a case. A change invalidates the stored seeds.
