@@ -77,11 +77,15 @@ async fn a_caller_that_reads_no_streams_does_not_delay_others() {
 #[tokio::test]
 async fn a_caller_that_reads_no_responses_does_not_delay_others() {
     let gateway = with_remote_store(&[]).await;
-    let hostile = RawHttp2::connect(&gateway.url, Ipv4Addr::LOCALHOST.into(), 0).await.unwrap();
-    let mut streams = Vec::new();
+    let mut messages = Vec::new();
     // More bytes than the flow control windows between the gateway and the store.
     for _ in 0..160 {
-        let message = gateway.store().create(&"x".repeat(MAX_TEXT_BYTES)).await.unwrap();
+        messages.push(gateway.store().create(&"x".repeat(MAX_TEXT_BYTES)).await.unwrap());
+    }
+    // Connected last: a connection with responses that are not read is closed after a while.
+    let hostile = RawHttp2::connect(&gateway.url, Ipv4Addr::LOCALHOST.into(), 0).await.unwrap();
+    let mut streams = Vec::new();
+    for message in messages {
         let (id, access_token) = (message.id, message.access_token);
         let view = grpc_frame(&ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() });
         streams.push(hostile.call("/mayfly.message.v1.MessageService/ViewMessage", view, true).await.unwrap());
