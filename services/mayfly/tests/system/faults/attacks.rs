@@ -26,6 +26,7 @@ use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
+use uuid::Uuid;
 
 use super::load_run::rounds;
 use crate::harness::{Layout, MAX_MEMORY_MIB, Options, System, connect_from};
@@ -78,6 +79,17 @@ async fn create(client: &Client, system: &System, fields: &Value) -> reqwest::Re
 /// Views a message that `create` returned.
 async fn view(client: &Client, system: &System, message: &Value) -> reqwest::Result<(StatusCode, Value)> {
     let response = client.post(api(system, "view_message")).json(message).send().await?;
+    Ok((response.status(), response.json().await.unwrap_or_default()))
+}
+
+async fn view_with_key(
+    client: &Client,
+    system: &System,
+    message: &Value,
+    key: &str,
+) -> reqwest::Result<(StatusCode, Value)> {
+    let request = client.post(api(system, "view_message")).header("idempotency-key", key).json(message);
+    let response = request.send().await?;
     Ok((response.status(), response.json().await.unwrap_or_default()))
 }
 
@@ -394,10 +406,11 @@ async fn a_sweep_of_large_messages_beside_readers_of_large_messages() {
             let clients: Vec<_> = (0..3).map(|number| client_at(hostile(number))).collect();
             let read = |(number, message): (usize, &Value)| {
                 let (client, message) = (&clients[number % clients.len()], message.clone());
+                // On a slow machine a view can time out after it has taken effect; with a key it can be repeated.
+                let key = Uuid::from_u128(number as u128).to_string();
                 async move {
-                    // A rejected view consumes nothing.
                     loop {
-                        let (status, viewed) = view(client, system, &message).await.unwrap();
+                        let (status, viewed) = view_with_key(client, system, &message, &key).await.unwrap();
                         if status == StatusCode::OK {
                             break viewed["text"].as_str().unwrap().len();
                         }
