@@ -407,7 +407,7 @@ async fn a_sweep_of_large_messages_beside_readers_of_large_messages() {
             let read = |(number, message): (usize, &Value)| {
                 let (client, message) = (&clients[number % clients.len()], message.clone());
                 // On a slow machine a view can time out after it has taken effect; with a key it can be repeated.
-                let key = Uuid::from_u128(number as u128).to_string();
+                let key = Uuid::from_u128(1 + number as u128).to_string();
                 async move {
                     loop {
                         let (status, viewed) = view_with_key(client, system, &message, &key).await.unwrap();
@@ -717,7 +717,7 @@ async fn creations_until_the_maximum_of_stored_bytes_as_root() {
 async fn creations_until_the_reserve_of_the_disk_as_root() {
     let size = if is_full_size() { "128m" } else { "48m" };
     for layout in [Layout::One, Layout::Three] {
-        fill_and_use("creations wait_until the reserve of a disk", layout, size, &[]).await;
+        fill_and_use("creations until the reserve of a disk", layout, size, &[]).await;
     }
 }
 
