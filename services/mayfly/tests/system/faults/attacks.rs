@@ -709,7 +709,7 @@ async fn fill_and_use(name: &str, layout: Layout, disk_size: &str, environment: 
 async fn creations_until_the_maximum_of_stored_bytes_as_root() {
     for layout in [Layout::One, Layout::Three] {
         let environment = [("MAYFLY_MAX_STORED_BYTES", if is_full_size() { "100000000" } else { "40000000" })];
-        fill_and_use("creations wait_until --max-stored-bytes", layout, "256m", &environment).await;
+        fill_and_use("creations until --max-stored-bytes", layout, "256m", &environment).await;
     }
 }
 
