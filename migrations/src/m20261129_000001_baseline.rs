@@ -2,9 +2,7 @@
 
 use sea_orm_migration::{
     prelude::*,
-    schema::{
-        big_integer, big_integer_null, big_pk_auto, binary, binary_null, binary_uniq, boolean, integer, string_len,
-    },
+    schema::{big_integer, big_integer_null, big_pk_auto, binary, binary_null, boolean, integer, string_len},
 };
 
 use crate::SchemaChanges;
@@ -28,7 +26,13 @@ impl MigrationTrait for Migration {
         ] {
             manager.create_table(table).await?;
         }
-        for index in [messages_expire_time(), receipts_purge_time(), claims_forfeit_time()] {
+        for index in [
+            unique_request_hash("messages_request_hash", Messages::Table, Messages::RequestHash),
+            messages_expire_time(),
+            unique_request_hash("receipts_request_hash", Receipts::Table, Receipts::RequestHash),
+            receipts_purge_time(),
+            claims_forfeit_time(),
+        ] {
             manager.create_index(index).await?;
         }
         Ok(())
@@ -57,8 +61,8 @@ fn messages() -> TableCreateStatement {
     Table::create()
         .table(Messages::Table)
         .col(big_pk_auto(Messages::Id))
-        .col(binary_uniq(Messages::Verifier))
-        .col(binary_null(Messages::RequestHash).unique_key())
+        .col(binary(Messages::Verifier))
+        .col(binary_null(Messages::RequestHash))
         .col(binary_null(Messages::ContentTag))
         .col(string_len(Messages::KeyId, 16))
         .col(string_len(Messages::ContentKind, 16))
@@ -66,6 +70,24 @@ fn messages() -> TableCreateStatement {
         .col(binary_null(Messages::PassphraseVerifier))
         .col(big_integer(Messages::CreateTime))
         .col(big_integer_null(Messages::ExpireTime))
+        .to_owned()
+}
+
+/// Finds the message of a repeated creation. Without entries for creations that cannot be repeated.
+///
+/// No other index has entries at random positions: rows are found by their ids, and then compared with the verifier. So
+/// the cost of a new row does not grow with the table.
+fn unique_request_hash(
+    name: &'static str,
+    table: impl IntoTableRef + 'static,
+    request_hash: impl Iden + Copy + 'static,
+) -> IndexCreateStatement {
+    Index::create()
+        .name(name)
+        .table(table)
+        .col(request_hash)
+        .unique()
+        .and_where(Expr::col(request_hash).is_not_null())
         .to_owned()
 }
 
@@ -79,8 +101,8 @@ fn receipts() -> TableCreateStatement {
     Table::create()
         .table(Receipts::Table)
         .col(big_integer(Receipts::MessageId).primary_key())
-        .col(binary_uniq(Receipts::Verifier))
-        .col(binary_null(Receipts::RequestHash).unique_key())
+        .col(binary(Receipts::Verifier))
+        .col(binary_null(Receipts::RequestHash))
         .col(binary_null(Receipts::ClaimVerifier))
         .col(string_len(Receipts::KeyId, 16))
         .col(string_len(Receipts::Outcome, 16))
@@ -101,7 +123,7 @@ fn claims() -> TableCreateStatement {
     Table::create()
         .table(Claims::Table)
         .col(big_integer(Claims::MessageId).primary_key())
-        .col(binary_uniq(Claims::ClaimVerifier))
+        .col(binary(Claims::ClaimVerifier))
         .col(string_len(Claims::KeyId, 16))
         .col(string_len(Claims::ContentKind, 16))
         .col(binary(Claims::SealedContent))
@@ -190,7 +212,7 @@ fn schema_changes() -> TableCreateStatement {
         .to_owned()
 }
 
-#[derive(DeriveIden)]
+#[derive(Clone, Copy, DeriveIden)]
 enum Messages {
     Table,
     Id,
@@ -205,7 +227,7 @@ enum Messages {
     ExpireTime,
 }
 
-#[derive(DeriveIden)]
+#[derive(Clone, Copy, DeriveIden)]
 enum Receipts {
     Table,
     MessageId,

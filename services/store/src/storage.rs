@@ -12,6 +12,7 @@ mod instance;
 mod key_retirement;
 mod message_table;
 mod passphrase_tries;
+mod rows;
 mod sealing_keys;
 mod usage;
 mod writer;

@@ -230,7 +230,7 @@ impl AppConfigs {
     async fn sealing_key(&self, transaction: &DatabaseTransaction) -> Result<Key, ChangeError> {
         for _ in 0..MAX_SEAL_ATTEMPTS {
             let key = self.keyring.load().sealing(self.clock.now()).clone();
-            if sealing_keys::usable_keys(transaction, std::iter::once(key.id())).await?.contains(key.id().as_str()) {
+            if sealing_keys::is_usable(transaction, key.id()).await? {
                 return Ok(key);
             }
             // Another process retired it. The store reads the keyring file again soon.

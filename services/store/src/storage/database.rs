@@ -9,7 +9,7 @@ use std::{
 use mayfly_bootstrap::{Secret, create_private_dir_all, parent_dir, sync_dir};
 use mayfly_migrations::MigrationError;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
     sqlx::{
         self, Connection as _, Row as _,
@@ -487,9 +487,9 @@ impl WriteConnection {
                 self.connection.insert(connection)
             }
         };
-        let postgres = self.database.backend() == DbBackend::Postgres;
         let options = TransactionOptions {
-            isolation_level: postgres.then_some(IsolationLevel::ReadCommitted),
+            // READ COMMITTED on PostgreSQL, by the settings of the session: another statement would cost a round trip.
+            isolation_level: None,
             // A demoted server rejects an explicit "read write" with an error that is classified as unexpected.
             access_mode: None,
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

@@ -1,7 +1,7 @@
 //! The key ids of a database. They show whether a keyring fits the database, and which keys are being retired and must
 //! not seal any more.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use sea_orm::{
     ActiveValue::Set,
@@ -77,20 +77,11 @@ pub(crate) async fn register_keys(
     registered
 }
 
-/// The keys among `key_ids` that may seal. None of them can be retired before the transaction ends.
-pub(super) async fn usable_keys(
-    transaction: &DatabaseTransaction,
-    key_ids: impl Iterator<Item = &KeyId>,
-) -> Result<HashSet<String>, DbErr> {
-    let key_ids: HashSet<_> = key_ids.map(KeyId::as_str).collect();
-    let usable: Vec<String> = sealing_keys::Entity::find()
-        .select_only()
-        .column(sealing_keys::Column::KeyId)
-        .filter(sealing_keys::Column::KeyId.is_in(key_ids))
+/// Returns `true` if the key may seal. It cannot be retired before the transaction ends.
+pub(super) async fn is_usable(transaction: &DatabaseTransaction, key_id: &KeyId) -> Result<bool, DbErr> {
+    let usable = sealing_keys::Entity::find_by_id(key_id.as_str())
         .filter(sealing_keys::Column::RetireTime.is_null())
         .lock(LockType::Share)
-        .into_tuple()
-        .all(transaction)
-        .await?;
-    Ok(usable.into_iter().collect())
+        .one(transaction);
+    Ok(usable.await?.is_some())
 }

@@ -3,13 +3,15 @@
 use std::{collections::BTreeMap, ops::AddAssign};
 
 use sea_orm::{
-    ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
     QuerySelect as _, QueryTrait as _,
-    sea_query::{Expr, ExprTrait as _, OnConflict},
+    sea_query::{Expr, ExprTrait as _},
 };
 
-use super::entities::{sealing_keys, usage};
+use super::{
+    entities::{sealing_keys, usage},
+    rows::Rows,
+};
 
 /// The bytes of a message or a claim without its sealed content: its row and its index entries.
 const ROW_BYTES: i64 = 384;
@@ -97,25 +99,17 @@ impl UsageChanges {
         if self.0.is_empty() {
             return Ok(());
         }
-        let rows = self.0.iter().map(|(key_id, Usage { messages, claims, receipts, bytes })| usage::ActiveModel {
-            key_id: Set(key_id.clone()),
-            shard: Set(shard),
-            messages: Set(*messages),
-            claims: Set(*claims),
-            receipts: Set(*receipts),
-            bytes: Set(*bytes),
+        let columns = ["key_id", "messages", "claims", "receipts", "bytes"];
+        let rows = self.0.iter().map(|(key_id, Usage { messages, claims, receipts, bytes })| {
+            [key_id.as_str().into(), (*messages).into(), (*claims).into(), (*receipts).into(), (*bytes).into()]
         });
-        let sum =
-            |column: usage::Column| (column, Expr::col((usage::Entity, column)).add(Expr::col(("excluded", column))));
-        let added = OnConflict::columns([usage::Column::KeyId, usage::Column::Shard])
-            .values([
-                sum(usage::Column::Messages),
-                sum(usage::Column::Claims),
-                sum(usage::Column::Receipts),
-                sum(usage::Column::Bytes),
-            ])
-            .to_owned();
-        usage::Entity::insert_many(rows).on_conflict(added).exec_without_returning(transaction).await.map(drop)
+        let sql = "INSERT INTO usage (key_id, shard, messages, claims, receipts, bytes) \
+             SELECT key_id, $1, messages, claims, receipts, bytes FROM input WHERE true \
+             ON CONFLICT (key_id, shard) DO UPDATE SET messages = usage.messages + excluded.messages, \
+             claims = usage.claims + excluded.claims, receipts = usage.receipts + excluded.receipts, \
+             bytes = usage.bytes + excluded.bytes";
+        let statement = Rows::new(columns, rows).statement(transaction.get_database_backend(), sql, Some(shard.into()));
+        transaction.execute_raw(statement).await.map(drop)
     }
 }
 

@@ -1,16 +1,13 @@
 //! Erases contents that their readers have received.
 
-use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryTrait as _,
-    sea_query::ExprTrait as _,
-};
+use sea_orm::{ConnectionTrait as _, DbErr};
 
 use super::{
     super::{
-        entities::{claims, receipts},
+        rows::{self, Rows},
         usage::Usage,
     },
-    context::{BatchContext, Output, Results},
+    context::{BatchContext, Output, Results, find_receipts},
     row_size,
 };
 use crate::{
@@ -34,19 +31,22 @@ pub(super) async fn acknowledge(
     if acknowledgements.is_empty() {
         return Ok(());
     }
-    let claimed = acknowledgements.iter().fold(Condition::any(), |any, (_, acknowledgement)| {
-        let reader_fits = claims::Column::ClaimVerifier.eq(acknowledgement.claim_verifier.to_column());
-        any.add(claims::Column::MessageId.eq(acknowledgement.id.get()).and(reader_fits))
-    });
-    let mut delete = claims::Entity::delete_many().filter(claimed).into_query();
-    delete.returning(row_size::returning(claims::Column::KeyId, claims::Column::SealedContent));
-    for row in context.transaction.query_all(&delete).await? {
+    let columns = ["message_id", "claim_verifier"];
+    let claims = acknowledgements
+        .iter()
+        .map(|(_, acknowledgement)| [acknowledgement.id.get().into(), rows::verifier(acknowledgement.claim_verifier)]);
+    let sql = "DELETE FROM claims WHERE message_id IN (SELECT claimed.message_id FROM input \
+         JOIN claims AS claimed ON claimed.message_id = input.message_id \
+             AND claimed.claim_verifier = input.claim_verifier) \
+         RETURNING key_id, length(sealed_content)";
+    let statement = Rows::new(columns, claims).statement(context.transaction.get_database_backend(), sql, None);
+    for row in context.transaction.query_all_raw(statement).await? {
         let (key_id, sealed_bytes) = row_size::read(&row)?;
         context.usage.subtract(&key_id, Usage::claim(sealed_bytes));
     }
-    let verifiers = acknowledgements.iter().map(|(_, acknowledgement)| acknowledgement.verifier.to_column());
-    let receipts =
-        receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(context.transaction).await?;
+    let ids = acknowledgements.iter().map(|(_, acknowledgement)| [acknowledgement.id.get().into()]);
+    let ids = Rows::new(["message_id"], ids);
+    let receipts = find_receipts(context.transaction, ids, "message_id").await?;
     for (index, Acknowledgement { id, verifier, claim_verifier }) in acknowledgements {
         let receipt = receipts
             .iter()

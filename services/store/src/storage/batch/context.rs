@@ -1,10 +1,11 @@
 //! [`BatchContext`]: what the pieces of work in a batch share, and what they return.
 
-use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult};
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult};
 
 use super::super::{
     capacity::Budget,
     entities::{messages, receipts},
+    rows::Rows,
     usage::{Usage, UsageChanges},
 };
 use crate::{
@@ -113,6 +114,21 @@ impl Results {
     }
 }
 
+/// The receipts with one of the values in the column of that name, which has an index.
+pub(super) async fn find_receipts(
+    transaction: &DatabaseTransaction,
+    values: Rows<1>,
+    column: &'static str,
+) -> Result<Vec<receipts::Model>, DbErr> {
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT receipts.* FROM input JOIN receipts ON receipts.{column} = input.{column}");
+    let statement = values.statement(transaction.get_database_backend(), &sql, None);
+    let rows = transaction.query_all_raw(statement).await?;
+    rows.iter().map(|row| receipts::Model::from_query_result(row, "")).collect()
+}
+
 impl BatchContext<'_> {
     pub(super) async fn insert_receipts(&mut self, new_receipts: Vec<receipts::Model>) -> Result<(), DbErr> {
         if new_receipts.is_empty() {
@@ -121,8 +137,36 @@ impl BatchContext<'_> {
         for receipt in &new_receipts {
             self.usage.add(&receipt.key_id, Usage::receipts(1));
         }
-        let rows = new_receipts.into_iter().map(receipts::ActiveModel::from);
-        receipts::Entity::insert_many(rows).exec_without_returning(self.transaction).await.map(drop)
+        let columns = [
+            "message_id",
+            "verifier",
+            "request_hash",
+            "claim_verifier",
+            "key_id",
+            "outcome",
+            "create_time",
+            "expire_time",
+            "outcome_time",
+            "purge_time",
+        ];
+        let rows = new_receipts.into_iter().map(|receipt| {
+            [
+                receipt.message_id.into(),
+                receipt.verifier.into(),
+                receipt.request_hash.into(),
+                receipt.claim_verifier.into(),
+                receipt.key_id.into(),
+                receipt.outcome.to_value().into(),
+                receipt.create_time.into(),
+                receipt.expire_time.into(),
+                receipt.outcome_time.into(),
+                receipt.purge_time.into(),
+            ]
+        });
+        let sql = "INSERT INTO receipts (message_id, verifier, request_hash, claim_verifier, key_id, outcome, create_time, \
+             expire_time, outcome_time, purge_time) SELECT * FROM input WHERE true";
+        let statement = Rows::new(columns, rows).statement(self.transaction.get_database_backend(), sql, None);
+        self.transaction.execute_raw(statement).await.map(drop)
     }
 
     /// The receipt of a message that ends now.

@@ -3,19 +3,17 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, QuerySelect as _, QueryTrait as _,
-    sea_query::{OnConflict, Query},
+    ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _,
+    FromQueryResult, QueryFilter as _, QuerySelect as _, Value,
 };
 
 use super::{
     super::{
-        entities::{messages, receipts},
-        sealing_keys,
+        entities::{content_kind, messages, receipts},
+        rows::{self, Rows},
         usage::Usage,
     },
-    context::{BatchContext, Output, Results},
+    context::{BatchContext, Output, Results, find_receipts},
 };
 use crate::{
     domain::{ContentKind, ContentTag, KeyId, MessageId, Timestamp, Verifier},
@@ -44,21 +42,15 @@ pub(crate) struct CreationRequest {
 
 pub(super) async fn create(
     context: &mut BatchContext<'_>,
-    mut creations: Vec<(usize, &Creation)>,
+    creations: Vec<(usize, &Creation)>,
     results: &mut Results,
 ) -> Result<(), DbErr> {
     if creations.is_empty() {
         return Ok(());
     }
-    // All lanes and stores insert in the same order, to prevent deadlocks.
-    creations.sort_by_key(|(_, creation)| (creation.request.map(|request| request.hash), creation.verifier));
-    let key_ids = creations.iter().map(|(_, creation)| &creation.key_id);
-    let usable_keys = sealing_keys::usable_keys(context.transaction, key_ids).await?;
     let mut to_insert = Vec::with_capacity(creations.len());
     for (index, creation) in &creations {
-        if !usable_keys.contains(creation.key_id.as_str()) {
-            results.set(*index, Ok(Output::KeyRetired));
-        } else if context.budget.take(Usage::message(creation.sealed_content.len())) {
+        if context.budget.take(Usage::message(creation.sealed_content.len())) {
             to_insert.push(*creation);
         } else {
             results.set(*index, Err(StoreError::StorageFull));
@@ -79,14 +71,17 @@ pub(super) async fn create(
         match (existing, inserted.get(&creation.verifier)) {
             (Some(existing), _) => results.set(index, existing.result_for(creation)),
             (None, Some(row)) => results.set(index, row.result_for(creation)),
-            // Rejected above. Otherwise every creation has a row.
-            (None, None) => results.set_if_missing(index, Err(StoreError::Internal)),
+            // Nothing else keeps a creation from being inserted that was not rejected above.
+            (None, None) => results.set_if_missing(index, Ok(Output::KeyRetired)),
         }
     }
     Ok(())
 }
 
-/// Inserts the creations in order, except for those whose verifier or request exists already.
+/// Inserts the creations, except for those whose key was retired and those whose request exists already. No key of the
+/// inserted rows can be retired before the transaction ends.
+///
+/// All lanes and stores insert in the same order, to prevent deadlocks.
 async fn insert(
     transaction: &DatabaseTransaction,
     creations: &[&Creation],
@@ -94,22 +89,42 @@ async fn insert(
     if creations.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = creations.iter().map(|creation| messages::ActiveModel {
-        id: NotSet,
-        verifier: Set(creation.verifier.to_column()),
-        request_hash: Set(creation.request.map(|request| request.hash.to_column())),
-        content_tag: Set(creation.request.map(|request| request.content_tag.to_column())),
-        key_id: Set(creation.key_id.as_str().to_owned()),
-        content_kind: Set(creation.content_kind.into()),
-        sealed_content: Set(creation.sealed_content.clone()),
-        passphrase_verifier: Set(creation.passphrase_verifier.map(Verifier::to_column)),
-        create_time: Set(creation.create_time.micros()),
-        expire_time: Set(creation.expire_time.map(Timestamp::micros)),
+    let columns = [
+        "verifier",
+        "request_hash",
+        "content_tag",
+        "key_id",
+        "content_kind",
+        "sealed_content",
+        "passphrase_verifier",
+        "create_time",
+        "expire_time",
+    ];
+    let rows = creations.iter().map(|creation| {
+        [
+            rows::verifier(creation.verifier),
+            rows::optional_verifier(creation.request.map(|request| request.hash)),
+            Value::Bytes(creation.request.map(|request| request.content_tag.to_column())),
+            creation.key_id.as_str().into(),
+            content_kind::ContentKind::from(creation.content_kind).to_value().into(),
+            creation.sealed_content.clone().into(),
+            rows::optional_verifier(creation.passphrase_verifier),
+            creation.create_time.micros().into(),
+            creation.expire_time.map(Timestamp::micros).into(),
+        ]
     });
-    let if_new = OnConflict::new().do_nothing().to_owned();
-    let mut insert = messages::Entity::insert_many(rows).on_conflict(if_new).into_query();
-    insert.returning(Query::returning().columns(InsertedRow::COLUMNS));
-    let rows = transaction.query_all(&insert).await?;
+    let backend = transaction.get_database_backend();
+    // SQLite has one writer and no locks of rows.
+    let lock = if backend == DbBackend::Postgres { "FOR SHARE" } else { "" };
+    let sql = format!(
+        ", usable AS (SELECT key_id FROM sealing_keys \
+             WHERE retire_time IS NULL AND key_id IN (SELECT key_id FROM input) {lock}) \
+         INSERT INTO messages (verifier, request_hash, content_tag, key_id, content_kind, sealed_content, \
+             passphrase_verifier, create_time, expire_time) \
+         SELECT * FROM input WHERE key_id IN (SELECT key_id FROM usable) ORDER BY request_hash, verifier \
+         ON CONFLICT DO NOTHING RETURNING id, verifier, request_hash, content_tag, create_time, expire_time"
+    );
+    let rows = transaction.query_all_raw(Rows::new(columns, rows).statement(backend, &sql, None)).await?;
     let rows = rows.iter().map(|row| InsertedRow::from_query_result(row, ""));
     rows.map(|row| row.and_then(|row| Ok((Verifier::from_column(&row.verifier).ok_or_else(malformed)?, row)))).collect()
 }
@@ -140,13 +155,10 @@ async fn find_existing(
             existing.insert(hash, ExistingRequest::Unread(row));
         }
     }
-    let all: Vec<_> = requests().map(|(_, hash)| hash.to_column()).collect();
-    if !all.is_empty() {
-        let gone = receipts::Entity::find().filter(receipts::Column::RequestHash.is_in(all)).all(transaction).await?;
-        for receipt in gone {
-            let hash = receipt.request_hash.as_deref().and_then(Verifier::from_column).ok_or_else(malformed)?;
-            existing.insert(hash, ExistingRequest::Gone(receipt));
-        }
+    let all = Rows::new(["request_hash"], requests().map(|(_, hash)| [rows::verifier(hash)]));
+    for receipt in find_receipts(transaction, all, "request_hash").await? {
+        let hash = receipt.request_hash.as_deref().and_then(Verifier::from_column).ok_or_else(malformed)?;
+        existing.insert(hash, ExistingRequest::Gone(receipt));
     }
     Ok(existing)
 }
@@ -187,15 +199,6 @@ struct InsertedRow {
 }
 
 impl InsertedRow {
-    const COLUMNS: [messages::Column; 6] = [
-        messages::Column::Id,
-        messages::Column::Verifier,
-        messages::Column::RequestHash,
-        messages::Column::ContentTag,
-        messages::Column::CreateTime,
-        messages::Column::ExpireTime,
-    ];
-
     /// Two creations of a batch may have the same request, of which one was inserted.
     fn result_for(&self, creation: &Creation) -> Result<Output, StoreError> {
         compare_tags(self.content_tag.as_deref(), creation)?;

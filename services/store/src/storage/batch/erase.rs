@@ -4,17 +4,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use mayfly_bootstrap::ErrorChain;
 use sea_orm::{
-    ColumnTrait as _, Condition, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _,
-    sea_query::{ExprTrait as _, LockType, SimpleExpr},
+    ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, FromQueryResult as _,
+    QueryFilter as _, QuerySelect as _, TryGetableMany as _,
 };
 
 use super::{
     super::{
         entities::{claims, content_kind, messages, receipts},
+        rows::{self, Rows},
         usage::Usage,
     },
-    context::{BatchContext, BatchError, EndedMessage, Output, Results},
+    context::{BatchContext, BatchError, EndedMessage, Output, Results, find_receipts},
 };
 use crate::{
     domain::{
@@ -124,24 +124,34 @@ async fn delete_unread(
     context: &BatchContext<'_>,
     erasures: &[(usize, &Erasure)],
 ) -> Result<Vec<messages::Model>, DbErr> {
-    let wanted = erasures.iter().fold(Condition::any(), |any, (_, erasure)| any.add(erasure.filter()));
+    let columns = ["id", "verifier", "passphrase_verifier", "needs_passphrase", "accepts_sealed"];
+    let rows = erasures.iter().map(|(_, erasure)| {
+        [
+            erasure.id.get().into(),
+            rows::verifier(erasure.verifier),
+            rows::optional_verifier(erasure.passphrase.as_ref().map(|(_, verifier)| *verifier)),
+            matches!(erasure.reason, ErasureReason::View { .. }).into(),
+            (!erasure.rejects(ContentKind::Sealed)).into(),
+        ]
+    });
+    let backend = context.transaction.get_database_backend();
+    // Locks rows in the order of their ids, to prevent deadlocks. SQLite has one writer and no locks of rows.
+    let lock = if backend == DbBackend::Postgres { "ORDER BY wanted.id FOR UPDATE OF wanted" } else { "" };
+    // The conditions of `Erasure::matches`.
+    let sql = format!(
+        "DELETE FROM messages WHERE (expire_time IS NULL OR expire_time > $1) AND id IN (\
+             SELECT wanted.id FROM input \
+             JOIN messages AS wanted ON wanted.id = input.id AND wanted.verifier = input.verifier \
+             WHERE (NOT input.needs_passphrase OR wanted.passphrase_verifier IS NULL \
+                 OR wanted.passphrase_verifier = input.passphrase_verifier) \
+             AND (input.accepts_sealed OR wanted.content_kind = 'text') \
+             AND (wanted.expire_time IS NULL OR wanted.expire_time > $1) {lock}) \
+         RETURNING *"
+    );
     let now = context.clock.now().micros();
-    let unexpired = messages::Column::ExpireTime.is_null().or(messages::Column::ExpireTime.gt(now));
-    // Locks rows in the order of their ids, to prevent deadlocks. The statement for SQLite, which locks no rows, omits
-    // the lock.
-    let in_order = messages::Entity::find()
-        .select_only()
-        .column(messages::Column::Id)
-        .filter(wanted)
-        .filter(unexpired.clone())
-        .order_by_asc(messages::Column::Id)
-        .lock(LockType::Update)
-        .into_query();
-    messages::Entity::delete_many()
-        .filter(messages::Column::Id.in_subquery(in_order))
-        .filter(unexpired)
-        .exec_with_returning(context.transaction)
-        .await
+    let statement = Rows::new(columns, rows).statement(backend, &sql, Some(now.into()));
+    let rows = context.transaction.query_all_raw(statement).await?;
+    rows.iter().map(|row| messages::Model::from_query_result(row, "")).collect()
 }
 
 async fn insert_claims(context: &mut BatchContext<'_>, new_claims: Vec<claims::Model>) -> Result<(), DbErr> {
@@ -151,8 +161,23 @@ async fn insert_claims(context: &mut BatchContext<'_>, new_claims: Vec<claims::M
     for claim in &new_claims {
         context.usage.add(&claim.key_id, Usage::claim(claim.sealed_content.len()));
     }
-    let rows = new_claims.into_iter().map(claims::Model::into_active_model);
-    claims::Entity::insert_many(rows).exec_without_returning(context.transaction).await.map(drop)
+    let columns =
+        ["message_id", "claim_verifier", "key_id", "content_kind", "sealed_content", "create_time", "forfeit_time"];
+    let rows = new_claims.into_iter().map(|claim| {
+        [
+            claim.message_id.into(),
+            claim.claim_verifier.into(),
+            claim.key_id.into(),
+            claim.content_kind.to_value().into(),
+            claim.sealed_content.into(),
+            claim.create_time.into(),
+            claim.forfeit_time.into(),
+        ]
+    });
+    let sql = "INSERT INTO claims (message_id, claim_verifier, key_id, content_kind, sealed_content, create_time, \
+         forfeit_time) SELECT * FROM input WHERE true";
+    let statement = Rows::new(columns, rows).statement(context.transaction.get_database_backend(), sql, None);
+    context.transaction.execute_raw(statement).await.map(drop)
 }
 
 /// The result for the winner of a message.
@@ -184,25 +209,6 @@ impl Erasure {
 
     pub(super) fn id(&self) -> MessageId {
         self.id
-    }
-
-    /// The condition for a row that this caller may delete. Equivalent to [`matches`](Self::matches).
-    fn filter(&self) -> SimpleExpr {
-        let token_matches =
-            messages::Column::Id.eq(self.id.get()).and(messages::Column::Verifier.eq(self.verifier.to_column()));
-        match self.reason {
-            ErasureReason::Burn => token_matches,
-            ErasureReason::View { .. } => {
-                let has_none = messages::Column::PassphraseVerifier.is_null();
-                let passphrase_matches = match &self.passphrase {
-                    None => has_none,
-                    Some((_, verifier)) => has_none.or(messages::Column::PassphraseVerifier.eq(verifier.to_column())),
-                };
-                let both = token_matches.and(passphrase_matches);
-                let is_text = messages::Column::ContentKind.eq(content_kind::ContentKind::Text);
-                if self.rejects(ContentKind::Sealed) { both.and(is_text) } else { both }
-            }
-        }
     }
 
     /// Returns `true` if this caller may delete `row`, which may have been deleted for another caller of the batch.
@@ -314,16 +320,19 @@ async fn repeat_views<'work>(
     now: Timestamp,
     results: &mut Results,
 ) -> Result<Vec<(usize, &'work Erasure)>, DbErr> {
-    let verifiers = losers.iter().filter_map(|(_, erasure)| erasure.claim.map(|(_, verifier)| verifier.to_column()));
-    let verifiers: Vec<_> = verifiers.collect();
-    if verifiers.is_empty() {
+    let claimed = losers.iter().filter_map(|(_, erasure)| {
+        erasure.claim.map(|(_, verifier)| [erasure.id.get().into(), rows::verifier(verifier)])
+    });
+    let columns = ["message_id", "claim_verifier"];
+    let claimed = Rows::new(columns, claimed);
+    if claimed.is_empty() {
         return Ok(losers);
     }
-    let rows = claims::Entity::find()
-        .filter(claims::Column::ClaimVerifier.is_in(verifiers))
-        .filter(claims::Column::ForfeitTime.gt(now.micros()))
-        .all(context.transaction)
-        .await?;
+    let sql = "SELECT claims.* FROM input JOIN claims ON claims.message_id = input.message_id \
+         AND claims.claim_verifier = input.claim_verifier WHERE claims.forfeit_time > $1";
+    let statement = claimed.statement(context.transaction.get_database_backend(), sql, Some(now.micros().into()));
+    let rows = context.transaction.query_all_raw(statement).await?;
+    let rows: Vec<_> = rows.iter().map(|row| claims::Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
     if rows.is_empty() {
         return Ok(losers);
     }
@@ -401,23 +410,18 @@ async fn set_errors(
     if losers.is_empty() {
         return Ok(());
     }
-    let verifiers: Vec<_> = losers.iter().map(|(_, erasure)| erasure.verifier.to_column()).collect();
+    let ids = || losers.iter().map(|(_, erasure)| [erasure.id.get().into()]);
     // Messages that were not deleted above are expired and not yet swept, sealed, or have a passphrase. Reads messages
     // before receipts, so that a message that ends in between already has its receipt.
-    let left: Vec<(i64, Vec<u8>, Option<i64>, content_kind::ContentKind)> = messages::Entity::find()
-        .select_only()
-        .columns([
-            messages::Column::Id,
-            messages::Column::Verifier,
-            messages::Column::ExpireTime,
-            messages::Column::ContentKind,
-        ])
-        .filter(messages::Column::Verifier.is_in(verifiers.clone()))
-        .into_tuple()
-        .all(context.transaction)
-        .await?;
-    let receipts =
-        receipts::Entity::find().filter(receipts::Column::Verifier.is_in(verifiers)).all(context.transaction).await?;
+    let sql =
+        "SELECT messages.id, verifier, expire_time, content_kind FROM input JOIN messages ON messages.id = input.id";
+    let statement = Rows::new(["id"], ids()).statement(context.transaction.get_database_backend(), sql, None);
+    let left = context.transaction.query_all_raw(statement).await?;
+    let left =
+        left.iter().map(|row| <(i64, Vec<u8>, Option<i64>, content_kind::ContentKind)>::try_get_many_by_index(row));
+    let left: Vec<_> = left.collect::<Result<_, _>>()?;
+    let ids = Rows::new(["message_id"], ids());
+    let receipts = find_receipts(context.transaction, ids, "message_id").await?;
     for (index, erasure) in losers {
         let matches = |id: i64, verifier: &[u8]| id == erasure.id.get() && erasure.verifier.matches_column(verifier);
         let receipt = receipts.iter().find(|receipt| matches(receipt.message_id, &receipt.verifier)).map(Receipt::from);

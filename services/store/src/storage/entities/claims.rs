@@ -12,7 +12,6 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub message_id: i64,
     /// The verifier of access token and view id. See `domain/verifier.rs`.
-    #[sea_orm(unique)]
     pub claim_verifier: Vec<u8>,
     /// The key that sealed the content.
     pub key_id: String,

@@ -11,10 +11,8 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     /// The verifier of the access token. See `domain/verifier.rs`.
-    #[sea_orm(unique)]
     pub verifier: Vec<u8>,
     /// The verifier of the request id. Null: the creation cannot be repeated.
-    #[sea_orm(unique)]
     pub request_hash: Option<Vec<u8>>,
     /// Distinguishes a repeated creation from another one with the same request id. Null if `request_hash` is null.
     pub content_tag: Option<Vec<u8>>,

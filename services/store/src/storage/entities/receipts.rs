@@ -12,10 +12,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub message_id: i64,
     /// The verifier of the access token, as in the message.
-    #[sea_orm(unique)]
     pub verifier: Vec<u8>,
     /// The verifier of the request id, as in the message. Null also when the key of the token was retired.
-    #[sea_orm(unique)]
     pub request_hash: Option<Vec<u8>>,
     /// The verifier of the reader's claim. Null: the reader sent no view id, or there was no reader.
     pub claim_verifier: Option<Vec<u8>>,

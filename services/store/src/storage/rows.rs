@@ -1,0 +1,100 @@
+//! [`Rows`]: the rows of a batch as parameters of one statement.
+//!
+//! Rows are padded to a power of two, so a connection prepares few statements and uses them again. A statement with as
+//! many parameters as the batch needs would be parsed and planned for almost every batch.
+
+use sea_orm::{DbBackend, Statement, Value};
+
+use crate::domain::Verifier;
+
+/// Rows of `WIDTH` columns.
+pub(super) struct Rows<const WIDTH: usize> {
+    columns: [&'static str; WIDTH],
+    values: Vec<Value>,
+}
+
+impl<const WIDTH: usize> Rows<WIDTH> {
+    /// Rows with these columns. The first column must not be null: it distinguishes rows from the padding.
+    pub(super) fn new(columns: [&'static str; WIDTH], rows: impl IntoIterator<Item = [Value; WIDTH]>) -> Self {
+        Self { columns, values: rows.into_iter().flatten().collect() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The statement `sql`, which reads these rows as the table `input` and may use `$1` for the parameter.
+    pub(super) fn statement(self, backend: DbBackend, sql: &str, parameter: Option<Value>) -> Statement {
+        let Self { columns, mut values } = self;
+        // The padding has the types of the first row.
+        let nulls: Vec<_> = values.iter().take(WIDTH).map(Value::as_null).collect();
+        let length = (values.len() / WIDTH).next_power_of_two();
+        values.extend(nulls.into_iter().cycle().take(length * WIDTH - values.len()));
+        let mut number = usize::from(parameter.is_some());
+        let rows = (0..length).map(|_| {
+            let cells = columns.map(|_| {
+                number += 1;
+                format!("${number}")
+            });
+            format!("({})", cells.join(", "))
+        });
+        let (names, rows) = (columns.join(", "), rows.collect::<Vec<_>>().join(", "));
+        let text = format!(
+            "WITH input ({names}) AS (SELECT * FROM (VALUES {rows}) AS padded WHERE column1 IS NOT NULL) {sql}"
+        );
+        Statement::from_sql_and_values(backend, text, parameter.into_iter().chain(values))
+    }
+}
+
+/// A verifier as a value.
+pub(super) fn verifier(verifier: Verifier) -> Value {
+    Value::Bytes(Some(verifier.to_column()))
+}
+
+/// A verifier, or null.
+pub(super) fn optional_verifier(verifier: Option<Verifier>) -> Value {
+    Value::Bytes(verifier.map(Verifier::to_column))
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_testkit::on_each_database;
+    use sea_orm::ConnectionTrait as _;
+
+    use super::*;
+
+    const COLUMNS: [&str; 4] = ["number", "bytes", "word", "is_even"];
+
+    fn rows(length: i64) -> Rows<4> {
+        let row = |number: i64| {
+            let bytes = (number > 1).then(|| number.to_be_bytes().to_vec());
+            [number.into(), Value::Bytes(bytes), format!("{number}").into(), (number % 2 == 0).into()]
+        };
+        Rows::new(COLUMNS, (1..=length).map(row))
+    }
+
+    on_each_database! {
+        async fn rows_are_read_without_their_padding(database: TestDatabase) {
+            let connection = database.connect().await.unwrap();
+            let backend = connection.get_database_backend();
+            for length in [1, 2, 3, 5, 256, 300] {
+                let sql = "SELECT count(*), sum(length(bytes)), min(word), count(CASE WHEN is_even THEN 1 END) \
+                     FROM input WHERE number > $1";
+                let row = connection.query_one_raw(rows(length).statement(backend, sql, Some(0_i64.into())));
+                let row = row.await.unwrap().unwrap();
+                assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), length);
+                let bytes: Option<i64> = row.try_get_by_index(1).unwrap();
+                assert_eq!(bytes.unwrap_or_default(), (length - 1) * 8);
+                assert_eq!(row.try_get_by_index::<String>(2).unwrap(), "1");
+                assert_eq!(row.try_get_by_index::<i64>(3).unwrap(), length / 2);
+            }
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_statement_depends_on_the_next_power_of_two_only() {
+        let text = |length| rows(length).statement(DbBackend::Sqlite, "SELECT * FROM input", None).sql;
+        assert_eq!(text(5), text(8));
+        assert_ne!(text(8), text(9));
+    }
+}
