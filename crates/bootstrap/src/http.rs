@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use self::activity::Activity;
+use self::activity::{ConnectionTimeouts, End, OpenRequest};
 pub use self::{
     authorization::unwrap_authorization,
     caller::{Caller, CallerSource},
@@ -44,6 +44,11 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a client may take to read a finite response.
 const READ_TIMEOUT: Duration = IDLE_TIMEOUT;
+/// The timeouts of connections.
+const TIMEOUTS: ConnectionTimeouts =
+    ConnectionTimeouts { unused: HEADER_TIMEOUT, idle: IDLE_TIMEOUT, read: READ_TIMEOUT };
+/// The timeouts of connections that were told to shut down.
+const SHUTDOWN_TIMEOUTS: ConnectionTimeouts = ConnectionTimeouts { idle: HEADER_TIMEOUT, ..TIMEOUTS };
 /// HTTP/2 settings for connections of clients.
 const CLIENT_HTTP2: Http2Settings =
     Http2Settings { max_streams: 256, stream_window: 64 << 10, connection_window: 128 << 10 };
@@ -103,7 +108,7 @@ pub async fn serve(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                limits.idle.close_one();
+                limits.connections_in_use.close_one();
                 let delay = tokio::time::sleep(failures.record(&error));
                 if stop.run_until_cancelled(delay).await.is_some() {
                     continue;
@@ -201,10 +206,10 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let activity = Arc::new(Activity::new(limits.idle.open()));
-    let counted = Arc::clone(&activity);
+    let open = Arc::new(limits.connections_in_use.open());
+    let activity = Arc::clone(open.activity());
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        let open = counted.begin();
+        let open = OpenRequest::begin(&open);
         request.extensions_mut().insert(ConnectInfo(peer));
         let response = router.clone().oneshot(request.map(axum::body::Body::new));
         async move { response.await.map(|response| open.until_sent(response)) }
@@ -217,28 +222,23 @@ async fn serve_connection(
             tracing::debug!(error = %crate::ErrorChain(&*error), "a connection ended early");
         }
     };
-    let log_stalled = || tracing::debug!("a connection was closed whose client does not read its responses");
     tokio::select! {
         ended = connection.as_mut() => return log_end(ended),
-        () = activity.until_unless_used(tokio::time::sleep(HEADER_TIMEOUT)) => {
-            return tracing::debug!("a connection without a request was closed");
+        end = activity.until_end(TIMEOUTS) => {
+            tracing::debug!(?end, "a connection is closed");
+            if matches!(end, End::Unused | End::Stalled | End::MakeRoomUnused) {
+                return;
+            }
         }
-        () = activity.stalled_for(READ_TIMEOUT) => return log_stalled(),
-        () = activity.until_unless_used(limits.idle.unused_should_close()) => {
-            return tracing::debug!("a connection without a request was closed to make room");
-        }
-        () = activity.until_while_idle(|| limits.idle.used_should_close()) => {
-            tracing::debug!("an idle connection was closed to make room");
-        }
-        () = activity.idle_for(IDLE_TIMEOUT) => {}
         () = stop.cancelled() => {}
     }
     // Informs the client (HTTP/2: GOAWAY) which requests will still be answered.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         ended = connection => log_end(ended),
-        () = activity.stalled_for(READ_TIMEOUT) => log_stalled(),
-        () = activity.idle_for(HEADER_TIMEOUT) => tracing::debug!("a connection that did not shut down was closed"),
+        end = activity.until_end(SHUTDOWN_TIMEOUTS) => {
+            tracing::debug!(?end, "a connection that did not shut down was closed");
+        }
     }
 }
 

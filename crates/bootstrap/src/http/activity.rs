@@ -1,36 +1,74 @@
 //! The activity of a connection: which requests are open, and whether the client reads its responses.
+//!
+//! A request only writes down what it does. The connection looks at that when a timeout may have passed, so that a
+//! request wakes nothing.
 
-use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::{body::Body, response::Response};
 use http_body_util::BodyExt as _;
 use tokio::{
-    sync::watch,
-    time::{Instant, timeout, timeout_at},
+    sync::Notify,
+    time::{Instant, sleep_until},
 };
 
-use super::idle::UnusedConnection;
+use super::idle::OpenConnection;
 
 /// The requests of one connection.
 #[derive(Debug)]
-pub(super) struct Activity(watch::Sender<Requests>);
+pub(super) struct Activity {
+    requests: Mutex<Requests>,
+    /// Notified when the connection should close to make room.
+    close: Notify,
+}
 
 #[derive(Debug)]
 struct Requests {
-    /// Dropped when the first request begins.
-    unused: Option<UnusedConnection>,
     /// The number of requests that have begun.
     begun: u64,
     /// The number of requests whose responses are not completely sent.
     open: usize,
-    /// When the sending of each finite response began.
-    sending: BTreeMap<u64, Instant>,
+    /// When the last request ended, or the connection was opened.
+    idle_since: Instant,
+    /// When the sending of each finite response began, by the number of its request.
+    sending: Vec<(u64, Instant)>,
+    /// `true` if the connection closes to make room.
+    is_closing: bool,
+}
+
+/// The timeouts of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionTimeouts {
+    /// How long it may be open without any request.
+    pub(super) unused: Duration,
+    /// How long it may be idle between requests.
+    pub(super) idle: Duration,
+    /// How long the client may take to read a finite response.
+    pub(super) read: Duration,
+}
+
+/// Why a connection should end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It sent no request in time.
+    Unused,
+    /// It was idle for too long.
+    Idle,
+    /// The client does not read its responses.
+    Stalled,
+    /// Another connection needs its room. It has served requests.
+    MakeRoom,
+    /// Another connection needs its room. It has sent no request.
+    MakeRoomUnused,
 }
 
 /// An open request. Ends when dropped.
 #[derive(Debug)]
 pub(super) struct OpenRequest {
-    activity: Arc<Activity>,
+    connection: Arc<OpenConnection>,
     number: u64,
 }
 
@@ -40,84 +78,87 @@ pub(super) struct LongLived;
 
 impl Activity {
     /// The activity of a new connection.
-    pub(super) fn new(unused: UnusedConnection) -> Self {
-        Self(watch::Sender::new(Requests { unused: Some(unused), begun: 0, open: 0, sending: BTreeMap::new() }))
+    pub(super) fn new() -> Self {
+        let requests =
+            Requests { begun: 0, open: 0, idle_since: Instant::now(), sending: Vec::new(), is_closing: false };
+        Self { requests: Mutex::new(requests), close: Notify::new() }
     }
 
-    /// Begins a request.
-    pub(super) fn begin(self: &Arc<Self>) -> OpenRequest {
-        let mut number = 0;
-        self.0.send_modify(|requests| {
-            requests.unused = None;
-            requests.begun += 1;
-            requests.open += 1;
-            number = requests.begun;
-        });
-        OpenRequest { activity: Arc::clone(self), number }
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Completes when `event` does, unless a request has begun.
-    pub(super) async fn until_unless_used(&self, event: impl Future<Output = ()>) {
-        let mut requests = self.0.subscribe();
-        let is_unused = tokio::select! {
-            // A request at the same time has priority.
-            biased;
-            _ = requests.wait_for(|requests| requests.begun > 0) => false,
-            () = event => true,
-        };
-        if !is_unused {
-            pending().await
+    /// How long the connection has been idle, after whether it has sent no request. `None` if it is not idle, or closes
+    /// already.
+    pub(super) fn idle_time(&self) -> Option<(bool, Duration)> {
+        let requests = self.requests();
+        let is_idle = requests.open == 0 && !requests.is_closing;
+        is_idle.then(|| (requests.begun == 0, requests.idle_since.elapsed()))
+    }
+
+    /// Closes the connection if it is idle. Returns `false` if it is not.
+    pub(super) fn close_if_idle(&self) -> bool {
+        let mut requests = self.requests();
+        if requests.open > 0 || requests.is_closing {
+            return false;
         }
+        requests.is_closing = true;
+        self.close.notify_one();
+        true
     }
 
-    /// Completes when no request was open for `limit`.
-    pub(super) async fn idle_for(&self, limit: Duration) {
-        let mut requests = self.0.subscribe();
-        // `self` owns the sender, so the channel does not close.
-        while requests.wait_for(|requests| requests.open == 0).await.is_ok()
-            && timeout(limit, requests.changed()).await.is_ok()
-        {}
-    }
-
-    /// Completes when `event` does while the connection is idle, after its first request. Restarts `event` each time
-    /// that the connection becomes idle.
-    pub(super) async fn until_while_idle<Event: Future<Output = ()>>(&self, event: impl Fn() -> Event) {
-        let mut requests = self.0.subscribe();
-        while requests.wait_for(|requests| requests.begun > 0 && requests.open == 0).await.is_ok() {
-            tokio::select! {
-                biased;
-                _ = requests.changed() => {}
-                () = event() => return,
-            }
-        }
-    }
-
-    /// Completes when sending a finite response takes longer than `limit`, because the client does not read it.
-    pub(super) async fn stalled_for(&self, limit: Duration) {
-        let mut requests = self.0.subscribe();
+    /// Completes when the connection should end.
+    pub(super) async fn until_end(&self, timeouts: ConnectionTimeouts) -> End {
+        let began = Instant::now();
         loop {
-            let oldest = requests.borrow_and_update().sending.values().min().copied();
-            let changed = match oldest {
-                Some(since) => timeout_at(since + limit, requests.changed()).await,
-                None => Ok(requests.changed().await),
+            let wake_time = match self.requests().end(timeouts, began) {
+                (end_time, Some(end)) if end_time <= Instant::now() => return end,
+                (end_time, _) => end_time,
             };
-            match changed {
-                Ok(Ok(())) => {}
-                // Cannot happen: `self` owns the sender.
-                Ok(Err(_)) => pending().await,
-                Err(_) => return,
+            tokio::select! {
+                () = sleep_until(wake_time) => {}
+                () = self.close.notified() => {
+                    let mut requests = self.requests();
+                    if requests.open == 0 {
+                        return if requests.begun == 0 { End::MakeRoomUnused } else { End::MakeRoom };
+                    }
+                    // A request at the same time has priority.
+                    requests.is_closing = false;
+                }
             }
         }
     }
 }
 
+impl Requests {
+    /// When the connection should end if no request changes that, and why. Without a reason, when to look again: no
+    /// timeout that begins from now on passes earlier.
+    fn end(&self, timeouts: ConnectionTimeouts, began: Instant) -> (Instant, Option<End>) {
+        if let Some(oldest) = self.sending.iter().map(|(_, since)| *since).min() {
+            (oldest + timeouts.read, Some(End::Stalled))
+        } else if self.open > 0 {
+            (Instant::now() + timeouts.read.min(timeouts.idle), None)
+        } else if self.begun == 0 {
+            (self.idle_since.max(began) + timeouts.unused, Some(End::Unused))
+        } else {
+            (self.idle_since.max(began) + timeouts.idle, Some(End::Idle))
+        }
+    }
+}
+
 impl OpenRequest {
+    /// Begins a request of a connection.
+    pub(super) fn begin(connection: &Arc<OpenConnection>) -> Self {
+        let mut requests = connection.activity().requests();
+        requests.begun += 1;
+        requests.open += 1;
+        Self { connection: Arc::clone(connection), number: requests.begun }
+    }
+
     /// Keeps the request open until the body of `response` was sent or dropped.
     pub(super) fn until_sent(self, response: Response) -> Response {
         if response.extensions().get::<LongLived>().is_none() {
-            self.activity.0.send_modify(|requests| {
-                requests.sending.insert(self.number, Instant::now());
-            });
+            self.connection.activity().requests().sending.push((self.number, Instant::now()));
         }
         hold_until_sent(response, self)
     }
@@ -125,10 +166,14 @@ impl OpenRequest {
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.activity.0.send_modify(|requests| {
-            requests.open -= 1;
-            requests.sending.remove(&self.number);
-        });
+        let mut requests = self.connection.activity().requests();
+        requests.open -= 1;
+        requests.sending.retain(|(number, _)| *number != self.number);
+        if requests.open == 0 {
+            requests.idle_since = Instant::now();
+            drop(requests);
+            self.connection.make_room();
+        }
     }
 }
 

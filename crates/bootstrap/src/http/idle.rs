@@ -1,54 +1,78 @@
-//! Idle connections, which the server closes to make room: first those without any request, then those that have been
-//! idle for longest.
+//! The connections of a process, of which the server closes idle ones to make room: first those without any request,
+//! then those that have been idle for longest.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use tokio::sync::Notify;
+use super::activity::Activity;
 
-/// The idle connections of a process.
+/// The open connections of a process.
 #[derive(Debug, Default)]
-pub(super) struct IdleConnections {
-    unused: Notify,
-    unused_count: AtomicUsize,
-    used: Notify,
+pub(super) struct OpenConnections {
+    connections: Mutex<Connections>,
+    /// `true` if the next connection that becomes idle should close.
+    needs_room: AtomicBool,
 }
 
-/// A connection that has not sent a request yet.
-#[derive(Debug)]
-pub(super) struct UnusedConnection(Arc<IdleConnections>);
+#[derive(Debug, Default)]
+struct Connections {
+    opened: u64,
+    by_number: HashMap<u64, Arc<Activity>>,
+}
 
-impl IdleConnections {
+/// An open connection. Ends when dropped.
+#[derive(Debug)]
+pub(super) struct OpenConnection {
+    connections: Arc<OpenConnections>,
+    number: u64,
+    activity: Arc<Activity>,
+}
+
+impl OpenConnections {
+    /// Registers a new connection.
+    pub(super) fn open(self: &Arc<Self>) -> OpenConnection {
+        let activity = Arc::new(Activity::new());
+        let mut connections = self.lock();
+        connections.opened += 1;
+        let number = connections.opened;
+        connections.by_number.insert(number, Arc::clone(&activity));
+        OpenConnection { connections: Arc::clone(self), number, activity }
+    }
+
     /// Closes an idle connection. If there is none, closes the next one that becomes idle.
     pub(super) fn close_one(&self) {
-        if self.unused_count.load(Ordering::Relaxed) > 0 {
-            self.unused.notify_one();
-        } else {
-            self.used.notify_one();
-        }
+        let connections = self.lock();
+        let idle = connections.by_number.values().filter_map(|activity| Some((activity.idle_time()?, activity)));
+        let longest = idle.max_by_key(|(time, _)| *time);
+        let is_closing = longest.is_some_and(|(_, activity)| activity.close_if_idle());
+        self.needs_room.store(!is_closing, Ordering::Relaxed);
     }
 
-    /// Registers a new connection.
-    pub(super) fn open(self: &Arc<Self>) -> UnusedConnection {
-        self.unused_count.fetch_add(1, Ordering::Relaxed);
-        UnusedConnection(Arc::clone(self))
-    }
-
-    /// Completes when a connection without any request should close.
-    pub(super) async fn unused_should_close(&self) {
-        self.unused.notified().await;
-    }
-
-    /// Completes when an idle connection that has served requests should close.
-    pub(super) async fn used_should_close(&self) {
-        self.used.notified().await;
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for UnusedConnection {
+impl OpenConnection {
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// Closes the connection, which has become idle, if another one needs its room.
+    pub(super) fn make_room(&self) {
+        if self.connections.needs_room.swap(false, Ordering::Relaxed) && !self.activity.close_if_idle() {
+            self.connections.needs_room.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.0.unused_count.fetch_sub(1, Ordering::Relaxed);
+        self.connections.lock().by_number.remove(&self.number);
     }
 }

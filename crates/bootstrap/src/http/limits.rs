@@ -11,7 +11,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody as _},
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, header, request::Parts},
     middleware::{self, Next},
     response::Response,
 };
@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{
     activity::{LongLived, hold_until_sent},
     caller::{Caller, CallerSource},
-    idle::IdleConnections,
+    idle::OpenConnections,
 };
 use crate::{
     keyed_limit::{KeyedLimit, LimitExceeded, Permit},
@@ -63,7 +63,7 @@ const BODY_PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
     pub(super) connections: KeyedLimit,
-    pub(super) idle: Arc<IdleConnections>,
+    pub(super) connections_in_use: Arc<OpenConnections>,
     requests: KeyedLimit,
     /// By path. Contains only paths of known streaming methods.
     streams: Arc<Mutex<HashMap<String, KeyedLimit>>>,
@@ -129,7 +129,7 @@ impl ServerLimits {
         let body_bytes_per_caller = MAX_BODY_BYTES_PER_CALLER.max(max_body_bytes);
         Self {
             connections: KeyedLimit::new(total, share),
-            idle: Arc::default(),
+            connections_in_use: Arc::default(),
             requests: KeyedLimit::new(MAX_REQUESTS, MAX_REQUESTS_PER_CALLER),
             streams: Arc::default(),
             body_bytes: KeyedLimit::new(
@@ -154,7 +154,7 @@ impl ServerLimits {
     pub(super) fn make_room(&self) {
         let total = self.connections.total();
         if self.connections.in_use() >= total - total / CONNECTION_SHARE_DIVISOR {
-            self.idle.close_one();
+            self.connections_in_use.close_one();
         }
     }
 }
@@ -166,11 +166,45 @@ fn max_connections(open_files: usize) -> (usize, usize) {
 }
 
 impl RequestLimits {
-    /// Limits all routes that `router` has so far. Requests then have a [`Caller`] extension and complete unary bodies.
+    /// Limits all routes that `router` has so far. See [`limit`](Self::limit).
+    pub fn apply(self, router: Router) -> Router {
+        let limit = async |State(limits): State<Arc<Self>>, request: Request, next: Next| {
+            limits.limit(request, |request| next.run(request)).await
+        };
+        router.layer(middleware::from_fn_with_state(Arc::new(self), limit))
+    }
+
+    /// Handles a request within the limits. It then has a [`Caller`] extension and, unless it is a stream, a complete
+    /// body.
     ///
     /// Needs the peer's address as [`ConnectInfo`], which [`serve`](super::serve) provides.
-    pub fn apply(self, router: Router) -> Router {
-        router.layer(middleware::from_fn_with_state(self, limit_request))
+    pub async fn limit<Handled: Future<Output = Response>>(
+        &self,
+        request: Request,
+        handle: impl FnOnce(Request) -> Handled,
+    ) -> Response {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        // All requests without a connection count as one caller.
+        let caller = self.callers.identify(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers());
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(caller);
+        match self.admit(&parts, body, caller).await {
+            Ok((body, mut permits, kind)) => {
+                let mut response = handle(Request::from_parts(parts, body)).await;
+                let [_, _, response_bytes] = &mut permits;
+                if let Some(length) = response.body().size_hint().exact().filter(|_| response_bytes.amount() > 0) {
+                    response_bytes.set(usize::try_from(length).unwrap_or(usize::MAX));
+                }
+                if kind != CallKind::Unary {
+                    response.extensions_mut().insert(LongLived);
+                }
+                hold_until_sent(response, permits)
+            }
+            Err(rejection) => {
+                tracing::debug!(?rejection, "a request was rejected");
+                (self.reject)(rejection, &parts.headers)
+            }
+        }
     }
 
     fn call_kind(&self, path: &str) -> CallKind {
@@ -183,9 +217,14 @@ impl RequestLimits {
         }
     }
 
-    async fn admit(&self, request: Request, caller: Caller) -> Result<(Request, [Permit; 3], CallKind), Rejection> {
+    async fn admit(
+        &self,
+        parts: &Parts,
+        body: Body,
+        caller: Caller,
+    ) -> Result<(Body, [Permit; 3], CallKind), Rejection> {
         let (limits, key) = (&self.limits, Some(caller.id));
-        let path = request.uri().path();
+        let path = parts.uri.path();
         let kind = self.call_kind(path);
         let mut permits = [
             limits.in_flight(kind, path).acquire(key, 1)?,
@@ -193,9 +232,8 @@ impl RequestLimits {
             limits.response_bytes.acquire(key, (self.response_bytes)(path))?,
         ];
         if kind == CallKind::BidiStreaming {
-            return Ok((request, permits, kind));
+            return Ok((body, permits, kind));
         }
-        let (parts, body) = request.into_parts();
         let content_length =
             parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if content_length.is_some_and(|length: usize| length > self.max_body_bytes) {
@@ -203,32 +241,7 @@ impl RequestLimits {
         }
         let [_, bytes, _] = &mut permits;
         let body = collect(body, bytes, self.max_body_bytes).await?;
-        Ok((Request::from_parts(parts, body.into()), permits, kind))
-    }
-}
-
-async fn limit_request(State(limits): State<RequestLimits>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    // All requests without a connection count as one caller.
-    let caller = limits.callers.identify(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers());
-    request.extensions_mut().insert(caller);
-    let headers = request.headers().clone();
-    match limits.admit(request, caller).await {
-        Ok((request, mut permits, kind)) => {
-            let mut response = next.run(request).await;
-            let [_, _, response_bytes] = &mut permits;
-            if let Some(length) = response.body().size_hint().exact().filter(|_| response_bytes.amount() > 0) {
-                response_bytes.set(usize::try_from(length).unwrap_or(usize::MAX));
-            }
-            if kind != CallKind::Unary {
-                response.extensions_mut().insert(LongLived);
-            }
-            hold_until_sent(response, permits)
-        }
-        Err(rejection) => {
-            tracing::debug!(?rejection, "a request was rejected");
-            (limits.reject)(rejection, &headers)
-        }
+        Ok((body.into(), permits, kind))
     }
 }
 
