@@ -5,7 +5,7 @@
 //! unique and stable. The key is in the database, which contains the numbers anyway.
 
 use aes::Aes256;
-use fpe::ff1::{BinaryNumeralString, FF1};
+use fpe::ff1::{FF1, NumeralString, NumeralStringError, Operations};
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,7 +18,8 @@ const KEY_BYTES: usize = 32;
 /// Numbers are encrypted within blocks of 2^40. When a block is full, the next one is used.
 const BLOCK_BITS: u32 = 40;
 const BLOCK_MASK: u64 = (1 << BLOCK_BITS) - 1;
-const BLOCK_BYTES: usize = 5;
+/// The bytes of half a block, into which FF1 splits it.
+const HALF_BYTES: usize = (BLOCK_BITS as usize / 2).div_ceil(8);
 
 /// Converts the numbers of messages into public ids and back.
 pub(crate) struct PublicIds {
@@ -82,13 +83,71 @@ impl PublicIds {
 }
 
 /// Applies `cipher` to the low bits of `number`, with the high bits as its tweak.
-fn convert<E>(number: u64, cipher: impl Fn(&[u8], &BinaryNumeralString) -> Result<BinaryNumeralString, E>) -> u64 {
+fn convert(number: u64, cipher: impl Fn(&[u8], &Bits) -> Result<Bits, NumeralStringError>) -> u64 {
     let block = (number >> BLOCK_BITS).to_be_bytes();
-    let low = (number & BLOCK_MASK).to_le_bytes();
-    let low = BinaryNumeralString::from_bytes_le(low.get(..BLOCK_BYTES).unwrap_or_default());
+    let low = Bits { value: number & BLOCK_MASK, length: BLOCK_BITS };
     let Ok(converted) = cipher(&block, &low) else { unreachable!("FF1 takes numbers of 40 bits") };
-    let converted = converted.to_bytes_le().into_iter().rev().fold(0, |number, byte| number << 8 | u64::from(byte));
-    number & !BLOCK_MASK | converted & BLOCK_MASK
+    number & !BLOCK_MASK | converted.value
+}
+
+/// A number as a string of bits, the highest first. The strings of `fpe` allocate several times in each round.
+struct Bits {
+    value: u64,
+    length: u32,
+}
+
+impl Bits {
+    fn new(value: u64, length: u32) -> Self {
+        Self { value: value & ((1 << length) - 1), length }
+    }
+}
+
+impl NumeralString for Bits {
+    type Ops = Self;
+
+    fn is_valid(&self, radix: u32) -> bool {
+        radix == 2
+    }
+
+    fn numeral_count(&self) -> usize {
+        self.length as usize
+    }
+
+    fn split(&self) -> (Self, Self) {
+        let high = self.length / 2;
+        let low = self.length - high;
+        (Self::new(self.value >> low, high), Self::new(self.value, low))
+    }
+
+    fn concat(high: Self, low: Self) -> Self {
+        Self { value: high.value << low.length | low.value, length: high.length + low.length }
+    }
+}
+
+impl Operations for Bits {
+    type Bytes = [u8; HALF_BYTES];
+
+    fn numeral_count(&self) -> usize {
+        self.length as usize
+    }
+
+    fn to_be_bytes(&self, _radix: u32, _bytes: usize) -> Self::Bytes {
+        let [.., a, b, c] = self.value.to_be_bytes();
+        [a, b, c]
+    }
+
+    fn add_mod_exp(self, other: impl Iterator<Item = u8>, _radix: u32, _length: usize) -> Self {
+        Self::new(self.value.wrapping_add(number_of(other)), self.length)
+    }
+
+    fn sub_mod_exp(self, other: impl Iterator<Item = u8>, _radix: u32, _length: usize) -> Self {
+        Self::new(self.value.wrapping_sub(number_of(other)), self.length)
+    }
+}
+
+/// The low 64 bits of a number, which suffice for sums of shorter numbers.
+fn number_of(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0, |number, byte| number << 8 | u64::from(byte))
 }
 
 impl std::fmt::Debug for PublicIds {
@@ -100,6 +159,8 @@ impl std::fmt::Debug for PublicIds {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+
+    use fpe::ff1::FlexibleNumeralString;
 
     use super::*;
 
@@ -117,6 +178,18 @@ mod tests {
             assert!(public > 0, "{number}");
             assert!(seen.insert(public), "{number}");
             assert_eq!(ids.parse(public), Ok(MessageId::from_column(number)));
+        }
+    }
+
+    #[test]
+    fn an_id_is_what_the_library_encrypts_bit_by_bit() {
+        let ids = ids();
+        for number in [1, 2, 3, 1 << 20, (1 << 40) - 1] {
+            let bits: Vec<u16> = (0..40).rev().map(|bit| u16::from(number >> bit & 1 == 1)).collect();
+            let encrypted = ids.cipher.encrypt(&[0; 8], &FlexibleNumeralString::from(bits)).unwrap();
+            let expected = Vec::from(encrypted).into_iter().fold(0, |number, bit| number << 1 | u64::from(bit));
+            assert_eq!(ids.encrypt(number), expected);
+            assert_eq!(ids.decrypt(expected), number);
         }
     }
 
