@@ -23,24 +23,29 @@ impl<const WIDTH: usize> Rows<WIDTH> {
         self.values.is_empty()
     }
 
-    /// The statement `sql`, which reads these rows as the table `input` and may use `$1` for the parameter.
+    /// The statement `sql`, which reads these rows as the table `input`, and may read the parameter as
+    /// `(SELECT value FROM parameter)`.
     pub(super) fn statement(self, backend: DbBackend, sql: &str, parameter: Option<Value>) -> Statement {
         let Self { columns, mut values } = self;
         // The padding has the types of the first row.
         let nulls: Vec<_> = values.iter().take(WIDTH).map(Value::as_null).collect();
         let length = (values.len() / WIDTH).next_power_of_two();
         values.extend(nulls.into_iter().cycle().take(length * WIDTH - values.len()));
-        let mut number = usize::from(parameter.is_some());
-        let rows = (0..length).map(|_| {
-            let cells = columns.map(|_| {
-                number += 1;
-                format!("${number}")
-            });
-            format!("({})", cells.join(", "))
-        });
+        let mut number = 0;
+        // SQLite finds a parameter without a number faster.
+        let mut placeholder = || {
+            number += 1;
+            if backend == DbBackend::Postgres { format!("${number}") } else { "?".to_owned() }
+        };
+        let parameter_table = match &parameter {
+            Some(_) => format!("parameter (value) AS (SELECT {}), ", placeholder()),
+            None => String::new(),
+        };
+        let rows = (0..length).map(|_| format!("({})", columns.map(|_| placeholder()).join(", ")));
         let (names, rows) = (columns.join(", "), rows.collect::<Vec<_>>().join(", "));
         let text = format!(
-            "WITH input ({names}) AS (SELECT * FROM (VALUES {rows}) AS padded WHERE column1 IS NOT NULL) {sql}"
+            "WITH {parameter_table}input ({names}) AS (SELECT * FROM (VALUES {rows}) AS padded \
+             WHERE column1 IS NOT NULL) {sql}"
         );
         Statement::from_sql_and_values(backend, text, parameter.into_iter().chain(values))
     }
@@ -79,7 +84,7 @@ mod tests {
             let backend = connection.get_database_backend();
             for length in [1, 2, 3, 5, 256, 300] {
                 let sql = "SELECT count(*), sum(length(bytes)), min(word), count(CASE WHEN is_even THEN 1 END) \
-                     FROM input WHERE number > $1";
+                     FROM input WHERE number > (SELECT value FROM parameter)";
                 let row = connection.query_one_raw(rows(length).statement(backend, sql, Some(0_i64.into())));
                 let row = row.await.unwrap().unwrap();
                 assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), length);

@@ -104,7 +104,7 @@ impl UsageChanges {
             [key_id.as_str().into(), (*messages).into(), (*claims).into(), (*receipts).into(), (*bytes).into()]
         });
         let sql = "INSERT INTO usage (key_id, shard, messages, claims, receipts, bytes) \
-             SELECT key_id, $1, messages, claims, receipts, bytes FROM input WHERE true \
+             SELECT key_id, (SELECT value FROM parameter), messages, claims, receipts, bytes FROM input WHERE true \
              ON CONFLICT (key_id, shard) DO UPDATE SET messages = usage.messages + excluded.messages, \
              claims = usage.claims + excluded.claims, receipts = usage.receipts + excluded.receipts, \
              bytes = usage.bytes + excluded.bytes";

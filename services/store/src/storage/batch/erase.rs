@@ -139,13 +139,13 @@ async fn delete_unread(
     let lock = if backend == DbBackend::Postgres { "ORDER BY wanted.id FOR UPDATE OF wanted" } else { "" };
     // The conditions of `Erasure::matches`.
     let sql = format!(
-        "DELETE FROM messages WHERE (expire_time IS NULL OR expire_time > $1) AND id IN (\
+        "DELETE FROM messages WHERE (expire_time IS NULL OR expire_time > (SELECT value FROM parameter)) AND id IN (\
              SELECT wanted.id FROM input \
              JOIN messages AS wanted ON wanted.id = input.id AND wanted.verifier = input.verifier \
              WHERE (NOT input.needs_passphrase OR wanted.passphrase_verifier IS NULL \
                  OR wanted.passphrase_verifier = input.passphrase_verifier) \
              AND (input.accepts_sealed OR wanted.content_kind = 'text') \
-             AND (wanted.expire_time IS NULL OR wanted.expire_time > $1) {lock}) \
+             AND (wanted.expire_time IS NULL OR wanted.expire_time > (SELECT value FROM parameter)) {lock}) \
          RETURNING *"
     );
     let now = context.clock.now().micros();
@@ -329,7 +329,7 @@ async fn repeat_views<'work>(
         return Ok(losers);
     }
     let sql = "SELECT claims.* FROM input JOIN claims ON claims.message_id = input.message_id \
-         AND claims.claim_verifier = input.claim_verifier WHERE claims.forfeit_time > $1";
+         AND claims.claim_verifier = input.claim_verifier WHERE claims.forfeit_time > (SELECT value FROM parameter)";
     let statement = claimed.statement(context.transaction.get_database_backend(), sql, Some(now.micros().into()));
     let rows = context.transaction.query_all_raw(statement).await?;
     let rows: Vec<_> = rows.iter().map(|row| claims::Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
