@@ -6,7 +6,7 @@ use std::fmt;
 
 use axum::{
     body::to_bytes,
-    extract::{FromRequest as _, Multipart, Request},
+    extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request},
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 use serde::{
@@ -218,8 +218,10 @@ fn decode_form_component(bytes: &[u8]) -> Option<String> {
     String::from_utf8(percent_encoding::percent_decode(&spaced).collect()).ok()
 }
 
-async fn parse_multipart(request: Request, names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
+async fn parse_multipart(mut request: Request, names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
     let invalid = || Problem::malformed("the body is no multipart form");
+    // The limits of the process reject bodies that are too large.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &()).await.map_err(|_| invalid())?;
     while let Some(field) = form.next_field().await.map_err(|_| invalid())? {
         if field.name() == Some(CHARSET_FIELD) {

@@ -3,8 +3,6 @@
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue},
-    middleware::Next,
-    response::Response,
 };
 use mayfly_bootstrap::http::Caller;
 use mayfly_contracts::CALLER_METADATA;
@@ -16,13 +14,12 @@ pub(crate) struct TrustedProxies(pub(crate) usize);
 const CALLER: HeaderName = HeaderName::from_static(CALLER_METADATA);
 
 /// Sets the header that reports the caller to the services. Overwrites any value that the caller sent.
-pub(crate) async fn set_caller(mut request: Request, next: Next) -> Response {
+pub(crate) fn set_caller(request: &mut Request) {
     request.headers_mut().remove(CALLER);
     let caller = request.extensions().get::<Caller>().map(|caller| caller.id.to_string());
     if let Some(caller) = caller.and_then(|caller| HeaderValue::try_from(caller).ok()) {
         request.headers_mut().insert(CALLER, caller);
     }
-    next.run(request).await
 }
 
 /// Returns a gRPC request with `message` and the caller that [`set_caller`] wrote into `headers`.

@@ -11,14 +11,6 @@ use mayfly_bootstrap::http::origin::{OriginError, OriginPolicy};
 
 use crate::problem::Problem;
 
-/// For every path. A page that reaches this server by DNS rebinding can read nothing.
-pub(crate) async fn check_host(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
-    match policy.check_host(request.version(), request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => reject(error),
-    }
-}
-
 /// For REST and gRPC, but not for documents: every site may link to the page.
 pub(crate) async fn check_site(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
     match policy.check_site(request.uri(), request.headers()) {
@@ -27,7 +19,8 @@ pub(crate) async fn check_site(State(policy): State<OriginPolicy>, request: Requ
     }
 }
 
-fn reject(error: OriginError) -> Response {
+/// The response to a request that the policy rejects.
+pub(crate) fn reject(error: OriginError) -> Response {
     let status = match error {
         OriginError::Host => StatusCode::MISDIRECTED_REQUEST,
         OriginError::CrossSite => StatusCode::FORBIDDEN,

@@ -1,9 +1,8 @@
 //! Sets the security headers of every response.
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, header},
-    middleware::Next,
     response::Response,
 };
 use mayfly_bootstrap::http::{self, ContentPolicy};
@@ -14,20 +13,24 @@ use crate::caller::TrustedProxies;
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
-/// Sets the security headers, with the content policy that the handler added to its response.
-pub(crate) async fn set_security_headers(
-    State(proxies): State<TrustedProxies>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let is_https = is_forwarded_https(proxies, request.headers());
-    let mut response = next.run(request).await;
-    let policy = response.extensions().get::<ContentPolicy>().copied().unwrap_or_default();
-    http::set_security_headers(response.headers_mut(), policy);
-    if is_https {
-        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+/// The security headers of the response to a request.
+pub(crate) struct SecurityHeaders {
+    is_https: bool,
+}
+
+impl SecurityHeaders {
+    pub(crate) fn for_request(proxies: TrustedProxies, request: &Request) -> Self {
+        Self { is_https: is_forwarded_https(proxies, request.headers()) }
     }
-    response
+
+    /// Sets the headers, with the content policy that the handler added to its response.
+    pub(crate) fn set(self, response: &mut Response) {
+        let policy = response.extensions().get::<ContentPolicy>().copied().unwrap_or_default();
+        http::set_security_headers(response.headers_mut(), policy);
+        if self.is_https {
+            response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+    }
 }
 
 /// Returns `true` if a trusted proxy reports that its caller used TLS. The gateway itself does not serve TLS.

@@ -12,11 +12,15 @@ use std::{ffi::OsStr, process::ExitCode};
 
 use clap::{CommandFactory as _, FromArgMatches as _, builder::Resettable};
 use mayfly_bootstrap::telemetry;
+use mimalloc::MiMalloc;
 
 use crate::{
     cli::{Cli, Command},
     error::CliError,
 };
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -10,7 +10,7 @@ mod report;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{Html, IntoResponse, Response},
@@ -60,7 +60,10 @@ pub(crate) fn router(status: StatusTracker, simulator: Option<Simulator>, origin
             .merge(simulator::router(simulator));
     }
     router
-        .layer(middleware::from_fn(unwrap_authorization))
+        .layer(middleware::map_request(async |mut request: Request| {
+            unwrap_authorization(request.headers_mut());
+            request
+        }))
         .layer(middleware::from_fn_with_state(origins, origin::check_host))
         .layer(middleware::map_response(headers::security_headers))
 }

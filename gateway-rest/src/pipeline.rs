@@ -1,0 +1,53 @@
+//! [`Pipeline`]: what happens to every request before and after its handler, in one place and in order.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::FutureExt as _;
+use mayfly_bootstrap::http::{RequestLimits, origin::OriginPolicy, unwrap_authorization};
+
+use crate::{
+    caller::{TrustedProxies, set_caller},
+    origin,
+    problem::Problem,
+    request_log::RequestLog,
+    security_headers::SecurityHeaders,
+};
+
+/// The rules for requests of all paths.
+pub(crate) struct Pipeline {
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) origins: OriginPolicy,
+    pub(crate) limits: RequestLimits,
+}
+
+impl Pipeline {
+    /// Handles a request: logs it, catches panics, sets the security headers, and does what
+    /// [`check_and_limit`](Self::check_and_limit) does.
+    pub(crate) async fn handle(State(pipeline): State<Arc<Self>>, request: Request, next: Next) -> Response {
+        let log = RequestLog::begin(&request);
+        let headers = SecurityHeaders::for_request(pipeline.proxies, &request);
+        let handled = AssertUnwindSafe(pipeline.check_and_limit(request, next)).catch_unwind().await;
+        let mut response = handled.unwrap_or_else(|_| Problem::after_panic().into_response());
+        headers.set(&mut response);
+        log.end(&response);
+        response
+    }
+
+    /// Checks the host, applies the limits, and reports the caller and its credentials to the handler.
+    async fn check_and_limit(&self, request: Request, next: Next) -> Response {
+        if let Err(error) = self.origins.check_host(request.version(), request.uri(), request.headers()) {
+            return origin::reject(error);
+        }
+        let handle = |mut request: Request| {
+            unwrap_authorization(request.headers_mut());
+            set_caller(&mut request);
+            next.run(request)
+        };
+        self.limits.limit(request, handle).await
+    }
+}
