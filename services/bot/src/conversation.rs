@@ -7,7 +7,6 @@ pub(crate) mod command;
 mod commands;
 pub(crate) mod context;
 pub(crate) mod event;
-pub(crate) mod flood_reply;
 pub(crate) mod language;
 pub(crate) mod message_ref;
 pub(crate) mod reply;
@@ -32,5 +31,16 @@ pub(crate) async fn handle(context: &Context, event: &ChatEvent) -> Result<Reply
         Content::NotText => explain(Phrase::OnlyText),
         Content::Edited => explain(Phrase::Edited),
         Content::GroupCommand(_) => explain(Phrase::PrivateOnly),
+    }
+}
+
+/// Returns the reply to an event that exceeds the flood limit. A callback query gets an alert. A group gets no reply,
+/// because other members read it.
+pub(crate) fn slow_down(event: &ChatEvent) -> Reply {
+    let (text, outcome) = (event.language.text(Phrase::TooFast), "too fast");
+    match event.content {
+        Content::Callback(_) => Reply::alert(text, outcome),
+        Content::Text { .. } | Content::NotText | Content::Edited => Reply::message(text, outcome),
+        Content::GroupCommand(_) => Reply::new(outcome),
     }
 }

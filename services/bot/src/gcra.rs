@@ -7,8 +7,8 @@ use std::{collections::HashMap, time::Duration};
 use teloxide::types::ChatId;
 use tokio::time::Instant;
 
-/// How many limiters are kept before the full ones are removed.
-const MAX_LIMITERS: usize = 1024;
+/// How many states are kept before the idle ones are removed.
+const MAX_STATES: usize = 1024;
 
 /// `burst` at once, and one more each `interval`.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +21,6 @@ impl Rate {
     /// `count` per second, one at a time.
     pub(crate) fn per_second(count: u32) -> Self {
         Self { burst: 1, interval: Duration::from_secs(1) / count.max(1) }
-    }
-
-    /// With the burst that the rate allows in `time`.
-    pub(crate) fn with_burst_over(self, time: Duration) -> Self {
-        let burst = time.as_nanos() / self.interval.as_nanos().max(1);
-        Self { burst: u32::try_from(burst).unwrap_or(u32::MAX).max(1), ..self }
     }
 
     /// `count` per minute, `burst` of them at once.
@@ -63,22 +57,27 @@ impl Limiter {
     }
 }
 
-/// One limiter for each chat. Full ones are removed.
+/// A state for each chat. Idle ones are removed.
 #[derive(Debug, Default)]
-pub(crate) struct ChatLimiters {
-    limiters: HashMap<ChatId, Limiter>,
-    /// How many there may be before the full ones are removed.
+pub(crate) struct PerChat<S> {
+    states: HashMap<ChatId, S>,
+    /// How many there may be before the idle ones are removed.
     limit: usize,
 }
 
-impl ChatLimiters {
-    /// Returns the limiter of this chat.
-    pub(crate) fn get(&mut self, chat: ChatId, now: Instant) -> &mut Limiter {
-        if self.limiters.len() >= self.limit.max(MAX_LIMITERS) {
-            self.limiters.retain(|_, limiter| !limiter.is_full(now));
-            self.limit = self.limiters.len() * 2;
+impl<S: Default> PerChat<S> {
+    /// Returns the state of this chat. A state that `is_idle` says the same as none.
+    pub(crate) fn get(&mut self, chat: ChatId, is_idle: impl Fn(&S) -> bool) -> &mut S {
+        if self.states.len() >= self.limit.max(MAX_STATES) {
+            self.states.retain(|_, state| !is_idle(state));
+            self.limit = self.states.len() * 2;
         }
-        self.limiters.entry(chat).or_default()
+        self.states.entry(chat).or_default()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.states.len()
     }
 }
 
@@ -107,13 +106,6 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_can_be_given_as_a_time() {
-        let rate = Rate::per_second(30).with_burst_over(Duration::from_secs(10));
-        assert_eq!((rate.burst, rate.interval), (300, Duration::from_secs(1) / 30));
-        assert_eq!(RATE.with_burst_over(Duration::from_secs(1)).burst, 1, "one at least");
-    }
-
-    #[test]
     fn unused_capacity_does_not_accumulate() {
         let (mut limiter, start) = (Limiter::default(), Instant::now());
         limiter.take(RATE, start);
@@ -127,15 +119,15 @@ mod tests {
 
     #[test]
     fn chats_that_are_quiet_again_are_forgotten() {
-        let (mut limiters, start) = (ChatLimiters::default(), Instant::now());
+        let (mut limiters, start) = (PerChat::<Limiter>::default(), Instant::now());
         for chat in 0..2_000 {
-            limiters.get(ChatId(chat), start).take(RATE, start);
+            limiters.get(ChatId(chat), |limiter| limiter.is_full(start)).take(RATE, start);
         }
-        assert_eq!(limiters.limiters.len(), 2_000, "none is fresh");
+        assert_eq!(limiters.len(), 2_000, "none is fresh");
         let later = start + Duration::from_secs(11);
         for chat in 2_000..5_000 {
-            limiters.get(ChatId(chat), later).take(RATE, later);
+            limiters.get(ChatId(chat), |limiter| limiter.is_full(later)).take(RATE, later);
         }
-        assert!(limiters.limiters.len() < 4_000, "{}", limiters.limiters.len());
+        assert!(limiters.len() < 4_000, "{}", limiters.len());
     }
 }

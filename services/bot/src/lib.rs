@@ -52,7 +52,7 @@ use crate::{
     },
     store_client::StoreOutage,
     telegram::{client::TelegramApi, deletions::Deletions},
-    timeouts::{INBOUND_CHAT_BURST, INBOUND_TOTAL_BURST, Timeouts},
+    timeouts::{INBOUND_CHAT_BURST, Timeouts},
     updates::webhook::WebhookEndpoint,
 };
 
@@ -88,7 +88,6 @@ impl Bot {
         let timeouts = Timeouts {
             store_timeout: settings.retry_for,
             inbound_chat_rate: Rate::per_minute(settings.chat_messages_per_minute, INBOUND_CHAT_BURST),
-            inbound_total_rate: Rate::per_second(settings.messages_per_second).with_burst_over(INBOUND_TOTAL_BURST),
             outbound_total_rate: Rate::per_second(settings.messages_per_second),
             ..Timeouts::default()
         };

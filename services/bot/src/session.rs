@@ -22,8 +22,8 @@ use crate::{
     },
     timeouts::Timeouts,
     updates::{
-        dispatcher::{Dispatcher, Handlers},
-        flood::FloodLimiter,
+        chat_tasks::Handlers,
+        dispatcher::Dispatcher,
         polling::Polling,
         spool::Spool,
         webhook::{UpdateReceiver, WebhookEndpoint},
@@ -106,24 +106,26 @@ impl Sessions {
             deletions: deletions.clone(),
             status: self.status.clone(),
         };
-        let flood = FloodLimiter::new(self.timeouts.inbound_chat_rate, self.timeouts.inbound_total_rate);
-        let dispatcher = Dispatcher::new(Handlers { context, delivery }, flood, self.timeouts.flood_timeout);
         let (timeouts, status) = (self.timeouts.clone(), self.status.clone());
+        let dispatcher = Dispatcher::new(Handlers { context, delivery }, spool, timeouts.clone(), status.clone());
+        let telegram = &telegram;
         let serving = async {
+            let telegram = telegram.clone();
             match &self.webhook {
                 None => {
-                    let polling = Polling::new(telegram.clone(), dispatcher, spool, timeouts, status);
-                    polling.run(session_stop, &self.stop).await;
+                    Polling::new(telegram, dispatcher, timeouts, status).run(session_stop, &self.stop).await;
                 }
                 Some((webhook, endpoint)) => {
-                    let receiver = UpdateReceiver::new(dispatcher, spool, timeouts, status);
-                    receiver.run(telegram.clone(), token, webhook, endpoint, session_stop, &self.stop).await;
+                    let bot_token = token;
+                    let receiver =
+                        UpdateReceiver { telegram, bot_token, webhook, endpoint, dispatcher, timeouts, status };
+                    receiver.run(session_stop, &self.stop).await;
                 }
             }
         };
         let beside = async {
             // Concurrently: Telegram may delay the command menu for minutes.
-            tokio::join!(command_menu::register(&telegram), deletions.run(&telegram))
+            tokio::join!(command_menu::register(telegram), deletions.run(telegram))
         };
         tokio::join!(serving, session_stop.run_until_cancelled(beside));
     }

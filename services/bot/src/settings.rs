@@ -26,9 +26,7 @@ pub struct BotSettings {
     /// How long an update waits for a store that is away before its sender is told that nothing was stored or read.
     #[arg(long, env = "MAYFLY_RETRY_FOR", default_value = "10m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub retry_for: Duration,
-    /// How many messages the bot sends in a second, to all chats together. Telegram allows 30. When all chats together
-    /// write more than that for ten seconds, each has one message a minute read, and is told so once when it writes
-    /// more.
+    /// How many messages the bot sends in a second, to all chats together. Telegram allows 30.
     #[arg(long, env = "MAYFLY_MESSAGES_PER_SECOND", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages_per_second: u32,
     /// Adds a chat with the bot to its page, without Telegram. It asks for a token, which is made on first start in

@@ -124,7 +124,7 @@ async fn simulate(State(simulator): State<Arc<Simulator>>, Json(posted): Json<Va
             .into_response();
     };
     let update_id = simulator.updates.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-    let Some(event) = posted.update(update_id).and_then(ChatEvent::parse) else {
+    let Some(event) = posted.update(update_id).as_ref().and_then(ChatEvent::parse) else {
         // The bot ignores groups, other bots and so on.
         return Json(Vec::<Value>::new()).into_response();
     };

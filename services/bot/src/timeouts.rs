@@ -10,9 +10,6 @@ use crate::gcra::Rate;
 /// How many events one chat may send at once.
 pub(crate) const INBOUND_CHAT_BURST: u32 = 10;
 
-/// How many events all chats may send at once: as many as the bot answers in this time.
-pub(crate) const INBOUND_TOTAL_BURST: Duration = Duration::from_secs(10);
-
 /// The timeouts, intervals and rates of the bot.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeouts {
@@ -30,8 +27,6 @@ pub(crate) struct Timeouts {
     pub conflict_retry_interval: Duration,
     /// How fast one chat may send events. Slower than the outbound rate, so that few events of one chat are in flight.
     pub inbound_chat_rate: Rate,
-    /// How fast all chats together may send events before each chat gets only its fair share.
-    pub inbound_total_rate: Rate,
     /// How fast the bot sends to one chat.
     pub outbound_chat_rate: Rate,
     /// How fast the bot sends to all chats together.
@@ -77,7 +72,6 @@ impl Default for Timeouts {
             rejected_retry_interval: Duration::from_secs(60),
             conflict_retry_interval: Duration::from_secs(10),
             inbound_chat_rate: Rate::per_minute(30, INBOUND_CHAT_BURST),
-            inbound_total_rate: Rate::per_second(30).with_burst_over(INBOUND_TOTAL_BURST),
             outbound_chat_rate: Rate { burst: 3, interval: Duration::from_secs(1) },
             outbound_total_rate: Rate::per_second(30),
             webhook_check_interval: Duration::from_secs(60),

@@ -63,7 +63,6 @@ later = Bitte versuch es später noch einmal.
 nothing-stored-later = Nichts wurde gespeichert; bitte versuch es später noch einmal.
 nothing-to-show-later = Ich kann dir nichts zeigen; bitte versuch es später noch einmal.
 too-fast = Du schreibst schneller, als ich antworten kann. Ich habe diese Nachricht nicht gelesen und übergehe auch weitere, bis du langsamer schreibst: Was ich nicht beantworte, habe ich nicht gelesen.
-too-crowded = Gerade schreiben mir sehr viele Menschen. Ich habe diese Nachricht nicht gelesen: Bitte schick sie in einer Minute noch einmal.
 went-wrong = Bei uns ist etwas schiefgegangen. Bitte versuch es später noch einmal.
 topic-gone = Ich kann in das Thema, in dem du gefragt hast, nicht schreiben und habe deshalb nichts gelesen und nichts aufbewahrt: Frag in einem anderen Thema oder außerhalb von Themen noch einmal.
 

@@ -66,7 +66,6 @@ later = Please try again later.
 nothing-stored-later = Nothing was stored; please try again later.
 nothing-to-show-later = I have nothing to show you; please try again later.
 too-fast = You write faster than I can answer. I did not read this message, and will pass over others too until you write more slowly: what I do not answer I have not read.
-too-crowded = Very many people are writing to me just now. I did not read this message: please send it again in a minute.
 went-wrong = Something went wrong on our side. Please try again later.
 topic-gone = I cannot write to the topic in which you asked, so I neither read nor kept anything: ask again in another topic or outside of topics.
 

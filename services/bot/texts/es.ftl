@@ -63,7 +63,6 @@ later = Inténtalo más tarde.
 nothing-stored-later = No se ha guardado nada; inténtalo más tarde.
 nothing-to-show-later = No tengo nada que mostrarte; inténtalo más tarde.
 too-fast = Escribes más rápido de lo que puedo responder. No he leído este mensaje y pasaré por alto otros hasta que escribas más despacio: lo que no respondo, no lo he leído.
-too-crowded = Ahora mismo me escribe muchísima gente. No he leído este mensaje: envíalo de nuevo dentro de un minuto, por favor.
 went-wrong = Algo ha fallado por nuestra parte. Inténtalo más tarde.
 topic-gone = No puedo escribir en el tema en el que has preguntado, así que no he leído ni guardado nada: pregunta de nuevo en otro tema o fuera de los temas.
 

@@ -63,7 +63,6 @@ later = Tente mais tarde.
 nothing-stored-later = Nada foi guardado; tente mais tarde.
 nothing-to-show-later = Não tenho nada para mostrar; tente mais tarde.
 too-fast = Você escreve mais depressa do que consigo responder. Não li esta mensagem e vou ignorar outras até que escreva mais devagar: o que não respondo, não li.
-too-crowded = Muita gente está escrevendo para mim neste momento. Não li esta mensagem: envie-a de novo daqui a um minuto, por favor.
 went-wrong = Algo correu mal do nosso lado. Tente mais tarde.
 topic-gone = Não consigo escrever no tópico em que perguntou, por isso não li nem guardei nada: pergunte de novo noutro tópico ou fora dos tópicos.
 

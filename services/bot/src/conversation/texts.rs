@@ -81,7 +81,6 @@ texts! {
     NothingStoredLater = "nothing-stored-later",
     NothingToShowLater = "nothing-to-show-later",
     TooFast = "too-fast",
-    TooCrowded = "too-crowded",
     WentWrong = "went-wrong",
     TopicGone = "topic-gone",
     SentToYou = "sent-to-you",

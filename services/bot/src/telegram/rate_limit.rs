@@ -12,7 +12,7 @@ use std::{
 use teloxide::types::ChatId;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::gcra::{ChatLimiters, Limiter, Rate};
+use crate::gcra::{Limiter, PerChat, Rate};
 
 /// Limits the rate of outgoing messages. Clones share the limits.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct SendRateLimit {
 
 #[derive(Default)]
 struct State {
-    chats: ChatLimiters,
+    chats: PerChat<Limiter>,
     all: Limiter,
     flood_waits: FloodWaits,
 }
@@ -71,7 +71,10 @@ impl SendRateLimit {
 
     /// Waits until the limits allow a message to `chat`. First come, first served.
     pub(crate) async fn acquire(&self, chat: ChatId) {
-        sleep_until(self.reserve(|state, now| take(state.chats.get(chat, now), self.per_chat, now))).await;
+        sleep_until(
+            self.reserve(|state, now| take(state.chats.get(chat, |limiter| limiter.is_full(now)), self.per_chat, now)),
+        )
+        .await;
         // After the limit of the chat, so that a waiting chat delays no other.
         sleep_until(self.reserve(|state, now| take(&mut state.all, self.global, now))).await;
     }

@@ -186,7 +186,6 @@ pub(super) fn quick() -> Timeouts {
         duplicate_poll_interval: Duration::from_millis(20),
         spool_after: Duration::from_millis(100),
         inbound_chat_rate: Rate { burst: 1_000, interval: Duration::from_millis(1) },
-        inbound_total_rate: Rate { burst: 10_000, interval: Duration::from_millis(1) },
         outbound_chat_rate: Rate::per_second(10_000),
         outbound_total_rate: Rate::per_second(10_000),
         telegram_backoff: pauses,

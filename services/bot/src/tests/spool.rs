@@ -2,13 +2,20 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use mayfly_bootstrap::Secret;
 use mayfly_testkit::telegram::{Fault, Message};
+use serde_json::json;
 
-use super::harness::{ANN, BOB, Fixture, Mode, NEW_BOT_TOKEN, fixture, quick, start, start_in, start_of};
+use super::harness::{
+    ANN, BOB, BOT_TOKEN, Fixture, Mode, NEW_BOT_TOKEN, SERVICE_TOKEN, fakes, fixture, quick, start, start_in, start_of,
+};
 use crate::{
+    bot_key::{BotKey, bot_of},
     conversation::{language::Language, wording},
     gcra::Rate,
+    telegram::update::Update,
     timeouts::Timeouts,
+    updates::spool::Spool,
 };
 
 /// More than a poll brings.
@@ -166,4 +173,33 @@ async fn spooled_updates_are_resumed_under_a_new_token_of_the_same_bot() {
     all_are_answered(&fixture).await;
     fixture.bot.stop().await;
     assert_eq!(files(&fixture.store.folder()), 0);
+}
+
+#[tokio::test]
+async fn a_spooled_update_that_telegram_delivers_again_is_handled_once() {
+    for mode in [Mode::Polling, Mode::Webhook] {
+        let (telegram, store) = fakes().await;
+        store.set_bot(BOT_TOKEN);
+        let id = telegram.user_says(ANN, "new:spooled");
+        // As by a process that died before it confirmed the update.
+        let message = json!({ "message_id": 1, "text": "new:spooled", "chat": { "id": ANN, "type": "private" } });
+        let update = json!({ "update_id": id, "message": message }).to_string();
+        let secret = |token: &str| Secret::new(token.to_owned());
+        let key = BotKey::of(&secret(SERVICE_TOKEN), bot_of(&secret(BOT_TOKEN)));
+        let spool = Spool::new(&store.folder(), &key);
+        spool.put(vec![Update::from_json(update.as_bytes()).unwrap()]).await.unwrap();
+        store.hold("spooled");
+        let bot = start_in(mode, &telegram, &store).await;
+        if mode == Mode::Polling {
+            telegram.wait_until_confirmed(id).await.unwrap();
+        } else {
+            telegram.wait_for_deliveries(1).await.unwrap();
+        }
+        assert!(telegram.replies(ANN).is_empty());
+        store.release("spooled");
+        telegram.next_reply(ANN).await.unwrap();
+        telegram.wait_until_all_confirmed().await.unwrap();
+        bot.stop().await;
+        assert_eq!((telegram.replies(ANN).len(), store.messages(), files(&store.folder())), (1, 1, 0), "{mode:?}");
+    }
 }

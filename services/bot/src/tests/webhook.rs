@@ -161,6 +161,25 @@ async fn requests_above_the_connection_limit_are_rejected_with_a_retry() {
 }
 
 #[tokio::test]
+async fn an_update_beyond_those_that_may_be_in_flight_is_rejected_with_a_retry() {
+    let hold = Timeouts { webhook_hold_timeout: Duration::from_millis(1), ..quick() };
+    let fixture = fixture_of(Mode::Webhook, hold).await;
+    fixture.telegram.wait_for_calls("setWebhook", 1).await.unwrap();
+    let secret = fixture.telegram.webhook_secret();
+    fixture.store.hold("slow");
+    for id in 1..=1_000 {
+        assert_eq!(bring(&fixture.bot, secret.as_deref(), new_message(id, "new:slow")).await.0, 503);
+    }
+    fixture.bot.shows_that(|status| status["queued_updates"] == 1_000).await;
+    assert_eq!(bring(&fixture.bot, secret.as_deref(), new_message(1_001, "new:slow")).await.0, 503);
+    fixture.store.release("slow");
+    fixture.bot.shows_that(|status| status["queued_updates"] == 0).await;
+    assert_eq!(fixture.store.messages(), 1_000, "the last one was not accepted");
+    while bring(&fixture.bot, secret.as_deref(), new_message(1_001, "new:slow")).await.0 != 200 {}
+    assert_eq!(fixture.store.messages(), 1_001);
+}
+
+#[tokio::test]
 async fn without_a_config_updates_are_rejected_with_a_retry() {
     let (telegram, store) = fakes().await;
     let bot = start_in(Mode::Webhook, &telegram, &store).await;

@@ -1,273 +1,299 @@
-//! Handles the events of many chats concurrently, and the events of one chat in order.
+//! Accepts updates, however they arrive, and handles each one once: the events of many chats concurrently, and the
+//! events of one chat in order (`chat_tasks.rs`).
 //!
-//! The caller owns the dispatcher, and the tasks share no state. The caller limits the updates in flight, and
-//! `store_client.rs` limits the concurrent calls to the store, so a chat that waits delays no other.
+//! Polling and the webhook hand over updates, and confirm them to Telegram by what the dispatcher reports. Until then
+//! Telegram keeps them, so a crash loses none. Telegram also holds updates back while too many are in flight: polling
+//! returns no new ones, and the webhook responds with 503.
+//!
+//! The updates in the spool (`spool.rs`) are confirmed. The dispatcher resumes them before it accepts any other.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    panic::AssertUnwindSafe,
-    sync::Arc,
+    collections::{BTreeMap, HashSet, VecDeque, btree_map::Entry},
     time::SystemTime,
 };
 
-use futures_util::FutureExt as _;
 use teloxide::types::ChatId;
 use tokio::{
-    task::{self, JoinSet},
-    time::{Duration, Instant},
+    sync::oneshot,
+    time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    conversation::{
-        self,
-        context::Context,
-        event::ChatEvent,
-        flood_reply::{FloodScope, flood_reply},
+    conversation::event::ChatEvent,
+    status::{error_log::ErrorLog, tracker::StatusTracker},
+    telegram::update::Update,
+    timeouts::Timeouts,
+    updates::{
+        chat_tasks::{ChatTasks, Handlers, Job, Outcome},
+        flood::{FloodLimiter, Timestamps, Verdict},
+        recent::Recent,
+        spool::Spool,
     },
-    store_client::ShuttingDown,
-    telegram::delivery::Delivery,
-    updates::flood::{FloodLimiter, Timestamps, Verdict},
 };
 
-/// How many events may wait in a stuck chat. More are ignored, as in a flood, so that one unwritable chat cannot use
-/// all places for updates in flight.
+/// The maximum number of updates in flight: that many, and as many in the spool.
+const MAX_IN_FLIGHT: usize = 1_000;
+/// How many events may wait in a stuck chat. More are ignored, as in a flood. Otherwise one chat that cannot be written
+/// to would use up all updates in flight.
 const MAX_QUEUED_IN_STUCK_CHAT: usize = 100;
+/// How many handled updates are remembered. Telegram redelivers an update within minutes if the response with status
+/// 200 was lost. Best effort: other replicas, and this process after a restart, reply twice.
+const HANDLED_KEPT: usize = 10_000;
+/// How many groups of events are remembered. Telegram sends each picture of an album as a message of its own.
+const GROUPS_KEPT: usize = 64;
 
-/// Dispatches events to one task per chat.
+/// Dispatches the updates of one bot.
 pub(crate) struct Dispatcher {
-    handlers: Arc<Handlers>,
-    /// The waiting events of each chat with a running task.
-    queues: HashMap<ChatId, Queue>,
-    /// A chat whose event runs longer is stuck.
-    stuck_after: Duration,
-    /// Each task returns whether the event was handled.
-    running: JoinSet<bool>,
-    /// The event of each task.
-    tasks: HashMap<task::Id, (ChatId, u32)>,
-    flood: FloodLimiter,
-    /// The updates that were postponed. They arrive again, and do not count as a flood then.
+    tasks: ChatTasks,
+    in_flight: BTreeMap<u32, InFlight>,
+    handled: Recent<u32>,
+    /// The updates that were postponed or spooled. They are resumed, and do not count as a flood then.
     postponed: HashSet<u32>,
-    groups: Groups,
+    groups: Recent<(ChatId, String)>,
+    flood: FloodLimiter,
+    spool: Spool,
+    /// When to read the spool. `None`: all of it is in flight.
+    resume_at: Option<Instant>,
+    /// The results that `next_result` has not returned yet.
+    results: VecDeque<DispatchResult>,
+    timeouts: Timeouts,
+    status: StatusTracker,
+    error_log: ErrorLog,
 }
 
-/// The waiting events of a chat with a running task.
-struct Queue {
-    /// When the running task started.
-    started_at: Instant,
-    jobs: VecDeque<Job>,
+/// An update in flight.
+struct InFlight {
+    since: Instant,
+    /// `None`: it is in the spool.
+    update: Option<Update>,
+    /// The requests that delivered the update and wait until it is handled.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
-/// The groups that got a reply last. Telegram sends each picture of an album as a message of its own.
-#[derive(Default)]
-struct Groups(VecDeque<(ChatId, String)>);
-
-impl Groups {
-    /// How many groups are remembered.
-    const KEPT: usize = 64;
-
-    /// Returns `true` if an event of the same group arrived before. Otherwise, records the group.
-    fn is_known(&mut self, event: &ChatEvent) -> bool {
-        let Some(group) = event.group.clone() else { return false };
-        let group = (event.chat, group);
-        if self.0.contains(&group) {
-            return true;
-        }
-        if self.0.len() == Self::KEPT {
-            self.0.pop_front();
-        }
-        self.0.push_back(group);
-        false
-    }
-}
-
-/// What to do with an event.
-enum Job {
-    Handle(ChatEvent),
-    /// Reply that the flood limit is exceeded.
-    SlowDown(ChatEvent, FloodScope),
-}
-
-impl Job {
-    fn event(&self) -> &ChatEvent {
-        match self {
-            Self::Handle(event) | Self::SlowDown(event, _) => event,
-        }
-    }
-}
-
-/// What handling an event needs. All tasks share it.
-pub(crate) struct Handlers {
-    pub context: Context,
-    pub delivery: Delivery,
-}
-
-/// The result for an update.
+/// What became of an update.
 #[derive(Debug)]
-pub(crate) enum Completion {
-    /// The update is handled.
-    Handled(u32),
-    /// These updates are not handled: one, and all that wait behind it in its chat, so that their order stays the same.
+pub(crate) enum DispatchResult {
+    /// The update is handled, or in the spool.
+    Confirmable(u32),
+    /// These updates are not handled. Telegram must deliver them again.
     Postponed(Vec<u32>),
 }
 
 impl Dispatcher {
-    pub(crate) fn new(handlers: Handlers, flood: FloodLimiter, stuck_after: Duration) -> Self {
+    pub(crate) fn new(handlers: Handlers, spool: Spool, timeouts: Timeouts, status: StatusTracker) -> Self {
         Self {
-            handlers: Arc::new(handlers),
-            queues: HashMap::new(),
-            stuck_after,
-            running: JoinSet::new(),
-            tasks: HashMap::new(),
-            flood,
+            tasks: ChatTasks::new(handlers),
+            in_flight: BTreeMap::new(),
+            handled: Recent::new(HANDLED_KEPT),
             postponed: HashSet::new(),
-            groups: Groups::default(),
+            groups: Recent::new(GROUPS_KEPT),
+            flood: FloodLimiter::new(timeouts.inbound_chat_rate),
+            spool,
+            // A previous process may have left some.
+            resume_at: Some(Instant::now()),
+            results: VecDeque::new(),
+            timeouts,
+            error_log: ErrorLog::new(status.clone()),
+            status,
         }
     }
 
-    /// Returns `true` if no task is running.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.running.is_empty()
+    /// Returns the number of updates in flight that are not in the spool.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.values().filter(|known| known.update.is_some()).count()
     }
 
-    /// Queues an event behind the other events of its chat. Returns the result if it is known at once.
-    pub(crate) fn accept(&mut self, event: ChatEvent) -> Option<Completion> {
-        if !event.is_for(self.handlers.context.bot_name.as_deref()) {
-            tracing::debug!("ignored a command for another bot");
-            return Some(Completion::Handled(event.update_id));
+    /// Accepts an update. A known one is not handled again. `waiting` is notified when the update is handled, and
+    /// dropped if Telegram must deliver it again.
+    pub(crate) async fn accept(&mut self, update: Update, waiting: Option<oneshot::Sender<()>>) {
+        self.status.record_update();
+        if self.resume_at.is_some() {
+            // These updates are older.
+            self.resume_spooled().await;
         }
+        let id = update.id;
+        if self.handled.contains(&id) {
+            waiting.into_iter().for_each(notify);
+            self.results.push_back(DispatchResult::Confirmable(id));
+            return;
+        }
+        let is_full = self.in_flight() >= MAX_IN_FLIGHT;
+        match self.in_flight.entry(id) {
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                // After this time, another request would only occupy a connection.
+                if known.since.elapsed() <= self.timeouts.webhook_hold_timeout {
+                    known.waiting.retain(|waiting| !waiting.is_closed());
+                    known.waiting.extend(waiting);
+                }
+                if known.update.is_none() {
+                    self.results.push_back(DispatchResult::Confirmable(id));
+                }
+            }
+            Entry::Vacant(_) if is_full => self.results.push_back(DispatchResult::Postponed(vec![id])),
+            Entry::Vacant(new) => {
+                let event = ChatEvent::parse(&update);
+                let waiting = Vec::from_iter(waiting);
+                new.insert(InFlight { since: Instant::now(), update: Some(update), waiting });
+                self.begin(id, event);
+            }
+        }
+    }
+
+    /// Returns the next result, if there is one.
+    pub(crate) fn ready_result(&mut self) -> Option<DispatchResult> {
+        self.results.pop_front()
+    }
+
+    /// Returns the next result. Pends while there is none. Cancel safe.
+    pub(crate) async fn next_result(&mut self) -> DispatchResult {
+        loop {
+            if let Some(result) = self.ready_result() {
+                return result;
+            }
+            let resume_at = self.resume_at;
+            let is_due = async {
+                match resume_at {
+                    Some(time) => sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                outcome = self.tasks.next_outcome() => self.finish(outcome),
+                () = is_due => self.resume_spooled().await,
+            }
+        }
+    }
+
+    /// Writes the updates that are in flight for long to the spool, so that they can be confirmed.
+    pub(crate) async fn spool_slow_updates(&mut self) {
+        let room = MAX_IN_FLIGHT.saturating_sub(self.in_flight.len() - self.in_flight());
+        let slow = self.in_flight.values().filter(|known| known.since.elapsed() > self.timeouts.spool_after);
+        let slow: Vec<_> = slow.filter_map(|known| known.update.clone()).take(room).collect();
+        let ids: Vec<_> = slow.iter().map(|update| update.id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        if let Err(error) = self.spool.put(slow).await {
+            tracing::debug!(%error, "cannot spool updates");
+            self.error_log.record("cannot spool slow updates: the data directory is not writable");
+            return;
+        }
+        tracing::info!(count = ids.len(), "spooled slow updates");
+        for id in ids {
+            if let Some(known) = self.in_flight.get_mut(&id) {
+                known.update = None;
+            }
+            self.results.push_back(DispatchResult::Confirmable(id));
+        }
+    }
+
+    /// Finishes the updates in flight, as far as the time suffices. What is postponed meanwhile is left to the next
+    /// session. Returns the results.
+    pub(crate) async fn drain(&mut self, stop: &CancellationToken) -> Vec<DispatchResult> {
+        let limit = self.timeouts.drain_timeout(stop);
+        tokio::pin!(limit);
+        while !self.tasks.is_idle() {
+            tokio::select! {
+                outcome = self.tasks.next_outcome() => self.finish(outcome),
+                () = &mut limit => {
+                    tracing::warn!("draining timed out; Telegram will redeliver the unfinished updates");
+                    break;
+                }
+            }
+        }
+        self.results.drain(..).collect()
+    }
+
+    /// Resumes the updates in the spool that are not in flight.
+    async fn resume_spooled(&mut self) {
+        let updates = match self.spool.all().await {
+            Ok(updates) => updates,
+            Err(error) => {
+                tracing::debug!(%error, "cannot read the spooled updates");
+                self.error_log.record("cannot read the spooled updates: retrying");
+                self.resume_at = Some(Instant::now() + self.timeouts.rejected_retry_interval);
+                return;
+            }
+        };
+        self.resume_at = None;
+        for update in updates {
+            let id = update.id;
+            if self.handled.contains(&id) {
+                self.spool.remove(id);
+            } else if let Entry::Vacant(new) = self.in_flight.entry(id) {
+                new.insert(InFlight { since: Instant::now(), update: None, waiting: Vec::new() });
+                self.postponed.insert(id);
+                self.begin(id, ChatEvent::parse(&update));
+            }
+        }
+    }
+
+    fn begin(&mut self, id: u32, event: Option<ChatEvent>) {
+        match event.and_then(|event| self.job(event)) {
+            Some(job) => self.tasks.push(job),
+            None => self.finish(Outcome::Handled(id)),
+        }
+        self.status.set_queued_updates(self.in_flight.len());
+    }
+
+    /// Returns `None` for an event that gets no reply.
+    fn job(&mut self, event: ChatEvent) -> Option<Job> {
         if self.postponed.remove(&event.update_id) {
-            self.accept_again(event);
+            return Some(Job::Handle(event));
+        }
+        if !event.is_for(self.tasks.handlers.context.bot_name.as_deref()) {
+            tracing::debug!("ignored a command for another bot");
             return None;
         }
-        if self.groups.is_known(&event) {
-            return Some(Completion::Handled(event.update_id));
+        if event.group.clone().is_some_and(|group| !self.groups.add((event.chat, group))) {
+            return None;
         }
-        if self.is_stuck_and_full(event.chat) {
-            self.handlers
-                .delivery
-                .status
-                .record_error("a chat that cannot be written to has more updates waiting than it may");
-            return Some(Completion::Handled(event.update_id));
+        if self.tasks.waiting_behind_stuck(event.chat, self.timeouts.flood_timeout) >= MAX_QUEUED_IN_STUCK_CHAT {
+            self.status.record_error("a chat that cannot be written to has more updates waiting than it may");
+            return None;
         }
         let received_at = Instant::now();
         let sent_at = event.age(SystemTime::now()).and_then(|age| received_at.checked_sub(age));
-        let job = match self.flood.check(event.chat, Timestamps { sent_at, received_at }) {
-            Verdict::Serve => Job::Handle(event),
-            Verdict::SlowDown(flood) => {
-                self.handlers.delivery.status.record_error(match flood {
-                    FloodScope::PerChat => "a chat writes faster than it may",
-                    FloodScope::Global => {
-                        "all chats together write more than the bot may answer: each has one message a minute"
+        match self.flood.check(event.chat, Timestamps { sent_at, received_at }) {
+            Verdict::Serve => Some(Job::Handle(event)),
+            Verdict::SlowDown => {
+                self.status.record_error("a chat writes faster than it may");
+                Some(Job::SlowDown(event))
+            }
+            Verdict::Ignore => None,
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Handled(id) => {
+                self.handled.add(id);
+                if let Some(known) = self.in_flight.remove(&id) {
+                    if known.update.is_none() {
+                        self.spool.remove(id);
                     }
-                });
-                Job::SlowDown(event, flood)
-            }
-            Verdict::Ignore => return Some(Completion::Handled(event.update_id)),
-        };
-        self.queue(job);
-        None
-    }
-
-    fn is_stuck_and_full(&self, chat: ChatId) -> bool {
-        self.queues.get(&chat).is_some_and(|queue| {
-            queue.jobs.len() >= MAX_QUEUED_IN_STUCK_CHAT && queue.started_at.elapsed() > self.stuck_after
-        })
-    }
-
-    /// Queues an event that was accepted before. It is exempt from the flood limits, because all postponed events
-    /// arrive at once.
-    pub(crate) fn accept_again(&mut self, event: ChatEvent) {
-        self.queue(Job::Handle(event));
-    }
-
-    fn queue(&mut self, job: Job) {
-        let chat = job.event().chat;
-        match self.queues.get_mut(&chat) {
-            Some(queue) => queue.jobs.push_back(job),
-            None => {
-                self.queues.insert(chat, Queue { started_at: Instant::now(), jobs: VecDeque::new() });
-                self.start(job);
-            }
-        }
-    }
-
-    /// Returns the next result. Pends while no task is running. Cancel safe.
-    pub(crate) async fn next_completion(&mut self) -> Completion {
-        loop {
-            let (task, is_handled) = match self.running.join_next_with_id().await {
-                None => std::future::pending().await,
-                Some(Ok(ended)) => ended,
-                // `serve` catches the panics of handlers. Any other panic would repeat.
-                Some(Err(died)) => {
-                    tracing::error!("the task of a chat panicked");
-                    (died.id(), true)
+                    known.waiting.into_iter().for_each(notify);
                 }
-            };
-            if let Some((chat, update_id)) = self.tasks.remove(&task) {
-                return self.end(chat, update_id, is_handled);
+                self.results.push_back(DispatchResult::Confirmable(id));
+            }
+            Outcome::Postponed(ids) => {
+                for id in &ids {
+                    self.postponed.insert(*id);
+                    // Telegram does not redeliver what is in the spool.
+                    if self.in_flight.remove(id).is_some_and(|known| known.update.is_none()) {
+                        self.resume_at = Some(Instant::now() + self.timeouts.rejected_retry_interval);
+                    }
+                }
+                self.results.push_back(DispatchResult::Postponed(ids));
             }
         }
-    }
-
-    fn end(&mut self, chat: ChatId, update_id: u32, is_handled: bool) -> Completion {
-        if !is_handled {
-            let behind = self.queues.remove(&chat).map(|queue| queue.jobs).unwrap_or_default();
-            let ids = std::iter::once(update_id).chain(behind.iter().map(|job| job.event().update_id));
-            let ids: Vec<_> = ids.collect();
-            self.postponed.extend(&ids);
-            return Completion::Postponed(ids);
-        }
-        let next = self.queues.get_mut(&chat).and_then(|queue| {
-            queue.started_at = Instant::now();
-            queue.jobs.pop_front()
-        });
-        match next {
-            Some(next) => self.start(next),
-            None => drop(self.queues.remove(&chat)),
-        }
-        Completion::Handled(update_id)
-    }
-
-    fn start(&mut self, job: Job) {
-        let served = (job.event().chat, job.event().update_id);
-        let task = self.running.spawn(serve(Arc::clone(&self.handlers), job));
-        self.tasks.insert(task.id(), served);
+        self.status.set_queued_updates(self.in_flight.len());
     }
 }
 
-/// Handles one event and logs the outcome in one line, which holds nothing about its sender or its content.
-async fn serve(handlers: Arc<Handlers>, job: Job) -> bool {
-    let started = Instant::now();
-    let event = job.event();
-    // All state is in the store and at Telegram, so a panic leaves nothing inconsistent in this process.
-    let (outcome, is_handled) = match AssertUnwindSafe(handle(&handlers, &job)).catch_unwind().await {
-        Ok(Ok(outcome)) => (outcome, true),
-        Ok(Err(ShuttingDown)) => ("postponed", false),
-        Err(_) => {
-            handlers.delivery.status.record_failed_update("a handler panicked");
-            let reported = handlers.delivery.report_panic(event).await;
-            (if reported.is_ok() { "panicked" } else { "panicked, not reported" }, true)
-        }
-    };
-    let duration_ms = started.elapsed().as_millis();
-    tracing::info!(request = event.name(), outcome, duration_ms, "served an update");
-    is_handled
-}
-
-async fn handle(handlers: &Handlers, job: &Job) -> Result<&'static str, ShuttingDown> {
-    let Handlers { context, delivery } = handlers;
-    let reply = match job {
-        Job::Handle(event) => {
-            // A reply to a topic must not go elsewhere, so check first that the topic exists.
-            let is_for_topic = event.thread.is_some() && event.targets_message();
-            if (event.views_text() || is_for_topic)
-                && let Err(outcome) = delivery.wait_until_writable(event).await
-            {
-                return Ok(outcome);
-            }
-            conversation::handle(context, event).await?
-        }
-        Job::SlowDown(event, scope) => flood_reply(event, *scope),
-    };
-    delivery.deliver(job.event(), reply).await
+/// The request may have been cancelled.
+fn notify(waiting: oneshot::Sender<()>) {
+    let _ = waiting.send(());
 }

@@ -51,14 +51,14 @@ const SERVICE_MESSAGE_FIELDS: [&str; 24] = [
 impl ChatEvent {
     /// Returns `None` for what the bot ignores: texts in groups and channels that are no commands, messages from bots,
     /// and service messages.
-    pub(crate) fn parse(update: Update) -> Option<Self> {
+    pub(crate) fn parse(update: &Update) -> Option<Self> {
         let Update { id, message, edited_message, channel_post, callback_query } = update;
-        if let Some(message) = message.or(channel_post) {
-            Self::parse_message(id, &message)
+        if let Some(message) = message.as_ref().or(channel_post.as_ref()) {
+            Self::parse_message(*id, message)
         } else if let Some(edited) = edited_message {
-            Self::parse_edit(id, &edited)
+            Self::parse_edit(*id, edited)
         } else {
-            Self::parse_callback_query(id, &callback_query?)
+            Self::parse_callback_query(*id, callback_query.as_ref()?)
         }
     }
 
@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn text_of(update: Update) -> Option<String> {
-        match ChatEvent::parse(update)?.content {
+        match ChatEvent::parse(&update)?.content {
             Content::Text { command: Command::New(new), .. } => Some(new.text),
             Content::Text { command, .. } => Some(format!("({})", command.name())),
             Content::NotText => Some("(not text)".to_owned()),
@@ -256,7 +256,7 @@ mod tests {
             "date": "today", "voice": {}, "message_thread_id": 5, "media_group_id": 9,
             "from": { "language_code": "ko" },
         });
-        let taken = ChatEvent::parse(update("message", message(odd))).unwrap();
+        let taken = ChatEvent::parse(&update("message", message(odd))).unwrap();
         assert_eq!(
             (taken.thread, taken.group.as_deref(), taken.language),
             (Some(5), Some("album 9"), Language::Korean)
@@ -278,7 +278,7 @@ mod tests {
         ] {
             let mut edited = message(content.clone());
             (edited["edit_date"], edited["message_thread_id"]) = (json!(9), json!(5));
-            let taken = ChatEvent::parse(update("edited_message", edited)).unwrap();
+            let taken = ChatEvent::parse(&update("edited_message", edited)).unwrap();
             assert!(matches!(taken.content, Content::Edited), "{content}");
             assert_eq!((taken.group.as_deref(), taken.thread), (Some(group), Some(5)), "{content}");
             assert_eq!(taken.sent_at, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)), "not when it was first");
@@ -300,7 +300,7 @@ mod tests {
         let text = json!(["new:my ", { "type": "bold", "text": "x" }]);
         let rich = json!({ "rich_message": { "blocks": [{ "type": "paragraph", "text": text }] } });
         let Content::Text { command: Command::New(new), lost_marks, .. } =
-            ChatEvent::parse(update("message", message(rich))).unwrap().content
+            ChatEvent::parse(&update("message", message(rich))).unwrap().content
         else {
             panic!("not a text")
         };
@@ -356,24 +356,24 @@ mod tests {
     #[test]
     fn a_press_is_taken_with_its_message_or_without() {
         let message = message(json!({}));
-        let pressed = ChatEvent::parse(press(json!({ "message": message }))).unwrap();
+        let pressed = ChatEvent::parse(&press(json!({ "message": message }))).unwrap();
         assert_eq!((pressed.chat, pressed.language), (ChatId(7), Language::Korean));
         let Content::Callback(query) = pressed.content else { panic!("not a callback query") };
         let look = Callback { action: CallbackAction::Look, message_ref: message_ref() };
         assert_eq!((query.id.as_str(), query.message_id, query.callback), ("q", Some(MessageId(1)), Some(look)));
 
         let odd = json!({ "message_id": "odd", "chat": { "id": 7, "type": "private" } });
-        let odd = ChatEvent::parse(press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
+        let odd = ChatEvent::parse(&press(json!({ "message": odd, "from": { "id": 7 }, "data": 5 }))).unwrap();
         assert!(matches!(odd.content, Content::Callback(CallbackQuery { message_id: None, callback: None, .. })));
 
-        let forgotten = ChatEvent::parse(press(json!({}))).unwrap();
+        let forgotten = ChatEvent::parse(&press(json!({}))).unwrap();
         assert_eq!(forgotten.chat, ChatId(7), "the chat with the person who pressed");
         assert!(matches!(forgotten.content, Content::Callback(CallbackQuery { message_id: None, .. })));
     }
 
     #[test]
     fn a_message_and_a_press_are_in_the_topic_that_they_were_made_in() {
-        let thread = |extra: Value| ChatEvent::parse(update("message", message(extra))).unwrap().thread;
+        let thread = |extra: Value| ChatEvent::parse(&update("message", message(extra))).unwrap().thread;
         assert_eq!(thread(json!({ "text": "hi", "message_thread_id": 116_834 })), Some(116_834));
         assert_eq!(thread(json!({ "text": "new:hi" })), None);
         assert_eq!(thread(json!({ "text": "hi", "message_thread_id": "odd" })), None, "it is answered all the same");
@@ -384,13 +384,13 @@ mod tests {
         in_topic["is_topic_message"] = json!(true);
         assert_eq!(thread(in_topic), Some(5));
         let pressed = press(json!({ "message": message(json!({ "message_thread_id": 116_834 })) }));
-        assert_eq!(ChatEvent::parse(pressed).unwrap().thread, Some(116_834));
+        assert_eq!(ChatEvent::parse(&pressed).unwrap().thread, Some(116_834));
     }
 
     #[test]
     fn a_callback_in_a_group_is_ignored() {
         let message = json!({ "message_id": 1, "chat": { "id": -7, "type": "group", "title": "g" } });
-        assert!(ChatEvent::parse(press(json!({ "message": message }))).is_none());
+        assert!(ChatEvent::parse(&press(json!({ "message": message }))).is_none());
     }
 
     #[test]
@@ -413,7 +413,7 @@ mod tests {
             for kind in UPDATE_KINDS {
                 let odd = update(kind, odd.clone());
                 assert_eq!(odd.id, 5);
-                assert!(ChatEvent::parse(odd).is_none());
+                assert!(ChatEvent::parse(&odd).is_none());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Tracks which updates are fetched but not confirmed. Pure: `polling.rs` acts on it.
+//! Tracks which updates a polling bot has received and not confirmed. Pure: `polling.rs` acts on it.
 //!
 //! Telegram confirms with one number: a poll with an offset confirms and deletes all updates below it. So the offset is
 //! the lowest unfinished update. Until that one is finished, Telegram also repeats all updates above it, and the
@@ -6,15 +6,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::updates::dispatcher::DispatchResult;
+
 /// The updates that are not confirmed.
 #[derive(Debug, Default)]
 pub(crate) struct OffsetTracker {
     in_flight: BTreeSet<u32>,
     /// Postponed. Not confirmed, so that Telegram redelivers them.
     postponed: BTreeSet<u32>,
-    /// Unfinished but on disk, so they may be confirmed.
-    spooled: BTreeSet<u32>,
-    /// Finished or spooled, and not known to be confirmed.
+    /// Handled or spooled, and not known to be confirmed.
     finished: BTreeSet<u32>,
     /// The offset of the last successful poll.
     confirmed_below: Option<i64>,
@@ -34,55 +34,28 @@ impl OffsetTracker {
         self.in_flight.is_empty()
     }
 
-    /// Returns the number of updates in flight, including the spool.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.len() + self.spooled.len()
-    }
-
     /// Starts to track an update. Returns `false` if it is known and must not be handled again.
     ///
     /// An id below all known ids is new: after a week without updates, Telegram continues with a random id.
     pub(crate) fn track(&mut self, id: u32) -> bool {
         self.postponed.remove(&id);
-        if self.spooled.contains(&id) {
-            self.finished.insert(id);
-        }
         !self.finished.contains(&id) && self.in_flight.insert(id)
     }
 
-    /// Starts to track an update from the spool. Returns `false` if it is in flight.
-    pub(crate) fn track_spooled(&mut self, id: u32) -> bool {
-        self.spooled.insert(id)
-    }
-
-    /// Records that an update in flight is on disk, so that it may be confirmed.
-    pub(crate) fn mark_spooled(&mut self, id: u32) {
-        if self.in_flight.remove(&id) {
-            self.finished.insert(id);
-            self.spooled.insert(id);
+    /// Records what became of updates. Ignores those that Telegram does not redeliver, because they were confirmed when
+    /// they were spooled.
+    pub(crate) fn record(&mut self, result: DispatchResult) {
+        match result {
+            DispatchResult::Confirmable(id) => {
+                if self.in_flight.remove(&id) {
+                    self.finished.insert(id);
+                }
+            }
+            // They stay unconfirmed, so Telegram redelivers them and they count as new.
+            DispatchResult::Postponed(ids) => {
+                self.postponed.extend(ids.into_iter().filter(|id| self.in_flight.remove(id)));
+            }
         }
-    }
-
-    /// Returns the number of spooled updates.
-    pub(crate) fn spooled_count(&self) -> usize {
-        self.spooled.len()
-    }
-
-    /// Records that an update is handled. Returns `true` if it is in the spool.
-    pub(crate) fn finish(&mut self, id: u32) -> bool {
-        if self.in_flight.remove(&id) {
-            self.finished.insert(id);
-        }
-        self.spooled.remove(&id)
-    }
-
-    /// Records that an update is postponed. It stays unconfirmed, so Telegram redelivers it and it counts as new.
-    /// Returns `true` if it is in the spool, and so will not be redelivered.
-    pub(crate) fn postpone(&mut self, id: u32) -> bool {
-        if self.in_flight.remove(&id) {
-            self.postponed.insert(id);
-        }
-        self.spooled.remove(&id)
     }
 
     /// Records that a poll with `offset` succeeded: Telegram repeats nothing below it.
@@ -108,6 +81,16 @@ impl OffsetTracker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl OffsetTracker {
+        fn finish(&mut self, id: u32) {
+            self.record(DispatchResult::Confirmable(id));
+        }
+
+        fn postpone(&mut self, id: u32) {
+            self.record(DispatchResult::Postponed(vec![id]));
+        }
+    }
 
     fn tracked(ids: &[u32]) -> OffsetTracker {
         let mut tracker = OffsetTracker::default();
@@ -197,29 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn a_spooled_update_blocks_no_confirmation_and_is_known_until_it_is_finished() {
+    fn a_spooled_update_that_ends_is_not_confirmed_backwards() {
         let mut tracker = tracked(&[7, 8, 9]);
         tracker.finish(9);
-        tracker.mark_spooled(7);
+        tracker.finish(7);
         assert_eq!(tracker.offset(), Some(8));
         assert!(!tracker.track(7), "not confirmed yet, and redelivered");
-        tracker.mark_spooled(8);
+        tracker.finish(8);
         assert_eq!(tracker.offset(), Some(10));
         assert!(tracker.is_idle());
         tracker.confirmed(10);
-        assert!(tracker.finish(7));
-        assert!(tracker.postpone(8));
-        assert!(!tracker.postpone(8));
-        assert_eq!((tracker.offset(), tracker.in_flight()), (Some(10), 0), "and nothing is confirmed backwards");
-    }
-
-    #[test]
-    fn a_spooled_update_of_a_dead_process_is_confirmed() {
-        let mut tracker = OffsetTracker::default();
-        assert!(tracker.track_spooled(7));
-        assert_eq!(tracker.offset(), None);
-        assert!(!tracker.track(7));
-        assert_eq!(tracker.offset(), Some(8));
+        tracker.finish(7);
+        tracker.postpone(8);
+        assert_eq!(tracker.offset(), Some(10));
     }
 
     #[test]

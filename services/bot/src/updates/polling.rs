@@ -5,13 +5,12 @@
 //! known updates. Then the loop waits until one is handled, or for an interval, before it polls again. A poll returns
 //! at most 100 updates, so the loop spools slow updates (see `spool.rs`) when the others fill a poll.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    conversation::event::ChatEvent,
     status::{
         error_log::ErrorLog,
         tracker::{Mode, State, StatusTracker},
@@ -22,11 +21,7 @@ use crate::{
         update::Update,
     },
     timeouts::{Backoff, Timeouts},
-    updates::{
-        dispatcher::{Completion, Dispatcher},
-        offset_tracker::OffsetTracker,
-        spool::Spool,
-    },
+    updates::{dispatcher::Dispatcher, offset_tracker::OffsetTracker},
 };
 
 /// Polls for one bot.
@@ -36,51 +31,25 @@ pub(crate) struct Polling {
     timeouts: Timeouts,
     status: StatusTracker,
     tracker: OffsetTracker,
-    spool: Spool,
-    /// The updates in flight that are not spooled, and when they arrived.
-    in_flight: BTreeMap<u32, (Instant, Update)>,
-    /// Whether a spooled update was postponed.
-    has_postponed_spooled: bool,
     backoff: Backoff,
     error_log: ErrorLog,
 }
-
-/// The maximum number of spooled updates.
-const MAX_SPOOLED: usize = 1_000;
 
 /// When to poll again.
 struct Next {
     pause: Duration,
     /// Whether a handled update ends the pause.
-    sooner_when_served: bool,
+    sooner_when_handled: bool,
 }
 
-const AT_ONCE: Next = Next { pause: Duration::ZERO, sooner_when_served: true };
+const AT_ONCE: Next = Next { pause: Duration::ZERO, sooner_when_handled: true };
 
 impl Polling {
-    pub(crate) fn new(
-        telegram: Telegram,
-        dispatcher: Dispatcher,
-        spool: Spool,
-        timeouts: Timeouts,
-        status: StatusTracker,
-    ) -> Self {
+    pub(crate) fn new(telegram: Telegram, dispatcher: Dispatcher, timeouts: Timeouts, status: StatusTracker) -> Self {
         let backoff = timeouts.telegram_backoff.start();
         status.set_mode(Mode::Polling);
         let error_log = ErrorLog::new(status.clone());
-        Self {
-            telegram,
-            dispatcher,
-            timeouts,
-            status,
-            tracker: OffsetTracker::default(),
-            spool,
-            in_flight: BTreeMap::new(),
-            // A previous session may have left some.
-            has_postponed_spooled: true,
-            backoff,
-            error_log,
-        }
+        Self { telegram, dispatcher, timeouts, status, tracker: OffsetTracker::default(), backoff, error_log }
     }
 
     /// Polls until `session_stop` is cancelled, then drains and confirms. If `stop` is cancelled too, the process shuts
@@ -89,7 +58,9 @@ impl Polling {
         // Telegram may hold the first poll for long.
         self.status.set_state(State::Serving);
         session_stop.run_until_cancelled(self.poll()).await;
-        self.drain(stop).await;
+        for result in self.dispatcher.drain(stop).await {
+            self.tracker.record(result);
+        }
         self.confirm().await;
     }
 
@@ -97,23 +68,23 @@ impl Polling {
         let mut next = AT_ONCE;
         loop {
             self.wait(&next).await;
-            self.resume_spooled().await;
             let offset = self.tracker.offset();
             let hold = if self.tracker.is_idle() { self.timeouts.long_poll } else { Duration::ZERO };
             let polled_at = Instant::now();
             let polled = self.ask(offset, hold).await;
             next = match polled {
                 Ok(updates) => {
-                    self.all_is_well();
+                    self.backoff.reset();
+                    self.error_log.clear(State::Serving, "polling works again");
                     if let Some(offset) = offset {
                         self.tracker.confirmed(offset);
                     }
                     self.forget_lost(offset, &updates);
                     let answered_early = polled_at.elapsed() < hold / 2;
                     let is_full = updates.len() >= usize::from(MAX_UPDATES_PER_POLL);
-                    let next = self.take(updates, answered_early);
+                    let next = self.take(updates, answered_early).await;
                     if is_full && next.pause > Duration::ZERO {
-                        self.spool_slow_updates().await;
+                        self.dispatcher.spool_slow_updates().await;
                     }
                     next
                 }
@@ -128,9 +99,9 @@ impl Polling {
         loop {
             tokio::select! {
                 () = &mut pause => return,
-                completion = self.dispatcher.next_completion() => {
-                    self.finish(completion);
-                    if next.sooner_when_served {
+                result = self.dispatcher.next_result() => {
+                    self.tracker.record(result);
+                    if next.sooner_when_handled {
                         return;
                     }
                 }
@@ -145,7 +116,7 @@ impl Polling {
         loop {
             tokio::select! {
                 polled = &mut answer => return polled,
-                completion = self.dispatcher.next_completion() => self.finish(completion),
+                result = self.dispatcher.next_result() => self.tracker.record(result),
             }
         }
     }
@@ -162,113 +133,30 @@ impl Polling {
     }
 
     /// Dispatches the new ones of `updates`.
-    fn take(&mut self, updates: Vec<Update>, answered_early: bool) -> Next {
+    async fn take(&mut self, updates: Vec<Update>, answered_early: bool) -> Next {
         let nothing_came = updates.is_empty();
         let mut is_any_new = false;
+        self.record_ready();
         for update in updates {
-            let id = update.id;
-            if !self.tracker.track(id) {
-                continue;
+            if self.tracker.track(update.id) {
+                is_any_new = true;
+                self.dispatcher.accept(update, None).await;
             }
-            is_any_new = true;
-            self.status.record_update();
-            self.in_flight.insert(id, (Instant::now(), update.clone()));
-            self.begin(update);
         }
-        self.status.set_queued_updates(self.tracker.in_flight());
+        self.record_ready();
         // Telegram does not answer a held poll early without updates. Some substitutes do, and would cause a busy loop.
         let must_wait = nothing_came && answered_early;
         let only_known = !is_any_new && !self.tracker.is_idle();
         if must_wait || only_known {
-            return Next { pause: self.timeouts.duplicate_poll_interval, sooner_when_served: true };
+            return Next { pause: self.timeouts.duplicate_poll_interval, sooner_when_handled: true };
         }
         AT_ONCE
     }
 
-    fn begin(&mut self, update: Update) {
-        let id = update.id;
-        match ChatEvent::parse(update) {
-            Some(event) => self.dispatcher.accept(event).into_iter().for_each(|completion| self.finish(completion)),
-            None => {
-                tracing::debug!("ignored an update");
-                self.finish(Completion::Handled(id));
-            }
+    fn record_ready(&mut self) {
+        while let Some(result) = self.dispatcher.ready_result() {
+            self.tracker.record(result);
         }
-    }
-
-    /// Spools the updates that are in flight for long, so that the next ones can arrive.
-    async fn spool_slow_updates(&mut self) {
-        let room = MAX_SPOOLED.saturating_sub(self.tracker.spooled_count());
-        let is_long = |since: &Instant| since.elapsed() > self.timeouts.spool_after;
-        let long: Vec<_> = self.in_flight.values().filter(|(since, _)| is_long(since)).take(room).collect();
-        let updates: Vec<_> = long.into_iter().map(|(_, update)| update.clone()).collect();
-        let ids: Vec<_> = updates.iter().map(|update| update.id).collect();
-        if ids.is_empty() {
-            return;
-        }
-        match self.spool.put(updates).await {
-            Ok(()) => {
-                tracing::info!(count = ids.len(), "spooled slow updates");
-                for id in ids {
-                    self.in_flight.remove(&id);
-                    self.tracker.mark_spooled(id);
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "cannot spool updates");
-                self.error_log.record("cannot spool slow updates: the data directory is not writable");
-            }
-        }
-    }
-
-    /// Resumes the updates that a previous session spooled, or this one postponed.
-    async fn resume_spooled(&mut self) {
-        if !self.has_postponed_spooled {
-            return;
-        }
-        match self.spool.all().await {
-            Ok(updates) => {
-                self.has_postponed_spooled = false;
-                for update in updates {
-                    let id = update.id;
-                    if !self.tracker.track_spooled(id) {
-                        continue;
-                    }
-                    match ChatEvent::parse(update) {
-                        Some(event) => self.dispatcher.accept_again(event),
-                        None => self.finish(Completion::Handled(id)),
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "cannot read the spooled updates");
-                self.error_log.record("cannot read the spooled updates: retrying");
-            }
-        }
-    }
-
-    /// Records the result for an update.
-    fn finish(&mut self, completion: Completion) {
-        match completion {
-            Completion::Handled(id) => {
-                self.in_flight.remove(&id);
-                if self.tracker.finish(id) {
-                    self.spool.remove(id);
-                }
-            }
-            Completion::Postponed(ids) => {
-                for id in ids {
-                    self.in_flight.remove(&id);
-                    self.has_postponed_spooled |= self.tracker.postpone(id);
-                }
-            }
-        }
-        self.status.set_queued_updates(self.tracker.in_flight());
-    }
-
-    fn all_is_well(&mut self) {
-        self.backoff.reset();
-        self.error_log.clear(State::Serving, "polling works again");
     }
 
     /// Records why a poll failed, and returns when to retry.
@@ -307,21 +195,7 @@ impl Polling {
                 self.backoff.next()
             }
         };
-        Next { pause, sooner_when_served: false }
-    }
-
-    async fn drain(&mut self, stop: &CancellationToken) {
-        let limit = self.timeouts.drain_timeout(stop);
-        tokio::pin!(limit);
-        while !self.dispatcher.is_idle() {
-            tokio::select! {
-                completion = self.dispatcher.next_completion() => self.finish(completion),
-                () = &mut limit => {
-                    tracing::warn!("draining timed out; Telegram will redeliver the unfinished updates");
-                    return;
-                }
-            }
-        }
+        Next { pause, sooner_when_handled: false }
     }
 
     /// Otherwise Telegram would redeliver the last updates, to this process or to the next one.

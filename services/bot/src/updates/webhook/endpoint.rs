@@ -66,12 +66,8 @@ struct OpenState {
     deliveries: mpsc::Sender<Delivery>,
 }
 
-/// An update from a request.
-pub(super) struct Delivery {
-    pub update: Update,
-    /// Notified when the update is handled. Dropped if it is not.
-    pub handled: oneshot::Sender<()>,
-}
+/// An update from a request, and what is notified when the update is handled, or dropped if it is not.
+pub(super) type Delivery = (Update, oneshot::Sender<()>);
 
 impl WebhookEndpoint {
     /// Creates an endpoint for `permit_count` concurrent requests, each held for at most `max_hold`.
@@ -91,9 +87,11 @@ impl WebhookEndpoint {
         Router::new().route(path, post(receive)).with_state(self.clone())
     }
 
-    /// Accepts requests with `secret`.
-    pub(super) fn open(&self, secret: Secret, deliveries: mpsc::Sender<Delivery>) {
+    /// Accepts requests with `secret`. Returns the receiver of their updates.
+    pub(super) fn open(&self, secret: Secret) -> mpsc::Receiver<Delivery> {
+        let (deliveries, receiver) = mpsc::channel(self.0.permit_count);
         self.set(Some(OpenState { secret, deliveries }));
+        receiver
     }
 
     /// Rejects all requests with a retry.
@@ -140,7 +138,7 @@ async fn receive(State(endpoint): State<WebhookEndpoint>, request: Request) -> R
         return StatusCode::BAD_REQUEST.into_response();
     };
     let (handled, is_handled) = oneshot::channel();
-    if deliveries.try_send(Delivery { update, handled }).is_err() {
+    if deliveries.try_send((update, handled)).is_err() {
         return retry_after(RETRY_NEW_AFTER);
     }
     match timeout(endpoint.hold(), is_handled).await {
