@@ -5,7 +5,7 @@ use std::fmt;
 /// The id and the access token of a message. `Debug` hides the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MessageRef {
-    /// Not negative. The store rejects zero.
+    /// Greater than zero.
     pub id: i64,
     /// Not validated: the store checks it.
     pub access_token: String,
@@ -26,7 +26,7 @@ impl MessageRef {
         let (id, access_token) = (normalize(id), normalize(access_token));
         // Rust accepts a sign, but an id has none.
         let id = Some(id).filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
-        Some(Self { id, access_token })
+        (id > 0).then_some(Self { id, access_token })
     }
 
     /// Exactly `id:token`.
@@ -43,7 +43,8 @@ impl fmt::Debug for MessageRef {
 }
 
 /// Removes invisible characters, and converts full-width ones.
-fn normalize(text: &str) -> String {
+#[must_use]
+pub fn normalize(text: &str) -> String {
     text.chars().filter(|character| !is_invisible(*character)).map(to_half_width).collect()
 }
 
@@ -88,6 +89,7 @@ mod tests {
             "7:ab\ncd",
             " 7 : ab \r\n cd ",
             "7:\u{200b}abcd\u{feff}",
+            "\u{2066}7:abcd\u{2069}",
             "\u{200f}\u{ff17}\u{ff1a}ab\u{2028}\u{ff43}d\u{200e}",
         ] {
             assert_eq!(MessageRef::parse(text), Some(message_ref(7, "abcd")), "{text:?}");
@@ -96,11 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn an_id_consists_of_digits() {
+    fn an_id_is_a_positive_number_of_digits() {
         for text in [
             "",
             ":",
             ":ab",
+            "0:ab",
             "-7:ab",
             "+7:ab",
             "9223372036854775808:ab",

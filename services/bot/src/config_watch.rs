@@ -2,31 +2,29 @@
 
 use std::time::Duration;
 
+use backon::ExponentialBuilder;
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{
-    ErrorInfo, StoreChannel,
+    AUTHORIZATION_METADATA, ErrorInfo, StoreChannel,
     config::{AppConfig, WatchLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
 };
 use tokio::{sync::watch, time::sleep};
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-};
+use tonic::{Request, Status, metadata::AsciiMetadataValue};
 
 use crate::{
     error::BotError,
     status::{grpc, tracker::StatusTracker},
     store_client::StoreOutage,
-    timeouts::{Backoff, BackoffPolicy},
+    timeouts::{Backoff, backoff},
 };
 
 /// Short, so that the bot uses a new config soon after the store is reachable again.
-const BACKOFF: BackoffPolicy = BackoffPolicy { initial: Duration::from_millis(250), max: Duration::from_secs(10) };
+const BACKOFF: ExponentialBuilder = backoff(Duration::from_millis(250), Duration::from_secs(10));
 
 /// Watches the app config. Publishes the token of the bot to serve, or `None` if there is none.
 pub(crate) struct ConfigWatch {
     store: ConfigServiceClient<StoreChannel>,
-    authorization: MetadataValue<Ascii>,
+    authorization: AsciiMetadataValue,
     latest: watch::Sender<Option<Secret>>,
     status: StatusTracker,
     outage: StoreOutage,
@@ -46,7 +44,7 @@ impl ConfigWatch {
 
     /// Never returns. While the store is unreachable, the last known config stays in use.
     pub(crate) async fn run(mut self) {
-        let mut backoff = BACKOFF.start();
+        let mut backoff = Backoff::new(BACKOFF);
         let mut is_reported = false;
         loop {
             // The stream also ends when the store shuts down, so its end is not a success.
@@ -64,7 +62,7 @@ impl ConfigWatch {
 
     async fn follow(&mut self, backoff: &mut Backoff, is_reported: &mut bool) -> Result<(), Status> {
         let mut request = Request::new(WatchLastActiveAppConfigRequest {});
-        request.metadata_mut().insert("authorization", self.authorization.clone());
+        request.metadata_mut().insert(AUTHORIZATION_METADATA, self.authorization.clone());
         let mut changes = self.store.watch_last_active_app_config(request).await?.into_inner();
         while let Some(change) = changes.message().await? {
             let is_first = !self.status.set_connected(true);

@@ -8,7 +8,7 @@ mod commands;
 pub(crate) mod context;
 pub(crate) mod event;
 pub(crate) mod language;
-pub(crate) mod message_ref;
+pub(crate) mod link;
 pub(crate) mod reply;
 mod request_ids;
 pub(crate) mod texts;

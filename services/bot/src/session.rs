@@ -20,7 +20,7 @@ use crate::{
         delivery::Delivery,
         errors::TelegramError,
     },
-    timeouts::Timeouts,
+    timeouts::{Backoff, Timeouts},
     updates::{
         chat_tasks::Handlers,
         dispatcher::Dispatcher,
@@ -133,7 +133,7 @@ impl Sessions {
     /// Retries until Telegram accepts the token. Returns the user name of the bot.
     async fn sign_in(&self, telegram: &Telegram) -> Option<String> {
         self.status.set_state(State::SigningIn);
-        let mut backoff = self.timeouts.telegram_backoff.start();
+        let mut backoff = Backoff::new(self.timeouts.telegram_backoff);
         let mut last = None;
         loop {
             let error = match telegram.identity().await {

@@ -1,10 +1,14 @@
 //! A simulated chat with the handlers of the bot, without Telegram, for users without a bot.
 //!
 //! `POST /simulator` accepts a `Message` or a `CallbackQuery` in the format of `wire.rs`, and returns the list of the
-//! bot's actions. It is off without `--simulator`, and requires a token (`token.rs`), because its callers store and
-//! view messages without any rate limit.
+//! bot's actions. It is off without `--simulator`, and requires a token, because its callers store and view messages
+//! without any rate limit.
+//!
+//! The address of the peer proves nothing: behind a reverse proxy on the same machine, all requests come from the
+//! loopback interface, with or without a header. So the simulator requires a token, as Jupyter does. The URL of the
+//! page holds it in the fragment, which browsers do not send. The page sends it in `Mayfly-Authorization`, which no
+//! other site can add. Programs may send it in `Authorization`.
 
-mod token;
 mod wire;
 
 use std::{
@@ -25,12 +29,13 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use mayfly_bootstrap::Secret;
-use mayfly_contracts::StoreChannel;
+use mayfly_contracts::{StoreChannel, parse_bearer};
 use serde_json::Value;
+use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::{token::Token, wire::PostedEvent};
+use self::wire::PostedEvent;
 use crate::{
     bot_key::BotKey,
     conversation::{self, context::Context, event::ChatEvent, reply::Reply, texts::Phrase},
@@ -52,7 +57,7 @@ const BOT_NAME: &str = "-";
 /// The bot of the simulated chat.
 pub(crate) struct Simulator {
     context: Context,
-    token: Token,
+    token: Secret,
     /// The id of the last update. Each request is an update of its own.
     updates: AtomicU32,
 }
@@ -72,7 +77,7 @@ impl Simulator {
         let timeouts = Timeouts { store_timeout: timeouts.simulator_store_timeout, ..timeouts.clone() };
         let store = StoreClient::new(store, outage, timeouts, stop);
         let context = Context { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
-        Ok(Self { context, token: Token::new(token), updates: AtomicU32::new(0) })
+        Ok(Self { context, token, updates: AtomicU32::new(0) })
     }
 
     async fn answer(&self, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
@@ -91,10 +96,22 @@ impl Simulator {
 
 /// The route of the simulator, with authentication.
 pub(crate) fn router(simulator: Simulator) -> Router {
+    let simulator = Arc::new(simulator);
     Router::new()
         .route(PATH, post(simulate).layer(middleware::from_fn(check_encoding)))
-        .route_layer(middleware::from_fn_with_state(simulator.token.clone(), token::require))
-        .with_state(Arc::new(simulator))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&simulator), require_token))
+        .with_state(simulator)
+}
+
+async fn require_token(State(simulator): State<Arc<Simulator>>, request: Request, next: Next) -> Response {
+    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = authorization.and_then(parse_bearer).unwrap_or_default();
+    if token.as_bytes().ct_eq(simulator.token.expose().as_bytes()).into() {
+        return next.run(request).await;
+    }
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    (StatusCode::UNAUTHORIZED, challenge, "the simulator needs its token, which is in simulator.token\n")
+        .into_response()
 }
 
 /// Rejects a body that is not UTF-8 with a clear error. The error of the JSON parser would be misleading.

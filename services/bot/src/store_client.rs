@@ -1,13 +1,12 @@
 //! The client of the store: retries while the store is unreachable, and stops retrying at shutdown.
 
 use std::{
-    future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use mayfly_contracts::{
-    ErrorInfo, StoreChannel,
+    ErrorInfo, MessageRef, StoreChannel,
     error::ErrorReason,
     message::{
         AcknowledgeViewRequest, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest, CreateMessageResponse,
@@ -18,7 +17,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use crate::timeouts::Timeouts;
+use crate::timeouts::{Backoff, Timeouts};
 
 /// The maximum number of concurrent calls. Calls between two retries do not count.
 const MAX_CONCURRENT_CALLS: usize = 32;
@@ -85,22 +84,15 @@ impl StoreClient {
         &self,
         request: CreateMessageRequest,
     ) -> Result<CreateMessageResponse, StoreError> {
-        self.with_retry(|mut client| {
-            let request = request.clone();
-            async move { client.create_message(request).await }
-        })
-        .await
+        self.with_retry(request, async |mut client, request| client.create_message(request).await).await
     }
 
     /// Idempotent by its `view_id`. Rejects messages that are no texts.
     pub(crate) async fn view_message(&self, request: ViewMessageRequest) -> Result<String, StoreError> {
-        self.with_retry(|mut client| {
-            let request = request.clone();
-            async move { client.view_message(request).await }
-        })
-        .await?
-        .into_text()
-        .map_err(|status| StoreError::Rejected(ErrorInfo::from_status(&status)))
+        self.with_retry(request, async |mut client, request| client.view_message(request).await)
+            .await?
+            .into_text()
+            .map_err(|status| StoreError::Rejected(ErrorInfo::from_status(&status)))
     }
 
     /// Renews a view while `sending` its text runs, so that the store keeps the claim. If this process dies, the next
@@ -129,33 +121,23 @@ impl StoreClient {
     }
 
     /// Read only.
-    pub(crate) async fn lookup_message(
-        &self,
-        request: LookupMessageRequest,
-    ) -> Result<LookupMessageResponse, StoreError> {
-        self.with_retry(|mut client| {
-            let request = request.clone();
-            async move { client.lookup_message(request).await }
-        })
-        .await
+    pub(crate) async fn lookup_message(&self, message_ref: &MessageRef) -> Result<LookupMessageResponse, StoreError> {
+        let MessageRef { id, access_token } = message_ref.clone();
+        let request = LookupMessageRequest { id, access_token };
+        self.with_retry(request, async |mut client, request| client.lookup_message(request).await).await
     }
 
     /// Idempotent: burning a burned message succeeds.
-    pub(crate) async fn burn_message(&self, request: BurnMessageRequest) -> Result<BurnMessageResponse, StoreError> {
-        self.with_retry(|mut client| {
-            let request = request.clone();
-            async move { client.burn_message(request).await }
-        })
-        .await
+    pub(crate) async fn burn_message(&self, message_ref: &MessageRef) -> Result<BurnMessageResponse, StoreError> {
+        let MessageRef { id, access_token } = message_ref.clone();
+        let request = BurnMessageRequest { id, access_token };
+        self.with_retry(request, async |mut client, request| client.burn_message(request).await).await
     }
 
     /// Returns `true` if the message was viewed under this `view_id`: only then does the store accept the
     /// acknowledgement.
     pub(crate) async fn was_viewed_under(&self, request: AcknowledgeViewRequest) -> Result<bool, StoreError> {
-        let acknowledged = self.with_retry(|mut client| {
-            let request = request.clone();
-            async move { client.acknowledge_view(request).await }
-        });
+        let acknowledged = self.with_retry(request, async |mut client, request| client.acknowledge_view(request).await);
         match acknowledged.await {
             Ok(_) => Ok(true),
             Err(StoreError::Rejected(_)) => Ok(false),
@@ -171,19 +153,17 @@ impl StoreClient {
         }
     }
 
-    async fn with_retry<T, Call>(
+    async fn with_retry<M: Clone, T>(
         &self,
-        call: impl Fn(MessageServiceClient<StoreChannel>) -> Call,
-    ) -> Result<T, StoreError>
-    where
-        Call: Future<Output = Result<Response<T>, Status>>,
-    {
+        message: M,
+        call: impl AsyncFn(MessageServiceClient<StoreChannel>, M) -> Result<Response<T>, Status>,
+    ) -> Result<T, StoreError> {
         let mut since = Instant::now();
-        let mut backoff = self.timeouts.store_backoff.start();
+        let mut backoff = Backoff::new(self.timeouts.store_backoff);
         loop {
             let called = {
                 let _permit = self.permits.acquire().await;
-                call(self.client.clone()).await
+                call(self.client.clone(), message.clone()).await
             };
             let error_info = match called {
                 Ok(response) => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ pub(crate) struct Timeouts {
     /// How long an update is in flight before it is spooled, so that the next updates can arrive.
     pub spool_after: Duration,
     /// Between retries while Telegram is unreachable.
-    pub telegram_backoff: BackoffPolicy,
+    pub telegram_backoff: ExponentialBuilder,
     /// Between retries with a token that Telegram rejects.
     pub rejected_retry_interval: Duration,
     /// Between retries while another process polls with the same token, or sets a webhook.
@@ -49,7 +50,7 @@ pub(crate) struct Timeouts {
     /// How often the bot renews its claim on a viewed text while it waits for Telegram to accept the message.
     pub claim_renewal_interval: Duration,
     /// Between retries while the store is unreachable.
-    pub store_backoff: BackoffPolicy,
+    pub store_backoff: ExponentialBuilder,
     /// How long the store may be unreachable before the bot tells the sender.
     pub store_timeout: Duration,
     /// The same for users of the simulator.
@@ -68,7 +69,7 @@ impl Default for Timeouts {
             long_poll: Duration::from_secs(40),
             duplicate_poll_interval: Duration::from_millis(500),
             spool_after: Duration::from_secs(3),
-            telegram_backoff: BackoffPolicy { initial: Duration::from_millis(500), max: Duration::from_secs(30) },
+            telegram_backoff: backoff(Duration::from_millis(500), Duration::from_secs(30)),
             rejected_retry_interval: Duration::from_secs(60),
             conflict_retry_interval: Duration::from_secs(10),
             inbound_chat_rate: Rate::per_minute(30, INBOUND_CHAT_BURST),
@@ -81,7 +82,7 @@ impl Default for Timeouts {
             flood_timeout: Duration::from_secs(600),
             flood_check_interval: Duration::from_secs(5),
             claim_renewal_interval: Duration::from_secs(60),
-            store_backoff: BackoffPolicy { initial: Duration::from_millis(250), max: Duration::from_secs(5) },
+            store_backoff: backoff(Duration::from_millis(250), Duration::from_secs(5)),
             store_timeout: Duration::from_secs(600),
             simulator_store_timeout: Duration::from_secs(5),
             stop_drain_timeout: Duration::from_secs(5),
@@ -106,38 +107,33 @@ impl Timeouts {
     }
 }
 
-/// Exponential backoff: doubles from `initial` to `max`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BackoffPolicy {
-    pub initial: Duration,
-    pub max: Duration,
+/// Delays that double from `min` to `max`, with jitter, so that processes that fail together do not retry together.
+pub(crate) const fn backoff(min: Duration, max: Duration) -> ExponentialBuilder {
+    ExponentialBuilder::new().with_min_delay(min).with_max_delay(max).without_max_times().with_jitter()
 }
 
-impl BackoffPolicy {
-    /// Starts a sequence with the initial delay.
-    pub(crate) fn start(self) -> Backoff {
-        Backoff { policy: self, next: self.initial }
-    }
-}
-
-/// The state of a backoff sequence.
+/// The state of a sequence of retries.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    policy: BackoffPolicy,
-    next: Duration,
+    policy: ExponentialBuilder,
+    delays: ExponentialBackoff,
 }
 
 impl Backoff {
-    /// Returns the current delay and doubles it.
-    pub(crate) fn next(&mut self) -> Duration {
-        let now = self.next.min(self.policy.max);
-        self.next = now.saturating_mul(2);
-        now
+    /// Starts with the first delay.
+    pub(crate) fn new(policy: ExponentialBuilder) -> Self {
+        Self { policy, delays: policy.build() }
     }
 
-    /// Restarts with the initial delay.
+    /// Returns the next delay.
+    pub(crate) fn next(&mut self) -> Duration {
+        // The policies have no end.
+        self.delays.next().unwrap_or_default()
+    }
+
+    /// Restarts with the first delay.
     pub(crate) fn reset(&mut self) {
-        self.next = self.policy.initial;
+        *self = Self::new(self.policy);
     }
 }
 
@@ -146,11 +142,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_double_up_to_the_maximum_and_restart() {
-        let mut backoff = BackoffPolicy { initial: Duration::from_secs(1), max: Duration::from_secs(3) }.start();
-        assert_eq!([backoff.next(), backoff.next(), backoff.next()].map(|pause| pause.as_secs()), [1, 2, 3]);
+    fn delays_double_up_to_the_maximum_with_jitter_and_restart() {
+        let seconds = Duration::from_secs;
+        let mut backoff = Backoff::new(backoff(seconds(1), seconds(3)));
+        // Jitter adds up to the delay itself.
+        for delay in [1, 2, 3, 3].map(seconds) {
+            assert!((delay..delay * 2).contains(&backoff.next()));
+        }
         backoff.reset();
-        assert_eq!(backoff.next().as_secs(), 1);
+        assert!(backoff.next() < seconds(2));
     }
 
     #[test]

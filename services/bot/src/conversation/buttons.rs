@@ -1,12 +1,13 @@
 //! The buttons under the messages of the bot.
 
+use mayfly_contracts::MessageRef;
 use url::Url;
 
 use crate::conversation::{
     callback_data::{Callback, CallbackAction},
     context::Context,
     language::Language,
-    message_ref::MessageRef,
+    link,
     reply::{Button, ButtonAction, Buttons},
     texts::Phrase,
 };
@@ -79,5 +80,5 @@ fn page_url(context: &Context, message_ref: &MessageRef) -> Option<String> {
 /// shows the text.
 fn share_url(context: &Context, message_ref: &MessageRef) -> Option<String> {
     let bot = context.bot_name.as_ref()?;
-    Some(format!("https://t.me/share/url?url=https://t.me/{bot}?start={}", message_ref.to_link()?))
+    Some(format!("https://t.me/share/url?url=https://t.me/{bot}?start={}", link::encode(message_ref)?))
 }

@@ -1,6 +1,8 @@
 //! The data of a callback button: what it asks for, and the message it is about.
 
-use crate::conversation::message_ref::MessageRef;
+use mayfly_contracts::MessageRef;
+
+use crate::conversation::link;
 
 /// What a callback button asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +59,12 @@ impl Callback {
         let mut characters = data.chars();
         let letter = characters.next()?;
         let action = CallbackAction::ALL.into_iter().find(|action| action.letter() == letter)?;
-        Some(Self { action, message_ref: MessageRef::from_link(characters.as_str())? })
+        Some(Self { action, message_ref: link::decode(characters.as_str())? })
     }
 
     /// Returns the callback data, at most 64 bytes. `None` if the token is invalid.
     pub(crate) fn data(action: CallbackAction, message_ref: &MessageRef) -> Option<String> {
-        Some(format!("{}{}", action.letter(), message_ref.to_link()?))
+        Some(format!("{}{}", action.letter(), link::encode(message_ref)?))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Handles the buttons under the messages of the bot.
 
-use mayfly_contracts::message::MessageState;
+use mayfly_contracts::{MessageRef, message::MessageState};
 
 use crate::{
     conversation::{
@@ -9,7 +9,6 @@ use crate::{
         commands::view,
         context::Context,
         event::ChatEvent,
-        message_ref::MessageRef,
         reply::{Buttons, MessageEdit, Reply},
         texts::Phrase,
         wording::{self, Operation},
@@ -37,7 +36,7 @@ pub(super) async fn run(
 }
 
 async fn look(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
-    match context.store.lookup_message(message_ref.lookup_request()).await {
+    match context.store.lookup_message(message_ref).await {
         Ok(found) => {
             let reply = Reply::alert(wording::state_text(event.language, &found), "looked up");
             Ok(Reply { edit: remove_buttons_if(found.state() != MessageState::Unread), ..reply })
@@ -47,7 +46,7 @@ async fn look(context: &Context, event: &ChatEvent, message_ref: &MessageRef) ->
 }
 
 async fn burn(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
-    match context.store.burn_message(message_ref.burn_request()).await {
+    match context.store.burn_message(message_ref).await {
         Ok(_) => {
             let reply = Reply::alert(event.language.text(Phrase::BurnedNow), "burned");
             Ok(Reply { edit: remove_buttons_if(true), ..reply })

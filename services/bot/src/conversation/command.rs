@@ -4,9 +4,14 @@ mod arguments;
 mod keyword;
 mod new_message;
 
+use mayfly_contracts::{
+    MessageRef,
+    message_ref::{is_colon, is_invisible, to_half_width},
+};
+
 use self::arguments::Arguments;
 pub(crate) use self::{arguments::ParseError, keyword::Keyword, new_message::NewMessage};
-use crate::conversation::message_ref::{LINK_PREFIX, LinkParse, MessageRef, is_colon, is_invisible, to_half_width};
+use crate::conversation::link::{self, LINK_PREFIX, LinkParse};
 
 /// A longer text that is no command is probably the second part of a text that the sender's app split in two.
 const LONG_TEXT: usize = 500;
@@ -54,7 +59,7 @@ impl Command {
                 return Some(Self::parse_arguments(keyword, Arguments::Prefix { argument, rest }));
             }
         }
-        match MessageRef::from_pasted(text) {
+        match link::find(text) {
             LinkParse::MessageRef(message_ref) => return Some(Self::Open(message_ref)),
             LinkParse::Damaged => return Some(Self::Invalid(ParseError::Link)),
             LinkParse::NotALink => {}
@@ -63,7 +68,7 @@ impl Command {
         let is_id = !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit());
         match MessageRef::from_parts(&head, rest) {
             // An app may have inserted characters into the id. Then a valid token must follow.
-            Some(message_ref) if is_id || message_ref.has_valid_token() => Some(Self::View(message_ref)),
+            Some(message_ref) if is_id || link::has_valid_token(&message_ref) => Some(Self::View(message_ref)),
             None if is_id => Some(Self::Invalid(ParseError::MessageRef)),
             Some(_) | None => None,
         }
@@ -90,7 +95,7 @@ impl Command {
     }
 
     fn parse_start(payload: &str) -> Self {
-        match MessageRef::from_link(payload) {
+        match link::decode(payload) {
             Some(message_ref) => Self::Open(message_ref),
             None if payload.starts_with(LINK_PREFIX) => Self::Invalid(ParseError::Link),
             None => Self::Help,
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn a_pasted_link_is_opened_and_reads_nothing() {
         let token = "0b".repeat(32);
-        let link = message_ref(7, &token).to_link().unwrap();
+        let link = link::encode(&message_ref(7, &token)).unwrap();
         for text in [
             format!("https://mayfly.example.org/m/7#{token}"),
             format!(" http://127.0.0.1:8001/m/7/?lang=de#{token}.\n"),
@@ -239,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_pasted_link_that_is_damaged_is_named_and_any_other_is_unknown() {
-        let link = message_ref(7, &"0b".repeat(32)).to_link().unwrap();
+        let link = link::encode(&message_ref(7, &"0b".repeat(32))).unwrap();
         for text in [
             "https://mayfly.example.org/m/7".to_owned(),
             format!("https://mayfly.example.org/m/7#{}", "0b".repeat(20)),
@@ -317,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_link_is_opened_and_a_damaged_one_recognized() {
-        let link = message_ref(7, &"0b".repeat(32)).to_link().unwrap();
+        let link = link::encode(&message_ref(7, &"0b".repeat(32))).unwrap();
         assert!(matches!(Command::parse(&format!("/start {link}")), Command::Open(open) if open.id == 7));
         let damaged = format!("/start {}", &link[..59]);
         assert!(matches!(Command::parse(&damaged), Command::Invalid(ParseError::Link)));

@@ -3,21 +3,19 @@
 //! All its assets are part of the binary, and it sends no request elsewhere.
 
 mod accept;
-mod headers;
 mod html;
-mod origin;
 mod report;
 
 use axum::{
     Json, Router,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
-    middleware,
+    middleware::{self, Next},
     response::{Html, IntoResponse, Response},
     routing::{MethodRouter, get},
 };
 
-use mayfly_bootstrap::http::{origin::OriginPolicy, unwrap_authorization};
+use mayfly_bootstrap::http::{ContentPolicy, origin::OriginPolicy, set_security_headers, unwrap_authorization};
 
 use self::report::Report;
 use crate::{
@@ -64,8 +62,8 @@ pub(crate) fn router(status: StatusTracker, simulator: Option<Simulator>, origin
             unwrap_authorization(request.headers_mut());
             request
         }))
-        .layer(middleware::from_fn_with_state(origins, origin::check_host))
-        .layer(middleware::map_response(headers::security_headers))
+        .layer(middleware::from_fn_with_state(origins, check_host))
+        .layer(middleware::map_response(add_security_headers))
 }
 
 async fn page(State(page): State<Page>, headers: HeaderMap) -> Response {
@@ -84,6 +82,19 @@ async fn is_ready(State(page): State<Page>) -> (StatusCode, &'static str) {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be reached\n")
     }
+}
+
+/// Rejects requests for the host names of other servers, as protection against DNS rebinding.
+async fn check_host(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
+    match policy.check_host(request.version(), request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => (StatusCode::MISDIRECTED_REQUEST, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn add_security_headers(mut response: Response) -> Response {
+    set_security_headers(response.headers_mut(), ContentPolicy::Page);
+    response
 }
 
 fn asset<S: Clone + Send + Sync + 'static>(media_type: &'static str, content: &'static str) -> MethodRouter<S> {

@@ -7,7 +7,7 @@ use std::{
 
 use mayfly_bootstrap::Secret;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use teloxide::{
     ApiError, Bot, RequestError,
     payloads::{DeleteWebhookSetters as _, SendDocumentSetters as _},
@@ -25,7 +25,7 @@ use crate::{
         errors::{self, TelegramError},
         payloads::{
             AnswerCallbackQuery, DeleteMessage, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo,
-            Keyboard, Protection, Recipient, SendChatAction, SendMessage, SetMyCommands, SetWebhook, WebhookInfo,
+            Recipient, SendChatAction, SendMessage, SetMyCommands, SetWebhook, WebhookInfo, keyboard,
         },
         rate_limit::SendRateLimit,
         retry::Retry,
@@ -125,7 +125,9 @@ impl Telegram {
     }
 
     async fn poll(&self, offset: Option<i64>, limit: u8, wait: Duration) -> Result<Vec<Update>, TelegramError> {
-        let poll = GetUpdates { offset, limit, timeout: wait.as_secs(), allowed_updates: UPDATE_KINDS };
+        let poll = GetUpdates::new(json!({
+            "offset": offset, "limit": limit, "timeout": wait.as_secs(), "allowed_updates": UPDATE_KINDS,
+        }));
         let updates = match JsonRequest::new(self.polls.clone(), poll).await {
             Err(RequestError::InvalidJson { raw, .. }) => parse_updates(&raw).ok_or(TelegramError::Unreachable)?,
             updates => updates.map_err(|error| errors::classify(&error))?,
@@ -136,21 +138,18 @@ impl Telegram {
 
     /// Returns the current webhook.
     pub(crate) async fn webhook_info(&self) -> Result<WebhookInfo, TelegramError> {
-        let info = self.call(GetWebhookInfo {}).await?;
+        let info = self.call(GetWebhookInfo::new(json!({}))).await?;
         self.retry.last_success.record();
         Ok(info)
     }
 
     /// Sets `webhook`, with `secret` in each request. Pending updates are kept.
     pub(crate) async fn set_webhook(&self, webhook: &Webhook, secret: &Secret) -> Result<(), TelegramError> {
-        let set = SetWebhook {
-            url: webhook.url.clone(),
-            max_connections: webhook.connections,
-            allowed_updates: UPDATE_KINDS,
-            drop_pending_updates: false,
-            secret_token: secret.expose().to_owned(),
-        };
-        self.call(set).await.map(|_: Value| ())
+        let webhook = SetWebhook::new(json!({
+            "url": webhook.url.as_str(), "max_connections": webhook.connections, "allowed_updates": UPDATE_KINDS,
+            "drop_pending_updates": false, "secret_token": secret.expose(),
+        }));
+        self.call(webhook).await.map(|_: Value| ())
     }
 
     /// Removes the webhook, so that polling works. Pending updates are kept.
@@ -170,11 +169,11 @@ impl Telegram {
         &self,
         recipient: Recipient,
         message: &OutgoingMessage,
-        protection: Protection,
+        protect_content: bool,
     ) -> Result<Option<MessageId>, TelegramError> {
-        let sent = self.send_to(recipient, message, protection).await;
+        let sent = self.send_to(recipient, message, protect_content).await;
         if recipient.thread.is_some() && sent == Err(TelegramError::Refused) && !message.is_secret() {
-            return self.send_to(Recipient { thread: None, ..recipient }, message, protection).await;
+            return self.send_to(Recipient { thread: None, ..recipient }, message, protect_content).await;
         }
         sent
     }
@@ -185,21 +184,24 @@ impl Telegram {
     ///
     /// If the chat or its topic is gone, or Telegram's flood control lasts too long.
     pub(crate) async fn wait_until_writable(&self, recipient: Recipient) -> Result<(), TelegramError> {
-        let (last_failure, is_in_topic) = (&Mutex::new(None), recipient.thread.is_some());
+        let Recipient { chat, thread } = recipient;
+        // Shows for some seconds that the bot is typing. Telegram rejects it where it rejects messages.
+        let typing = json!({ "chat_id": chat, "message_thread_id": thread, "action": "typing" });
+        let (typing, last_failure) = (&SendChatAction::new(typing), &Mutex::new(None));
         let has_worked_since_last_failure = || {
             let last = last_failure.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
             last.is_some_and(|last| self.retry.last_success.is_after(last))
         };
         let has_worked_since_last_failure = &has_worked_since_last_failure;
         let check = || async move {
-            if let Some(wait) = self.rate_limit.flood_wait(recipient.chat) {
+            if let Some(wait) = self.rate_limit.flood_wait(chat) {
                 // In short steps: Telegram may accept messages of other chats sooner, and then of this one.
                 return Err(TelegramError::Flood(wait.min(self.timeouts.flood_check_interval)));
             }
-            match self.call(SendChatAction::typing(recipient)).await.map(|_: Value| ()) {
+            match self.call(typing.clone()).await.map(|_: Value| ()) {
                 // Other calls succeed and only this method fails, which says nothing about messages.
                 Err(TelegramError::Unreachable) if has_worked_since_last_failure() => Ok(()),
-                Err(TelegramError::Refused) if is_in_topic => Err(TelegramError::Refused),
+                Err(TelegramError::Refused) if thread.is_some() => Err(TelegramError::Refused),
                 Err(fault @ (TelegramError::ChatGone | TelegramError::Flood(_) | TelegramError::Unreachable)) => {
                     Err(fault)
                 }
@@ -214,33 +216,38 @@ impl Telegram {
         &self,
         recipient: Recipient,
         message: &OutgoingMessage,
-        protection: Protection,
+        protect_content: bool,
     ) -> Result<Option<MessageId>, TelegramError> {
         let text = &message.text;
         if text.encode_utf16().count() <= MAX_MESSAGE_LEN && is_preserved(text) {
-            let keyboard = Keyboard::of(&message.buttons);
-            let mut sent = self.send_message(recipient, text, keyboard.clone(), protection).await;
+            let keyboard = keyboard(&message.buttons);
+            let mut sent = self.send_message(recipient, text, keyboard.clone(), protect_content).await;
             // A text without its buttons is better than none.
             if keyboard.is_some() && sent == Err(TelegramError::Refused) {
-                sent = self.send_message(recipient, text, None, protection).await;
+                sent = self.send_message(recipient, text, None, protect_content).await;
             }
             // Telegram counts characters in its own way. Nothing else holds a viewed text.
             if sent != Err(TelegramError::TextUnfit) {
                 return sent;
             }
         }
-        self.send_document(recipient, text, protection).await
+        self.send_document(recipient, text, protect_content).await
     }
 
     async fn send_message(
         &self,
         recipient: Recipient,
         text: &str,
-        reply_markup: Option<Keyboard>,
-        protection: Protection,
+        reply_markup: Option<Value>,
+        protect_content: bool,
     ) -> Result<Option<MessageId>, TelegramError> {
-        let message = SendMessage::new(recipient, text, reply_markup, protection);
-        let send = || self.rate_limited(recipient.chat, self.call(message.clone()));
+        let Recipient { chat, thread } = recipient;
+        let message = SendMessage::new(json!({
+            "chat_id": chat, "message_thread_id": thread, "text": text,
+            "link_preview_options": { "is_disabled": true }, "reply_markup": reply_markup,
+            "protect_content": protect_content.then_some(true),
+        }));
+        let send = || self.rate_limited(chat, self.call(message.clone()));
         let sent: Value = self.retry.with_retry_within(self.timeouts.message_flood_timeout, send).await?;
         Ok(message_id(&sent))
     }
@@ -249,7 +256,7 @@ impl Telegram {
         &self,
         recipient: Recipient,
         text: &str,
-        protection: Protection,
+        protect_content: bool,
     ) -> Result<Option<MessageId>, TelegramError> {
         let send = async || {
             let file = InputFile::memory(text.as_bytes().to_vec()).file_name(DOCUMENT_NAME);
@@ -258,10 +265,7 @@ impl Telegram {
                 None => document,
                 Some(thread) => document.message_thread_id(ThreadId(MessageId(thread))),
             };
-            let document = match protection {
-                Protection::None => document,
-                Protection::NoCopies => document.protect_content(true),
-            };
+            let document = if protect_content { document.protect_content(true) } else { document };
             match document.await {
                 Ok(message) => Ok(Some(message.id)),
                 Err(error) => accepted_result(&error).map(|sent| message_id(&sent)),
@@ -290,21 +294,24 @@ impl Telegram {
 
     /// Answers a callback query, so that the user's app stops waiting. Telegram forgets it after some minutes.
     pub(crate) async fn answer_callback_query(&self, query_id: &str, alert: Option<&str>) -> Result<(), TelegramError> {
-        let answer = AnswerCallbackQuery::new(query_id, alert);
+        // Alerts stay until the user closes them.
+        let answer = AnswerCallbackQuery::new(json!({
+            "callback_query_id": query_id, "text": alert, "show_alert": alert.is_some(),
+        }));
         self.retry.with_retry(|| self.call(answer.clone())).await.map(|_: Value| ())
     }
 
     /// Deletes a message from a chat. Succeeds if it is gone. Telegram deletes only messages of the last 48 hours.
     pub(crate) async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), TelegramError> {
-        self.retry
-            .with_retry(|| async move {
-                match JsonRequest::new(self.calls.clone(), DeleteMessage::new(chat, message)).await {
-                    Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
-                    Err(error) => Err(errors::classify(&error)),
-                    Ok(_) => Ok(()),
-                }
-            })
-            .await
+        let delete = &DeleteMessage::new(json!({ "chat_id": chat, "message_id": message.0 }));
+        let delete = || async move {
+            match JsonRequest::new(self.calls.clone(), delete.clone()).await {
+                Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
+                Err(error) => Err(errors::classify(&error)),
+                Ok(_) => Ok(()),
+            }
+        };
+        self.retry.with_retry(delete).await
     }
 
     /// Sets the command menu of private chats, as names and descriptions, for one language or for all others.
@@ -313,7 +320,11 @@ impl Telegram {
         language: Option<&'static str>,
         commands: &[(&str, String)],
     ) -> Result<(), TelegramError> {
-        let commands = SetMyCommands::new(language, commands);
+        let command = |(name, description): &(&str, String)| json!({ "command": name, "description": description });
+        let commands = SetMyCommands::new(json!({
+            "commands": commands.iter().map(command).collect::<Vec<_>>(), "scope": { "type": "all_private_chats" },
+            "language_code": language,
+        }));
         self.retry.with_retry(|| self.call(commands.clone())).await.map(|_: Value| ())
     }
 
@@ -324,17 +335,21 @@ impl Telegram {
         message: MessageId,
         edit: &MessageEdit,
     ) -> Result<(), TelegramError> {
-        self.retry
-            .with_retry(|| async move {
-                match edit {
-                    MessageEdit::Buttons(buttons) => {
-                        self.call(EditMessageReplyMarkup::new(chat, message, buttons)).await
-                    }
-                    MessageEdit::Text(text) => self.call(EditMessageText::new(chat, message, text)).await,
-                }
-            })
-            .await
-            .map(|_: Value| ())
+        match edit {
+            MessageEdit::Buttons(buttons) => {
+                let edit = EditMessageReplyMarkup::new(json!({
+                    "chat_id": chat, "message_id": message.0, "reply_markup": keyboard(buttons),
+                }));
+                self.retry.with_retry(|| self.call(edit.clone())).await.map(|_: Value| ())
+            }
+            MessageEdit::Text(text) => {
+                let edit = EditMessageText::new(json!({
+                    "chat_id": chat, "message_id": message.0, "text": text,
+                    "link_preview_options": { "is_disabled": true },
+                }));
+                self.retry.with_retry(|| self.call(edit.clone())).await.map(|_: Value| ())
+            }
+        }
     }
 
     async fn call<P>(&self, payload: P) -> Result<P::Output, TelegramError>

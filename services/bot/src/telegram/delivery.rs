@@ -9,12 +9,7 @@ use crate::{
     settings::ConversationSettings,
     status::tracker::StatusTracker,
     store_client::{ShuttingDown, StoreClient},
-    telegram::{
-        client::Telegram,
-        deletions::Deletions,
-        errors::TelegramError,
-        payloads::{Protection, Recipient},
-    },
+    telegram::{client::Telegram, deletions::Deletions, errors::TelegramError, payloads::Recipient},
 };
 
 /// Delivers the replies of one bot.
@@ -112,9 +107,8 @@ impl Delivery {
 
     /// Sends `message`, and schedules the deletion of a revealed text.
     async fn send(&self, event: &ChatEvent, message: &OutgoingMessage) -> Result<(), TelegramError> {
-        let is_protected = message.is_revealed && self.settings.protect_content;
-        let protection = if is_protected { Protection::NoCopies } else { Protection::None };
-        let message_id = self.telegram.send(Recipient::of(event), message, protection).await?;
+        let protect_content = message.is_revealed && self.settings.protect_content;
+        let message_id = self.telegram.send(Recipient::of(event), message, protect_content).await?;
         if let (true, Some(message_id)) = (message.is_revealed, message_id) {
             self.deletions.schedule(event.chat, message_id).await;
         }

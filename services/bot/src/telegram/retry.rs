@@ -5,17 +5,18 @@ use std::{
     time::Duration,
 };
 
+use backon::ExponentialBuilder;
 use tokio::time::{Instant, sleep};
 
 use crate::{
     telegram::errors::TelegramError,
-    timeouts::{BackoffPolicy, Timeouts},
+    timeouts::{Backoff, Timeouts},
 };
 
 /// When to retry, and when to give up. Clones share the time of the last success.
 #[derive(Clone)]
 pub(super) struct Retry {
-    backoff: BackoffPolicy,
+    backoff: ExponentialBuilder,
     flood_timeout: Duration,
     send_timeout: Duration,
     pub last_success: LastSuccess,
@@ -63,7 +64,7 @@ impl Retry {
     where
         Call: Future<Output = Result<T, TelegramError>>,
     {
-        let mut backoff = self.backoff.start();
+        let mut backoff = Backoff::new(self.backoff);
         let (mut last_failure, mut alone_since) = (None, None);
         loop {
             let pause = match call().await {

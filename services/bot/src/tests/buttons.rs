@@ -134,7 +134,7 @@ async fn a_press_is_answered_although_its_handler_panics(mode: Mode) {
     let key = fixture.store.put(PANIC);
     fixture.ask(ANN, "hello").await;
     // The link in the callback data.
-    let link = crate::conversation::message_ref::MessageRef::parse(&key).unwrap().to_link().unwrap();
+    let link = crate::conversation::link::encode(&mayfly_contracts::MessageRef::parse(&key).unwrap()).unwrap();
     let offered = fixture.ask_message(ANN, "new:hello").await;
     let data = offered.button("Read yet?").unwrap()["callback_data"].as_str().unwrap().to_owned();
     assert_eq!(data.len(), link.len() + 1);

@@ -1,10 +1,11 @@
 //! Every text gets a reply, and every stored text is viewed byte for byte: any text, and texts of likely pieces,
 //! through the parser and the handlers.
 //!
-//! `PROPTEST_CASES=1000000 cargo test --package mayfly-bot fuzz command message_ref` tries a million of each.
+//! `PROPTEST_CASES=1000000 cargo test --package mayfly-bot fuzz command link` tries a million of each.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use mayfly_contracts::{MessageRef, message_ref::is_invisible};
 use proptest::{prelude::*, test_runner::TestRunner};
 use teloxide::types::{ChatId, MessageId};
 use tokio::runtime::{Builder, Runtime};
@@ -22,7 +23,6 @@ use crate::{
         context::Context,
         event::{ChatEvent, Content},
         language::Language,
-        message_ref::{MessageRef, is_invisible},
         reply::Reply,
     },
     store_client::{StoreClient, StoreOutage},

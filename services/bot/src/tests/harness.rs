@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
+use backon::ExponentialBuilder;
 use clap::Parser as _;
 use mayfly_bootstrap::{Secret, http::ServerLimits};
 use mayfly_contracts::BotChannel;
@@ -12,12 +13,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::fake_store::FakeStore;
-use crate::{
-    Bot, BotSettings, MAX_REQUEST_BYTES,
-    error::BotError,
-    gcra::Rate,
-    timeouts::{BackoffPolicy, Timeouts},
-};
+use crate::{Bot, BotSettings, MAX_REQUEST_BYTES, error::BotError, gcra::Rate, timeouts::Timeouts};
 
 /// How long anything may take before a test fails.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -179,9 +175,15 @@ fn settings(arguments: &[&str]) -> BotSettings {
     Cli::try_parse_from([&["bot"], arguments].concat()).unwrap().bot
 }
 
+/// Delays without jitter, in milliseconds.
+pub(super) fn backoff_without_jitter(min: u64, max: u64) -> ExponentialBuilder {
+    let (min, max) = (Duration::from_millis(min), Duration::from_millis(max));
+    ExponentialBuilder::new().with_min_delay(min).with_max_delay(max).without_max_times()
+}
+
 /// Pauses that a test can wait for; limits as in real life.
 pub(super) fn quick() -> Timeouts {
-    let pauses = BackoffPolicy { initial: Duration::from_millis(5), max: Duration::from_millis(100) };
+    let pauses = backoff_without_jitter(5, 100);
     Timeouts {
         duplicate_poll_interval: Duration::from_millis(20),
         spool_after: Duration::from_millis(100),

@@ -1,12 +1,12 @@
 //! Links to messages: what opening one does, and what it does not.
 
-use mayfly_contracts::error::ErrorReason;
+use mayfly_contracts::{MessageRef, error::ErrorReason};
 use mayfly_testkit::telegram::{Fault, Message};
 
 use super::harness::{
     ANN, BOB, Fixture, Mode, VIEWED, VIEWED_HERE, fixture, fixture_in, fixture_with_flags, in_both_modes, start_in,
 };
-use crate::conversation::message_ref::MessageRef;
+use crate::conversation::link;
 
 in_both_modes! {
     opening_a_link_consumes_nothing_and_reveal_shows_the_text_once,
@@ -18,7 +18,7 @@ const REVEAL: [&str; 1] = ["Reveal"];
 
 /// Returns the payload after `t.me/bot?start=` in the link to this message.
 fn link(key: &str) -> String {
-    MessageRef::parse(key).unwrap().to_link().unwrap()
+    link::encode(&MessageRef::parse(key).unwrap()).unwrap()
 }
 
 async fn open(fixture: &Fixture, chat: i64, key: &str) -> Message {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::harness::{ANN, BOB, TIMEOUT, VIEWED, VIEWED_HERE, fixture, fixture_with, quick, start};
+use super::harness::{
+    ANN, BOB, TIMEOUT, VIEWED, VIEWED_HERE, backoff_without_jitter, fixture, fixture_with, quick, start,
+};
 use crate::{
     conversation::{language::Language, wording},
-    timeouts::{BackoffPolicy, Timeouts},
+    timeouts::Timeouts,
 };
 
 #[tokio::test]
@@ -47,7 +49,7 @@ async fn a_view_whose_answer_got_lost_is_repeated() {
 #[tokio::test]
 async fn calls_during_a_long_outage_of_the_store_fail_at_once() {
     let patience = Duration::from_millis(500);
-    let pauses = BackoffPolicy { initial: Duration::from_millis(200), max: Duration::from_millis(200) };
+    let pauses = backoff_without_jitter(200, 200);
     let fixture = fixture_with(Timeouts { store_timeout: patience, store_backoff: pauses, ..quick() }).await;
     fixture.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     fixture.store.set_away(true);

@@ -175,13 +175,11 @@ fn language_of(message_or_query: &Value) -> Language {
 
 #[cfg(test)]
 mod tests {
+    use mayfly_contracts::MessageRef;
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        conversation::{callback_data::CallbackAction, message_ref::MessageRef},
-        telegram::update::UPDATE_KINDS,
-    };
+    use crate::{conversation::callback_data::CallbackAction, telegram::update::UPDATE_KINDS};
 
     fn update(kind: &str, message: Value) -> Update {
         serde_json::from_value(json!({ "update_id": 5, kind: message })).unwrap()

@@ -46,7 +46,7 @@ const AT_ONCE: Next = Next { pause: Duration::ZERO, sooner_when_handled: true };
 
 impl Polling {
     pub(crate) fn new(telegram: Telegram, dispatcher: Dispatcher, timeouts: Timeouts, status: StatusTracker) -> Self {
-        let backoff = timeouts.telegram_backoff.start();
+        let backoff = Backoff::new(timeouts.telegram_backoff);
         status.set_mode(Mode::Polling);
         let error_log = ErrorLog::new(status.clone());
         Self { telegram, dispatcher, timeouts, status, tracker: OffsetTracker::default(), backoff, error_log }
@@ -202,7 +202,7 @@ impl Polling {
     async fn confirm(&self) {
         let Some(offset) = self.tracker.offset() else { return };
         let confirmed = timeout(self.timeouts.confirm_timeout, async {
-            let mut backoff = self.timeouts.telegram_backoff.start();
+            let mut backoff = Backoff::new(self.timeouts.telegram_backoff);
             while let Err(TelegramError::Unreachable | TelegramError::AnotherPoller) =
                 self.telegram.confirm(offset).await
             {

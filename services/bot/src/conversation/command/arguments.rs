@@ -1,6 +1,6 @@
 //! The arguments of a keyword, and what can be wrong with them.
 
-use crate::conversation::message_ref::MessageRef;
+use mayfly_contracts::MessageRef;
 
 /// The text that follows a keyword.
 #[derive(Clone, Copy)]

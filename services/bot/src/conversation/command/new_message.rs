@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use mayfly_contracts::message_ref;
+
 use super::arguments::{Arguments, ParseError};
-use crate::conversation::message_ref;
 
 /// How many characters of an invalid lifetime the reply repeats.
 const LIFETIME_SHOWN: usize = 32;

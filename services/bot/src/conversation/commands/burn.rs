@@ -1,10 +1,11 @@
 //! Deletes a message unread: `burn:id:token`.
 
+use mayfly_contracts::MessageRef;
+
 use crate::{
     conversation::{
         context::{Context, error_reply},
         event::ChatEvent,
-        message_ref::MessageRef,
         reply::Reply,
         texts::Phrase,
         wording::Operation,
@@ -13,7 +14,7 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
-    match context.store.burn_message(message_ref.burn_request()).await {
+    match context.store.burn_message(message_ref).await {
         Ok(_) => Ok(Reply::message(event.language.text(Phrase::BurnedNow), "burned")),
         Err(error) => error_reply(event.language, Operation::Other, error),
     }

@@ -1,10 +1,11 @@
 //! Shows the state of a message: `look:id:token`.
 
+use mayfly_contracts::MessageRef;
+
 use crate::{
     conversation::{
         context::{Context, error_reply},
         event::ChatEvent,
-        message_ref::MessageRef,
         reply::Reply,
         wording::{self, Operation},
     },
@@ -12,7 +13,7 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
-    match context.store.lookup_message(message_ref.lookup_request()).await {
+    match context.store.lookup_message(message_ref).await {
         Ok(found) => Ok(Reply::message(wording::state_text(event.language, &found), "looked up")),
         Err(error) => error_reply(event.language, Operation::Other, error),
     }

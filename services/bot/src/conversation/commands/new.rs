@@ -1,13 +1,12 @@
 //! Stores a text: `new:text`.
 
-use mayfly_contracts::message::CreateMessageRequest;
+use mayfly_contracts::{MessageRef, message::CreateMessageRequest};
 
 use crate::conversation::{
     buttons,
     command::NewMessage,
     context::{Context, error_reply},
     event::{ChatEvent, Content},
-    message_ref::MessageRef,
     reply::{OutgoingMessage, Reply},
     request_ids,
     texts::Phrase,

@@ -1,7 +1,7 @@
 //! Offers to show the message that a link names: `t.me/bot?start=link`. Users and link previews open links by accident,
 //! so the text is shown only when the user presses a button.
 
-use mayfly_contracts::{ErrorInfo, error::ErrorReason, message::MessageState};
+use mayfly_contracts::{ErrorInfo, MessageRef, error::ErrorReason, message::MessageState};
 
 use super::view;
 use crate::{
@@ -9,7 +9,6 @@ use crate::{
         buttons,
         context::{Context, error_reply},
         event::ChatEvent,
-        message_ref::MessageRef,
         reply::{OutgoingMessage, Reply},
         wording::{self, Operation},
     },
@@ -18,7 +17,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
     let language = event.language;
-    let found = match context.store.lookup_message(message_ref.lookup_request()).await {
+    let found = match context.store.lookup_message(message_ref).await {
         Ok(found) => found,
         Err(error) => return error_reply(language, Operation::View, error),
     };

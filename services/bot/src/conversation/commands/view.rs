@@ -1,7 +1,7 @@
 //! Shows a text once: `id:token`.
 
 use mayfly_contracts::{
-    ErrorInfo,
+    ErrorInfo, MessageRef,
     error::ErrorReason,
     message::{AcknowledgeViewRequest, ViewMessageRequest},
 };
@@ -11,7 +11,6 @@ use crate::{
         buttons,
         context::Context,
         event::ChatEvent,
-        message_ref::MessageRef,
         reply::{OutgoingMessage, Reply},
         request_ids,
         texts::Phrase,

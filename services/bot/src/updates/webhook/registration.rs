@@ -36,7 +36,7 @@ impl<'settings> Registration<'settings> {
         timeouts: Timeouts,
         status: StatusTracker,
     ) -> Self {
-        let backoff = timeouts.telegram_backoff.start();
+        let backoff = Backoff::new(timeouts.telegram_backoff);
         let error_log = ErrorLog::new(status);
         Self { telegram, webhook, secret, timeouts, backoff, error_log, is_set: false, last_error: None }
     }
