@@ -86,7 +86,7 @@ impl Bot {
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
         let timeouts = Timeouts {
-            store_timeout: settings.retry_for,
+            store_timeout: settings.store_outage_timeout,
             inbound_chat_rate: Rate::per_minute(settings.chat_messages_per_minute, INBOUND_CHAT_BURST),
             outbound_total_rate: Rate::per_second(settings.messages_per_second),
             ..Timeouts::default()

@@ -11,10 +11,10 @@ const LONGEST_DELETION_DELAY: Duration = Duration::from_secs(47 * 60 * 60);
 /// The settings of the bot. Its token is not one of them: it comes from the last active app config.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BotSettings {
-    /// Where the bot serves its status page.
+    /// The address of the bot's listener, for its status page, `BotService` and the webhook.
     #[arg(long, env = "MAYFLY_BOT_LISTEN", default_value = "127.0.0.1:5555", value_name = "ADDRESS")]
     pub bot_listen: SocketAddr,
-    /// Where the Bot API is: Telegram's own, or a local Bot API server.
+    /// The URL of the Bot API: Telegram's, or that of a local Bot API server.
     #[arg(
         long,
         env = "MAYFLY_TELEGRAM_API_URL",
@@ -23,31 +23,62 @@ pub struct BotSettings {
         value_parser = parse_web_url
     )]
     pub telegram_api_url: Url,
-    /// How long an update waits for a store that is away before its sender is told that nothing was stored or read.
-    #[arg(long, env = "MAYFLY_RETRY_FOR", default_value = "10m", value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub retry_for: Duration,
-    /// How many messages the bot sends in a second, to all chats together. Telegram allows 30.
-    #[arg(long, env = "MAYFLY_MESSAGES_PER_SECOND", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How long the bot retries an update while the store cannot be reached. Then it replies that it stored or read
+    /// nothing.
+    #[arg(
+        long,
+        env = "MAYFLY_STORE_OUTAGE_TIMEOUT",
+        default_value = "10m",
+        value_name = "DURATION",
+        value_parser = humantime::parse_duration
+    )]
+    pub store_outage_timeout: Duration,
+    /// How many messages the bot sends per second, to all chats together. Telegram's limit is 30.
+    #[arg(
+        long,
+        env = "MAYFLY_MESSAGES_PER_SECOND",
+        default_value = "30",
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub messages_per_second: u32,
-    /// Adds a chat with the bot to its page, without Telegram. It asks for a token, which is made on first start in
-    /// DATA_DIR/simulator.token; `mayfly up` prints the page's address with it.
+    /// Serve a simulated chat on the status page, which works without Telegram. It requires the token in
+    /// DATA_DIR/simulator.token, which the first start creates; `mayfly up` prints the URL with the token.
     #[arg(long, env = "MAYFLY_SIMULATOR")]
     pub simulator: bool,
-    /// How many messages a chat may write to the bot in a minute, 10 of them at once. What is more is not read, and the
-    /// chat is told so once.
-    #[arg(long, env = "MAYFLY_CHAT_MESSAGES_PER_MINUTE", default_value = "30", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many messages of a chat the bot handles per minute, at most 10 of them at once. It ignores the others, and
+    /// says so once.
+    #[arg(
+        long,
+        env = "MAYFLY_CHAT_MESSAGES_PER_MINUTE",
+        default_value = "30",
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub chat_messages_per_minute: u32,
-    /// Where Telegram is to bring updates: an address of https that leads to the bot's listener, through a proxy that
-    /// speaks TLS. Unset: the bot asks Telegram for them.
+    /// The URL to which Telegram sends updates. It must begin with https and lead to the bot's listener, through a
+    /// proxy that terminates TLS. Unset: the bot polls Telegram.
     #[arg(long, env = "MAYFLY_WEBHOOK_URL", value_name = "URL", value_parser = parse_webhook_url)]
     pub webhook_url: Option<Url>,
-    /// The path of the webhook on the bot's listener, if the proxy changes it. Unless given, that of --webhook-url.
-    #[arg(long, env = "MAYFLY_WEBHOOK_PATH", value_name = "PATH", value_parser = parse_webhook_path, requires = "webhook_url")]
+    /// The path of the webhook on the bot's listener, if the proxy changes it. Default: the path of --webhook-url.
+    #[arg(
+        long,
+        env = "MAYFLY_WEBHOOK_PATH",
+        value_name = "PATH",
+        value_parser = parse_webhook_path,
+        requires = "webhook_url"
+    )]
     pub webhook_path: Option<String>,
-    /// How many updates Telegram may bring at a time, from 1 to 100.
-    #[arg(long, env = "MAYFLY_WEBHOOK_CONNECTIONS", default_value = "40", value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=100))]
+    /// How many connections to the webhook Telegram may use at once, from 1 to 100.
+    #[arg(
+        long,
+        env = "MAYFLY_WEBHOOK_CONNECTIONS",
+        default_value = "40",
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u8).range(1..=100)
+    )]
     pub webhook_connections: u8,
-    /// How the bot converses.
+    /// The settings of the conversation.
     #[command(flatten)]
     pub conversation: ConversationSettings,
     /// The directory of the spool, which holds encrypted updates. Not a command line option: the process sets it.
@@ -87,17 +118,18 @@ impl BotSettings {
 /// The settings of the conversation.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConversationSettings {
-    /// Where browsers reach the gateway, as `https://mayfly.example.org`. Unset: the bot offers no links to its page.
+    /// The URL of the gateway for browsers, such as `https://mayfly.example.org`. Unset: the bot offers no links to the
+    /// web page.
     #[arg(long, env = "MAYFLY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<PublicUrl>,
-    /// Delete a user's message from the chat once its text is stored.
+    /// Delete a user's message from the chat after its text is stored.
     #[arg(long, env = "MAYFLY_DELETE_USER_MESSAGES")]
     pub delete_user_messages: bool,
-    /// Delete a text from the chat so long after it was shown: 30s, 10m, 47h. At most 47 hours, since Telegram deletes
-    /// nothing after 48. Unset: it stays.
+    /// Delete a text from the chat this long after it was shown, such as 30s or 10m. At most 47h, since Telegram
+    /// deletes no message after 48 hours. Unset: the text stays.
     #[arg(long, env = "MAYFLY_DELETE_REVEALED_AFTER", value_name = "DURATION", value_parser = parse_deletion_delay)]
     pub delete_revealed_after: Option<Duration>,
-    /// Show texts so that they cannot be forwarded or saved. In most apps they cannot be copied either.
+    /// Send texts so that readers cannot forward or save them. In most apps they cannot copy them either.
     #[arg(long, env = "MAYFLY_PROTECT_CONTENT")]
     pub protect_content: bool,
     /// The directory of the scheduled deletions. Not a command line option: the process sets it.
@@ -200,7 +232,7 @@ mod tests {
         let BotSettings {
             bot_listen,
             telegram_api_url,
-            retry_for,
+            store_outage_timeout,
             messages_per_second,
             chat_messages_per_minute,
             simulator,
@@ -209,7 +241,10 @@ mod tests {
         } = settings;
         assert_eq!(bot_listen, "127.0.0.1:5555".parse().unwrap());
         assert_eq!(telegram_api_url.as_str(), "https://api.telegram.org/");
-        assert_eq!((retry_for, messages_per_second, chat_messages_per_minute), (Duration::from_secs(600), 30, 30));
+        assert_eq!(
+            (store_outage_timeout, messages_per_second, chat_messages_per_minute),
+            (Duration::from_secs(600), 30, 30)
+        );
         assert!(!simulator);
         let ConversationSettings {
             public_url,
