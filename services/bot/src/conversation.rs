@@ -28,16 +28,16 @@ pub(crate) async fn handle(context: &Context, event: &ChatEvent) -> Result<Reply
     match &event.content {
         Content::Text { command, .. } => commands::run(context, event, command).await,
         Content::Callback(query) => callbacks::run(context, event, query.callback.as_ref()).await,
-        Content::NotText => explain(Phrase::OnlyText),
-        Content::Edited => explain(Phrase::Edited),
-        Content::GroupCommand(_) => explain(Phrase::PrivateOnly),
+        Content::NotText => explain(Phrase::TextOnly),
+        Content::Edited => explain(Phrase::EditIgnored),
+        Content::GroupCommand(_) => explain(Phrase::PrivateChatOnly),
     }
 }
 
 /// Returns the reply to an event that exceeds the flood limit. A callback query gets an alert. A group gets no reply,
 /// because other members read it.
 pub(crate) fn slow_down(event: &ChatEvent) -> Reply {
-    let (text, outcome) = (event.language.text(Phrase::TooFast), "too fast");
+    let (text, outcome) = (event.language.text(Phrase::FloodLimitExceeded), "too fast");
     match event.content {
         Content::Callback(_) => Reply::alert(text, outcome),
         Content::Text { .. } | Content::NotText | Content::Edited => Reply::message(text, outcome),

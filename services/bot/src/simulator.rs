@@ -83,7 +83,7 @@ impl Simulator {
     async fn answer(&self, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
         let reply = match AssertUnwindSafe(conversation::handle(&self.context, event)).catch_unwind().await {
             Ok(reply) => reply?,
-            Err(_) => Reply::message(event.language.text(Phrase::WentWrong), "panicked"),
+            Err(_) => Reply::message(event.language.text(Phrase::InternalError), "panicked"),
         };
         // Before the response, unlike with Telegram: a user who views a text twice must see that the second view fails.
         if let Some(acknowledgement) = reply.acknowledge_after_send.clone() {

@@ -6,10 +6,10 @@
 help-intro = I keep a text until somebody reads it, once. Write to me:
 help-view = id:token – shows the text, once, and erases it
 help-command = How to use me
-only-text = I can only keep plain text, no photos, files, captions, tables or links under words. Send /help to see how.
-edited = I do not act on edited messages, so what you wrote first still counts: send the new text again as a message of its own.
-cut-text = I keep only what begins with new: – if this is the rest of a longer text, Telegram has cut it in two, and only the first part was kept. Longer texts than 4,096 characters need another way than a chat.
-private-only = I answer in private chats only, so that nobody else reads along.
+text-only = I can only keep plain text, no photos, files, captions, tables or links under words. Send /help to see how.
+edit-ignored = I do not act on edited messages, so what you wrote first still counts: send the new text again as a message of its own.
+split-text = I keep only what begins with new: – if this is the rest of a longer text, Telegram has cut it in two, and only the first part was kept. Longer texts than 4,096 characters need another way than a chat.
+private-chat-only = I answer in private chats only, so that nobody else reads along.
 
 ## Keywords
 
@@ -25,15 +25,15 @@ burn-command = Erase a text unread: burn:id:token
 ## What is wrong with a request
 
 no-text = There is nothing to keep. Write new: and your text right behind it, in one message.
-lifetime-unclear = “{ $lifetime }” is no lifetime. Write a number and a unit: new 30m:text, new 12h:text, new 7d:text. Nothing was stored.
-lifetime-refused = The lifetime does not fit: { $fault }. Nothing was stored.
-field-refused = I cannot keep that: { $fault }. Write new:your text
+lifetime-invalid = “{ $lifetime }” is no lifetime. Write a number and a unit: new 30m:text, new 12h:text, new 7d:text. Nothing was stored.
+lifetime-out-of-range = The lifetime does not fit: { $fault }. Nothing was stored.
+field-invalid = I cannot keep that: { $fault }. Write new:your text
 text-too-long = The text is too long: at most { $limit } bytes can be kept. Nothing was stored.
-text-too-long-somehow = The text is too long. Nothing was stored.
-lost-marks = Your app shows a part of this text formatted. If you typed { $marks } for that, these characters are not in the text that I keep. Burn it then, and send the text without formatting.
-mistyped = This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender.
-link-mistyped = This link is damaged: open it again as you got it, or ask for a new one. Nothing was read.
-stale-button = This button does nothing any more. Send /help to see what I can do.
+text-too-long-unknown-limit = The text is too long. Nothing was stored.
+formatting-lost = Your app shows a part of this text formatted. If you typed { $marks } for that, these characters are not in the text that I keep. Burn it then, and send the text without formatting.
+message-ref-invalid = This is mistyped: copy it again. It must be the whole id:token, as I gave it to its sender.
+link-invalid = This link is damaged: open it again as you got it, or ask for a new one. Nothing was read.
+button-outdated = This button does nothing any more. Send /help to see what I can do.
 
 ## What became of a message
 
@@ -46,33 +46,33 @@ expired = This message expired unread.
 expired-on = This message expired unread on { $time }.
 unread = Not read yet.
 unread-until = Not read yet. It expires on { $time }.
-burned-now = Burned: nobody can read it any more.
-opened-here = This message was read from this chat, and is erased. If you do not see its text above, it was lost on its way: ask for it anew.
-opened-here-on = This message was read on { $time } from this chat, and is erased. If you do not see its text above, it was lost on its way: ask for it anew.
+burn-succeeded = Burned: nobody can read it any more.
+viewed-in-this-chat = This message was read from this chat, and is erased. If you do not see its text above, it was lost on its way: ask for it anew.
+viewed-in-this-chat-on = This message was read on { $time } from this chat, and is erased. If you do not see its text above, it was lost on its way: ask for it anew.
 
 ## What cannot be shown here
 
 sealed = This message was encrypted by its sender. Open it in a browser, by its link. It is still unread.
-needs-passphrase = This message needs a passphrase. A chat is no place for that: read it with mayfly view, or over REST.
-needs-passphrase-in-browser = This message needs a passphrase. A chat is no place for that: read it in a browser.
+passphrase-required = This message needs a passphrase. A chat is no place for that: read it with mayfly view, or over REST.
+passphrase-required-in-browser = This message needs a passphrase. A chat is no place for that: read it in a browser.
 passphrase-locked = Too many passphrases were tried on this message. Try later.
 
 ## Troubles
 
 overloaded = Too many requests at the moment. { $later }
 storage-full = No more messages can be kept at the moment. { $later }
-unavailable = I cannot reach the place where messages are kept. { $later }
-later = Please try again later.
-nothing-stored-later = Nothing was stored; please try again later.
-nothing-to-show-later = I have nothing to show you; please try again later.
-too-fast = You write faster than I can answer. I did not read this message, and will pass over others too until you write more slowly: what I do not answer I have not read.
-went-wrong = Something went wrong on our side. Please try again later.
+store-unavailable = I cannot reach the place where messages are kept. { $later }
+try-later = Please try again later.
+not-stored-try-later = Nothing was stored; please try again later.
+not-shown-try-later = I have nothing to show you; please try again later.
+flood-limit-exceeded = You write faster than I can answer. I did not read this message, and will pass over others too until you write more slowly: what I do not answer I have not read.
+internal-error = Something went wrong on our side. Please try again later.
 topic-gone = I cannot write to the topic in which you asked, so I neither read nor kept anything: ask again in another topic or outside of topics.
 
 ## A link to a message
 
-sent-to-you = Somebody has left a text for you. I can show it once; then it is erased.
-sent-to-you-until = Somebody has left a text for you, until { $time }. I can show it once; then it is erased.
+view-offer = Somebody has left a text for you. I can show it once; then it is erased.
+view-offer-until = Somebody has left a text for you, until { $time }. I can show it once; then it is erased.
 revealed = Here it is. It is erased, and nobody can read it again.
 
 ## Buttons

@@ -24,7 +24,7 @@ pub(super) async fn run(
 ) -> Result<Reply, ShuttingDown> {
     let language = event.language;
     let Some(Callback { action, message_ref }) = callback else {
-        return Ok(Reply::alert(language.text(Phrase::StaleButton), "explained"));
+        return Ok(Reply::alert(language.text(Phrase::ButtonOutdated), "explained"));
     };
     match action {
         CallbackAction::Look => look(context, event, message_ref).await,
@@ -48,7 +48,7 @@ async fn look(context: &Context, event: &ChatEvent, message_ref: &MessageRef) ->
 async fn burn(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
     match context.store.burn_message(message_ref).await {
         Ok(_) => {
-            let reply = Reply::alert(event.language.text(Phrase::BurnedNow), "burned");
+            let reply = Reply::alert(event.language.text(Phrase::BurnSucceeded), "burned");
             Ok(Reply { edit: remove_buttons_if(true), ..reply })
         }
         Err(error) => error_alert(event, error),

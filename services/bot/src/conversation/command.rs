@@ -371,7 +371,10 @@ mod tests {
         }
 
         #[test]
-        fn every_id_with_a_token_is_a_view_wherever_an_app_breaks_it(message_ref in any_message_ref(), breaks in breaks()) {
+        fn every_id_with_a_token_is_a_view_wherever_an_app_breaks_it(
+            message_ref in any_message_ref(),
+            breaks in breaks(),
+        ) {
             prop_assert!(is_view(&broken(&message_ref.to_text(), &breaks), message_ref.id, &message_ref.access_token));
         }
     }

@@ -1,14 +1,13 @@
 //! Runs the commands. There is one file for each.
 
 mod burn;
-mod help;
 mod look;
 mod new;
 mod open;
 pub(super) mod view;
 
 use crate::{
-    conversation::{command::Command, context::Context, event::ChatEvent, reply::Reply, wording},
+    conversation::{command::Command, context::Context, event::ChatEvent, reply::Reply, texts::Phrase, wording},
     store_client::ShuttingDown,
 };
 
@@ -20,9 +19,14 @@ pub(super) async fn run(context: &Context, event: &ChatEvent, command: &Command)
         Command::Look(message_ref) => look::run(context, event, message_ref).await,
         Command::Burn(message_ref) => burn::run(context, event, message_ref).await,
         Command::Open(message_ref) => open::run(context, event, message_ref).await,
-        Command::Help => Ok(help::run(event.language)),
+        Command::Help | Command::Unknown { is_long: false } => {
+            Ok(Reply::message(wording::help(event.language), "explained"))
+        }
         Command::Invalid(error) => Ok(Reply::message(wording::parse_error_text(event.language, error), "explained")),
-        Command::Unknown { is_long: false } => Ok(help::run(event.language)),
-        Command::Unknown { is_long: true } => Ok(help::run_for_split_text(event.language)),
+        // Probably the second part of a text that the sender's app split in two.
+        Command::Unknown { is_long: true } => {
+            let (split, help) = (event.language.text(Phrase::SplitText), wording::help(event.language));
+            Ok(Reply::message(format!("{split}\n\n{help}"), "explained"))
+        }
     }
 }

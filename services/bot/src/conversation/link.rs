@@ -186,7 +186,12 @@ mod tests {
         }
 
         #[test]
-        fn a_link_with_one_wrong_letter_is_noticed(id in 1..=i64::MAX, token in "[0-9a-f]{64}", at in 0..60_usize, letter in "[A-Za-z0-9_-]") {
+        fn a_link_with_one_wrong_letter_is_noticed(
+            id in 1..=i64::MAX,
+            token in "[0-9a-f]{64}",
+            at in 0..60_usize,
+            letter in "[A-Za-z0-9_-]",
+        ) {
             let link = encode(&message_ref(id, &token)).unwrap();
             let mut damaged = link.clone();
             damaged.replace_range(at..=at, &letter);

@@ -38,10 +38,10 @@ texts! {
     HelpIntro = "help-intro",
     HelpView = "help-view",
     HelpCommand = "help-command",
-    OnlyText = "only-text",
-    Edited = "edited",
-    CutText = "cut-text",
-    PrivateOnly = "private-only",
+    TextOnly = "text-only",
+    EditIgnored = "edit-ignored",
+    SplitText = "split-text",
+    PrivateChatOnly = "private-chat-only",
     NewHelp = "new-help",
     NewCommand = "new-command",
     LookHelp = "look-help",
@@ -49,15 +49,15 @@ texts! {
     BurnHelp = "burn-help",
     BurnCommand = "burn-command",
     NoText = "no-text",
-    LifetimeUnclear = "lifetime-unclear",
-    LifetimeRefused = "lifetime-refused",
-    FieldRefused = "field-refused",
+    LifetimeInvalid = "lifetime-invalid",
+    LifetimeOutOfRange = "lifetime-out-of-range",
+    FieldInvalid = "field-invalid",
     TextTooLong = "text-too-long",
-    TextTooLongSomehow = "text-too-long-somehow",
-    LostMarks = "lost-marks",
-    Mistyped = "mistyped",
-    LinkMistyped = "link-mistyped",
-    StaleButton = "stale-button",
+    TextTooLongUnknownLimit = "text-too-long-unknown-limit",
+    FormattingLost = "formatting-lost",
+    MessageRefInvalid = "message-ref-invalid",
+    LinkInvalid = "link-invalid",
+    ButtonOutdated = "button-outdated",
     NotFound = "not-found",
     Viewed = "viewed",
     ViewedOn = "viewed-on",
@@ -67,24 +67,24 @@ texts! {
     ExpiredOn = "expired-on",
     Unread = "unread",
     UnreadUntil = "unread-until",
-    BurnedNow = "burned-now",
-    OpenedHere = "opened-here",
-    OpenedHereOn = "opened-here-on",
+    BurnSucceeded = "burn-succeeded",
+    ViewedInThisChat = "viewed-in-this-chat",
+    ViewedInThisChatOn = "viewed-in-this-chat-on",
     Sealed = "sealed",
-    NeedsPassphrase = "needs-passphrase",
-    NeedsPassphraseInBrowser = "needs-passphrase-in-browser",
+    PassphraseRequired = "passphrase-required",
+    PassphraseRequiredInBrowser = "passphrase-required-in-browser",
     PassphraseLocked = "passphrase-locked",
     Overloaded = "overloaded",
     StorageFull = "storage-full",
-    Unavailable = "unavailable",
-    Later = "later",
-    NothingStoredLater = "nothing-stored-later",
-    NothingToShowLater = "nothing-to-show-later",
-    TooFast = "too-fast",
-    WentWrong = "went-wrong",
+    StoreUnavailable = "store-unavailable",
+    TryLater = "try-later",
+    NotStoredTryLater = "not-stored-try-later",
+    NotShownTryLater = "not-shown-try-later",
+    FloodLimitExceeded = "flood-limit-exceeded",
+    InternalError = "internal-error",
     TopicGone = "topic-gone",
-    SentToYou = "sent-to-you",
-    SentToYouUntil = "sent-to-you-until",
+    ViewOffer = "view-offer",
+    ViewOfferUntil = "view-offer-until",
     Revealed = "revealed",
     ButtonCopy = "button-copy",
     ButtonShare = "button-share",
@@ -110,9 +110,11 @@ impl Language {
     fn format(self, text: Phrase, variables: Option<&FluentArgs<'_>>) -> String {
         // The files are part of the binary, and tests check that they are complete. If not, the identifier is the
         // fallback.
-        let said = self.bundle().get_message(text.id()).and_then(|message| message.value());
-        let said = said.map(|pattern| self.bundle().format_pattern(pattern, variables, &mut Vec::new()).into_owned());
-        said.unwrap_or_else(|| text.id().to_owned())
+        let format = |bundle: &'static FluentBundle<FluentResource>| {
+            let pattern = bundle.get_message(text.id())?.value()?;
+            Some(bundle.format_pattern(pattern, variables, &mut Vec::new()).into_owned())
+        };
+        self.bundle().and_then(format).unwrap_or_else(|| text.id().to_owned())
     }
 
     const fn file(self) -> &'static str {
@@ -126,21 +128,10 @@ impl Language {
         }
     }
 
-    fn bundle(self) -> &'static FluentBundle<FluentResource> {
-        static ENGLISH: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::English));
-        static KOREAN: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::Korean));
-        static GERMAN: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::German));
-        static SPANISH: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::Spanish));
-        static PORTUGUESE: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::Portuguese));
-        static RUSSIAN: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| read(Language::Russian));
-        match self {
-            Self::English => &ENGLISH,
-            Self::Korean => &KOREAN,
-            Self::German => &GERMAN,
-            Self::Spanish => &SPANISH,
-            Self::Portuguese => &PORTUGUESE,
-            Self::Russian => &RUSSIAN,
-        }
+    fn bundle(self) -> Option<&'static FluentBundle<FluentResource>> {
+        static BUNDLES: LazyLock<[(Language, FluentBundle<FluentResource>); Language::ALL.len()]> =
+            LazyLock::new(|| Language::ALL.map(|language| (language, read(language))));
+        BUNDLES.iter().find(|(language, _)| *language == self).map(|(_, bundle)| bundle)
     }
 }
 

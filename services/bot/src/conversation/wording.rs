@@ -42,9 +42,9 @@ pub(crate) fn help(language: Language) -> String {
 pub(crate) fn parse_error_text(language: Language, error: &ParseError) -> String {
     match error {
         ParseError::NoText => language.text(Phrase::NoText),
-        ParseError::Lifetime(written) => language.text_with(Phrase::LifetimeUnclear, [("lifetime", written)]),
-        ParseError::MessageRef => language.text(Phrase::Mistyped),
-        ParseError::Link => language.text(Phrase::LinkMistyped),
+        ParseError::Lifetime(written) => language.text_with(Phrase::LifetimeInvalid, [("lifetime", written)]),
+        ParseError::MessageRef => language.text(Phrase::MessageRefInvalid),
+        ParseError::Link => language.text(Phrase::LinkInvalid),
     }
 }
 
@@ -53,12 +53,12 @@ pub(crate) fn error_text(language: Language, operation: Operation, error_info: &
     match error_info.reason {
         ErrorReason::FieldInvalid => field_invalid(language, operation, &error_info.fields),
         ErrorReason::TextTooLong => text_too_long(language, error_info),
-        ErrorReason::AccessTokenInvalid => language.text(Phrase::Mistyped),
+        ErrorReason::AccessTokenInvalid => language.text(Phrase::MessageRefInvalid),
         ErrorReason::MessageNotFound => language.text(Phrase::NotFound),
         ErrorReason::MessageViewed => dated(language, Phrase::Viewed, Phrase::ViewedOn, time_of(error_info)),
         ErrorReason::MessageBurned => dated(language, Phrase::Burned, Phrase::BurnedOn, time_of(error_info)),
         ErrorReason::MessageExpired => dated(language, Phrase::Expired, Phrase::ExpiredOn, time_of(error_info)),
-        ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => language.text(Phrase::NeedsPassphrase),
+        ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong => language.text(Phrase::PassphraseRequired),
         ErrorReason::MessageSealed => language.text(Phrase::Sealed),
         ErrorReason::PassphraseLocked => language.text(Phrase::PassphraseLocked),
         ErrorReason::Overloaded | ErrorReason::RateLimited => {
@@ -66,7 +66,7 @@ pub(crate) fn error_text(language: Language, operation: Operation, error_info: &
         }
         ErrorReason::StorageFull => language.text_with(Phrase::StorageFull, [("later", &later(language, operation))]),
         ErrorReason::StoreUnavailable => {
-            language.text_with(Phrase::Unavailable, [("later", &later(language, operation))])
+            language.text_with(Phrase::StoreUnavailable, [("later", &later(language, operation))])
         }
         // A request id belongs to one update, so a conflict is a bug of the bot. The last four concern app configs and
         // the bot, not messages.
@@ -76,13 +76,13 @@ pub(crate) fn error_text(language: Language, operation: Operation, error_info: &
         | ErrorReason::AppConfigNotFound
         | ErrorReason::CredentialsInvalid
         | ErrorReason::PermissionDenied
-        | ErrorReason::BotUnavailable => language.text(Phrase::WentWrong),
+        | ErrorReason::BotUnavailable => language.text(Phrase::InternalError),
     }
 }
 
 /// Returns the text for a message that the same chat has viewed.
 pub(crate) fn viewed_here_text(language: Language, error_info: &ErrorInfo) -> String {
-    dated(language, Phrase::OpenedHere, Phrase::OpenedHereOn, time_of(error_info))
+    dated(language, Phrase::ViewedInThisChat, Phrase::ViewedInThisChatOn, time_of(error_info))
 }
 
 /// Returns `true` if the message is gone for good.
@@ -105,31 +105,31 @@ pub(crate) fn state_text(language: Language, found: &LookupMessageResponse) -> S
         MessageState::Viewed => dated(language, Phrase::Viewed, Phrase::ViewedOn, since),
         MessageState::Burned => dated(language, Phrase::Burned, Phrase::BurnedOn, since),
         MessageState::Expired => dated(language, Phrase::Expired, Phrase::ExpiredOn, since),
-        MessageState::Unspecified => language.text(Phrase::WentWrong),
+        MessageState::Unspecified => language.text(Phrase::InternalError),
     }
 }
 
 /// Returns the text that offers to show an unread message.
 pub(crate) fn offer_text(language: Language, found: &LookupMessageResponse) -> String {
     let until = found.expire_time.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
-    dated(language, Phrase::SentToYou, Phrase::SentToYouUntil, until)
+    dated(language, Phrase::ViewOffer, Phrase::ViewOfferUntil, until)
 }
 
 fn field_invalid(language: Language, operation: Operation, faults: &[FieldViolation]) -> String {
     if operation != Operation::Create {
-        return language.text(Phrase::Mistyped);
+        return language.text(Phrase::MessageRefInvalid);
     }
     if let Some(lifetime) = faults.iter().find(|fault| fault.field == "ttl") {
-        return language.text_with(Phrase::LifetimeRefused, [("fault", &lifetime.description)]);
+        return language.text_with(Phrase::LifetimeOutOfRange, [("fault", &lifetime.description)]);
     }
     let faults: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.description)).collect();
-    language.text_with(Phrase::FieldRefused, [("fault", &faults.join(", "))])
+    language.text_with(Phrase::FieldInvalid, [("fault", &faults.join(", "))])
 }
 
 fn text_too_long(language: Language, error_info: &ErrorInfo) -> String {
     match error_info.metadata.get("max_bytes") {
         Some(limit) => language.text_with(Phrase::TextTooLong, [("limit", limit)]),
-        None => language.text(Phrase::TextTooLongSomehow),
+        None => language.text(Phrase::TextTooLongUnknownLimit),
     }
 }
 
@@ -137,9 +137,9 @@ fn text_too_long(language: Language, error_info: &ErrorInfo) -> String {
 /// any case.
 fn later(language: Language, operation: Operation) -> String {
     language.text(match operation {
-        Operation::Create => Phrase::NothingStoredLater,
-        Operation::View => Phrase::NothingToShowLater,
-        Operation::Other => Phrase::Later,
+        Operation::Create => Phrase::NotStoredTryLater,
+        Operation::View => Phrase::NotShownTryLater,
+        Operation::Other => Phrase::TryLater,
     })
 }
 

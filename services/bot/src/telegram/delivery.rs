@@ -35,7 +35,7 @@ impl Delivery {
             TelegramError::Refused => (Some(Phrase::TopicGone), "topic gone"),
             _ => {
                 self.status.record_failed_update("Telegram did not take an answer");
-                let phrase = if event.views_text() { Phrase::NothingToShowLater } else { Phrase::Later };
+                let phrase = if event.views_text() { Phrase::NotShownTryLater } else { Phrase::TryLater };
                 (Some(phrase), "not done")
             }
         };
@@ -96,7 +96,7 @@ impl Delivery {
 
     /// Tells the sender that the handler panicked.
     pub(crate) async fn report_panic(&self, event: &ChatEvent) -> Result<(), TelegramError> {
-        let text = event.language.text(Phrase::WentWrong);
+        let text = event.language.text(Phrase::InternalError);
         match &event.content {
             Content::Callback(query) => self.telegram.answer_callback_query(&query.id, Some(&text)).await,
             Content::Text { .. } | Content::NotText | Content::Edited | Content::GroupCommand(_) => {

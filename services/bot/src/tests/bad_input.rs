@@ -74,16 +74,18 @@ async fn a_million_colons_are_nothing(mode: Mode) {
     let said = send(&fixture, json!({ "text": ":".repeat(1_000_000) })).await;
     assert!(said.ends_with(&wording::help(Language::English)), "{said}");
     assert!(
-        send(&fixture, json!({ "text": format!("1{}", ":".repeat(1_000_000)) })).await == english(Phrase::Mistyped)
+        send(&fixture, json!({ "text": format!("1{}", ":".repeat(1_000_000)) })).await
+            == english(Phrase::MessageRefInvalid)
     );
     assert!(
-        send(&fixture, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await == english(Phrase::Mistyped)
+        send(&fixture, json!({ "text": format!("burn{}", ":".repeat(1_000_000)) })).await
+            == english(Phrase::MessageRefInvalid)
     );
 }
 
 async fn the_rest_of_a_text_that_was_cut_in_two_is_recognized(mode: Mode) {
     let fixture = fixture_in(mode).await;
-    let expected = format!("{}\n\n{}", english(Phrase::CutText), wording::help(Language::English));
+    let expected = format!("{}\n\n{}", english(Phrase::SplitText), wording::help(Language::English));
     assert_eq!(fixture.ask(ANN, &"the rest of it ".repeat(50)).await, expected);
     assert_eq!(send(&fixture, json!({ "text": "x".repeat(4097) })).await, expected);
 }
@@ -114,13 +116,15 @@ async fn marks_in_a_text_are_kept_and_those_around_a_keyword_are_not(mode: Mode)
 async fn messages_without_text_get_an_explanation(mode: Mode) {
     let fixture = fixture_in(mode).await;
     fixture.telegram.user_sends_sticker(ANN);
-    assert_eq!(fixture.reply(ANN).await, english(Phrase::OnlyText));
+    assert_eq!(fixture.reply(ANN).await, english(Phrase::TextOnly));
     for content in [
-        json!({ "photo": [{ "file_id": "p", "file_unique_id": "p", "width": 1, "height": 1 }], "caption": "new:hello" }),
+        json!({
+            "photo": [{ "file_id": "p", "file_unique_id": "p", "width": 1, "height": 1 }], "caption": "new:hello",
+        }),
         json!({ "voice": { "file_id": "v" } }),
         json!({ "location": { "latitude": 1, "longitude": 1 } }),
     ] {
-        assert_eq!(send(&fixture, content).await, english(Phrase::OnlyText));
+        assert_eq!(send(&fixture, content).await, english(Phrase::TextOnly));
     }
     assert_eq!(fixture.store.messages(), 0, "a caption is not kept without its photo");
 }
@@ -152,7 +156,7 @@ async fn a_message_that_is_nested_too_deep_gets_a_reply_and_keeps_no_other_from_
     } }));
     let said = fixture.telegram.user_says(BOB, "new:hello");
     let reply = fixture.telegram.next_reply(ANN).await.unwrap();
-    assert_eq!((reply.text, &reply.params["message_thread_id"]), (Language::German.text(Phrase::OnlyText), &json!(5)));
+    assert_eq!((reply.text, &reply.params["message_thread_id"]), (Language::German.text(Phrase::TextOnly), &json!(5)));
     assert!(fixture.reply(BOB).await.starts_with("1:"));
     fixture.telegram.wait_until_confirmed(said).await.unwrap();
 }
@@ -167,7 +171,7 @@ async fn commands_in_groups_are_answered_and_nothing_else_there(mode: Mode) {
     assert!(fixture.telegram.replies(group).is_empty());
     for text in ["/help", "/start@fake_1000000000_bot", "/new hello"] {
         fixture.telegram.group_says(group, text);
-        assert_eq!(fixture.reply(group).await, english(Phrase::PrivateOnly), "{text}");
+        assert_eq!(fixture.reply(group).await, english(Phrase::PrivateChatOnly), "{text}");
     }
     assert_eq!(fixture.store.messages(), 0);
 }
@@ -181,7 +185,7 @@ async fn commands_in_channels_are_answered_and_nothing_else_there(mode: Mode) {
     }
     assert!(fixture.telegram.replies(channel).is_empty());
     fixture.telegram.channel_posts(channel, "/new hello");
-    assert_eq!(fixture.reply(channel).await, english(Phrase::PrivateOnly));
+    assert_eq!(fixture.reply(channel).await, english(Phrase::PrivateChatOnly));
     assert_eq!(fixture.store.messages(), 0);
 }
 
@@ -200,5 +204,5 @@ async fn a_message_in_the_name_of_a_group_gets_a_reply_and_one_of_another_bot_do
     fixture.telegram.wait_until_confirmed(robot).await.unwrap();
     assert!(fixture.telegram.replies(group).is_empty());
     command(json!({ "sender_chat": { "id": group, "type": "supergroup", "title": "g" } }));
-    assert_eq!(fixture.reply(group).await, english(Phrase::PrivateOnly));
+    assert_eq!(fixture.reply(group).await, english(Phrase::PrivateChatOnly));
 }

@@ -93,7 +93,7 @@ async fn unknown_texts_get_the_help() {
 async fn messages_without_text_get_an_explanation() {
     let fixture = fixture().await;
     fixture.telegram.user_sends_sticker(ANN);
-    assert_eq!(fixture.reply(ANN).await, Language::English.text(Phrase::OnlyText));
+    assert_eq!(fixture.reply(ANN).await, Language::English.text(Phrase::TextOnly));
 }
 
 #[tokio::test]
@@ -113,8 +113,8 @@ async fn a_text_with_formatting_unknown_to_the_library_is_understood() {
 #[tokio::test]
 async fn a_token_that_is_none_is_mistyped() {
     let fixture = fixture().await;
-    assert_eq!(fixture.ask(ANN, "1:not a token").await, Language::English.text(Phrase::Mistyped));
-    assert_eq!(fixture.ask(ANN, "0:x").await, Language::English.text(Phrase::Mistyped));
+    assert_eq!(fixture.ask(ANN, "1:not a token").await, Language::English.text(Phrase::MessageRefInvalid));
+    assert_eq!(fixture.ask(ANN, "0:x").await, Language::English.text(Phrase::MessageRefInvalid));
 }
 
 #[tokio::test]

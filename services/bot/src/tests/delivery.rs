@@ -364,7 +364,7 @@ async fn updates_out_of_order_are_all_answered_once(mode: Mode) {
 
 async fn a_panic_concerns_only_its_update(mode: Mode) {
     let fixture = fixture_in(mode).await;
-    assert_eq!(fixture.ask(ANN, &format!("new:{PANIC}")).await, Language::English.text(Phrase::WentWrong));
+    assert_eq!(fixture.ask(ANN, &format!("new:{PANIC}")).await, Language::English.text(Phrase::InternalError));
     assert!(fixture.ask(ANN, "new:hello").await.starts_with("1:"));
     assert!(fixture.ask(BOB, "new:hello").await.starts_with("2:"));
     fixture.bot.stop().await;

@@ -25,7 +25,7 @@ fn edited(content: Value) -> Value {
 }
 
 fn edited_text() -> String {
-    Language::English.text(Phrase::Edited)
+    Language::English.text(Phrase::EditIgnored)
 }
 
 async fn an_edited_message_gets_an_explanation_and_has_no_effect(mode: Mode) {
@@ -49,7 +49,7 @@ async fn an_edited_message_is_answered_in_the_language_and_in_the_topic_of_its_s
         update["edited_message"]["message_thread_id"] = json!(5);
         fixture.telegram.push_update(update);
         let reply = fixture.telegram.next_reply(ANN).await.unwrap();
-        assert_eq!((reply.text, &reply.params["message_thread_id"]), (language.text(Phrase::Edited), &json!(5)));
+        assert_eq!((reply.text, &reply.params["message_thread_id"]), (language.text(Phrase::EditIgnored), &json!(5)));
     }
 }
 

@@ -38,7 +38,7 @@ async fn a_chat_that_floods_is_notified_once_and_the_rest_is_ignored(mode: Mode)
     for number in 1..=3 {
         assert_eq!(fixture.reply(ANN).await, format!("{number}:{number:064x}"));
     }
-    assert_eq!(fixture.reply(ANN).await, Language::English.text(Phrase::TooFast));
+    assert_eq!(fixture.reply(ANN).await, Language::English.text(Phrase::FloodLimitExceeded));
     fixture.telegram.wait_until_all_confirmed().await.unwrap();
     assert_eq!(fixture.telegram.replies(ANN).len(), 4);
     assert_eq!(fixture.store.messages(), 3);
@@ -83,7 +83,7 @@ async fn a_group_gets_no_flood_notification_and_commands_for_other_bots_do_not_c
     }
     fixture.telegram.wait_until_all_confirmed().await.unwrap();
     let replies: Vec<_> = fixture.telegram.replies(GROUP).into_iter().map(|reply| reply.text).collect();
-    assert_eq!(replies, vec![Language::English.text(Phrase::PrivateOnly); 3]);
+    assert_eq!(replies, vec![Language::English.text(Phrase::PrivateChatOnly); 3]);
 }
 
 async fn a_chat_that_floods_does_not_slow_another(mode: Mode) {

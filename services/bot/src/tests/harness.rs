@@ -311,8 +311,8 @@ impl RunningBot {
 }
 
 /// The sentence for a message that the same chat viewed, with the time that the fake store gives.
-pub(super) const VIEWED_HERE: &str = "This message was read on 2026-11-22 08:02 UTC from this chat, and is erased. If you do not \
-                                      see its text above, it was lost on its way: ask for it anew.";
+pub(super) const VIEWED_HERE: &str = "This message was read on 2026-11-22 08:02 UTC from this chat, and is erased. \
+    If you do not see its text above, it was lost on its way: ask for it anew.";
 
 /// The sentence for a message that another chat viewed, with the time that the fake store gives.
 pub(super) const VIEWED: &str =

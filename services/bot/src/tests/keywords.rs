@@ -71,7 +71,7 @@ async fn the_command_keeps_a_text_too() {
     let key = fixture.ask(ANN, "/new@fake_1000000000_bot buy milk: two bottles").await;
     assert_eq!(fixture.ask(ANN, &key).await, "buy milk: two bottles");
     assert_eq!(fixture.ask(ANN, "/new").await, Language::English.text(Phrase::NoText));
-    assert_eq!(fixture.ask(ANN, "/burn").await, Language::English.text(Phrase::Mistyped));
+    assert_eq!(fixture.ask(ANN, "/burn").await, Language::English.text(Phrase::MessageRefInvalid));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ async fn every_user_gets_replies_in_their_language(mode: Mode) {
     {
         fixture.telegram.user_speaks(ANN, tag);
         assert_eq!(fixture.ask(ANN, "/help").await, wording::help(language), "{tag}");
-        assert_eq!(fixture.ask(ANN, "1:x").await, language.text(Phrase::Mistyped), "{tag}");
+        assert_eq!(fixture.ask(ANN, "1:x").await, language.text(Phrase::MessageRefInvalid), "{tag}");
     }
     fixture.telegram.user_speaks(ANN, "ru");
     let kept = fixture.ask_message(ANN, "new:hello").await;

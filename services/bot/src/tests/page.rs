@@ -18,7 +18,8 @@ async fn the_page_begins_with_the_status_and_shows_the_bot() {
     assert_eq!(code, 200);
     assert!(body.starts_with(r#"{"status":200,"#), "{body}");
     let expected = json!({
-        "status": 200, "bot": "fake_1000000000_bot", "state": "serving", "health": "good", "mode": "polling", "app_config_id": 1,
+        "status": 200, "bot": "fake_1000000000_bot", "state": "serving", "health": "good", "mode": "polling",
+        "app_config_id": 1,
         "is_store_connected": true, "last_update_time": null, "queued_updates": 0, "failed_updates": 0, "errors": [],
         "version": env!("CARGO_PKG_VERSION"),
     });

@@ -127,7 +127,7 @@ async fn an_album_of_documents_whose_captions_hold_commands_gets_one_reply_and_k
     }
     fixture.telegram.wait_until_confirmed(last).await.unwrap();
     let replies: Vec<_> = fixture.telegram.replies(ANN).into_iter().map(|reply| reply.text).collect();
-    assert_eq!(replies, [Language::English.text(Phrase::OnlyText)]);
+    assert_eq!(replies, [Language::English.text(Phrase::TextOnly)]);
     assert!(replies[0].contains("captions"), "{}", replies[0]);
     assert_eq!((fixture.store.messages(), fixture.store.texts(), fixture.store.view_calls()), (1, 1, 0));
 }

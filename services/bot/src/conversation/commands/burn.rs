@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, event: &ChatEvent, message_ref: &MessageRef) -> Result<Reply, ShuttingDown> {
     match context.store.burn_message(message_ref).await {
-        Ok(_) => Ok(Reply::message(event.language.text(Phrase::BurnedNow), "burned")),
+        Ok(_) => Ok(Reply::message(event.language.text(Phrase::BurnSucceeded), "burned")),
         Err(error) => error_reply(event.language, Operation::Other, error),
     }
 }

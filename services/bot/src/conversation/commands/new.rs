@@ -38,5 +38,5 @@ pub(super) async fn run(context: &Context, event: &ChatEvent, new: &NewMessage) 
 fn lost_marks(event: &ChatEvent) -> Option<String> {
     let Content::Text { lost_marks, .. } = &event.content else { return None };
     let marks = lost_marks.join("  ");
-    (!marks.is_empty()).then(|| event.language.text_with(Phrase::LostMarks, [("marks", marks.as_str())]))
+    (!marks.is_empty()).then(|| event.language.text_with(Phrase::FormattingLost, [("marks", marks.as_str())]))
 }

@@ -89,7 +89,7 @@ pub(super) fn unreadable(
     let needs_passphrase = matches!(rejection.reason, ErrorReason::PassphraseRequired | ErrorReason::PassphraseWrong);
     if needs_passphrase && context.public_url.is_some() {
         let buttons = buttons::browser(context, event.language, message_ref);
-        let text = event.language.text(Phrase::NeedsPassphraseInBrowser);
+        let text = event.language.text(Phrase::PassphraseRequiredInBrowser);
         return OutgoingMessage { buttons, ..OutgoingMessage::new(text) };
     }
     OutgoingMessage::new(wording::error_text(event.language, Operation::View, rejection))

@@ -92,13 +92,12 @@ fn alerts_fit_the_limit_of_telegram() {
                 text,
                 Phrase::HelpIntro
                     | Phrase::NewHelp
-                    | Phrase::CutText
-                    | Phrase::LifetimeUnclear
-                    | Phrase::FieldRefused
-                    | Phrase::LostMarks
+                    | Phrase::SplitText
+                    | Phrase::LifetimeInvalid
+                    | Phrase::FieldInvalid
+                    | Phrase::FormattingLost
             );
-            let said =
-                language.text_with(*text, [("time", time), ("later", &language.text(Phrase::NothingToShowLater))]);
+            let said = language.text_with(*text, [("time", time), ("later", &language.text(Phrase::NotShownTryLater))]);
             assert!(is_longer || said.chars().count() <= 200, "{language:?} {text:?}");
         }
     }
