@@ -47,16 +47,8 @@ struct Chat {
     name: String,
     id: i64,
     r#type: String,
-    #[serde(default)]
-    is_verified: bool,
-    #[serde(default)]
-    is_restricted: bool,
-    #[serde(default)]
-    is_scam: bool,
-    #[serde(default)]
-    is_fake: bool,
-    #[serde(default)]
-    is_support: bool,
+    #[serde(flatten)]
+    flags: Flags,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_name: Option<String>,
 }
@@ -65,19 +57,34 @@ fn chat_name() -> String {
     "Chat".to_owned()
 }
 
+/// What both users and chats can be.
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Flags {
+    is_verified: bool,
+    is_restricted: bool,
+    is_scam: bool,
+    is_fake: bool,
+    is_support: bool,
+}
+
 /// One action of the bot.
 #[derive(Serialize)]
-#[serde(untagged)]
+#[serde(tag = "_")]
 pub(super) enum BotAction {
     Message(Box<Message>),
-    CallbackAnswer(CallbackAnswer),
+    /// An alert.
+    #[serde(rename = "BotCallbackAnswer")]
+    CallbackAnswer {
+        message: String,
+        /// Whether it stays until the user closes it.
+        alert: bool,
+    },
 }
 
 /// A message of the bot. The keys are in the documented order.
 #[derive(Serialize)]
 pub(super) struct Message {
-    #[serde(rename = "_")]
-    name: &'static str,
     message_id: i32,
     from_user: User,
     date: String,
@@ -93,55 +100,24 @@ pub(super) struct Message {
     outgoing: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
+#[serde(tag = "_")]
 struct User {
-    #[serde(rename = "_")]
-    name: &'static str,
     id: i64,
     is_self: bool,
     is_contact: bool,
     is_mutual_contact: bool,
     is_deleted: bool,
     is_bot: bool,
-    is_verified: bool,
-    is_restricted: bool,
-    is_scam: bool,
-    is_fake: bool,
-    is_support: bool,
+    #[serde(flatten)]
+    flags: Flags,
     first_name: &'static str,
 }
 
-const BOT: User = User {
-    name: "User",
-    id: BOT_ID,
-    is_self: true,
-    is_contact: false,
-    is_mutual_contact: false,
-    is_deleted: false,
-    is_bot: true,
-    is_verified: false,
-    is_restricted: false,
-    is_scam: false,
-    is_fake: false,
-    is_support: false,
-    first_name: "Mayfly",
-};
-
 #[derive(Serialize)]
+#[serde(tag = "_", rename = "InlineKeyboardMarkup")]
 struct Keyboard {
-    #[serde(rename = "_")]
-    name: &'static str,
     inline_keyboard: Vec<Vec<Value>>,
-}
-
-/// An alert.
-#[derive(Serialize)]
-pub(super) struct CallbackAnswer {
-    #[serde(rename = "_")]
-    name: &'static str,
-    message: String,
-    /// Whether it stays until the user closes it.
-    alert: bool,
 }
 
 impl PostedEvent {
@@ -176,9 +152,7 @@ impl PostedEvent {
         let remarked = follow_up.map(|follow_up| {
             self.message(self.message.message_id.saturating_add(2), follow_up, &Buttons::new(), now.clone())
         });
-        let noticed = alert.map(|message| {
-            BotAction::CallbackAnswer(CallbackAnswer { name: "BotCallbackAnswer", message, alert: true })
-        });
+        let noticed = alert.map(|message| BotAction::CallbackAnswer { message, alert: true });
         let changed = edit.map(|edit| {
             let (text, buttons) = match edit {
                 MessageEdit::Buttons(buttons) => (self.message.text.clone(), buttons),
@@ -195,13 +169,11 @@ impl PostedEvent {
 
     fn message(&self, message_id: i32, text: String, buttons: &Buttons, date: String) -> Message {
         let reply_markup = (!buttons.is_empty()).then(|| Keyboard {
-            name: "InlineKeyboardMarkup",
             inline_keyboard: buttons.iter().map(|row| row.iter().map(button).collect()).collect(),
         });
         Message {
-            name: "Message",
             message_id,
-            from_user: BOT,
+            from_user: User { id: BOT_ID, is_self: true, is_bot: true, first_name: "Mayfly", ..User::default() },
             date,
             chat: self.message.chat.clone(),
             edit_date: None,

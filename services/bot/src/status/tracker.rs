@@ -139,23 +139,19 @@ impl Default for StatusTracker {
 
 impl StatusTracker {
     pub(crate) fn set_state(&self, state: State) {
-        self.change(|status| std::mem::replace(&mut status.state, state) != state);
+        self.change(|status| status.state = state);
     }
 
     pub(crate) fn set_mode(&self, mode: Mode) {
-        self.change(|status| std::mem::replace(&mut status.mode, mode) != mode);
+        self.change(|status| status.mode = mode);
     }
 
     pub(crate) fn set_bot(&self, bot: Option<String>) {
-        self.change(|status| {
-            let is_new = status.bot != bot;
-            status.bot = bot;
-            is_new
-        });
+        self.change(|status| status.bot = bot);
     }
 
     pub(crate) fn set_app_config(&self, id: Option<i64>) {
-        self.change(|status| std::mem::replace(&mut status.app_config_id, id) != id);
+        self.change(|status| status.app_config_id = id);
     }
 
     /// Returns the previous value.
@@ -164,20 +160,18 @@ impl StatusTracker {
         self.change(|status| {
             was_connected = std::mem::replace(&mut status.is_connected, is_connected);
             status.was_ever_connected |= is_connected;
-            was_connected != is_connected
         });
         was_connected
     }
 
     /// Records that an update of any kind arrived.
     pub(crate) fn record_update(&self) {
-        let now = now();
-        self.change(|status| status.last_update.replace(now) != Some(now));
+        self.change(|status| status.last_update = Some(now()));
     }
 
     /// Records the number of updates in flight.
     pub(crate) fn set_queued_updates(&self, count: usize) {
-        self.change(|status| std::mem::replace(&mut status.queued_updates, count) != count);
+        self.change(|status| status.queued_updates = count);
     }
 
     /// Records that an update failed, and why.
@@ -185,16 +179,12 @@ impl StatusTracker {
         self.change(|status| {
             status.failed_updates += 1;
             status.record(why);
-            true
         });
     }
 
     /// Records an error.
     pub(crate) fn record_error(&self, message: &'static str) {
-        self.change(|status| {
-            status.record(message);
-            true
-        });
+        self.change(|status| status.record(message));
     }
 
     /// Returns the current status.
@@ -207,8 +197,12 @@ impl StatusTracker {
         self.0.subscribe()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Status) -> bool) {
-        self.0.send_if_modified(change);
+    fn change(&self, change: impl FnOnce(&mut Status)) {
+        self.0.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
     }
 }
 

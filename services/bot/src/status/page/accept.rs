@@ -1,17 +1,18 @@
-//! Whether somebody wants the page as HTML or as JSON.
+//! Decides whether a client gets the page as HTML or as JSON.
 //!
-//! The system that Mayfly replaces answered JSON to anybody, so HTML is for those who say that they prefer it, which
-//! browsers do; who accepts anything (`*/*`, as curl does), nothing of ours, or says nothing gets JSON.
+//! The system that Mayfly replaces returned JSON to every client. So only a client that prefers HTML gets HTML, as
+//! browsers do. A client that accepts anything (`*/*`, as curl does), neither of the two, or sends no `Accept` gets
+//! JSON.
 
 use axum::http::{HeaderMap, header};
 use mayfly_bootstrap::http::weighted_items;
 
-/// By the weights in `Accept`, RFC 9110 section 12.5.1.
+/// Returns `true` if the weights in `Accept` prefer HTML (RFC 9110, section 12.5.1).
 pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
     weight(headers, "text", "html") > weight(headers, "application", "json")
 }
 
-/// In thousandths. The most specific range that matches decides.
+/// Returns the weight of a media type in thousandths. The most specific range that matches decides.
 fn weight(headers: &HeaderMap, kind: &str, subtype: &str) -> u16 {
     let specificity = |range: &str| match range.split_once('/') {
         Some((k, s)) if k.eq_ignore_ascii_case(kind) && s.eq_ignore_ascii_case(subtype) => Some(3),

@@ -62,7 +62,8 @@ function showHealth(health, state) {
 
 async function refresh() {
     try {
-        const answer = await fetch("/", { headers: { accept: "application/json" }, signal: AbortSignal.timeout(PAUSE * 2) });
+        const signal = AbortSignal.timeout(PAUSE * 2);
+        const answer = await fetch("/", { headers: { accept: "application/json" }, signal });
         show(await answer.json());
     } catch {
         showHealth("trouble", "the bot does not answer");

@@ -1,4 +1,5 @@
-// The simulated chat. Takes its token from the fragment of the address, which browsers send to nobody. Says what somebody does in the documented form of a message, and shows what the bot does about it.
+// The simulated chat. Takes its token from the fragment of the address, which browsers do not send. Posts the actions
+// of the user in the documented format of a message, and shows the actions of the bot.
 //
 // Texts are shown as text, whatever is in them, and are kept nowhere but on the page.
 
@@ -41,7 +42,8 @@ const message = (text) => ({
 });
 
 const press = (pressed, data) => ({
-    _: "CallbackQuery", id: String(Date.now()), from_user: user(), message: pressed, chat_instance: String(PERSON), data,
+    _: "CallbackQuery", id: String(Date.now()), from_user: user(), message: pressed, chat_instance: String(PERSON),
+    data,
 });
 
 /** What the bot does about it, or a sentence in its place. */
@@ -56,10 +58,12 @@ async function post(object) {
             throw new Error((await answer.text()).trim());
         }
         const done = await answer.json();
-        exchange.textContent = `POST /simulator\n${JSON.stringify(object, null, 2)}\n\n${answer.status}\n${JSON.stringify(done, null, 2)}`;
+        const [request, response] = [object, done].map((json) => JSON.stringify(json, null, 2));
+        exchange.textContent = `POST /simulator\n${request}\n\n${answer.status}\n${response}`;
         return done;
     } catch (error) {
-        return [{ _: "Trouble", text: error instanceof TypeError ? "The bot does not answer." : `Not answered: ${error.message}.` }];
+        const text = error instanceof TypeError ? "The bot does not answer." : `Not answered: ${error.message}.`;
+        return [{ _: "Trouble", text }];
     }
 }
 
@@ -164,7 +168,7 @@ function control(item, { text, callback_data: data, copy_text: copy, url }) {
     return element;
 }
 
-/** What a link into the chat with the bot, or a link that shares such a link, starts it with: whoever opens it here stays here. */
+/** The start parameter of a link to the bot, or of a link that shares such a link. The page opens these itself. */
 function deepLink(url) {
     const link = URL.canParse(url) ? new URL(url) : null;
     if (link?.hostname !== "t.me") {
