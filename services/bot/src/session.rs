@@ -18,9 +18,9 @@ use crate::{
         command_menu,
         deletions::Deletions,
         delivery::Delivery,
-        errors::TelegramError,
+        session_retry::SessionRetry,
     },
-    timeouts::{Backoff, Timeouts},
+    timeouts::Timeouts,
     updates::{
         chat_tasks::Handlers,
         dispatcher::Dispatcher,
@@ -133,30 +133,16 @@ impl Sessions {
     /// Retries until Telegram accepts the token. Returns the user name of the bot.
     async fn sign_in(&self, telegram: &Telegram) -> Option<String> {
         self.status.set_state(State::SigningIn);
-        let mut backoff = Backoff::new(self.timeouts.telegram_backoff);
-        let mut last = None;
+        let mut retry = SessionRetry::new(&self.timeouts, self.status.clone());
         loop {
-            let error = match telegram.identity().await {
+            match telegram.identity().await {
                 Ok(Identity { user_name: name, .. }) => {
                     tracing::info!(bot = name.as_deref().unwrap_or("(unnamed)"), "signed in to Telegram");
                     self.status.set_bot(name.clone());
                     return name;
                 }
-                Err(error) => error,
-            };
-            let (state, pause, message) = match error {
-                TelegramError::TokenRefused => {
-                    (State::TokenRefused, self.timeouts.rejected_retry_interval, "Telegram refuses the bot token")
-                }
-                TelegramError::Flood(pause) => (State::SigningIn, pause, "Telegram asks the bot to sign in less often"),
-                _ => (State::TelegramUnreachable, backoff.next(), "Telegram cannot be reached or is in trouble"),
-            };
-            if last.replace(error) != Some(error) {
-                tracing::warn!(?error, "cannot sign in to Telegram; trying again");
+                Err(error) => sleep(retry.failed(error)).await,
             }
-            self.status.set_state(state);
-            self.status.record_error(message);
-            sleep(pause).await;
         }
     }
 }

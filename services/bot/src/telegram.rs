@@ -9,4 +9,5 @@ pub(crate) mod log_out;
 pub(crate) mod payloads;
 mod rate_limit;
 mod retry;
+pub(crate) mod session_retry;
 pub(crate) mod update;

@@ -29,7 +29,7 @@ use crate::{
         },
         rate_limit::SendRateLimit,
         retry::Retry,
-        update::{UPDATE_KINDS, Update},
+        update::{UPDATE_KINDS, Update, message_id},
     },
     timeouts::Timeouts,
 };
@@ -43,16 +43,9 @@ pub(crate) const MAX_UPDATES_PER_POLL: u8 = 100;
 /// The client timeout of a poll exceeds Telegram's hold time by this margin.
 const POLL_TIMEOUT_MARGIN: Duration = Duration::from_secs(15);
 
-/// The client of the Bot API without a token.
+/// The client of the Bot API without a token. Its clients share connections and limits.
 #[derive(Clone)]
-pub(crate) struct TelegramApi {
-    /// With an empty token, for their connection pools.
-    polls: Bot,
-    calls: Bot,
-    rate_limit: SendRateLimit,
-    retry: Retry,
-    timeouts: Timeouts,
-}
+pub(crate) struct TelegramApi(Telegram);
 
 impl TelegramApi {
     pub(crate) fn new(api_url: &Url, timeouts: &Timeouts) -> Result<Self, BotError> {
@@ -60,24 +53,18 @@ impl TelegramApi {
         let polls = settings().timeout(timeouts.long_poll + POLL_TIMEOUT_MARGIN).build();
         let polls = polls.map_err(|error| BotError::HttpClient(error.into()))?;
         let calls = settings().build().map_err(|error| BotError::HttpClient(error.into()))?;
-        Ok(Self {
+        Ok(Self(Telegram {
             polls: Bot::with_client("", polls).set_api_url(api_url.clone()),
             calls: Bot::with_client("", calls).set_api_url(api_url.clone()),
             rate_limit: SendRateLimit::new(timeouts.outbound_chat_rate, timeouts.outbound_total_rate),
             retry: Retry::new(timeouts),
             timeouts: timeouts.clone(),
-        })
+        }))
     }
 
     pub(crate) fn with_token(&self, token: &Secret) -> Telegram {
         let with_token = |bot: &Bot| Bot::with_client(token.expose(), bot.client().clone()).set_api_url(bot.api_url());
-        Telegram {
-            polls: with_token(&self.polls),
-            calls: with_token(&self.calls),
-            rate_limit: self.rate_limit.clone(),
-            retry: self.retry.clone(),
-            timeouts: self.timeouts.clone(),
-        }
+        Telegram { polls: with_token(&self.0.polls), calls: with_token(&self.0.calls), ..self.0.clone() }
     }
 }
 
@@ -150,6 +137,11 @@ impl Telegram {
             "drop_pending_updates": false, "secret_token": secret.expose(),
         }));
         self.call(webhook).await.map(|_: Value| ())
+    }
+
+    /// Logs the bot out of this Bot API server.
+    pub(super) async fn log_out(&self) -> Result<(), TelegramError> {
+        self.calls.log_out().await.map(drop).map_err(|error| errors::classify(&error))
     }
 
     /// Removes the webhook, so that polling works. Pending updates are kept.
@@ -379,11 +371,6 @@ fn parse_updates(raw: &str) -> Option<Vec<Update>> {
     }
     let Polled { ok, result } = serde_json::from_str(raw).ok()?;
     ok.then(|| result.iter().filter_map(|update| Update::from_json(update.get().as_bytes())).collect())
-}
-
-fn message_id(message: &Value) -> Option<MessageId> {
-    let id = message.get("message_id")?.as_i64()?;
-    i32::try_from(id).ok().map(MessageId)
 }
 
 fn ok_result(raw: &str) -> Option<Value> {

@@ -95,7 +95,8 @@ mod tests {
                 TelegramError::AnotherPoller,
             ),
             (
-                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the \
+                 webhook first",
                 TelegramError::WebhookIsSet,
             ),
             ("Forbidden: bot was blocked by the user", TelegramError::ChatGone),

@@ -1,12 +1,12 @@
 //! Logs a bot out of a Bot API server, so that it can use another one.
 
 use mayfly_bootstrap::Secret;
-use teloxide::{Bot, requests::Requester as _};
 use url::Url;
 
 use crate::{
     error::BotError,
-    telegram::errors::{TelegramError, classify},
+    telegram::{client::TelegramApi, errors::TelegramError},
+    timeouts::Timeouts,
 };
 
 /// Why the bot is not logged out.
@@ -30,15 +30,9 @@ pub enum LogOutError {
 ///
 /// [`LogOutError`]. After [`LogOutError::Unreachable`], the bot may be logged out.
 pub async fn log_out(api_url: &Url, token: &Secret) -> Result<(), LogOutError> {
-    let client = teloxide::net::default_reqwest_settings().build();
-    let client = client.map_err(|error| BotError::HttpClient(error.into()))?;
-    let bot = Bot::with_client(token.expose(), client).set_api_url(api_url.clone());
-    match bot.log_out().await {
-        Ok(_) => Ok(()),
-        // The error itself is not shown, because it may hold the token.
-        Err(error) => Err(match classify(&error) {
-            TelegramError::TokenRefused | TelegramError::Refused => LogOutError::Refused,
-            _ => LogOutError::Unreachable,
-        }),
-    }
+    let telegram = TelegramApi::new(api_url, &Timeouts::default())?.with_token(token);
+    telegram.log_out().await.map_err(|error| match error {
+        TelegramError::TokenRefused | TelegramError::Refused => LogOutError::Refused,
+        _ => LogOutError::Unreachable,
+    })
 }

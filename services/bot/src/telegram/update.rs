@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use teloxide::types::MessageId;
 
 /// The update kinds that the bot requests from Telegram.
 pub(crate) const UPDATE_KINDS: [&str; 4] = ["message", "edited_message", "channel_post", "callback_query"];
@@ -19,6 +20,11 @@ pub(crate) struct Update {
     pub channel_post: Option<Value>,
     /// A press of a button under a message of the bot.
     pub callback_query: Option<Value>,
+}
+
+/// Returns the id of a message.
+pub(crate) fn message_id(message: &Value) -> Option<MessageId> {
+    i32::try_from(message.get("message_id")?.as_i64()?).ok().map(MessageId)
 }
 
 /// An update with only the envelopes of its messages.

@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use teloxide::types::{ChatId, MessageId};
+use teloxide::types::ChatId;
 
 use crate::{
     conversation::{
@@ -15,7 +15,7 @@ use crate::{
         event::{CallbackQuery, ChatEvent, Content},
         language::Language,
     },
-    telegram::update::Update,
+    telegram::update::{Update, message_id},
     updates::rich_text::{RichText, marks_of, plain_text_of},
 };
 
@@ -153,10 +153,6 @@ fn chat_id(chat_or_user: &Value) -> Option<ChatId> {
     chat_or_user.get("id")?.as_i64().map(ChatId)
 }
 
-fn message_id(message: &Value) -> Option<MessageId> {
-    i32::try_from(message.get("message_id")?.as_i64()?).ok().map(MessageId)
-}
-
 /// The id of a thread is the id of its first message.
 fn thread_id(message: &Value) -> Option<i32> {
     i32::try_from(message.get("message_thread_id")?.as_i64()?).ok()
@@ -177,6 +173,7 @@ fn language_of(message_or_query: &Value) -> Language {
 mod tests {
     use mayfly_contracts::MessageRef;
     use serde_json::json;
+    use teloxide::types::MessageId;
 
     use super::*;
     use crate::{conversation::callback_data::CallbackAction, telegram::update::UPDATE_KINDS};

@@ -11,13 +11,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    status::{
-        error_log::ErrorLog,
-        tracker::{Mode, State, StatusTracker},
-    },
+    status::tracker::{Mode, State, StatusTracker},
     telegram::{
         client::{MAX_UPDATES_PER_POLL, Telegram},
         errors::TelegramError,
+        session_retry::SessionRetry,
         update::Update,
     },
     timeouts::{Backoff, Timeouts},
@@ -31,8 +29,7 @@ pub(crate) struct Polling {
     timeouts: Timeouts,
     status: StatusTracker,
     tracker: OffsetTracker,
-    backoff: Backoff,
-    error_log: ErrorLog,
+    retry: SessionRetry,
 }
 
 /// When to poll again.
@@ -46,10 +43,9 @@ const AT_ONCE: Next = Next { pause: Duration::ZERO, sooner_when_handled: true };
 
 impl Polling {
     pub(crate) fn new(telegram: Telegram, dispatcher: Dispatcher, timeouts: Timeouts, status: StatusTracker) -> Self {
-        let backoff = Backoff::new(timeouts.telegram_backoff);
         status.set_mode(Mode::Polling);
-        let error_log = ErrorLog::new(status.clone());
-        Self { telegram, dispatcher, timeouts, status, tracker: OffsetTracker::default(), backoff, error_log }
+        let retry = SessionRetry::new(&timeouts, status.clone());
+        Self { telegram, dispatcher, timeouts, status, tracker: OffsetTracker::default(), retry }
     }
 
     /// Polls until `session_stop` is cancelled, then drains and confirms. If `stop` is cancelled too, the process shuts
@@ -74,8 +70,7 @@ impl Polling {
             let polled = self.ask(offset, hold).await;
             next = match polled {
                 Ok(updates) => {
-                    self.backoff.reset();
-                    self.error_log.clear(State::Serving, "polling works again");
+                    self.retry.succeeded("polling works again");
                     if let Some(offset) = offset {
                         self.tracker.confirmed(offset);
                     }
@@ -161,40 +156,12 @@ impl Polling {
 
     /// Records why a poll failed, and returns when to retry.
     async fn handle_error(&mut self, error: TelegramError) -> Next {
-        let pause = match error {
-            TelegramError::Flood(pause) => {
-                self.error_log.report(State::Serving, "Telegram asks the bot to poll less often");
-                pause
-            }
-            TelegramError::AnotherPoller => {
-                self.error_log.report(
-                    State::Conflict,
-                    "another program polls with the same bot token: stop one of the two, or neither will work",
-                );
-                self.timeouts.conflict_retry_interval
-            }
-            TelegramError::WebhookIsSet => {
-                self.error_log
-                    .report(State::Conflict, "a webhook was set for this bot: deleting it, waiting updates are kept");
-                match self.telegram.delete_webhook().await {
-                    Ok(()) => self.backoff.next(),
-                    Err(_) => self.timeouts.conflict_retry_interval,
-                }
-            }
-            TelegramError::TokenRefused => {
-                self.error_log
-                    .report(State::TokenRefused, "Telegram refuses the bot token of the last active app config");
-                self.timeouts.rejected_retry_interval
-            }
-            TelegramError::Unreachable
-            | TelegramError::ChatGone
-            | TelegramError::TextUnfit
-            | TelegramError::Refused => {
-                self.error_log
-                    .report(State::TelegramUnreachable, "cannot poll: Telegram cannot be reached or is in trouble");
-                self.backoff.next()
-            }
-        };
+        let pause = self.retry.failed(error);
+        if error == TelegramError::WebhookIsSet
+            && let Err(error) = self.telegram.delete_webhook().await
+        {
+            tracing::debug!(?error, "could not delete the webhook");
+        }
         Next { pause, sooner_when_handled: false }
     }
 

@@ -6,12 +6,9 @@ use mayfly_bootstrap::Secret;
 
 use crate::{
     settings::Webhook,
-    status::{
-        error_log::ErrorLog,
-        tracker::{State, StatusTracker},
-    },
-    telegram::{client::Telegram, errors::TelegramError, payloads::WebhookInfo},
-    timeouts::{Backoff, Timeouts},
+    status::tracker::{State, StatusTracker},
+    telegram::{client::Telegram, errors::TelegramError, payloads::WebhookInfo, session_retry::SessionRetry},
+    timeouts::Timeouts,
 };
 
 /// The webhook of one bot.
@@ -20,8 +17,7 @@ pub(super) struct Registration<'settings> {
     webhook: &'settings Webhook,
     secret: Secret,
     timeouts: Timeouts,
-    backoff: Backoff,
-    error_log: ErrorLog,
+    retry: SessionRetry,
     /// Telegram does not return the secret, so each process sets the webhook once, with the same secret.
     is_set: bool,
     /// When Telegram last failed to deliver an update, if known.
@@ -36,19 +32,15 @@ impl<'settings> Registration<'settings> {
         timeouts: Timeouts,
         status: StatusTracker,
     ) -> Self {
-        let backoff = Backoff::new(timeouts.telegram_backoff);
-        let error_log = ErrorLog::new(status);
-        Self { telegram, webhook, secret, timeouts, backoff, error_log, is_set: false, last_error: None }
+        let retry = SessionRetry::new(&timeouts, status);
+        Self { telegram, webhook, secret, timeouts, retry, is_set: false, last_error: None }
     }
 
     /// Sets the webhook, and sets it again whenever another process changed it. Never returns.
     pub(super) async fn run(mut self) {
         loop {
             let pause = match self.check().await {
-                Ok(()) => {
-                    self.backoff.reset();
-                    self.timeouts.webhook_check_interval
-                }
+                Ok(()) => self.timeouts.webhook_check_interval,
                 Err(error) => self.handle_error(error),
             };
             tokio::time::sleep(pause).await;
@@ -58,13 +50,13 @@ impl<'settings> Registration<'settings> {
     async fn check(&mut self) -> Result<(), TelegramError> {
         let info = self.telegram.webhook_info().await?;
         self.record_failed_deliveries(&info);
-        let is_as_it_should_be = self.is_set && info.matches(self.webhook);
-        if is_as_it_should_be {
-            self.error_log.clear(State::Serving, "the webhook is as it should be again");
+        let is_unchanged = self.is_set && info.matches(self.webhook);
+        if is_unchanged {
+            self.retry.succeeded("the webhook is set as configured again");
             return Ok(());
         }
         if self.is_set {
-            self.error_log.report(
+            self.retry.error_log.report(
                 State::Conflict,
                 "another program changed the webhook of this bot: setting it again; stop one of the two",
             );
@@ -73,7 +65,7 @@ impl<'settings> Registration<'settings> {
         if !self.is_set {
             self.is_set = true;
             tracing::info!("the webhook is set");
-            self.error_log.clear(State::Serving, "the webhook could be set after all");
+            self.retry.succeeded("the webhook could be set after all");
         }
         Ok(())
     }
@@ -82,35 +74,19 @@ impl<'settings> Registration<'settings> {
         let is_news = info.last_error_date > self.last_error && self.is_set;
         self.last_error = self.last_error.max(info.last_error_date);
         if is_news {
-            self.error_log.record("Telegram could not deliver an update to the webhook, and tries again");
+            self.retry.error_log.record("Telegram could not deliver an update to the webhook, and tries again");
         }
     }
 
     fn handle_error(&mut self, error: TelegramError) -> Duration {
-        match error {
-            TelegramError::Flood(pause) => pause,
-            TelegramError::TokenRefused => {
-                let message = "Telegram refuses the bot token of the last active app config";
-                self.error_log.report(State::TokenRefused, message);
-                self.timeouts.rejected_retry_interval
-            }
-            TelegramError::Refused => {
-                self.error_log.report(
-                    State::WebhookRefused,
-                    "Telegram refuses --webhook-url: it must begin with https, have one of the ports 443, 80, 88 and 8443, and \
-                     lead from the internet to this bot",
-                );
-                self.timeouts.rejected_retry_interval
-            }
-            TelegramError::Unreachable
-            | TelegramError::AnotherPoller
-            | TelegramError::WebhookIsSet
-            | TelegramError::ChatGone
-            | TelegramError::TextUnfit => {
-                let message = "cannot set the webhook: Telegram cannot be reached or is in trouble";
-                self.error_log.report(State::TelegramUnreachable, message);
-                self.backoff.next()
-            }
+        if error != TelegramError::Refused {
+            return self.retry.failed(error);
         }
+        self.retry.error_log.report(
+            State::WebhookRefused,
+            "Telegram refuses --webhook-url: it must begin with https, have one of the ports 443, 80, 88 and 8443, and \
+             lead from the internet to this bot",
+        );
+        self.timeouts.rejected_retry_interval
     }
 }
