@@ -345,6 +345,9 @@ impl Database {
             .sqlx_logging(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .acquire_timeout(CONNECT_TIMEOUT)
+            // Costs a round trip for each transaction. A broken connection fails in its first statement as well, which
+            // the writer retries.
+            .test_before_acquire(false)
             .map_sqlx_postgres_opts(client_options)
             .map_sqlx_postgres_pool_opts(move |options| {
                 // Contains only constants and numbers.
