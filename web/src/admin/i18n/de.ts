@@ -12,7 +12,8 @@ export default {
         intro: "Hier sagen Sie dem Bot, wie er sich bei Telegram anmeldet.",
         token: "Verwaltungs-Token",
         tokenHint:
-            "„mayfly token“ zeigt ihn. Er bleibt im Speicher dieses Tabs und wird vergessen, wenn Sie die Seite verlassen.",
+            "„mayfly token“ zeigt ihn. Er bleibt im Speicher dieses Tabs und wird vergessen, wenn Sie die Seite " +
+            "verlassen.",
         logIn: "Öffnen",
         loggingIn: "Wird geöffnet …",
         empty: "Geben Sie den Verwaltungs-Token ein.",
@@ -111,16 +112,20 @@ export default {
             apiId: "Geben Sie eine Zahl zwischen 1 und 2147483647 an.",
             apiHash: "Geben Sie den Hash so an, wie my.telegram.org ihn zeigt, ohne Leerzeichen.",
             botToken:
-                "Geben Sie den Token so an, wie @BotFather ihn zeigt: Ziffern, ein Doppelpunkt, dann Buchstaben, Ziffern, _ und -.",
+                "Geben Sie den Token so an, wie @BotFather ihn zeigt: Ziffern, ein Doppelpunkt, dann Buchstaben, " +
+                "Ziffern, _ und -.",
         },
     },
 
     errors: {
         unavailable:
-            "Der Server antwortet nicht. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen: Vielleicht ist es geschehen.",
+            "Der Server antwortet nicht. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen: " +
+            "Vielleicht ist es geschehen.",
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
         signIn: SIGN_IN,
-        failed: "Auf dem Server ist etwas schiefgegangen. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen.",
+        failed:
+            "Auf dem Server ist etwas schiefgegangen. Sehen Sie in der Liste nach, bevor Sie es noch einmal " +
+            "versuchen.",
         configUnknown: "Jemand anderes hat sie gelöscht.",
     },
 } satisfies Texts;
