@@ -1,8 +1,5 @@
 // English. It defines the type of the texts in all languages.
 
-/** The error if a proxy in front of the server requires a login. */
-const SIGN_IN = "A proxy requires you to sign in: load the page again.";
-
 export default {
     title: "Administration",
     lock: "Lock",
@@ -18,12 +15,6 @@ export default {
         locked: "Locked. The token is dropped.",
         idle: "Locked, because the page was idle for a while. The token is dropped.",
         rejected: "Locked: the server does not accept the token any more.",
-        errors: {
-            unavailable: "The server does not respond. Try again in a moment.",
-            busy: "The server is busy. Try again in a moment.",
-            signIn: SIGN_IN,
-            failed: "The server failed.",
-        },
     },
 
     bot: {
@@ -113,10 +104,11 @@ export default {
     },
 
     errors: {
-        unavailable: "The server does not respond. Check the list before you try again: the change may have been made.",
+        unavailable: "The server does not respond.",
         busy: "The server is busy. Try again in a moment.",
-        signIn: SIGN_IN,
-        failed: "The server failed. Check the list before you try again.",
+        signIn: "A proxy requires you to sign in: load the page again.",
+        failed: "The server failed.",
         configUnknown: "Another admin has deleted it.",
     },
+    checkList: "The change may have been made: check the list before you try again.",
 };
