@@ -122,7 +122,9 @@ impl From<Status> for CliError {
             ErrorReason::RequestConflict => {
                 failed(Rejected, "another message was created with this request id; nothing was changed")
             }
-            ErrorReason::AppConfigNotFound => failed(NotFound, "this app config does not exist"),
+            ErrorReason::AppConfigNotFound => {
+                failed(NotFound, "there is no such app config: mayfly config add adds one")
+            }
             ErrorReason::CredentialsInvalid => failed(Rejected, "the store rejects this token (--admin-token)"),
             ErrorReason::PermissionDenied => failed(Rejected, "the token lacks the permission (--admin-token)"),
             ErrorReason::Overloaded => failed(Unavailable, "the store is overloaded: try again later"),
