@@ -167,7 +167,7 @@ fn token(
 /// The limits of messages. The gateway has them too.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LimitSettings {
-    /// The longest text, in bytes of UTF-8: 1 to 1048576.
+    /// The longest text, in bytes of UTF-8: 1 to 1048576. A gateway needs the value of its store.
     #[arg(
         long,
         env = "MAYFLY_MAX_TEXT_BYTES",
