@@ -84,7 +84,6 @@ export default {
         unreadSince: (time) => `Ungelesen, gespeichert: ${time}`,
         expires: (time) => `Wird ungelesen gelöscht: ${time}`,
         sealed: "In einem Browser verschlüsselt. Der Schlüssel steht in Ihrem Link; der Server hat ihn nicht.",
-        passphrase: "Kennwort",
         passphraseHint: "Der Absender hat die Nachricht damit geschützt.",
         passphraseMissing: "Geben Sie das Kennwort ein. Die Nachricht ist noch ungelesen.",
         passphraseWrong:
@@ -99,7 +98,6 @@ export default {
         shownIntroFinal:
             "Niemand sonst kann sie lesen. Auf dem Server ist sie gelöscht: Kopieren Sie sie, bevor Sie gehen.",
         hide: "Verbergen und löschen",
-        text: "Nachricht",
         finishedTitle: "Sie haben diese Nachricht gelesen",
         finished: "Sie ist gelöscht. Der Link öffnet nichts mehr.",
         erasing: "Wird gelöscht …",
