@@ -305,6 +305,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_may_be_larger_than_the_default_limit_of_axum() {
+        let large = "x".repeat(3 << 20);
+        let json = format!("{{\"text\": \"{large}\"}}");
+        let text = vec![("text", Value::Text(large.clone()))];
+        assert!(fields("application/json", json).await == text);
+        assert!(fields("multipart/form-data; boundary=b", part("", &large)).await == text);
+    }
+
+    #[tokio::test]
     async fn json_values_of_unsupported_types_are_not_converted() {
         for other in ["true", "1.5", "9223372036854775808", "[1]", "{\"text\": \"x\"}"] {
             let found = fields("application/json", format!("{{\"text\": {other}}}")).await;
