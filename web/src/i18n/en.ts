@@ -113,8 +113,8 @@ export default {
         mistyped: "The link has a wrong character. Nothing was read: copy the link again.",
         keyMissingTitle: "The key is missing from this link",
         keyMissing:
-            "The message is encrypted, and the part of the link after the dot decrypts it. The message is still unread: " +
-            "open the link exactly as you got it.",
+            "The message is encrypted, and the part of the link after the dot decrypts it. The message is still " +
+            "unread: open the link exactly as you got it.",
         keyMistypedTitle: "The key in this link is mistyped",
         keyMistyped: "The part of the link after the dot is wrong. The message is still unread: copy the link again.",
         insecureTitle: "Open this page over HTTPS",
@@ -127,9 +127,9 @@ export default {
             "Nothing was read: copy the link again. If this page comes again, ask the sender.",
         substitutedTitle: "This text is not shown",
         substituted:
-            "The link has a key, so a browser encrypted the message. The server returned a text that is not encrypted, " +
-            "and could have written it itself. The message now counts as read: tell the sender another way, " +
-            "and tell the operator of this server.",
+            "The link has a key, so a browser encrypted the message. The server returned a text that is not " +
+            "encrypted, and could have written it itself. The message now counts as read: tell the sender another " +
+            "way, and tell the operator of this server.",
         lockedTitle: "Too many wrong passphrases",
         locked: (time: string) => `The message is still there and unread. Try again after ${time}.`,
         unreadableTitle: "The message cannot be decrypted",

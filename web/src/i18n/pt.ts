@@ -147,7 +147,7 @@ export default {
         busyTitle: "O servidor está ocupado",
         busy: "A mensagem não se perdeu. Tente de novo daqui a pouco.",
         failedTitle: "Algo deu errado",
-        failed: "A falha é do servidor, e a mensagem não se perdeu. Tente de novo, ou avise quem administra o servidor.",
+        failed: "A falha é do servidor, e a mensagem não se perdeu. Tente de novo ou avise quem administra o servidor.",
         signInTitle: "Entre primeiro",
         signIn: "Um proxy na frente do servidor pede que você entre. Nada foi lido nem perdido: recarregue a página.",
     },
