@@ -117,7 +117,7 @@ test("a writer without a login at the proxy is told to log in, and keeps the tex
     await page.getByLabel("Message", { exact: true }).fill("still here");
     await proxy.acceptPassword(false);
     await page.getByRole("button", { name: "Create link" }).click();
-    await page.getByText("A proxy in front of the server").waitFor();
+    await page.getByText("A proxy requires you to sign in").waitFor();
     assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), "still here");
     await visitor.close();
 });
