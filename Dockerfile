@@ -12,13 +12,13 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 COPY --from=web /src/web/dist web/dist
-RUN cargo build --release --locked --package mayfly
+RUN cargo build --profile dist --locked --package mayfly
 
 # Nothing is installed here: the program carries SQLite and the certificates that it trusts Telegram by.
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/mayfly --shell /usr/sbin/nologin mayfly \
     && install --directory --mode 0700 --owner 10001 --group mayfly /var/lib/mayfly /var/lib/telegram-credentials
-COPY --from=build /src/target/release/mayfly /usr/local/bin/mayfly
+COPY --from=build /src/target/dist/mayfly /usr/local/bin/mayfly
 USER 10001
 ENV MAYFLY_DATA_DIR=/var/lib/mayfly
 VOLUME /var/lib/mayfly

@@ -48,7 +48,7 @@ programs: need-cargo
 EXAMPLES := 200
 
 .PHONY: api-test
-api-test: programs ## Ask a gateway for everything that its documentation says, EXAMPLES=200 times each, and compare
+api-test: programs ## Compare the responses of a gateway with its documentation, with EXAMPLES=200 requests for each call
 	scripts/api-test $(EXAMPLES)
 
 .PHONY: web-test
@@ -99,7 +99,7 @@ years: need-cargo ## Let a store live for 400 days with 10 million messages, and
 		cargo test --release --locked --package mayfly-store --test years -- --nocapture
 
 .PHONY: load
-load: build ## Tell how much this machine does: rate, times, CPU, memory, on SQLite and on PostgreSQL; FOR=30s for each load
+load: build ## Measure rate, latency, CPU and memory on this machine, on SQLite and on PostgreSQL; FOR=30s for each load
 	cargo build --release --locked --package mayfly-check
 	scripts/with-postgres scripts/load $(FOR)
 

@@ -4,8 +4,8 @@
 export default {
     compilerOptions: {
         runes: true,
-        // Elements are created one by one, not from strings of HTML. So the page works where Trusted Types are required and no
-        // policy is allowed.
+        // Elements are created one by one, not from strings of HTML. So the page works where Trusted Types are
+        // required and no policy is allowed.
         fragments: "tree",
         css: "external",
     },

@@ -2,22 +2,21 @@
 //!
 //! Unknown fields are skipped and never stored: a small body can contain very many.
 
-use std::fmt;
+use std::{borrow::Cow, collections::HashMap};
 
 use axum::{
-    body::to_bytes,
-    extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request},
+    body::Bytes,
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Request},
     http::{HeaderMap, HeaderName, HeaderValue, header},
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::problem::Problem;
 
 /// The known fields of a body. If a field occurs twice, the last value counts.
-pub(crate) struct Fields(Vec<(&'static str, Value)>);
+#[derive(Default)]
+pub(crate) struct Fields(HashMap<&'static str, Value>);
 
 /// The value of a field.
 #[derive(Debug, PartialEq)]
@@ -27,6 +26,9 @@ enum Value {
     /// A value of an unsupported type, such as a list.
     Unsupported,
 }
+
+/// The fields of all routes.
+const FIELD_NAMES: [&str; 5] = ["id", "access_token", "text", "ttl", "passphrase"];
 
 /// The format of a body.
 enum Format {
@@ -49,30 +51,28 @@ const MULTIPART_PREFIX: &str = "multipart/";
 /// Some programs write this mark before a UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the fields with these `names` from the body of `request`. The limits of the process have checked its size.
+/// Reads the fields from the body of a request. The limits of the process have checked its size.
 ///
 /// # Errors
 ///
 /// Returns 400 for a malformed body, and 415 for an unsupported media type, charset or encoding.
-pub(crate) async fn read(request: Request, names: &'static [&'static str]) -> Result<Fields, Problem> {
-    let content_type = header_text(request.headers(), &header::CONTENT_TYPE);
-    let format = format_of(content_type)?;
-    check_charset(charset_of(content_type))?;
-    check_content_encoding(request.headers())?;
-    let mut fields = Fields(Vec::with_capacity(names.len()));
-    match format {
-        Format::Multipart => parse_multipart(request, names, &mut fields).await?,
-        Format::Form | Format::Json => {
-            let bytes = to_bytes(request.into_body(), usize::MAX).await;
-            let bytes = bytes.map_err(|_| Problem::malformed("the body did not arrive whole"))?;
-            let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-            match format {
-                Format::Form => parse_form(bytes, names, &mut fields)?,
-                Format::Json | Format::Multipart => parse_json(bytes, names, &mut fields)?,
-            }
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
+        DefaultBodyLimit::disable().apply(&mut request);
+        let content_type = header_text(request.headers(), &header::CONTENT_TYPE);
+        let format = format_of(content_type)?;
+        check_charset(charset_of(content_type))?;
+        check_content_encoding(request.headers())?;
+        if matches!(format, Format::Multipart) {
+            return parse_multipart(request, state).await;
         }
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|_| Problem::malformed("the body did not arrive whole"))?;
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+        if matches!(format, Format::Form) { parse_form(bytes) } else { parse_json(bytes) }
     }
-    Ok(fields)
 }
 
 impl Fields {
@@ -109,15 +109,13 @@ impl Fields {
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {
-        let index = self.0.iter().position(|(known, _)| *known == name)?;
-        Some(self.0.swap_remove(index).1)
+        self.0.remove(name)
     }
+}
 
-    /// Sets the field to `value`. JSON's null removes it.
-    fn set(&mut self, name: &'static str, value: Option<Value>) {
-        drop(self.take(name));
-        self.0.extend(value.map(|value| (name, value)));
-    }
+/// Returns the field with this name, if a route has one.
+fn known_field(name: &str) -> Option<&'static str> {
+    FIELD_NAMES.into_iter().find(|known| *known == name)
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
@@ -195,7 +193,8 @@ fn unsupported_encoding<'a>(headers: &'a HeaderMap, name: &HeaderName, allowed: 
 }
 
 /// Rejects invalid UTF-8, which the usual parsers replace.
-fn parse_form(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
+fn parse_form(bytes: &[u8]) -> Result<Fields, Problem> {
+    let mut fields = Fields::default();
     for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let split = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let (name, value) = pair.split_at(split);
@@ -206,11 +205,11 @@ fn parse_form(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Resu
         if name == CHARSET_FIELD {
             check_charset(Some(&String::from_utf8_lossy(value)))?;
         }
-        let Some(name) = names.iter().find(|known| **known == name) else { continue };
+        let Some(name) = known_field(&name) else { continue };
         let value = decode_form_component(value).ok_or_else(|| Problem::field(name, "must be UTF-8"))?;
-        fields.set(name, Some(Value::Text(value)));
+        fields.0.insert(name, Value::Text(value));
     }
-    Ok(())
+    Ok(fields)
 }
 
 fn decode_form_component(bytes: &[u8]) -> Option<String> {
@@ -218,128 +217,57 @@ fn decode_form_component(bytes: &[u8]) -> Option<String> {
     String::from_utf8(percent_encoding::percent_decode(&spaced).collect()).ok()
 }
 
-async fn parse_multipart(mut request: Request, names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
+async fn parse_multipart<S: Send + Sync>(request: Request, state: &S) -> Result<Fields, Problem> {
+    let mut fields = Fields::default();
     let invalid = || Problem::malformed("the body is no multipart form");
-    // The limits of the process reject bodies that are too large.
-    DefaultBodyLimit::disable().apply(&mut request);
-    let mut form = Multipart::from_request(request, &()).await.map_err(|_| invalid())?;
+    let mut form = Multipart::from_request(request, state).await.map_err(|_| invalid())?;
     while let Some(field) = form.next_field().await.map_err(|_| invalid())? {
         if field.name() == Some(CHARSET_FIELD) {
             check_charset(Some(&String::from_utf8_lossy(&field.bytes().await.map_err(|_| invalid())?)))?;
             continue;
         }
-        let Some(name) = names.iter().find(|known| field.name() == Some(**known)) else { continue };
+        let Some(name) = field.name().and_then(known_field) else { continue };
         check_part(field.headers())?;
         let bytes = field.bytes().await.map_err(|_| invalid())?;
         let value = String::from_utf8(bytes.into()).map_err(|_| Problem::field(name, "must be UTF-8"))?;
-        fields.set(name, Some(Value::Text(value)));
+        fields.0.insert(name, Value::Text(value));
     }
-    Ok(())
+    Ok(fields)
 }
 
-fn parse_json(bytes: &[u8], names: &[&'static str], fields: &mut Fields) -> Result<(), Problem> {
+fn parse_json(bytes: &[u8]) -> Result<Fields, Problem> {
     // JSON has no zero bytes, but ASCII in UTF-16 has.
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
-    let mut json =
-        serde_json::Deserializer::from_str(text.ok_or_else(|| Problem::malformed("the body must be UTF-8"))?);
-    let parsed = json.deserialize_any(ObjectVisitor { names, fields }).and_then(|()| json.end());
-    parsed.map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::malformed("the body must be a JSON object"),
-        _ => Problem::malformed("the body is no JSON"),
-    })
+    let text = text.ok_or_else(|| Problem::malformed("the body must be UTF-8"))?;
+    // Values stay references into the body until their field turns out to be known.
+    let members: HashMap<FieldName, &RawValue> =
+        serde_json::from_str(text).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Problem::malformed("the body must be a JSON object"),
+            _ => Problem::malformed("the body is no JSON"),
+        })?;
+    let known =
+        members.into_iter().filter_map(|(FieldName(name), value)| Some((name?, Value::from_json(value.get())?)));
+    Ok(Fields(known.collect()))
 }
 
-/// Parses a JSON object, and stores its known members.
-struct ObjectVisitor<'a> {
-    names: &'a [&'static str],
-    fields: &'a mut Fields,
-}
+/// The name of a member, if it is known. All unknown names are equal, so a map stores one of them.
+#[derive(PartialEq, Eq, Hash)]
+struct FieldName(Option<&'static str>);
 
-impl<'de> Visitor<'de> for ObjectVisitor<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(name) = members.next_key_seed(FieldName(self.names))? {
-            match name {
-                Some(name) => self.fields.set(name, members.next_value()?),
-                None => drop(members.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Parses the name of a member, if it is known.
-#[derive(Clone, Copy)]
-struct FieldName<'a>(&'a [&'static str]);
-
-impl<'de> DeserializeSeed<'de> for FieldName<'_> {
-    type Value = Option<&'static str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for FieldName<'_> {
-    type Value = Option<&'static str>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().copied().find(|known| *known == name))
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for FieldName {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(ValueVisitor)
+        Cow::<str>::deserialize(json).map(|name| Self(known_field(&name)))
     }
 }
 
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or(Value::Unsupported, Value::Integer))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Unsupported)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Unsupported)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Unsupported)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Unsupported)
+impl Value {
+    /// Returns the value of valid JSON, or `None` for null.
+    fn from_json(json: &str) -> Option<Self> {
+        if json == "null" {
+            return None;
+        }
+        let number = || serde_json::from_str(json).map(Self::Integer);
+        Some(serde_json::from_str(json).map(Self::Text).or_else(|_| number()).unwrap_or(Self::Unsupported))
     }
 }
 
@@ -347,11 +275,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
 mod tests {
     use super::*;
 
-    const NAMES: &[&str] = &["id", "text"];
-
+    /// The fields of a body, sorted by name.
     async fn fields(content_type: &str, body: impl Into<axum::body::Body>) -> Vec<(&'static str, Value)> {
         let request = Request::post("/").header(header::CONTENT_TYPE, content_type).body(body.into()).unwrap();
-        read(request, NAMES).await.unwrap_or_else(|problem| panic!("{problem:?}")).0
+        let fields = Fields::from_request(request, &()).await.unwrap_or_else(|problem| panic!("{problem:?}"));
+        let mut fields: Vec<_> = fields.0.into_iter().collect();
+        fields.sort_by_key(|(name, _)| *name);
+        fields
     }
 
     #[tokio::test]
@@ -361,13 +291,10 @@ mod tests {
         let unknown = "[[{\"text\":0},null]],".repeat(1000);
         let json =
             format!(r#"{{"unknown": [{unknown} 1], "id": 1, "x\u0000": 1e9, "te\u0078t": "a\n", "y": {{}}, "id": 7}}"#);
-        let mut found = fields("application/json; charset=utf-8", json).await;
-        found.sort_by_key(|(name, _)| *name);
-        assert_eq!(found, expected);
+        assert_eq!(fields("application/json; charset=utf-8", json).await, expected);
 
         let form = format!("{}id=1&text=a%0A&id=7", "unknown=1&".repeat(1000));
-        let mut found = fields("application/x-www-form-urlencoded", form).await;
-        found.sort_by_key(|(name, _)| *name);
+        let found = fields("application/x-www-form-urlencoded", form).await;
         assert_eq!(found, [("id", text("7")), ("text", text("a\n"))]);
 
         let part = |name: &str, value: &str| {
@@ -375,6 +302,15 @@ mod tests {
         };
         let form = format!("{}{}{}--b--\r\n", part("unknown", "1"), part("text", "a"), part("text", "a\n"));
         assert_eq!(fields("multipart/form-data; boundary=b", form).await, [("text", text("a\n"))]);
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_larger_than_the_default_limit_of_axum() {
+        let large = "x".repeat(3 << 20);
+        let json = format!("{{\"text\": \"{large}\"}}");
+        let text = vec![("text", Value::Text(large.clone()))];
+        assert!(fields("application/json", json).await == text);
+        assert!(fields("multipart/form-data; boundary=b", part("", &large)).await == text);
     }
 
     #[tokio::test]
@@ -390,7 +326,8 @@ mod tests {
         for (name, value) in headers {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
-        let problem = read(request, NAMES).await.err().map(|problem| problem.to_json()).unwrap_or_default();
+        let problem =
+            Fields::from_request(request, &()).await.err().map(|problem| problem.to_json()).unwrap_or_default();
         (problem["status"].as_u64().unwrap_or(200), problem["detail"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -409,7 +346,7 @@ mod tests {
             (FORM, "id="),
             (FORM, "id=1&id"),
         ] {
-            let mut fields = Fields(fields(content_type, body).await);
+            let mut fields = Fields(fields(content_type, body).await.into_iter().collect());
             assert_eq!(fields.optional_string("text").unwrap(), None, "{body}");
             assert_eq!(fields.optional_integer("id").unwrap(), None, "{body}");
         }
@@ -500,8 +437,7 @@ mod tests {
     #[test]
     fn invalid_json_and_a_json_value_that_is_no_object_have_different_errors() {
         let parse = |json: &str| {
-            let parsed = parse_json(json.as_bytes(), NAMES, &mut Fields(Vec::new()));
-            parsed.err().map(|problem| problem.to_json()["detail"].as_str().unwrap().to_owned())
+            parse_json(json.as_bytes()).err().map(|problem| problem.to_json()["detail"].as_str().unwrap().to_owned())
         };
         assert_eq!(parse("{}"), None);
         for no_json in ["", "{", "{\"text\"", "{} {}", "{\"unknown\": [1,}", "x"] {

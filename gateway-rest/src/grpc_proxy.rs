@@ -13,7 +13,7 @@ use mayfly_bootstrap::http::Rejection;
 use mayfly_contracts::{ErrorInfo, ServiceChannel, error::ErrorReason, is_streaming, with_reflection};
 use tonic::{Code, body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
-use tower::{BoxError, Layer as _, Service, ServiceExt as _};
+use tower::{BoxError, Layer as _, ServiceExt as _, util::BoxCloneSyncService};
 
 use crate::upstreams::Upstreams;
 
@@ -86,12 +86,8 @@ pub(crate) fn routes(Upstreams { store, bot, has_reflection }: &Upstreams) -> Ro
     router
 }
 
-fn forward(
-    upstream: Upstream,
-    needs_token: bool,
-) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
-{
-    tower::service_fn(move |mut request: Request<Body>| {
+fn forward(upstream: Upstream, needs_token: bool) -> BoxCloneSyncService<Request<Body>, Response<Body>, Infallible> {
+    BoxCloneSyncService::new(tower::service_fn(move |mut request: Request<Body>| {
         let Upstream { channel, reason, unreachable_message } = upstream.clone();
         async move {
             if needs_token && !request.headers().contains_key(header::AUTHORIZATION) {
@@ -109,7 +105,7 @@ fn forward(
                 error_response(reason, Code::Unavailable, unreachable_message)
             }))
         }
-    })
+    }))
 }
 
 /// Reads the response to a unary call whole before the caller gets it. Otherwise a caller that does not read it would

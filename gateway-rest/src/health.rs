@@ -22,7 +22,12 @@ pub(crate) fn routes(store: StoreChannel) -> Router {
 }
 
 /// This process is alive
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "The process is alive.", body = str, example = json!("ok\n"))))]
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "health",
+    responses((status = 200, description = "The process is alive.", body = str, example = json!("ok\n")))
+)]
 pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
@@ -38,8 +43,12 @@ pub(crate) async fn alive() -> &'static str {
             status = 503,
             description = "The store is not ready, or cannot be reached.",
             body = ProblemDetails<'static>,
-            content_type = "application/problem+json",
-            example = json!({ "type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "the store is not ready" })
+            example = json!({
+                "type": "about:blank",
+                "title": "Service Unavailable",
+                "status": 503,
+                "detail": "the store is not ready"
+            })
         )
     )
 )]

@@ -11,7 +11,10 @@ use serde::Serialize;
 use tonic::Status;
 use utoipa::ToSchema;
 
-/// How long a client should wait if the store does not say.
+/// The media type of problem details.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// How long a client should wait, unless the store returns a time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// For callers with the right token: `viewed`, `burned` or `expired`.
@@ -224,7 +227,7 @@ impl IntoResponse for Problem {
             self.status.into_response()
         } else {
             let json = serde_json::to_vec(&self.details()).unwrap_or_default();
-            (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response()
+            (self.status, [(header::CONTENT_TYPE, MEDIA_TYPE)], json).into_response()
         };
         response.headers_mut().extend(self.headers);
         response

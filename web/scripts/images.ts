@@ -15,7 +15,7 @@ const VIEWPORT = { width: 900, height: 720 };
 
 const take = (page: Page, name: string) => page.screenshot({ path: join(folder, `${name}.png`) });
 
-async function say(page: Page, text: string): Promise<string> {
+async function send(page: Page, text: string): Promise<string> {
     const messages = page.getByRole("log").getByRole("listitem");
     const before = await messages.count();
     await page.getByLabel("Message").fill(text);
@@ -36,7 +36,7 @@ try {
     const chat = await fixture.visitor({ viewport: VIEWPORT, reducedMotion: "reduce", origin: fixture.system.botUrl });
     const page = await chat.open(`${fixture.system.botUrl}/#${token.trim()}`);
     await page.getByText("Waiting for a config").waitFor();
-    await say(page, await say(page, "new:The door code is 4711."));
+    await send(page, await send(page, "new:The door code is 4711."));
     const log = page.getByRole("log");
     // The whole chat, not only its visible part.
     await log.evaluate((element) => Object.assign(element.style, { height: "auto", maxHeight: "none" }));

@@ -94,7 +94,7 @@ test("an admin adds an app config and the bot replies", async () => {
 
     // A new name and unchanged secrets: the bot continues.
     await card.getByRole("button", { name: "Edit" }).click();
-    await waitForText(page, /^From the same place\. It is set, ends in …1184\./);
+    await waitForText(page, /^From the same page\. It is set, ends in …1184\./);
     await page.getByLabel("Name", { exact: true }).fill("our bot");
     assert.equal(await page.getByLabel("Bot token", { exact: true }).inputValue(), "");
     await page.getByRole("button", { name: "Save" }).click();
@@ -216,7 +216,7 @@ test("the page locks by its button and after idle time", async () => {
     await page.clock.fastForward(9 * 60_000);
     assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 1, "it was touched");
     await page.clock.fastForward(2 * 60_000);
-    await waitForText(page, "Locked, since nobody touched the page for a while.");
+    await waitForText(page, "Locked, because the page was idle for a while.");
     assert.equal(await page.getByRole("heading", { name: "Configurations" }).count(), 0);
     await visitor.close();
 });
@@ -229,7 +229,7 @@ test("a token that is rejected later locks the page", async () => {
     );
     await page.getByRole("button", { name: "Add a configuration" }).click();
     await page.getByRole("button", { name: "Save" }).click();
-    await waitForText(page, "Locked: the server does not take the token any more.");
+    await waitForText(page, "Locked: the server does not accept the token any more.");
     await visitor.close();
 });
 
@@ -247,7 +247,7 @@ test("an unreachable bot is reported until it responds again", async () => {
     visitor.expectError(/Failed to load resource/);
     await visitor.context.route("**/mayfly.bot.v1.BotService/*", (route) => route.abort());
     const page = await admin.openDashboard(fixture, visitor);
-    await bot(page).getByText("The bot does not answer.").waitFor();
+    await bot(page).getByText("The bot does not respond.").waitFor();
     await visitor.context.unroute("**/mayfly.bot.v1.BotService/*");
     await bot(page).getByText("Waits for an active configuration").waitFor();
     await visitor.close();

@@ -31,7 +31,7 @@ async function address(): Promise<string> {
 }
 
 /** Sends a message to the bot, and returns the reply. */
-async function say(page: Page, text: string): Promise<Locator> {
+async function send(page: Page, text: string): Promise<Locator> {
     const output = page.getByRole("log").getByRole("listitem");
     const before = await output.count();
     await page.getByLabel("Message").fill(text);
@@ -77,7 +77,7 @@ test("the simulator replies without Telegram", async () => {
         .filter({ hasText: /^Bot: hello$/ })
         .waitFor();
     const messageRef = await textOf(page.getByRole("log").getByRole("listitem").nth(1));
-    assert.match(await textOf(await say(page, messageRef)), /was read on/);
+    assert.match(await textOf(await send(page, messageRef)), /was read on/);
     await isForEverybody(page);
     await visitor.close();
 });
@@ -86,8 +86,8 @@ test("a text cannot become markup in the chat", async () => {
     const visitor = await newVisitor();
     const page = await visitor.open(await address());
     const text = `<img src="https://elsewhere.example/x"><script>alert(1)</script> &amp; {{state}}`;
-    const messageRef = await textOf(await say(page, `new:${text}`));
-    assert.equal(await textOf(await say(page, messageRef)), text);
+    const messageRef = await textOf(await send(page, `new:${text}`));
+    assert.equal(await textOf(await send(page, messageRef)), text);
     assert.equal(await page.locator("#log img, #log script").count(), 0);
     await visitor.close();
 });
@@ -95,7 +95,7 @@ test("a text cannot become markup in the chat", async () => {
 test("the buttons of a message work with the keyboard", async () => {
     const visitor = await newVisitor();
     const page = await visitor.open(await address());
-    const answer = await say(page, "new:to burn");
+    const answer = await send(page, "new:to burn");
     const messageRef = await textOf(answer);
     await answer.getByRole("button", { name: "Read yet?" }).click();
     const notice = page.getByRole("dialog");
@@ -122,7 +122,7 @@ test("a page without the token shows the status and explains the token", async (
     await isForEverybody(page);
     visitor.expectError(/401/);
     await page.goto(`${fixture.system.botUrl}/#wrong`);
-    assert.match(await textOf(await say(page, "new:hello")), /needs its token/);
+    assert.match(await textOf(await send(page, "new:hello")), /needs its token/);
     await visitor.close();
 });
 

@@ -54,7 +54,7 @@ for (const isPlain of [false, true]) {
         await reading.getByText("Enter the passphrase").waitFor();
         await reading.getByLabel("Passphrase").fill("red whale");
         await readMessage(reading);
-        await reading.getByText("That is not the passphrase").waitFor();
+        await reading.getByText("The passphrase is wrong").waitFor();
         await reading.getByLabel("Passphrase").fill("blue whale");
         await readMessage(reading);
         await messageText(reading).waitFor();
@@ -194,8 +194,8 @@ test("an unreachable server loses no input, and a retry sends the same request",
     const page = await writer.open(`${fixture.url}/`);
     await page.getByLabel("Message", { exact: true }).fill(TEXT);
     await page.getByRole("button", { name: "Create link" }).click();
-    await page.getByText("No answer yet").waitFor();
-    await page.getByRole("alert").filter({ hasText: "The server does not answer" }).waitFor();
+    await page.getByText("No response yet").waitFor();
+    await page.getByRole("alert").filter({ hasText: "The server does not respond" }).waitFor();
     assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), TEXT);
     isUnavailable = false;
     await page.getByRole("button", { name: "Create link" }).click();

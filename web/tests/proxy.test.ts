@@ -93,7 +93,7 @@ test("an admin logs in behind a proxy, and is told when the proxy requires a log
     await (await Admin.forSystem(fixture.system)).logIn(page);
     await page.getByRole("region", { name: "The bot" }).waitFor();
     await proxy.acceptPassword(false);
-    await page.getByText("A proxy in front of the server asks you to sign in").waitFor();
+    await page.getByText("A proxy requires you to sign in").waitFor();
     await visitor.close();
 });
 
@@ -105,7 +105,7 @@ test("an admin without a login at the proxy is told to log in", async () => {
     await page.getByLabel("Admin token").fill((await Admin.forSystem(fixture.system)).token);
     await proxy.acceptPassword(false);
     await page.getByRole("button", { name: "Open" }).click();
-    await page.getByText("A proxy in front of the server asks you to sign in").waitFor();
+    await page.getByText("A proxy requires you to sign in").waitFor();
     await visitor.close();
 });
 
@@ -117,7 +117,7 @@ test("a writer without a login at the proxy is told to log in, and keeps the tex
     await page.getByLabel("Message", { exact: true }).fill("still here");
     await proxy.acceptPassword(false);
     await page.getByRole("button", { name: "Create link" }).click();
-    await page.getByText("A proxy in front of the server").waitFor();
+    await page.getByText("A proxy requires you to sign in").waitFor();
     assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), "still here");
     await visitor.close();
 });

@@ -101,7 +101,7 @@ test("an offline page retries when it is online again", async () => {
     const page = await visitor.open(fixture.url + message.path);
     await visitor.context.setOffline(true);
     await page.evaluate((hash) => (location.hash = hash), `${new URL(message.path, fixture.url).hash}.`);
-    await waitForHeading(page, "The server does not answer");
+    await waitForHeading(page, "The server does not respond");
     await visitor.context.setOffline(false);
     await waitForHeading(page, "A message is waiting for you");
     await visitor.close();
@@ -167,7 +167,7 @@ test("an erasure without a response can be repeated", async () => {
     const page = await visitor.open(fixture.url + message.path);
     await readMessage(page);
     await page.getByRole("button", { name: "Hide and erase" }).click();
-    await page.getByText("The server does not answer").waitFor();
+    await page.getByText("The server does not respond").waitFor();
     isUnavailable = false;
     await page.getByRole("button", { name: "Try again" }).click();
     await page.getByText("It is erased").waitFor();
@@ -186,7 +186,7 @@ test("a view whose response was lost is repeated", async () => {
     });
     const page = await visitor.open(fixture.url + message.path);
     await readMessage(page);
-    await page.getByText("No answer yet").waitFor();
+    await page.getByText("No response yet").waitFor();
     await messageText(page).waitFor();
     assert.equal(await messageText(page).textContent(), "arrived");
     assert.equal(lost, 3);
@@ -205,7 +205,7 @@ test("a tab that got no response shows the text after a reload", async () => {
     });
     const page = await visitor.open(fixture.url + message.path);
     await readMessage(page);
-    await page.getByText("No answer yet").waitFor();
+    await page.getByText("No response yet").waitFor();
     isLost = false;
     await page.reload();
     await messageText(page).waitFor();
@@ -222,8 +222,8 @@ test("an unreachable server loses no message, and a retry reads it", async () =>
         const page = await visitor.open(own.url + message.path);
         await own.system.kill();
         await readMessage(page);
-        await page.getByText("No answer yet").waitFor();
-        await waitForHeading(page, "The server does not answer");
+        await page.getByText("No response yet").waitFor();
+        await waitForHeading(page, "The server does not respond");
         await own.system.launch();
         await page.getByRole("button", { name: "Try again" }).click();
         await waitForHeading(page, "A message is waiting for you");
@@ -248,10 +248,10 @@ const PAGES: Record<string, string> = {
     "key-missing": "The key is missing from this link",
     "key-mistyped": "The key in this link is mistyped",
     insecure: "Open this page over HTTPS",
-    "not-sealed": "The server does not say what the link says",
+    "not-sealed": "The server contradicts the link",
     substituted: "This text is not shown",
     unreadable: "The message cannot be decrypted",
-    unavailable: "The server does not answer",
+    unavailable: "The server does not respond",
     busy: "The server is busy",
     failed: "Something went wrong",
 };
@@ -303,7 +303,7 @@ test("a message is not read if its link contradicts the server", async () => {
     });
     const message = await fixture.textWithKey();
     const page = await visitor.open(fixture.url + message.path);
-    await waitForHeading(page, "The server does not say what the link says");
+    await waitForHeading(page, "The server contradicts the link");
     assert.equal(await page.getByRole("button", { name: "Read the message" }).count(), 0);
     assert.equal(views, 0);
     assert.equal(await fixture.state(message), "UNREAD");

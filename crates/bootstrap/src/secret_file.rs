@@ -47,8 +47,8 @@ pub enum SecretFileError {
     },
     /// The members of its group may read or change it, and [`SecretAccess`] does not allow that.
     #[error(
-        "{} may be read by the group {group} (its mode is {mode:o}): run chmod 600 on it; or, where Kubernetes' fsGroup \
-         sets this mode, start the process in that group with --group-readable-secrets",
+        "{} may be read by the group {group} (its mode is {mode:o}): run chmod 600 on it; or, where Kubernetes' \
+         fsGroup sets this mode, start the process in that group with --group-readable-secrets",
         path.display()
     )]
     AccessibleToGroup {
@@ -86,6 +86,18 @@ pub enum SecretAccess {
 pub fn read(path: &Path) -> Result<Secret, SecretFileError> {
     let file = File::open(path).map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
     read_open(file, path)
+}
+
+/// The secret of a setting, which gives either the secret itself or a file with it.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn given(secret: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<Secret>, SecretFileError> {
+    match (secret, file) {
+        (None, Some(file)) => read(file).map(Some),
+        (secret, _) => Ok(secret.clone()),
+    }
 }
 
 /// Reads the secret in the file at `path`. If there is no file, creates it with the result of `generate` and mode 0600.

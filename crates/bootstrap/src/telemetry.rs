@@ -29,7 +29,14 @@ pub enum LogFormat {
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogSettings {
     /// The log level: error, warn, info, debug or trace.
-    #[arg(long, env = "MAYFLY_LOG", global = true, default_value = "info", value_name = "LEVEL", value_parser = Level::from_str)]
+    #[arg(
+        long,
+        env = "MAYFLY_LOG",
+        global = true,
+        default_value = "info",
+        value_name = "LEVEL",
+        value_parser = Level::from_str
+    )]
     pub log: Level,
     /// The format of log lines.
     #[arg(long, env = "MAYFLY_LOG_FORMAT", global = true, default_value = "text", value_name = "FORMAT")]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mayfly_contracts::{
-    ErrorInfo, StoreChannel,
+    ErrorInfo, MessageRef, StoreChannel,
     error::ErrorReason,
     message::{
         AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, LookupMessageRequest, MessageState,
@@ -23,25 +23,6 @@ use crate::history::State;
 
 /// How long a client waits for a response.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The id and access token that open a message.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct MessageRef {
-    /// The id of the message.
-    pub id: i64,
-    /// The access token of the message.
-    pub access_token: String,
-}
-
-impl MessageRef {
-    /// The same reference with another first digit of the token.
-    #[must_use]
-    pub fn mistyped(&self) -> Self {
-        let first = if self.access_token.starts_with('0') { '1' } else { '0' };
-        let rest = self.access_token.chars().skip(1);
-        Self { id: self.id, access_token: std::iter::once(first).chain(rest).collect() }
-    }
-}
 
 /// A request of a client.
 pub enum Request {

@@ -92,7 +92,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Nobody has read the message yet.
+    /// No reader has the text yet.
     Unread,
     /// A reader has the text.
     Viewed,

@@ -74,7 +74,7 @@ mod tests {
         let latency = Latency::of(&history);
         assert_eq!(latency.quantile(0.5), Duration::from_micros(50));
         assert_eq!(latency.quantile(1.0), Duration::from_micros(100));
-        assert_eq!(latency.rate().round(), 999.0, "99 answers in 99.1 ms");
+        assert_eq!(latency.rate().round(), 999.0, "99 responses in 99.1 ms");
         assert_eq!(Latency::default().quantile(0.5), Duration::ZERO);
     }
 }

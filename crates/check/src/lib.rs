@@ -10,7 +10,7 @@ mod latency;
 mod load;
 mod verifier;
 
-pub use client::{Client, GrpcClient, MessageRef, Request, Response, RestClient, Target};
+pub use client::{Client, GrpcClient, Request, Response, RestClient, Target};
 pub use history::{Call, Event, EventKind, History, Outcome, State};
 pub use latency::Latency;
 pub use load::{LoadGenerator, Workload, new_seed};

@@ -11,12 +11,16 @@ use std::{
 };
 
 use futures_util::future::{try_join, try_join_all};
-use tokio::{task::JoinSet, time::Instant};
+use mayfly_contracts::MessageRef;
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    client::{MessageRef, Request, Response, Target},
+    client::{Request, Response, Target},
     history::{Call, History, Outcome},
 };
 
@@ -53,6 +57,11 @@ pub struct LoadGenerator<T> {
     history: History,
     workload: Workload,
     seed: u64,
+    counters: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
     next_message: AtomicU64,
     next_target: AtomicU64,
     sent: AtomicU64,
@@ -64,18 +73,7 @@ impl<T: Target> LoadGenerator<T> {
     /// A load generator that calls all of `targets` in turn. The seed determines texts and keys, so each load on one
     /// system needs its own.
     pub fn new(targets: Vec<T>, history: History, workload: Workload, seed: u64) -> Arc<Self> {
-        let (next_message, next_target, sent, known_outcomes, unknown_outcomes) = Default::default();
-        Arc::new(Self {
-            targets,
-            history,
-            workload,
-            seed,
-            next_message,
-            next_target,
-            sent,
-            known_outcomes,
-            unknown_outcomes,
-        })
+        Arc::new(Self { targets, history, workload, seed, counters: Counters::default() })
     }
 
     /// The record of this load.
@@ -85,17 +83,32 @@ impl<T: Target> LoadGenerator<T> {
 
     /// The number of calls with a known outcome so far.
     pub fn known_outcomes(&self) -> u64 {
-        self.known_outcomes.load(Ordering::Relaxed)
+        self.counters.known_outcomes.load(Ordering::Relaxed)
     }
 
     /// The number of attempts with an unknown outcome so far.
     pub fn unknown_outcomes(&self) -> u64 {
-        self.unknown_outcomes.load(Ordering::Relaxed)
+        self.counters.unknown_outcomes.load(Ordering::Relaxed)
     }
 
     /// The number of calls in flight.
     pub fn in_flight(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed).saturating_sub(self.known_outcomes() + self.unknown_outcomes())
+        self.counters.sent.load(Ordering::Relaxed).saturating_sub(self.known_outcomes() + self.unknown_outcomes())
+    }
+
+    /// Starts the load: `rate` messages per second, or else `workers` messages at a time, until `stop`.
+    pub fn start(
+        self: Arc<Self>,
+        rate: Option<f64>,
+        workers: usize,
+        stop: CancellationToken,
+    ) -> JoinHandle<io::Result<()>> {
+        tokio::spawn(async move {
+            match rate {
+                Some(rate) => self.run_at(rate, stop).await,
+                None => self.run(workers, stop).await,
+            }
+        })
     }
 
     /// Runs `workers` messages at a time until `stop`, then completes those that have begun.
@@ -122,7 +135,7 @@ impl<T: Target> LoadGenerator<T> {
     /// # Errors
     ///
     /// Returns an error if the history cannot be written.
-    pub async fn run_at(self: Arc<Self>, per_second: f64, stop: CancellationToken) -> io::Result<()> {
+    async fn run_at(self: Arc<Self>, per_second: f64, stop: CancellationToken) -> io::Result<()> {
         let mut running = JoinSet::new();
         let mut interval = tokio::time::interval(Duration::from_secs_f64(1.0 / per_second));
         while stop.run_until_cancelled(interval.tick()).await.is_some() {
@@ -134,7 +147,7 @@ impl<T: Target> LoadGenerator<T> {
 
     /// Runs the calls of one message.
     async fn run_message(&self) -> io::Result<()> {
-        let message = self.next_message.fetch_add(1, Ordering::Relaxed);
+        let message = self.counters.next_message.fetch_add(1, Ordering::Relaxed);
         let Some(message_ref) = self.create(message).await? else { return Ok(()) };
         if self.workload.is_mixed {
             return self.run_mixed_message(message, &message_ref).await;
@@ -196,7 +209,7 @@ impl<T: Target> LoadGenerator<T> {
     }
 
     async fn guess(&self, message: u64, message_ref: &MessageRef) -> io::Result<()> {
-        let request = Request::View { message_ref: message_ref.mistyped(), view_id: None };
+        let request = Request::View { message_ref: mistyped(message_ref), view_id: None };
         self.retry_until_known(message, Call::Guess, request, true).await.map(drop)
     }
 
@@ -238,15 +251,16 @@ impl<T: Target> LoadGenerator<T> {
 
     async fn call(&self, message: u64, call: Call, request: &Request) -> io::Result<Response> {
         // Each attempt may use another target.
-        let turn = usize::try_from(self.next_target.fetch_add(1, Ordering::Relaxed)).unwrap_or_default();
+        let turn = usize::try_from(self.counters.next_target.fetch_add(1, Ordering::Relaxed)).unwrap_or_default();
         let target = turn.checked_rem(self.targets.len()).and_then(|turn| self.targets.get(turn));
         let target = target.ok_or_else(|| io::Error::other("a load needs at least one target"))?;
         let call_id = self.history.record_invocation(message, call)?;
-        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.counters.sent.fetch_add(1, Ordering::Relaxed);
         let response = target.call(request).await;
         let outcome = self.outcome_of(&response);
         self.history.record_outcome(call_id, outcome)?;
-        let count = if outcome == Outcome::Unknown { &self.unknown_outcomes } else { &self.known_outcomes };
+        let count =
+            if outcome == Outcome::Unknown { &self.counters.unknown_outcomes } else { &self.counters.known_outcomes };
         count.fetch_add(1, Ordering::Relaxed);
         Ok(response)
     }
@@ -284,6 +298,12 @@ impl<T: Target> LoadGenerator<T> {
     fn key(&self, message: u64, reader: u64) -> Uuid {
         Uuid::from_u64_pair(self.seed, (message << 2) | reader)
     }
+}
+
+/// The same reference with another first digit of the token.
+fn mistyped(MessageRef { id, access_token }: &MessageRef) -> MessageRef {
+    let first = if access_token.starts_with('0') { '1' } else { '0' };
+    MessageRef { id: *id, access_token: std::iter::once(first).chain(access_token.chars().skip(1)).collect() }
 }
 
 async fn wait_for_all(mut running: JoinSet<io::Result<()>>) -> io::Result<()> {

@@ -107,15 +107,7 @@ async fn run_load(settings: LoadSettings) -> anyhow::Result<bool> {
     let load = LoadGenerator::new(clients, history, workload, seed);
 
     let stop = CancellationToken::new();
-    let running = tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            match settings.rate {
-                Some(rate) => load.run_at(rate, stop).await,
-                None => load.run(settings.workers, stop).await,
-            }
-        }
-    });
+    let running = load.start(settings.rate, settings.workers, stop.clone());
     tokio::time::sleep(settings.duration).await;
     stop.cancel();
     running.await??;

@@ -134,15 +134,7 @@ async fn load(
         new_seed(),
     );
     let (stop, cpu, began) = (CancellationToken::new(), process.cpu_seconds()?, Instant::now());
-    let task = tokio::spawn({
-        let (stop, workers) = (stop.clone(), settings.workers);
-        async move {
-            match rate {
-                Some(rate) => load.run_at(rate, stop).await,
-                None => load.run(workers, stop).await,
-            }
-        }
-    });
+    let task = load.start(rate, settings.workers, stop.clone());
     // Memory is read twice, which shows whether it still grows.
     tokio::time::sleep(settings.duration / 2).await;
     let memory = process.memory()?;

@@ -17,7 +17,7 @@ pub struct Verdict {
     pub read_once: u64,
     /// Acknowledged messages that were burned, or may have been.
     pub burned: u64,
-    /// Acknowledged messages that are gone although nobody has the text. Must be 0.
+    /// Acknowledged messages that are gone although no reader has the text. Must be 0.
     pub lost: u64,
     /// Messages whose text has two readers. Must be 0.
     pub read_twice: u64,
@@ -388,7 +388,7 @@ mod tests {
             // The response to the acknowledgement was lost; the acknowledgement succeeded.
             &[CREATED, (ANN, TEXT), (ACKNOWLEDGE, Outcome::Unknown), (ANN, Outcome::Gone)],
             &[CREATED, (Call::Burn, Outcome::Unknown), (ANN, TEXT), (Call::Burn, Outcome::Gone)],
-            // The first attempt read the message, which nobody knew before the second attempt.
+            // The first attempt read the message, which was not known before the second attempt.
             &[CREATED, (ANN, Outcome::Unknown), (BOB, Outcome::Gone), VIEWED, (ANN, TEXT)],
             &[CREATED, UNREAD, (ANN, TEXT), VIEWED],
         ] {

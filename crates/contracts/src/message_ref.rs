@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The id and the access token of a message. `Debug` hides the token.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MessageRef {
     /// Greater than zero.
     pub id: i64,

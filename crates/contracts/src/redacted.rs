@@ -18,7 +18,8 @@ macro_rules! redact {
         impl fmt::Debug for $message {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let Self { $($shown,)* $($hidden: _),* } = self;
-                formatter.debug_struct(stringify!($message))$(.field(stringify!($shown), $shown))*.finish_non_exhaustive()
+                let mut shown = formatter.debug_struct(stringify!($message));
+                shown$(.field(stringify!($shown), $shown))*.finish_non_exhaustive()
             }
         }
     };

@@ -3,10 +3,14 @@
 use axum::http::StatusCode;
 use mayfly_contracts::error::ErrorReason;
 use serde_json::{Value, json};
-use utoipa::openapi::{Content, OpenApi, RefOr, header::Header, path::Operation};
+use utoipa::openapi::{
+    Content, OpenApi, RefOr, Schema, Type,
+    header::Header,
+    path::Operation,
+    schema::{ArrayItems, SchemaType},
+};
 
-use super::html::{PROBLEM, schema_example};
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 /// Adds the missing examples.
 pub(super) fn add(document: &mut OpenApi) {
@@ -39,7 +43,7 @@ fn add_to(call: &mut Operation, fields: &OpenApi) {
             }
         }
         for (media_type, content) in &mut response.content {
-            let is_problem = media_type == PROBLEM;
+            let is_problem = media_type == problem::MEDIA_TYPE;
             add_example(content, |content| {
                 if is_problem {
                     problem_example(status, accepts_token, &invalid_field)
@@ -61,6 +65,38 @@ fn add_example(content: &mut RefOr<Content>, example: impl FnOnce(&Content) -> O
 
 fn example_from_fields(fields: &OpenApi, content: &Content) -> Option<Value> {
     content.schema.as_ref().map(|schema| schema_example(fields, schema))
+}
+
+/// Returns an example of a value, made from the examples of its parts.
+fn schema_example(document: &OpenApi, schema: &RefOr<Schema>) -> Value {
+    match resolve(document, schema) {
+        Some(Schema::Object(object)) => {
+            let from_parts = || match object.schema_type {
+                SchemaType::Type(Type::Boolean) => json!(false),
+                SchemaType::Type(Type::String) => json!("…"),
+                _ => {
+                    let parts = object.properties.iter();
+                    parts.map(|(name, part)| (name.clone(), schema_example(document, part))).collect()
+                }
+            };
+            object.example.as_ref().or(object.examples.first()).cloned().unwrap_or_else(from_parts)
+        }
+        Some(Schema::Array(array)) => match &array.items {
+            ArrayItems::RefOrSchema(item) => json!([schema_example(document, item)]),
+            ArrayItems::False => json!([]),
+        },
+        _ => Value::Null,
+    }
+}
+
+fn resolve<'a>(document: &'a OpenApi, schema: &'a RefOr<Schema>) -> Option<&'a Schema> {
+    match schema {
+        RefOr::T(schema) => Some(schema),
+        RefOr::Ref(reference) => {
+            let name = reference.ref_location.rsplit('/').next()?;
+            resolve(document, document.components.as_ref()?.schemas.get(name)?)
+        }
+    }
 }
 
 fn add_to_header(name: &str, header: &mut Header) {

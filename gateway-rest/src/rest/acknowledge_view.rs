@@ -1,16 +1,13 @@
 //! `POST /api/v1/acknowledge_view`: confirms that a text has arrived, and erases it.
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use mayfly_contracts::message::AcknowledgeViewRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    idempotency_key::{self, RequiredIdempotencyKey},
-    message_ref::{self, MessageRef},
+    idempotency_key::RequiredIdempotencyKey,
+    message_ref::MessageRef,
     responses::{Gone, Unavailable, ValidationErrors},
     store_client::StoreClient,
     time,
@@ -34,16 +31,20 @@ pub(super) struct AcknowledgedView {
     tag = "messages",
     params(RequiredIdempotencyKey),
     request_body = MessageRef,
-    responses((status = 200, description = "The text is erased.", body = AcknowledgedView), ValidationErrors, Gone, Unavailable)
+    responses(
+        (status = 200, description = "The text is erased.", body = AcknowledgedView),
+        ValidationErrors,
+        Gone,
+        Unavailable
+    )
 )]
 pub(super) async fn acknowledge_view(
     State(store): State<StoreClient>,
-    request: Request,
+    headers: HeaderMap,
+    RequiredIdempotencyKey { key: view_id }: RequiredIdempotencyKey,
+    MessageRef { id, access_token }: MessageRef,
 ) -> Result<Json<AcknowledgedView>, Problem> {
-    let view_id = idempotency_key::require(request.headers())?;
-    let headers = request.headers().clone();
-    let (id, access_token) = message_ref::read(request).await?;
-    let request = AcknowledgeViewRequest { id, access_token, view_id };
-    let acknowledged = store.messages().acknowledge_view(with_caller(&headers, request)).await?.into_inner();
+    let request = with_caller(&headers, AcknowledgeViewRequest { id, access_token, view_id });
+    let acknowledged = store.messages().acknowledge_view(request).await?.into_inner();
     Ok(Json(AcknowledgedView { viewed_at: time::rfc3339(acknowledged.view_time) }))
 }

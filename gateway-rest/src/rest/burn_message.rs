@@ -1,15 +1,12 @@
 //! `POST /api/v1/burn_message`: erases a message unread.
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use mayfly_contracts::message::BurnMessageRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    message_ref::{self, MessageRef},
+    message_ref::MessageRef,
     responses::{Gone, Unavailable, ValidationErrors},
     store_client::StoreClient,
     time,
@@ -32,14 +29,18 @@ pub(super) struct BurnedMessage {
     path = "/api/v1/burn_message",
     tag = "messages",
     request_body = MessageRef,
-    responses((status = 200, description = "The message is erased.", body = BurnedMessage), ValidationErrors, Gone, Unavailable)
+    responses(
+        (status = 200, description = "The message is erased.", body = BurnedMessage),
+        ValidationErrors,
+        Gone,
+        Unavailable
+    )
 )]
 pub(super) async fn burn_message(
     State(store): State<StoreClient>,
-    request: Request,
+    headers: HeaderMap,
+    MessageRef { id, access_token }: MessageRef,
 ) -> Result<Json<BurnedMessage>, Problem> {
-    let headers = request.headers().clone();
-    let (id, access_token) = message_ref::read(request).await?;
     let request = with_caller(&headers, BurnMessageRequest { id, access_token });
     let burned = store.messages().burn_message(request).await?.into_inner();
     Ok(Json(BurnedMessage { burned_at: time::rfc3339(burned.burn_time) }))

@@ -2,20 +2,20 @@
 
 use axum::{
     Json,
-    extract::{Request, State},
-    http::StatusCode,
+    extract::State,
+    http::{HeaderMap, StatusCode},
 };
 use mayfly_contracts::message::CreateMessageRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    idempotency_key::{self, IdempotencyKey},
+    idempotency_key::IdempotencyKey,
     responses::{CreationRejected, Unavailable, ValidationErrors},
     store_client::StoreClient,
     time,
 };
-use crate::{body, caller::with_caller, problem::Problem};
+use crate::{body::Fields, caller::with_caller, problem::Problem};
 
 /// The text to store.
 #[derive(ToSchema)]
@@ -65,15 +65,19 @@ pub(super) struct CreatedMessage {
     tag = "messages",
     params(IdempotencyKey),
     request_body = NewMessage,
-    responses((status = 201, description = "The message is stored.", body = CreatedMessage), ValidationErrors, CreationRejected, Unavailable)
+    responses(
+        (status = 201, description = "The message is stored.", body = CreatedMessage),
+        ValidationErrors,
+        CreationRejected,
+        Unavailable
+    )
 )]
 pub(super) async fn create_message(
     State(store): State<StoreClient>,
-    request: Request,
+    headers: HeaderMap,
+    IdempotencyKey { key: request_id }: IdempotencyKey,
+    mut fields: Fields,
 ) -> Result<(StatusCode, Json<CreatedMessage>), Problem> {
-    let request_id = idempotency_key::read(request.headers())?;
-    let headers = request.headers().clone();
-    let mut fields = body::read(request, &["text", "ttl", "passphrase"]).await?;
     let text = fields.required_string("text")?;
     let ttl = fields.optional_integer("ttl")?.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();

@@ -60,7 +60,6 @@ pub(super) struct AppConfig {
             status = 401,
             description = "The bearer token is unknown.",
             body = ProblemDetails<'static>,
-            content_type = "application/problem+json",
             headers(("WWW-Authenticate" = String, description = "`Bearer`."))
         ),
         Unavailable

@@ -44,13 +44,19 @@ pub(super) struct Message {
     tag = "messages",
     params(
         ("id" = i64, Path, description = "The message's id.", minimum = 1, example = 4),
-        ("token" = String, Path, description = "The message's access token.", pattern = "^[0-9a-f]{64}$", example = "0b5e…"),
+        (
+            "token" = String,
+            Path,
+            description = "The message's access token.",
+            pattern = "^[0-9a-f]{64}$",
+            example = "0b5e…"
+        ),
         IdempotencyKey
     ),
     responses(
         (status = 200, description = "The text. The message is deleted.", body = Message),
-        (status = 400, description = "The `Idempotency-Key` is not a UUID.", body = ProblemDetails<'static>, content_type = "application/problem+json"),
-        (status = 404, description = "The id is not an integer above zero.", body = ProblemDetails<'static>, content_type = "application/problem+json"),
+        (status = 400, description = "The `Idempotency-Key` is not a UUID.", body = ProblemDetails<'static>),
+        (status = 404, description = "The id is not an integer above zero.", body = ProblemDetails<'static>),
         Gone,
         Rejected,
         Unavailable

@@ -1,6 +1,9 @@
 //! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header), which makes a call idempotent.
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, request::Parts},
+};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -8,10 +11,9 @@ use crate::problem::Problem;
 
 const NAME: &str = "Idempotency-Key";
 
-/// The header, for the documentation.
+/// The header, or an empty key without it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "the documentation shows it")]
 pub(super) struct IdempotencyKey {
     /// A UUID that the caller makes for this call. It repeats the call with the same key if the response is lost.
     #[param(
@@ -20,17 +22,32 @@ pub(super) struct IdempotencyKey {
         format = "uuid",
         example = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11"
     )]
-    key: String,
+    pub(super) key: String,
 }
 
 /// Like [`IdempotencyKey`], for calls that require it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "the documentation shows it")]
 pub(super) struct RequiredIdempotencyKey {
     /// The UUID under which the message was viewed.
     #[param(rename = "Idempotency-Key", format = "uuid", example = "3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11")]
-    key: String,
+    pub(super) key: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        read(&parts.headers).map(|key| Self { key })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequiredIdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        require(&parts.headers).map(|key| Self { key })
+    }
 }
 
 /// Returns the UUID in the header, with or without the draft's quotes, or an empty string without the header.
@@ -47,7 +64,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<String, Problem> {
 }
 
 /// Like [`read`], but returns an error without the header.
-pub(super) fn require(headers: &HeaderMap) -> Result<String, Problem> {
+fn require(headers: &HeaderMap) -> Result<String, Problem> {
     let key = read(headers)?;
     if key.is_empty() { Err(Problem::field(NAME, "must be given")) } else { Ok(key) }
 }

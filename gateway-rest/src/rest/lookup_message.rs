@@ -1,15 +1,12 @@
 //! `POST /api/v1/lookup_message`: returns the state of a message. Changes nothing.
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use mayfly_contracts::message::{LookupMessageRequest, MessageState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    message_ref::{self, MessageRef},
+    message_ref::MessageRef,
     responses::{Gone, Unavailable, ValidationErrors},
     store_client::StoreClient,
     time,
@@ -42,14 +39,18 @@ pub(super) struct MessageLookup {
     path = "/api/v1/lookup_message",
     tag = "messages",
     request_body = MessageRef,
-    responses((status = 200, description = "The token is right.", body = MessageLookup), ValidationErrors, Gone, Unavailable)
+    responses(
+        (status = 200, description = "The token is right.", body = MessageLookup),
+        ValidationErrors,
+        Gone,
+        Unavailable
+    )
 )]
 pub(super) async fn lookup_message(
     State(store): State<StoreClient>,
-    request: Request,
+    headers: HeaderMap,
+    MessageRef { id, access_token }: MessageRef,
 ) -> Result<Json<MessageLookup>, Problem> {
-    let headers = request.headers().clone();
-    let (id, access_token) = message_ref::read(request).await?;
     let request = with_caller(&headers, LookupMessageRequest { id, access_token });
     let found = store.messages().lookup_message(request).await?.into_inner();
     let state = match found.state() {

@@ -10,23 +10,15 @@ use crate::problem::ProblemDetails;
 #[expect(dead_code, reason = "the macro reads it")]
 pub(super) enum Unavailable {
     /// An internal error. The log of the store describes it.
-    #[response(status = 500, content_type = "application/problem+json")]
+    #[response(status = 500)]
     Internal(ProblemDetails<'static>),
     /// The store cannot be reached, or is shutting down. The call may have had its effect: repeat it with its
     /// `Idempotency-Key`. With the reason `OVERLOADED`, too many requests are in flight, and the call had no effect.
-    #[response(
-        status = 503,
-        content_type = "application/problem+json",
-        headers(("Retry-After" = u64, description = "How many seconds to wait."))
-    )]
+    #[response(status = 503, headers(("Retry-After" = u64, description = "How many seconds to wait.")))]
     StoreUnreachable(ProblemDetails<'static>),
     /// This caller has too many requests in flight (`OVERLOADED`) or sent too many within a minute (`RATE_LIMITED`), or
     /// too many passphrases for this message were wrong (`PASSPHRASE_LOCKED`). The call had no effect.
-    #[response(
-        status = 429,
-        content_type = "application/problem+json",
-        headers(("Retry-After" = u64, description = "How many seconds to wait."))
-    )]
+    #[response(status = 429, headers(("Retry-After" = u64, description = "How many seconds to wait.")))]
     TooManyRequests(ProblemDetails<'static>),
 }
 
@@ -35,16 +27,16 @@ pub(super) enum Unavailable {
 #[expect(dead_code, reason = "the macro reads it")]
 pub(super) enum ValidationErrors {
     /// A field or header is missing or invalid, or the body is malformed. `errors` names the field.
-    #[response(status = 400, content_type = "application/problem+json")]
+    #[response(status = 400)]
     FieldInvalid(ProblemDetails<'static>),
     /// The body did not arrive in time.
-    #[response(status = 408, content_type = "application/problem+json")]
+    #[response(status = 408)]
     TimedOut(ProblemDetails<'static>),
     /// The text, or the body as a whole, is too long.
-    #[response(status = 413, content_type = "application/problem+json")]
+    #[response(status = 413)]
     TooLarge(ProblemDetails<'static>),
     /// The body is neither a form nor JSON nor a multipart form.
-    #[response(status = 415, content_type = "application/problem+json")]
+    #[response(status = 415)]
     UnsupportedMediaType(ProblemDetails<'static>),
 }
 
@@ -53,14 +45,10 @@ pub(super) enum ValidationErrors {
 #[expect(dead_code, reason = "the macro reads it")]
 pub(super) enum CreationRejected {
     /// Another creation has this `Idempotency-Key`, and its text, passphrase or `ttl` differs. The call had no effect.
-    #[response(status = 422, content_type = "application/problem+json")]
+    #[response(status = 422)]
     Conflict(ProblemDetails<'static>),
     /// The store has reached its limit of messages or bytes. Nothing was stored; messages can still be read.
-    #[response(
-        status = 507,
-        content_type = "application/problem+json",
-        headers(("Retry-After" = u64, description = "How many seconds to wait."))
-    )]
+    #[response(status = 507, headers(("Retry-After" = u64, description = "How many seconds to wait.")))]
     StorageFull(ProblemDetails<'static>),
 }
 
@@ -73,17 +61,19 @@ pub(super) enum Gone {
     #[response(
         status = 204,
         headers(
-            ("Mayfly-Message-State" = String, description = "`viewed`, `burned` or `expired`. Missing unless the token is right."),
-            ("Mayfly-Message-State-Time" = String, description = "When the message entered this state, in RFC 3339. Missing unless the token is right.")
+            (
+                "Mayfly-Message-State" = String,
+                description = "`viewed`, `burned` or `expired`. Missing unless the token is right."
+            ),
+            (
+                "Mayfly-Message-State-Time" = String,
+                description = "When the message entered this state, in RFC 3339. Missing unless the token is right."
+            )
         )
     )]
     NoContent,
     /// The token is malformed or mistyped. The token's checksum shows this, whatever messages exist.
-    #[response(
-        status = 401,
-        content_type = "application/problem+json",
-        headers(("WWW-Authenticate" = String, description = "`Bearer`."))
-    )]
+    #[response(status = 401, headers(("WWW-Authenticate" = String, description = "`Bearer`.")))]
     AccessTokenInvalid(ProblemDetails<'static>),
 }
 
@@ -92,12 +82,12 @@ pub(super) enum Gone {
 #[expect(dead_code, reason = "the macro reads it")]
 pub(super) enum Rejected {
     /// The passphrase is wrong, or the request is a prefetch, which reads nothing. The message stays unread.
-    #[response(status = 403, content_type = "application/problem+json")]
+    #[response(status = 403)]
     Forbidden(ProblemDetails<'static>),
     /// The creator encrypted the message in a browser. It opens there, by its link, and stays unread.
-    #[response(status = 422, content_type = "application/problem+json")]
+    #[response(status = 422)]
     Sealed(ProblemDetails<'static>),
     /// The message needs a passphrase. It stays unread.
-    #[response(status = 428, content_type = "application/problem+json")]
+    #[response(status = 428)]
     PassphraseRequired(ProblemDetails<'static>),
 }

@@ -1,21 +1,18 @@
 //! `POST /api/v1/view_message`: reads a message once. With an `Idempotency-Key`, the call can be repeated.
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use mayfly_contracts::message::ViewMessageRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    idempotency_key::{self, IdempotencyKey},
-    message_ref,
+    idempotency_key::IdempotencyKey,
+    message_ref::MessageRef,
     responses::{Gone, Rejected, Unavailable, ValidationErrors},
     store_client::StoreClient,
     time,
 };
-use crate::{body, caller::with_caller, problem::Problem};
+use crate::{body::Fields, caller::with_caller, problem::Problem};
 
 /// A message's id and access token, and its passphrase.
 #[derive(ToSchema)]
@@ -57,16 +54,21 @@ pub(super) struct ViewedMessage {
     tag = "messages",
     params(IdempotencyKey),
     request_body = ViewMessageFields,
-    responses((status = 200, description = "The text. The message is deleted.", body = ViewedMessage), ValidationErrors, Gone, Rejected, Unavailable)
+    responses(
+        (status = 200, description = "The text. The message is deleted.", body = ViewedMessage),
+        ValidationErrors,
+        Gone,
+        Rejected,
+        Unavailable
+    )
 )]
 pub(super) async fn view_message(
     State(store): State<StoreClient>,
-    request: Request,
+    headers: HeaderMap,
+    IdempotencyKey { key: view_id }: IdempotencyKey,
+    mut fields: Fields,
 ) -> Result<Json<ViewedMessage>, Problem> {
-    let headers = request.headers().clone();
-    let view_id = idempotency_key::read(&headers)?;
-    let mut fields = body::read(request, &["id", "access_token", "passphrase"]).await?;
-    let (id, access_token) = message_ref::from_fields(&mut fields)?;
+    let MessageRef { id, access_token } = MessageRef::take(&mut fields)?;
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
     // REST returns texts only: the store rejects other content, and the message stays unread.
     let request = ViewMessageRequest { id, access_token, view_id, passphrase, accepts_sealed: false };

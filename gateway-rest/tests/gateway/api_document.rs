@@ -139,8 +139,8 @@ async fn the_limits_in_the_document_are_the_limits() {
 
 /// A gateway in front of a store that returns the same error for every call.
 async fn with_failing_store(reason: ErrorReason, code: Code) -> Gateway {
-    let say = move || async move { ErrorInfo::new(reason).into_status(code, "").into_http::<axum::body::Body>() };
-    Gateway::with_store_channel(StoreChannel::local(Routes::from(Router::new().fallback(say)))).await
+    let respond = move || async move { ErrorInfo::new(reason).into_status(code, "").into_http::<axum::body::Body>() };
+    Gateway::with_store_channel(StoreChannel::local(Routes::from(Router::new().fallback(respond)))).await
 }
 
 /// Makes every call of the document with well-formed input.

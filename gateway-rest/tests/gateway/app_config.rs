@@ -36,7 +36,9 @@ async fn without_a_token_secrets_are_masked() {
     let gateway = with_config().await;
     let config = gateway.get(PATH).await;
     let expected = format!(
-        r#"{{"id":1,"session_name":"default_bot_session","api_id":7278174,"api_hash":"b1{}","is_active":true,"is_bot":true,"bot_token":"1000000000:AAH{}","timestamp":"2026-01-01T00:00:00.000000Z"}}"#,
+        "{{\"id\":1,\"session_name\":\"default_bot_session\",\"api_id\":7278174,\"api_hash\":\"b1{}\",\
+         \"is_active\":true,\"is_bot\":true,\"bot_token\":\"1000000000:AAH{}\",\
+         \"timestamp\":\"2026-01-01T00:00:00.000000Z\"}}",
         "x".repeat(30),
         "x".repeat(32)
     );

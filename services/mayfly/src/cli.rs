@@ -7,7 +7,8 @@ use crate::{commands, roles};
 
 /// One-time messages: store a text, get id:token. A reader with that pair reads the text once, and then it is gone.
 ///
-/// Every flag has an environment variable of the same name: --store-url is MAYFLY_STORE_URL.
+/// Environment variables have the names of their flags: --store-url is MAYFLY_STORE_URL. The help of a command lists
+/// them.
 ///
 /// Exit codes: 0 success; 1 failure; 2 invalid usage; 3 the message or app config does not exist or is gone; 4 rejected
 /// (a mistyped token, a missing permission, a value out of range); 5 the store cannot be reached.

@@ -12,8 +12,9 @@ const ROLES: [&str; 4] = ["up", "store", "gateway", "bot"];
 const PREAMBLE: &str = "\
 # Configuration
 
-Every setting is a flag and an environment variable of the same name: `--store-url` is `MAYFLY_STORE_URL`. Flags take
-precedence over variables, and empty variables count as not set. `mayfly <command> --help` prints the same text.
+Every setting of a role is a flag and an environment variable of the same name: `--store-url` is `MAYFLY_STORE_URL`. So
+are many settings of other commands; their `--help` names the variables. Flags take precedence over variables, and empty
+variables count as not set. `mayfly <command> --help` prints the same text as this file.
 
 This file is generated from the command line definition by `make configuration`.
 ";

@@ -90,65 +90,57 @@ impl CliError {
 /// Messages and exit codes for all error reasons of the store.
 impl From<Status> for CliError {
     fn from(status: Status) -> Self {
+        use ErrorKind::{NotFound, Rejected, Unavailable};
         let info = ErrorInfo::from_status(&status);
         let when = info.metadata.get("time").map(|time| format!(" at {time}")).unwrap_or_default();
         let exposed = "If that was not you, treat the text as exposed.";
+        let failed = |kind, message: &str| (kind, message.to_owned());
         let (kind, message) = match info.reason {
-            ErrorReason::FieldInvalid | ErrorReason::TextTooLong => (ErrorKind::Rejected, field_errors(&info, &status)),
+            ErrorReason::FieldInvalid | ErrorReason::TextTooLong => (Rejected, field_errors(&info, &status)),
             ErrorReason::AccessTokenInvalid => {
-                (ErrorKind::Rejected, "the access token is malformed or mistyped: copy it again".to_owned())
+                failed(Rejected, "the access token is malformed or mistyped: copy it again")
             }
-            ErrorReason::MessageNotFound => (
-                ErrorKind::NotFound,
-                "no message with this id and access token exists, or its receipt has expired".to_owned(),
-            ),
-            ErrorReason::MessageViewed => (ErrorKind::NotFound, format!("the message was read{when}. {exposed}")),
-            ErrorReason::MessageBurned => (ErrorKind::NotFound, format!("the message was burned unread{when}")),
-            ErrorReason::MessageExpired => (ErrorKind::NotFound, format!("the message expired unread{when}")),
-            ErrorReason::PassphraseRequired => (
-                ErrorKind::Rejected,
-                "the message needs a passphrase (--passphrase-file); nothing was consumed".to_owned(),
-            ),
-            ErrorReason::PassphraseWrong => {
-                (ErrorKind::Rejected, "the passphrase is wrong; nothing was consumed".to_owned())
+            ErrorReason::MessageNotFound => {
+                failed(NotFound, "no message with this id and access token exists, or its receipt has expired")
             }
+            ErrorReason::MessageViewed => (NotFound, format!("the message was read{when}. {exposed}")),
+            ErrorReason::MessageBurned => (NotFound, format!("the message was burned unread{when}")),
+            ErrorReason::MessageExpired => (NotFound, format!("the message expired unread{when}")),
+            ErrorReason::PassphraseRequired => {
+                failed(Rejected, "the message needs a passphrase (--passphrase-file); nothing was consumed")
+            }
+            ErrorReason::PassphraseWrong => failed(Rejected, "the passphrase is wrong; nothing was consumed"),
             ErrorReason::PassphraseLocked => {
-                let wait = info.retry_after.unwrap_or_default();
-                let wait = humantime::format_duration(std::time::Duration::from_secs(wait.as_secs()));
-                (ErrorKind::Rejected, format!("too many passphrases were tried: try again in {wait}"))
+                let wait = std::time::Duration::from_secs(info.retry_after.unwrap_or_default().as_secs());
+                let wait = humantime::format_duration(wait);
+                (Rejected, format!("too many passphrases were tried: try again in {wait}"))
             }
-            ErrorReason::MessageSealed => (
-                ErrorKind::Rejected,
-                "the message was encrypted by its creator: open it in a browser, by its link; nothing was consumed"
-                    .to_owned(),
+            ErrorReason::MessageSealed => failed(
+                Rejected,
+                "the message was encrypted by its creator: open it in a browser, by its link; nothing was consumed",
             ),
-            ErrorReason::RequestConflict => (
-                ErrorKind::Rejected,
-                "another message was created with this request id; nothing was changed".to_owned(),
-            ),
-            ErrorReason::AppConfigNotFound => (ErrorKind::NotFound, "this app config does not exist".to_owned()),
-            ErrorReason::CredentialsInvalid => {
-                (ErrorKind::Rejected, "the store rejects this token (--admin-token)".to_owned())
+            ErrorReason::RequestConflict => {
+                failed(Rejected, "another message was created with this request id; nothing was changed")
             }
-            ErrorReason::PermissionDenied => {
-                (ErrorKind::Rejected, "the token lacks the permission (--admin-token)".to_owned())
+            ErrorReason::AppConfigNotFound => {
+                failed(NotFound, "there is no such app config: mayfly config add adds one")
             }
-            ErrorReason::Overloaded => (ErrorKind::Unavailable, "the store is overloaded: try again later".to_owned()),
-            ErrorReason::RateLimited => {
-                (ErrorKind::Unavailable, "the rate limit is exceeded: try again later".to_owned())
-            }
+            ErrorReason::CredentialsInvalid => failed(Rejected, "the store rejects this token (--admin-token)"),
+            ErrorReason::PermissionDenied => failed(Rejected, "the token lacks the permission (--admin-token)"),
+            ErrorReason::Overloaded => failed(Unavailable, "the store is overloaded: try again later"),
+            ErrorReason::RateLimited => failed(Unavailable, "the rate limit is exceeded: try again later"),
             ErrorReason::StorageFull => {
-                (ErrorKind::Rejected, "the store is full (--max-messages, --max-stored-bytes, or its disk)".to_owned())
+                failed(Rejected, "the store is full (--max-messages, --max-stored-bytes, or its disk)")
             }
-            ErrorReason::StoreUnavailable => (
-                ErrorKind::Unavailable,
-                "the store cannot be reached (--store-url), or its database cannot: try again later".to_owned(),
+            ErrorReason::StoreUnavailable => failed(
+                Unavailable,
+                "the store cannot be reached (--store-url), or its database cannot: try again later",
             ),
             ErrorReason::BotUnavailable => {
-                (ErrorKind::Unavailable, "the bot cannot be reached (--bot-url): try again later".to_owned())
+                failed(Unavailable, "the bot cannot be reached (--bot-url): try again later")
             }
             ErrorReason::Internal | ErrorReason::Unspecified => {
-                (ErrorKind::Failed, "the store failed; see its log".to_owned())
+                failed(ErrorKind::Failed, "the store failed; see its log")
             }
         };
         Self { kind, message }

@@ -82,7 +82,7 @@ pub enum KeyringError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The database failed; the log says how.
+    /// The database failed; the log has the cause.
     #[error("cannot use the database (--database-url)")]
     Store(#[from] StoreError),
     /// No key has this id.
@@ -99,8 +99,8 @@ pub enum KeyringError {
     },
     /// Messages or receipts that need the key may still exist.
     #[error(
-        "the key {id} was in use until {until}: its messages may exist for --max-ttl after that, and their receipts need \
-         it for --receipt-retention after their end (--force retires it anyway)"
+        "the key {id} was in use until {until}: its messages may exist for --max-ttl after that, and their receipts \
+         need it for --receipt-retention after their end (--force retires it anyway)"
     )]
     RecentlyUsed {
         /// Its id.

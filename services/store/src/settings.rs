@@ -80,13 +80,8 @@ impl DatabaseSettings {
     ///
     /// [`SettingsError`] when the URL cannot be read or is of an unknown kind.
     pub fn database(&self, data: &DataSettings) -> Result<Database, SettingsError> {
-        let url = match &self.database_url_file {
-            Some(file) => {
-                Some(secret_file::read(file).map_err(|error| SettingsError::file("--database-url-file", error))?)
-            }
-            None => self.database_url.clone(),
-        };
-        match url {
+        let url = secret_file::given(&self.database_url, &self.database_url_file);
+        match url.map_err(|error| SettingsError::file("--database-url-file", error))? {
             Some(url) => Database::from_url(url).map_err(SettingsError::Database),
             None => Ok(Database::sqlite_file(&data.data_dir.join("mayfly.db"))),
         }
@@ -154,16 +149,13 @@ fn token(
     missing: MissingToken,
 ) -> Result<Secret, SettingsError> {
     let default_file = data.data_dir.join(default_file);
-    let token = match (given, given_file, missing) {
-        (Some(token), ..) => token.clone(),
-        (None, Some(file), _) => secret_file::read(file).map_err(|error| SettingsError::file(file_setting, error))?,
-        (None, None, MissingToken::Reject) => {
-            secret_file::read(&default_file).map_err(|error| SettingsError::file(setting, error))?
-        }
-        (None, None, MissingToken::Create) => {
-            data.read_or_create_token(&default_file).map_err(|error| SettingsError::file(setting, error))?
-        }
+    let given = secret_file::given(given, given_file).map_err(|error| SettingsError::file(file_setting, error))?;
+    let token = match (given, missing) {
+        (Some(token), _) => Ok(token),
+        (None, MissingToken::Reject) => secret_file::read(&default_file),
+        (None, MissingToken::Create) => data.read_or_create_token(&default_file),
     };
+    let token = token.map_err(|error| SettingsError::file(setting, error))?;
     let is_header = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
     if token.expose().len() >= MIN_TOKEN_LENGTH && is_header {
         Ok(token)
@@ -175,8 +167,14 @@ fn token(
 /// The limits of messages. The gateway has them too.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LimitSettings {
-    /// The longest text, in bytes of UTF-8: 1 to 1048576.
-    #[arg(long, env = "MAYFLY_MAX_TEXT_BYTES", default_value_t = 65_536, value_name = "BYTES", value_parser = parse_max_text_bytes)]
+    /// The longest text, in bytes of UTF-8: 1 to 1048576. A gateway needs the value of its store.
+    #[arg(
+        long,
+        env = "MAYFLY_MAX_TEXT_BYTES",
+        default_value_t = 65_536,
+        value_name = "BYTES",
+        value_parser = parse_max_text_bytes
+    )]
     pub max_text_bytes: usize,
 }
 
@@ -225,7 +223,13 @@ pub struct LifetimeSettings {
     #[arg(long, env = "MAYFLY_MAX_TTL", default_value = "90d", value_name = "DURATION")]
     pub max_ttl: Lifetime,
     /// How long the store remembers how a message ended.
-    #[arg(long, env = "MAYFLY_RECEIPT_RETENTION", default_value = "30d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(
+        long,
+        env = "MAYFLY_RECEIPT_RETENTION",
+        default_value = "30d",
+        value_name = "DURATION",
+        value_parser = humantime::parse_duration
+    )]
     pub receipt_retention: Duration,
 }
 
@@ -281,7 +285,13 @@ pub struct StoreSettings {
     #[command(flatten)]
     pub storage: StorageSettings,
     /// How long a reader may repeat a view with its view id, until it acknowledges the view: 1s to 1d.
-    #[arg(long, env = "MAYFLY_VIEW_GRACE", default_value = "10m", value_name = "DURATION", value_parser = parse_view_grace)]
+    #[arg(
+        long,
+        env = "MAYFLY_VIEW_GRACE",
+        default_value = "10m",
+        value_name = "DURATION",
+        value_parser = parse_view_grace
+    )]
     pub view_grace: Duration,
     /// Networks (`10.1.0.0/16`) or addresses of gateways, separated by commas. The store accepts the callers that they
     /// report. Calls that they make for themselves, as the bot does, are not subject to the rates of one caller.
@@ -408,7 +418,8 @@ pub enum SettingsError {
     DefaultAboveMax,
     /// A receipt would be purged while its reader may still acknowledge the view.
     #[error(
-        "--receipt-retention must not be shorter than --view-grace: a view cannot be acknowledged when its receipt is gone"
+        "--receipt-retention must not be shorter than --view-grace: \
+         a view cannot be acknowledged when its receipt is gone"
     )]
     ReceiptBelowGrace,
 }

@@ -200,7 +200,8 @@ impl Store {
                 Ok(false) => {}
                 // Logged once, not every few seconds.
                 Err(error) if was_usable => {
-                    tracing::error!(error = %ErrorChain(error), "the keyring file cannot be used; the store keeps its keys");
+                    let error = ErrorChain(error);
+                    tracing::error!(%error, "the keyring file cannot be used; the store keeps its keys");
                 }
                 Err(_) => {}
             }

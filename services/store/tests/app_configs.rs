@@ -66,13 +66,18 @@ on_each_database! {
     async fn the_last_active_config_is_the_active_one_with_the_highest_id(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let none = last_active(&store, None).await.unwrap_err();
-        assert_eq!((none.code(), ErrorInfo::from_status(&none).reason), (Code::NotFound, ErrorReason::AppConfigNotFound));
+        assert_eq!(
+            (none.code(), ErrorInfo::from_status(&none).reason),
+            (Code::NotFound, ErrorReason::AppConfigNotFound)
+        );
 
         let first = add(&store, config("first")).await.unwrap();
         let second = add(&store, config("second")).await.unwrap();
         add(&store, AppConfig { is_active: Some(false), ..config("third") }).await.unwrap();
         assert_eq!(last_active(&store, None).await.unwrap().id, second.id);
-        update(&store, AppConfig { id: second.id, is_active: Some(false), ..AppConfig::default() }, &["is_active"]).await.unwrap();
+        update(&store, AppConfig { id: second.id, is_active: Some(false), ..AppConfig::default() }, &["is_active"])
+            .await
+            .unwrap();
         assert_eq!(last_active(&store, None).await.unwrap().id, first.id);
         delete(&store, first.id).await.unwrap();
         assert_eq!(last_active(&store, None).await.unwrap_err().code(), Code::NotFound);
@@ -134,7 +139,11 @@ on_each_database! {
             (Code::PermissionDenied, ErrorReason::PermissionDenied, bearer(ADMIN_TOKEN, request)),
             (Code::Unauthenticated, ErrorReason::CredentialsInvalid, bearer("unknown", request)),
             (Code::Unauthenticated, ErrorReason::CredentialsInvalid, tonic::Request::new(request)),
-            (Code::NotFound, ErrorReason::AppConfigNotFound, bearer(SERVICE_TOKEN, RevealAppConfigRequest { id: 1_000 })),
+            (
+                Code::NotFound,
+                ErrorReason::AppConfigNotFound,
+                bearer(SERVICE_TOKEN, RevealAppConfigRequest { id: 1_000 }),
+            ),
             (Code::InvalidArgument, ErrorReason::FieldInvalid, bearer(SERVICE_TOKEN, RevealAppConfigRequest { id: 0 })),
         ];
         for (code, reason, request) in errors {

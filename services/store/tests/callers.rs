@@ -45,9 +45,9 @@ async fn a_trusted_gateway_reports_its_callers_and_has_no_rate_itself() {
     let mut gateway = ReportingClient::start(&["--creations-per-minute", "1"]).await;
     gateway.create(Some("192.0.2.1")).await.unwrap();
     let rejected = gateway.create(Some("192.0.2.1")).await.unwrap_err();
-    let situation = ErrorInfo::from_status(&rejected);
-    assert_eq!(situation.reason, ErrorReason::RateLimited);
-    assert!(situation.retry_after.is_some_and(|wait| !wait.is_zero()));
+    let error_info = ErrorInfo::from_status(&rejected);
+    assert_eq!(error_info.reason, ErrorReason::RateLimited);
+    assert!(error_info.retry_after.is_some_and(|wait| !wait.is_zero()));
     gateway.create(Some("192.0.2.2")).await.unwrap();
     for _ in 0..3 {
         gateway.create(None).await.unwrap();

@@ -86,7 +86,11 @@ on_each_database! {
         assert_eq!(reason(store.view(&message).await), ErrorReason::MessageViewed);
         assert_eq!(reason(store.burn(&message).await), ErrorReason::MessageViewed);
         assert_eq!(reason(acknowledge(&store, &message, OTHER_READER).await), ErrorReason::MessageViewed);
-        assert_eq!(view_as(&store, &message, READER).await.unwrap().text(), Some("hello"), "the reader can still repeat its view");
+        assert_eq!(
+            view_as(&store, &message, READER).await.unwrap().text(),
+            Some("hello"),
+            "the reader can still repeat its view"
+        );
         let lookup = store.lookup(&message).await.unwrap();
         assert_eq!(lookup.state(), mayfly_contracts::message::MessageState::Viewed);
     }
@@ -97,7 +101,11 @@ on_each_database! {
         let viewed = store.clock.now().micros() / 1_000_000;
         view_as(&store, &message, READER).await.unwrap();
         store.clock.advance(GRACE - Duration::from_micros(1));
-        assert_eq!(view_as(&store, &message, READER).await.unwrap().text(), Some("hello"), "until the last microsecond");
+        assert_eq!(
+            view_as(&store, &message, READER).await.unwrap().text(),
+            Some("hello"),
+            "until the last microsecond"
+        );
         store.clock.advance(GRACE);
         for view_id in [READER, OTHER_READER] {
             assert_eq!(reason(view_as(&store, &message, view_id).await), ErrorReason::MessageViewed, "not yet swept");
@@ -183,7 +191,11 @@ on_each_database! {
         let rejected = view_as(&store, &message, "no uuid").await.unwrap_err();
         assert_eq!(ErrorInfo::from_status(&rejected).fields[0].field, "view_id");
         assert_eq!(store.view(&message).await.unwrap().text(), Some("hello"), "nothing was consumed");
-        assert_eq!(reason(acknowledge(&store, &message, READER).await), ErrorReason::MessageViewed, "viewed by another reader");
+        assert_eq!(
+            reason(acknowledge(&store, &message, READER).await),
+            ErrorReason::MessageViewed,
+            "viewed by another reader"
+        );
     }
 
     async fn an_acknowledgement_under_another_id_erases_nothing(database: TestDatabase) {
@@ -201,7 +213,10 @@ on_each_database! {
         let message = store.create("hello").await.unwrap();
         let connection = database.connect().await.unwrap();
         let sealed = async |table: &str| {
-            let sql = Statement::from_string(connection.get_database_backend(), format!("SELECT sealed_content FROM {table}"));
+            let sql = Statement::from_string(
+                connection.get_database_backend(),
+                format!("SELECT sealed_content FROM {table}"),
+            );
             connection.query_one_raw(sql).await.unwrap().unwrap().try_get_by_index::<Vec<u8>>(0).unwrap()
         };
         let before = sealed("messages").await;

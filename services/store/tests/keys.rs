@@ -109,13 +109,15 @@ on_each_database! {
         for (message, text) in [(before, "before"), (meanwhile, "meanwhile"), (after, "after")] {
             assert_eq!(other.view(&message).await.unwrap().text(), Some(text));
         }
-        let listed: Vec<_> = file(&database).list(&store.clock).unwrap().into_iter().map(|key| (key.id, key.is_sealing)).collect();
+        let listed: Vec<_> =
+            file(&database).list(&store.clock).unwrap().into_iter().map(|key| (key.id, key.is_sealing)).collect();
         assert_eq!(listed, [(first, false), (second, true)]);
     }
 
     async fn a_creation_repeated_after_a_rotation_finds_its_message(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
-        let request = || CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::from_text("hello") };
+        let request =
+            || CreateMessageRequest { request_id: REQUEST_ID.into(), ..CreateMessageRequest::from_text("hello") };
         let message = store.create_with(request()).await.unwrap();
         rotated(&store).await;
         assert_eq!(store.create_with(request()).await.unwrap(), message);
@@ -130,7 +132,8 @@ on_each_database! {
         for round in 0_u32..10 {
             file(&database).rotate(&ahead.clock, Duration::ZERO).unwrap();
             let request_id = format!("{round:08x}-7d56-4f0e-8b0a-1c6a2f9d4e11");
-            let request = || CreateMessageRequest { request_id: request_id.clone(), ..CreateMessageRequest::from_text("hello") };
+            let request =
+                || CreateMessageRequest { request_id: request_id.clone(), ..CreateMessageRequest::from_text("hello") };
             let reload = async { ahead.store.reload_keyring().await.unwrap() };
             let calls = (0..16).map(|number| if number % 2 == 0 { &ahead } else { &behind }.create_with(request()));
             let (_, responses) = tokio::join!(reload, futures_util::future::join_all(calls));
@@ -188,13 +191,17 @@ on_each_database! {
         let store = TestStore::open(database.clone()).await.unwrap();
         for _ in 0..3 {
             let first = file(&database).list(&store.clock).unwrap().pop().unwrap().id;
-            let protected = || CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::from_text("hello") };
+            let protected =
+                || CreateMessageRequest { passphrase: "right".into(), ..CreateMessageRequest::from_text("hello") };
             let creations = futures_util::future::join_all((0..8).map(|_| store.create_with(protected())));
             let retirement = async {
                 file(&database).rotate(&store.clock, Duration::ZERO).unwrap();
                 store.store.reload_keyring().await.unwrap();
                 let required_for = settings(&database).store.lifetimes.key_retention();
-                file(&database).retire(&database_of(&database), &first, required_for, &store.clock, true).await.unwrap();
+                file(&database)
+                    .retire(&database_of(&database), &first, required_for, &store.clock, true)
+                    .await
+                    .unwrap();
             };
             let (created, ()) = tokio::join!(creations, retirement);
             store.store.reload_keyring().await.unwrap();
@@ -283,7 +290,10 @@ on_each_database! {
         let kept = store.create("kept").await.unwrap();
         retire(&store, &first, true).await.unwrap();
         store.store.reload_keyring().await.unwrap();
-        assert_eq!(ErrorInfo::from_status(&store.view(&message).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
+        assert_eq!(
+            ErrorInfo::from_status(&store.view(&message).await.unwrap_err()).reason,
+            ErrorReason::MessageNotFound
+        );
         assert_eq!(store.view(&kept).await.unwrap().text(), Some("kept"));
     }
 
@@ -294,7 +304,8 @@ on_each_database! {
         let first = file(&database).list(&store.clock).unwrap().remove(0).id;
         file(&database).rotate(&store.clock, Duration::ZERO).unwrap();
         retire(&store, &first, true).await.unwrap();
-        let list = || async { store.configs().list_app_configs(bearer(ADMIN_TOKEN, ListAppConfigsRequest::default())).await };
+        let list =
+            || async { store.configs().list_app_configs(bearer(ADMIN_TOKEN, ListAppConfigsRequest::default())).await };
         assert_eq!(list().await.unwrap_err().code(), tonic::Code::Unavailable);
         store.store.reload_keyring().await.unwrap();
         assert_eq!(list().await.unwrap().into_inner().app_configs.len(), 1);
@@ -325,7 +336,10 @@ on_each_database! {
         drop(store);
         drop(TestStore::open_with(database.clone(), clock.clone(), &[]).await.unwrap());
         fs::write(path(&database), with_one).unwrap();
-        assert!(TestStore::open_with(database.clone(), clock.clone(), &[]).await.is_err(), "the database requires the key");
+        assert!(
+            TestStore::open_with(database.clone(), clock.clone(), &[]).await.is_err(),
+            "the database requires the key"
+        );
         let required_for = settings(&database).store.lifetimes.key_retention();
         file(&database).retire(&database_of(&database), &first, required_for, &clock, false).await.unwrap();
         TestStore::open_with(database, clock, &[]).await.unwrap();

@@ -253,7 +253,8 @@ on_each_database! {
             let request = CreateMessageRequest { passphrase: passphrase.into(), ..repeatable(text) };
             let CreateMessageResponse { id, access_token, .. } = store.create_with(request).await.unwrap();
             let view_id = REQUEST_ID.into();
-            let view = ViewMessageRequest { id, access_token, view_id, passphrase: passphrase.into(), ..Default::default() };
+            let view =
+                ViewMessageRequest { id, access_token, view_id, passphrase: passphrase.into(), ..Default::default() };
             store.messages().view_message(view).await.unwrap();
             connection.execute_unprepared("DELETE FROM claims; UPDATE receipts SET message_id = 0").await.unwrap();
             let all = Statement::from_string(connection.get_database_backend(), "SELECT * FROM receipts");
@@ -335,7 +336,14 @@ on_each_database! {
     async fn an_internal_error_has_a_constant_text(database: TestDatabase) {
         let store = TestStore::open(database).await.unwrap();
         let message = store.create("hello").await.unwrap();
-        store.database.connect().await.unwrap().execute_unprepared("DROP TABLE passphrase_tries; DROP TABLE messages").await.unwrap();
+        store
+            .database
+            .connect()
+            .await
+            .unwrap()
+            .execute_unprepared("DROP TABLE passphrase_tries; DROP TABLE messages")
+            .await
+            .unwrap();
         let failures = [
             store.view(&message).await.unwrap_err(),
             store.lookup(&message).await.unwrap_err(),

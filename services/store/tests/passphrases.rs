@@ -57,9 +57,15 @@ on_each_database! {
         let message = create(&store).await;
         assert!(store.lookup(&message).await.unwrap().needs_passphrase);
         let rejected = try_as(&store, &message, "a", "").await.unwrap_err();
-        assert_eq!((rejected.code(), ErrorInfo::from_status(&rejected).reason), (Code::FailedPrecondition, ErrorReason::PassphraseRequired));
+        assert_eq!(
+            (rejected.code(), ErrorInfo::from_status(&rejected).reason),
+            (Code::FailedPrecondition, ErrorReason::PassphraseRequired)
+        );
         let rejected = try_as(&store, &message, "a", "wrong").await.unwrap_err();
-        assert_eq!((rejected.code(), ErrorInfo::from_status(&rejected).reason), (Code::PermissionDenied, ErrorReason::PassphraseWrong));
+        assert_eq!(
+            (rejected.code(), ErrorInfo::from_status(&rejected).reason),
+            (Code::PermissionDenied, ErrorReason::PassphraseWrong)
+        );
         assert_eq!(store.lookup(&message).await.unwrap().state(), MessageState::Unread);
         assert_eq!(try_as(&store, &message, "a", RIGHT).await.unwrap(), "hello");
         assert_eq!(reason(try_as(&store, &message, "a", RIGHT).await), ErrorReason::MessageViewed);
@@ -83,7 +89,11 @@ on_each_database! {
         for passphrase in [RIGHT, "", "wrong"] {
             let mut again = request(&message, "a", passphrase);
             again.get_mut().view_id = VIEW_ID.to_owned();
-            assert_eq!(store.messages().view_message(again).await.unwrap().into_inner().text(), Some("hello"), "{passphrase}");
+            assert_eq!(
+                store.messages().view_message(again).await.unwrap().into_inner().text(),
+                Some("hello"),
+                "{passphrase}"
+            );
         }
     }
 
@@ -95,7 +105,10 @@ on_each_database! {
                 assert_eq!(reason(try_as(&store, &message, caller, "wrong").await), ErrorReason::PassphraseWrong);
             }
             let locked = try_as(&store, &message, caller, RIGHT).await.unwrap_err();
-            assert_eq!((locked.code(), ErrorInfo::from_status(&locked).reason), (Code::ResourceExhausted, ErrorReason::PassphraseLocked));
+            assert_eq!(
+                (locked.code(), ErrorInfo::from_status(&locked).reason),
+                (Code::ResourceExhausted, ErrorReason::PassphraseLocked)
+            );
             assert_eq!(ErrorInfo::from_status(&locked).retry_after, Some(Duration::from_secs(3600)));
         }
         assert_eq!(reason(try_as(&store, &message, "e", RIGHT).await), ErrorReason::PassphraseLocked, "20 in total");
@@ -136,7 +149,11 @@ on_each_database! {
         }
         assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::PassphraseLocked);
         store.clock.advance(Duration::from_secs(1));
-        assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired, "and not locked any more");
+        assert_eq!(
+            reason(try_as(&store, &expired, "a", RIGHT).await),
+            ErrorReason::MessageExpired,
+            "and not locked any more"
+        );
         store.store.sweep().await.unwrap();
         assert_eq!(reason(try_as(&store, &expired, "a", RIGHT).await), ErrorReason::MessageExpired);
     }

@@ -61,7 +61,10 @@ on_each_database! {
                     let (id, access_token) = (message.id, message.access_token);
                     let mut client = MessageServiceClient::new(channel);
                     if reader % 2 == 0 {
-                        return Ok(client.view_message(ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() }).await.is_ok());
+                        return Ok(client
+                            .view_message(ViewMessageRequest { id, access_token, ..ViewMessageRequest::default() })
+                            .await
+                            .is_ok());
                     }
                     let burned = client.burn_message(BurnMessageRequest { id, access_token }).await;
                     // Burning is idempotent, so only the first caller that burns is counted.

@@ -64,15 +64,19 @@ on_each_database! {
         let message = create(&store).await;
         for request in [text_only(&message), ViewMessageRequest { view_id: String::new(), ..text_only(&message) }] {
             let rejected = view(&store, request).await.unwrap_err();
-            let situation = ErrorInfo::from_status(&rejected);
-            assert_eq!((rejected.code(), situation.reason), (Code::FailedPrecondition, ErrorReason::MessageSealed));
+            let error_info = ErrorInfo::from_status(&rejected);
+            assert_eq!((rejected.code(), error_info.reason), (Code::FailedPrecondition, ErrorReason::MessageSealed));
         }
         let found = store.lookup(&message).await.unwrap();
         assert_eq!((found.state(), found.is_sealed), (MessageState::Unread, true));
         assert_eq!(view(&store, accepting(&message)).await.unwrap().sealed(), Some(SEALED));
         let found = store.lookup(&message).await.unwrap();
         assert_eq!((found.state(), found.is_sealed), (MessageState::Viewed, false));
-        assert_eq!(reason(view(&store, text_only(&message)).await), ErrorReason::MessageViewed, "that it is gone takes precedence");
+        assert_eq!(
+            reason(view(&store, text_only(&message)).await),
+            ErrorReason::MessageViewed,
+            "that it is gone takes precedence"
+        );
     }
 
     async fn a_text_is_read_by_a_reader_that_accepts_sealed_content(database: TestDatabase) {
@@ -144,9 +148,9 @@ on_each_database! {
         for (length, expected) in [(0, ErrorReason::FieldInvalid), (10 + 257, ErrorReason::TextTooLong)] {
             let request = CreateMessageRequest::from_sealed(vec![7; length]);
             let rejected = store.create_with(request).await.unwrap_err();
-            let situation = ErrorInfo::from_status(&rejected);
-            assert_eq!((rejected.code(), situation.reason), (Code::InvalidArgument, expected));
-            assert_eq!(situation.fields[0].field, "sealed");
+            let error_info = ErrorInfo::from_status(&rejected);
+            assert_eq!((rejected.code(), error_info.reason), (Code::InvalidArgument, expected));
+            assert_eq!(error_info.fields[0].field, "sealed");
         }
         store.create_with(CreateMessageRequest::from_sealed(vec![7; 10 + 256])).await.unwrap();
     }

@@ -41,7 +41,9 @@ on_each_database! {
         store.burn(&messages[1]).await.unwrap();
         store.clock.advance(Duration::from_secs(60));
         store.store.sweep().await.unwrap();
-        for (stream, state) in streams.iter_mut().zip([MessageState::Viewed, MessageState::Burned, MessageState::Expired]) {
+        for (stream, state) in
+            streams.iter_mut().zip([MessageState::Viewed, MessageState::Burned, MessageState::Expired])
+        {
             assert_eq!(next(stream).await, Some(state));
             assert_eq!(next(stream).await, None);
         }
@@ -63,7 +65,10 @@ on_each_database! {
         let store = TestStore::open(database).await.unwrap();
         let (message, other) = (store.create("a").await.unwrap(), store.create("b").await.unwrap());
         let wrong = CreateMessageResponse { access_token: other.access_token, ..message };
-        assert_eq!(ErrorInfo::from_status(&watch(&store, &wrong).await.unwrap_err()).reason, ErrorReason::MessageNotFound);
+        assert_eq!(
+            ErrorInfo::from_status(&watch(&store, &wrong).await.unwrap_err()).reason,
+            ErrorReason::MessageNotFound
+        );
     }
 
     async fn a_watch_ends_when_the_store_stops(database: TestDatabase) {

@@ -100,7 +100,8 @@ async fn a_store_is_the_same_after_years_as_after_months() {
             let rows = rows(&database).await;
             let report = Report { creations_per_second, views_per_second, sweep, file_bytes, rows };
             println!(
-                "{day:6}  {creations_per_second:11.0}  {views_per_second:7.0}  {:8}  {:8}  {:10}  {:8}  {:8}  {:6}  {:4}",
+                "{day:6}  {creations_per_second:11.0}  {views_per_second:7.0}  {:8}  {:8}  {:10}  {:8}  {:8}  {:6}  \
+                 {:4}",
                 sweep.as_millis(),
                 file_bytes >> 20,
                 memory() >> 10,

@@ -122,13 +122,11 @@ export class AdminState {
             case "forbidden":
                 this.#session.lock("rejected");
                 return "failed";
-            case "config-unknown":
-                return "configUnknown";
+            case "configUnknown":
             case "unavailable":
             case "busy":
+            case "signIn":
                 return kind;
-            case "sign-in":
-                return "signIn";
             default:
                 return "failed";
         }

@@ -1,6 +1,7 @@
 // The texts of the admin page.
 
 import { Catalogue } from "../i18n/language.svelte.ts";
+import type { AdminError } from "./admin-state.svelte.ts";
 import type english from "./i18n/en.ts";
 
 /** The type of the texts in every language. */
@@ -15,3 +16,9 @@ export const admin = new Catalogue<Texts>({
     pt: () => import("./i18n/pt.ts"),
     ru: () => import("./i18n/ru.ts"),
 });
+
+/** The error of an action. If its response was lost, only the list shows whether it succeeded. */
+export function actionError(error: AdminError): string {
+    const { errors, checkList } = admin.texts;
+    return error === "unavailable" || error === "failed" ? `${errors[error]} ${checkList}` : errors[error];
+}

@@ -123,7 +123,7 @@ export async function* watchBotStatus(
         } catch (error) {
             signal.throwIfAborted();
             const { kind } = toApiError(error);
-            if (kind === "credentials" || kind === "forbidden" || kind === "sign-in") throw error;
+            if (kind === "credentials" || kind === "forbidden" || kind === "signIn") throw error;
             failures += 1;
             if (failures > 1) yield undefined;
         }

@@ -16,25 +16,25 @@ export type ApiError =
     | { kind: "unknown" }
     /** The token is malformed. */
     | { kind: "mistyped" }
-    | { kind: "passphrase-required" }
-    | { kind: "passphrase-wrong" }
+    | { kind: "passphraseRequired" }
+    | { kind: "passphraseWrong" }
     /** Too many passphrases were wrong. The next try is possible at `until`. */
-    | { kind: "passphrase-locked"; until: Date }
+    | { kind: "passphraseLocked"; until: Date }
     /** The content is sealed, and the caller did not accept sealed content. */
     | { kind: "sealed" }
     /** The content in this field exceeds the store's limit. */
-    | { kind: "too-long"; field: string; maxBytes: number }
+    | { kind: "tooLong"; field: string; maxBytes: number }
     /** A field of the request is invalid. */
     | { kind: "field"; field: string }
     /** The token is missing or unknown. */
     | { kind: "credentials" }
     | { kind: "forbidden" }
-    | { kind: "config-unknown" }
+    | { kind: "configUnknown" }
     | { kind: "busy" }
     /** The store has reached its limits, and accepts no more messages. */
     | { kind: "full" }
     /** A proxy in front of the server requires a login. The call had no effect. */
-    | { kind: "sign-in" }
+    | { kind: "signIn" }
     /** The server did not respond in time. The call may have had its effect, and can be repeated. */
     | { kind: "unavailable" }
     /** An internal error of the server. */
@@ -47,7 +47,7 @@ const API_ERRORS: Record<ErrorReason, (details: Details) => ApiError> = {
     [ErrorReason.UNSPECIFIED]: () => ({ kind: "failed" }),
     [ErrorReason.FIELD_INVALID]: ({ field }) => ({ kind: "field", field }),
     [ErrorReason.TEXT_TOO_LONG]: ({ field, metadata }) => ({
-        kind: "too-long",
+        kind: "tooLong",
         field,
         maxBytes: Number(metadata["max_bytes"]),
     }),
@@ -56,17 +56,14 @@ const API_ERRORS: Record<ErrorReason, (details: Details) => ApiError> = {
     [ErrorReason.MESSAGE_VIEWED]: (details) => gone("viewed", details),
     [ErrorReason.MESSAGE_BURNED]: (details) => gone("burned", details),
     [ErrorReason.MESSAGE_EXPIRED]: (details) => gone("expired", details),
-    [ErrorReason.PASSPHRASE_REQUIRED]: () => ({ kind: "passphrase-required" }),
-    [ErrorReason.PASSPHRASE_WRONG]: () => ({ kind: "passphrase-wrong" }),
-    [ErrorReason.PASSPHRASE_LOCKED]: ({ delay }) => ({
-        kind: "passphrase-locked",
-        until: new Date(Date.now() + delay),
-    }),
+    [ErrorReason.PASSPHRASE_REQUIRED]: () => ({ kind: "passphraseRequired" }),
+    [ErrorReason.PASSPHRASE_WRONG]: () => ({ kind: "passphraseWrong" }),
+    [ErrorReason.PASSPHRASE_LOCKED]: ({ delay }) => ({ kind: "passphraseLocked", until: new Date(Date.now() + delay) }),
     [ErrorReason.MESSAGE_SEALED]: () => ({ kind: "sealed" }),
     // The page makes a new request id for each message, so this is a bug of the page.
     [ErrorReason.REQUEST_CONFLICT]: () => ({ kind: "failed" }),
     [ErrorReason.STORAGE_FULL]: () => ({ kind: "full" }),
-    [ErrorReason.APP_CONFIG_NOT_FOUND]: () => ({ kind: "config-unknown" }),
+    [ErrorReason.APP_CONFIG_NOT_FOUND]: () => ({ kind: "configUnknown" }),
     [ErrorReason.CREDENTIALS_INVALID]: () => ({ kind: "credentials" }),
     [ErrorReason.PERMISSION_DENIED]: () => ({ kind: "forbidden" }),
     [ErrorReason.OVERLOADED]: () => ({ kind: "busy" }),
@@ -80,6 +77,11 @@ function gone(finalState: FinalState, { metadata }: Details): ApiError {
     return { kind: "gone", finalState, time: new Date(metadata["time"] ?? "") };
 }
 
+/** Returns `true` if the message may still exist, and a retry may succeed. */
+export function isTemporary({ kind }: ApiError): boolean {
+    return kind === "unavailable" || kind === "busy" || kind === "failed" || kind === "signIn";
+}
+
 /**
  * Converts a thrown error. An error without a reason of Mayfly comes from a proxy or the network: a login is required,
  * or the server does not respond.
@@ -90,7 +92,7 @@ export function toApiError(error: unknown): ApiError {
     const reason = ErrorReason[info?.reason as keyof typeof ErrorReason];
     if (info === undefined) {
         const isRejected = status.code === Code.Unauthenticated || status.code === Code.PermissionDenied;
-        return { kind: isRejected ? "sign-in" : "unavailable" };
+        return { kind: isRejected ? "signIn" : "unavailable" };
     }
     if (reason === undefined) return { kind: "failed" };
     const delay = status.findDetails(RetryInfoSchema)[0]?.retryDelay;

@@ -4,7 +4,7 @@ import { durationFromMs, timestampDate, type Timestamp } from "@bufbuild/protobu
 import { MessageService } from "../gen/mayfly/message/v1/message_service_pb.ts";
 import { MessageState } from "../gen/mayfly/message/v1/message_state_pb.ts";
 import { clientFor } from "./client.ts";
-import { toApiError, type FinalState } from "./errors.ts";
+import { isTemporary, toApiError, type FinalState } from "./errors.ts";
 import { sleep, backoffDelay, pollInterval, sleepUntilVisible } from "./backoff.ts";
 
 const client = clientFor(MessageService);
@@ -133,8 +133,7 @@ export async function* watchMessage(
             delay = pollInterval(performance.now() - start);
         } catch (error) {
             signal.throwIfAborted();
-            const { kind } = toApiError(error);
-            if (kind !== "unavailable" && kind !== "busy" && kind !== "failed" && kind !== "sign-in") throw error;
+            if (!isTemporary(toApiError(error))) throw error;
             failures += 1;
             if (failures > 1) yield undefined;
             delay = backoffDelay(failures);

@@ -1,7 +1,7 @@
 // The state of the form for a new message, and the creation of the message and its link.
 
 import { createMessage, getLimits, type Draft, type Limits, type MessageRef } from "../api/messages.ts";
-import { toApiError } from "../api/errors.ts";
+import { toApiError, type ApiError } from "../api/errors.ts";
 import { linkTo } from "../link.ts";
 import { SEALED_OVERHEAD, canSeal, keyToText, generateKey, seal, type Key } from "../sealed.ts";
 import { DAY } from "../units.ts";
@@ -88,23 +88,14 @@ export class CreateState {
         } catch (error) {
             const apiError = toApiError(error);
             const limit =
-                apiError.kind === "too-long" ? textLimit(apiError.field, apiError.maxBytes) : this.maxTextBytes;
+                apiError.kind === "tooLong" ? textLimit(apiError.field, apiError.maxBytes) : this.maxTextBytes;
             if (limit < this.maxTextBytes) {
                 // This store's limit is below the default. Perhaps only the padding exceeded it, so try once more.
                 this.#limits = { ...this.#limits, maxTextBytes: limit };
                 this.step = "writing";
                 return this.submit();
             }
-            this.error =
-                apiError.kind === "too-long"
-                    ? "tooLong"
-                    : apiError.kind === "field" && apiError.field === "ttl"
-                      ? "lifetimeRejected"
-                      : apiError.kind === "unavailable" || apiError.kind === "busy" || apiError.kind === "full"
-                        ? apiError.kind
-                        : apiError.kind === "sign-in"
-                          ? "signIn"
-                          : "failed";
+            this.error = createErrorFor(apiError);
         }
         this.step = "writing";
     }
@@ -157,6 +148,19 @@ export class CreateState {
         this.#attempt = undefined;
         this.text = "";
         this.passphrase = "";
+    }
+}
+
+function createErrorFor(error: ApiError): CreateError {
+    switch (error.kind) {
+        case "tooLong":
+        case "unavailable":
+        case "busy":
+        case "full":
+        case "signIn":
+            return error.kind;
+        default:
+            return error.kind === "field" && error.field === "ttl" ? "lifetimeRejected" : "failed";
     }
 }
 

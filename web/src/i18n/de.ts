@@ -28,7 +28,8 @@ export default {
         sealedHint: "Ihr Browser verschlüsselt die Nachricht. Der Schlüssel steht nur im Link.",
         plainHint: "Der Server verschlüsselt die Nachricht und sieht sie, wenn sie ankommt und wenn sie gelesen wird.",
         insecure:
-            "Diese Seite wurde ohne HTTPS geöffnet, darum verschlüsselt Ihr Browser nicht. Die Nachricht wird nur auf dem Server verschlüsselt.",
+            "Diese Seite wurde ohne HTTPS geöffnet, darum verschlüsselt Ihr Browser nicht. Die Nachricht wird nur " +
+            "auf dem Server verschlüsselt.",
         submit: "Link erzeugen",
         submitting: "Wird gespeichert …",
         retrying: "Noch keine Antwort. Es wird erneut gefragt; nichts wird doppelt gespeichert.",
@@ -37,11 +38,14 @@ export default {
         passphraseTooLong: "Das Kennwort ist zu lang: höchstens 1.024 Byte.",
         lifetimeRejected: "So lange bewahrt dieser Server keine Nachrichten auf. Wählen Sie eine kürzere Zeit.",
         unavailable:
-            "Der Server antwortet nicht. Nichts ist verloren: Versuchen Sie es noch einmal; nichts wird doppelt gespeichert.",
+            "Der Server antwortet nicht. Nichts ist verloren: Versuchen Sie es noch einmal; nichts wird doppelt " +
+            "gespeichert.",
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
         full: "Dieser Server nimmt im Moment keine weiteren Nachrichten an. Versuchen Sie es später noch einmal.",
         failed: "Auf dem Server ist etwas schiefgegangen. Was Sie geschrieben haben, steht noch hier.",
-        signIn: "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden. Es wurde nichts gespeichert: Kopieren Sie Ihren Text, und laden Sie die Seite neu.",
+        signIn:
+            "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden. Es wurde nichts gespeichert: Kopieren Sie " +
+            "Ihren Text, und laden Sie die Seite neu.",
     },
 
     created: {
@@ -80,7 +84,6 @@ export default {
         unreadSince: (time) => `Ungelesen, gespeichert: ${time}`,
         expires: (time) => `Wird ungelesen gelöscht: ${time}`,
         sealed: "In einem Browser verschlüsselt. Der Schlüssel steht in Ihrem Link; der Server hat ihn nicht.",
-        passphrase: "Kennwort",
         passphraseHint: "Der Absender hat die Nachricht damit geschützt.",
         passphraseMissing: "Geben Sie das Kennwort ein. Die Nachricht ist noch ungelesen.",
         passphraseWrong:
@@ -90,20 +93,22 @@ export default {
         openingRetry: "Noch keine Antwort. Es wird erneut gefragt; die Nachricht ist nicht verloren.",
         shownTitle: "Ihre Nachricht",
         shownIntro: (time) =>
-            `Niemand sonst kann sie lesen. In diesem Tab können Sie sie neu laden bis: ${time}. Wenn Sie sie verbergen, ist sie endgültig gelöscht.`,
+            `Niemand sonst kann sie lesen. In diesem Tab können Sie sie neu laden bis: ${time}. Wenn Sie sie ` +
+            "verbergen, ist sie endgültig gelöscht.",
         shownIntroFinal:
             "Niemand sonst kann sie lesen. Auf dem Server ist sie gelöscht: Kopieren Sie sie, bevor Sie gehen.",
         hide: "Verbergen und löschen",
-        text: "Nachricht",
         finishedTitle: "Sie haben diese Nachricht gelesen",
         finished: "Sie ist gelöscht. Der Link öffnet nichts mehr.",
         erasing: "Wird gelöscht …",
         eraseFailed:
-            "Der Server antwortet nicht. Er löscht die Nachricht von selbst, sobald die Zeit zum Neuladen um ist; oder versuchen Sie es noch einmal.",
+            "Der Server antwortet nicht. Er löscht die Nachricht von selbst, sobald die Zeit zum Neuladen um ist; " +
+            "oder versuchen Sie es noch einmal.",
         viewedTitle: "Diese Nachricht wurde gelesen",
         viewed: (time) => `Gelesen wurde sie am ${time}, und sie ist weg.`,
         viewedWarning:
-            "Wenn Sie das nicht waren, kennt jemand anderes ihren Inhalt: Betrachten Sie ihn als offengelegt. Sagen Sie dem Absender Bescheid und ändern Sie das Passwort.",
+            "Wenn Sie das nicht waren, kennt jemand anderes ihren Inhalt: Betrachten Sie ihn als offengelegt. Sagen " +
+            "Sie dem Absender Bescheid und ändern Sie das Passwort.",
         burnedTitle: "Diese Nachricht wurde zurückgezogen",
         burned: (time) => `Jemand, der den Link hatte, hat sie am ${time} ungelesen gelöscht.`,
         expiredTitle: "Diese Nachricht ist abgelaufen",
@@ -113,36 +118,50 @@ export default {
         unknown: "Es gab sie nie, oder sie ist schon so lange weg, dass der Server nichts mehr von ihr weiß.",
         incompleteTitle: "Dieser Link ist unvollständig",
         incomplete:
-            "Was nach dem # kommt, fehlt oder ist abgeschnitten. Nichts wurde gelesen: Öffnen Sie den Link noch einmal genau so, wie Sie ihn bekommen haben.",
+            "Was nach dem # kommt, fehlt oder ist abgeschnitten. Nichts wurde gelesen: Öffnen Sie den Link noch " +
+            "einmal genau so, wie Sie ihn bekommen haben.",
         mistypedTitle: "In diesem Link ist ein Tippfehler",
         mistyped: "Ein Zeichen stimmt nicht. Nichts wurde gelesen: Kopieren Sie den Link noch einmal.",
         keyMissingTitle: "In diesem Link fehlt der Schlüssel",
         keyMissing:
-            "Die Nachricht ist verschlüsselt; der letzte Teil des Links, nach dem Punkt, öffnet sie. Sie ist noch ungelesen: Öffnen Sie den Link noch einmal genau so, wie Sie ihn bekommen haben.",
+            "Die Nachricht ist verschlüsselt; der letzte Teil des Links, nach dem Punkt, öffnet sie. Sie ist noch " +
+            "ungelesen: Öffnen Sie den Link noch einmal genau so, wie Sie ihn bekommen haben.",
         keyMistypedTitle: "Der Schlüssel in diesem Link stimmt nicht",
         keyMistyped:
-            "Der letzte Teil des Links, nach dem Punkt, gehört nicht dazu. Die Nachricht ist noch ungelesen: Kopieren Sie den Link noch einmal.",
+            "Der letzte Teil des Links, nach dem Punkt, gehört nicht dazu. Die Nachricht ist noch ungelesen: " +
+            "Kopieren Sie den Link noch einmal.",
         insecureTitle: "Öffnen Sie diese Seite mit HTTPS",
         insecure:
-            "Die Nachricht ist verschlüsselt, und Ihr Browser entschlüsselt nur auf Seiten, die mit HTTPS geöffnet wurden. Sie ist noch ungelesen.",
+            "Die Nachricht ist verschlüsselt, und Ihr Browser entschlüsselt nur auf Seiten, die mit HTTPS geöffnet " +
+            "wurden. Sie ist noch ungelesen.",
         notSealedTitle: "Der Server widerspricht dem Link",
         notSealed:
-            "Der Link enthält einen Schlüssel, die Nachricht wurde also in einem Browser verschlüsselt. Der Server sagt, sie sei es nicht. Es wurde nichts gelesen: Kopieren Sie den Link noch einmal, und fragen Sie den Absender, wenn es dabei bleibt.",
+            "Der Link enthält einen Schlüssel, die Nachricht wurde also in einem Browser verschlüsselt. Der Server " +
+            "sagt, sie sei es nicht. Es wurde nichts gelesen: Kopieren Sie den Link noch einmal, und fragen Sie den " +
+            "Absender, wenn es dabei bleibt.",
         substitutedTitle: "Dieser Text wird nicht angezeigt",
         substituted:
-            "Der Link enthält einen Schlüssel, die Nachricht wurde also in einem Browser verschlüsselt. Der Server hat einen unverschlüsselten Text geschickt und könnte ihn selbst geschrieben haben. Die Nachricht gilt jetzt als gelesen: Sagen Sie es dem Absender auf einem anderen Weg, und sagen Sie dem Betreiber Bescheid.",
+            "Der Link enthält einen Schlüssel, die Nachricht wurde also in einem Browser verschlüsselt. Der Server " +
+            "hat einen unverschlüsselten Text geschickt und könnte ihn selbst geschrieben haben. Die Nachricht gilt " +
+            "jetzt als gelesen: Sagen Sie es dem Absender auf einem anderen Weg, und sagen Sie dem Betreiber " +
+            "Bescheid.",
         lockedTitle: "Zu viele falsche Kennwörter",
         locked: (time) => `Die Nachricht ist noch da und ungelesen. Der nächste Versuch ist möglich ab: ${time}.`,
         unreadableTitle: "Die Nachricht lässt sich nicht entschlüsseln",
         unreadable:
-            "Sie haben sie bekommen, aber der Schlüssel im Link öffnet sie nicht. Bitten Sie den Absender, sie noch einmal zu schicken.",
+            "Sie haben sie bekommen, aber der Schlüssel im Link öffnet sie nicht. Bitten Sie den Absender, sie noch " +
+            "einmal zu schicken.",
         unavailableTitle: "Der Server antwortet nicht",
         unavailable: "Die Nachricht ist nicht verloren. Versuchen Sie es gleich noch einmal.",
         busyTitle: "Der Server ist ausgelastet",
         busy: "Die Nachricht ist nicht verloren. Versuchen Sie es gleich noch einmal.",
         failedTitle: "Etwas ist schiefgegangen",
-        failed: "Der Fehler liegt beim Server, und die Nachricht ist nicht verloren. Versuchen Sie es noch einmal, oder sagen Sie dem Betreiber Bescheid.",
+        failed:
+            "Der Fehler liegt beim Server, und die Nachricht ist nicht verloren. Versuchen Sie es noch einmal, oder " +
+            "sagen Sie dem Betreiber Bescheid.",
         signInTitle: "Melden Sie sich zuerst an",
-        signIn: "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden. Es wurde nichts gelesen, und nichts ging verloren: Laden Sie die Seite neu.",
+        signIn:
+            "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden. Es wurde nichts gelesen, und nichts ging " +
+            "verloren: Laden Sie die Seite neu.",
     },
 } satisfies Texts;

@@ -40,7 +40,9 @@ export default {
         busy: "El servidor está ocupado. Reinténtalo en un momento.",
         full: "Este servidor no admite más mensajes en este momento. Inténtalo más tarde.",
         failed: "Algo falló en el servidor. Lo que escribiste sigue aquí.",
-        signIn: "Un proxy delante del servidor te pide que inicies sesión. No se ha guardado nada: copia tu texto y vuelve a cargar la página.",
+        signIn:
+            "Un proxy delante del servidor te pide que inicies sesión. No se ha guardado nada: copia tu texto y " +
+            "vuelve a cargar la página.",
     },
 
     created: {
@@ -79,7 +81,6 @@ export default {
         unreadSince: (time) => `Sin leer, guardado: ${time}`,
         expires: (time) => `Se borra sin leer: ${time}`,
         sealed: "Cifrado en un navegador. La clave está en tu enlace; el servidor no la tiene.",
-        passphrase: "Frase de paso",
         passphraseHint: "Quien lo envió protegió el mensaje con ella.",
         passphraseMissing: "Escribe la frase de paso. El mensaje sigue sin leer.",
         passphraseWrong: "Esa no es la frase de paso. El mensaje sigue sin leer. El número de intentos es limitado.",
@@ -88,19 +89,21 @@ export default {
         openingRetry: "Aún no hay respuesta. Se pregunta de nuevo; el mensaje no se ha perdido.",
         shownTitle: "Tu mensaje",
         shownIntro: (time) =>
-            `Nadie más puede leerlo. Puedes recargarlo en esta pestaña hasta: ${time}. Al ocultarlo se borra para siempre.`,
+            `Nadie más puede leerlo. Puedes recargarlo en esta pestaña hasta: ${time}. Al ocultarlo se borra para ` +
+            "siempre.",
         shownIntroFinal: "Nadie más puede leerlo. Ya está borrado del servidor: cópialo antes de salir.",
         hide: "Ocultar y borrar",
-        text: "Mensaje",
         finishedTitle: "Has leído este mensaje",
         finished: "Está borrado. El enlace ya no abre nada.",
         erasing: "Borrando…",
         eraseFailed:
-            "El servidor no responde. Borra el mensaje por sí mismo cuando acabe el plazo para recargarlo; o reinténtalo.",
+            "El servidor no responde. Borra el mensaje por sí mismo cuando acabe el plazo para recargarlo; o " +
+            "reinténtalo.",
         viewedTitle: "Este mensaje ya se leyó",
         viewed: (time) => `Se leyó el ${time} y ya no existe.`,
         viewedWarning:
-            "Si no fuiste tú, otra persona tiene su contenido: dalo por expuesto. Avisa a quien lo envió y cambia la contraseña.",
+            "Si no fuiste tú, otra persona tiene su contenido: dalo por expuesto. Avisa a quien lo envió y cambia " +
+            "la contraseña.",
         burnedTitle: "Este mensaje fue retirado",
         burned: (time) => `Alguien que tenía el enlace lo borró sin leer el ${time}.`,
         expiredTitle: "Este mensaje ha caducado",
@@ -110,24 +113,31 @@ export default {
         unknown: "Nunca existió, o desapareció hace tanto que el servidor ya no sabe nada de él.",
         incompleteTitle: "Este enlace está incompleto",
         incomplete:
-            "Lo que viene después de # falta o está cortado. No se ha leído nada: abre de nuevo el enlace tal como lo recibiste.",
+            "Lo que viene después de # falta o está cortado. No se ha leído nada: abre de nuevo el enlace tal como " +
+            "lo recibiste.",
         mistypedTitle: "Este enlace tiene un error",
         mistyped: "Uno de sus caracteres no es correcto. No se ha leído nada: copia de nuevo el enlace.",
         keyMissingTitle: "A este enlace le falta la clave",
         keyMissing:
-            "El mensaje está cifrado, y lo abre la última parte del enlace, después del punto. Sigue sin leer: abre de nuevo el enlace tal como lo recibiste.",
+            "El mensaje está cifrado, y lo abre la última parte del enlace, después del punto. Sigue sin leer: abre " +
+            "de nuevo el enlace tal como lo recibiste.",
         keyMistypedTitle: "La clave de este enlace no es correcta",
         keyMistyped:
-            "La última parte del enlace, después del punto, no le corresponde. El mensaje sigue sin leer: copia de nuevo el enlace.",
+            "La última parte del enlace, después del punto, no le corresponde. El mensaje sigue sin leer: copia de " +
+            "nuevo el enlace.",
         insecureTitle: "Abre esta página con HTTPS",
         insecure:
-            "El mensaje está cifrado, y tu navegador solo descifra en páginas abiertas con HTTPS. El mensaje sigue sin leer.",
+            "El mensaje está cifrado, y tu navegador solo descifra en páginas abiertas con HTTPS. El mensaje sigue " +
+            "sin leer.",
         notSealedTitle: "El servidor contradice al enlace",
         notSealed:
-            "El enlace tiene una clave, así que el mensaje se cifró en un navegador. El servidor dice que no. No se ha leído nada: copia de nuevo el enlace y, si sigue igual, pregunta a quien lo envió.",
+            "El enlace tiene una clave, así que el mensaje se cifró en un navegador. El servidor dice que no. No se " +
+            "ha leído nada: copia de nuevo el enlace y, si sigue igual, pregunta a quien lo envió.",
         substitutedTitle: "Este texto no se muestra",
         substituted:
-            "El enlace tiene una clave, así que el mensaje se cifró en un navegador. El servidor envió un texto sin cifrar, que podría haber escrito él mismo. El mensaje cuenta ahora como leído: avisa por otro medio a quien lo envió, y también a quien administra el servidor.",
+            "El enlace tiene una clave, así que el mensaje se cifró en un navegador. El servidor envió un texto sin " +
+            "cifrar, que podría haber escrito él mismo. El mensaje cuenta ahora como leído: avisa por otro medio a " +
+            "quien lo envió, y también a quien administra el servidor.",
         lockedTitle: "Demasiadas frases de paso erróneas",
         locked: (time) => `El mensaje sigue ahí, sin leer. Podrás reintentarlo a partir de: ${time}.`,
         unreadableTitle: "El mensaje no se puede descifrar",
@@ -137,8 +147,12 @@ export default {
         busyTitle: "El servidor está ocupado",
         busy: "El mensaje no se ha perdido. Reinténtalo en un momento.",
         failedTitle: "Algo salió mal",
-        failed: "El fallo es del servidor y el mensaje no se ha perdido. Reinténtalo, o avisa a quien administra el servidor.",
+        failed:
+            "El fallo es del servidor y el mensaje no se ha perdido. Reinténtalo, o avisa a quien administra el " +
+            "servidor.",
         signInTitle: "Primero inicia sesión",
-        signIn: "Un proxy delante del servidor te pide que inicies sesión. No se ha leído ni perdido nada: vuelve a cargar la página.",
+        signIn:
+            "Un proxy delante del servidor te pide que inicies sesión. No se ha leído ni perdido nada: vuelve a " +
+            "cargar la página.",
     },
 } satisfies Texts;

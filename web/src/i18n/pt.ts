@@ -28,7 +28,8 @@ export default {
         sealedHint: "Seu navegador criptografa a mensagem. A chave está só no link.",
         plainHint: "O servidor criptografa a mensagem, e a vê quando chega e quando é lida.",
         insecure:
-            "Esta página foi aberta sem HTTPS, por isso seu navegador não criptografa. A mensagem é criptografada apenas no servidor.",
+            "Esta página foi aberta sem HTTPS, por isso seu navegador não criptografa. A mensagem é criptografada " +
+            "apenas no servidor.",
         submit: "Criar link",
         submitting: "Guardando…",
         retrying: "Ainda sem resposta. Perguntando de novo; nada é guardado duas vezes.",
@@ -40,7 +41,9 @@ export default {
         busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
         full: "Este servidor não aceita mais mensagens neste momento. Tente de novo mais tarde.",
         failed: "Algo deu errado no servidor. O que você escreveu continua aqui.",
-        signIn: "Um proxy na frente do servidor pede que você entre. Nada foi armazenado: copie seu texto e recarregue a página.",
+        signIn:
+            "Um proxy na frente do servidor pede que você entre. Nada foi armazenado: copie seu texto e recarregue " +
+            "a página.",
     },
 
     created: {
@@ -79,7 +82,6 @@ export default {
         unreadSince: (time) => `Não lida, guardada: ${time}`,
         expires: (time) => `Será apagada sem leitura: ${time}`,
         sealed: "Criptografada em um navegador. A chave está no seu link; o servidor não a tem.",
-        passphrase: "Frase secreta",
         passphraseHint: "Quem enviou protegeu a mensagem com ela.",
         passphraseMissing: "Digite a frase secreta. A mensagem continua não lida.",
         passphraseWrong: "Essa não é a frase secreta. A mensagem continua não lida. O número de tentativas é limitado.",
@@ -88,15 +90,16 @@ export default {
         openingRetry: "Ainda sem resposta. Perguntando de novo; a mensagem não se perdeu.",
         shownTitle: "Sua mensagem",
         shownIntro: (time) =>
-            `Ninguém mais pode lê-la. Você pode recarregá-la nesta aba até: ${time}. Ao ocultá-la, ela é apagada para sempre.`,
+            `Ninguém mais pode lê-la. Você pode recarregá-la nesta aba até: ${time}. Ao ocultá-la, ela é apagada ` +
+            "para sempre.",
         shownIntroFinal: "Ninguém mais pode lê-la. Já foi apagada do servidor: copie-a antes de sair.",
         hide: "Ocultar e apagar",
-        text: "Mensagem",
         finishedTitle: "Você leu esta mensagem",
         finished: "Ela foi apagada. O link não abre mais nada.",
         erasing: "Apagando…",
         eraseFailed:
-            "O servidor não responde. Ele apaga a mensagem sozinho quando acabar o prazo para recarregá-la; ou tente de novo.",
+            "O servidor não responde. Ele apaga a mensagem sozinho quando acabar o prazo para recarregá-la; ou " +
+            "tente de novo.",
         viewedTitle: "Esta mensagem já foi lida",
         viewed: (time) => `Foi lida em ${time} e não existe mais.`,
         viewedWarning:
@@ -110,24 +113,31 @@ export default {
         unknown: "Ela nunca existiu, ou desapareceu há tanto tempo que o servidor já não sabe nada dela.",
         incompleteTitle: "Este link está incompleto",
         incomplete:
-            "O que vem depois de # está faltando ou foi cortado. Nada foi lido: abra o link de novo exatamente como o recebeu.",
+            "O que vem depois de # está faltando ou foi cortado. Nada foi lido: abra o link de novo exatamente como " +
+            "o recebeu.",
         mistypedTitle: "Este link tem um erro",
         mistyped: "Um dos caracteres está errado. Nada foi lido: copie o link de novo.",
         keyMissingTitle: "Falta a chave neste link",
         keyMissing:
-            "A mensagem está criptografada, e a última parte do link, depois do ponto, é o que a abre. Ela continua não lida: abra o link de novo exatamente como o recebeu.",
+            "A mensagem está criptografada, e a última parte do link, depois do ponto, é o que a abre. Ela continua " +
+            "não lida: abra o link de novo exatamente como o recebeu.",
         keyMistypedTitle: "A chave deste link está errada",
         keyMistyped:
-            "A última parte do link, depois do ponto, não pertence a ele. A mensagem continua não lida: copie o link de novo.",
+            "A última parte do link, depois do ponto, não pertence a ele. A mensagem continua não lida: copie o " +
+            "link de novo.",
         insecureTitle: "Abra esta página com HTTPS",
         insecure:
-            "A mensagem está criptografada, e seu navegador só descriptografa em páginas abertas com HTTPS. Ela continua não lida.",
+            "A mensagem está criptografada, e seu navegador só descriptografa em páginas abertas com HTTPS. Ela " +
+            "continua não lida.",
         notSealedTitle: "O servidor contradiz o link",
         notSealed:
-            "O link tem uma chave, portanto a mensagem foi criptografada em um navegador. O servidor diz que não. Nada foi lido: copie o link de novo e, se continuar assim, pergunte a quem enviou.",
+            "O link tem uma chave, portanto a mensagem foi criptografada em um navegador. O servidor diz que não. " +
+            "Nada foi lido: copie o link de novo e, se continuar assim, pergunte a quem enviou.",
         substitutedTitle: "Este texto não é exibido",
         substituted:
-            "O link tem uma chave, portanto a mensagem foi criptografada em um navegador. O servidor enviou um texto não criptografado, que ele mesmo pode ter escrito. A mensagem agora conta como lida: avise quem enviou por outro meio, e avise também quem administra o servidor.",
+            "O link tem uma chave, portanto a mensagem foi criptografada em um navegador. O servidor enviou um " +
+            "texto não criptografado, que ele mesmo pode ter escrito. A mensagem agora conta como lida: avise quem " +
+            "enviou por outro meio, e avise também quem administra o servidor.",
         lockedTitle: "Frases secretas erradas demais",
         locked: (time) => `A mensagem continua lá, não lida. Será possível tentar de novo a partir de: ${time}.`,
         unreadableTitle: "A mensagem não pode ser descriptografada",
@@ -137,7 +147,7 @@ export default {
         busyTitle: "O servidor está ocupado",
         busy: "A mensagem não se perdeu. Tente de novo daqui a pouco.",
         failedTitle: "Algo deu errado",
-        failed: "A falha é do servidor, e a mensagem não se perdeu. Tente de novo, ou avise quem administra o servidor.",
+        failed: "A falha é do servidor, e a mensagem não se perdeu. Tente de novo ou avise quem administra o servidor.",
         signInTitle: "Entre primeiro",
         signIn: "Um proxy na frente do servidor pede que você entre. Nada foi lido nem perdido: recarregue a página.",
     },

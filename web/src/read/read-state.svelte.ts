@@ -9,7 +9,7 @@
 // If a link has a key, its message was encrypted in a browser. For such a link the page accepts sealed content only:
 // the server could have written a clear text itself.
 
-import { toApiError, type ApiError, type FinalState } from "../api/errors.ts";
+import { isTemporary, toApiError, type ApiError, type FinalState } from "../api/errors.ts";
 import { acknowledgeView, lookupMessage, viewMessage, type Content } from "../api/messages.ts";
 import { parseLink, type Link } from "../link.ts";
 import { canSeal, keyFromText, open, DecryptionError, type Key } from "../sealed.ts";
@@ -34,7 +34,7 @@ export type Step =
     | { step: "opening"; isSlow: boolean }
     | { step: "shown"; text: string; repeatUntil?: Date }
     /** The reader has hidden the text. Until the erasure is done, a reload shows it again. */
-    | { step: "finished"; erasure: "under-way" | "done" | "failed" }
+    | { step: "finished"; erasure: "erasing" | "done" | "failed" }
     | { step: "gone"; finalState: FinalState; time: Date }
     | { step: "unknown" }
     /** The link is invalid. */
@@ -103,15 +103,12 @@ export class ReadState {
         const link = this.#link;
         if (link === undefined || viewId === undefined) return;
         const run = this.#run;
-        this.current = { step: "finished", erasure: "under-way" };
+        this.current = { step: "finished", erasure: "erasing" };
         try {
             await acknowledgeView(link.messageRef, viewId);
         } catch (error) {
-            const { kind } = toApiError(error);
             // After other errors the store no longer has a text for this view.
-            if (kind === "unavailable" || kind === "busy" || kind === "failed" || kind === "sign-in") {
-                return this.#show({ step: "finished", erasure: "failed" }, run);
-            }
+            if (isTemporary(toApiError(error))) return this.#show({ step: "finished", erasure: "failed" }, run);
         }
         if (run !== this.#run) return;
         // The link is now useless, so remove its secrets from the address bar and the history.
@@ -178,27 +175,26 @@ export class ReadState {
             case "mistyped":
             case "unavailable":
             case "busy":
+            case "signIn":
                 return { step: error.kind };
-            case "sign-in":
-                return { step: "signIn" };
-            case "passphrase-required":
-            case "passphrase-wrong":
+            case "passphraseRequired":
+            case "passphraseWrong":
                 if (this.#unread === undefined) return { step: "failed" };
                 return {
                     ...this.#unread,
                     needsPassphrase: true,
-                    passphrase: error.kind === "passphrase-wrong" ? "wrong" : "missing",
+                    passphrase: error.kind === "passphraseWrong" ? "wrong" : "missing",
                 };
-            case "passphrase-locked":
+            case "passphraseLocked":
                 return { step: "locked", until: error.until };
             case "sealed":
                 return { step: "keyMissing" };
-            case "too-long":
+            case "tooLong":
             case "full":
             case "field":
             case "credentials":
             case "forbidden":
-            case "config-unknown":
+            case "configUnknown":
             case "failed":
                 return { step: "failed" };
         }

@@ -107,8 +107,8 @@ fn warn_of_missing_address(headers: &HeaderMap) {
     if headers.contains_key(FORWARDED_FOR) || headers.contains_key(header::FORWARDED) {
         WARNED.call_once(|| {
             tracing::warn!(
-                "a proxy reports no address in X-Forwarded-For, or --trusted-proxies is wrong; callers whose address is \
-                 unknown count as one"
+                "a proxy reports no address in X-Forwarded-For, or --trusted-proxies is wrong; callers whose address \
+                 is unknown count as one"
             );
         });
     }

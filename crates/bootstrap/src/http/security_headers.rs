@@ -16,8 +16,9 @@ const COMMON_HEADERS: [(HeaderName, &str); 5] = [
     // The pages need `clipboard-write` and `web-share`, so they are not in the list.
     (
         HeaderName::from_static("permissions-policy"),
-        "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), display-capture=(), fullscreen=(), geolocation=(), \
-         gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), usb=()",
+        "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), display-capture=(), fullscreen=(), \
+         geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), \
+         publickey-credentials-get=(), usb=()",
     ),
 ];
 /// The default; a response may set `Cache-Control` itself.

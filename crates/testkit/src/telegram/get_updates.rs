@@ -79,7 +79,8 @@ fn reject_if_webhook_is_set(account: &Account) -> Result<(), ApiError> {
         None => Ok(()),
         Some(_) => Err(ApiError::new(
             409,
-            "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+            "Conflict: can't use getUpdates method while webhook is active; \
+             use deleteWebhook to delete the webhook first",
         )),
     }
 }

@@ -150,9 +150,15 @@ async fn deliver(state: SharedState, token: String, generation: u64) {
                 in_flight.spawn(deliver_one(client.clone(), webhook.clone(), update.clone(), queue, id, fault));
             }
         }
+        let wait = async {
+            match next_attempt {
+                Some(time) => sleep_until(time).await,
+                None => std::future::pending().await,
+            }
+        };
         let delivery = tokio::select! {
             _ = changes.changed() => continue,
-            () = async { match next_attempt { Some(time) => sleep_until(time).await, None => std::future::pending().await } } => continue,
+            () = wait => continue,
             Some(Ok(delivery)) = in_flight.join_next() => delivery,
         };
         busy.remove(&delivery.queue);

@@ -232,13 +232,7 @@ impl BotToken {
 }
 
 fn read_secret(file_setting: &str, given: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<String>, CliError> {
-    let secret = match (given, file) {
-        (Some(secret), _) => Some(secret.clone()),
-        (None, Some(file)) => {
-            Some(secret_file::read(file).map_err(|error| CliError::invalid_setting(file_setting, error))?)
-        }
-        (None, None) => None,
-    };
+    let secret = secret_file::given(given, file).map_err(|error| CliError::invalid_setting(file_setting, error))?;
     Ok(secret.map(|secret| secret.expose().to_owned()))
 }
 

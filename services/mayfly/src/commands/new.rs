@@ -75,7 +75,7 @@ fn read_standard_input() -> Result<String, CliError> {
         eprintln!("Type the text, then press Ctrl-D on a line of its own.");
     }
     let mut bytes = Vec::new();
-    // One byte more than the limit, to tell a text that is too long from one that is not UTF-8.
+    // One byte more than the limit, to distinguish a text that is too long from one that is not UTF-8.
     io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(CliError::failed)?;
     if bytes.len() > MAX_BYTES {
         return Err(too_long());

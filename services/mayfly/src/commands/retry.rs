@@ -25,7 +25,7 @@ const MAX_DELAY: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct RetrySettings {
     /// How long to retry while the store cannot be reached.
-    #[arg(long, env = "MAYFLY_RETRY_FOR", default_value = "5s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     retry_for: Duration,
 }
 

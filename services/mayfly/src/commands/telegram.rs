@@ -3,12 +3,9 @@
 use std::path::PathBuf;
 
 use mayfly_bootstrap::{Secret, secret_file};
-use mayfly_contracts::{
-    ErrorInfo,
-    config::{AppConfig, GetLastActiveAppConfigRequest},
-    error::ErrorReason,
-};
+use mayfly_contracts::config::{AppConfig, GetLastActiveAppConfigRequest};
 use serde_json::json;
+use tonic::Status;
 use url::Url;
 
 use super::caller::CallerSettings;
@@ -48,11 +45,6 @@ struct LogOutSettings {
     caller: CallerSettings,
 }
 
-/// No app config is active.
-#[derive(Debug, thiserror::Error)]
-#[error("no app config is active: add one with mayfly config add, then try again")]
-struct NoActiveAppConfig;
-
 pub(crate) async fn run(settings: TelegramSettings) -> Result<(), CliError> {
     match settings.action {
         Action::Credentials(settings) => write_credentials(settings).await,
@@ -78,12 +70,7 @@ async fn log_out(LogOutSettings { from, caller }: LogOutSettings) -> Result<(), 
 
 /// The last active app config, with its secrets unmasked.
 async fn last_active(caller: &CallerSettings) -> Result<AppConfig, CliError> {
-    let response = match caller.service_client()?.get_last_active_app_config(GetLastActiveAppConfigRequest {}).await {
-        Ok(response) => response.into_inner(),
-        Err(status) if ErrorInfo::from_status(&status).reason == ErrorReason::AppConfigNotFound => {
-            return Err(CliError::not_found(NoActiveAppConfig));
-        }
-        Err(status) => return Err(status.into()),
-    };
-    response.app_config.ok_or_else(|| CliError::not_found(NoActiveAppConfig))
+    let request = GetLastActiveAppConfigRequest {};
+    let response = caller.service_client()?.get_last_active_app_config(request).await?.into_inner();
+    response.app_config.ok_or_else(|| Status::internal("the response has no app config").into())
 }

@@ -16,7 +16,7 @@ pub(crate) struct ViewSettings {
     #[command(flatten)]
     passphrase: PassphraseSettings,
     /// The idempotency key of the view, which can be repeated with the same key until it is acknowledged. Use the key
-    /// of a failed view, or a random one that nobody else knows. [default: a new one]
+    /// of a failed view, or a random one that only you know. [default: a new one]
     #[arg(long, value_name = "UUID")]
     view_id: Option<Uuid>,
 }

@@ -229,7 +229,13 @@ impl MessageLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageStatus {
     /// It is unread.
-    Unread { create_time: Timestamp, expire_time: Option<Timestamp>, needs_passphrase: bool, content_kind: ContentKind },
+    Unread {
+        create_time: Timestamp,
+        expire_time: Option<Timestamp>,
+        /// Whether a reader needs a passphrase.
+        needs_passphrase: bool,
+        content_kind: ContentKind,
+    },
     /// It has ended.
     Gone(Receipt),
 }

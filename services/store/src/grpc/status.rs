@@ -40,62 +40,61 @@ impl From<InvalidInput> for Status {
 
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::InvalidInput(error) => error.into(),
+        let (reason, code, message) = match error {
+            StoreError::InvalidInput(error) => return error.into(),
+            StoreError::MessageGone(receipt) => return gone(receipt),
             StoreError::MessageNotFound => {
-                simple(ErrorReason::MessageNotFound, Code::NotFound, "no unread message has this id and access token")
+                (ErrorReason::MessageNotFound, Code::NotFound, "no unread message has this id and access token")
             }
-            StoreError::MessageGone(receipt) => gone(receipt),
             StoreError::PassphraseRequired => {
-                simple(ErrorReason::PassphraseRequired, Code::FailedPrecondition, "the message needs a passphrase")
+                (ErrorReason::PassphraseRequired, Code::FailedPrecondition, "the message needs a passphrase")
             }
             StoreError::PassphraseWrong => {
-                simple(ErrorReason::PassphraseWrong, Code::PermissionDenied, "the passphrase is wrong")
+                (ErrorReason::PassphraseWrong, Code::PermissionDenied, "the passphrase is wrong")
             }
-            StoreError::PassphraseLocked { retry_after } => {
-                let info =
-                    ErrorInfo { retry_after: Some(retry_after), ..ErrorInfo::new(ErrorReason::PassphraseLocked) };
-                info.into_status(Code::ResourceExhausted, "too many passphrases were tried, try later")
+            StoreError::PassphraseLocked { .. } => {
+                (ErrorReason::PassphraseLocked, Code::ResourceExhausted, "too many passphrases were tried, try later")
             }
-            StoreError::MessageSealed => simple(
+            StoreError::MessageSealed => (
                 ErrorReason::MessageSealed,
                 Code::FailedPrecondition,
                 "the message was encrypted by its creator: it opens in a browser, by its link",
             ),
-            StoreError::RequestConflict => simple(
+            StoreError::RequestConflict => (
                 ErrorReason::RequestConflict,
                 Code::FailedPrecondition,
                 "another message was created with this request_id",
             ),
             StoreError::StorageFull => {
-                let info =
-                    ErrorInfo { retry_after: Some(STORAGE_RETRY_AFTER), ..ErrorInfo::new(ErrorReason::StorageFull) };
-                info.into_status(Code::ResourceExhausted, "the store is full, try later")
+                (ErrorReason::StorageFull, Code::ResourceExhausted, "the store is full, try later")
             }
             StoreError::AppConfigNotFound => {
-                simple(ErrorReason::AppConfigNotFound, Code::NotFound, "there is no such app config")
+                (ErrorReason::AppConfigNotFound, Code::NotFound, "there is no such app config")
             }
             StoreError::CredentialsInvalid => {
-                simple(ErrorReason::CredentialsInvalid, Code::Unauthenticated, "a known bearer token is needed")
+                (ErrorReason::CredentialsInvalid, Code::Unauthenticated, "a known bearer token is needed")
             }
             StoreError::PermissionDenied => {
-                simple(ErrorReason::PermissionDenied, Code::PermissionDenied, "the bearer token does not allow this")
+                (ErrorReason::PermissionDenied, Code::PermissionDenied, "the bearer token does not allow this")
             }
             StoreError::Overloaded => {
-                let info = ErrorInfo { retry_after: Some(RETRY_AFTER), ..ErrorInfo::new(ErrorReason::Overloaded) };
-                info.into_status(Code::ResourceExhausted, "too much work is waiting, try later")
+                (ErrorReason::Overloaded, Code::ResourceExhausted, "too much work is waiting, try later")
             }
-            StoreError::RateLimited { retry_after } => {
-                let info = ErrorInfo { retry_after: Some(retry_after), ..ErrorInfo::new(ErrorReason::RateLimited) };
-                info.into_status(Code::ResourceExhausted, "too many calls of this kind, try later")
+            StoreError::RateLimited { .. } => {
+                (ErrorReason::RateLimited, Code::ResourceExhausted, "too many calls of this kind, try later")
             }
             StoreError::Unavailable => {
-                let reason = ErrorReason::StoreUnavailable;
-                let info = ErrorInfo { retry_after: Some(RETRY_AFTER), ..ErrorInfo::new(reason) };
-                info.into_status(Code::Unavailable, "the store is not available, try later")
+                (ErrorReason::StoreUnavailable, Code::Unavailable, "the store is not available, try later")
             }
-            StoreError::Internal => simple(ErrorReason::Internal, Code::Internal, "internal error"),
-        }
+            StoreError::Internal => (ErrorReason::Internal, Code::Internal, "internal error"),
+        };
+        let retry_after = match error {
+            StoreError::PassphraseLocked { retry_after } | StoreError::RateLimited { retry_after } => Some(retry_after),
+            StoreError::StorageFull => Some(STORAGE_RETRY_AFTER),
+            StoreError::Overloaded | StoreError::Unavailable => Some(RETRY_AFTER),
+            _ => None,
+        };
+        ErrorInfo { retry_after, ..ErrorInfo::new(reason) }.into_status(code, message)
     }
 }
 

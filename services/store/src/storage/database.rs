@@ -25,9 +25,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The sizes of the connection pools for reading.
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_READERS: u32 = 8;
-/// The number of write lanes on PostgreSQL. A second lane runs a batch while the first one waits for the disk. More
-/// lanes make batches smaller.
-const POSTGRES_LANES: usize = 4;
+/// The number of write lanes on PostgreSQL. A second lane runs a batch while the first one waits for the disk or the
+/// network. More lanes make batches smaller, and each batch has the same number of statements.
+const POSTGRES_LANES: usize = 2;
 /// How long a checkpoint waits for readers of the write-ahead log. The writer waits too.
 const CHECKPOINT_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 /// After how long a running migration is logged.
@@ -35,8 +35,12 @@ const MIGRATION_LOG_DELAY: Duration = Duration::from_secs(5);
 
 /// The settings of every PostgreSQL session. Set by statements, because connection poolers reject or ignore settings of
 /// the connection.
+///
+/// All rows are found by an index. A plan that was made while a table was empty would read the whole table later.
+/// Compiling a statement takes longer than running it.
 const POSTGRES_SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; \
-    SET idle_in_transaction_session_timeout = '15s'; SET client_connection_check_interval = '10s'";
+    SET idle_in_transaction_session_timeout = '15s'; SET client_connection_check_interval = '10s'; \
+    SET enable_seqscan = off; SET jit = off";
 /// The required encoding of a PostgreSQL database, which can store every text.
 const ENCODING: &str = "UTF8";
 
@@ -345,6 +349,9 @@ impl Database {
             .sqlx_logging(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .acquire_timeout(CONNECT_TIMEOUT)
+            // Costs a round trip for each transaction. A broken connection fails in its first statement as well, which
+            // the writer retries.
+            .test_before_acquire(false)
             .map_sqlx_postgres_opts(client_options)
             .map_sqlx_postgres_pool_opts(move |options| {
                 // Contains only constants and numbers.

@@ -210,7 +210,7 @@ struct Lane {
 impl Lane {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(BATCH_LENGTH);
-        while queue.recv_many(&mut jobs, self.batch_length()).await > 0 {
+        while self.receive(&mut queue, &mut jobs).await {
             // A caller that disconnected before its work began loses nothing.
             jobs.retain(|job| !job.result_sender.is_closed());
             for late in jobs.extract_if(.., |job| job.queued_at.elapsed() > QUEUE_TIMEOUT) {
@@ -241,6 +241,23 @@ impl Lane {
                 send_result(sender, result);
             }
         }
+    }
+
+    /// Waits for work, and receives what is queued. Returns `false` when no more work can come.
+    async fn receive(&self, queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) -> bool {
+        let length = self.batch_length();
+        if queue.recv_many(jobs, length).await == 0 {
+            return false;
+        }
+        // Lets the callers that can run now queue their work first. Waits for nobody, so a single caller loses nothing,
+        // and many callers share a transaction.
+        tokio::task::yield_now().await;
+        while jobs.len() < length
+            && let Ok(job) = queue.try_recv()
+        {
+            jobs.push(job);
+        }
+        true
     }
 
     /// The most work of the next transaction.

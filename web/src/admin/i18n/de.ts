@@ -2,9 +2,6 @@
 
 import type { Texts } from "../texts.ts";
 
-/** The error if a proxy in front of the server requires a login. */
-const SIGN_IN = "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden: Laden Sie die Seite neu.";
-
 export default {
     title: "Verwaltung",
     lock: "Sperren",
@@ -12,7 +9,8 @@ export default {
         intro: "Hier sagen Sie dem Bot, wie er sich bei Telegram anmeldet.",
         token: "Verwaltungs-Token",
         tokenHint:
-            "„mayfly token“ zeigt ihn. Er bleibt im Speicher dieses Tabs und wird vergessen, wenn Sie die Seite verlassen.",
+            "„mayfly token“ zeigt ihn. Er bleibt im Speicher dieses Tabs und wird vergessen, wenn Sie die Seite " +
+            "verlassen.",
         logIn: "Öffnen",
         loggingIn: "Wird geöffnet …",
         empty: "Geben Sie den Verwaltungs-Token ein.",
@@ -20,12 +18,6 @@ export default {
         locked: "Gesperrt. Der Token ist vergessen.",
         idle: "Gesperrt, weil die Seite eine Weile nicht benutzt wurde. Der Token ist vergessen.",
         rejected: "Gesperrt: Der Server nimmt den Token nicht mehr an.",
-        errors: {
-            unavailable: "Der Server antwortet nicht. Versuchen Sie es gleich noch einmal.",
-            busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
-            signIn: SIGN_IN,
-            failed: "Auf dem Server ist etwas schiefgegangen.",
-        },
     },
 
     bot: {
@@ -111,16 +103,17 @@ export default {
             apiId: "Geben Sie eine Zahl zwischen 1 und 2147483647 an.",
             apiHash: "Geben Sie den Hash so an, wie my.telegram.org ihn zeigt, ohne Leerzeichen.",
             botToken:
-                "Geben Sie den Token so an, wie @BotFather ihn zeigt: Ziffern, ein Doppelpunkt, dann Buchstaben, Ziffern, _ und -.",
+                "Geben Sie den Token so an, wie @BotFather ihn zeigt: Ziffern, ein Doppelpunkt, dann Buchstaben, " +
+                "Ziffern, _ und -.",
         },
     },
 
     errors: {
-        unavailable:
-            "Der Server antwortet nicht. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen: Vielleicht ist es geschehen.",
+        unavailable: "Der Server antwortet nicht.",
         busy: "Der Server ist ausgelastet. Versuchen Sie es gleich noch einmal.",
-        signIn: SIGN_IN,
-        failed: "Auf dem Server ist etwas schiefgegangen. Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen.",
+        signIn: "Ein Proxy vor dem Server verlangt, dass Sie sich anmelden: Laden Sie die Seite neu.",
+        failed: "Auf dem Server ist etwas schiefgegangen.",
         configUnknown: "Jemand anderes hat sie gelöscht.",
     },
+    checkList: "Vielleicht ist es geschehen: Sehen Sie in der Liste nach, bevor Sie es noch einmal versuchen.",
 } satisfies Texts;

@@ -1,14 +1,11 @@
 // English. It defines the type of the texts in all languages.
 
-/** The error if a proxy in front of the server requires a login. */
-const SIGN_IN = "A proxy in front of the server asks you to sign in: load the page again.";
-
 export default {
     title: "Administration",
     lock: "Lock",
 
     login: {
-        intro: "Here you tell the bot how to sign in to Telegram.",
+        intro: "This page configures how the bot signs in to Telegram.",
         token: "Admin token",
         tokenHint: "“mayfly token” prints it. It stays in the memory of this tab, and is dropped when you leave.",
         logIn: "Open",
@@ -16,20 +13,14 @@ export default {
         empty: "Enter the admin token.",
         wrong: "That is not the admin token.",
         locked: "Locked. The token is dropped.",
-        idle: "Locked, since nobody touched the page for a while. The token is dropped.",
-        rejected: "Locked: the server does not take the token any more.",
-        errors: {
-            unavailable: "The server does not answer. Try again in a moment.",
-            busy: "The server is busy. Try again in a moment.",
-            signIn: SIGN_IN,
-            failed: "Something went wrong on the server.",
-        },
+        idle: "Locked, because the page was idle for a while. The token is dropped.",
+        rejected: "Locked: the server does not accept the token any more.",
     },
 
     bot: {
         title: "The bot",
         loading: "Looking for the bot…",
-        unavailable: "The bot does not answer. Trying again…",
+        unavailable: "The bot does not respond. Trying again…",
         states: {
             UNSPECIFIED: "Its state is not known",
             WAITING_FOR_STORE: "Waits for the store",
@@ -38,7 +29,7 @@ export default {
             TOKEN_REFUSED: "Telegram refuses its token",
             TELEGRAM_UNREACHABLE: "Telegram cannot be reached. It tries again by itself.",
             CONFLICT: "Another program receives this bot’s messages",
-            WEBHOOK_REFUSED: "Telegram does not take its webhook address",
+            WEBHOOK_REFUSED: "Telegram refuses its webhook address",
             SERVING: "Answers its chats",
         },
         mode: "Receives by",
@@ -66,7 +57,7 @@ export default {
         botId: "Bot id",
         changed: (time: string) => `Changed on ${time}`,
         test: "Test",
-        testing: "Asking Telegram…",
+        testing: "Calling Telegram…",
         edit: "Edit",
         activate: "Activate",
         deactivate: "Deactivate",
@@ -77,22 +68,22 @@ export default {
     },
 
     tests: {
-        UNSPECIFIED: "What Telegram said is not known.",
+        UNSPECIFIED: "The result is not known.",
         OK: (name: string) => `It works: Telegram knows this bot as ${name}.`,
         TOKEN_REFUSED: "Telegram refuses the bot token. Copy it again from @BotFather.",
         TELEGRAM_UNREACHABLE: "Telegram cannot be reached now. Try again later.",
-        unavailable: "The bot does not answer, so Telegram was not asked.",
+        unavailable: "The bot does not respond, so Telegram was not called.",
     },
 
     form: {
         addTitle: "Add a configuration",
         editTitle: (name: string) => `Edit “${name}”`,
         sessionName: "Name",
-        sessionNameHint: "For you to know it by.",
+        sessionNameHint: "You recognize it by this name.",
         apiId: "API id",
         apiIdHint: "A number, from my.telegram.org under “API development tools”.",
         apiHash: "API hash",
-        apiHashHint: "From the same place.",
+        apiHashHint: "From the same page.",
         botToken: "Bot token",
         botTokenHint: "@BotFather gives it when you send /newbot: digits, a colon, and letters.",
         keep: (known: string) => `It is ${known}. Leave it empty to keep it.`,
@@ -113,10 +104,11 @@ export default {
     },
 
     errors: {
-        unavailable: "The server does not answer. Look at the list before you try again: it may have been done.",
+        unavailable: "The server does not respond.",
         busy: "The server is busy. Try again in a moment.",
-        signIn: SIGN_IN,
-        failed: "Something went wrong on the server. Look at the list before you try again.",
-        configUnknown: "Somebody else has deleted it.",
+        signIn: "A proxy requires you to sign in: load the page again.",
+        failed: "The server failed.",
+        configUnknown: "Another admin has deleted it.",
     },
+    checkList: "The change may have been made: check the list before you try again.",
 };

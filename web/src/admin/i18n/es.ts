@@ -2,9 +2,6 @@
 
 import type { Texts } from "../texts.ts";
 
-/** The error if a proxy in front of the server requires a login. */
-const SIGN_IN = "Un proxy delante del servidor pide que inicie sesión: vuelva a cargar la página.";
-
 export default {
     title: "Administración",
     lock: "Bloquear",
@@ -19,12 +16,6 @@ export default {
         locked: "Bloqueado. El token se ha olvidado.",
         idle: "Bloqueado, porque nadie ha usado la página durante un rato. El token se ha olvidado.",
         rejected: "Bloqueado: el servidor ya no acepta el token.",
-        errors: {
-            unavailable: "El servidor no responde. Inténtelo de nuevo dentro de un momento.",
-            busy: "El servidor está ocupado. Inténtelo de nuevo dentro de un momento.",
-            signIn: SIGN_IN,
-            failed: "Algo ha fallado en el servidor.",
-        },
     },
 
     bot: {
@@ -115,10 +106,11 @@ export default {
     },
 
     errors: {
-        unavailable: "El servidor no responde. Mire la lista antes de intentarlo de nuevo: puede que ya esté hecho.",
+        unavailable: "El servidor no responde.",
         busy: "El servidor está ocupado. Inténtelo de nuevo dentro de un momento.",
-        signIn: SIGN_IN,
-        failed: "Algo ha fallado en el servidor. Mire la lista antes de intentarlo de nuevo.",
+        signIn: "Un proxy delante del servidor pide que inicie sesión: vuelva a cargar la página.",
+        failed: "Algo ha fallado en el servidor.",
         configUnknown: "Otra persona la ha eliminado.",
     },
+    checkList: "Puede que ya esté hecho: mire la lista antes de intentarlo de nuevo.",
 } satisfies Texts;

@@ -2,9 +2,6 @@
 
 import type { Texts } from "../texts.ts";
 
-/** The error if a proxy in front of the server requires a login. */
-const SIGN_IN = "서버 앞의 프록시가 로그인을 요구합니다. 페이지를 새로 고치세요.";
-
 export default {
     title: "관리",
     lock: "잠그기",
@@ -19,12 +16,6 @@ export default {
         locked: "잠겼습니다. 토큰은 지워졌습니다.",
         idle: "한동안 사용하지 않아 잠겼습니다. 토큰은 지워졌습니다.",
         rejected: "잠겼습니다. 서버가 토큰을 더 이상 받아들이지 않습니다.",
-        errors: {
-            unavailable: "서버가 응답하지 않습니다. 잠시 후 다시 시도하세요.",
-            busy: "서버가 바쁩니다. 잠시 후 다시 시도하세요.",
-            signIn: SIGN_IN,
-            failed: "서버에서 문제가 생겼습니다.",
-        },
     },
 
     bot: {
@@ -114,10 +105,11 @@ export default {
     },
 
     errors: {
-        unavailable: "서버가 응답하지 않습니다. 이미 처리되었을 수 있으니 목록을 확인한 뒤 다시 시도하세요.",
+        unavailable: "서버가 응답하지 않습니다.",
         busy: "서버가 바쁩니다. 잠시 후 다시 시도하세요.",
-        signIn: SIGN_IN,
-        failed: "서버에서 문제가 생겼습니다. 목록을 확인한 뒤 다시 시도하세요.",
+        signIn: "서버 앞의 프록시가 로그인을 요구합니다. 페이지를 새로 고치세요.",
+        failed: "서버에서 문제가 생겼습니다.",
         configUnknown: "다른 사람이 이미 삭제했습니다.",
     },
+    checkList: "이미 처리되었을 수 있으니 목록을 확인한 뒤 다시 시도하세요.",
 } satisfies Texts;

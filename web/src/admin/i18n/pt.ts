@@ -2,9 +2,6 @@
 
 import type { Texts } from "../texts.ts";
 
-/** The error if a proxy in front of the server requires a login. */
-const SIGN_IN = "Um proxy na frente do servidor pede que você entre: recarregue a página.";
-
 export default {
     title: "Administração",
     lock: "Bloquear",
@@ -19,12 +16,6 @@ export default {
         locked: "Bloqueado. O token foi esquecido.",
         idle: "Bloqueado, porque ninguém usou a página por algum tempo. O token foi esquecido.",
         rejected: "Bloqueado: o servidor não aceita mais o token.",
-        errors: {
-            unavailable: "O servidor não responde. Tente de novo daqui a pouco.",
-            busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
-            signIn: SIGN_IN,
-            failed: "Algo deu errado no servidor.",
-        },
     },
 
     bot: {
@@ -114,10 +105,11 @@ export default {
     },
 
     errors: {
-        unavailable: "O servidor não responde. Olhe a lista antes de tentar de novo: talvez já tenha sido feito.",
+        unavailable: "O servidor não responde.",
         busy: "O servidor está ocupado. Tente de novo daqui a pouco.",
-        signIn: SIGN_IN,
-        failed: "Algo deu errado no servidor. Olhe a lista antes de tentar de novo.",
+        signIn: "Um proxy na frente do servidor pede que você entre: recarregue a página.",
+        failed: "Algo deu errado no servidor.",
         configUnknown: "Outra pessoa a excluiu.",
     },
+    checkList: "Talvez já tenha sido feito: olhe a lista antes de tentar de novo.",
 } satisfies Texts;

@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use mayfly_check::{MessageRef, Request, Response, State, Target, Workload};
+use mayfly_check::{Request, Response, State, Target, Workload};
+use mayfly_contracts::MessageRef;
 use mayfly_testkit::{PostgresServer, SmallDisk, TestDatabase};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, Statement};
 

@@ -417,8 +417,7 @@ async fn set_errors(
         "SELECT messages.id, verifier, expire_time, content_kind FROM input JOIN messages ON messages.id = input.id";
     let statement = Rows::new(["id"], ids()).statement(context.transaction.get_database_backend(), sql, None);
     let left = context.transaction.query_all_raw(statement).await?;
-    let left =
-        left.iter().map(|row| <(i64, Vec<u8>, Option<i64>, content_kind::ContentKind)>::try_get_many_by_index(row));
+    let left = left.iter().map(<(i64, Vec<u8>, Option<i64>, content_kind::ContentKind)>::try_get_many_by_index);
     let left: Vec<_> = left.collect::<Result<_, _>>()?;
     let ids = Rows::new(["message_id"], ids());
     let receipts = find_receipts(context.transaction, ids, "message_id").await?;
