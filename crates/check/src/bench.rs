@@ -339,21 +339,24 @@ impl Bench<'_> {
             "rejected": outcome.rejected.len(),
             "rejected p99 us": rejections,
             "unsent": outcome.unsent,
+            "broken": outcome.broken,
+            "first failure": outcome.first_failure,
         });
         self.figures.insert("five times the maximum load".to_owned(), figures);
         let rejected = outcome.rejected.len() as f64 / outcome.elapsed.as_secs_f64();
         self.add(Row {
             work: format!("goodput at five times the maximum load, {OVERLOAD_CONNECTIONS} connections"),
             mayfly: format!(
-                "{} /s; {} /s rejected, p99 {}",
+                "{} /s; {} /s rejected, p99 {}; {} broken connections",
                 thousands(goodput),
                 thousands(rejected),
-                millis(rejections)
+                millis(rejections),
+                outcome.broken
             ),
             limit: format!("the maximum: {} /s", thousands(maximum)),
             ratio: format!("{:.2}", goodput / maximum),
-            goal: "≥ 0.8, rejections within 250 ms".to_owned(),
-            is_met: goodput >= 0.8 * maximum && rejections <= PROMPT,
+            goal: "≥ 0.8, rejections within 250 ms, none broken".to_owned(),
+            is_met: goodput >= 0.8 * maximum && rejections <= PROMPT && outcome.broken == 0,
         });
         Ok(())
     }
@@ -606,6 +609,8 @@ async fn create_originals(server: &Server) -> anyhow::Result<()> {
 /// The rate of a load, which must not have been rejected.
 fn successes(outcome: &Outcome) -> anyhow::Result<f64> {
     no_failures(outcome)?;
+    let first = outcome.first_failure.as_deref().unwrap_or_default();
+    ensure!(outcome.broken == 0, "{} connections broke, the first one: {first}", outcome.broken);
     ensure!(outcome.rejected.is_empty(), "{} requests were rejected", outcome.rejected.len());
     Ok(outcome.rate())
 }

@@ -63,7 +63,7 @@ impl GrpcLoad {
                 running.spawn(async move {
                     let mut outcome = Outcome::default();
                     if let Err(error) = self.call(sender, &request, &body, start, &mut outcome).await {
-                        outcome.fail(error.to_string());
+                        outcome.break_off(error);
                     }
                     outcome
                 });
@@ -102,7 +102,7 @@ impl GrpcLoad {
             match status(trailers.as_ref().unwrap_or(&head.headers)) {
                 b"0" => outcome.succeeded.push(sample),
                 status if REJECTED.contains(&status) => outcome.rejected.push(sample),
-                status => outcome.fail(format!("status {} of gRPC", String::from_utf8_lossy(status))),
+                status => outcome.fail(String::from_utf8_lossy(status)),
             }
             began = ended;
         }

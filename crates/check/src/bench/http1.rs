@@ -19,6 +19,9 @@ pub(super) const CREATE: &[u8] = b"POST /api/v1/create_message HTTP/1.1\r\nHost:
 /// Asks whether the server is ready.
 const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
+/// Has a response from every server, whatever its status.
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+
 /// The largest response.
 const MAX_RESPONSE: usize = 16 << 10;
 /// The most headers of a response.
@@ -50,8 +53,15 @@ struct Parsed {
 }
 
 impl Connection {
-    /// Opens connection number `number` to a server on a loopback address.
+    /// Opens connection number `number` to a server on a loopback address, and waits until the server has accepted it.
+    /// Servers may close connections that have been open for long without a request.
     pub(super) async fn open(server: SocketAddr, number: usize) -> io::Result<Self> {
+        let mut connection = Self::connect(server, number).await?;
+        connection.call(HEALTH).await?;
+        Ok(connection)
+    }
+
+    async fn connect(server: SocketAddr, number: usize) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         let host = u8::try_from(number / CONNECTIONS_PER_ADDRESS + 1).map_err(io::Error::other)?;
         socket.bind((Ipv4Addr::new(127, 0, 0, host), 0).into())?;
@@ -82,7 +92,7 @@ impl Connection {
 
 /// Returns `true` if the server answers that it is ready.
 pub(super) async fn is_ready(server: SocketAddr) -> bool {
-    let asked = async { Ok::<_, io::Error>(Connection::open(server, 0).await?.call(READY).await?.status) };
+    let asked = async { Ok::<_, io::Error>(Connection::connect(server, 0).await?.call(READY).await?.status) };
     matches!(asked.await, Ok(200))
 }
 

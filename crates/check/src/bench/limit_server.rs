@@ -56,6 +56,7 @@ pub(crate) async fn serve(settings: &LimitSettings) -> anyhow::Result<()> {
 pub(super) async fn serve_rest(listener: TcpListener) -> std::io::Result<()> {
     let json = |body| ([(header::CONTENT_TYPE, "application/json")], body);
     let router = Router::new()
+        .route("/healthz", get(|| async { "healthy" }))
         .route("/readyz", get(|| async { "ready" }))
         .route("/api/v1/create_message", post(move || async move { (StatusCode::CREATED, json(CREATED)) }))
         .route("/api/v1/get_message/{id}/{access_token}", get(move || async move { json(VIEWED) }));
@@ -129,7 +130,10 @@ mod tests {
         let open = RestLoad { rate: Some(1000.0), ..closed };
         for load in [closed, open] {
             let outcome = load.run().await.unwrap();
-            assert_eq!((outcome.failed, outcome.first_failure, outcome.rejected.len()), (0, None, 0));
+            assert_eq!(
+                (outcome.failed, outcome.broken, outcome.first_failure, outcome.rejected.len()),
+                (0, 0, None, 0)
+            );
             assert!(outcome.succeeded.len() >= 50, "{} requests", outcome.succeeded.len());
         }
     }
@@ -145,7 +149,7 @@ mod tests {
         }
         let load = GrpcLoad { server, connections: 2, streams: 4, duration: SHORT };
         let outcome = load.run().await.unwrap();
-        assert_eq!((outcome.failed, outcome.first_failure, outcome.rejected.len()), (0, None, 0));
+        assert_eq!((outcome.failed, outcome.broken, outcome.first_failure, outcome.rejected.len()), (0, 0, None, 0));
         assert!(outcome.succeeded.len() >= 10, "{} calls", outcome.succeeded.len());
     }
 

@@ -90,7 +90,7 @@ impl RestLoad {
                             match response.status {
                                 status if status == expected => outcome.succeeded.push(sample),
                                 429 | 503 => outcome.rejected.push(sample),
-                                status => outcome.fail(format!("status {status}")),
+                                status => outcome.fail(status),
                             }
                             if response.status == 201 && http1::write_view(response.body, &mut view_buffer) {
                                 lock(&views).push_back(view_buffer.clone());
@@ -98,7 +98,7 @@ impl RestLoad {
                             response.closes
                         }
                         Err(error) => {
-                            outcome.fail(error.to_string());
+                            outcome.break_off(error);
                             true
                         }
                     };
@@ -107,7 +107,7 @@ impl RestLoad {
                         match Connection::open(self.server, number).await {
                             Ok(opened) => connection = opened,
                             Err(error) => {
-                                outcome.fail(error.to_string());
+                                outcome.break_off(error);
                                 break;
                             }
                         }
@@ -161,7 +161,7 @@ async fn run_closed(connections: Vec<Connection>, duration: Duration) -> anyhow:
             let (mut outcome, mut view) = (Outcome::default(), Vec::new());
             // A connection that broke sends nothing more.
             if let Err(error) = create_and_view(&mut connection, start, duration, &mut outcome, &mut view).await {
-                outcome.fail(error.to_string());
+                outcome.break_off(error);
             }
             outcome
         });
@@ -188,7 +188,7 @@ async fn create_and_view(
         match response.status {
             status if status == expected => outcome.succeeded.push(sample),
             429 | 503 => outcome.rejected.push(sample),
-            status => outcome.fail(format!("status {status}")),
+            status => outcome.fail(status),
         }
         is_view = response.status == 201 && http1::write_view(response.body, view);
         began = ended;

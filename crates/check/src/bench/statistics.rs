@@ -1,6 +1,6 @@
 //! Medians and quantiles, and the outcome of a load.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// The median of `values`, and their range.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -58,17 +58,25 @@ pub(super) struct Outcome {
     pub(super) rejected: Vec<Sample>,
     /// Requests that were due while no connection was free.
     pub(super) unsent: u64,
-    /// Requests with another status, or without a response.
+    /// Requests with another status.
     pub(super) failed: u64,
-    /// Why the first of them failed.
+    /// Requests without a response, because their connection broke.
+    pub(super) broken: u64,
+    /// Why the first of both failed.
     pub(super) first_failure: Option<String>,
 }
 
 impl Outcome {
-    /// Records a request that failed.
-    pub(super) fn fail(&mut self, why: String) {
+    /// Records a response with an unexpected status.
+    pub(super) fn fail(&mut self, status: impl fmt::Display) {
         self.failed += 1;
-        self.first_failure.get_or_insert(why);
+        self.first_failure.get_or_insert_with(|| format!("status {status}"));
+    }
+
+    /// Records a broken connection.
+    pub(super) fn break_off(&mut self, error: impl fmt::Display) {
+        self.broken += 1;
+        self.first_failure.get_or_insert_with(|| error.to_string());
     }
 
     /// Adds the requests of another connection.
@@ -77,6 +85,7 @@ impl Outcome {
         self.rejected.extend(other.rejected);
         self.unsent += other.unsent;
         self.failed += other.failed;
+        self.broken += other.broken;
         self.first_failure = self.first_failure.take().or(other.first_failure);
     }
 
@@ -93,7 +102,7 @@ impl Outcome {
 
     /// The p99 of the second with the highest p99, in microseconds.
     pub(super) fn worst_second(&self) -> u32 {
-        let mut by_second: std::collections::BTreeMap<u32, Vec<Sample>> = std::collections::BTreeMap::new();
+        let mut by_second: BTreeMap<u32, Vec<Sample>> = BTreeMap::new();
         for sample in &self.succeeded {
             by_second.entry(sample.second).or_default().push(*sample);
         }
