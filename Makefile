@@ -98,7 +98,7 @@ years: need-cargo ## Let a store live for 400 days with 10 million messages, and
 	MAYFLY_YEARS_DAYS=400 MAYFLY_YEARS_MESSAGES=10000000 \
 		cargo test --release --locked --package mayfly-store --test years -- --nocapture
 
-# With any value: two minutes instead of half an hour, and no charts for the documentation.
+# With any value: two minutes instead of twenty, and no charts for the documentation.
 QUICK :=
 
 .PHONY: bench

@@ -21,6 +21,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,6 +54,8 @@ const PROMPT: u32 = 250_000;
 const WORST_SECOND: u32 = 50_000;
 /// The numbers of connections in the charts.
 const CONCURRENCY: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+/// The rounds for each number of connections, unless the benchmark is quick.
+const CONCURRENCY_ROUNDS: usize = 3;
 /// How often a start is measured.
 const STARTS: usize = 5;
 /// How many messages are created before they are copied.
@@ -72,7 +75,7 @@ pub(crate) struct BenchSettings {
     /// The directory for charts. [default: that of the results]
     #[arg(long)]
     images: Option<PathBuf>,
-    /// Take two minutes instead of half an hour, with fewer and shorter rounds and a small table.
+    /// Take two minutes instead of twenty, with fewer and shorter rounds and a small table.
     #[arg(long)]
     quick: bool,
     /// Only these measurements. May be repeated. The charts and memory need all of theirs.
@@ -125,6 +128,14 @@ struct Bench<'a> {
     figures: Map<String, Value>,
     /// REST requests per second on SQLite.
     maximum: Option<f64>,
+}
+
+/// What each request cost in the rounds on a table, and on an empty one next to it: time and CPU time in microseconds.
+#[derive(Default, Serialize)]
+struct Costs {
+    unread: f64,
+    full: Vec<[f64; 2]>,
+    empty: Vec<[f64; 2]>,
 }
 
 /// Measures, prints the table, and writes it with charts and all figures to files.
@@ -268,12 +279,19 @@ impl Bench<'_> {
     async fn measure_concurrency(&mut self, mayfly: &Server, limit: &Server) -> anyhow::Result<()> {
         let (mut rates, mut limits, mut medians, mut tails) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for connections in CONCURRENCY {
+            let mut rounds: [Vec<f64>; 4] = Default::default();
+            for _ in 0..if self.settings.quick { 1 } else { CONCURRENCY_ROUNDS } {
+                let limit = self.rest_rate(limit, connections).await?;
+                let outcome = self.rest(mayfly, connections, self.round()).await?;
+                let [p50, p99] = outcome.quantiles([0.5, 0.99]).map(|micros| f64::from(micros) / 1000.0);
+                for (figures, figure) in rounds.iter_mut().zip([limit, successes(&outcome)?, p50, p99]) {
+                    figures.push(figure);
+                }
+            }
             let x = connections as f64;
-            limits.push((x, self.rest_rate(limit, connections).await?));
-            let outcome = self.rest(mayfly, connections, self.round()).await?;
-            let rate = successes(&outcome)?;
+            let [limit, rate, p50, p99] = rounds.map(|figures| Median::of(&figures).value);
+            limits.push((x, limit));
             rates.push((x, rate));
-            let [p50, p99] = outcome.quantiles([0.5, 0.99]).map(|micros| f64::from(micros) / 1000.0);
             medians.push((x, p50));
             tails.push((x, p99));
             eprintln!("{connections} connections: {} /s, p50 {p50:.2} ms, p99 {p99:.2} ms", thousands(rate));
@@ -461,68 +479,67 @@ impl Bench<'_> {
         let data_dir = self.folder.path().join("full");
         let empty = Server::up(program, &self.folder.path().join("empty"), None).await?;
         successes(&self.rest(&empty, CONNECTIONS, WARM_UP).await?)?;
-        let mut points = vec![(0.0, self.costs(&empty).await?)];
         create_originals(&Server::up(program, &data_dir, None).await?).await?;
-        let sizes = (4..9).map(|power| 10_u64.pow(power)).take_while(|size| *size < unread);
-        for size in sizes.chain([unread]) {
+        let (mut sizes, mut memory) = (Vec::new(), [0.0; 2]);
+        let powers = (4..9).map(|power| 10_u64.pow(power)).take_while(|size| *size < unread);
+        for size in powers.chain([unread]) {
             let began = Instant::now();
             fill(&data_dir, size).await?;
             let full = Server::up(program, &data_dir, None).await?;
-            eprintln!("{size} unread messages after {:.1} s", began.elapsed().as_secs_f64());
+            eprintln!("{} unread messages, stored in {:.0} s", thousands(size as f64), began.elapsed().as_secs_f64());
+            memory[0] = full.memory()?;
             successes(&self.rest(&full, CONNECTIONS, WARM_UP).await?)?;
-            points.push((size as f64, self.costs(&full).await?));
-            if size == unread {
-                self.compare_tables(&full, &empty, unread).await?;
+            let mut costs = Costs { unread: size as f64, ..Costs::default() };
+            for _ in 0..self.rounds() {
+                costs.empty.push(self.cost(&empty).await?);
+                costs.full.push(self.cost(&full).await?);
             }
+            sizes.push(costs);
+            memory[1] = full.memory()?;
             full.stop().await?;
         }
-        let work = format!("start with {} unread messages", thousands(unread as f64));
-        self.measure_start(&data_dir, &work).await?;
-        self.draw_costs(points)
-    }
-
-    async fn compare_tables(&mut self, full: &Server, empty: &Server, unread: u64) -> anyhow::Result<()> {
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        let memory = full.memory()?;
-        for round in 1..=self.rounds() {
-            without.push(self.rest_rate(empty, CONNECTIONS).await?);
-            with.push(self.rest_rate(full, CONNECTIONS).await?);
-            progress("unread messages", round, &[("none", &without), ("many", &with)]);
-        }
-        let work = format!("REST, {} unread messages in SQLite", thousands(unread as f64));
-        self.compare(&work, &with, "itself, empty", &without, 0.9);
+        self.figures.insert("time and CPU time of a request, us".to_owned(), json!(sizes));
+        let Some(last) = sizes.last() else { return Ok(()) };
+        let rates = |costs: &[[f64; 2]]| costs.iter().map(|[time, _]| 1e6 / time).collect::<Vec<_>>();
+        let work = format!("REST, {} unread messages in SQLite", thousands(last.unread));
+        self.compare(&work, &rates(&last.full), "itself, empty", &rates(&last.empty), 0.9);
         if let Some(row) = self.rows.last_mut() {
-            row.mayfly += &format!(", memory {memory:.0} then {:.0} MiB", full.memory()?);
+            row.mayfly += &format!(", memory {:.0} then {:.0} MiB", memory[0], memory[1]);
         }
-        Ok(())
+        let work = format!("start with {} unread messages", thousands(last.unread));
+        self.measure_start(&data_dir, &work).await?;
+        self.draw_costs(&sizes)
     }
 
     /// The time and the CPU time for each request of a round, in microseconds.
-    async fn costs(&self, server: &Server) -> anyhow::Result<[f64; 2]> {
+    async fn cost(&self, server: &Server) -> anyhow::Result<[f64; 2]> {
         let before = server.cpu()?;
         let outcome = self.rest(server, CONNECTIONS, self.round()).await?;
         let cpu = server.cpu()?.saturating_sub(before);
-        let requests = outcome.succeeded.len() as f64;
-        Ok([1e6 / successes(&outcome)?, cpu.as_secs_f64() * 1e6 / requests.max(1.0)])
+        Ok([1e6 / successes(&outcome)?, cpu.as_secs_f64() * 1e6 / outcome.succeeded.len() as f64])
     }
 
-    fn draw_costs(&mut self, points: Vec<(f64, [f64; 2])>) -> anyhow::Result<()> {
-        self.figures.insert("table size: us, CPU us".to_owned(), json!(points));
-        let [time, cpu]: [Vec<_>; 2] = [
-            points.iter().map(|(size, [time, _])| (*size, *time)).collect(),
-            points.iter().map(|(size, [_, cpu])| (*size, *cpu)).collect(),
-        ];
-        let chart = Chart {
-            title: "Cost of a request in µs, 64 connections",
-            x_label: "unread messages in SQLite",
-            x_scale: Scale::Log(10),
-            y_scale: Scale::Linear,
-            series: vec![
-                Series { name: "time (1 / rate)", points: time },
-                Series { name: "CPU time, both cores", points: cpu },
-            ],
+    fn draw_costs(&self, sizes: &[Costs]) -> anyhow::Result<()> {
+        let median = |costs: &[[f64; 2]], part: fn(&[f64; 2]) -> f64| {
+            Median::of(&costs.iter().map(part).collect::<Vec<_>>()).value
         };
-        self.draw("table-size", &[chart])
+        let chart = |title, part: fn(&[f64; 2]) -> f64| {
+            let full = sizes.iter().map(|costs| (costs.unread, median(&costs.full, part)));
+            let empty = sizes.iter().map(|costs| (costs.unread, median(&costs.empty, part)));
+            Chart {
+                title,
+                x_label: "unread messages in SQLite",
+                x_scale: Scale::Log(10),
+                y_scale: Scale::Linear,
+                series: vec![
+                    Series { name: "with so many messages", points: full.collect() },
+                    Series { name: "without any, in the same minute", points: empty.collect() },
+                ],
+            }
+        };
+        let time = chart("Time for each request in µs", |[time, _]| *time);
+        let cpu = chart("CPU time for each request in µs", |[_, cpu]| *cpu);
+        self.draw("table-size", &[time, cpu])
     }
 
     /// The REST maximum of this run. Measured now if no other part has.
