@@ -175,4 +175,36 @@ mod tests {
         assert_eq!(transactions_per_second(output), Some(6123.456789));
         assert_eq!(transactions_per_second("pgbench: error"), None);
     }
+
+    #[tokio::test]
+    async fn a_filled_store_has_and_counts_so_many_messages() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = connect(&format!("sqlite://{}?mode=rwc", folder.path().join("mayfly.db").display())).await.unwrap();
+        let schema = "CREATE TABLE messages (id INTEGER PRIMARY KEY, sealed_content BLOB, expire_time INTEGER); \
+             CREATE TABLE usage (key_id TEXT, shard INTEGER, messages INTEGER, bytes INTEGER, \
+             PRIMARY KEY (key_id, shard)); \
+             INSERT INTO messages (sealed_content, expire_time) VALUES (x'00', 10), (x'01', 20), (x'02', NULL); \
+             INSERT INTO usage VALUES ('key', 0, 2, 800), ('key', 1, 1, 400)";
+        store.execute_unprepared(schema).await.unwrap();
+        fill(folder.path(), 10).await.unwrap();
+        fill(folder.path(), 10).await.unwrap();
+        let counts = "SELECT count(*) || ' ' || count(expire_time) || ' ' || max(expire_time) FROM messages";
+        // Of the 3 messages 7 copies were made: 3, then 4 of these 6.
+        assert_eq!(query::<String>(&store, counts).await.unwrap(), "10 7 20");
+        let usage = "SELECT sum(messages) || ' ' || sum(bytes) FROM usage";
+        assert_eq!(query::<String>(&store, usage).await.unwrap(), "10 4000");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_wait_for_its_disk_is_rejected_on_postgres() {
+        #[derive(clap::Parser)]
+        struct Arguments {
+            #[command(flatten)]
+            postgres: Postgres,
+        }
+        // scripts/with-postgres starts such a server for tests.
+        let Arguments { postgres } = clap::Parser::parse_from(["bench"]);
+        let error = postgres.create_database("rejected").await.unwrap_err().to_string();
+        assert!(error.contains("fsync = off"), "{error}");
+    }
 }
