@@ -1,7 +1,7 @@
 //! `mayfly-check bench`: measures a program next to the limits of its machine, and compares the ratios with goals.
 //!
-//! A figure of one run says little about a machine that does other work too. So each round of Mayfly runs next to a round
-//! of its limit, and the table has the medians over the rounds with their range.
+//! A figure of one run says little about a machine that does other work too. So each round of Mayfly runs next to a
+//! round of its limit, and the table has the medians over the rounds with their range.
 
 mod chart;
 mod databases;
@@ -142,8 +142,8 @@ struct Costs {
 ///
 /// # Errors
 ///
-/// Returns an error if a program does not start, or a response has another status than expected. A missed goal is not an
-/// error.
+/// Returns an error if a program does not start, or a response has another status than expected. A missed goal is not
+/// an error.
 pub(crate) async fn run(settings: &BenchSettings) -> anyhow::Result<()> {
     // A benchmark that is dropped kills the servers.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

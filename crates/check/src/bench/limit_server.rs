@@ -20,7 +20,11 @@ use tokio::{io::AsyncReadExt as _, net::TcpListener};
 use tonic::{Request, Response, Status, transport::Server};
 
 /// Responses of the sizes that Mayfly's have.
-const CREATED: &str = r#"{"id":571319845550,"text":"a password of ordinary length, 40 bytes.","access_token":"2a6f0c0000000000000000000000000000000000000000000000000000000000","is_viewed":false,"timestamp":"2026-11-23T20:01:12.218417Z","expires_at":"2026-12-23T20:01:12.218417Z"}"#;
+const CREATED: &str = concat!(
+    r#"{"id":571319845550,"text":"a password of ordinary length, 40 bytes.","#,
+    r#""access_token":"2a6f0c0000000000000000000000000000000000000000000000000000000000","is_viewed":false,"#,
+    r#""timestamp":"2026-11-23T20:01:12.218417Z","expires_at":"2026-12-23T20:01:12.218417Z"}"#
+);
 const VIEWED: &str = r#"{"text":"a password of ordinary length, 40 bytes."}"#;
 
 /// Where the servers listen.
