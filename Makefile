@@ -98,13 +98,16 @@ years: need-cargo ## Let a store live for 400 days with 10 million messages, and
 	MAYFLY_YEARS_DAYS=400 MAYFLY_YEARS_MESSAGES=10000000 \
 		cargo test --release --locked --package mayfly-store --test years -- --nocapture
 
-.PHONY: load
-load: build ## Measure rate, latency, CPU and memory on this machine, on SQLite and on PostgreSQL; FOR=30s for each load
-	cargo build --release --locked --package mayfly-check
-	scripts/with-postgres scripts/load $(FOR)
+# With any value: two minutes instead of twenty, and no charts for the documentation.
+QUICK :=
+# The build to measure: release as `make up` runs it, or dist as images contain it, which takes minutes more to build.
+PROFILE := release
 
-# How long each load lasts.
-FOR := 30s
+.PHONY: bench
+bench: need-cargo web-if-node ## Measure Mayfly next to the limits of this machine, and draw charts; QUICK=1 takes two minutes
+	cargo build --profile $(PROFILE) --locked --package mayfly --package mayfly-check
+	MAYFLY_TEST_POSTGRES_FSYNC=on scripts/with-postgres target/$(PROFILE)/mayfly-check bench \
+		--program target/$(PROFILE)/mayfly $(if $(QUICK),--quick,--images docs/images) $(ARGS)
 
 .PHONY: check
 check: fmt-check clippy doc deny lint-proto web-check ## Check format, lints, types, documentation, dependencies and contracts

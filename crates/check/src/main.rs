@@ -1,6 +1,6 @@
-//! `mayfly-check`: puts load on a running system and verifies the result.
+//! `mayfly-check`: puts load on a running system and verifies the result, or measures it.
 
-mod measure;
+mod bench;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -23,8 +23,11 @@ enum Command {
     Verify(Verify),
     /// Put load on a running system for a while, and verify the result.
     Load(LoadSettings),
-    /// Start a program and measure its performance, next to that of the disk and of SQLite alone.
-    Measure(measure::MeasureSettings),
+    /// Start a program and measure its performance, next to the limits of the machine.
+    Bench(bench::BenchSettings),
+    /// Serve constant responses over HTTP and gRPC, as a limit for `bench`, until standard input ends.
+    #[command(hide = true)]
+    BenchLimit(bench::LimitSettings),
 }
 
 #[derive(Args)]
@@ -71,7 +74,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let is_good = match Cli::parse().command {
         Command::Verify(verify_settings) => run_verify(&verify_settings)?,
         Command::Load(settings) => run_load(settings).await?,
-        Command::Measure(settings) => measure::run(&settings).await?,
+        Command::Bench(settings) => bench::run(&settings).await.map(|()| true)?,
+        Command::BenchLimit(settings) => bench::serve(&settings).await.map(|()| true)?,
     };
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
