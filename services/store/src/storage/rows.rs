@@ -43,8 +43,9 @@ impl<const WIDTH: usize> Rows<WIDTH> {
         };
         let rows = (0..length).map(|_| format!("({})", columns.map(|_| placeholder()).join(", ")));
         let (names, rows) = (columns.join(", "), rows.collect::<Vec<_>>().join(", "));
+        // Otherwise SQLite copies the condition and the statement into each row, and needs 100 MiB to parse 256 of them.
         let text = format!(
-            "WITH {parameter_table}input ({names}) AS (SELECT * FROM (VALUES {rows}) AS padded \
+            "WITH {parameter_table}input ({names}) AS MATERIALIZED (SELECT * FROM (VALUES {rows}) AS padded \
              WHERE column1 IS NOT NULL) {sql}"
         );
         Statement::from_sql_and_values(backend, text, parameter.into_iter().chain(values))
