@@ -123,6 +123,23 @@ async fn last_program_version(database: &DatabaseTransaction) -> Result<Option<S
     row.map(|row| row.try_get_by_index(0)).transpose()
 }
 
+/// Returns `true` if a Mayfly program made the schema of `database`, this one or an older one. Changes nothing.
+///
+/// # Errors
+///
+/// [`MigrationError`]; also when a newer program made it.
+pub async fn is_known(database: &DatabaseConnection) -> Result<bool, MigrationError> {
+    let transaction = database.begin().await?;
+    // Other programs use tables with the names of SeaORM, too.
+    let is_ours = SchemaManager::new(&transaction).has_table("schema_changes").await?;
+    let applied = applied(&transaction).await?;
+    if is_ours {
+        reject_newer(&transaction, &applied).await?;
+    }
+    transaction.rollback().await?;
+    Ok(is_ours && !applied.is_empty())
+}
+
 /// Reverts all migrations, newest first, and deletes all data. For tests of the migrations.
 ///
 /// # Errors

@@ -180,6 +180,20 @@ pub fn write(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
     write().map_err(|source| SecretFileError::Write { path: path.to_owned(), source })
 }
 
+/// Writes `secret` to the new file at `path` atomically, with mode 0600, in an existing directory.
+///
+/// # Errors
+///
+/// [`SecretFileError`]; also when the file exists, which stays as it is.
+pub fn create_new(path: &Path, secret: &Secret) -> Result<(), SecretFileError> {
+    let dir = parent_dir(path);
+    let create = || {
+        write_temporary(dir, secret)?.persist_noclobber(path).map_err(|failed| failed.error)?;
+        sync_dir(dir)
+    };
+    create().map_err(|source| SecretFileError::Write { path: path.to_owned(), source })
+}
+
 fn replace_file(path: &Path, secret: &Secret) -> io::Result<()> {
     let dir = parent_dir(path);
     let mut old = OpenOptions::new().write(true).open(path)?;
@@ -262,6 +276,19 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the temporary files are gone");
+    }
+
+    #[test]
+    fn a_new_secret_replaces_no_file_and_makes_no_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let secret = |text: &str| Secret::new(text.to_owned());
+        create_new(&path, &secret("first")).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(create_new(&path, &secret("second")).is_err());
+        assert_eq!(read(&path).unwrap().expose(), "first");
+        assert!(create_new(&dir.path().join("new/token"), &secret("third")).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the temporary file is gone");
     }
 
     #[test]

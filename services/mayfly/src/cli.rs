@@ -39,6 +39,10 @@ pub(crate) enum Command {
     Telegram(commands::telegram::TelegramSettings),
     /// Manage the keys that encrypt texts.
     Keys(commands::keys::KeysSettings),
+    /// Copy the SQLite database to a new file, also while the store runs.
+    Backup(commands::backup::BackupSettings),
+    /// Put a backup of the SQLite database back. The store must not run.
+    Restore(commands::restore::RestoreSettings),
     /// Store a text. Prints id:token.
     New(commands::new::NewSettings),
     /// Read a message, once. Prints only the text.

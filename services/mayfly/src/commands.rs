@@ -1,10 +1,13 @@
 //! The command line client. Each command has a file with the same structure: settings, `run`, and output.
 
+pub(crate) mod backup;
 mod bearer;
 pub(crate) mod burn;
 mod caller;
 pub(crate) mod config;
 pub(crate) mod healthcheck;
+mod interrupt;
+mod keyring_passphrase;
 pub(crate) mod keys;
 pub(crate) mod lookup;
 mod message_settings;
@@ -12,6 +15,7 @@ pub(crate) mod migrate;
 pub(crate) mod new;
 mod passphrase;
 mod print;
+pub(crate) mod restore;
 mod retry;
 pub(crate) mod telegram;
 pub(crate) mod token;

@@ -62,6 +62,8 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Telegram(settings) => commands::telegram::run(settings).await,
         Command::Keys(settings) => commands::keys::run(settings).await,
         Command::Config(settings) => commands::config::run(settings).await,
+        Command::Backup(settings) => commands::backup::run(settings).await,
+        Command::Restore(settings) => commands::restore::run(settings).await,
         Command::New(settings) => commands::new::run(settings).await,
         Command::View(settings) => commands::view::run(settings).await,
         Command::Lookup(settings) => commands::lookup::run(settings).await,

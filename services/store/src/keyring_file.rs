@@ -1,4 +1,6 @@
-//! The keyring file: a running store reloads it; an operator lists, rotates and retires its keys.
+//! The keyring file: a running store reloads it; an operator lists, rotates, retires, exports and imports its keys.
+
+mod transfer;
 
 use std::{
     fs::File,
@@ -17,6 +19,8 @@ use crate::{
     error::StoreError,
     storage::{Database, DatabaseError, KeyRetirement, KeyringMismatch, register_keys},
 };
+
+pub use transfer::MissingKeys;
 
 /// The keyring file of a running store.
 pub(crate) struct WatchedKeyring {
@@ -116,6 +120,34 @@ pub enum KeyringError {
         /// How many.
         messages: i64,
     },
+    /// The keyring cannot be encrypted.
+    #[error("cannot encrypt the keyring")]
+    Encrypt(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The exported file cannot be read or written.
+    #[error("the exported keyring cannot be used")]
+    Export(#[source] SecretFileError),
+    /// The passphrase does not open the exported file.
+    #[error("the passphrase does not open {}", path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not encrypted with a passphrase in the age format, or damaged.
+    #[error("{} is no exported keyring, or is damaged", path.display())]
+    NoExport {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An import would remove keys.
+    #[error("{} lacks the key {missing} of the existing keyring: --merge keeps the keys of both", path.display())]
+    Lacks {
+        /// The imported file.
+        path: PathBuf,
+        /// The ids of the keys.
+        missing: String,
+    },
 }
 
 /// The keyring file, as an operator manages it. Changes are atomic and under a lock, so stores may use the file at the
@@ -204,8 +236,13 @@ impl KeyringFile {
         Ok(old.map(|id| id.as_str().to_owned()).collect())
     }
 
-    fn read(&self) -> Result<Keyring, KeyringError> {
+    pub(crate) fn read(&self) -> Result<Keyring, KeyringError> {
         parse(&self.path, &secret_file::read(&self.path)?)
+    }
+
+    fn exists(&self) -> Result<bool, KeyringError> {
+        let unreadable = |source| SecretFileError::Read { path: self.path.clone(), source };
+        Ok(self.path.try_exists().map_err(unreadable)?)
     }
 
     /// The lock for changes of the keyring. A file of its own, because a change replaces the keyring file.

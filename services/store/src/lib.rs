@@ -8,16 +8,21 @@ mod error;
 mod grpc;
 mod keyring_file;
 mod messages;
+mod restore;
 mod settings;
 mod storage;
 mod store;
 
 pub use domain::{Clock, InvalidInput, InvalidKeyring, Lifetime, Outcome, Receipt, SystemClock, Timestamp};
 pub use error::StoreError;
-pub use keyring_file::{KeyInfo, KeyringError, KeyringFile};
+pub use keyring_file::{KeyInfo, KeyringError, KeyringFile, MissingKeys};
+pub use restore::{RestoreOptions, restore};
 pub use settings::{
     DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, RateSettings,
     SettingsError, StorageSettings, StoreSettings, TokenSettings,
 };
-pub use storage::{Database, DatabaseError, KeyringMismatch};
+pub use storage::{
+    BackupError, Database, DatabaseError, ExistingDatabase, KeyringMismatch, RestoreError, Restored, UnreadMessages,
+    back_up,
+};
 pub use store::{OpenError, OpenSettings, Store};

@@ -3,6 +3,7 @@
 //! Messages change only through the [`Writer`](writer::Writer), except when a key is retired ([`KeyRetirement`]).
 
 mod app_configs;
+mod backup;
 mod batch;
 mod capacity;
 mod database;
@@ -18,6 +19,8 @@ mod usage;
 mod writer;
 
 pub(crate) use app_configs::AppConfigs;
+pub(crate) use backup::Restoration;
+pub use backup::{BackupError, ExistingDatabase, RestoreError, Restored, UnreadMessages, back_up};
 pub(crate) use batch::{
     Acknowledgement, Creation, CreationRequest, Erasure, ErasureReason, Output, Retention, Swept, Work,
 };

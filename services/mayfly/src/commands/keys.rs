@@ -1,13 +1,14 @@
 //! `mayfly keys`: manages the keys that encrypt texts. It changes the keyring file, also while stores run.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use mayfly_store::{
-    DataSettings, DatabaseSettings, KeyInfo, KeyringError, KeyringFile, KeyringSettings, LifetimeSettings, SystemClock,
+    DataSettings, DatabaseSettings, KeyInfo, KeyringError, KeyringFile, KeyringSettings, LifetimeSettings, MissingKeys,
+    SystemClock,
 };
 use serde_json::{Value, json};
 
-use super::print::PrintSettings;
+use super::{keyring_passphrase::KeyringPassphrase, print::PrintSettings};
 use crate::error::CliError;
 
 /// Arguments of `mayfly keys`.
@@ -26,6 +27,10 @@ enum Action {
     /// Destroy keys that are no longer needed. Backups from their time can then no longer be decrypted, even with the
     /// links.
     Retire(RetireSettings),
+    /// Write a copy of the keyring that is encrypted with a passphrase, in the age format.
+    Export(ExportSettings),
+    /// Put an exported keyring back. Prints all keys.
+    Import(ImportSettings),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +70,29 @@ struct RetireSettings {
     keyring: Keyring,
 }
 
+#[derive(Debug, clap::Args)]
+struct ExportSettings {
+    /// The file to write, which must not exist.
+    to: PathBuf,
+    #[command(flatten)]
+    passphrase: KeyringPassphrase,
+    #[command(flatten)]
+    keyring: Keyring,
+}
+
+#[derive(Debug, clap::Args)]
+struct ImportSettings {
+    /// The exported file.
+    from: PathBuf,
+    /// Keep keys of the existing keyring that the file lacks. Without this flag such a file is rejected.
+    #[arg(long)]
+    merge: bool,
+    #[command(flatten)]
+    passphrase: KeyringPassphrase,
+    #[command(flatten)]
+    keyring: Keyring,
+}
+
 impl Keyring {
     fn file(&self) -> KeyringFile {
         self.keyring.file(&self.data)
@@ -76,11 +104,29 @@ pub(crate) async fn run(settings: KeysSettings) -> Result<(), CliError> {
         Action::List(keyring) => list(&keyring),
         Action::Rotate(settings) => rotate(&settings),
         Action::Retire(settings) => retire(settings).await,
+        Action::Export(settings) => export(&settings),
+        Action::Import(settings) => import(&settings),
     }
 }
 
+fn export(settings: &ExportSettings) -> Result<(), CliError> {
+    let ExportSettings { to, passphrase, keyring } = settings;
+    keyring.file().export(to, &passphrase.read_new()?)?;
+    keyring.print.print(&json!({ "export": to }), &format!("the keyring was exported to {}", to.display()))
+}
+
+fn import(settings: &ImportSettings) -> Result<(), CliError> {
+    let ImportSettings { from, merge, passphrase, keyring } = settings;
+    let missing = if *merge { MissingKeys::Keep } else { MissingKeys::Reject };
+    let keys = keyring.file().import(from, &passphrase.read()?, missing, &SystemClock)?;
+    print(keyring, &keys)
+}
+
 fn list(keyring: &Keyring) -> Result<(), CliError> {
-    let keys = keyring.file().list(&SystemClock)?;
+    print(keyring, &keyring.file().list(&SystemClock)?)
+}
+
+fn print(keyring: &Keyring, keys: &[KeyInfo]) -> Result<(), CliError> {
     let lines: Vec<_> = keys.iter().map(to_text).collect();
     keyring.print.print(&keys.iter().map(to_json).collect(), &lines.join("\n"))
 }
@@ -120,9 +166,11 @@ impl From<KeyringError> for CliError {
     fn from(error: KeyringError) -> Self {
         match error {
             KeyringError::Unknown { .. } => Self::not_found(error),
-            KeyringError::InUse { .. } | KeyringError::RecentlyUsed { .. } | KeyringError::StillRequired { .. } => {
-                Self::rejected(error)
-            }
+            KeyringError::InUse { .. }
+            | KeyringError::RecentlyUsed { .. }
+            | KeyringError::StillRequired { .. }
+            | KeyringError::WrongPassphrase { .. }
+            | KeyringError::Lacks { .. } => Self::rejected(error),
             _ => Self::failed(error),
         }
     }

@@ -154,6 +154,17 @@ impl Keyring {
         Some(self)
     }
 
+    /// The keys of this keyring and of `other`, in the order in which they become active. Of keys that are always
+    /// active, those of this keyring are the newer ones, so that it seals with the same key as before.
+    pub(crate) fn merged_with(self, other: Self) -> Self {
+        let mut older: Vec<_> = other.keys().filter(|key| self.key(key.id()).is_none()).cloned().collect();
+        older.extend(self.keys().cloned());
+        // Keeps the order of keys with the same time.
+        older.sort_by_key(Key::active_from);
+        let newest = older.pop().unwrap_or(self.newest);
+        Self { older, newest }
+    }
+
     /// All keys, oldest first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.older.iter().chain(std::iter::once(&self.newest))
@@ -220,6 +231,21 @@ mod tests {
         assert_eq!(left.sealing(at(0)).id(), &ids[1], "the oldest key");
         assert_eq!(left.keys().count(), 2);
         assert!(first.without(&ids[0]).is_none(), "a keyring is never empty");
+    }
+
+    #[test]
+    fn merged_keyrings_have_the_keys_of_both_and_seal_with_the_newest() {
+        let at = Timestamp::from_micros;
+        let ours = Keyring::generate().unwrap().with(Key::generate(Some(at(10))).unwrap());
+        let theirs = Keyring::generate().unwrap().with(Key::generate(Some(at(5))).unwrap());
+        let ids = |keyring: &Keyring| keyring.keys().map(|key| key.id().clone()).collect::<Vec<_>>();
+        let (our_ids, their_ids) = (ids(&ours), ids(&theirs));
+        let merged = ours.clone().merged_with(theirs);
+        let expected = [&their_ids[0], &our_ids[0], &their_ids[1], &our_ids[1]].map(Clone::clone);
+        assert_eq!(ids(&merged), expected);
+        assert_eq!(merged.sealing(at(0)).id(), &our_ids[0]);
+        assert_eq!(merged.sealing(at(10)).id(), &our_ids[1]);
+        assert_eq!(ids(&merged.clone().merged_with(ours)), expected, "no key is there twice");
     }
 
     #[test]

@@ -323,6 +323,11 @@ impl Database {
         Self { timeouts, ..self.clone() }
     }
 
+    /// The file of a SQLite database.
+    pub(super) fn sqlite_path(&self) -> Option<&Path> {
+        self.sqlite_file.as_deref()
+    }
+
     /// The directory of a SQLite database.
     pub(super) fn dir(&self) -> Option<PathBuf> {
         self.sqlite_file.as_deref().map(parent_dir).map(Path::to_owned)
@@ -508,6 +513,13 @@ impl WriteConnection {
     pub(super) fn discard(&mut self) {
         if let Some(connection) = self.connection.take() {
             tokio::spawn(close(connection));
+        }
+    }
+
+    /// Closes the connection, and waits for that.
+    pub(super) async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            close(connection).await;
         }
     }
 

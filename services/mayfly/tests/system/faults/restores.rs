@@ -64,8 +64,12 @@ async fn destroy_keys(system: &System, database_url: &str) {
     }
 }
 
-/// Starts the store on the restored database at `database_url`, and reads all messages once more. Only the negative
-/// control keeps its keys.
+/// The negative control of a test keeps what may have been read.
+fn is_control(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "control")
+}
+
+/// Destroys the keys, starts the store on the restored database at `database_url`, and reads all messages once more.
 async fn continue_on_backup(
     system: &mut System,
     database_url: &str,
@@ -73,16 +77,20 @@ async fn continue_on_backup(
     recorder: &Recorder,
     messages: &Messages,
 ) {
-    let is_control = Path::new(name).extension().is_some_and(|extension| extension == "control");
-    if !is_control {
+    if !is_control(name) {
         destroy_keys(system, database_url).await;
     }
+    read_again(system, database_url, name, recorder, messages).await;
+}
+
+/// Starts the store on the restored database at `database_url`, and reads all messages once more.
+async fn read_again(system: &mut System, database_url: &str, name: &str, recorder: &Recorder, messages: &Messages) {
     let options = Options { database_url: Some(database_url), ..Options::default() };
     system.start_processes(Layout::One, options).await;
     read(system, recorder, messages).await;
     recorder.history().record_fault("a backup was restored").unwrap();
     let verdict = recorder.verdict();
-    if is_control {
+    if is_control(name) {
         assert_eq!(verdict.read_twice, rounds(), "{verdict}");
     } else {
         assert_guarantees(verdict, 1);
@@ -114,6 +122,27 @@ async fn a_restored_copy_is_unreadable_without_its_keys_on_sqlite() {
         system.stop().await;
         copy_sqlite(backup.path(), &database.folder());
         continue_on_backup(&mut system, database.url(), name, &recorder, &messages).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_mayfly_restored_is_unreadable_on_sqlite() {
+    for name in ["restored-by-mayfly.control", "restored-by-mayfly"] {
+        let database = TestDatabase::sqlite().unwrap();
+        let mut system = System::start(Layout::One, &database, Options::default()).await;
+        let recorder = Recorder::begin(name);
+        let messages = create(&system, &recorder).await;
+        let backup = database.folder().join("backup.db").display().to_string();
+        let data = system.data.display().to_string();
+        let target = ["--data-dir", &data, "--database-url", database.url()];
+        let taken = run(&[&["backup", &backup], &target[..]].concat()).await;
+        assert_eq!(taken.code, 0, "{}", taken.err);
+        read(&system, &recorder, &messages).await;
+        system.stop().await;
+        let keep: &[&str] = if is_control(name) { &["--keep-messages"] } else { &[] };
+        let restored = run(&[&["restore", &backup, "--replace"], keep, &target[..]].concat()).await;
+        assert_eq!(restored.code, 0, "{}", restored.err);
+        read_again(&mut system, database.url(), name, &recorder, &messages).await;
     }
 }
 
