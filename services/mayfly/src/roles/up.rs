@@ -144,7 +144,7 @@ fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<St
         gateways.join(", "),
         open.store.store_listen,
         bot_settings.bot_listen,
-        absolute(open.keyring.path(&open.data)).display(),
+        absolute(open.store.keyring.path(&open.data)).display(),
         absolute(open.data.data_dir.clone()).display(),
         program = client.program,
         store = client.store,
