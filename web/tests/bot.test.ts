@@ -36,14 +36,14 @@ async function send(page: Page, text: string): Promise<Locator> {
     const before = await output.count();
     await page.getByLabel("Message").fill(text);
     await page.getByRole("button", { name: "Send", exact: true }).click();
-    const answer = output.nth(before + 1);
-    await answer.waitFor();
-    return answer;
+    const reply = output.nth(before + 1);
+    await reply.waitFor();
+    return reply;
 }
 
 /** Returns the text of a message without its sender. */
-const textOf = async (answer: Locator): Promise<string> =>
-    ((await answer.locator(".bubble").textContent()) ?? "").replace(/^(Bot|You): /, "");
+const textOf = async (reply: Locator): Promise<string> =>
+    ((await reply.locator(".bubble").textContent()) ?? "").replace(/^(Bot|You): /, "");
 
 async function isForEverybody(page: Page): Promise<void> {
     for (const viewport of [
@@ -95,17 +95,17 @@ test("a text cannot become markup in the chat", async () => {
 test("the buttons of a message work with the keyboard", async () => {
     const visitor = await newVisitor();
     const page = await visitor.open(await address());
-    const answer = await send(page, "new:to burn");
-    const messageRef = await textOf(answer);
-    await answer.getByRole("button", { name: "Read yet?" }).click();
+    const reply = await send(page, "new:to burn");
+    const messageRef = await textOf(reply);
+    await reply.getByRole("button", { name: "Read yet?" }).click();
     const notice = page.getByRole("dialog");
     await notice.getByText("Not read yet").waitFor();
     assert.deepEqual(await accessibilityViolations(page), []);
     await page.keyboard.press("Escape");
     await notice.waitFor({ state: "hidden" });
-    await answer.getByRole("button", { name: "Burn" }).focus();
+    await reply.getByRole("button", { name: "Burn" }).focus();
     await page.keyboard.press("Enter");
-    await answer.getByRole("button", { name: "Yes, burn it unread" }).waitFor();
+    await reply.getByRole("button", { name: "Yes, burn it unread" }).waitFor();
     const focused = await page.evaluate(() => document.activeElement?.textContent);
     assert.equal(focused, "Yes, burn it unread", "the focus stays where it was");
     await page.keyboard.press("Enter");

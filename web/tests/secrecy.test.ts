@@ -63,8 +63,8 @@ function capture(visitor: Visitor): () => Buffer {
     return () => Buffer.concat(sent);
 }
 
-/** Creates and reads a message. Returns the data of all places that could contain it. */
-async function follow(isPlain: boolean): Promise<{ key: Buffer | undefined; places: Record<string, Buffer> }> {
+/** Creates and reads a message. Returns the data of everything that could contain it. */
+async function follow(isPlain: boolean): Promise<{ key: Buffer | undefined; contents: Record<string, Buffer> }> {
     const writer = await fixture.visitor();
     const reader = await fixture.visitor();
     const sent = [capture(writer), capture(reader)];
@@ -75,7 +75,7 @@ async function follow(isPlain: boolean): Promise<{ key: Buffer | undefined; plac
     await messageText(reading).waitFor();
     assert.equal(await messageText(reading).textContent(), SECRET_TEXT);
     const keyText = link.split(".").at(-1) ?? "";
-    const places = {
+    const contents = {
         network: Buffer.concat(sent.map((all) => all())),
         database: Buffer.concat([database, await readFiles(fixture.system.dataDir)]),
         logs: Buffer.from(fixture.system.output),
@@ -83,25 +83,25 @@ async function follow(isPlain: boolean): Promise<{ key: Buffer | undefined; plac
     };
     await writer.close();
     await reader.close();
-    return { key: isPlain ? undefined : Buffer.from(keyText, "base64url").subarray(0, 32), places };
+    return { key: isPlain ? undefined : Buffer.from(keyText, "base64url").subarray(0, 32), contents };
 }
 
 test("network, database, logs and memory contain neither text nor key of a sealed message", async () => {
-    const { key, places } = await follow(false);
+    const { key, contents } = await follow(false);
     assert.equal(key?.length, 32);
-    for (const [name, place] of Object.entries(places)) {
-        assert.ok(place.length > 1000, `${name} is empty`);
-        assert.deepEqual(findEncodings(place, Buffer.from(SECRET_TEXT)), [], `the text is in the ${name}`);
-        assert.deepEqual(findEncodings(place, key), [], `the key is in the ${name}`);
+    for (const [name, content] of Object.entries(contents)) {
+        assert.ok(content.length > 1000, `${name} is empty`);
+        assert.deepEqual(findEncodings(content, Buffer.from(SECRET_TEXT)), [], `the text is in the ${name}`);
+        assert.deepEqual(findEncodings(content, key), [], `the key is in the ${name}`);
     }
 });
 
 test("control: the search finds a plain text in the network, and an argument in the memory", async () => {
-    const { places } = await follow(true);
-    assert.deepEqual(findEncodings(places["network"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), ["as it is"]);
+    const { contents } = await follow(true);
+    assert.deepEqual(findEncodings(contents["network"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), ["as it is"]);
     assert.ok(
-        findEncodings(places["memory"] ?? Buffer.alloc(0), Buffer.from(fixture.system.dataDir)).includes("as it is"),
+        findEncodings(contents["memory"] ?? Buffer.alloc(0), Buffer.from(fixture.system.dataDir)).includes("as it is"),
     );
-    assert.deepEqual(findEncodings(places["database"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), []);
-    assert.deepEqual(findEncodings(places["logs"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), []);
+    assert.deepEqual(findEncodings(contents["database"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), []);
+    assert.deepEqual(findEncodings(contents["logs"] ?? Buffer.alloc(0), Buffer.from(SECRET_TEXT)), []);
 });

@@ -2,15 +2,13 @@
 
 #![cfg(test)]
 
-use std::process::Command;
-
 use mayfly_bootstrap::Lifecycle;
+use rustix::process::{Signal, getpid, kill_process};
 
 #[tokio::test]
 async fn a_signal_aborts_the_preparation_of_a_process() {
     let mut lifecycle = Lifecycle::new().unwrap();
     assert_eq!(lifecycle.run_until_signalled(async { "done" }).await, Some("done"));
-    let sent = Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    kill_process(getpid(), Signal::TERM).unwrap();
     assert_eq!(lifecycle.run_until_signalled(std::future::pending::<()>()).await, None);
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use sea_orm::{ConnectionTrait as _, Database};
 use tempfile::TempDir;
 
@@ -167,14 +168,16 @@ impl PostgresServer {
         Ok([first].into_iter().chain(children.split_whitespace().map(str::to_owned)).collect())
     }
 
-    /// Sends a signal, as an argument of `kill`, to all processes of the server.
+    /// Sends a signal to all processes of the server.
     ///
     /// # Errors
     ///
     /// Returns an error if the server does not run.
-    pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        // Processes of connections may end meanwhile, so failures of `kill` are ignored.
-        Command::new("kill").arg(signal).args(self.process_ids()?).output()?;
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        for id in self.process_ids()? {
+            // Processes of connections may end meanwhile, so failures are ignored.
+            let _ = Pid::from_raw(id.parse()?).map(|id| kill_process(id, signal));
+        }
         Ok(())
     }
 
@@ -232,7 +235,7 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         // A frozen server does not react to the stop request.
-        drop(self.signal("-CONT"));
+        drop(self.signal(Signal::CONT));
         // A server that never started cannot be stopped, so failures are ignored.
         drop(self.run("pg_ctl", ["stop", "-D", &self.data_folder().display().to_string(), "-m", "immediate"]));
     }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use mayfly_testkit::{PostgresServer, SmallDisk};
+use rustix::process::Signal;
 use sea_orm::ConnectionTrait as _;
 
 #[tokio::test]
@@ -23,5 +24,5 @@ async fn a_server_is_stopped_backed_up_and_restored_on_postgres_as_root() {
 
     let restored = PostgresServer::restore(&backup).unwrap();
     assert!(String::from_utf8(restored.dump().unwrap()).unwrap().contains("mark-one"));
-    server.signal("-KILL").unwrap();
+    server.signal(Signal::KILL).unwrap();
 }

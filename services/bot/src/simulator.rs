@@ -80,7 +80,7 @@ impl Simulator {
         Ok(Self { context, token, updates: AtomicU32::new(0) })
     }
 
-    async fn answer(&self, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
+    async fn reply_to(&self, event: &ChatEvent) -> Result<Reply, ShuttingDown> {
         let reply = match AssertUnwindSafe(conversation::handle(&self.context, event)).catch_unwind().await {
             Ok(reply) => reply?,
             Err(_) => Reply::message(event.language.text(Phrase::InternalError), "panicked"),
@@ -146,9 +146,9 @@ async fn simulate(State(simulator): State<Arc<Simulator>>, Json(posted): Json<Va
         return Json(Vec::<Value>::new()).into_response();
     };
     // In a separate task, so that a disconnected browser leaves nothing half-done.
-    let into_actions = tokio::spawn(async move { simulator.answer(&event).await }).await;
-    match into_actions {
-        Ok(Ok(answer)) => Json(posted.into_actions(answer)).into_response(),
+    let result = tokio::spawn(async move { simulator.reply_to(&event).await }).await;
+    match result {
+        Ok(Ok(reply)) => Json(posted.into_actions(reply)).into_response(),
         Ok(Err(ShuttingDown)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the bot is stopping\n").into_response(),
     }
 }

@@ -57,7 +57,7 @@ passphrase-required = This message needs a passphrase. A chat is no place for th
 passphrase-required-in-browser = This message needs a passphrase. A chat is no place for that: read it in a browser.
 passphrase-locked = Too many passphrases were tried on this message. Try later.
 
-## Troubles
+## Failures
 
 overloaded = Too many requests at the moment. { $later }
 storage-full = No more messages can be kept at the moment. { $later }

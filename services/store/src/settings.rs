@@ -208,7 +208,9 @@ impl KeyringSettings {
         KeyringFile::new(self.path(data))
     }
 
-    pub(crate) fn path(&self, data: &DataSettings) -> PathBuf {
+    /// The path of the keyring file.
+    #[must_use]
+    pub fn path(&self, data: &DataSettings) -> PathBuf {
         self.keyring.clone().unwrap_or_else(|| data.data_dir.join("keyring.json"))
     }
 }

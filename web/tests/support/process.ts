@@ -103,8 +103,8 @@ export class System {
         }
         await waitUntil("the gateway is ready", async () => {
             if (child.exitCode !== null) throw new Error(`mayfly ended: ${this.#output}`);
-            const answer = await fetch(`${this.gatewayUrl}/readyz`).catch(() => undefined);
-            return answer?.ok;
+            const response = await fetch(`${this.gatewayUrl}/readyz`).catch(() => undefined);
+            return response?.ok;
         });
     }
 

@@ -70,14 +70,14 @@ impl Axis {
     /// The position of a value, from 0 at the first tick to 1 at the last.
     fn position(&self, value: f64) -> f64 {
         let first = self.ticks.iter().copied().find(|tick| *tick > 0.0).unwrap_or(1.0);
-        let place = |value: f64| match self.scale {
+        let position = |value: f64| match self.scale {
             Scale::Linear => value,
             Scale::Log(base) if value > 0.0 => value.log(f64::from(base)),
             Scale::Log(base) => first.log(f64::from(base)) - 1.0,
         };
-        let start = place(self.ticks.first().copied().unwrap_or_default());
-        let end = place(self.ticks.last().copied().unwrap_or_default());
-        (place(value) - start) / (end - start)
+        let start = position(self.ticks.first().copied().unwrap_or_default());
+        let end = position(self.ticks.last().copied().unwrap_or_default());
+        (position(value) - start) / (end - start)
     }
 }
 

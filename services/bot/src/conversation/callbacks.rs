@@ -28,7 +28,9 @@ pub(super) async fn run(
     };
     match action {
         CallbackAction::Look => look(context, event, message_ref).await,
-        CallbackAction::Burn => Ok(edit_buttons(buttons::confirm_burn(language, message_ref), "asked back")),
+        CallbackAction::Burn => {
+            Ok(edit_buttons(buttons::confirm_burn(language, message_ref), "asked for confirmation"))
+        }
         CallbackAction::Keep => Ok(edit_buttons(buttons::created(context, language, message_ref), "kept")),
         CallbackAction::BurnNow => burn(context, event, message_ref).await,
         CallbackAction::Reveal => reveal(context, event, message_ref).await,

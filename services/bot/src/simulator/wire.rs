@@ -142,8 +142,8 @@ impl PostedEvent {
     }
 
     /// Converts a reply to the list of actions, in their order.
-    pub(super) fn into_actions(self, answer: Reply) -> Vec<BotAction> {
-        let Reply { message, alert, edit, follow_up, .. } = answer;
+    pub(super) fn into_actions(self, reply: Reply) -> Vec<BotAction> {
+        let Reply { message, alert, edit, follow_up, .. } = reply;
         let now = DateTime::<Utc>::from(SystemTime::now()).format(DATE).to_string();
         let sent = message.map(|message| {
             let id = self.message.message_id.saturating_add(1);

@@ -68,12 +68,12 @@ pub(crate) fn router(status: StatusTracker, simulator: Option<Simulator>, origin
 
 async fn page(State(page): State<Page>, headers: HeaderMap) -> Response {
     let report = Report::of(page.status.snapshot());
-    let answer = if accept::prefers_html(&headers) {
+    let body = if accept::prefers_html(&headers) {
         Html(html::page(&report, page.has_simulator)).into_response()
     } else {
         Json(report).into_response()
     };
-    ([(header::VARY, "Accept")], answer).into_response()
+    ([(header::VARY, "Accept")], body).into_response()
 }
 
 async fn is_ready(State(page): State<Page>) -> (StatusCode, &'static str) {

@@ -61,7 +61,7 @@ impl Health {
         match self {
             Self::Good => "good",
             Self::Waiting => "waiting",
-            Self::Failing => "trouble",
+            Self::Failing => "failing",
         }
     }
 }

@@ -287,10 +287,10 @@ impl Telegram {
     /// Answers a callback query, so that the user's app stops waiting. Telegram forgets it after some minutes.
     pub(crate) async fn answer_callback_query(&self, query_id: &str, alert: Option<&str>) -> Result<(), TelegramError> {
         // Alerts stay until the user closes them.
-        let answer = AnswerCallbackQuery::new(json!({
+        let query = AnswerCallbackQuery::new(json!({
             "callback_query_id": query_id, "text": alert, "show_alert": alert.is_some(),
         }));
-        self.retry.with_retry(|| self.call(answer.clone())).await.map(|_: Value| ())
+        self.retry.with_retry(|| self.call(query.clone())).await.map(|_: Value| ())
     }
 
     /// Deletes a message from a chat. Succeeds if it is gone. Telegram deletes only messages of the last 48 hours.
@@ -374,9 +374,9 @@ fn parse_updates(raw: &str) -> Option<Vec<Update>> {
 }
 
 fn ok_result(raw: &str) -> Option<Value> {
-    let mut answer: Value = serde_json::from_str(raw).ok()?;
-    let is_ok = answer.get("ok")?.as_bool()?;
-    answer.get_mut("result").filter(|_| is_ok).map(Value::take)
+    let mut response: Value = serde_json::from_str(raw).ok()?;
+    let is_ok = response.get("ok")?.as_bool()?;
+    response.get_mut("result").filter(|_| is_ok).map(Value::take)
 }
 
 /// Returns `true` if Telegram shows a text unchanged. Its servers trim white space, replace control characters, and
@@ -395,11 +395,11 @@ mod tests {
 
     #[test]
     fn a_message_that_was_sent_counts_as_sent_whatever_it_looks_like() {
-        let answer = |raw: &str| RequestError::InvalidJson {
+        let response = |raw: &str| RequestError::InvalidJson {
             source: std::sync::Arc::new(serde_json::from_str::<u8>("x").unwrap_err()),
             raw: raw.into(),
         };
-        let sent = |raw| accepted_result(&answer(raw)).map(|message| message_id(&message));
+        let sent = |raw| accepted_result(&response(raw)).map(|message| message_id(&message));
         assert_eq!(sent(r#"{"ok":true,"result":{"message_id":5,"new":1}}"#), Ok(Some(MessageId(5))));
         assert_eq!(sent(r#"{"ok":true,"result":{"new":1}}"#), Ok(None));
         assert_eq!(sent("<html>Bad Gateway</html>"), Err(TelegramError::Unreachable));

@@ -34,7 +34,7 @@ impl Delivery {
             TelegramError::ChatGone => (None, "chat gone"),
             TelegramError::Refused => (Some(Phrase::TopicGone), "topic gone"),
             _ => {
-                self.status.record_failed_update("Telegram did not take an answer");
+                self.status.record_failed_update("Telegram rejected a reply");
                 let phrase = if event.views_text() { Phrase::NotShownTryLater } else { Phrase::TryLater };
                 (Some(phrase), "not done")
             }
@@ -86,7 +86,7 @@ impl Delivery {
                 Ok(match error {
                     TelegramError::ChatGone => "chat gone",
                     _ => {
-                        self.status.record_failed_update("Telegram did not take an answer");
+                        self.status.record_failed_update("Telegram rejected a reply");
                         "not sent"
                     }
                 })

@@ -19,7 +19,7 @@ pub enum LogOutError {
     #[error("the Bot API server refuses it: it does not know the bot token, or the bot is logged out already")]
     Refused,
     /// No response, or a server error.
-    #[error("the Bot API server cannot be reached, or is in trouble: try again")]
+    #[error("the Bot API server cannot be reached, or failed: try again")]
     Unreachable,
 }
 

@@ -1,4 +1,4 @@
-//! Whatever people and their apps send has a defined answer.
+//! Every input of users and their apps has a defined reply.
 
 use serde_json::{Value, json};
 

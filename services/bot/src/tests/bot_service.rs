@@ -22,14 +22,14 @@ fn client(bot: &RunningBot) -> BotServiceClient<mayfly_contracts::BotChannel> {
 }
 
 async fn status(bot: &RunningBot) -> BotStatus {
-    let answer = client(bot).get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap();
-    answer.into_inner().status.unwrap()
+    let response = client(bot).get_bot_status(bearer(ADMIN_TOKEN, GetBotStatusRequest {})).await.unwrap();
+    response.into_inner().status.unwrap()
 }
 
 async fn try_config(fixture: &Fixture, id: i64) -> Result<(TestOutcome, String, String), Status> {
     let asked = client(&fixture.bot).test_app_config(bearer(ADMIN_TOKEN, TestAppConfigRequest { id })).await?;
-    let answer = asked.into_inner();
-    Ok((answer.outcome(), answer.user_name, answer.display_name))
+    let response = asked.into_inner();
+    Ok((response.outcome(), response.user_name, response.display_name))
 }
 
 fn add_config(fixture: &Fixture, id: i64, bot_token: &str) {
@@ -181,8 +181,8 @@ async fn the_services_describe_themselves() {
     };
     let mut client = ServerReflectionClient::new(fixture.bot.channel());
     let asked = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
-    let answer = asked.into_inner().message().await.unwrap().unwrap();
-    let Some(MessageResponse::ListServicesResponse(services)) = answer.message_response else { panic!("no list") };
+    let response = asked.into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(services)) = response.message_response else { panic!("no list") };
     let names: Vec<_> = services.service.into_iter().map(|service| service.name).collect();
     assert!(names.iter().any(|name| name == "mayfly.bot.v1.BotService"), "{names:?}");
     assert!(!names.iter().any(|name| name.starts_with("mayfly.message")), "only what is served here: {names:?}");

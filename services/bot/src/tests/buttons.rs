@@ -144,9 +144,9 @@ async fn a_press_is_answered_although_its_handler_panics(mode: Mode) {
         "message": { "message_id": offered.message_id, "date": 1, "chat": { "id": ANN, "type": "private" } },
     } }));
     fixture.telegram.wait_for_calls("answerCallbackQuery", 1).await.unwrap();
-    let answer = fixture.telegram.calls("answerCallbackQuery").remove(0);
-    assert_eq!(answer["callback_query_id"], "panicking");
-    assert!(answer["text"].as_str().unwrap().starts_with("Something went wrong on our side."));
+    let alert = fixture.telegram.calls("answerCallbackQuery").remove(0);
+    assert_eq!(alert["callback_query_id"], "panicking");
+    assert!(alert["text"].as_str().unwrap().starts_with("Something went wrong on our side."));
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_button_that_is_none_of_ours_is_answered_all_the_same() {
         } }));
     }
     fixture.telegram.wait_for_calls("answerCallbackQuery", 5).await.unwrap();
-    for answer in fixture.telegram.calls("answerCallbackQuery") {
-        assert_eq!(answer["text"], "This button does nothing any more. Send /help to see what I can do.");
+    for alert in fixture.telegram.calls("answerCallbackQuery") {
+        assert_eq!(alert["text"], "This button does nothing any more. Send /help to see what I can do.");
     }
 }

@@ -14,7 +14,7 @@ async fn a_text_is_kept_and_shown_once() {
     assert_eq!(fixture.ask(BOB, &key).await, VIEWED_HERE);
     assert_eq!(fixture.telegram.replies(ANN).len(), 1, "one message, nothing around it");
     assert_eq!(fixture.ask(ANN, &key).await, VIEWED);
-    assert_eq!(fixture.ask(BOB, &key).await, VIEWED_HERE, "whoever asks in between");
+    assert_eq!(fixture.ask(BOB, &key).await, VIEWED_HERE, "another reader in between");
 }
 
 #[tokio::test]

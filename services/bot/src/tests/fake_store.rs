@@ -457,18 +457,18 @@ impl ConfigService for FakeStore {
         self.change(|data| data.watch_calls += 1);
         self.refuse_when_away()?;
         require(SERVICE_TOKEN, &request)?;
-        let (answers, stream) = mpsc::channel(1);
+        let (responses, stream) = mpsc::channel(1);
         let (mut configs, mut breaks) = (self.config.subscribe(), self.breaks.subscribe());
         tokio::spawn(async move {
             loop {
                 let app_config = configs.borrow_and_update().clone();
-                if answers.send(Ok(WatchLastActiveAppConfigResponse { app_config })).await.is_err() {
+                if responses.send(Ok(WatchLastActiveAppConfigResponse { app_config })).await.is_err() {
                     return;
                 }
                 tokio::select! {
                     changed = configs.changed() => if changed.is_err() { return },
                     _ = breaks.changed() => {
-                        let _ = answers.send(Err(unavailable())).await;
+                        let _ = responses.send(Err(unavailable())).await;
                         return;
                     }
                 }

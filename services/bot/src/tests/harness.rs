@@ -73,7 +73,7 @@ pub(super) struct RunningBot {
     task: JoinHandle<Result<(), BotError>>,
 }
 
-/// An answer of the bot's listener, read whole.
+/// A response of the bot's listener, read whole.
 pub(super) struct HttpResponse {
     pub status: u16,
     headers: HeaderMap,
@@ -259,8 +259,8 @@ impl RunningBot {
 
     /// The code and the body of a page of the bot's.
     pub(super) async fn page(&self, path: &str) -> (u16, String) {
-        let answer = self.get(path, &[]).await;
-        (answer.status, answer.body)
+        let response = self.get(path, &[]).await;
+        (response.status, response.body)
     }
 
     /// Sends a GET request with these headers to the listener of the bot.
@@ -281,9 +281,9 @@ impl RunningBot {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send().await.unwrap();
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        HttpResponse { status, headers, body: answer.text().await.unwrap() }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        HttpResponse { status, headers, body: response.text().await.unwrap() }
     }
 
     pub(super) async fn status(&self) -> Value {

@@ -1,4 +1,4 @@
-//! Everybody is answered in the language of their app.
+//! The bot replies in the language of the user's app.
 
 use super::harness::{ANN, BOB, Mode, VIEWED_HERE, fixture_in, in_both_modes};
 use crate::conversation::{language::Language, texts::Phrase, wording};

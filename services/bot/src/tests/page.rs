@@ -80,11 +80,11 @@ async fn everything_on_the_page_is_there_and_nothing_of_it_is_kept_or_inline() {
     let own: Vec<_> = html.split('"').filter(|part| part.starts_with("/page/")).collect();
     assert!(own.len() >= 3, "{html}");
     for path in own.into_iter().chain(["/", "/healthz"]) {
-        let answer = fixture.bot.get(path, &[]).await;
-        assert_eq!(answer.status, 200, "{path}");
-        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
-        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        let policy = answer.header("content-security-policy");
+        let response = fixture.bot.get(path, &[]).await;
+        assert_eq!(response.status, 200, "{path}");
+        assert_eq!(response.header("cache-control"), "no-store", "{path}");
+        assert_eq!(response.header("x-content-type-options"), "nosniff", "{path}");
+        let policy = response.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{path}: {policy}");
     }
 }

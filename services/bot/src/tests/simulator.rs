@@ -41,9 +41,9 @@ async fn post(bot: &RunningBot, body: &Value, headers: &[(&str, &str)]) -> HttpR
 }
 
 async fn done(bot: &RunningBot, body: &Value) -> Vec<Value> {
-    let answer = post(bot, body, &[]).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    serde_json::from_str(&answer.body).unwrap()
+    let response = post(bot, body, &[]).await;
+    assert_eq!(response.status, 200, "{}", response.body);
+    serde_json::from_str(&response.body).unwrap()
 }
 
 async fn ask(bot: &RunningBot, text: &str) -> String {
@@ -68,21 +68,21 @@ async fn every_message_is_an_update_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_answer_has_the_documented_form() {
+async fn a_reply_has_the_documented_form() {
     let (bot, _) = bot().await;
-    let answer = post(&bot, &message("new:hello"), &[]).await.body;
+    let response = post(&bot, &message("new:hello"), &[]).await.body;
     let keys = ["_", "message_id", "from_user", "date", "chat", "mentioned", "scheduled", "from_scheduled", "text"];
-    let places: Vec<_> = keys.map(|key| answer.find(&format!("\"{key}\":")).expect(key)).into();
-    assert!(places.is_sorted(), "{answer}");
-    let answer: Vec<Value> = serde_json::from_str(&answer).unwrap();
-    let answer = &answer[0];
+    let positions: Vec<_> = keys.map(|key| response.find(&format!("\"{key}\":")).expect(key)).into();
+    assert!(positions.is_sorted(), "{response}");
+    let response: Vec<Value> = serde_json::from_str(&response).unwrap();
+    let response = &response[0];
     assert_eq!(
-        (&answer["_"], &answer["message_id"], &answer["outgoing"]),
+        (&response["_"], &response["message_id"], &response["outgoing"]),
         (&json!("Message"), &json!(7), &json!(true))
     );
-    assert_eq!(answer["chat"], message("")["chat"]);
-    assert_eq!(answer["from_user"]["is_bot"], true);
-    let date = answer["date"].as_str().unwrap();
+    assert_eq!(response["chat"], message("")["chat"]);
+    assert_eq!(response["from_user"]["is_bot"], true);
+    let date = response["date"].as_str().unwrap();
     assert!(chrono::NaiveDateTime::parse_from_str(date, "%Y-%m-%d %H:%M:%S").is_ok(), "{date}");
 }
 

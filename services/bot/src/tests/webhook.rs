@@ -27,9 +27,9 @@ async fn bring(bot: &RunningBot, secret: Option<&str>, body: impl Into<String>) 
     if let Some(secret) = secret {
         request = request.header("X-Telegram-Bot-Api-Secret-Token", secret);
     }
-    let answer = request.send().await.unwrap();
-    let after = answer.headers().get("retry-after").map(|after| after.to_str().unwrap().to_owned());
-    (answer.status().as_u16(), after)
+    let response = request.send().await.unwrap();
+    let after = response.headers().get("retry-after").map(|after| after.to_str().unwrap().to_owned());
+    (response.status().as_u16(), after)
 }
 
 fn new_message(update_id: u32, text: &str) -> String {
@@ -144,8 +144,8 @@ async fn requests_above_the_connection_limit_are_rejected_with_a_retry() {
             tokio::spawn(async move {
                 let client = teloxide::net::default_reqwest_settings().build().unwrap();
                 let request = client.post(format!("{url}{WEBHOOK_PATH}")).body(new_message(id, "new:slow"));
-                let answer = request.header("X-Telegram-Bot-Api-Secret-Token", secret).send().await.unwrap();
-                answer.status().as_u16()
+                let response = request.header("X-Telegram-Bot-Api-Secret-Token", secret).send().await.unwrap();
+                response.status().as_u16()
             })
         })
         .collect();

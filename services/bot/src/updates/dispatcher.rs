@@ -168,9 +168,9 @@ impl Dispatcher {
 
     /// Writes the updates that are in flight for long to the spool, so that they can be confirmed.
     pub(crate) async fn spool_slow_updates(&mut self) {
-        let room = MAX_IN_FLIGHT.saturating_sub(self.in_flight.len() - self.in_flight());
+        let capacity = MAX_IN_FLIGHT.saturating_sub(self.in_flight.len() - self.in_flight());
         let slow = self.in_flight.values().filter(|known| known.since.elapsed() > self.timeouts.spool_after);
-        let slow: Vec<_> = slow.filter_map(|known| known.update.clone()).take(room).collect();
+        let slow: Vec<_> = slow.filter_map(|known| known.update.clone()).take(capacity).collect();
         let ids: Vec<_> = slow.iter().map(|update| update.id).collect();
         if ids.is_empty() {
             return;

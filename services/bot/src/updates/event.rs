@@ -319,8 +319,8 @@ mod tests {
 
     #[test]
     fn a_command_in_a_group_or_a_channel_is_taken() {
-        for (kind, place) in [("message", "group"), ("message", "supergroup"), ("channel_post", "channel")] {
-            let command = json!({ "text": "/help", "chat": { "id": -7, "type": place, "title": "g" } });
+        for (kind, chat_type) in [("message", "group"), ("message", "supergroup"), ("channel_post", "channel")] {
+            let command = json!({ "text": "/help", "chat": { "id": -7, "type": chat_type, "title": "g" } });
             assert_eq!(text_of(update(kind, message(command))).as_deref(), Some("(in a group)"));
         }
     }

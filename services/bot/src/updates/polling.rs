@@ -106,11 +106,11 @@ impl Polling {
 
     async fn ask(&mut self, offset: Option<i64>, hold: Duration) -> Result<Vec<Update>, TelegramError> {
         let telegram = self.telegram.clone();
-        let answer = telegram.updates(offset, hold);
-        tokio::pin!(answer);
+        let polled_updates = telegram.updates(offset, hold);
+        tokio::pin!(polled_updates);
         loop {
             tokio::select! {
-                polled = &mut answer => return polled,
+                polled = &mut polled_updates => return polled,
                 result = self.dispatcher.next_result() => self.tracker.record(result),
             }
         }

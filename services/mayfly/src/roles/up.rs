@@ -1,6 +1,9 @@
 //! `mayfly up`: all roles in one process. They call each other without a network.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use mayfly_bootstrap::{DRAIN_TIMEOUT, Lifecycle, http::origin::HostSettings};
 use mayfly_bot::BotSettings;
@@ -121,14 +124,15 @@ fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<St
     let UpSettings { open, gateway, bot: bot_settings, hosts: _ } = settings;
     let database = open.database.database(&open.data).map_err(CliError::failed)?.describe();
     let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("http://{address}")).collect();
-    let data = std::path::absolute(&open.data.data_dir).unwrap_or_else(|_| open.data.data_dir.clone());
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     Ok(format!(
         "Mayfly is up.\n\
          \x20 web page, REST   {}\n\
          \x20 gRPC             {}\n\
          \x20 bot status       http://{}\n\
          \x20 messages         {database}\n\
-         \x20 keys and tokens  {}\n\
+         \x20 keyring          {}\n\
+         \x20 tokens           {}\n\
          Keep a copy of the keyring, but not beside a copy of the database.\n\
          \n\
          Try it in another terminal:\n\
@@ -140,7 +144,8 @@ fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<St
         gateways.join(", "),
         open.store.store_listen,
         bot_settings.bot_listen,
-        data.display(),
+        absolute(open.store.keyring.path(&open.data)).display(),
+        absolute(open.data.data_dir.clone()).display(),
         program = client.program,
         store = client.store,
         simulator = simulator_instructions(bot_settings),

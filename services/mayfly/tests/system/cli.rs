@@ -246,7 +246,7 @@ async fn commands_retry_until_the_store_is_back() {
     let mut system = System::start(Layout::Three, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let unread = system.client(&["new", "unread"]).await;
     let unwanted = system.client(&["new", "unwanted"]).await;
-    system.processes[0].terminate().await;
+    system.processes[0].terminate();
     system.processes[0].wait().await;
     let retrying = [["new", "hello"], ["lookup", unread.out.trim()], ["burn", unwanted.out.trim()]].map(|command| {
         let arguments = [&command[..], &["--retry-for", "1m", "--store-url", &system.store_url]].concat();

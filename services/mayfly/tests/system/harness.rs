@@ -18,6 +18,7 @@ use mayfly_contracts::{
     config::config_service_client::ConfigServiceClient, message::message_service_client::MessageServiceClient,
 };
 use mayfly_testkit::TestDatabase;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -62,6 +63,12 @@ pub(crate) fn free_port() -> u16 {
             return port;
         }
     }
+}
+
+/// Sends a signal to a process that was not waited for.
+pub(crate) fn send_signal(process: &Child, signal: Signal) {
+    let id = Pid::from_raw(process.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(id, signal).unwrap();
 }
 
 /// The output of a command, and its exit code.
@@ -159,13 +166,13 @@ impl Process {
     }
 
     /// Sends SIGTERM.
-    pub(crate) async fn terminate(&self) {
-        self.signal("-TERM").await;
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
     }
 
-    /// Sends a signal, as an argument of `kill`.
-    pub(crate) async fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.id()]).status().await.unwrap().success());
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        send_signal(&self.child, signal);
     }
 
     /// Sends SIGKILL, and waits until the process has ended.
@@ -365,7 +372,7 @@ impl System {
     /// Terminates all processes, in reverse order. All must exit with success.
     pub(crate) async fn stop(&mut self) {
         for process in self.processes.iter_mut().rev() {
-            process.terminate().await;
+            process.terminate();
             let status = process.wait().await;
             assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&process.output()));
         }

@@ -109,7 +109,7 @@ on_each_database! {
         const ANNOUNCEMENT: &str = "finishing; a second signal ends at once";
         let mut system = System::start(Layout::Three, &database, Options::default()).await;
         for process in &mut system.processes {
-            process.terminate().await;
+            process.terminate();
             assert!(process.wait().await.success());
             wait_until("the second signal is announced", async || process.has_printed(ANNOUNCEMENT)).await;
         }
@@ -123,9 +123,9 @@ on_each_database! {
         let continued = connection.read_u8().await.unwrap();
         assert_eq!(continued, b'H', "the handler waits for the body");
         let up = &mut system.processes[0];
-        up.terminate().await;
+        up.terminate();
         wait_until("the second signal is announced", async || up.has_printed(ANNOUNCEMENT)).await;
-        up.terminate().await;
+        up.terminate();
         assert_eq!(up.wait().await.code(), Some(1));
         wait_until("the log reports unfinished work", async || up.has_printed("work was cut short")).await;
     }

@@ -105,7 +105,7 @@ async fn notices_of_the_server_hide_no_log_line_on_postgres() {
         let options = Options { extra_arguments: &["--log", "debug"], ..Options::default() };
         let mut system = System::start(layout, &database, options).await;
         let store = &mut system.processes[0];
-        store.terminate().await;
+        store.terminate();
         assert!(store.wait().await.success());
         for line in lines {
             wait_until(line, async || store.has_printed(line)).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use mayfly_testkit::{FakeTelegram, TestDatabase};
+use rustix::process::Signal;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -54,16 +55,16 @@ async fn a_terminated_bot_completes_updates_in_flight_and_keeps_its_webhook() {
     let webhook = telegram.webhook();
 
     // The store is stopped, so that all updates are in flight when the signal arrives.
-    system.processes[STORE].signal("-STOP").await;
+    system.processes[STORE].signal(Signal::STOP);
     let chats = 1..=20;
     for chat in chats.clone() {
         telegram.user_says(chat, &format!("new:text {chat}"));
     }
     wait_until("all updates are in flight", async || updates_in_flight(&system).await == 20).await;
-    system.processes[BOT].terminate().await;
+    system.processes[BOT].terminate();
     let address = system.bot_url.trim_start_matches("http://").to_owned();
     wait_until("the bot has closed its listener", async || TcpStream::connect(&address).await.is_err()).await;
-    system.processes[STORE].signal("-CONT").await;
+    system.processes[STORE].signal(Signal::CONT);
     let status = system.processes[BOT].wait().await;
     assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&system.processes[BOT].output()));
     let message_refs = message_refs(&telegram, chats).await;
@@ -120,7 +121,7 @@ async fn two_bots_with_one_webhook_restart_in_turn_without_a_loss_on_postgres() 
         telegram.next_reply(replied + 1).await.unwrap();
         replied += 50;
         let bot = &mut systems[round % 2].processes[BOT];
-        bot.terminate().await;
+        bot.terminate();
         let status = bot.wait().await;
         assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&bot.output()));
         assert_eq!(telegram.webhook().as_deref(), Some(url.as_str()), "the webhook stays for the other bot");

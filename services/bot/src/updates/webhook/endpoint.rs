@@ -109,8 +109,8 @@ impl WebhookEndpoint {
     fn hold(&self) -> Duration {
         let held = self.0.permit_count - self.0.permits.available_permits();
         let stuck = self.0.in_flight.load(Ordering::Relaxed).saturating_sub(held);
-        let share = u32::try_from(stuck).map_or(u32::MAX, |stuck| stuck.saturating_add(1));
-        (self.0.max_hold / share).max(MIN_HOLD).min(self.0.max_hold)
+        let waiting = u32::try_from(stuck).map_or(u32::MAX, |stuck| stuck.saturating_add(1));
+        (self.0.max_hold / waiting).max(MIN_HOLD).min(self.0.max_hold)
     }
 
     fn set(&self, open: Option<OpenState>) {

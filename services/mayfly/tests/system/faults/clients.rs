@@ -229,7 +229,7 @@ on_each_database! {
         for _ in 0..rounds() {
             run.wait_for_outcomes(100).await;
             run.fault("restart of the store");
-            system.processes[0].terminate().await;
+            system.processes[0].terminate();
             system.processes[0].wait().await;
             system.processes[0].restart();
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mayfly_check::Workload;
 use mayfly_testkit::{NetworkFault, PostgresServer, TcpProxy, TestDatabase};
+use rustix::process::Signal;
 use sea_orm::ConnectionTrait as _;
 
 use super::load_run::{Run, all_clients, assert_guarantees, rounds, slow_rounds};
@@ -97,7 +98,7 @@ async fn the_database_freezes_on_postgres() {
     for round in 0..slow_rounds() {
         run.wait_for_outcomes(50).await;
         run.fault("SIGSTOP of PostgreSQL");
-        server.signal("-STOP").unwrap();
+        server.signal(Signal::STOP).unwrap();
         // Long freezes come late, so that short runs skip them.
         let freeze = match round {
             5 | 15 | 25 => LONG_FREEZES[0],
@@ -105,7 +106,7 @@ async fn the_database_freezes_on_postgres() {
             _ => FREEZE,
         };
         tokio::time::sleep(freeze).await;
-        server.signal("-CONT").unwrap();
+        server.signal(Signal::CONT).unwrap();
     }
     system.wait_until_ready().await;
     assert_guarantees(run.verdict().await, slow_rounds());
@@ -137,9 +138,9 @@ async fn the_store_freezes() {
     for _ in 0..slow_rounds() {
         run.wait_for_outcomes(50).await;
         run.fault("SIGSTOP of the store");
-        system.processes[0].signal("-STOP").await;
+        system.processes[0].signal(Signal::STOP);
         tokio::time::sleep(FREEZE).await;
-        system.processes[0].signal("-CONT").await;
+        system.processes[0].signal(Signal::CONT);
     }
     assert_guarantees(run.verdict().await, slow_rounds());
 }

@@ -8,7 +8,7 @@ use crate::harness::{Layout, Options, System, run};
 
 async fn stop_and_start(system: &mut System, role: usize) {
     let process = &mut system.processes[role];
-    process.terminate().await;
+    process.terminate();
     let status = process.wait().await;
     assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&process.output()));
     process.restart();

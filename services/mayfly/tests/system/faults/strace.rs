@@ -6,9 +6,10 @@ use std::{
     process::Stdio,
 };
 
+use rustix::process::Signal;
 use tokio::process::{Child, Command};
 
-use crate::harness::wait_until;
+use crate::harness::{send_signal, wait_until};
 
 /// A `strace` that is attached to processes. They continue when it ends.
 pub(super) struct Strace(Child);
@@ -53,8 +54,8 @@ impl Strace {
 
     /// Detaches from the processes.
     pub(super) async fn detach(mut self) {
-        if let Some(id) = self.0.id() {
-            assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().await.unwrap().success());
+        if self.0.id().is_some() {
+            send_signal(&self.0, Signal::INT);
         }
         self.0.wait().await.unwrap();
     }

@@ -6,6 +6,7 @@
 
 use mayfly_check::{Client, Workload};
 use mayfly_testkit::{NetworkFault, TcpProxy, TestDatabase};
+use rustix::process::Signal;
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, Statement};
 
 use super::{
@@ -127,7 +128,7 @@ async fn the_store_is_killed_at_each_stage_of_a_transaction_on_sqlite_under_stra
                 let strace = Strace::logging(store, calls, delay, &log).await;
                 let has_begun = async || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("sync("));
                 wait_until("a commit is synced", has_begun).await;
-                fixture.system.processes[0].signal("-KILL").await;
+                fixture.system.processes[0].signal(Signal::KILL);
                 // The process ends only when strace detaches.
                 strace.kill().await;
                 fixture.system.processes[0].wait().await;

@@ -63,10 +63,10 @@ function showHealth(health, state) {
 async function refresh() {
     try {
         const signal = AbortSignal.timeout(PAUSE * 2);
-        const answer = await fetch("/", { headers: { accept: "application/json" }, signal });
-        show(await answer.json());
+        const response = await fetch("/", { headers: { accept: "application/json" }, signal });
+        show(await response.json());
     } catch {
-        showHealth("trouble", "the bot does not answer");
+        showHealth("failing", "the bot does not answer");
     }
 }
 

@@ -17,7 +17,7 @@ function unlock() {
 addEventListener("hashchange", unlock);
 unlock();
 
-/** Strangers to each other: whoever opens the page again is somebody else to the bot. */
+/** Each load of the page is a new user to the bot. */
 const PERSON = 1 + (crypto.getRandomValues(new Uint32Array(1))[0] >>> 1);
 const FLAGS = ["is_verified", "is_restricted", "is_scam", "is_fake", "is_support"];
 const RELATIONS = ["is_self", "is_contact", "is_mutual_contact", "is_deleted", "is_bot"];
@@ -46,24 +46,24 @@ const press = (pressed, data) => ({
     data,
 });
 
-/** What the bot does about it, or a sentence in its place. */
+/** Sends an update to the bot. Returns its replies, or a failure. */
 async function post(object) {
     try {
-        const answer = await fetch("/simulator", {
+        const response = await fetch("/simulator", {
             method: "POST",
             headers: { "content-type": "application/json", "mayfly-authorization": `Bearer ${token()}` },
             body: JSON.stringify(object),
         });
-        if (!answer.ok) {
-            throw new Error((await answer.text()).trim());
+        if (!response.ok) {
+            throw new Error((await response.text()).trim());
         }
-        const done = await answer.json();
-        const [request, response] = [object, done].map((json) => JSON.stringify(json, null, 2));
-        exchange.textContent = `POST /simulator\n${request}\n\n${answer.status}\n${response}`;
+        const done = await response.json();
+        const [request, reply] = [object, done].map((json) => JSON.stringify(json, null, 2));
+        exchange.textContent = `POST /simulator\n${request}\n\n${response.status}\n${reply}`;
         return done;
     } catch (error) {
         const text = error instanceof TypeError ? "The bot does not answer." : `Not answered: ${error.message}.`;
-        return [{ _: "Trouble", text }];
+        return [{ _: "Failure", text }];
     }
 }
 
@@ -117,7 +117,7 @@ function take(done, item) {
         byId("notice-text").textContent = done.message;
         notice.showModal();
     } else {
-        add(done, "trouble");
+        add(done, "failing");
     }
 }
 

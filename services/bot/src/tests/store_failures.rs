@@ -24,8 +24,8 @@ async fn a_text_waits_for_a_store_that_comes_back() {
 
 #[tokio::test]
 async fn a_store_that_stays_away_is_reported_plainly() {
-    let patience = Duration::from_millis(50);
-    let fixture = fixture_with(Timeouts { store_timeout: patience, ..quick() }).await;
+    let timeout = Duration::from_millis(50);
+    let fixture = fixture_with(Timeouts { store_timeout: timeout, ..quick() }).await;
     fixture.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     let key = fixture.store.put("hello");
     fixture.store.set_away(true);
@@ -48,9 +48,9 @@ async fn a_view_whose_answer_got_lost_is_repeated() {
 
 #[tokio::test]
 async fn calls_during_a_long_outage_of_the_store_fail_at_once() {
-    let patience = Duration::from_millis(500);
-    let pauses = backoff_without_jitter(200, 200);
-    let fixture = fixture_with(Timeouts { store_timeout: patience, store_backoff: pauses, ..quick() }).await;
+    let timeout = Duration::from_millis(500);
+    let backoff = backoff_without_jitter(200, 200);
+    let fixture = fixture_with(Timeouts { store_timeout: timeout, store_backoff: backoff, ..quick() }).await;
     fixture.telegram.wait_for_calls("getUpdates", 1).await.unwrap();
     fixture.store.set_away(true);
     assert!(fixture.ask(ANN, "new:first").await.contains("Nothing was stored"));
