@@ -103,4 +103,16 @@ mod tests {
         assert_eq!(text(5), text(8));
         assert_ne!(text(8), text(9));
     }
+
+    #[tokio::test]
+    async fn sqlite_reads_the_parameters_once_however_often_a_statement_reads_the_rows() {
+        let connection = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        let sql = "SELECT number FROM input WHERE word IN (SELECT word FROM input)";
+        let mut plan = rows(256).statement(DbBackend::Sqlite, sql, None);
+        plan.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+        let steps = connection.query_all_raw(plan).await.unwrap();
+        let steps: Vec<String> = steps.iter().map(|step| step.try_get_by_index(3).unwrap()).collect();
+        let scans = steps.iter().filter(|step| step.contains("CONSTANT ROWS")).count();
+        assert_eq!(scans, 1, "{steps:?}");
+    }
 }
