@@ -158,7 +158,7 @@ async fn a_store_that_cannot_write_is_not_ready_until_it_can_as_root() {
 /// Control: outside a transaction the library returns rows that it did not delete, so the test above would detect that.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_transaction_a_full_disk_returns_rows_that_it_keeps_as_root() {
-    let disk = SmallDisk::mount("6m").unwrap();
+    let disk = SmallDisk::mount("16m").unwrap();
     let store = open(&disk).await;
     for number in 0..300 {
         store.create(&text(number)).await.unwrap();
