@@ -319,7 +319,7 @@ test("the copy buttons copy the shown texts", async () => {
 test("a page without HTTPS explains the encryption, and creates messages", async () => {
     const writer = await fixture.visitor({ origin: fixture.insecureUrl });
     const page = await writer.open(`${fixture.insecureUrl}/`);
-    await page.getByText("opened without HTTPS").waitFor();
+    await page.getByText("This page has no HTTPS").waitFor();
     assert.equal(await page.getByRole("switch").count(), 0);
     await page.getByLabel("Message", { exact: true }).fill(TEXT);
     await page.getByRole("button", { name: "Create link" }).click();
