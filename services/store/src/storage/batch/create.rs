@@ -11,6 +11,7 @@ use super::{
     super::{
         entities::{content_kind, messages, receipts},
         rows::{self, Rows},
+        sealing_keys,
         usage::Usage,
     },
     context::{BatchContext, Output, Results, find_receipts},
@@ -71,8 +72,12 @@ pub(super) async fn create(
         match (existing, inserted.get(&creation.verifier)) {
             (Some(existing), _) => results.set(index, existing.result_for(creation)),
             (None, Some(row)) => results.set(index, row.result_for(creation)),
-            // Nothing else keeps a creation from being inserted that was not rejected above.
-            (None, None) => results.set_if_missing(index, Ok(Output::KeyRetired)),
+            (None, None) => {
+                // Rejected above, or its key was retired. A caller excludes a retired key, so it must really be one.
+                let is_usable = sealing_keys::is_usable(context.transaction, &creation.key_id).await?;
+                let result = if is_usable { Err(StoreError::Internal) } else { Ok(Output::KeyRetired) };
+                results.set_if_missing(index, result);
+            }
         }
     }
     Ok(())
