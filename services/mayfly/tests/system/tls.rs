@@ -302,7 +302,7 @@ async fn a_running_process_takes_up_new_certificates_and_keeps_them_when_a_file_
     fs::set_permissions(old.file("gateway/key.pem"), fs::Permissions::from_mode(0o644)).unwrap();
     wait_until("the broken key is logged", async || up.process.has_printed("--tls-key cannot be used")).await;
     wait_until_ready("gateway", &url, &new.trust(), &up.process).await;
-    up.process.terminate().await;
+    up.process.terminate();
     assert!(up.process.wait().await.success());
 }
 
@@ -336,7 +336,7 @@ async fn browsers_are_redirected_to_https_and_told_to_stay_there() {
     let client = client.build::<_, http_body_util::Empty<bytes::Bytes>>(connector);
     let response = client.get(format!("https://{}/", up.gateway).parse().unwrap()).await.unwrap();
     assert_eq!(response.headers()["strict-transport-security"], "max-age=31536000");
-    up.process.terminate().await;
+    up.process.terminate();
     assert!(up.process.wait().await.success());
     assert_eq!(find_leak(&up.process.output(), &[TEXT]), None);
 }
