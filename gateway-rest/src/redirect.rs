@@ -52,8 +52,8 @@ fn target(request: &Request, https_port: u16) -> Result<HeaderValue, Problem> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
-            "this port only redirects browsers to HTTPS: send requests to https://, and treat the contents of this one as \
-             exposed",
+            "this port only redirects browsers to HTTPS: send requests to https://, and treat the contents of this one \
+             as exposed",
         ));
     }
     let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());

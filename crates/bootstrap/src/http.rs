@@ -1,5 +1,5 @@
-//! An HTTP server with limits: HTTP/1 and HTTP/2 on one listener, with TLS (chosen by ALPN) or without (HTTP/2 with prior
-//! knowledge).
+//! An HTTP server with limits: HTTP/1 and HTTP/2 on one listener, with TLS (chosen by ALPN) or without (HTTP/2 with
+//! prior knowledge).
 
 mod activity;
 mod authorization;
@@ -38,8 +38,8 @@ use crate::{
     tls::{ServerTls, Stream},
 };
 
-/// How long a new connection may take for the handshake of TLS and the headers of a request, together. `axum::serve` has
-/// no such timeouts.
+/// How long a new connection may take for the handshake of TLS and the headers of a request, together. `axum::serve`
+/// has no such timeouts.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may be idle between requests. Longer than the idle timeout of reverse proxies (nginx: 60
 /// seconds). The side that sends requests must close first, or a request arrives on a connection that is being closed.
@@ -96,8 +96,8 @@ pub struct OverTls;
 
 /// Serves `router` on `listener` until `stop` is cancelled, then drains the requests in flight.
 ///
-/// Requests have the peer's address as [`ConnectInfo`], and [`OverTls`] if they arrived over TLS. `limits` apply to connections; they apply to requests only if
-/// the router uses [`RequestLimits::apply`].
+/// Requests have the peer's address as [`ConnectInfo`], and [`OverTls`] if they arrived over TLS. `limits` apply to
+/// connections; they apply to requests only if the router uses [`RequestLimits::apply`].
 ///
 /// # Errors
 ///

@@ -119,8 +119,8 @@ impl TcpProxy {
         self.address
     }
 
-    /// What clients and the server sent so far: all bytes of the clients, then all of the server. Empty unless the proxy
-    /// captures.
+    /// What clients and the server sent so far: all bytes of the clients, then all of the server. Empty unless the
+    /// proxy captures.
     #[must_use]
     pub fn captured(&self) -> Vec<u8> {
         let Some(Capture { requests, replies }) = self.capture.as_deref() else { return Vec::new() };

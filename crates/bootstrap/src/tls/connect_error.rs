@@ -133,8 +133,8 @@ pub fn explain(error: &(dyn Error + 'static)) -> Option<ConnectError> {
     ConnectError::find(error)
 }
 
-/// Why a server did not accept the last connection of a client. Calls that wait for the connection then end as cancelled,
-/// without a cause.
+/// Why a server did not accept the last connection of a client. Calls that wait for the connection then end as
+/// cancelled, without a cause.
 #[derive(Debug, Default)]
 pub(super) struct LastFailure(Mutex<Option<ConnectError>>);
 

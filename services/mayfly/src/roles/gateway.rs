@@ -80,8 +80,8 @@ pub(super) fn origins(
     OriginPolicy::new(hosts, public_url.map(PublicUrl::host), settings.trusted_proxies)
 }
 
-/// Starts the listener that redirects to HTTPS, if there is one. The port of HTTPS is `public_port`, or that of the first
-/// listener.
+/// Starts the listener that redirects to HTTPS, if there is one. The port of HTTPS is `public_port`, or that of the
+/// first listener.
 pub(super) async fn start_redirect(
     lifecycle: &mut Lifecycle,
     settings: &mut GatewaySettings,
