@@ -15,6 +15,7 @@ mod origin;
 mod page;
 mod pipeline;
 mod problem;
+mod redirect;
 mod rejection;
 mod request_log;
 mod rest;
@@ -25,13 +26,16 @@ mod upstreams;
 use std::{io, sync::Arc};
 
 use axum::{Router, http::StatusCode, middleware};
-use mayfly_bootstrap::http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy};
+use mayfly_bootstrap::{
+    Listener,
+    http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy},
+};
 use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, max_request_bytes};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::{caller::TrustedProxies, pipeline::Pipeline, problem::Problem};
-pub use self::{settings::GatewaySettings, upstreams::Upstreams};
+pub use self::{redirect::redirect_to_https, settings::GatewaySettings, upstreams::Upstreams};
 
 /// Returns the routes of a gateway in front of `upstreams`, for texts of at most `max_text_bytes` bytes.
 ///
@@ -77,7 +81,7 @@ pub fn router(
 ///
 /// Returns the error of a listener that fails.
 pub async fn run(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     upstreams: Upstreams,
     max_text_bytes: usize,
     trusted_proxies: usize,

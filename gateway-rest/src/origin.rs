@@ -13,7 +13,7 @@ use crate::problem::Problem;
 
 /// For REST and gRPC, but not for documents: every site may link to the page.
 pub(crate) async fn check_site(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
-    match policy.check_site(request.uri(), request.headers()) {
+    match policy.check_site(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => reject(error),
     }

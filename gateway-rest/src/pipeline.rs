@@ -40,7 +40,7 @@ impl Pipeline {
 
     /// Checks the host, applies the limits, and reports the caller and its credentials to the handler.
     async fn check_and_limit(&self, request: Request, next: Next) -> Response {
-        if let Err(error) = self.origins.check_host(request.version(), request.uri(), request.headers()) {
+        if let Err(error) = self.origins.check_host(&request) {
             return origin::reject(error);
         }
         let handle = |mut request: Request| {

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use mayfly_bootstrap::tls;
 use mayfly_contracts::{ErrorInfo, FieldViolation, error::ErrorReason};
 use serde::Serialize;
 use tonic::Status;
@@ -189,6 +190,12 @@ fn state_of(reason: ErrorReason) -> Option<&'static str> {
 /// An error of the store. Its message is shown if it is about the request; other errors get a constant text.
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
+        if let Some(cause) = tls::explain(&status) {
+            let detail = "the store cannot be reached, try later";
+            tracing::warn!(%cause, "the store cannot be reached");
+            return Self::from_reason(ErrorReason::StoreUnavailable, detail)
+                .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
+        }
         let ErrorInfo { reason, metadata, fields, retry_after } = ErrorInfo::from_status(&status);
         let http_status = status_of(reason);
         let detail = match reason {

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
-use mayfly_bootstrap::http::{self, ContentPolicy};
+use mayfly_bootstrap::http::{self, ContentPolicy, OverTls};
 
 use crate::caller::TrustedProxies;
 
@@ -20,7 +20,8 @@ pub(crate) struct SecurityHeaders {
 
 impl SecurityHeaders {
     pub(crate) fn for_request(proxies: TrustedProxies, request: &Request) -> Self {
-        Self { is_https: is_forwarded_https(proxies, request.headers()) }
+        let is_own = request.extensions().get::<OverTls>().is_some();
+        Self { is_https: is_own || is_forwarded_https(proxies, request.headers()) }
     }
 
     /// Sets the headers, with the content policy that the handler added to its response.
@@ -33,7 +34,7 @@ impl SecurityHeaders {
     }
 }
 
-/// Returns `true` if a trusted proxy reports that its caller used TLS. The gateway itself does not serve TLS.
+/// Returns `true` if a trusted proxy reports that its caller used TLS.
 fn is_forwarded_https(TrustedProxies(proxies): TrustedProxies, headers: &HeaderMap) -> bool {
     let schemes = headers.get_all(FORWARDED_PROTO).iter().filter_map(|line| line.to_str().ok());
     proxies > 0 && schemes.flat_map(|line| line.split(',')).any(|scheme| scheme.trim().eq_ignore_ascii_case("https"))

@@ -1,4 +1,5 @@
-//! An HTTP server: HTTP/1 and HTTP/2 with prior knowledge on one listener, with limits.
+//! An HTTP server with limits: HTTP/1 and HTTP/2 on one listener, with TLS (chosen by ALPN) or without (HTTP/2 with
+//! prior knowledge).
 
 mod activity;
 mod authorization;
@@ -18,10 +19,7 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::Instant,
-};
+use tokio::{net::TcpStream, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
@@ -33,9 +31,15 @@ pub use self::{
     security_headers::{ContentPolicy, set_security_headers},
     weighted::weighted_items,
 };
-use crate::lifecycle::DRAIN_TIMEOUT;
+use crate::{
+    ErrorChain,
+    lifecycle::DRAIN_TIMEOUT,
+    listen::Listener,
+    tls::{ServerTls, Stream},
+};
 
-/// How long a new connection may take to send the headers of a request. `axum::serve` has no such timeouts.
+/// How long a new connection may take for the handshake of TLS and the headers of a request, together. `axum::serve`
+/// has no such timeouts.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may be idle between requests. Longer than the idle timeout of reverse proxies (nginx: 60
 /// seconds). The side that sends requests must close first, or a request arrives on a connection that is being closed.
@@ -72,6 +76,10 @@ const MAX_ACCEPT_DELAY: Duration = Duration::from_secs(1);
 /// How often continuing failures of `accept` are logged.
 const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How many connections a TLS connection counts as. Clients can make it hold 64 KiB of an unfinished message of the
+/// handshake, where a plain connection holds 16 KiB of headers.
+const TLS_CONNECTION_WEIGHT: usize = 4;
+
 /// Flow control and concurrency of HTTP/2 connections.
 struct Http2Settings {
     /// The most concurrent streams of a connection.
@@ -82,22 +90,28 @@ struct Http2Settings {
     connection_window: u32,
 }
 
+/// An extension of requests that arrived over TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct OverTls;
+
 /// Serves `router` on `listener` until `stop` is cancelled, then drains the requests in flight.
 ///
-/// Requests have the peer's address as [`ConnectInfo`]. `limits` apply to connections; they apply to requests only if
-/// the router uses [`RequestLimits::apply`].
+/// Requests have the peer's address as [`ConnectInfo`], and [`OverTls`] if they arrived over TLS. `limits` apply to
+/// connections; they apply to requests only if the router uses [`RequestLimits::apply`].
 ///
 /// # Errors
 ///
 /// None: a broken connection concerns only its client. The `Result` fits a lifecycle task.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     router: Router,
     limits: ServerLimits,
     callers: CallerSource,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    let Listener { tcp: listener, tls } = listener.into();
     let builder = Arc::new(connection_builder(&callers));
+    let weight = if tls.is_some() { TLS_CONNECTION_WEIGHT } else { 1 };
     let connections = TaskTracker::new();
     let mut failures = AcceptFailures::default();
     loop {
@@ -119,7 +133,7 @@ pub async fn serve(
         failures.reset();
         limits.make_room();
         // Beyond the limit, close the connection at once. Otherwise the others would wait in the kernel's queue.
-        let permit = match limits.connections.acquire(callers.connection_key(peer.ip()), 1) {
+        let permit = match limits.connections.acquire(callers.connection_key(peer.ip()), weight) {
             Ok(permit) => permit,
             Err(exceeded) => {
                 tracing::debug!(%exceeded, "a connection was rejected");
@@ -127,9 +141,10 @@ pub async fn serve(
             }
         };
         let (builder, router, limits, stop) = (Arc::clone(&builder), router.clone(), limits.clone(), stop.clone());
+        let tls = tls.clone();
         connections.spawn(async move {
             let _permit = permit;
-            serve_connection(&builder, stream, peer, router, &limits, stop).await;
+            serve_connection(&builder, stream, tls, peer, router, &limits, stop).await;
         });
     }
     drop(listener);
@@ -197,6 +212,7 @@ fn connection_builder(callers: &CallerSource) -> auto::Builder<TokioExecutor> {
 async fn serve_connection(
     builder: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
+    tls: Option<ServerTls>,
     peer: SocketAddr,
     router: Router,
     limits: &ServerLimits,
@@ -208,9 +224,26 @@ async fn serve_connection(
     }
     let open = Arc::new(limits.connections_in_use.open());
     let activity = Arc::clone(open.activity());
+    // One timeout for the handshake of TLS and the first request.
+    let mut end = pin!(activity.until_end(TIMEOUTS));
+    let is_tls = tls.is_some();
+    let stream = match tls {
+        None => Stream::plain(stream),
+        Some(tls) => tokio::select! {
+            accepted = tls.accept(stream) => match accepted {
+                Ok(stream) => stream,
+                Err(error) => return tracing::debug!(error = %ErrorChain(&error), "a TLS handshake failed"),
+            },
+            end = end.as_mut() => return tracing::debug!(?end, "a connection without a TLS handshake was closed"),
+            () = stop.cancelled() => return,
+        },
+    };
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let open = OpenRequest::begin(&open);
         request.extensions_mut().insert(ConnectInfo(peer));
+        if is_tls {
+            request.extensions_mut().insert(OverTls);
+        }
         let response = router.clone().oneshot(request.map(axum::body::Body::new));
         async move { response.await.map(|response| open.until_sent(response)) }
     });
@@ -219,12 +252,12 @@ async fn serve_connection(
     // A client that disconnects or sends invalid data is no fault of the server: log at debug level.
     let log_end = |ended: Result<(), Box<dyn std::error::Error + Send + Sync>>| {
         if let Err(error) = ended {
-            tracing::debug!(error = %crate::ErrorChain(&*error), "a connection ended early");
+            tracing::debug!(error = %ErrorChain(&*error), "a connection ended early");
         }
     };
     tokio::select! {
         ended = connection.as_mut() => return log_end(ended),
-        end = activity.until_end(TIMEOUTS) => {
+        end = end.as_mut() => {
             tracing::debug!(?end, "a connection is closed");
             if matches!(end, End::Unused | End::Stalled | End::MakeRoomUnused) {
                 return;
@@ -249,7 +282,10 @@ mod tests {
         body::{Body, Bytes},
         routing::get,
     };
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::{activity::LongLived, *};
 
@@ -279,6 +315,25 @@ mod tests {
             .route("/endless", get(endless))
             .route("/long-lived", get(long_lived))
             .route("/large", get(large))
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_tls_counts_as_several() {
+        let authority = crate::tls::tests::Authority::new();
+        authority.issue("server", "127.0.0.1", |_| ());
+        for (tls, weight) in [(None, 1), (authority.server("server").load().unwrap(), TLS_CONNECTION_WEIGHT)] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (address, limits) = (listener.local_addr().unwrap(), ServerLimits::new(MAX_BODY));
+            let listener = Listener::with_tls(listener, tls);
+            let serving = serve(listener, router(), limits.clone(), CallerSource::Direct, CancellationToken::new());
+            let serving = tokio::spawn(serving);
+            let _connection = TcpStream::connect(address).await.unwrap();
+            while limits.connections.in_use() == 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(limits.connections.in_use(), weight);
+            serving.abort();
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! What every Mayfly process needs: settings, secrets, logs, listeners, an HTTP server with limits, and a clean
+//! What every Mayfly process needs: settings, secrets, logs, listeners, TLS, an HTTP server with limits, and a clean
 //! shutdown.
 //!
 //! Knows nothing of messages, app configs or the services.
@@ -14,11 +14,12 @@ mod private_dir;
 mod secret;
 pub mod secret_file;
 pub mod telemetry;
+pub mod tls;
 
 pub use caller_id::CallerId;
 pub use error_chain::ErrorChain;
 pub use keyed_limit::{KeyedLimit, LimitExceeded, Permit};
 pub use lifecycle::{DRAIN_TIMEOUT, Lifecycle, ShutdownOutcome, TaskError};
-pub use listen::{BindError, bind};
+pub use listen::{BindError, Listener, bind};
 pub use private_dir::{create_private_dir_all, parent_dir, sync_dir};
 pub use secret::Secret;

@@ -100,6 +100,20 @@ pub fn given(secret: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<S
     }
 }
 
+/// Reads the secret in the file at `path`, which users outside its group must not have access to. Its group may have
+/// access: packages and container platforms share private keys of TLS with a group.
+///
+/// # Errors
+///
+/// [`SecretFileError`]; also when all users may read or change the file.
+pub fn read_private(path: &Path) -> Result<Secret, SecretFileError> {
+    let unreadable = |source| SecretFileError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
+    reject_others(path, mode)?;
+    read_open(file, path)
+}
+
 /// Reads the secret in the file at `path`. If there is no file, creates it with the result of `generate` and mode 0600.
 ///
 /// Creates missing directories with mode 0700. If several processes do this at once, all return the secret that was
@@ -124,17 +138,18 @@ pub fn read_or_create(
 }
 
 fn check_access(path: &Path, mode: u32, group: u32, access: SecretAccess) -> Result<(), SecretFileError> {
-    let path = path.to_owned();
-    if mode & 0o007 != 0 {
-        return Err(SecretFileError::AccessibleToOthers { path, mode });
-    }
+    reject_others(path, mode)?;
     if mode & 0o070 != 0 {
         if access == SecretAccess::Owner || !is_own_group(group) {
-            return Err(SecretFileError::AccessibleToGroup { path, mode, group });
+            return Err(SecretFileError::AccessibleToGroup { path: path.to_owned(), mode, group });
         }
         tracing::info!(path = %path.display(), group, mode = format!("{mode:o}"), "a secret may be read by a group");
     }
     Ok(())
+}
+
+fn reject_others(path: &Path, mode: u32) -> Result<(), SecretFileError> {
+    if mode & 0o007 == 0 { Ok(()) } else { Err(SecretFileError::AccessibleToOthers { path: path.to_owned(), mode }) }
 }
 
 fn is_own_group(group: u32) -> bool {
@@ -302,6 +317,8 @@ mod tests {
                 let rejected = read_or_create(&path, access, generate("other"));
                 assert!(matches!(rejected, Err(SecretFileError::AccessibleToOthers { .. })), "{mode:o} {rejected:?}");
             }
+            let rejected = read_private(&path);
+            assert!(matches!(rejected, Err(SecretFileError::AccessibleToOthers { .. })), "{mode:o} {rejected:?}");
         }
     }
 
@@ -315,6 +332,7 @@ mod tests {
             let rejected = read_or_create(&path, OWNER, generate("other")).unwrap_err();
             assert!(rejected.to_string().contains("--group-readable-secrets"), "{rejected}");
             assert_eq!(read_or_create(&path, SecretAccess::OwnGroup, generate("other")).unwrap().expose(), "secret");
+            assert_eq!(read_private(&path).unwrap().expose(), "secret");
         }
         let foreign = (1..).find(|group| !is_own_group(*group)).unwrap();
         let rejected = check_access(&path, 0o640, foreign, SecretAccess::OwnGroup);

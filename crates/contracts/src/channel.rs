@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use tonic::{
     body::Body,
     service::Routes,
@@ -54,21 +54,51 @@ pub type StoreChannel = ServiceChannel;
 /// The bot, over a [`ServiceChannel`].
 pub type BotChannel = ServiceChannel;
 
-/// The address of a service is not of the form `http://host:port`.
+/// The address of a service is not of the form `http://host:port` or `https://host:port`.
 #[derive(Debug, thiserror::Error)]
-#[error("the address must be a URL of the form http://host:port")]
+#[error("the address must be a URL of the form http://host:port or https://host:port")]
 pub struct InvalidServiceUrl(#[source] Option<tonic::transport::Error>);
 
 impl ServiceChannel {
-    /// A channel to the service at `url` (`http://host:port`). Connects with the first call, and reconnects when
-    /// needed.
+    /// A channel to the service at `url` (`http://host:port`) without TLS. Connects with the first call, and reconnects
+    /// when needed.
     ///
     /// # Errors
     ///
     /// [`InvalidServiceUrl`] when `url` has another form.
     pub fn remote(url: &str) -> Result<Self, InvalidServiceUrl> {
+        Self::new(url, &["http"], |endpoint| endpoint.connect_lazy(), |error| error)
+    }
+
+    /// As [`remote`](Self::remote), for `https://host:port` too. `connector` connects, with TLS if the URL asks for it.
+    /// `explain` can add a cause to the errors of calls.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidServiceUrl`] when `url` has another form.
+    pub fn remote_over<C>(
+        url: &str,
+        connector: C,
+        explain: impl Fn(BoxError) -> BoxError + Clone + Send + Sync + 'static,
+    ) -> Result<Self, InvalidServiceUrl>
+    where
+        C: Service<Uri, Error = BoxError> + Clone + Send + 'static,
+        C::Response: hyper::rt::Read + hyper::rt::Write + Send + Unpin,
+        C::Future: Send,
+    {
+        let connect = |endpoint: Endpoint| endpoint.connect_with_connector_lazy(connector.clone());
+        Self::new(url, &["http", "https"], connect, explain)
+    }
+
+    fn new(
+        url: &str,
+        schemes: &[&str],
+        connect: impl Fn(Endpoint) -> Channel,
+        explain: impl Fn(BoxError) -> BoxError + Clone + Send + Sync + 'static,
+    ) -> Result<Self, InvalidServiceUrl> {
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| InvalidServiceUrl(Some(error)))?;
-        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
+        let is_known = endpoint.uri().scheme_str().is_some_and(|scheme| schemes.contains(&scheme));
+        if !is_known || endpoint.uri().host().is_none() {
             return Err(InvalidServiceUrl(None));
         }
         let endpoint = endpoint
@@ -77,16 +107,16 @@ impl ServiceChannel {
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
-        let connect = |window: u32, connection_window: u32| -> Transport {
+        let transport = |window: u32, connection_window: u32| -> Transport {
             let endpoint = endpoint.clone();
             let endpoint =
                 endpoint.initial_stream_window_size(window).initial_connection_window_size(connection_window);
-            let channel: Channel = endpoint.connect_lazy();
-            BoxCloneSyncService::new(channel.map_err(BoxError::from))
+            let explain = explain.clone();
+            BoxCloneSyncService::new(connect(endpoint).map_err(move |error| explain(error.into())))
         };
         Ok(Self {
-            unary: connect(UNARY_WINDOW, UNARY_CONNECTION_WINDOW),
-            streaming: connect(STREAMING_WINDOW, STREAMING_CONNECTION_WINDOW),
+            unary: transport(UNARY_WINDOW, UNARY_CONNECTION_WINDOW),
+            streaming: transport(STREAMING_WINDOW, STREAMING_CONNECTION_WINDOW),
         })
     }
 

@@ -25,6 +25,33 @@ pub fn encodings(secret: &str) -> Vec<Vec<u8>> {
     encodings
 }
 
+/// The encodings of a hexadecimal token in headers of HTTP/2 (RFC 7541, appendix B), one for each offset in a byte,
+/// without the bits that share their byte with a neighbour.
+///
+/// # Panics
+///
+/// Panics if the token has other characters.
+#[must_use]
+pub fn http2_encodings(token: &str) -> Vec<Vec<u8>> {
+    assert!(token.chars().all(|digit| matches!(digit, '0'..='9' | 'a'..='f')), "the token is not hexadecimal");
+    let code = |digit: char| match digit {
+        '0'..='2' => (digit as u32 - '0' as u32, 5),
+        '3'..='9' => (digit as u32 - '3' as u32 + 0x19, 6),
+        'a' => (0x3, 5),
+        'c' => (0x4, 5),
+        'e' => (0x5, 5),
+        'b' => (0x23, 6),
+        'd' => (0x24, 6),
+        _ => (0x25, 6),
+    };
+    let bits: String = token.chars().map(code).map(|(bits, length)| format!("{bits:0length$b}")).collect();
+    let bytes = |bits: &str| {
+        let whole = bits.as_bytes().chunks_exact(8).map(|byte| std::str::from_utf8(byte).unwrap_or_default());
+        whole.map(|byte| u8::from_str_radix(byte, 2).unwrap_or_default()).collect()
+    };
+    (0..8).map(|skipped| bytes(bits.get(skipped..).unwrap_or_default())).collect()
+}
+
 /// Returns `true` if `data` contains `pattern`.
 #[must_use]
 pub fn contains(data: &[u8], pattern: &[u8]) -> bool {

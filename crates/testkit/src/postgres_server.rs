@@ -95,7 +95,7 @@ impl PostgresServer {
     fn settings(&self, wal_settings: &str) -> String {
         let (port, folder) = (self.port, self.folder.path().display());
         format!(
-            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{folder}'\n\
+            "listen_addresses = '127.0.0.1,127.0.0.2'\nport = {port}\nunix_socket_directories = '{folder}'\n\
              max_connections = 100\nshared_buffers = 16MB\nlogging_collector = off\n{wal_settings}"
         )
     }
@@ -108,6 +108,22 @@ impl PostgresServer {
     pub fn restart(&self) -> anyhow::Result<()> {
         let (data_folder, log) = (self.data_folder().display().to_string(), self.log().display().to_string());
         self.run("pg_ctl", ["start", "-D", &data_folder, "-l", &log, "-w", "-t", "60"]).map(drop)
+    }
+
+    /// Accepts connections over TCP only with TLS from now on, with this certificate and key.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the files cannot be copied, or the server does not start again.
+    pub fn require_tls(&self, certificate: &Path, key: &Path) -> anyhow::Result<()> {
+        let data_folder = self.data_folder();
+        fs::copy(certificate, data_folder.join("server.crt"))?;
+        fs::copy(key, data_folder.join("server.key"))?;
+        fs::write(data_folder.join("postgresql.auto.conf"), self.settings("ssl = on\n"))?;
+        fs::write(data_folder.join("pg_hba.conf"), "hostssl all all all trust\n")?;
+        self.chown(&data_folder)?;
+        self.run("pg_ctl", ["stop", "-D", &data_folder.display().to_string(), "-m", "fast", "-w"])?;
+        self.restart()
     }
 
     /// Returns `true` if the server runs. A server with a full disk stops after a while.

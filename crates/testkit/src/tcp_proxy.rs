@@ -1,4 +1,4 @@
-//! A TCP proxy with network faults.
+//! A TCP proxy with network faults, which can capture what it forwards.
 
 use std::{
     io,
@@ -21,7 +21,15 @@ pub struct TcpProxy {
     address: SocketAddr,
     fault: watch::Sender<NetworkFault>,
     counters: Arc<Counters>,
+    capture: Option<Arc<Capture>>,
     _stop: DropGuard,
+}
+
+/// All bytes of each direction.
+#[derive(Default)]
+struct Capture {
+    requests: Mutex<Vec<u8>>,
+    replies: Mutex<Vec<u8>>,
 }
 
 /// A network fault of a proxy. It applies to all connections.
@@ -72,28 +80,52 @@ impl TcpProxy {
     ///
     /// Returns an error if no port can be bound.
     pub async fn start(target: &str) -> io::Result<Self> {
+        Self::start_with(target, None).await
+    }
+
+    /// Starts a proxy that keeps all bytes that it forwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_capturing(target: &str) -> io::Result<Self> {
+        Self::start_with(target, Some(Arc::default())).await
+    }
+
+    async fn start_with(target: &str, capture: Option<Arc<Capture>>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (fault, changes) = watch::channel(NetworkFault::None);
         let (stop, counters, target) = (CancellationToken::new(), Arc::<Counters>::default(), target.to_owned());
-        let (stopped, counted) = (stop.clone(), Arc::clone(&counters));
+        let (stopped, counted, captured) = (stop.clone(), Arc::clone(&counters), capture.clone());
         tokio::spawn(async move {
             while let Some(Ok((client, _))) = stopped.run_until_cancelled(listener.accept()).await {
                 let (target, changes, counted) = (target.clone(), changes.clone(), Arc::clone(&counted));
+                let captured = captured.clone();
                 let stopped_connection = stopped.clone();
                 tokio::spawn(async move {
                     // Broken connections are expected.
-                    drop(stopped_connection.run_until_cancelled(forward(client, &target, changes, &counted)).await);
+                    let forwarding = forward(client, &target, changes, &counted, captured.as_deref());
+                    drop(stopped_connection.run_until_cancelled(forwarding).await);
                 });
             }
         });
-        Ok(Self { address, fault, counters, _stop: stop.drop_guard() })
+        Ok(Self { address, fault, counters, capture, _stop: stop.drop_guard() })
     }
 
     /// The address of the proxy: `127.0.0.1:port`.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What clients and the server sent so far: all bytes of the clients, then all of the server. Empty unless the
+    /// proxy captures.
+    #[must_use]
+    pub fn captured(&self) -> Vec<u8> {
+        let Some(Capture { requests, replies }) = self.capture.as_deref() else { return Vec::new() };
+        let bytes = |of: &Mutex<Vec<u8>>| of.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        [bytes(requests), bytes(replies)].concat()
     }
 
     /// Changes the fault.
@@ -119,6 +151,7 @@ async fn forward(
     target: &str,
     fault: watch::Receiver<NetworkFault>,
     counters: &Counters,
+    capture: Option<&Capture>,
 ) -> io::Result<()> {
     let server = TcpStream::connect(target).await?;
     // With a linger of zero, a drop sends a reset instead of an orderly close.
@@ -128,7 +161,7 @@ async fn forward(
     server.set_nodelay(true)?;
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     let trigger = Mutex::new(None);
-    let relay = |direction| Relay { direction, fault: fault.clone(), trigger: &trigger, counters };
+    let relay = |direction| Relay { direction, fault: fault.clone(), trigger: &trigger, counters, capture };
     let was_reset = tokio::select! {
         was_reset = relay(Direction::Request).run(from_client, to_server) => was_reset?,
         was_reset = relay(Direction::Reply).run(from_server, to_client) => was_reset?,
@@ -146,6 +179,7 @@ struct Relay<'connection> {
     /// The fault under which the client sent the pattern.
     trigger: &'connection Mutex<Option<NetworkFault>>,
     counters: &'connection Counters,
+    capture: Option<&'connection Capture>,
 }
 
 impl Relay<'_> {
@@ -159,6 +193,11 @@ impl Relay<'_> {
                 return Ok(false);
             }
             let chunk = buffer.get(..length).unwrap_or_default();
+            if let Some(capture) = self.capture {
+                let kept =
+                    if matches!(self.direction, Direction::Request) { &capture.requests } else { &capture.replies };
+                kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(chunk);
+            }
             let current = self.wait_until_forwarded(chunk).await?;
             if current != previous {
                 (previous, forwarded) = (current, 0);

@@ -71,8 +71,15 @@ impl Gateway {
         let stop = CancellationToken::new();
         let origins = OriginPolicy::new(&HostSettings::default(), [PUBLIC_HOST], proxies);
         let limits = ServerLimits::new(max_request_bytes(MAX_TEXT_BYTES));
-        let serving =
-            mayfly_gateway_rest::run(vec![listener], upstreams, MAX_TEXT_BYTES, proxies, origins, limits, stop.clone());
+        let serving = mayfly_gateway_rest::run(
+            vec![listener.into()],
+            upstreams,
+            MAX_TEXT_BYTES,
+            proxies,
+            origins,
+            limits,
+            stop.clone(),
+        );
         tokio::spawn(serving);
         let client = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
         Self { url, store: None, client, _stop: stop.drop_guard() }

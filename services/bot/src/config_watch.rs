@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use mayfly_bootstrap::Secret;
+use mayfly_bootstrap::{Secret, tls};
 use mayfly_contracts::{
     AUTHORIZATION_METADATA, ErrorInfo, StoreChannel,
     config::{AppConfig, WatchLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
@@ -53,8 +53,10 @@ impl ConfigWatch {
             self.status.record_error("the store cannot be reached");
             if !is_reported {
                 is_reported = true;
-                let reason = status.map_or("SHUTTING_DOWN", |status| ErrorInfo::from_status(&status).reason.name());
-                tracing::warn!(reason, "lost the store's app config; trying again until it is back");
+                let cause = status.as_ref().and_then(|status| tls::explain(status)).map(tracing::field::display);
+                let reason =
+                    status.as_ref().map_or("SHUTTING_DOWN", |status| ErrorInfo::from_status(status).reason.name());
+                tracing::warn!(reason, cause, "lost the store's app config; trying again until it is back");
             }
             sleep(backoff.next()).await;
         }

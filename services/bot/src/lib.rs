@@ -28,11 +28,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use mayfly_bootstrap::{
-    Secret,
+    Listener, Secret,
     http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy},
 };
 use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, StoreChannel};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -158,7 +158,7 @@ impl Bot {
     /// # Errors
     ///
     /// [`BotError::Serve`].
-    pub async fn run(self, listener: TcpListener, limits: ServerLimits) -> Result<(), BotError> {
+    pub async fn run(self, listener: impl Into<Listener>, limits: ServerLimits) -> Result<(), BotError> {
         let Self { router, webhook, services, status, watch, latest_config, sessions, stop } = self;
         let request_limits = RequestLimits {
             limits: limits.clone(),

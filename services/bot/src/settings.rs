@@ -56,8 +56,8 @@ pub struct BotSettings {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub chat_messages_per_minute: u32,
-    /// The URL to which Telegram sends updates. It must begin with https and lead to the bot's listener, through a
-    /// proxy that terminates TLS. Unset: the bot polls Telegram.
+    /// The URL to which Telegram sends updates. It must begin with https and lead to the bot's listener, which has
+    /// --tls-cert or is behind a proxy with TLS. Unset: the bot polls Telegram.
     #[arg(long, env = "MAYFLY_WEBHOOK_URL", value_name = "URL", value_parser = parse_webhook_url)]
     pub webhook_url: Option<Url>,
     /// The path of the webhook on the bot's listener, if the proxy changes it. Default: the path of --webhook-url.
@@ -147,6 +147,12 @@ impl PublicUrl {
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
+    }
+
+    /// The port, if the URL is one of HTTPS.
+    #[must_use]
+    pub fn https_port(&self) -> Option<u16> {
+        self.0.port_or_known_default().filter(|_| self.0.scheme() == "https")
     }
 
     /// The root URL of the gateway.

@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Burn(commands::MessageSettings),
     /// Print the admin token.
     Token(commands::token::TokenCommandSettings),
+    /// Make a private certificate authority, and a certificate for each role.
+    Certs(commands::certs::CertsSettings),
     /// Check whether a running role is ready. Exit code 0 means ready.
     Healthcheck(commands::healthcheck::HealthcheckSettings),
 }

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 mod bearer;
 pub(crate) mod burn;
 mod caller;
+pub(crate) mod certs;
 pub(crate) mod config;
 pub(crate) mod healthcheck;
 mod interrupt;

@@ -1,7 +1,8 @@
 //! The URLs of the store and the bot, for commands and roles that call them.
 
 use clap::Args;
-use mayfly_contracts::{BotChannel, StoreChannel};
+use mayfly_bootstrap::tls::{ClientTls, ClientTlsSettings, Connector};
+use mayfly_contracts::{BotChannel, ServiceChannel, StoreChannel};
 
 use crate::error::CliError;
 
@@ -11,12 +12,15 @@ pub(crate) struct StoreUrl {
     /// The URL of the store.
     #[arg(long, env = "MAYFLY_STORE_URL", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     store_url: String,
+    /// TLS of this client, for all URLs of the command.
+    #[command(flatten)]
+    pub(crate) tls: ClientTlsSettings,
 }
 
 impl StoreUrl {
     /// A channel to the store.
     pub(crate) fn channel(&self) -> Result<StoreChannel, CliError> {
-        StoreChannel::remote(&self.store_url).map_err(|error| CliError::invalid_setting("--store-url", error))
+        channel("--store-url", &self.store_url, &self.tls)
     }
 }
 
@@ -30,7 +34,20 @@ pub(crate) struct BotUrl {
 
 impl BotUrl {
     /// A channel to the bot.
-    pub(crate) fn channel(&self) -> Result<BotChannel, CliError> {
-        BotChannel::remote(&self.bot_url).map_err(|error| CliError::invalid_setting("--bot-url", error))
+    pub(crate) fn channel(&self, tls: &ClientTlsSettings) -> Result<BotChannel, CliError> {
+        channel("--bot-url", &self.bot_url, tls)
     }
+}
+
+fn channel(setting: &str, url: &str, tls: &ClientTlsSettings) -> Result<ServiceChannel, CliError> {
+    let connector = Connector::http2(client_tls(url, tls)?);
+    let explaining = connector.clone();
+    let channel = ServiceChannel::remote_over(url, connector, move |error| explaining.explain(error));
+    channel.map_err(|error| CliError::invalid_setting(setting, error))
+}
+
+/// The TLS of a client for `url`. Plain URLs need no files.
+pub(crate) fn client_tls(url: &str, settings: &ClientTlsSettings) -> Result<Option<ClientTls>, CliError> {
+    let is_https = url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+    is_https.then(|| settings.load().map_err(CliError::failed)).transpose()
 }

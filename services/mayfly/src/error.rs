@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode};
 
-use mayfly_bootstrap::{ErrorChain, ShutdownOutcome};
+use mayfly_bootstrap::{ErrorChain, ShutdownOutcome, tls};
 use mayfly_contracts::{ErrorInfo, error::ErrorReason};
 use tonic::Status;
 
@@ -91,6 +91,9 @@ impl CliError {
 impl From<Status> for CliError {
     fn from(status: Status) -> Self {
         use ErrorKind::{NotFound, Rejected, Unavailable};
+        if let Some(cause) = tls::explain(&status) {
+            return Self::unavailable(format!("the store cannot be reached (--store-url): {cause}"));
+        }
         let info = ErrorInfo::from_status(&status);
         let when = info.metadata.get("time").map(|time| format!(" at {time}")).unwrap_or_default();
         let exposed = "If that was not you, treat the text as exposed.";

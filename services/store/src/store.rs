@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use mayfly_bootstrap::{ErrorChain, TaskError, http};
-use tokio::{net::TcpListener, time::MissedTickBehavior};
+use mayfly_bootstrap::{ErrorChain, Listener, TaskError, http};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
@@ -152,7 +152,7 @@ impl Store {
     /// # Errors
     ///
     /// When the listener fails.
-    pub async fn serve(&self, listener: TcpListener, limits: http::ServerLimits) -> Result<(), TaskError> {
+    pub async fn serve(&self, listener: impl Into<Listener>, limits: http::ServerLimits) -> Result<(), TaskError> {
         let callers = grpc::caller_source(&self.trusted_gateways);
         let router = grpc::with_limits(self.routes(), limits.clone(), callers.clone(), self.max_text_bytes);
         Ok(http::serve(listener, router, limits, callers, self.stop.clone()).await?)

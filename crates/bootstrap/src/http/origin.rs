@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName, Uri, Version, header, uri::Authority};
+use axum::http::{HeaderMap, HeaderName, Request, Uri, Version, header, uri::Authority};
+
+use super::OverTls;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -39,7 +41,8 @@ pub struct OriginPolicy {
     /// Allowed host names in lower case, besides those that are always allowed.
     hosts: Arc<[String]>,
     allows_any_host: bool,
-    trusts_forwarded_host: bool,
+    /// Whether `X-Forwarded-Host` is trusted, and TLS connections are those of proxies.
+    is_behind_proxies: bool,
 }
 
 /// Why a request is rejected. The text is for the client.
@@ -65,20 +68,28 @@ impl OriginPolicy {
         Self {
             hosts: named.map(normalized).collect(),
             allows_any_host: trusted_proxies > 0 && settings.allowed_hosts.is_empty(),
-            trusts_forwarded_host: trusted_proxies > 0,
+            is_behind_proxies: trusted_proxies > 0,
         }
     }
 
     /// Checks the host name of a request.
     ///
-    /// Ignores HTTP/2: browsers use it only over TLS, which this server does not support.
+    /// Ignores requests over TLS of this server: the browser compared the name with the certificate. Ignores HTTP/2
+    /// without TLS, which browsers do not use.
     ///
     /// # Errors
     ///
     /// [`OriginError::Host`]
-    pub fn check_host(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), OriginError> {
+    pub fn check_host<B>(&self, request: &Request<B>) -> Result<(), OriginError> {
+        let (uri, headers) = (request.uri(), request.headers());
         let is_unnamed = uri.authority().is_none() && !headers.contains_key(header::HOST);
-        if self.allows_any_host || version >= Version::HTTP_2 || is_unnamed {
+        let is_verified = if is_over_tls(request) {
+            // The TLS of a proxy says nothing about the browser's.
+            !self.is_behind_proxies
+        } else {
+            request.version() >= Version::HTTP_2
+        };
+        if self.allows_any_host || is_verified || is_unnamed {
             return Ok(());
         }
         let is_allowed = host(uri, headers).is_some_and(|host| self.is_allowed_host(&host));
@@ -93,11 +104,12 @@ impl OriginPolicy {
     /// # Errors
     ///
     /// [`OriginError::CrossSite`]
-    pub fn check_site(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), OriginError> {
+    pub fn check_site<B>(&self, request: &Request<B>) -> Result<(), OriginError> {
+        let headers = request.headers();
         let is_own_site = if headers.contains_key(SEC_FETCH_SITE) {
             matches!(single_value(headers, &SEC_FETCH_SITE), Some("same-origin" | "none"))
         } else {
-            !headers.contains_key(header::ORIGIN) || self.is_same_origin(uri, headers)
+            !headers.contains_key(header::ORIGIN) || self.is_same_origin(request)
         };
         if is_own_site { Ok(()) } else { Err(OriginError::CrossSite) }
     }
@@ -108,14 +120,19 @@ impl OriginPolicy {
         is_plain && (is_private_host(&name) || self.hosts.contains(&name))
     }
 
-    fn is_same_origin(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+    fn is_same_origin<B>(&self, request: &Request<B>) -> bool {
+        let (uri, headers) = (request.uri(), request.headers());
         let origin = single_value(headers, &header::ORIGIN).and_then(|origin| origin.parse::<Uri>().ok());
         let Some((scheme, origin)) = origin.as_ref().and_then(|origin| origin.scheme_str().zip(origin.authority()))
         else {
             return false;
         };
+        // Anybody on the network can change a page that came without TLS.
+        if is_over_tls(request) && !self.is_behind_proxies && scheme != "https" {
+            return false;
+        }
         let forwarded = || {
-            let host = single_value(headers, &X_FORWARDED_HOST).filter(|_| self.trusts_forwarded_host)?;
+            let host = single_value(headers, &X_FORWARDED_HOST).filter(|_| self.is_behind_proxies)?;
             host.rsplit(',').next()?.trim().parse::<Authority>().ok()
         };
         let is_same = |host: &Authority| {
@@ -125,6 +142,10 @@ impl OriginPolicy {
         };
         host(uri, headers).iter().chain(&forwarded()).any(is_same) || self.hosts.contains(&normalized(origin.host()))
     }
+}
+
+fn is_over_tls<B>(request: &Request<B>) -> bool {
+    request.extensions().get::<OverTls>().is_some()
 }
 
 /// Returns `true` if no attacker on the internet can point this name at this server.
@@ -149,7 +170,12 @@ fn single_value<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Op
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
 
-fn parse_host_name(name: &str) -> Result<String, String> {
+/// Parses a host name without scheme, port or path, for clap.
+///
+/// # Errors
+///
+/// Why it is none.
+pub fn parse_host_name(name: &str) -> Result<String, String> {
     let name = name.trim();
     let authority: Authority =
         name.parse().map_err(|_| "must be a host name, such as mayfly.example.org".to_owned())?;
@@ -168,16 +194,22 @@ mod tests {
         OriginPolicy::new(&settings, public.iter().copied(), proxies)
     }
 
-    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+    fn request(version: Version, uri: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let request = Request::builder().version(version).uri(uri);
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).body(()).unwrap()
+    }
+
+    fn over_tls(mut request: Request<()>) -> Request<()> {
+        request.extensions_mut().insert(OverTls);
+        request
     }
 
     fn allows_host(policy: &OriginPolicy, host: &str) -> bool {
-        policy.check_host(Version::HTTP_11, &Uri::from_static("/"), &headers(&[("host", host)])).is_ok()
+        policy.check_host(&request(Version::HTTP_11, "/", &[("host", host)])).is_ok()
     }
 
     fn allows_site(policy: &OriginPolicy, pairs: &[(&str, &str)]) -> bool {
-        policy.check_site(&Uri::from_static("/"), &headers(pairs)).is_ok()
+        policy.check_site(&request(Version::HTTP_11, "/", pairs)).is_ok()
     }
 
     #[test]
@@ -217,19 +249,40 @@ mod tests {
         ] {
             assert!(!allows_host(&policy, host), "{host}");
         }
-        let twice = headers(&[("host", "localhost"), ("host", "localhost")]);
-        assert!(policy.check_host(Version::HTTP_11, &Uri::from_static("/"), &twice).is_err());
-        let in_the_target = Uri::from_static("http://evil.example/");
-        assert!(policy.check_host(Version::HTTP_11, &in_the_target, &headers(&[("host", "localhost")])).is_err());
+        let twice = request(Version::HTTP_11, "/", &[("host", "localhost"), ("host", "localhost")]);
+        assert!(policy.check_host(&twice).is_err());
+        let in_the_target = request(Version::HTTP_11, "http://evil.example/", &[("host", "localhost")]);
+        assert!(policy.check_host(&in_the_target).is_err());
     }
 
     #[test]
     fn configured_hosts_and_requests_of_other_clients_are_allowed() {
         let policy = policy(&["Mayfly.Example.org"], &["public.example.org"], 0);
         assert!(allows_host(&policy, "mayfly.example.org:8001") && allows_host(&policy, "PUBLIC.example.org"));
-        assert!(policy.check_host(Version::HTTP_10, &Uri::from_static("/"), &HeaderMap::new()).is_ok());
-        let grpc = Uri::from_static("http://store.example.org:50051/");
-        assert!(policy.check_host(Version::HTTP_2, &grpc, &HeaderMap::new()).is_ok());
+        assert!(policy.check_host(&request(Version::HTTP_10, "/", &[])).is_ok());
+        assert!(policy.check_host(&request(Version::HTTP_2, "http://store.example.org:50051/", &[])).is_ok());
+    }
+
+    #[test]
+    fn over_tls_the_certificate_decides_about_names_unless_the_tls_is_a_proxys() {
+        let url = "https://mayfly.example.org/";
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            let request = over_tls(request(version, url, &[("host", "mayfly.example.org")]));
+            assert!(policy(&[], &[], 0).check_host(&request).is_ok());
+            assert!(policy(&["other.example.org"], &[], 1).check_host(&request).is_err());
+            assert!(policy(&["mayfly.example.org"], &[], 1).check_host(&request).is_ok());
+        }
+    }
+
+    #[test]
+    fn over_tls_a_page_without_tls_is_another_site_unless_the_tls_is_a_proxys() {
+        let from = |scheme: &str, proxies| {
+            let origin = format!("{scheme}://mayfly.example.org");
+            let pairs = [("host", "mayfly.example.org"), ("origin", origin.as_str())];
+            policy(&[], &[], proxies).check_site(&over_tls(request(Version::HTTP_11, "/", &pairs))).is_ok()
+        };
+        assert!(from("https", 0) && from("https", 1) && from("http", 1));
+        assert!(!from("http", 0));
     }
 
     #[test]

@@ -86,7 +86,7 @@ async fn is_ready(State(page): State<Page>) -> (StatusCode, &'static str) {
 
 /// Rejects requests for the host names of other servers, as protection against DNS rebinding.
 async fn check_host(State(policy): State<OriginPolicy>, request: Request, next: Next) -> Response {
-    match policy.check_host(request.version(), request.uri(), request.headers()) {
+    match policy.check_host(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => (StatusCode::MISDIRECTED_REQUEST, format!("{error}\n")).into_response(),
     }

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{StatusCode, Uri};
 use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use mayfly_bootstrap::tls::{self, ClientTlsSettings, ConnectError, Connector};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use crate::{endpoints::StoreUrl, error::CliError};
+use crate::{
+    endpoints::{StoreUrl, client_tls},
+    error::CliError,
+};
 
 /// How long the check may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,8 +47,10 @@ pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), CliError> {
     let check = async {
         match settings.role {
             Role::Store => check_store(&settings.store).await,
-            Role::Gateway => check_http("the gateway", "--gateway-url", settings.gateway_url).await,
-            Role::Bot => check_http("the bot", "--bot-url", settings.bot_url).await,
+            Role::Gateway => {
+                check_http("the gateway", "--gateway-url", settings.gateway_url, &settings.store.tls).await
+            }
+            Role::Bot => check_http("the bot", "--bot-url", settings.bot_url, &settings.store.tls).await,
         }
     };
     tokio::time::timeout(TIMEOUT, check).await.unwrap_or_else(|_| Err(CliError::unavailable("no response in time")))
@@ -59,14 +65,24 @@ async fn check_store(store: &StoreUrl) -> Result<(), CliError> {
     }
 }
 
-async fn check_http(role: &str, setting: &str, url: Uri) -> Result<(), CliError> {
+async fn check_http(role: &str, setting: &str, url: Uri, tls: &ClientTlsSettings) -> Result<(), CliError> {
+    let tls = client_tls(&url.to_string(), tls)?;
     let mut parts = url.into_parts();
     parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/readyz"));
     let ready = Uri::from_parts(parts).map_err(|error| CliError::invalid_setting(setting, error))?;
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let connector = Connector::http1(tls);
+    let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector.clone());
     match client.get(ready).await {
         Ok(response) if response.status().is_success() => Ok(()),
+        // A server with TLS responds so to plain HTTP, and /readyz never does.
+        Ok(response) if response.status() == StatusCode::BAD_REQUEST => {
+            Err(CliError::unavailable(format!("{role} cannot be reached ({setting}): {}", ConnectError::TlsOnly)))
+        }
         Ok(_) => Err(CliError::unavailable(format!("{role} is not ready"))),
-        Err(_) => Err(CliError::unavailable(format!("{role} cannot be reached ({setting})"))),
+        Err(error) => {
+            let cause =
+                tls::explain(&*connector.explain(error.into())).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Err(CliError::unavailable(format!("{role} cannot be reached ({setting}){cause}")))
+        }
     }
 }

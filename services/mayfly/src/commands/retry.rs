@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use mayfly_bootstrap::tls;
 use mayfly_contracts::{
     ErrorInfo, StoreChannel, error::ErrorReason, message::message_service_client::MessageServiceClient,
 };
@@ -47,10 +48,12 @@ impl RetrySettings {
                 Err(status) => status,
             };
             let error_info = ErrorInfo::from_status(&status);
-            let is_transient = matches!(
-                error_info.reason,
-                ErrorReason::StoreUnavailable | ErrorReason::Overloaded | ErrorReason::RateLimited
-            );
+            // Faults of TLS are faults of settings.
+            let is_transient = tls::explain(&status).is_none()
+                && matches!(
+                    error_info.reason,
+                    ErrorReason::StoreUnavailable | ErrorReason::Overloaded | ErrorReason::RateLimited
+                );
             let delay = delays.next().unwrap_or(MAX_DELAY);
             if !is_transient || Instant::now() + delay > deadline {
                 return Err(status.into());

@@ -1,14 +1,15 @@
 //! `mayfly bot`.
 
 use mayfly_bootstrap::{
-    DRAIN_TIMEOUT, Lifecycle, Secret, bind,
+    DRAIN_TIMEOUT, Lifecycle, Listener, Secret, bind,
     http::{ServerLimits, origin::HostSettings},
+    tls::{ServerTls, ServerTlsSettings},
 };
 use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES};
 use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
-use tokio::net::TcpListener;
 
+use super::{follow_tls_files, load_tls};
 use crate::{endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly bot`.
@@ -27,25 +28,29 @@ pub(crate) struct BotRoleSettings {
     data: DataSettings,
     #[command(flatten)]
     tokens: TokenSettings,
+    #[command(flatten)]
+    tls: ServerTlsSettings,
 }
 
 pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
     let token = settings.tokens.service_token(&settings.data, MissingToken::Reject).map_err(CliError::failed)?;
     let store = settings.store.channel()?;
-    let listener = listen(&mut settings.bot).await?;
+    let tls = load_tls(&settings.tls)?;
+    let listener = listen(&mut settings.bot, tls.as_ref()).await?;
     let address = settings.bot.bot_listen;
     apply_process_settings(&mut settings.bot, &settings.hosts, &settings.data)?;
     settings.bot.no_reflection = settings.no_reflection;
     let bot = build(&lifecycle, store, &token, &settings.bot)?;
     start(&mut lifecycle, bot, listener, ServerLimits::new(MAX_REQUEST_BYTES));
+    follow_tls_files(&mut lifecycle, tls);
     tracing::info!(%address, "the bot is ready");
     CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
 /// Binds the bot's listener, and stores its port in the settings.
-pub(super) async fn listen(settings: &mut BotSettings) -> Result<TcpListener, CliError> {
-    bind("--bot-listen", &mut settings.bot_listen).await.map_err(CliError::failed)
+pub(super) async fn listen(settings: &mut BotSettings, tls: Option<&ServerTls>) -> Result<Listener, CliError> {
+    bind("--bot-listen", &mut settings.bot_listen, tls).await.map_err(CliError::failed)
 }
 
 /// Completes the bot's settings from other settings of the process.
@@ -74,6 +79,6 @@ pub(super) fn build(
 }
 
 /// Starts the bot.
-pub(super) fn start(lifecycle: &mut Lifecycle, bot: Bot, listener: TcpListener, limits: ServerLimits) {
+pub(super) fn start(lifecycle: &mut Lifecycle, bot: Bot, listener: Listener, limits: ServerLimits) {
     lifecycle.spawn("bot", async move { Ok(bot.run(listener, limits).await?) });
 }

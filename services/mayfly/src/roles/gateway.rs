@@ -1,18 +1,20 @@
 //! `mayfly gateway`.
 
+use std::net::SocketAddr;
+
 use mayfly_bootstrap::{
-    DRAIN_TIMEOUT, Lifecycle, bind,
+    DRAIN_TIMEOUT, Lifecycle, Listener, bind,
     http::{
         ServerLimits,
         origin::{HostSettings, OriginPolicy},
     },
+    tls::{ServerTls, ServerTlsSettings},
 };
 use mayfly_bot::PublicUrl;
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::LimitSettings;
-use tokio::net::TcpListener;
 
-use super::process_limits;
+use super::{follow_tls_files, load_tls, process_limits};
 use crate::{
     endpoints::{BotUrl, StoreUrl},
     error::CliError,
@@ -37,28 +39,34 @@ pub(crate) struct GatewayRoleSettings {
     store: StoreUrl,
     #[command(flatten)]
     bot: BotUrl,
+    #[command(flatten)]
+    tls: ServerTlsSettings,
 }
 
 pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
     let upstreams = Upstreams {
         store: settings.store.channel()?,
-        bot: settings.bot.channel()?,
+        bot: settings.bot.channel(&settings.store.tls)?,
         has_reflection: !settings.no_reflection,
     };
-    let listeners = listen(&mut settings.gateway).await?;
+    let tls = load_tls(&settings.tls)?;
+    let listeners = listen(&mut settings.gateway, tls.as_ref()).await?;
     let limits = process_limits(&settings.limits);
     let origins = origins(&settings.gateway, &settings.hosts, settings.public_url.as_ref());
+    let public_port = settings.public_url.as_ref().and_then(PublicUrl::https_port);
+    start_redirect(&mut lifecycle, &mut settings.gateway, public_port, limits.clone()).await?;
     start(&mut lifecycle, listeners, upstreams, &settings.gateway, origins, &settings.limits, limits);
+    follow_tls_files(&mut lifecycle, tls);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
     CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
 /// Binds the gateway's listeners, and stores their ports in the settings.
-pub(super) async fn listen(settings: &mut GatewaySettings) -> Result<Vec<TcpListener>, CliError> {
+pub(super) async fn listen(settings: &mut GatewaySettings, tls: Option<&ServerTls>) -> Result<Vec<Listener>, CliError> {
     let mut listeners = Vec::with_capacity(settings.gateway_listen.len());
     for address in &mut settings.gateway_listen {
-        listeners.push(bind("--gateway-listen", address).await.map_err(CliError::failed)?);
+        listeners.push(bind("--gateway-listen", address, tls).await.map_err(CliError::failed)?);
     }
     Ok(listeners)
 }
@@ -72,10 +80,26 @@ pub(super) fn origins(
     OriginPolicy::new(hosts, public_url.map(PublicUrl::host), settings.trusted_proxies)
 }
 
+/// Starts the listener that redirects to HTTPS, if there is one. The port of HTTPS is `public_port`, or that of the
+/// first listener.
+pub(super) async fn start_redirect(
+    lifecycle: &mut Lifecycle,
+    settings: &mut GatewaySettings,
+    public_port: Option<u16>,
+    limits: ServerLimits,
+) -> Result<(), CliError> {
+    let own_port = settings.gateway_listen.first().map(SocketAddr::port);
+    let (Some(address), Some(port)) = (&mut settings.redirect_http, public_port.or(own_port)) else { return Ok(()) };
+    let listener = bind("--redirect-http", address, None).await.map_err(CliError::failed)?;
+    let serving = mayfly_gateway_rest::redirect_to_https(listener, port, limits, lifecycle.stop());
+    lifecycle.spawn("redirect to HTTPS", async move { Ok(serving.await?) });
+    Ok(())
+}
+
 /// Starts the gateway.
 pub(super) fn start(
     lifecycle: &mut Lifecycle,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     upstreams: Upstreams,
     settings: &GatewaySettings,
     origins: OriginPolicy,

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use mayfly_bootstrap::{DRAIN_TIMEOUT, Lifecycle, bind, http::ServerLimits};
+use mayfly_bootstrap::{
+    DRAIN_TIMEOUT, Lifecycle, Listener, bind,
+    http::ServerLimits,
+    tls::{ServerTls, ServerTlsSettings},
+};
 use mayfly_store::{OpenSettings, Store, SystemClock};
-use tokio::net::TcpListener;
 
-use super::process_limits;
+use super::{follow_tls_files, load_tls, process_limits};
 use crate::error::CliError;
 
 /// Arguments of `mayfly store`.
@@ -14,28 +17,32 @@ use crate::error::CliError;
 pub(crate) struct StoreRoleSettings {
     #[command(flatten)]
     open: OpenSettings,
+    #[command(flatten)]
+    tls: ServerTlsSettings,
 }
 
 pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
-    let listener = listen(&mut settings.open).await?;
+    let tls = load_tls(&settings.tls)?;
+    let listener = listen(&mut settings.open, tls.as_ref()).await?;
     let address = settings.open.store.store_listen;
     let limits = process_limits(&settings.open.limits);
     start(&mut lifecycle, &settings.open, listener, limits).await?;
+    follow_tls_files(&mut lifecycle, tls);
     tracing::info!(%address, "the store is ready");
     CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
 }
 
 /// Binds the store's listener, and stores its port in the settings.
-pub(super) async fn listen(settings: &mut OpenSettings) -> Result<TcpListener, CliError> {
-    bind("--store-listen", &mut settings.store.store_listen).await.map_err(CliError::failed)
+pub(super) async fn listen(settings: &mut OpenSettings, tls: Option<&ServerTls>) -> Result<Listener, CliError> {
+    bind("--store-listen", &mut settings.store.store_listen, tls).await.map_err(CliError::failed)
 }
 
 /// Opens the store and starts it.
 pub(super) async fn start(
     lifecycle: &mut Lifecycle,
     settings: &OpenSettings,
-    listener: TcpListener,
+    listener: Listener,
     limits: ServerLimits,
 ) -> Result<Arc<Store>, CliError> {
     let opening = Store::open(settings, Arc::new(SystemClock), lifecycle.stop());

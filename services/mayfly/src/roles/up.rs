@@ -5,8 +5,8 @@ use std::{
     path::PathBuf,
 };
 
-use mayfly_bootstrap::{DRAIN_TIMEOUT, Lifecycle, http::origin::HostSettings};
-use mayfly_bot::BotSettings;
+use mayfly_bootstrap::{DRAIN_TIMEOUT, Lifecycle, http::origin::HostSettings, tls::ServerTlsSettings};
+use mayfly_bot::{BotSettings, PublicUrl};
 use mayfly_contracts::{
     BotChannel, ErrorInfo, StoreChannel,
     config::{GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
@@ -15,7 +15,7 @@ use mayfly_contracts::{
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::{DataSettings, MissingToken, OpenSettings};
 
-use super::{bot, gateway, process_limits, store};
+use super::{bot, follow_tls_files, gateway, load_tls, process_limits, store};
 use crate::{commands::write_stdout, endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly up`.
@@ -29,13 +29,16 @@ pub(crate) struct UpSettings {
     bot: BotSettings,
     #[command(flatten)]
     hosts: HostSettings,
+    #[command(flatten)]
+    tls: ServerTlsSettings,
 }
 
 pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
-    let store_listener = store::listen(&mut settings.open).await?;
-    let gateway_listeners = gateway::listen(&mut settings.gateway).await?;
-    let bot_listener = bot::listen(&mut settings.bot).await?;
+    let tls = load_tls(&settings.tls)?;
+    let store_listener = store::listen(&mut settings.open, tls.as_ref()).await?;
+    let gateway_listeners = gateway::listen(&mut settings.gateway, tls.as_ref()).await?;
+    let bot_listener = bot::listen(&mut settings.bot, tls.as_ref()).await?;
 
     let limits = process_limits(&settings.open.limits);
     let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
@@ -51,9 +54,12 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()), has_reflection };
     let public_url = settings.bot.conversation.public_url.as_ref();
     let origins = gateway::origins(&settings.gateway, &settings.hosts, public_url);
+    let public_port = public_url.and_then(PublicUrl::https_port);
+    gateway::start_redirect(&mut lifecycle, &mut settings.gateway, public_port, limits.clone()).await?;
     let texts = &settings.open.limits;
     gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, origins, texts, limits.clone());
     bot::start(&mut lifecycle, bot, bot_listener, limits);
+    follow_tls_files(&mut lifecycle, tls);
     write_stdout(banner(&settings, &client, &description)?.as_bytes())?;
     CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
 }
@@ -79,8 +85,13 @@ async fn bot_instructions(store: StoreChannel, client: &ClientCommand) -> Result
     }
 }
 
+/// The scheme of all listeners but the one that redirects.
+fn scheme(settings: &UpSettings) -> &'static str {
+    if settings.tls.tls_cert.is_some() { "https" } else { "http" }
+}
+
 /// The URL of the simulator.
-fn simulator_instructions(settings: &BotSettings) -> String {
+fn simulator_instructions(settings: &BotSettings, scheme: &str) -> String {
     let Some(token) = &settings.simulator_token else { return String::new() };
     let address = match settings.bot_listen {
         address if address.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
@@ -88,7 +99,7 @@ fn simulator_instructions(settings: &BotSettings) -> String {
     };
     format!(
         "Or chat with the bot in a browser, without Telegram: write new:hello at\n\
-         \x20 http://{address}/#{token}\n\
+         \x20 {scheme}://{address}/#{token}\n\
          \n",
         token = token.expose()
     )
@@ -113,23 +124,29 @@ fn client_command(settings: &UpSettings) -> ClientCommand {
         if default.as_ref() == Some(&value) { String::new() } else { format!(" {flag} {value}") }
     };
     let OpenSettings { store, data, .. } = &settings.open;
+    // A certificate is for the public name, under which the gateway forwards gRPC to the store.
+    let url = match &settings.bot.conversation.public_url {
+        Some(public) if settings.tls.tls_cert.is_some() => public.to_url().to_string(),
+        _ => format!("{}://{}", scheme(settings), store.store_listen),
+    };
     ClientCommand {
         program: std::env::args().next().unwrap_or_else(|| "mayfly".to_owned()),
-        store: given("--store-url", format!("http://{}", store.store_listen), default_of::<StoreUrl>("store_url")),
+        store: given("--store-url", url, default_of::<StoreUrl>("store_url")),
         data: given("--data-dir", data.data_dir.display().to_string(), default_of::<DataSettings>("data_dir")),
     }
 }
 
 fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, CliError> {
-    let UpSettings { open, gateway, bot: bot_settings, hosts: _ } = settings;
+    let UpSettings { open, gateway, bot: bot_settings, hosts: _, tls: _ } = settings;
+    let scheme = scheme(settings);
     let database = open.database.database(&open.data).map_err(CliError::failed)?.describe();
-    let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("http://{address}")).collect();
+    let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("{scheme}://{address}")).collect();
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     Ok(format!(
         "Mayfly is up.\n\
          \x20 web page, REST   {}\n\
          \x20 gRPC             {}\n\
-         \x20 bot status       http://{}\n\
+         \x20 bot status       {scheme}://{}\n\
          \x20 messages         {database}\n\
          \x20 keyring          {}\n\
          \x20 tokens           {}\n\
@@ -148,6 +165,6 @@ fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<St
         absolute(open.data.data_dir.clone()).display(),
         program = client.program,
         store = client.store,
-        simulator = simulator_instructions(bot_settings),
+        simulator = simulator_instructions(bot_settings, scheme),
     ))
 }

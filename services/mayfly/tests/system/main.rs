@@ -20,4 +20,5 @@ mod read_only;
 mod scripts;
 mod sealed;
 mod settings;
+mod tls;
 mod webhook;

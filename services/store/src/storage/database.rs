@@ -1,6 +1,7 @@
 //! [`Database`]: a SQLite or PostgreSQL database, its connections and their required settings.
 
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -17,6 +18,7 @@ use sea_orm::{
         sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous},
     },
 };
+use url::Url;
 
 /// How long connecting may take, and how long to wait for a free connection of a pool.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +45,8 @@ const POSTGRES_SESSION: &str = "SET default_transaction_isolation = 'read commit
     SET enable_seqscan = off; SET jit = off";
 /// The required encoding of a PostgreSQL database, which can store every text.
 const ENCODING: &str = "UTF8";
+/// The parameters of PostgreSQL's URL that name files.
+const TLS_FILE_PARAMETERS: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 
 /// The timeouts of a connection.
 #[derive(Clone, Copy)]
@@ -104,6 +108,16 @@ pub enum DatabaseError {
     /// The database cannot be connected.
     #[error("cannot open the database (--database-url)")]
     Connect(#[source] DbErr),
+    /// A file of TLS, which the URL of PostgreSQL names, cannot be read.
+    #[error("cannot read {}, which --database-url names in {parameter}", path.display())]
+    TlsFile {
+        /// The parameter of the URL.
+        parameter: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// PostgreSQL refuses connections or cannot be reached.
     #[error("cannot open the database (--database-url) at {address}")]
     Unreachable {
@@ -196,6 +210,7 @@ impl Database {
         if self.backend != DbBackend::Postgres {
             return Ok(());
         }
+        self.check_tls_files()?;
         let unreachable = |source| DatabaseError::Unreachable { address: self.postgres_address(), source };
         let mut first = self.connect_to_postgres().await.map_err(unreachable)?;
         let mut second = self.connect_to_postgres().await.map_err(unreachable)?;
@@ -211,6 +226,19 @@ impl Database {
         // Between statements, a pooler that shares sessions assigns the same one to both connections.
         if session == other_session {
             return Err(DatabaseError::SharedSessions { address: self.postgres_address() });
+        }
+        Ok(())
+    }
+
+    /// Reads the files that the URL names, since sqlx reports a missing one without its name.
+    fn check_tls_files(&self) -> Result<(), DatabaseError> {
+        let Ok(url) = Url::parse(self.url.expose()) else { return Ok(()) };
+        for (name, value) in url.query_pairs() {
+            if let Some(parameter) = TLS_FILE_PARAMETERS.into_iter().find(|parameter| *parameter == name) {
+                let path = PathBuf::from(value.into_owned());
+                let opened = File::open(&path).map(drop);
+                opened.map_err(|source| DatabaseError::TlsFile { parameter, path, source })?;
+            }
         }
         Ok(())
     }
