@@ -172,7 +172,7 @@ impl Messages {
     /// Deletes an unread message and returns its content. With a view id, the reader may repeat the view for a while.
     pub(crate) async fn view(&self, request: ViewRequest<'_>) -> Result<ViewedMessage, StoreError> {
         // Reserve a slot first, so that an overloaded store rejects the reader before it counts a try of a passphrase.
-        let slot = self.table.reserve(request.id)?;
+        let slot = self.table.reserve()?;
         let passphrase = self.try_passphrase(&request).await?;
         let ViewRequest { id, token, view_id, accepts_sealed, .. } = request;
         let erasure = Erasure::new(id, token, passphrase, ErasureReason::View { view_id, accepts_sealed });
@@ -378,7 +378,7 @@ mod tests {
             while messages.table.count_tries().await == 0 {
                 tokio::task::yield_now().await;
             }
-            let slots: Vec<_> = std::iter::from_fn(|| messages.table.reserve(stored.id).ok()).collect();
+            let slots: Vec<_> = std::iter::from_fn(|| messages.table.reserve().ok()).collect();
             assert_eq!(view(&messages, &stored).await.err(), Some(StoreError::Overloaded), "a later reader");
             drop(occupied);
             slots

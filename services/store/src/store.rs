@@ -167,7 +167,7 @@ impl Store {
         let work = async { tokio::join!(self.sweep_periodically(), self.watch_health(), self.watch_keyring()) };
         tokio::select! {
             _ = work => Ok(()),
-            () = self.messages.lane_ended() => Err("a write lane has ended".into()),
+            () = self.messages.lane_ended() => Err("the write lane has ended".into()),
         }
     }
 

@@ -24,11 +24,6 @@ impl MessageId {
     pub(crate) fn get(self) -> i64 {
         self.0
     }
-
-    /// The same for the same id.
-    pub(crate) fn affinity(self) -> u64 {
-        self.0.unsigned_abs()
-    }
 }
 
 /// The content of a message.

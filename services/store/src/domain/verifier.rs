@@ -64,12 +64,6 @@ impl Verifier {
     pub(crate) fn matches_column(&self, column: &[u8]) -> bool {
         self.0 == column
     }
-
-    /// The same for the same verifier.
-    pub(crate) fn affinity(self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
-    }
 }
 
 #[cfg(test)]

@@ -42,20 +42,6 @@ pub(crate) enum Work {
     Probe(KeyId),
 }
 
-impl Work {
-    /// Work with the same number is done in order by one lane.
-    pub(super) fn affinity(&self) -> u64 {
-        match self {
-            // Repeats of a request use one lane, so they do not wait for each other in two.
-            Self::Create(creation) => creation.request.map_or(creation.verifier, |request| request.hash).affinity(),
-            Self::Erase(erasure) => erasure.id().affinity(),
-            Self::Acknowledge(acknowledgement) => acknowledgement.id.affinity(),
-            Self::CountTry(passphrase_try) => passphrase_try.id.affinity(),
-            Self::Sweep | Self::Probe(_) => 0,
-        }
-    }
-}
-
 /// What a batch did.
 pub(super) struct BatchOutcome {
     /// A result for each piece of work, in order.

@@ -27,9 +27,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The sizes of the connection pools for reading.
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_READERS: u32 = 8;
-/// The number of write lanes on PostgreSQL. A second lane runs a batch while the first one waits for the disk or the
-/// network. More lanes make batches smaller, and each batch has the same number of statements.
-const POSTGRES_LANES: usize = 2;
 /// How long a checkpoint waits for readers of the write-ahead log. The writer waits too.
 const CHECKPOINT_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 /// After how long a running migration is logged.
@@ -39,10 +36,10 @@ const MIGRATION_LOG_DELAY: Duration = Duration::from_secs(5);
 /// the connection.
 ///
 /// All rows are found by an index. A plan that was made while a table was empty would read the whole table later.
-/// Compiling a statement takes longer than running it.
+/// Compiling a statement, or planning it for its parameters, takes longer than running it.
 const POSTGRES_SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; \
     SET idle_in_transaction_session_timeout = '15s'; SET client_connection_check_interval = '10s'; \
-    SET enable_seqscan = off; SET jit = off";
+    SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
 /// The required encoding of a PostgreSQL database, which can store every text.
 const ENCODING: &str = "UTF8";
 /// The parameters of PostgreSQL's URL that name files.
@@ -293,14 +290,6 @@ impl Database {
         self.backend
     }
 
-    /// The number of write lanes. SQLite permits one writer, so a second lane would only wait.
-    pub(super) fn lanes(&self) -> usize {
-        match self.backend {
-            DbBackend::Sqlite => 1,
-            _ => POSTGRES_LANES,
-        }
-    }
-
     /// A pool of connections for reading.
     pub(crate) async fn connect_readers(&self) -> Result<DatabaseConnection, DatabaseError> {
         let mut options = self.options(self.timeouts);
@@ -328,10 +317,13 @@ impl Database {
         self.connect_single(self.timeouts).await
     }
 
-    /// A single connection for writing, which is never recycled.
+    /// One connection for each transaction, which is never recycled.
     async fn connect_single(&self, timeouts: Timeouts) -> Result<DatabaseConnection, DatabaseError> {
         let mut options = self.options(timeouts);
-        options.max_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        // The driver pings a connection after each transaction. Meanwhile, the next one uses the other connection. On
+        // SQLite each would empty the other's cache of pages.
+        let connections = if self.backend == DbBackend::Sqlite { 1 } else { 2 };
+        options.max_connections(connections).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         if self.backend == DbBackend::Sqlite {
             options.map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), timeouts));
         }

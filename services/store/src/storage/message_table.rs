@@ -77,9 +77,9 @@ impl MessageTable {
         self.writer.perform(work).await
     }
 
-    /// Reserves a slot in the queue for work on the message `id`. See [`Writer::reserve`].
-    pub(crate) fn reserve(&self, id: MessageId) -> Result<QueueSlot<'_>, StoreError> {
-        self.writer.reserve(id.affinity())
+    /// Reserves a slot in the queue. See [`Writer::reserve`].
+    pub(crate) fn reserve(&self) -> Result<QueueSlot<'_>, StoreError> {
+        self.writer.reserve()
     }
 
     /// Checks that a new message with a content of `content_bytes` may be stored.

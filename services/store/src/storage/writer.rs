@@ -1,6 +1,6 @@
 //! [`Writer`]: makes every change to messages, except for the retirement of a key.
 //!
-//! The task of a write lane takes all queued work, runs it as one explicit transaction, and returns each result only
+//! The task of the write lane takes all queued work, runs it as one explicit transaction, and returns each result only
 //! after COMMIT succeeded. So the work that arrives during a commit shares the next one, without a timer or added
 //! latency. A caller that disconnects cannot cancel half a change, and a failed COMMIT is never reported as success.
 
@@ -26,13 +26,13 @@ use crate::{
     error::StoreError,
 };
 
-/// How much work a lane may queue before it rejects more.
+/// How much work the lane may queue before it rejects more.
 const QUEUE_LENGTH: usize = 1024;
 /// The most work in a transaction. SQLite nests a condition for each piece of work, up to 1,000; see `batch/erase.rs`.
 const BATCH_LENGTH: usize = 256;
 /// The most bytes of contents in a transaction, which needs several times as much memory.
 const BATCH_BYTES: usize = 16 << 20;
-/// The most bytes of contents that a lane may queue.
+/// The most bytes of contents that the lane may queue.
 const QUEUE_BYTES: usize = 64 << 20;
 /// The most work in a transaction while the disk is low. Each transaction is followed by a checkpoint.
 const LOW_DISK_BATCH_LENGTH: usize = 16;
@@ -56,11 +56,10 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a checkpoint may take.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The queues of the write lanes. Cheap to clone. The lanes end after the last clone was dropped and their work is
-/// done.
+/// The queue of the write lane. Cheap to clone. The lane ends after the last clone was dropped and its work is done.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    lanes: Arc<[mpsc::Sender<Job>]>,
+    queue: mpsc::Sender<Job>,
     ended: broadcast::Sender<MessageId>,
     lane_ended: CancellationToken,
     health: Arc<WriteHealth>,
@@ -68,7 +67,7 @@ pub(crate) struct Writer {
 
 type ResultSender = oneshot::Sender<Result<Output, StoreError>>;
 
-/// What all lanes of a writer use.
+/// What the lane uses.
 pub(super) struct WriterContext {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) keyring: SharedKeyring,
@@ -86,33 +85,29 @@ struct Job {
 }
 
 impl Writer {
-    /// Starts the lanes of `database`.
+    /// Starts the lane of `database`.
     pub(super) fn start(database: &Database, context: WriterContext) -> Self {
         let (ended, _) = broadcast::channel(ENDED_CHANNEL_LENGTH);
         let lane_ended = CancellationToken::new();
         let health = Arc::new(WriteHealth::default());
-        let context = Arc::new(context);
         let queue_length = (QUEUE_BYTES / context.max_text_bytes).clamp(BATCH_LENGTH, QUEUE_LENGTH);
-        let lanes = (0..database.lanes()).map(|_| {
-            let (sender, queue) = mpsc::channel(queue_length);
-            let lane = Lane {
-                database: database.clone(),
-                connection: WriteConnection::new(database.clone()),
-                shard: random_shard(),
-                context: Arc::clone(&context),
-                ended: ended.clone(),
-                health: Arc::clone(&health),
-                last_warned_wal_bytes: 0,
-            };
-            // Dropped when the lane ends, even by a panic, so that the store does not continue without the lane.
-            let guard = lane_ended.clone().drop_guard();
-            tokio::spawn(async move {
-                lane.run(queue).await;
-                drop(guard);
-            });
-            sender
+        let (sender, queue) = mpsc::channel(queue_length);
+        let lane = Lane {
+            database: database.clone(),
+            connection: WriteConnection::new(database.clone()),
+            shard: random_shard(),
+            context,
+            ended: ended.clone(),
+            health: Arc::clone(&health),
+            last_warned_wal_bytes: 0,
+        };
+        // Dropped when the lane ends, even by a panic, so that the store does not continue without the lane.
+        let guard = lane_ended.clone().drop_guard();
+        tokio::spawn(async move {
+            lane.run(queue).await;
+            drop(guard);
         });
-        Self { lanes: lanes.collect(), ended, lane_ended, health }
+        Self { queue: sender, ended, lane_ended, health }
     }
 
     /// The messages that end from now on, through this writer.
@@ -120,7 +115,7 @@ impl Writer {
         self.ended.subscribe()
     }
 
-    /// Completes when a lane has ended. A lane that did not panic runs until the last clone of the writer is dropped.
+    /// Completes when the lane has ended. Unless it panics, it runs until the last clone of the writer is dropped.
     pub(super) async fn lane_ended(&self) {
         self.lane_ended.cancelled().await;
     }
@@ -139,26 +134,23 @@ impl Writer {
     /// [`StoreError::Overloaded`] when the queue is full; [`StoreError::Unavailable`] when the database cannot do it,
     /// with an unknown outcome if the connection broke during COMMIT; and the errors of the work itself.
     pub(super) async fn perform(&self, work: Work) -> Result<Output, StoreError> {
-        self.reserve(work.affinity())?.perform(work).await
+        self.reserve()?.perform(work).await
     }
 
-    /// Reserves a slot in the queue for work with this affinity.
+    /// Reserves a slot in the queue.
     ///
     /// # Errors
     ///
     /// [`StoreError::Overloaded`] when the queue is full.
-    pub(super) fn reserve(&self, affinity: u64) -> Result<QueueSlot<'_>, StoreError> {
-        // A message always uses the same lane, so that its work does not wait for row locks of other lanes.
-        let lane = usize::try_from(affinity).unwrap_or_default().checked_rem(self.lanes.len());
-        let lane = lane.and_then(|lane| self.lanes.get(lane)).ok_or(StoreError::Internal)?;
-        lane.try_reserve().map(QueueSlot).map_err(|error| match error {
+    pub(super) fn reserve(&self) -> Result<QueueSlot<'_>, StoreError> {
+        self.queue.try_reserve().map(QueueSlot).map_err(|error| match error {
             mpsc::error::TrySendError::Full(()) => StoreError::Overloaded,
             mpsc::error::TrySendError::Closed(()) => lane_ended_error(),
         })
     }
 }
 
-/// A slot in the queue of a lane. Work with a slot is not rejected.
+/// A slot in the queue. Work with a slot is not rejected.
 pub(crate) struct QueueSlot<'writer>(mpsc::Permit<'writer, Job>);
 
 impl QueueSlot<'_> {
@@ -171,11 +163,11 @@ impl QueueSlot<'_> {
 }
 
 fn lane_ended_error() -> StoreError {
-    tracing::error!("a write lane has ended");
+    tracing::error!("the write lane has ended");
     StoreError::Internal
 }
 
-/// When the last transaction of any lane ended, and whether the database could be written.
+/// When the last transaction ended, and whether the database could be written.
 #[derive(Default)]
 struct WriteHealth(Mutex<Option<(Instant, bool)>>);
 
@@ -200,7 +192,7 @@ struct Lane {
     database: Database,
     connection: WriteConnection,
     shard: i32,
-    context: Arc<WriterContext>,
+    context: WriterContext,
     ended: broadcast::Sender<MessageId>,
     health: Arc<WriteHealth>,
     /// The size of the write-ahead log when it was last logged.
@@ -434,7 +426,7 @@ mod tests {
             connection: WriteConnection::new(database.clone()),
             database,
             shard: 0,
-            context: Arc::new(context),
+            context,
             ended,
             health: Arc::default(),
             last_warned_wal_bytes: 0,

@@ -86,7 +86,7 @@ pub(super) async fn create(
 /// Inserts the creations, except for those whose key was retired and those whose request exists already. No key of the
 /// inserted rows can be retired before the transaction ends.
 ///
-/// All lanes and stores insert in the same order, to prevent deadlocks.
+/// All stores insert in the same order, to prevent deadlocks.
 async fn insert(
     transaction: &DatabaseTransaction,
     creations: &[&Creation],

@@ -207,10 +207,6 @@ impl Erasure {
         Self { id, verifier: Verifier::of_token(&token), token, passphrase, reason, claim }
     }
 
-    pub(super) fn id(&self) -> MessageId {
-        self.id
-    }
-
     /// Returns `true` if this caller may delete `row`, which may have been deleted for another caller of the batch.
     fn matches(&self, row: &messages::Model) -> bool {
         let token_matches = row.id == self.id.get() && self.verifier.matches_column(&row.verifier);
