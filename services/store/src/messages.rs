@@ -145,6 +145,8 @@ impl Messages {
         message: &NewMessage,
     ) -> Result<InsertOutcome, StoreError> {
         let NewMessage { content, create_time, ttl, expire_time, request, passphrase: _ } = message;
+        // Reserve a slot first, so that an overloaded store seals nothing in vain.
+        let slot = self.table.reserve()?;
         let seal = MessageSeal::new(key, &token, passphrase);
         let creation = Creation {
             verifier: Verifier::of_token(&token),
@@ -159,7 +161,7 @@ impl Messages {
                 content_tag: seal.content_tag(content, *ttl),
             }),
         };
-        match self.table.perform(Work::Create(Box::new(creation))).await? {
+        match slot.perform(Work::Create(Box::new(creation))).await? {
             Output::Stored { id, create_time, expire_time } => {
                 Ok(InsertOutcome::Stored(StoredMessage { id, token, create_time, expire_time }))
             }

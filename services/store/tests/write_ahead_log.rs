@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
 
 const WARNING: &str = "the write-ahead log grows";
 
-/// The log lines of this thread.
+/// The log lines of all threads.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -33,13 +33,13 @@ impl io::Write for Lines {
     }
 }
 
-/// The store runs on the thread of this test, which captures its log lines.
 #[tokio::test]
 async fn a_write_ahead_log_that_another_program_uses_is_logged_and_emptied_afterwards() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // The only test of this program, so it captures the lines of the write lane's thread too.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let database = TestDatabase::sqlite().unwrap();
     let store = TestStore::open(database.clone()).await.unwrap();
     let message = store.create("hello").await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use mayfly_bootstrap::ErrorChain;
 use sea_orm::{
     ColumnTrait as _, Condition, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
 };
@@ -66,7 +67,10 @@ impl MessageTable {
         let capacity = Capacity::new(storage, database.dir());
         let context =
             WriterContext { clock: Arc::clone(&clock), keyring, retention, capacity: capacity.clone(), max_text_bytes };
-        let writer = Writer::start(database, context);
+        let writer = Writer::start(database, context).map_err(|error| {
+            tracing::error!(error = %ErrorChain(&error), "the write lane cannot be started");
+            StoreError::Internal
+        })?;
         let table = Self { readers, writer, clock, capacity };
         table.measure().await?;
         Ok(table)

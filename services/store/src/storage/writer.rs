@@ -3,15 +3,23 @@
 //! The task of the write lane takes all queued work, runs it as one explicit transaction, and returns each result only
 //! after COMMIT succeeded. So the work that arrives during a commit shares the next one, without a timer or added
 //! latency. A caller that disconnects cannot cancel half a change, and a failed COMMIT is never reported as success.
+//!
+//! The lane has a thread of its own. Among the tasks of the requests, each statement would wait until all requests that
+//! arrived meanwhile were parsed or rejected, so the more requests are rejected, the fewer would be served.
 
 use std::{
+    io,
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use mayfly_bootstrap::ErrorChain;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::{
+    runtime,
+    sync::{broadcast, mpsc, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -86,7 +94,11 @@ struct Job {
 
 impl Writer {
     /// Starts the lane of `database`.
-    pub(super) fn start(database: &Database, context: WriterContext) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the system permits no other thread, or no other file.
+    pub(super) fn start(database: &Database, context: WriterContext) -> io::Result<Self> {
         let (ended, _) = broadcast::channel(ENDED_CHANNEL_LENGTH);
         let lane_ended = CancellationToken::new();
         let health = Arc::new(WriteHealth::default());
@@ -103,11 +115,12 @@ impl Writer {
         };
         // Dropped when the lane ends, even by a panic, so that the store does not continue without the lane.
         let guard = lane_ended.clone().drop_guard();
-        tokio::spawn(async move {
-            lane.run(queue).await;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("write lane".to_owned()).spawn(move || {
+            runtime.block_on(lane.run(queue));
             drop(guard);
-        });
-        Self { queue: sender, ended, lane_ended, health }
+        })?;
+        Ok(Self { queue: sender, ended, lane_ended, health })
     }
 
     /// The messages that end from now on, through this writer.
