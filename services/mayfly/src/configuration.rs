@@ -101,6 +101,14 @@ fn document() -> String {
     cli.build();
     let mut commands = Vec::new();
     leaf_commands(&cli, "", &mut commands);
+    let of_roles = commands.clone();
+    for (path, arguments) in &mut commands {
+        // `mayfly doctor` takes the settings of the role that it checks, which are listed there.
+        let role = path.strip_prefix("doctor ").and_then(|role| of_roles.iter().find(|(path, _)| path == role));
+        if let Some((_, known)) = role {
+            arguments.retain(|argument| known.iter().all(|known| known.get_id() != argument.get_id()));
+        }
+    }
     let (roles, others): (Vec<_>, Vec<_>) = commands.iter().partition(|(path, _)| ROLES.contains(&path.as_str()));
     let tables = [table("Roles", &roles), table("Commands", &others)];
     format!("{PREAMBLE}{}", tables.concat())

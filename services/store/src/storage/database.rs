@@ -330,8 +330,7 @@ impl Database {
 
     /// A single connection for writing, which is never recycled.
     async fn connect_single(&self, timeouts: Timeouts) -> Result<DatabaseConnection, DatabaseError> {
-        let mut options = self.options(timeouts);
-        options.max_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        let mut options = self.single(timeouts);
         if self.backend == DbBackend::Sqlite {
             options.map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), timeouts));
         }
@@ -340,6 +339,17 @@ impl Database {
             check_pragmas(&database).await?;
         }
         Ok(database)
+    }
+
+    /// The options of a single connection for requests, which is never recycled.
+    pub(super) fn single_connection(&self) -> ConnectOptions {
+        self.single(self.timeouts)
+    }
+
+    fn single(&self, timeouts: Timeouts) -> ConnectOptions {
+        let mut options = self.options(timeouts);
+        options.max_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        options
     }
 
     /// The same database without timeouts.
@@ -352,7 +362,8 @@ impl Database {
     }
 
     /// The file of a SQLite database.
-    pub(super) fn sqlite_path(&self) -> Option<&Path> {
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
         self.sqlite_file.as_deref()
     }
 
@@ -485,7 +496,7 @@ async fn check_auto_vacuum(database: &DatabaseConnection) {
     }
 }
 
-async fn read_pragma(database: &DatabaseConnection, pragma: &str) -> Result<String, DbErr> {
+pub(super) async fn read_pragma(database: &DatabaseConnection, pragma: &str) -> Result<String, DbErr> {
     let query = sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
     let row = database.query_one_raw(query).await?;
     let row = row.ok_or_else(|| DbErr::RecordNotFound(pragma.to_owned()))?;
