@@ -74,20 +74,20 @@ pub(crate) async fn run(settings: DoctorSettings, cli: &clap::Command) -> Result
 
 async fn run_for(role: RoleParts<'_>, print: PrintSettings, cli: &clap::Command) -> Result<(), CliError> {
     let mut findings = settings::check(role, &Given::now(cli, role.name));
-    findings.extend(blocking("files", || files::check(role)));
-    findings.extend(blocking("tls", || tls::check(role)));
+    // If a file system does not respond, the role cannot run either.
+    findings.extend(tokio::task::block_in_place(|| files::check(role)));
+    findings.extend(tokio::task::block_in_place(|| tls::check(role)));
     let inspected = inspect_database(role).await;
-    if let Some(inspected) = &inspected {
-        let content = inspected.as_ref().ok().and_then(|found| found.content.as_ref());
-        findings.extend(database::check(inspected));
-        findings.extend(keyring::check(role, content.map(|content| &content.keys)));
-        findings.extend(clock::check(inspected, &SystemClock));
-        findings.extend(blocking("space", || space::check(role, content)));
-    }
+    let inspection = inspected.as_ref().and_then(|inspected| inspected.as_ref().ok());
+    let content = inspection.and_then(|inspection| inspection.content.as_ref());
+    findings.extend(inspected.iter().flat_map(database::check));
+    findings.extend(tokio::task::block_in_place(|| keyring::check(role, content.map(|content| &content.keys))));
+    findings.extend(inspection.iter().flat_map(|inspection| clock::check(inspection, &SystemClock)));
+    findings.extend(tokio::task::block_in_place(|| space::check(role, content)));
     let (reached, token) = within("reachability", reachability::check(role)).await;
     findings.extend(reached);
     let token = match token {
-        None => own_bot_token(role, inspected.as_ref()).await,
+        None => own_bot_token(role, inspection).await,
         token => token,
     };
     findings.extend(within("telegram", async { (telegram::check(role, token).await, ()) }).await.0);
@@ -98,12 +98,6 @@ async fn run_for(role: RoleParts<'_>, print: PrintSettings, cli: &clap::Command)
         Severity::Ok | Severity::Note => Ok(()),
         worst => Err(CliError::checked(worst == Severity::Failure, report.summary())),
     }
-}
-
-/// Runs an area that asks only files. They can be on a file system that does not respond, but then the role could not
-/// run either.
-fn blocking(_area: &'static str, check: impl FnOnce() -> Vec<Finding>) -> Vec<Finding> {
-    tokio::task::block_in_place(check)
 }
 
 /// Runs an area. Its result is a finding if it does not end in time.
@@ -132,12 +126,9 @@ async fn inspect_database(role: RoleParts<'_>) -> Option<Result<Inspection, Stri
 }
 
 /// The bot's token in a database that can be read.
-async fn own_bot_token(
-    role: RoleParts<'_>,
-    inspected: Option<&Result<Inspection, String>>,
-) -> Option<Result<Option<Secret>, String>> {
+async fn own_bot_token(role: RoleParts<'_>, inspection: Option<&Inspection>) -> Option<Result<Option<Secret>, String>> {
     let store = role.store.filter(|_| role.bot.is_some())?;
-    let Some(Ok(Inspection { content: Some(_), .. })) = inspected else { return None };
+    inspection?.content.as_ref()?;
     let database = store.database.database(&store.data).ok()?;
     let keyring = store.store.keyring.file(&store.data);
     let token = tokio::time::timeout(TIMEOUT, active_bot_token(&database, &keyring)).await.ok()?;

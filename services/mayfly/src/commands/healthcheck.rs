@@ -7,8 +7,8 @@ use http::{StatusCode, Uri};
 use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use mayfly_bootstrap::tls::{self, ClientTlsSettings, ConnectError, Connector};
-use mayfly_contracts::StoreChannel;
-use tonic::Status;
+use mayfly_contracts::{StoreChannel, message::message_service_server::SERVICE_NAME};
+use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
@@ -55,6 +55,8 @@ pub(super) enum NotReady {
     NoResponse(Option<ConnectError>),
     /// The role responds that it is not ready.
     NotServing,
+    /// Another program, or another role, responds.
+    OtherService,
 }
 
 impl NotReady {
@@ -63,7 +65,7 @@ impl NotReady {
         match self {
             Self::Call(status) => tls::explain(&**status),
             Self::NoResponse(cause) => cause.clone(),
-            Self::Setting(_) | Self::NotServing => None,
+            Self::Setting(_) | Self::NotServing | Self::OtherService => None,
         }
     }
 
@@ -77,6 +79,7 @@ impl NotReady {
                 CliError::unavailable(format!("{role} cannot be reached ({setting}){cause}"))
             }
             Self::NotServing => CliError::unavailable(format!("{role} is not ready")),
+            Self::OtherService => CliError::unavailable(format!("another service than {role} responds ({setting})")),
         }
     }
 }
@@ -104,11 +107,13 @@ pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), CliError> {
 
 /// Checks a store over gRPC.
 pub(super) async fn check_store(store: StoreChannel) -> Result<(), NotReady> {
-    let request = HealthCheckRequest { service: String::new() };
-    let response = HealthClient::new(store).check(request).await.map_err(|status| NotReady::Call(Box::new(status)))?;
-    match response.into_inner().status() {
-        ServingStatus::Serving => Ok(()),
-        _ => Err(NotReady::NotServing),
+    // By its name: the bot reports its own health in the same way.
+    let request = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
+    match HealthClient::new(store).check(request).await {
+        Ok(response) if response.get_ref().status() == ServingStatus::Serving => Ok(()),
+        Ok(_) => Err(NotReady::NotServing),
+        Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => Err(NotReady::OtherService),
+        Err(status) => Err(NotReady::Call(Box::new(status))),
     }
 }
 

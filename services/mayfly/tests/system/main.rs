@@ -7,6 +7,7 @@ mod bot;
 mod bot_api_server;
 mod chat;
 mod cli;
+mod doctor;
 mod examples;
 mod faults;
 mod harness;

@@ -13,8 +13,7 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 const LARGE: Duration = Duration::from_secs(60);
 
 /// Checks the clock.
-pub(super) fn check(inspected: &Result<Inspection, String>, clock: &dyn Clock) -> Vec<Finding> {
-    let Ok(inspection) = inspected else { return Vec::new() };
+pub(super) fn check(inspection: &Inspection, clock: &dyn Clock) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Server::Postgres(info) = &inspection.server {
         findings.push(check_offset(info.clock));
