@@ -22,4 +22,5 @@ mod scripts;
 mod sealed;
 mod settings;
 mod tls;
+mod upgrades;
 mod webhook;

@@ -157,6 +157,9 @@ pub enum DatabaseError {
     /// The schema cannot be migrated.
     #[error("cannot bring the database schema up to date")]
     Migrate(#[source] MigrationError),
+    /// The schema is that of a newer program, or cannot be read.
+    #[error("cannot use the database schema")]
+    Schema(#[source] MigrationError),
 }
 
 impl Database {
@@ -228,6 +231,20 @@ impl Database {
             return Err(DatabaseError::SharedSessions { address: self.postgres_address() });
         }
         Ok(())
+    }
+
+    /// Checks that no newer program has changed the schema. Commands that change rows call this: in a newer schema they
+    /// could miss rows that depend on what they change.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`], also when the database cannot be reached.
+    pub async fn check_schema(&self) -> Result<(), DatabaseError> {
+        self.check().await?;
+        let database = self.connect_writer().await?;
+        let state = mayfly_migrations::state(&database).await;
+        close(database).await;
+        state.map(drop).map_err(DatabaseError::Schema)
     }
 
     /// Reads the files that the URL names, since sqlx reports a missing one without its name.
