@@ -123,6 +123,32 @@ async fn last_program_version(database: &DatabaseTransaction) -> Result<Option<S
     row.map(|row| row.try_get_by_index(0)).transpose()
 }
 
+/// The state of a schema that this program knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaState {
+    /// How many migrations were applied. 0: the database has no schema yet.
+    pub applied: usize,
+    /// How many migrations the next start of this program applies.
+    pub pending: usize,
+    /// The version of the program that made the last migration, if it recorded it.
+    pub program_version: Option<String>,
+}
+
+/// The state of the schema of `database`. Changes nothing.
+///
+/// # Errors
+///
+/// [`MigrationError`]; also when a newer program made it.
+pub async fn state(database: &DatabaseConnection) -> Result<SchemaState, MigrationError> {
+    let transaction = database.begin().await?;
+    let applied = applied(&transaction).await?;
+    reject_newer(&transaction, &applied).await?;
+    let program_version = last_program_version(&transaction).await?;
+    transaction.rollback().await?;
+    let pending = Migrator::migrations().len().saturating_sub(applied.len());
+    Ok(SchemaState { applied: applied.len(), pending, program_version })
+}
+
 /// Returns `true` if a Mayfly program made the schema of `database`, this one or an older one. Changes nothing.
 ///
 /// # Errors

@@ -137,6 +137,17 @@ pub fn read_or_create(
     read_open(file, path)
 }
 
+/// Checks that only users within `access` may read or change the file at `path`, which is not read.
+///
+/// # Errors
+///
+/// [`SecretFileError`]
+pub fn check(path: &Path, access: SecretAccess) -> Result<(), SecretFileError> {
+    let opened = File::open(path).and_then(|file| file.metadata());
+    let metadata = opened.map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
+    check_access(path, metadata.mode() & 0o777, metadata.gid(), access)
+}
+
 fn check_access(path: &Path, mode: u32, group: u32, access: SecretAccess) -> Result<(), SecretFileError> {
     reject_others(path, mode)?;
     if mode & 0o070 != 0 {

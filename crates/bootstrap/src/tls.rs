@@ -6,6 +6,7 @@
 mod client;
 mod connect_error;
 mod files;
+mod inspection;
 mod server;
 mod stream;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use self::{
     client::{ClientTls, ClientTlsSettings, Connector},
     connect_error::{ConnectError, explain},
     files::TlsFileError,
+    inspection::CertificateInfo,
     server::{ServerTls, ServerTlsSettings},
     stream::Stream,
 };

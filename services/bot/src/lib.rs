@@ -38,7 +38,10 @@ use tonic::service::Routes;
 
 pub use error::BotError;
 pub use settings::{BotSettings, ConversationSettings, PublicUrl};
-pub use telegram::log_out::{LogOutError, log_out};
+pub use telegram::{
+    log_out::{LogOutError, log_out},
+    probe::{ProbeError, TelegramProbe, WebhookState, probe},
+};
 
 use crate::{
     config_watch::ConfigWatch,

@@ -7,6 +7,7 @@ pub(crate) mod delivery;
 pub(crate) mod errors;
 pub(crate) mod log_out;
 pub(crate) mod payloads;
+pub(crate) mod probe;
 mod rate_limit;
 mod retry;
 pub(crate) mod session_retry;

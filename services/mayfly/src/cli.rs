@@ -11,7 +11,8 @@ use crate::{commands, roles};
 /// them.
 ///
 /// Exit codes: 0 success; 1 failure; 2 invalid usage; 3 the message or app config does not exist or is gone; 4 rejected
-/// (a mistyped token, a missing permission, a value out of range); 5 the store cannot be reached.
+/// (a mistyped token, a missing permission, a value out of range); 5 the store cannot be reached; 6 only warnings
+/// (mayfly doctor).
 #[derive(Debug, Parser)]
 #[command(name = "mayfly", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Token(commands::token::TokenCommandSettings),
     /// Make a private certificate authority, and a certificate for each role.
     Certs(commands::certs::CertsSettings),
+    /// Check the settings, files, database and connections of a role, without starting it. Changes nothing.
+    Doctor(commands::doctor::DoctorSettings),
     /// Check whether a running role is ready. Exit code 0 means ready.
     Healthcheck(commands::healthcheck::HealthcheckSettings),
 }

@@ -6,6 +6,7 @@ pub(crate) mod burn;
 mod caller;
 pub(crate) mod certs;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod healthcheck;
 mod interrupt;
 mod keyring_passphrase;

@@ -14,7 +14,8 @@ const PREAMBLE: &str = "\
 
 Every setting of a role is a flag and an environment variable of the same name: `--store-url` is `MAYFLY_STORE_URL`. So
 are many settings of other commands; their `--help` names the variables. Flags take precedence over variables, and empty
-variables count as not set. `mayfly <command> --help` prints the same text as this file.
+variables count as not set. `mayfly <command> --help` prints the same text as this file. `mayfly doctor ROLE` checks the
+settings of the role, and takes the same ones.
 
 This file is generated from the command line definition by `make configuration`.
 ";
@@ -101,6 +102,16 @@ fn document() -> String {
     cli.build();
     let mut commands = Vec::new();
     leaf_commands(&cli, "", &mut commands);
+    let of_roles = commands.clone();
+    for (path, arguments) in &mut commands {
+        // `mayfly doctor` takes the settings of the role that it checks, which are listed there.
+        let role = path.strip_prefix("doctor ").and_then(|role| of_roles.iter().find(|(path, _)| path == role));
+        if let Some((_, known)) = role {
+            arguments.retain(|argument| {
+                argument.is_global_set() || known.iter().all(|known| known.get_id() != argument.get_id())
+            });
+        }
+    }
     let (roles, others): (Vec<_>, Vec<_>) = commands.iter().partition(|(path, _)| ROLES.contains(&path.as_str()));
     let tables = [table("Roles", &roles), table("Commands", &others)];
     format!("{PREAMBLE}{}", tables.concat())

@@ -18,6 +18,11 @@ pub(crate) struct StoreUrl {
 }
 
 impl StoreUrl {
+    /// The URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.store_url
+    }
+
     /// A channel to the store.
     pub(crate) fn channel(&self) -> Result<StoreChannel, CliError> {
         channel("--store-url", &self.store_url, &self.tls)
@@ -33,13 +38,19 @@ pub(crate) struct BotUrl {
 }
 
 impl BotUrl {
+    /// The URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.bot_url
+    }
+
     /// A channel to the bot.
     pub(crate) fn channel(&self, tls: &ClientTlsSettings) -> Result<BotChannel, CliError> {
         channel("--bot-url", &self.bot_url, tls)
     }
 }
 
-fn channel(setting: &str, url: &str, tls: &ClientTlsSettings) -> Result<ServiceChannel, CliError> {
+/// A channel to the service at `url`, which `setting` names.
+pub(crate) fn channel(setting: &str, url: &str, tls: &ClientTlsSettings) -> Result<ServiceChannel, CliError> {
     let connector = Connector::http2(client_tls(url, tls)?);
     let explaining = connector.clone();
     let channel = ServiceChannel::remote_over(url, connector, move |error| explaining.explain(error));

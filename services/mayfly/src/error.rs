@@ -21,6 +21,7 @@ enum ErrorKind {
     NotFound = 3,
     Rejected = 4,
     Unavailable = 5,
+    Warned = 6,
 }
 
 impl CliError {
@@ -57,6 +58,16 @@ impl CliError {
     /// A role is not ready or cannot be reached.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Unavailable, message: message.into() }
+    }
+
+    /// Checks failed, or only warned.
+    pub(crate) fn checked(has_failed: bool, message: String) -> Self {
+        Self { kind: if has_failed { ErrorKind::Failed } else { ErrorKind::Warned }, message }
+    }
+
+    /// The message, for a report.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// Appends a hint about what the user can do next.

@@ -70,6 +70,7 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Burn(settings) => commands::burn::run(settings).await,
         Command::Token(settings) => commands::token::run(&settings),
         Command::Certs(settings) => commands::certs::run(&settings),
+        Command::Doctor(settings) => commands::doctor::run(settings, &Cli::command()).await,
         Command::Healthcheck(settings) => commands::healthcheck::run(settings).await,
     }
 }

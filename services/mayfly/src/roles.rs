@@ -10,11 +10,38 @@ use mayfly_bootstrap::{
     http::ServerLimits,
     tls::{ServerTls, ServerTlsSettings},
 };
-use mayfly_bot::MAX_REQUEST_BYTES;
+use mayfly_bot::{BotSettings, MAX_REQUEST_BYTES, PublicUrl};
 use mayfly_contracts::max_request_bytes;
-use mayfly_store::LimitSettings;
+use mayfly_gateway_rest::GatewaySettings;
+use mayfly_store::{DataSettings, LimitSettings, OpenSettings, TokenSettings};
 
-use crate::error::CliError;
+use crate::{
+    endpoints::{BotUrl, StoreUrl},
+    error::CliError,
+};
+
+/// The settings of a role by what they are for. `None`: the role has no such settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoleParts<'settings> {
+    pub(crate) name: &'static str,
+    pub(crate) store: Option<&'settings OpenSettings>,
+    pub(crate) data: Option<&'settings DataSettings>,
+    pub(crate) tokens: Option<&'settings TokenSettings>,
+    pub(crate) gateway: Option<&'settings GatewaySettings>,
+    pub(crate) bot: Option<&'settings BotSettings>,
+    pub(crate) public_url: Option<&'settings PublicUrl>,
+    pub(crate) tls: &'settings ServerTlsSettings,
+    /// The store that the role calls over the network.
+    pub(crate) store_url: Option<&'settings StoreUrl>,
+    /// The bot that the role calls over the network.
+    pub(crate) bot_url: Option<&'settings BotUrl>,
+}
+
+/// A role whose settings can be checked without starting it.
+pub(crate) trait RoleSettings {
+    /// Its settings.
+    fn parts(&self) -> RoleParts<'_>;
+}
 
 /// The limits that all listeners of the process share.
 fn process_limits(settings: &LimitSettings) -> ServerLimits {

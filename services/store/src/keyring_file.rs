@@ -17,7 +17,7 @@ use mayfly_bootstrap::{
 use crate::{
     domain::{Clock, InvalidKeyring, Key, KeyId, Keyring, Lifetime, SharedKeyring, Timestamp},
     error::StoreError,
-    storage::{Database, DatabaseError, KeyRetirement, KeyringMismatch, register_keys},
+    storage::{Database, DatabaseError, KeyRetirement, KeyringMismatch, RegisteredKeys, register_keys},
 };
 
 pub use transfer::MissingKeys;
@@ -58,6 +58,15 @@ pub struct KeyInfo {
     pub active_from: Option<Timestamp>,
     /// `true` if it seals new messages now.
     pub is_sealing: bool,
+}
+
+/// How a keyring that fits a database differs from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyringComparison {
+    /// Keys of the file that no store has registered in the database yet.
+    pub not_registered: Vec<String>,
+    /// Keys whose retirement was interrupted.
+    pub retiring: Vec<String>,
 }
 
 /// Keys cannot be listed, rotated, retired or reloaded.
@@ -236,11 +245,29 @@ impl KeyringFile {
         Ok(old.map(|id| id.as_str().to_owned()).collect())
     }
 
+    /// Compares the file with the keys of a database.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`] when the file does not contain a keyring, or lacks keys of the database.
+    pub fn compare(&self, keys: &RegisteredKeys) -> Result<KeyringComparison, KeyringError> {
+        let keyring = self.read()?;
+        keys.check(&keyring)?;
+        let ids = keyring.keys().map(|key| key.id().as_str().to_owned());
+        let not_registered = ids.filter(|id| !keys.used.contains(id) && !keys.retiring.contains(id)).collect();
+        Ok(KeyringComparison { not_registered, retiring: keys.retiring.iter().cloned().collect() })
+    }
+
     pub(crate) fn read(&self) -> Result<Keyring, KeyringError> {
         parse(&self.path, &secret_file::read(&self.path)?)
     }
 
-    fn exists(&self) -> Result<bool, KeyringError> {
+    /// Returns `true` if there is a file, which may be damaged.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`] when that cannot be found out.
+    pub fn exists(&self) -> Result<bool, KeyringError> {
         let unreadable = |source| SecretFileError::Read { path: self.path.clone(), source };
         Ok(self.path.try_exists().map_err(unreadable)?)
     }

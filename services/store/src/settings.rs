@@ -38,7 +38,9 @@ pub struct DataSettings {
 }
 
 impl DataSettings {
-    fn secret_access(&self) -> SecretAccess {
+    /// Which users may have access to the files with secrets.
+    #[must_use]
+    pub fn secret_access(&self) -> SecretAccess {
         if self.group_readable_secrets { SecretAccess::OwnGroup } else { SecretAccess::Owner }
     }
 

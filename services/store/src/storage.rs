@@ -9,6 +9,7 @@ mod capacity;
 mod database;
 mod db_error;
 mod entities;
+mod inspection;
 mod instance;
 mod key_retirement;
 mod message_table;
@@ -24,11 +25,13 @@ pub use backup::{BackupError, ExistingDatabase, RestoreError, Restored, UnreadMe
 pub(crate) use batch::{
     Acknowledgement, Creation, CreationRequest, Erasure, ErasureReason, Output, Retention, Swept, Work,
 };
+pub use capacity::FreeSpace;
 pub(crate) use capacity::StorageLimits;
 pub use database::{Database, DatabaseError};
+pub use inspection::{ClockOffset, Content, InspectError, Inspection, PostgresInfo, Server, inspect};
 pub(crate) use instance::public_ids;
 pub(crate) use key_retirement::KeyRetirement;
 pub(crate) use message_table::{MessageTable, MessagesSettings, ProtectedMessage};
 pub(crate) use passphrase_tries::PassphraseTry;
-pub use sealing_keys::KeyringMismatch;
 pub(crate) use sealing_keys::register_keys;
+pub use sealing_keys::{KeyringMismatch, RegisteredKeys};

@@ -65,6 +65,17 @@ pub struct OpenSettings {
     pub limits: LimitSettings,
 }
 
+impl OpenSettings {
+    /// Checks the settings that a store checks at its start, without files.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`], whose message names the setting.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        self.store.limits(&self.limits).map(drop)
+    }
+}
+
 /// A store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

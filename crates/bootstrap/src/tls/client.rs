@@ -49,13 +49,16 @@ impl ClientTlsSettings {
     ///
     /// [`TlsFileError`] when a file cannot be used, or the system has no authorities.
     pub fn load(&self) -> Result<ClientTls, TlsFileError> {
+        Ok(ClientTls(Arc::new(Reloaded::load(self.files(), client_config)?)))
+    }
+
+    pub(super) fn files(&self) -> TlsFiles {
         let Self { ca, client_cert, client_key } = self.clone();
         let identity = client_cert.zip(client_key).map(|(certificate, key)| {
             let certificate = NamedFile { setting: "--client-cert", path: certificate };
             (certificate, NamedFile { setting: "--client-key", path: key })
         });
-        let files = TlsFiles { identity, authorities: ca.map(|path| NamedFile { setting: "--ca", path }) };
-        Ok(ClientTls(Arc::new(Reloaded::load(files, client_config)?)))
+        TlsFiles { identity, authorities: ca.map(|path| NamedFile { setting: "--ca", path }) }
     }
 }
 
@@ -74,7 +77,7 @@ fn client_config(files: &TlsFiles, contents: &Contents) -> Result<ClientConfig, 
     })
 }
 
-fn system_authorities() -> Result<RootCertStore, TlsFileError> {
+pub(super) fn system_authorities() -> Result<RootCertStore, TlsFileError> {
     let mut roots = RootCertStore::empty();
     // Systems have some certificates that cannot be read. They matter only if nothing is left.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -122,7 +122,7 @@ impl ConnectError {
 }
 
 /// `DnsName("store")` and `IpAddress(127.0.0.1)` without their kinds.
-fn plain_name(name: &str) -> &str {
+pub(super) fn plain_name(name: &str) -> &str {
     let inner = name.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')')).unwrap_or(name);
     inner.trim_matches('"')
 }

@@ -41,8 +41,8 @@ pub(super) struct TlsFiles {
 /// The contents of the files.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Contents {
-    identity: Option<(Secret, Secret)>,
-    authorities: Option<Secret>,
+    pub(super) identity: Option<(Secret, Secret)>,
+    pub(super) authorities: Option<Secret>,
 }
 
 /// A file of TLS cannot be used. The message names the setting and the file.
@@ -201,7 +201,7 @@ impl TlsFiles {
 }
 
 impl NamedFile {
-    fn certificates(&self, pem: &Secret) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+    pub(super) fn certificates(&self, pem: &Secret) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
         // The error may quote the file, which may contain a private key.
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose().as_bytes()).collect();
         chain

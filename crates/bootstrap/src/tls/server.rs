@@ -64,14 +64,17 @@ impl ServerTlsSettings {
     ///
     /// [`TlsFileError`] when a file cannot be used.
     pub fn load(&self) -> Result<Option<ServerTls>, TlsFileError> {
-        let Self { tls_cert: Some(certificate), tls_key: Some(key), tls_client_ca } = self.clone() else {
-            return Ok(None);
-        };
+        let Some(files) = self.files() else { return Ok(None) };
+        Ok(Some(ServerTls(Arc::new(Reloaded::load(files, server_config)?))))
+    }
+
+    pub(super) fn files(&self) -> Option<TlsFiles> {
+        let Self { tls_cert, tls_key, tls_client_ca } = self.clone();
+        let (certificate, key) = tls_cert.zip(tls_key)?;
         let certificate = NamedFile { setting: "--tls-cert", path: certificate };
         let key = NamedFile { setting: "--tls-key", path: key };
         let authorities = tls_client_ca.map(|path| NamedFile { setting: "--tls-client-ca", path });
-        let files = TlsFiles { identity: Some((certificate, key)), authorities };
-        Ok(Some(ServerTls(Arc::new(Reloaded::load(files, server_config)?))))
+        Some(TlsFiles { identity: Some((certificate, key)), authorities })
     }
 }
 

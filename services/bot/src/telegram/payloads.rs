@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use teloxide::{requests::Payload, types::ChatId};
+use url::Url;
 
 use crate::{
     conversation::{
@@ -76,9 +77,24 @@ pub(crate) struct WebhookInfo {
     allowed_updates: Option<Vec<String>>,
     /// When Telegram last failed to deliver an update, in seconds since 1970.
     pub last_error_date: Option<i64>,
+    /// Why. May name the webhook, whose path may be a secret.
+    pub last_error_message: Option<String>,
+    /// How many updates wait for the bot.
+    #[serde(default)]
+    pub pending_update_count: u64,
 }
 
 impl WebhookInfo {
+    /// Returns `true` if a webhook is set.
+    pub(crate) fn is_set(&self) -> bool {
+        !self.url.is_empty()
+    }
+
+    /// The host of the webhook.
+    pub(crate) fn host(&self) -> Option<String> {
+        Url::parse(&self.url).ok()?.host_str().map(str::to_owned)
+    }
+
     /// Returns `true` if the webhook is set as in `webhook`.
     pub(crate) fn matches(&self, webhook: &Webhook) -> bool {
         self.url == webhook.url.as_str()

@@ -7,6 +7,8 @@ use http::{StatusCode, Uri};
 use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use mayfly_bootstrap::tls::{self, ClientTlsSettings, ConnectError, Connector};
+use mayfly_contracts::{StoreChannel, message::message_service_server::SERVICE_NAME};
+use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
@@ -43,46 +45,94 @@ enum Role {
     Bot,
 }
 
+/// Why a role is not ready.
+pub(super) enum NotReady {
+    /// A setting cannot be used.
+    Setting(CliError),
+    /// The call failed.
+    Call(Box<Status>),
+    /// There is no response of HTTP, because of TLS if the reason is known.
+    NoResponse(Option<ConnectError>),
+    /// The role responds that it is not ready.
+    NotServing,
+    /// Another program, or another role, responds.
+    OtherService,
+}
+
+impl NotReady {
+    /// The failure of TLS, if it is the cause.
+    pub(super) fn tls_failure(&self) -> Option<ConnectError> {
+        match self {
+            Self::Call(status) => tls::explain(&**status),
+            Self::NoResponse(cause) => cause.clone(),
+            Self::Setting(_) | Self::NotServing | Self::OtherService => None,
+        }
+    }
+
+    /// The error of the command, for `role`, whose URL `setting` names.
+    pub(super) fn into_error(self, role: &str, setting: &str) -> CliError {
+        match self {
+            Self::Setting(error) => error,
+            Self::Call(status) => CliError::from(*status),
+            Self::NoResponse(cause) => {
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                CliError::unavailable(format!("{role} cannot be reached ({setting}){cause}"))
+            }
+            Self::NotServing => CliError::unavailable(format!("{role} is not ready")),
+            Self::OtherService => CliError::unavailable(format!("another service than {role} responds ({setting})")),
+        }
+    }
+}
+
 pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), CliError> {
+    let tls = &settings.store.tls;
     let check = async {
         match settings.role {
-            Role::Store => check_store(&settings.store).await,
-            Role::Gateway => {
-                check_http("the gateway", "--gateway-url", settings.gateway_url, &settings.store.tls).await
+            Role::Store => {
+                let checked = check_store(settings.store.channel()?).await;
+                checked.map_err(|error| error.into_error("the store", "--store-url"))
             }
-            Role::Bot => check_http("the bot", "--bot-url", settings.bot_url, &settings.store.tls).await,
+            Role::Gateway => {
+                let checked = check_http("--gateway-url", settings.gateway_url, tls).await;
+                checked.map_err(|error| error.into_error("the gateway", "--gateway-url"))
+            }
+            Role::Bot => {
+                let checked = check_http("--bot-url", settings.bot_url, tls).await;
+                checked.map_err(|error| error.into_error("the bot", "--bot-url"))
+            }
         }
     };
     tokio::time::timeout(TIMEOUT, check).await.unwrap_or_else(|_| Err(CliError::unavailable("no response in time")))
 }
 
-async fn check_store(store: &StoreUrl) -> Result<(), CliError> {
-    let request = HealthCheckRequest { service: String::new() };
-    let response = HealthClient::new(store.channel()?).check(request).await?;
-    match response.into_inner().status() {
-        ServingStatus::Serving => Ok(()),
-        _ => Err(CliError::unavailable("the store is not ready")),
+/// Checks a store over gRPC.
+pub(super) async fn check_store(store: StoreChannel) -> Result<(), NotReady> {
+    // By its name: the bot reports its own health in the same way.
+    let request = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
+    match HealthClient::new(store).check(request).await {
+        Ok(response) if response.get_ref().status() == ServingStatus::Serving => Ok(()),
+        Ok(_) => Err(NotReady::NotServing),
+        Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => Err(NotReady::OtherService),
+        Err(status) => Err(NotReady::Call(Box::new(status))),
     }
 }
 
-async fn check_http(role: &str, setting: &str, url: Uri, tls: &ClientTlsSettings) -> Result<(), CliError> {
-    let tls = client_tls(&url.to_string(), tls)?;
+/// Checks a gateway or a bot at `url`, which `setting` names.
+pub(super) async fn check_http(setting: &str, url: Uri, tls: &ClientTlsSettings) -> Result<(), NotReady> {
+    let tls = client_tls(&url.to_string(), tls).map_err(NotReady::Setting)?;
     let mut parts = url.into_parts();
     parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/readyz"));
-    let ready = Uri::from_parts(parts).map_err(|error| CliError::invalid_setting(setting, error))?;
+    let invalid = |error| NotReady::Setting(CliError::invalid_setting(setting, error));
+    let ready = Uri::from_parts(parts).map_err(invalid)?;
     let connector = Connector::http1(tls);
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector.clone());
     match client.get(ready).await {
         Ok(response) if response.status().is_success() => Ok(()),
         // A server with TLS responds so to plain HTTP, and /readyz never does.
         Ok(response) if response.status() == StatusCode::BAD_REQUEST => {
-            Err(CliError::unavailable(format!("{role} cannot be reached ({setting}): {}", ConnectError::TlsOnly)))
+            Err(NotReady::NoResponse(Some(ConnectError::TlsOnly)))
         }
-        Ok(_) => Err(CliError::unavailable(format!("{role} is not ready"))),
-        Err(error) => {
-            let cause =
-                tls::explain(&*connector.explain(error.into())).map(|cause| format!(": {cause}")).unwrap_or_default();
-            Err(CliError::unavailable(format!("{role} cannot be reached ({setting}){cause}")))
-        }
+        Ok(_) => Err(NotReady::NotServing),
+        Err(error) => Err(NotReady::NoResponse(tls::explain(&*connector.explain(error.into())))),
     }
 }

@@ -144,7 +144,9 @@ async fn retire(settings: RetireSettings) -> Result<(), CliError> {
         Some(id) => vec![id],
         None => file.retirable_keys(needed_for, &SystemClock)?,
     };
-    database.check().await.map_err(CliError::failed)?;
+    if !ids.is_empty() {
+        database.check_schema().await.map_err(CliError::failed)?;
+    }
     for id in &ids {
         file.retire(&database, id, needed_for, &SystemClock, force).await?;
     }

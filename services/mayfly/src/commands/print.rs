@@ -22,6 +22,11 @@ impl PrintSettings {
         write_stdout(format!("{line}\n").as_bytes())
     }
 
+    /// `json` in one line, or `text`.
+    pub(super) fn choose(self, json: &Value, text: String) -> String {
+        if self.json { format!("{json}\n") } else { text }
+    }
+
     /// Prints `json`, or `text` without changes. On a terminal a missing line break is added.
     pub(super) fn print_verbatim(self, json: &Value, text: &str) -> Result<(), CliError> {
         if self.json {

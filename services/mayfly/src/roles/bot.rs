@@ -9,7 +9,7 @@ use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES};
 use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 
-use super::{follow_tls_files, load_tls};
+use super::{RoleParts, RoleSettings, follow_tls_files, load_tls};
 use crate::{endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly bot`.
@@ -30,6 +30,24 @@ pub(crate) struct BotRoleSettings {
     tokens: TokenSettings,
     #[command(flatten)]
     tls: ServerTlsSettings,
+}
+
+impl RoleSettings for BotRoleSettings {
+    fn parts(&self) -> RoleParts<'_> {
+        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls } = self;
+        RoleParts {
+            name: "bot",
+            store: None,
+            data: Some(data),
+            tokens: Some(tokens),
+            gateway: None,
+            bot: Some(bot),
+            public_url: bot.conversation.public_url.as_ref(),
+            tls,
+            store_url: Some(store),
+            bot_url: None,
+        }
+    }
 }
 
 pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {

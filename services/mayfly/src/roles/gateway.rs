@@ -14,7 +14,7 @@ use mayfly_bot::PublicUrl;
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::LimitSettings;
 
-use super::{follow_tls_files, load_tls, process_limits};
+use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, process_limits};
 use crate::{
     endpoints::{BotUrl, StoreUrl},
     error::CliError,
@@ -41,6 +41,24 @@ pub(crate) struct GatewayRoleSettings {
     bot: BotUrl,
     #[command(flatten)]
     tls: ServerTlsSettings,
+}
+
+impl RoleSettings for GatewayRoleSettings {
+    fn parts(&self) -> RoleParts<'_> {
+        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls } = self;
+        RoleParts {
+            name: "gateway",
+            store: None,
+            data: None,
+            tokens: None,
+            gateway: Some(gateway),
+            bot: None,
+            public_url: public_url.as_ref(),
+            tls,
+            store_url: Some(store),
+            bot_url: Some(bot),
+        }
+    }
 }
 
 pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliError> {

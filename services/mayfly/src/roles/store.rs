@@ -9,7 +9,7 @@ use mayfly_bootstrap::{
 };
 use mayfly_store::{OpenSettings, Store, SystemClock};
 
-use super::{follow_tls_files, load_tls, process_limits};
+use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, process_limits};
 use crate::error::CliError;
 
 /// Arguments of `mayfly store`.
@@ -19,6 +19,24 @@ pub(crate) struct StoreRoleSettings {
     open: OpenSettings,
     #[command(flatten)]
     tls: ServerTlsSettings,
+}
+
+impl RoleSettings for StoreRoleSettings {
+    fn parts(&self) -> RoleParts<'_> {
+        let Self { open, tls } = self;
+        RoleParts {
+            name: "store",
+            store: Some(open),
+            data: Some(&open.data),
+            tokens: Some(&open.tokens),
+            gateway: None,
+            bot: None,
+            public_url: None,
+            tls,
+            store_url: None,
+            bot_url: None,
+        }
+    }
 }
 
 pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError> {

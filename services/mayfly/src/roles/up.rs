@@ -15,7 +15,7 @@ use mayfly_contracts::{
 use mayfly_gateway_rest::{GatewaySettings, Upstreams};
 use mayfly_store::{DataSettings, MissingToken, OpenSettings};
 
-use super::{bot, follow_tls_files, gateway, load_tls, process_limits, store};
+use super::{RoleParts, RoleSettings, bot, follow_tls_files, gateway, load_tls, process_limits, store};
 use crate::{commands::write_stdout, endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly up`.
@@ -31,6 +31,24 @@ pub(crate) struct UpSettings {
     hosts: HostSettings,
     #[command(flatten)]
     tls: ServerTlsSettings,
+}
+
+impl RoleSettings for UpSettings {
+    fn parts(&self) -> RoleParts<'_> {
+        let Self { open, gateway, bot, hosts: _, tls } = self;
+        RoleParts {
+            name: "up",
+            store: Some(open),
+            data: Some(&open.data),
+            tokens: Some(&open.tokens),
+            gateway: Some(gateway),
+            bot: Some(bot),
+            public_url: bot.conversation.public_url.as_ref(),
+            tls,
+            store_url: None,
+            bot_url: None,
+        }
+    }
 }
 
 pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {

@@ -87,7 +87,7 @@ pub enum BackupError {
 pub async fn back_up(database: &Database, to: &Path) -> Result<(), BackupError> {
     let path = || to.to_owned();
     let write_error = |source| BackupError::Write { path: path(), source };
-    let file = database.sqlite_path().ok_or(BackupError::Postgres)?;
+    let file = database.file().ok_or(BackupError::Postgres)?;
     if !file.try_exists().map_err(write_error)? {
         return Err(BackupError::NoDatabase { path: file.to_owned() });
     }
@@ -254,7 +254,7 @@ impl Restoration<'_> {
     /// Copies the backup into a directory beside the database, prepares the copy there, and renames it at the end. So
     /// no store ever sees a message that may have been read.
     pub(crate) async fn run(&self) -> Result<Restored, RestoreError> {
-        let target = self.database.sqlite_path().ok_or(RestoreError::Postgres)?;
+        let target = self.database.file().ok_or(RestoreError::Postgres)?;
         self.check_target(target)?;
         let dir = parent_dir(target);
         let write_error = |source| RestoreError::Write { path: dir.to_owned(), source };

@@ -2,7 +2,8 @@
 //! always be viewed, burned and swept.
 
 use std::{
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -132,12 +133,8 @@ impl Disk {
         if let Some((_, is_low)) = last_check.filter(|(time, _)| time.elapsed() < DISK_CHECK_INTERVAL) {
             return is_low;
         }
-        let is_low = match rustix::fs::statvfs(&self.dir) {
-            Ok(found) => {
-                let total = found.f_blocks.saturating_mul(found.f_frsize);
-                let free = found.f_bavail.saturating_mul(found.f_frsize);
-                is_below_reserve(free, total, min_free_bytes)
-            }
+        let is_low = match FreeSpace::of(&self.dir) {
+            Ok(space) => space.is_below_reserve(min_free_bytes),
             Err(error) => {
                 tracing::debug!(%error, "the free space of the database's file system is not known");
                 false
@@ -145,6 +142,42 @@ impl Disk {
         };
         *last_check = Some((Instant::now(), is_low));
         is_low
+    }
+}
+
+/// The free space of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeSpace {
+    /// The bytes that users other than root can still write.
+    pub bytes: u64,
+    /// The size of the file system.
+    pub total_bytes: u64,
+    /// How many files can still be created.
+    pub inodes: u64,
+    /// How many files there can be. 0: the file system does not limit them.
+    pub total_inodes: u64,
+}
+
+impl FreeSpace {
+    /// The free space of the file system with the directory `dir`.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not report it.
+    pub fn of(dir: &Path) -> io::Result<Self> {
+        let found = rustix::fs::statvfs(dir)?;
+        Ok(Self {
+            bytes: found.f_bavail.saturating_mul(found.f_frsize),
+            total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+            inodes: found.f_favail,
+            total_inodes: found.f_files,
+        })
+    }
+
+    /// Returns `true` if a store with `--min-free-bytes` creates no messages now.
+    #[must_use]
+    pub fn is_below_reserve(&self, min_free_bytes: u64) -> bool {
+        is_below_reserve(self.bytes, self.total_bytes, min_free_bytes)
     }
 }
 

@@ -154,6 +154,9 @@ pub enum DatabaseError {
     /// The schema cannot be migrated.
     #[error("cannot bring the database schema up to date")]
     Migrate(#[source] MigrationError),
+    /// The schema is that of a newer program, or cannot be read.
+    #[error("cannot use the database schema")]
+    Schema(#[source] MigrationError),
 }
 
 impl Database {
@@ -225,6 +228,20 @@ impl Database {
             return Err(DatabaseError::SharedSessions { address: self.postgres_address() });
         }
         Ok(())
+    }
+
+    /// Checks that no newer program has changed the schema. Commands that change rows call this: in a newer schema they
+    /// could miss rows that depend on what they change.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`], also when the database cannot be reached.
+    pub async fn check_schema(&self) -> Result<(), DatabaseError> {
+        self.check().await?;
+        let database = self.connect_writer().await?;
+        let state = mayfly_migrations::state(&database).await;
+        close(database).await;
+        state.map(drop).map_err(DatabaseError::Schema)
     }
 
     /// Reads the files that the URL names, since sqlx reports a missing one without its name.
@@ -319,11 +336,12 @@ impl Database {
 
     /// One connection for each transaction, which is never recycled.
     async fn connect_single(&self, timeouts: Timeouts) -> Result<DatabaseConnection, DatabaseError> {
-        let mut options = self.options(timeouts);
+        let mut options = self.single(timeouts);
         // The driver pings a connection after each transaction. Meanwhile, the next one uses the other connection. On
         // SQLite each would empty the other's cache of pages.
-        let connections = if self.backend == DbBackend::Sqlite { 1 } else { 2 };
-        options.max_connections(connections).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        if self.backend == DbBackend::Postgres {
+            options.max_connections(2);
+        }
         if self.backend == DbBackend::Sqlite {
             options.map_sqlx_sqlite_opts(with_file(self.sqlite_file.clone(), timeouts));
         }
@@ -332,6 +350,17 @@ impl Database {
             check_pragmas(&database).await?;
         }
         Ok(database)
+    }
+
+    /// The options of a single connection for requests, which is never recycled.
+    pub(super) fn single_connection(&self) -> ConnectOptions {
+        self.single(self.timeouts)
+    }
+
+    fn single(&self, timeouts: Timeouts) -> ConnectOptions {
+        let mut options = self.options(timeouts);
+        options.max_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        options
     }
 
     /// The same database without timeouts.
@@ -344,7 +373,8 @@ impl Database {
     }
 
     /// The file of a SQLite database.
-    pub(super) fn sqlite_path(&self) -> Option<&Path> {
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
         self.sqlite_file.as_deref()
     }
 
@@ -477,7 +507,7 @@ async fn check_auto_vacuum(database: &DatabaseConnection) {
     }
 }
 
-async fn read_pragma(database: &DatabaseConnection, pragma: &str) -> Result<String, DbErr> {
+pub(super) async fn read_pragma(database: &DatabaseConnection, pragma: &str) -> Result<String, DbErr> {
     let query = sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
     let row = database.query_one_raw(query).await?;
     let row = row.ok_or_else(|| DbErr::RecordNotFound(pragma.to_owned()))?;

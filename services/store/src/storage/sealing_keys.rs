@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, QueryFilter as _,
     QuerySelect as _,
     sea_query::{LockType, OnConflict},
 };
@@ -56,25 +56,54 @@ pub(crate) async fn register_keys(
         });
         let if_new = OnConflict::column(sealing_keys::Column::KeyId).do_nothing().to_owned();
         sealing_keys::Entity::insert_many(ours).on_conflict(if_new).exec_without_returning(&transaction).await?;
-        // The keyring may already lack a key that is being retired.
-        let used = sealing_keys::Entity::find().filter(sealing_keys::Column::RetireTime.is_null());
-        let used = used.all(&transaction).await?;
-
-        let known: BTreeSet<_> = keyring.keys().map(|key| key.id().as_str()).collect();
-        let missing: BTreeSet<_> =
-            used.into_iter().map(|key| key.key_id).filter(|id| !known.contains(id.as_str())).collect();
-        if missing.is_empty() {
-            transaction.commit().await?;
-            Ok(Ok(()))
-        } else {
-            transaction.rollback().await?;
-            Ok(Err(KeyringMismatch { missing }))
+        let registered = registered(&transaction).await?;
+        match registered.check(keyring) {
+            Ok(()) => transaction.commit().await?,
+            Err(mismatch) => {
+                transaction.rollback().await?;
+                return Ok(Err(mismatch));
+            }
         }
+        Ok(Ok(()))
     }
     .await
     .map_err(|error| log_error("checking the keyring", &error));
     connection.discard();
     registered
+}
+
+/// The key ids of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegisteredKeys {
+    /// Keys that may have sealed rows of this database.
+    pub(crate) used: BTreeSet<String>,
+    /// Keys whose retirement began and did not end.
+    pub(crate) retiring: BTreeSet<String>,
+}
+
+impl RegisteredKeys {
+    /// Returns `true` if no store has used the database yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.used.is_empty() && self.retiring.is_empty()
+    }
+
+    /// Checks that `keyring` has all keys of the database. It may already lack a key that is being retired.
+    pub(crate) fn check(&self, keyring: &Keyring) -> Result<(), KeyringMismatch> {
+        let known: BTreeSet<_> = keyring.keys().map(|key| key.id().as_str()).collect();
+        let missing: BTreeSet<_> = self.used.iter().filter(|id| !known.contains(id.as_str())).cloned().collect();
+        if missing.is_empty() { Ok(()) } else { Err(KeyringMismatch { missing }) }
+    }
+}
+
+/// The key ids that are registered in the database.
+pub(super) async fn registered(connection: &impl ConnectionTrait) -> Result<RegisteredKeys, DbErr> {
+    let mut keys = RegisteredKeys::default();
+    for sealing_keys::Model { key_id, retire_time, .. } in sealing_keys::Entity::find().all(connection).await? {
+        let of_its_kind = if retire_time.is_some() { &mut keys.retiring } else { &mut keys.used };
+        of_its_kind.insert(key_id);
+    }
+    Ok(keys)
 }
 
 /// Returns `true` if the key may seal. It cannot be retired before the transaction ends.
