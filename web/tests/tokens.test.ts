@@ -23,9 +23,12 @@ const submit = (page: Page) => page.getByRole("button", { name: "Create link" })
 const alert = (page: Page, text: string) => page.getByRole("alert").filter({ hasText: text }).waitFor();
 const tokensPanel = (page: Page) => page.getByRole("region", { name: "API tokens" });
 
+/** Runs `mayfly tokens` as an admin. */
+const tokens = (...command: string[]) => fixture.system.run("tokens", ...command, "--data-dir", fixture.system.dataDir);
+
 /** Makes an API token with the command line. */
 async function addToken(name: string, scope: string): Promise<string> {
-    const { code, out, err } = await fixture.system.run("tokens", "add", name, "--scope", scope);
+    const { code, out, err } = await tokens("add", name, "--scope", scope);
     assert.equal(code, 0, err);
     return out.trim();
 }
@@ -55,7 +58,9 @@ test("the page says that it needs a token, and creates messages with one", async
     await message(page).fill("another");
     await submit(page);
     await copyableText(page, "Link");
-    const stored = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, document.cookie, history.state]));
+    const stored = await page.evaluate(() =>
+        JSON.stringify([localStorage, sessionStorage, document.cookie, history.state]),
+    );
     assert.ok(!stored.includes(creator) && !page.url().includes(creator));
     await page.reload();
     await message(page).waitFor();
@@ -71,7 +76,7 @@ test("the page says that it needs a token, and creates messages with one", async
 test("a token that may not write, and one that was revoked, are named", async () => {
     const metrics = await addToken("metrics", "metrics");
     const revoked = await addToken("revoked", "create");
-    assert.equal((await fixture.system.run("tokens", "revoke", "revoked")).code, 0);
+    assert.equal((await tokens("revoke", "revoked")).code, 0);
     const writer = await fixture.visitor();
     const page = await writer.open(`${fixture.url}/`);
     await message(page).fill(TEXT);
@@ -132,7 +137,8 @@ test("an admin adds, lists and revokes tokens", async () => {
     await panel.getByLabel("Valid for").selectOption({ label: "30 days" });
     await panel.getByRole("button", { name: "Make the token" }).click();
 
-    const secret = (await panel.getByRole("group", { name: "The new token “page”" }).locator("code").textContent()) ?? "";
+    const secret =
+        (await panel.getByRole("group", { name: "The new token “page”" }).locator("code").textContent()) ?? "";
     assert.match(secret, /^mayfly_[0-9a-f]{72}$/);
     assert.deepEqual(await accessibilityViolations(page), []);
     const listed = await fixture.system.run("tokens", "list", "--admin-token", secret);

@@ -1,12 +1,6 @@
 // The state of the API tokens on the admin page, and the actions on them.
 
-import {
-    createApiToken,
-    listApiTokens,
-    revokeApiToken,
-    type ApiToken,
-    type TokenDraft,
-} from "../api/tokens.ts";
+import { createApiToken, listApiTokens, revokeApiToken, type ApiToken, type TokenDraft } from "../api/tokens.ts";
 import { isRejectedToken, toApiError } from "../api/errors.ts";
 import type { Session } from "./session.svelte.ts";
 
