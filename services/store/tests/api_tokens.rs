@@ -164,6 +164,7 @@ on_each_database! {
         let store = open(database, &[]).await;
         let secret = add(&store, new("ci", &[ApiTokenScope::Create])).await.unwrap();
         let last_use = async || list(&store).await[0].last_use_time;
+        store.clock.advance(DAY / 3);
         let mut before = None;
         for _ in 0..2 {
             check(&store, &secret, ApiTokenScope::Create).await.unwrap();
