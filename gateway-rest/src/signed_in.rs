@@ -4,7 +4,10 @@
 //! The proxy reports a user in a header. The header counts only if a trusted proxy sent it, and the gateway removes it
 //! from every request. The name in it is neither stored nor logged.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Once,
+};
 
 use axum::{
     extract::{ConnectInfo, Request},
@@ -84,6 +87,9 @@ impl SignedInUsers {
     pub(crate) fn vouch(&self, request: &mut Request) {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let is_trusted = peer.is_some_and(|peer| self.is_trusted(peer));
+        if !is_trusted && request.headers().contains_key(&self.header) {
+            warn_of_untrusted_peer();
+        }
         let is_signed_in = is_trusted && self.names_one_user(request.headers());
         // All values: a proxy may have added its own to that of the caller.
         request.headers_mut().remove(&self.header);
@@ -102,6 +108,16 @@ impl SignedInUsers {
         let is_name = |value: &HeaderValue| !value.as_bytes().trim_ascii().is_empty();
         values.next().is_some_and(is_name) && values.next().is_none()
     }
+}
+
+/// Warns once. Either a proxy is missing in the settings, or a caller tries to name itself.
+fn warn_of_untrusted_peer() {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(
+            "a peer that is not in --trusted-user-proxies sent the header of --trusted-user-header; it is ignored"
+        );
+    });
 }
 
 impl std::fmt::Debug for SignedInUsers {
