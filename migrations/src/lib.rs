@@ -23,10 +23,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261129_000001_baseline::Migration),
-            Box::new(m20261130_000002_add_api_tokens::Migration),
-        ]
+        vec![Box::new(m20261129_000001_baseline::Migration), Box::new(m20261130_000002_add_api_tokens::Migration)]
     }
 }
 

@@ -38,12 +38,7 @@ fn api_tokens() -> TableCreateStatement {
 
 /// Finds the token of a call.
 fn unique_verifier() -> IndexCreateStatement {
-    Index::create()
-        .name("api_tokens_verifier")
-        .table(ApiTokens::Table)
-        .col(ApiTokens::Verifier)
-        .unique()
-        .to_owned()
+    Index::create().name("api_tokens_verifier").table(ApiTokens::Table).col(ApiTokens::Verifier).unique().to_owned()
 }
 
 /// The name of a revoked token can be used again.

@@ -147,8 +147,7 @@ pub fn read_or_create(
 ///
 /// [`SecretFileError`]; also when there is no file.
 pub fn check_private(path: &Path, access: SecretAccess) -> Result<(), SecretFileError> {
-    let metadata =
-        std::fs::metadata(path).map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
+    let metadata = std::fs::metadata(path).map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
     check_access(path, metadata.mode() & 0o777, metadata.gid(), access)
 }
 

@@ -4,7 +4,9 @@
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{
     ErrorInfo, StoreChannel,
-    auth::{ApiTokenScope, ListApiTokensRequest, RevokeApiTokenRequest, api_token_service_client::ApiTokenServiceClient},
+    auth::{
+        ApiTokenScope, ListApiTokensRequest, RevokeApiTokenRequest, api_token_service_client::ApiTokenServiceClient,
+    },
     error::ErrorReason,
     message::{
         CreateMessageRequest, CreateMessageResponse, GetLimitsRequest, message_service_client::MessageServiceClient,

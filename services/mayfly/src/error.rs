@@ -99,7 +99,9 @@ impl From<Status> for CliError {
         let exposed = "If that was not you, treat the text as exposed.";
         let failed = |kind, message: &str| (kind, message.to_owned());
         let (kind, message) = match info.reason {
-            ErrorReason::FieldInvalid | ErrorReason::TextTooLong | ErrorReason::ApiTokenNameTaken => (Rejected, field_errors(&info, &status)),
+            ErrorReason::FieldInvalid | ErrorReason::TextTooLong | ErrorReason::ApiTokenNameTaken => {
+                (Rejected, field_errors(&info, &status))
+            }
             ErrorReason::AccessTokenInvalid => {
                 failed(Rejected, "the access token is malformed or mistyped: copy it again")
             }

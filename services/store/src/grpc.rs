@@ -57,25 +57,16 @@ pub(crate) struct ServiceContext {
 
 /// The routes of all services.
 pub(crate) fn routes(context: ServiceContext) -> Routes {
-    let ServiceContext {
-        messages,
-        ids,
-        configs,
-        api_tokens,
-        credentials,
-        create_access,
-        limits,
-        rates,
-        clock,
-        stop,
-    } = context;
+    let ServiceContext { messages, ids, configs, api_tokens, credentials, create_access, limits, rates, clock, stop } =
+        context;
     let largest = max_request_bytes(limits.max_text_bytes);
     let rates = Arc::new(RateLimits::new(rates));
     let authenticator = Authenticator::new(credentials, Arc::clone(&rates));
     let creators = (create_access == CreateAccess::Token).then(|| authenticator.clone());
     let messages =
         MessageServiceServer::new(MessageServiceImpl::new(messages, ids, limits, rates, creators, clock, stop.clone()));
-    let api_tokens = ApiTokenServiceServer::new(ApiTokenServiceImpl { api_tokens, authenticator: authenticator.clone() });
+    let api_tokens =
+        ApiTokenServiceServer::new(ApiTokenServiceImpl { api_tokens, authenticator: authenticator.clone() });
     let configs = ConfigServiceServer::new(ConfigServiceImpl { configs, authenticator, stop });
     Routes::new(messages.max_decoding_message_size(largest))
         .add_service(configs.max_decoding_message_size(MAX_SMALL_REQUEST))

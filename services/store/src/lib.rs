@@ -18,8 +18,8 @@ pub use error::StoreError;
 pub use keyring_file::{KeyInfo, KeyringError, KeyringFile, MissingKeys};
 pub use restore::{RestoreOptions, restore};
 pub use settings::{
-    CreateAccess, DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, RateSettings,
-    SettingsError, StorageSettings, StoreSettings, TokenSettings,
+    CreateAccess, DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken,
+    RateSettings, SettingsError, StorageSettings, StoreSettings, TokenSettings,
 };
 pub use storage::{
     BackupError, Database, DatabaseError, ExistingDatabase, KeyringMismatch, RestoreError, Restored, UnreadMessages,

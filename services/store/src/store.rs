@@ -19,7 +19,8 @@ use crate::{
         DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
     },
     storage::{
-        ApiTokens, AppConfigs, Database, DatabaseError, KeyringMismatch, MessagesSettings, Retention, public_ids, register_keys,
+        ApiTokens, AppConfigs, Database, DatabaseError, KeyringMismatch, MessagesSettings, Retention, public_ids,
+        register_keys,
     },
 };
 
@@ -150,8 +151,7 @@ impl Store {
         }
         grpc::set_serving(&health, true).await;
         let keyring = WatchedKeyring { path: settings.keyring.path(data), shared: keyring };
-        let admin_token =
-            WatchedAdminToken { token: admin_token, settings: tokens.clone(), data: data.clone() };
+        let admin_token = WatchedAdminToken { token: admin_token, settings: tokens.clone(), data: data.clone() };
         let trusted_gateways = settings.trusted_gateways.clone();
         Ok(Self {
             messages,

@@ -143,6 +143,9 @@ fn to_text(token: &ApiToken) -> String {
         print::time_or_never(token.create_time.as_ref()),
         print::time_or_never(token.expire_time.as_ref()),
         // The store keeps the day alone.
-        token.last_use_time.as_ref().map_or_else(|| "never".to_owned(), |day| day.to_string().chars().take(10).collect()),
+        token
+            .last_use_time
+            .as_ref()
+            .map_or_else(|| "never".to_owned(), |day| day.to_string().chars().take(10).collect()),
     )
 }

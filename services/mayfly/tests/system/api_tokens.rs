@@ -100,8 +100,7 @@ async fn the_bot_creates_messages_for_its_users() {
     for layout in [Layout::One, Layout::Three] {
         let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
         let environment = [REQUIRE_TOKEN];
-        let options =
-            Options { telegram: Some(telegram.url()), store_environment: &environment, ..Options::default() };
+        let options = Options { telegram: Some(telegram.url()), store_environment: &environment, ..Options::default() };
         let mut system = System::start(layout, &TestDatabase::sqlite().unwrap(), options).await;
         add_config(&system, "bot", BOT_TOKEN).await;
         telegram.user_says(7, "new:hello");

@@ -93,9 +93,7 @@ fn scope(field: &'static str, number: i32) -> Result<Scope, InvalidInput> {
         Ok(ApiTokenScope::Create) => Ok(Scope::Create),
         Ok(ApiTokenScope::Admin) => Ok(Scope::Admin),
         Ok(ApiTokenScope::Metrics) => Ok(Scope::Metrics),
-        Ok(ApiTokenScope::Unspecified) | Err(_) => {
-            Err(InvalidInput::field(field, "must be create, admin or metrics"))
-        }
+        Ok(ApiTokenScope::Unspecified) | Err(_) => Err(InvalidInput::field(field, "must be create, admin or metrics")),
     }
 }
 

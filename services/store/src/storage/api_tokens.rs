@@ -187,16 +187,8 @@ async fn commit(
 }
 
 fn to_domain(row: api_tokens::Model) -> ApiToken {
-    let api_tokens::Model {
-        id: _,
-        name,
-        verifier: _,
-        scopes,
-        create_time,
-        expire_time,
-        last_use_time,
-        revoke_time: _,
-    } = row;
+    let api_tokens::Model { id: _, name, verifier: _, scopes, create_time, expire_time, last_use_time, revoke_time: _ } =
+        row;
     ApiToken {
         name: ApiTokenName::from_column(name),
         scopes: Scopes::from_column(&scopes),
