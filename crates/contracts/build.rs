@@ -6,7 +6,8 @@ use prost::Message as _;
 
 const PROTO_DIR: &str = "../../proto";
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
+    "mayfly/auth/v1/api_token_service.proto",
     "mayfly/bot/v1/bot_service.proto",
     "mayfly/config/v1/app_config.proto",
     "mayfly/config/v1/config_service.proto",
@@ -16,7 +17,8 @@ const FILES: [&str; 6] = [
 ];
 
 /// Messages with a secret field. `src/redacted.rs` implements a `Debug` for them that hides it.
-const SECRET_MESSAGES: [&str; 9] = [
+const SECRET_MESSAGES: [&str; 10] = [
+    ".mayfly.auth.v1.CreateApiTokenResponse",
     ".mayfly.config.v1.AppConfig",
     ".mayfly.message.v1.AcknowledgeViewRequest",
     ".mayfly.message.v1.BurnMessageRequest",

@@ -2,10 +2,11 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 use mayfly_bootstrap::http::Caller;
-use mayfly_contracts::CALLER_METADATA;
+use mayfly_contracts::{AUTHORIZATION_METADATA, CALLER_METADATA};
+use tonic::metadata::AsciiMetadataValue;
 
 /// The number of reverse proxies in front of the gateway, each of which appends to `X-Forwarded-For`.
 #[derive(Clone, Copy, Debug)]
@@ -30,4 +31,19 @@ pub(crate) fn with_caller<T>(headers: &HeaderMap, message: T) -> tonic::Request<
         request.metadata_mut().insert(CALLER_METADATA, caller);
     }
     request
+}
+
+/// As [`with_caller`], with the bearer token of the caller, if it sent one.
+pub(crate) fn with_credentials<T>(headers: &HeaderMap, message: T) -> tonic::Request<T> {
+    let mut request = with_caller(headers, message);
+    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+        request.metadata_mut().insert(AUTHORIZATION_METADATA, to_metadata(authorization));
+    }
+    request
+}
+
+/// A value that is no valid metadata must not count as a missing token, so it becomes an invalid one.
+fn to_metadata(authorization: &HeaderValue) -> AsciiMetadataValue {
+    let invalid = || AsciiMetadataValue::from_static("Bearer");
+    authorization.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or_else(invalid)
 }

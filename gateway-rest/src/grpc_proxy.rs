@@ -20,7 +20,7 @@ use crate::upstreams::Upstreams;
 /// The store's services for all callers.
 const PUBLIC_SERVICES: [&str; 2] = ["mayfly.message.v1.MessageService", "grpc.health.v1.Health"];
 /// The store's services for callers with a token. The store verifies the token.
-const AUTHENTICATED_SERVICES: [&str; 1] = ["mayfly.config.v1.ConfigService"];
+const AUTHENTICATED_SERVICES: [&str; 2] = ["mayfly.config.v1.ConfigService", "mayfly.auth.v1.ApiTokenService"];
 /// The bot's services, for callers with a token. The bot lets the store verify the token.
 const BOT_SERVICES: [&str; 1] = ["mayfly.bot.v1.BotService"];
 /// The gateway's own services: they list the services of the store and the bot.

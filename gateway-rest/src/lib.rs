@@ -21,6 +21,7 @@ mod request_log;
 mod rest;
 mod security_headers;
 mod settings;
+mod signed_in;
 mod upstreams;
 
 use std::{io, sync::Arc};
@@ -35,22 +36,27 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::{caller::TrustedProxies, pipeline::Pipeline, problem::Problem};
-pub use self::{redirect::redirect_to_https, settings::GatewaySettings, upstreams::Upstreams};
+pub use self::{
+    redirect::redirect_to_https,
+    settings::{GatewaySettings, GatewaySettingsError},
+    signed_in::{Proxies, SignedInError, SignedInUsers},
+    upstreams::Upstreams,
+};
 
 /// Returns the routes of a gateway in front of `upstreams`, for texts of at most `max_text_bytes` bytes.
 ///
-/// `trusted_proxies` is the number of reverse proxies in front of the gateway. `origins` decides about requests of
-/// browsers. The routes share the `limits` of the process.
+/// `proxies` are the reverse proxies in front of the gateway. `origins` decides about requests of browsers. The routes
+/// share the `limits` of the process.
 pub fn router(
     upstreams: &Upstreams,
     max_text_bytes: usize,
-    trusted_proxies: usize,
+    proxies: &Proxies,
     origins: &OriginPolicy,
     limits: ServerLimits,
 ) -> Router {
     let limits = RequestLimits {
         limits,
-        callers: CallerSource::TrustedProxies(trusted_proxies),
+        callers: CallerSource::TrustedProxies(proxies.count),
         max_body_bytes: max_request_bytes(max_text_bytes),
         response_bytes: Arc::new(move |path| {
             let returns_text =
@@ -64,7 +70,8 @@ pub fn router(
     let calls = rest::routes(upstreams.store.clone())
         .merge(grpc_proxy::routes(upstreams))
         .layer(middleware::from_fn_with_state(origins.clone(), origin::check_site));
-    let pipeline = Pipeline { proxies: TrustedProxies(trusted_proxies), origins: origins.clone(), limits };
+    let users = proxies.users.clone();
+    let pipeline = Pipeline { proxies: TrustedProxies(proxies.count), users, origins: origins.clone(), limits };
     Router::new()
         .merge(page::routes())
         .merge(openapi::routes())
@@ -84,15 +91,15 @@ pub async fn run(
     listeners: Vec<Listener>,
     upstreams: Upstreams,
     max_text_bytes: usize,
-    trusted_proxies: usize,
+    proxies: Proxies,
     origins: OriginPolicy,
     limits: ServerLimits,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let router = router(&upstreams, max_text_bytes, trusted_proxies, &origins, limits.clone());
+    let router = router(&upstreams, max_text_bytes, &proxies, &origins, limits.clone());
     let mut serving = JoinSet::new();
     for listener in listeners {
-        let callers = CallerSource::TrustedProxies(trusted_proxies);
+        let callers = CallerSource::TrustedProxies(proxies.count);
         serving.spawn(http::serve(listener, router.clone(), limits.clone(), callers, stop.clone()));
     }
     while let Some(served) = serving.join_next().await {

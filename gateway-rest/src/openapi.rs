@@ -81,8 +81,9 @@ fn add_bearer_scheme(document: &mut OpenApi) {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "The admin token or the service token; `mayfly token` prints the first. Behind a proxy that uses \
-             `Authorization` itself, send the token in `Mayfly-Authorization` instead.",
+            "The admin token, which `mayfly token` prints, an API token, which `mayfly tokens add` makes, or the \
+             service token. Behind a proxy that uses `Authorization` itself, send the token in \
+             `Mayfly-Authorization` instead.",
         ))
         .build();
     let components = document.components.get_or_insert_with(Components::new);

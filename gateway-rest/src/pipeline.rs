@@ -16,11 +16,13 @@ use crate::{
     problem::Problem,
     request_log::RequestLog,
     security_headers::SecurityHeaders,
+    signed_in::SignedInUsers,
 };
 
 /// The rules for requests of all paths.
 pub(crate) struct Pipeline {
     pub(crate) proxies: TrustedProxies,
+    pub(crate) users: Option<SignedInUsers>,
     pub(crate) origins: OriginPolicy,
     pub(crate) limits: RequestLimits,
 }
@@ -45,6 +47,9 @@ impl Pipeline {
         }
         let handle = |mut request: Request| {
             unwrap_authorization(request.headers_mut());
+            if let Some(users) = &self.users {
+                users.vouch(&mut request);
+            }
             set_caller(&mut request);
             next.run(request)
         };

@@ -157,7 +157,14 @@ fn status_of(reason: ErrorReason) -> StatusCode {
     match reason {
         ErrorReason::FieldInvalid => StatusCode::BAD_REQUEST,
         ErrorReason::TextTooLong => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorReason::AccessTokenInvalid | ErrorReason::CredentialsInvalid => StatusCode::UNAUTHORIZED,
+        ErrorReason::AccessTokenInvalid
+        | ErrorReason::CredentialsInvalid
+        | ErrorReason::ApiTokenRequired
+        | ErrorReason::ApiTokenRevoked
+        | ErrorReason::ApiTokenExpired => StatusCode::UNAUTHORIZED,
+        // REST has no path for API tokens.
+        ErrorReason::ApiTokenNameTaken => StatusCode::CONFLICT,
+        ErrorReason::ApiTokenNotFound => StatusCode::NOT_FOUND,
         ErrorReason::PermissionDenied => StatusCode::FORBIDDEN,
         ErrorReason::MessageNotFound
         | ErrorReason::MessageViewed
@@ -263,6 +270,11 @@ mod tests {
             (ErrorReason::RequestConflict, 422),
             (ErrorReason::AppConfigNotFound, 204),
             (ErrorReason::CredentialsInvalid, 401),
+            (ErrorReason::ApiTokenRequired, 401),
+            (ErrorReason::ApiTokenRevoked, 401),
+            (ErrorReason::ApiTokenExpired, 401),
+            (ErrorReason::ApiTokenNameTaken, 409),
+            (ErrorReason::ApiTokenNotFound, 404),
             (ErrorReason::PermissionDenied, 403),
             (ErrorReason::Overloaded, 429),
             (ErrorReason::RateLimited, 429),

@@ -16,13 +16,14 @@ use sea_orm_migration::{
 };
 
 mod m20261129_000001_baseline;
+mod m20261130_000002_add_api_tokens;
 
 /// The migrations, oldest first.
 struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261129_000001_baseline::Migration)]
+        vec![Box::new(m20261129_000001_baseline::Migration), Box::new(m20261130_000002_add_api_tokens::Migration)]
     }
 }
 

@@ -133,7 +133,11 @@ pub fn read_or_create(
     let unreadable = |source| SecretFileError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    check_access(path, metadata.mode() & 0o777, metadata.gid(), access)?;
+    let (mode, group) = (metadata.mode() & 0o777, metadata.gid());
+    check_access(path, mode, group, access)?;
+    if mode & 0o070 != 0 {
+        tracing::info!(path = %path.display(), group, mode = format!("{mode:o}"), "a secret may be read by a group");
+    }
     read_open(file, path)
 }
 
@@ -150,11 +154,8 @@ pub fn check(path: &Path, access: SecretAccess) -> Result<(), SecretFileError> {
 
 fn check_access(path: &Path, mode: u32, group: u32, access: SecretAccess) -> Result<(), SecretFileError> {
     reject_others(path, mode)?;
-    if mode & 0o070 != 0 {
-        if access == SecretAccess::Owner || !is_own_group(group) {
-            return Err(SecretFileError::AccessibleToGroup { path: path.to_owned(), mode, group });
-        }
-        tracing::info!(path = %path.display(), group, mode = format!("{mode:o}"), "a secret may be read by a group");
+    if mode & 0o070 != 0 && (access == SecretAccess::Owner || !is_own_group(group)) {
+        return Err(SecretFileError::AccessibleToGroup { path: path.to_owned(), mode, group });
     }
     Ok(())
 }

@@ -5,6 +5,12 @@ pub mod error {
     include!(concat!(env!("OUT_DIR"), "/mayfly.error.v1.rs"));
 }
 
+/// `mayfly.auth.v1`: API tokens.
+#[expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code")]
+pub mod auth {
+    include!(concat!(env!("OUT_DIR"), "/mayfly.auth.v1.rs"));
+}
+
 /// `mayfly.message.v1`: one-time messages.
 #[expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code")]
 pub mod message {

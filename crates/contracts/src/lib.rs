@@ -16,7 +16,7 @@ mod reflection;
 pub use bearer::{AUTHORIZATION_METADATA, bearer_metadata, parse_bearer};
 pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel};
 pub use error_info::{ERROR_DOMAIN, ErrorInfo, FieldViolation};
-pub use generated::{FILE_DESCRIPTOR_SET, bot, config, error, message};
+pub use generated::{FILE_DESCRIPTOR_SET, auth, bot, config, error, message};
 pub use message_ref::MessageRef;
 pub use methods::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, is_streaming, max_request_bytes};
 pub use reflection::with_reflection;

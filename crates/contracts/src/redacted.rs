@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::generated::{
+    auth::CreateApiTokenResponse,
     config::AppConfig,
     message::{
         AcknowledgeViewRequest, BurnMessageRequest, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest,
@@ -28,6 +29,7 @@ macro_rules! redact {
 redact!(AcknowledgeViewRequest { id } hiding { access_token, view_id });
 redact!(AppConfig { id, session_name, api_id, is_active, is_bot, update_time } hiding { api_hash, bot_token });
 redact!(BurnMessageRequest { id } hiding { access_token });
+redact!(CreateApiTokenResponse { api_token } hiding { secret });
 redact!(CreateMessageRequest { ttl } hiding { content, request_id, passphrase });
 redact!(CreateMessageResponse { id, create_time, expire_time } hiding { access_token });
 redact!(LookupMessageRequest { id } hiding { access_token });
@@ -63,10 +65,11 @@ mod tests {
     fn debug_output_hides_secrets() {
         let secret = || SECRET.to_owned();
         let shown = format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             AcknowledgeViewRequest { id: 1, access_token: secret(), view_id: secret() },
             AppConfig { api_hash: secret(), bot_token: secret(), ..AppConfig::default() },
             BurnMessageRequest { id: 1, access_token: secret() },
+            CreateApiTokenResponse { secret: secret(), ..CreateApiTokenResponse::default() },
             CreateMessageRequest {
                 request_id: secret(),
                 passphrase: secret(),

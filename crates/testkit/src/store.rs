@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use mayfly_contracts::{
     StoreChannel,
+    auth::{ApiTokenScope, CreateApiTokenRequest, api_token_service_client::ApiTokenServiceClient},
     config::config_service_client::ConfigServiceClient,
     message::{
         BurnMessageRequest, BurnMessageResponse, CreateMessageRequest, CreateMessageResponse, LookupMessageRequest,
@@ -59,19 +60,29 @@ impl TestStore {
     ///
     /// As [`Store::open`].
     pub async fn open_with(database: TestDatabase, clock: TestClock, arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::open_as(database, clock, ["--admin-token", ADMIN_TOKEN], arguments).await
+    }
+
+    /// Opens a store on `database` with the admin token in this file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_with_admin_token_file(database: TestDatabase, file: &str) -> anyhow::Result<Self> {
+        Self::open_as(database, TestClock::default(), ["--admin-token-file", file], &[]).await
+    }
+
+    async fn open_as(
+        database: TestDatabase,
+        clock: TestClock,
+        admin_token: [&str; 2],
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
         let folder = database.folder().join("data").display().to_string();
-        let defaults = [
-            "store",
-            "--data-dir",
-            &folder,
-            "--database-url",
-            database.url(),
-            "--admin-token",
-            ADMIN_TOKEN,
-            "--service-token",
-            SERVICE_TOKEN,
-        ];
-        let Arguments { mut open } = Arguments::try_parse_from(defaults.iter().chain(arguments))?;
+        let defaults =
+            ["store", "--data-dir", &folder, "--database-url", database.url(), "--service-token", SERVICE_TOKEN];
+        let arguments_of_store = defaults.iter().chain(&admin_token).chain(arguments);
+        let Arguments { mut open } = Arguments::try_parse_from(arguments_of_store)?;
         // Tests exceed the default rate limits, unless they test rate limits.
         if !arguments.iter().any(|argument| argument.ends_with("-per-minute")) {
             open.store.rates = RateSettings::default();
@@ -98,6 +109,23 @@ impl TestStore {
     #[must_use]
     pub fn configs(&self) -> ConfigServiceClient<StoreChannel> {
         ConfigServiceClient::new(self.channel())
+    }
+
+    /// A client of its `ApiTokenService`.
+    #[must_use]
+    pub fn api_tokens(&self) -> ApiTokenServiceClient<StoreChannel> {
+        ApiTokenServiceClient::new(self.channel())
+    }
+
+    /// Makes an API token, and returns its secret.
+    ///
+    /// # Errors
+    ///
+    /// Returns the status of the store.
+    pub async fn add_api_token(&self, name: &str, scope: ApiTokenScope) -> Result<String, Status> {
+        let request = CreateApiTokenRequest { name: name.to_owned(), scopes: vec![scope.into()], ttl: None };
+        let created = self.api_tokens().create_api_token(bearer(ADMIN_TOKEN, request)).await?;
+        Ok(created.into_inner().secret)
     }
 
     /// The number of messages in the database.

@@ -117,6 +117,9 @@ fn problem_example(status: &str, accepts_token: bool, invalid_field: &Problem) -
             Problem::from_reason(ErrorReason::CredentialsInvalid, "a known bearer token is needed")
         }
         "401" => Problem::from_reason(ErrorReason::AccessTokenInvalid, "access_token is malformed or mistyped"),
+        "403" if accepts_token => {
+            Problem::from_reason(ErrorReason::PermissionDenied, "the bearer token does not allow this")
+        }
         "403" => Problem::from_reason(ErrorReason::PassphraseWrong, "the passphrase is wrong"),
         "404" => Problem::new(StatusCode::NOT_FOUND, "the id in the path must be an integer greater than zero"),
         "408" => Problem::body_timed_out(),

@@ -15,7 +15,7 @@ use super::{
     store_client::StoreClient,
     time,
 };
-use crate::{body::Fields, caller::with_caller, problem::Problem};
+use crate::{body::Fields, caller::with_credentials, problem::Problem};
 
 /// The text to store.
 #[derive(ToSchema)]
@@ -59,10 +59,14 @@ pub(super) struct CreatedMessage {
 ///
 /// With an `Idempotency-Key`, repeated calls create one message. The same key with another text, passphrase or `ttl` is
 /// a conflict.
+///
+/// Some servers let only callers with an API token create messages. Other servers ignore the token. Reading a message
+/// never needs one.
 #[utoipa::path(
     post,
     path = "/api/v1/create_message",
     tag = "messages",
+    security((), ("token" = [])),
     params(IdempotencyKey),
     request_body = NewMessage,
     responses(
@@ -83,7 +87,7 @@ pub(super) async fn create_message(
     let passphrase = fields.optional_string("passphrase")?.unwrap_or_default();
     let request =
         CreateMessageRequest { ttl, request_id, passphrase, ..CreateMessageRequest::from_text(text.as_str()) };
-    let created = store.messages().create_message(with_caller(&headers, request)).await?.into_inner();
+    let created = store.messages().create_message(with_credentials(&headers, request)).await?.into_inner();
     let message = CreatedMessage {
         id: created.id,
         text,

@@ -1,18 +1,13 @@
 //! `GET /api/v1/get_last_active_app_config`: the bot's configuration. Secrets are masked for callers without a token.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, HeaderValue, header},
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use mayfly_contracts::config::GetLastActiveAppConfigRequest;
 use serde::Serialize;
-use tonic::metadata::AsciiMetadataValue;
 use utoipa::ToSchema;
 
 use super::{responses::Unavailable, store_client::StoreClient, time};
 use crate::{
-    caller::with_caller,
+    caller::with_credentials,
     problem::{Problem, ProblemDetails},
 };
 
@@ -58,7 +53,7 @@ pub(super) struct AppConfig {
         (status = 204, description = "No app config is active."),
         (
             status = 401,
-            description = "The bearer token is unknown.",
+            description = "The bearer token is unknown, was revoked or has expired.",
             body = ProblemDetails<'static>,
             headers(("WWW-Authenticate" = String, description = "`Bearer`."))
         ),
@@ -69,10 +64,7 @@ pub(super) async fn get_last_active_app_config(
     State(store): State<StoreClient>,
     headers: HeaderMap,
 ) -> Result<Json<AppConfig>, Problem> {
-    let mut request = with_caller(&headers, GetLastActiveAppConfigRequest {});
-    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-        request.metadata_mut().insert("authorization", to_metadata(authorization));
-    }
+    let request = with_credentials(&headers, GetLastActiveAppConfigRequest {});
     let response = store.configs().get_last_active_app_config(request).await?;
     let config = response.into_inner().app_config.unwrap_or_default();
     Ok(Json(AppConfig {
@@ -85,10 +77,4 @@ pub(super) async fn get_last_active_app_config(
         bot_token: config.bot_token,
         timestamp: time::rfc3339(config.update_time),
     }))
-}
-
-/// A value that is no valid metadata must not count as a missing token, so it becomes an invalid one.
-fn to_metadata(authorization: &HeaderValue) -> AsciiMetadataValue {
-    let invalid = || AsciiMetadataValue::from_static("Bearer");
-    authorization.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or_else(invalid)
 }

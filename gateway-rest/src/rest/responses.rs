@@ -44,6 +44,13 @@ pub(super) enum ValidationErrors {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "the macro reads it")]
 pub(super) enum CreationRejected {
+    /// This server needs an API token for this call, and the caller sent none (`API_TOKEN_REQUIRED`), an unknown one
+    /// (`CREDENTIALS_INVALID`), or one that was revoked (`API_TOKEN_REVOKED`) or has expired (`API_TOKEN_EXPIRED`).
+    #[response(status = 401, headers(("WWW-Authenticate" = String, description = "`Bearer`.")))]
+    TokenRequired(ProblemDetails<'static>),
+    /// The token does not have the scope `create`. Nothing was stored.
+    #[response(status = 403)]
+    Forbidden(ProblemDetails<'static>),
     /// Another creation has this `Idempotency-Key`, and its text, passphrase or `ttl` differs. The call had no effect.
     #[response(status = 422)]
     Conflict(ProblemDetails<'static>),

@@ -172,9 +172,12 @@ async fn every_documented_status_is_reached() {
     ] {
         call_all(&with_failing_store(reason, code).await, &mut seen).await;
     }
-    for (reason, code) in
-        [(ErrorReason::StorageFull, Code::ResourceExhausted), (ErrorReason::RequestConflict, Code::FailedPrecondition)]
-    {
+    for (reason, code) in [
+        (ErrorReason::StorageFull, Code::ResourceExhausted),
+        (ErrorReason::RequestConflict, Code::FailedPrecondition),
+        (ErrorReason::ApiTokenRequired, Code::Unauthenticated),
+        (ErrorReason::PermissionDenied, Code::PermissionDenied),
+    ] {
         let path = "/api/v1/create_message";
         let rejected = with_failing_store(reason, code).await.post_form(path, &[("text", "x")]).await;
         seen.insert((path.to_owned(), rejected.status.as_str().to_owned()));

@@ -4,7 +4,7 @@ use mayfly_contracts::{
     StoreChannel,
     config::{AppConfig, CreateAppConfigRequest, ListAppConfigsRequest, config_service_client::ConfigServiceClient},
 };
-use mayfly_testkit::{ADMIN_TOKEN, SERVICE_TOKEN, bearer};
+use mayfly_testkit::{ADMIN_TOKEN, SERVICE_TOKEN, TestStore, bearer};
 use reqwest::Method;
 use serde_json::json;
 use tonic::Code;
@@ -15,6 +15,12 @@ const PATH: &str = "/api/v1/get_last_active_app_config";
 
 pub(crate) async fn with_config() -> Gateway {
     let gateway = Gateway::start().await;
+    add_config(gateway.store()).await;
+    gateway
+}
+
+/// Adds an app config.
+pub(crate) async fn add_config(store: &TestStore) {
     let app_config = AppConfig {
         session_name: "default_bot_session".into(),
         api_id: 7_278_174,
@@ -23,8 +29,7 @@ pub(crate) async fn with_config() -> Gateway {
         ..AppConfig::default()
     };
     let request = CreateAppConfigRequest { app_config: Some(app_config) };
-    gateway.store().configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
-    gateway
+    store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
 }
 
 async fn with_authorization(gateway: &Gateway, authorization: &[u8]) -> TestResponse {

@@ -5,7 +5,7 @@ use mayfly_bootstrap::http::{
     origin::{HostSettings, OriginPolicy},
 };
 use mayfly_contracts::{BotChannel, StoreChannel, max_request_bytes};
-use mayfly_gateway_rest::Upstreams;
+use mayfly_gateway_rest::{Proxies, Upstreams};
 use mayfly_testkit::{TestDatabase, TestStore};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap, redirect};
 use serde_json::Value;
@@ -52,6 +52,13 @@ impl Gateway {
     /// Starts a gateway with the store behind `channel`, behind this number of reverse proxies.
     pub(crate) async fn with_proxies(channel: StoreChannel, proxies: usize) -> Self {
         let bot = BotChannel::local(Routes::default());
+        let proxies = Proxies { count: proxies, users: None };
+        Self::with_upstreams(Upstreams { store: channel, bot, has_reflection: true }, proxies).await
+    }
+
+    /// Starts a gateway with the store behind `channel`, behind proxies that may sign users in.
+    pub(crate) async fn with_signed_in_users(channel: StoreChannel, proxies: Proxies) -> Self {
+        let bot = BotChannel::local(Routes::default());
         Self::with_upstreams(Upstreams { store: channel, bot, has_reflection: true }, proxies).await
     }
 
@@ -62,14 +69,14 @@ impl Gateway {
 
     /// Starts a gateway with a store and a bot.
     pub(crate) async fn with_store_and_bot(store: StoreChannel, bot: BotChannel) -> Self {
-        Self::with_upstreams(Upstreams { store, bot, has_reflection: true }, 0).await
+        Self::with_upstreams(Upstreams { store, bot, has_reflection: true }, Proxies::default()).await
     }
 
-    async fn with_upstreams(upstreams: Upstreams, proxies: usize) -> Self {
+    async fn with_upstreams(upstreams: Upstreams, proxies: Proxies) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let origins = OriginPolicy::new(&HostSettings::default(), [PUBLIC_HOST], proxies);
+        let origins = OriginPolicy::new(&HostSettings::default(), [PUBLIC_HOST], proxies.count);
         let limits = ServerLimits::new(max_request_bytes(MAX_TEXT_BYTES));
         let serving = mayfly_gateway_rest::run(
             vec![listener.into()],

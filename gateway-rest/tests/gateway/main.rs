@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api_document;
+mod api_tokens;
 mod app_config;
 mod bad_input;
 mod bot;

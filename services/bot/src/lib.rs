@@ -114,8 +114,11 @@ impl Bot {
             Deletions::prepare(&conversation.deletions_folder).map_err(BotError::Deletions)?;
         }
         let public_url = conversation.public_url.as_ref().map(PublicUrl::to_url);
-        let simulate =
-            |token| Simulator::new(store.clone(), outage.clone(), &timeouts, public_url.clone(), token, stop.clone());
+        let authorization = grpc::bearer(service_token)?;
+        let simulate = |token| {
+            let (store, authorization) = (store.clone(), authorization.clone());
+            Simulator::new(store, authorization, outage.clone(), &timeouts, public_url.clone(), token, stop.clone())
+        };
         let simulator = settings.simulator_token.clone().map(simulate).transpose()?;
         let origins = OriginPolicy::new(&settings.hosts, conversation.public_url.as_ref().map(PublicUrl::host), 0);
         let grpc = BotGrpc {
@@ -137,6 +140,7 @@ impl Bot {
             telegram,
             store,
             service_token: service_token.clone(),
+            authorization,
             outage,
             conversation,
             timeouts,

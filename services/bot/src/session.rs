@@ -6,6 +6,7 @@ use mayfly_bootstrap::Secret;
 use mayfly_contracts::StoreChannel;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
+use tonic::metadata::AsciiMetadataValue;
 
 use crate::{
     bot_key::{self, BotKey},
@@ -36,6 +37,8 @@ pub(crate) struct Sessions {
     pub store: StoreChannel,
     /// The keys of the bots are derived from it.
     pub service_token: Secret,
+    /// Its metadata, for calls to the store.
+    pub authorization: AsciiMetadataValue,
     pub outage: StoreOutage,
     pub conversation: ConversationSettings,
     pub timeouts: Timeouts,
@@ -87,7 +90,13 @@ impl Sessions {
     async fn session(&self, token: &Secret, session_stop: &CancellationToken) {
         let telegram = self.telegram.with_token(token);
         let Some(bot_name) = session_stop.run_until_cancelled(self.sign_in(&telegram)).await else { return };
-        let store = StoreClient::new(self.store.clone(), self.outage.clone(), self.timeouts.clone(), self.stop.clone());
+        let store = StoreClient::new(
+            self.store.clone(),
+            self.authorization.clone(),
+            self.outage.clone(),
+            self.timeouts.clone(),
+            self.stop.clone(),
+        );
         let settings = &self.conversation;
         let bot = bot_key::bot_of(token);
         let bot_key = BotKey::of(&self.service_token, bot);

@@ -33,6 +33,7 @@ use mayfly_contracts::{StoreChannel, parse_bearer};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
+use tonic::metadata::AsciiMetadataValue;
 use url::Url;
 
 use self::wire::PostedEvent;
@@ -66,6 +67,7 @@ impl Simulator {
     /// Creates a simulator with a random key, so that its request ids never collide with those of other processes.
     pub(crate) fn new(
         store: StoreChannel,
+        authorization: AsciiMetadataValue,
         outage: StoreOutage,
         timeouts: &Timeouts,
         public_url: Option<Url>,
@@ -75,7 +77,7 @@ impl Simulator {
         let bot_key = BotKey::random().map_err(|_| BotError::Randomness)?;
         // A user waits for the response.
         let timeouts = Timeouts { store_timeout: timeouts.simulator_store_timeout, ..timeouts.clone() };
-        let store = StoreClient::new(store, outage, timeouts, stop);
+        let store = StoreClient::new(store, authorization, outage, timeouts, stop);
         let context = Context { store, bot_key, bot_name: Some(BOT_NAME.to_owned()), public_url };
         Ok(Self { context, token, updates: AtomicU32::new(0) })
     }

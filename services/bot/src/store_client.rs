@@ -6,7 +6,7 @@ use std::{
 };
 
 use mayfly_contracts::{
-    ErrorInfo, MessageRef, StoreChannel,
+    AUTHORIZATION_METADATA, ErrorInfo, MessageRef, StoreChannel,
     error::ErrorReason,
     message::{
         AcknowledgeViewRequest, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest, CreateMessageResponse,
@@ -15,7 +15,7 @@ use mayfly_contracts::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status, metadata::AsciiMetadataValue};
 
 use crate::timeouts::{Backoff, Timeouts};
 
@@ -26,6 +26,8 @@ const MAX_CONCURRENT_CALLS: usize = 32;
 #[derive(Clone)]
 pub(crate) struct StoreClient {
     client: MessageServiceClient<StoreChannel>,
+    /// The bot's own credentials: a store may create messages only for known callers.
+    authorization: AsciiMetadataValue,
     permits: Arc<Semaphore>,
     outage: StoreOutage,
     timeouts: Timeouts,
@@ -74,9 +76,15 @@ impl StoreError {
 pub(crate) struct ShuttingDown;
 
 impl StoreClient {
-    pub(crate) fn new(channel: StoreChannel, outage: StoreOutage, timeouts: Timeouts, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        channel: StoreChannel,
+        authorization: AsciiMetadataValue,
+        outage: StoreOutage,
+        timeouts: Timeouts,
+        stop: CancellationToken,
+    ) -> Self {
         let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_CALLS));
-        Self { client: MessageServiceClient::new(channel), permits, outage, timeouts, stop }
+        Self { client: MessageServiceClient::new(channel), authorization, permits, outage, timeouts, stop }
     }
 
     /// Idempotent by its `request_id`.
@@ -84,7 +92,12 @@ impl StoreClient {
         &self,
         request: CreateMessageRequest,
     ) -> Result<CreateMessageResponse, StoreError> {
-        self.with_retry(request, async |mut client, request| client.create_message(request).await).await
+        self.with_retry((request, self.authorization.clone()), async |mut client, (message, authorization)| {
+            let mut request = Request::new(message);
+            request.metadata_mut().insert(AUTHORIZATION_METADATA, authorization);
+            client.create_message(request).await
+        })
+        .await
     }
 
     /// Idempotent by its `view_id`. Rejects messages that are no texts.

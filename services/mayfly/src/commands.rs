@@ -21,6 +21,7 @@ pub(crate) mod restore;
 mod retry;
 pub(crate) mod telegram;
 pub(crate) mod token;
+pub(crate) mod tokens;
 pub(crate) mod view;
 
 pub(crate) use message_settings::MessageSettings;

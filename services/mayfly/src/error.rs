@@ -110,7 +110,9 @@ impl From<Status> for CliError {
         let exposed = "If that was not you, treat the text as exposed.";
         let failed = |kind, message: &str| (kind, message.to_owned());
         let (kind, message) = match info.reason {
-            ErrorReason::FieldInvalid | ErrorReason::TextTooLong => (Rejected, field_errors(&info, &status)),
+            ErrorReason::FieldInvalid | ErrorReason::TextTooLong | ErrorReason::ApiTokenNameTaken => {
+                (Rejected, field_errors(&info, &status))
+            }
             ErrorReason::AccessTokenInvalid => {
                 failed(Rejected, "the access token is malformed or mistyped: copy it again")
             }
@@ -139,8 +141,20 @@ impl From<Status> for CliError {
             ErrorReason::AppConfigNotFound => {
                 failed(NotFound, "there is no such app config: mayfly config add adds one")
             }
-            ErrorReason::CredentialsInvalid => failed(Rejected, "the store rejects this token (--admin-token)"),
-            ErrorReason::PermissionDenied => failed(Rejected, "the token lacks the permission (--admin-token)"),
+            ErrorReason::CredentialsInvalid => {
+                failed(Rejected, "the store does not know this token (--admin-token, or --token of mayfly new)")
+            }
+            ErrorReason::ApiTokenRevoked => failed(Rejected, "the API token was revoked: ask an admin for a new one"),
+            ErrorReason::ApiTokenExpired => failed(Rejected, "the API token has expired: ask an admin for a new one"),
+            ErrorReason::ApiTokenRequired => {
+                failed(Rejected, "creating a message needs an API token here (--token-file); nothing was stored")
+            }
+            ErrorReason::ApiTokenNotFound => {
+                failed(NotFound, "no API token has this name, or it was revoked before: mayfly tokens list shows them")
+            }
+            ErrorReason::PermissionDenied => {
+                failed(Rejected, "the token lacks the permission (--admin-token, or --token of mayfly new)")
+            }
             ErrorReason::Overloaded => failed(Unavailable, "the store is overloaded: try again later"),
             ErrorReason::RateLimited => failed(Unavailable, "the rate limit is exceeded: try again later"),
             ErrorReason::StorageFull => {
@@ -189,6 +203,11 @@ mod tests {
             (ErrorReason::StorageFull, ErrorKind::Rejected),
             (ErrorReason::AppConfigNotFound, ErrorKind::NotFound),
             (ErrorReason::CredentialsInvalid, ErrorKind::Rejected),
+            (ErrorReason::ApiTokenRevoked, ErrorKind::Rejected),
+            (ErrorReason::ApiTokenExpired, ErrorKind::Rejected),
+            (ErrorReason::ApiTokenRequired, ErrorKind::Rejected),
+            (ErrorReason::ApiTokenNameTaken, ErrorKind::Rejected),
+            (ErrorReason::ApiTokenNotFound, ErrorKind::NotFound),
             (ErrorReason::PermissionDenied, ErrorKind::Rejected),
             (ErrorReason::Overloaded, ErrorKind::Unavailable),
             (ErrorReason::RateLimited, ErrorKind::Unavailable),

@@ -68,6 +68,7 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::View(settings) => commands::view::run(settings).await,
         Command::Lookup(settings) => commands::lookup::run(settings).await,
         Command::Burn(settings) => commands::burn::run(settings).await,
+        Command::Tokens(settings) => commands::tokens::run(settings).await,
         Command::Token(settings) => commands::token::run(&settings),
         Command::Certs(settings) => commands::certs::run(&settings),
         Command::Doctor(settings) => commands::doctor::run(settings, &Cli::command()).await,

@@ -3,6 +3,7 @@
 //! Values are validated when they are constructed, and not again afterwards.
 
 mod access_token;
+mod api_token;
 mod app_config;
 mod entropy;
 mod invalid_input;
@@ -17,6 +18,7 @@ mod time;
 mod verifier;
 
 pub(crate) use access_token::AccessToken;
+pub(crate) use api_token::{ApiToken, ApiTokenId, ApiTokenName, ApiTokenSecret, Scope, Scopes};
 pub(crate) use app_config::{
     ApiHash, ApiId, AppConfig, AppConfigChange, AppConfigId, BotToken, NewAppConfig, SessionName,
 };

@@ -48,6 +48,21 @@ pub enum StoreError {
     /// The call needs a known bearer token.
     #[error("the bearer token is missing or not known")]
     CredentialsInvalid,
+    /// An admin has revoked the API token of the call.
+    #[error("the API token was revoked")]
+    ApiTokenRevoked,
+    /// The API token of the call has expired.
+    #[error("the API token has expired")]
+    ApiTokenExpired,
+    /// Creating a message needs a bearer token, and the call has none.
+    #[error("an API token is needed")]
+    ApiTokenRequired,
+    /// An API token with this name exists and is not revoked. Nothing was changed.
+    #[error("the name of the API token is taken")]
+    ApiTokenNameTaken,
+    /// No unrevoked API token has this name.
+    #[error("no such API token")]
+    ApiTokenNotFound,
     /// The bearer token does not permit this call.
     #[error("the bearer token does not allow this")]
     PermissionDenied,

@@ -1,5 +1,6 @@
 //! The gRPC services of the store. Converts wire types into domain values and back.
 
+mod api_token_service;
 mod caller;
 mod config_service;
 mod credentials;
@@ -15,6 +16,7 @@ use http::HeaderName;
 use mayfly_bootstrap::http::{CallerSource, RequestLimits};
 use mayfly_contracts::{
     BIDI_STREAMING_METHODS, CALLER_METADATA, SERVER_STREAMING_METHODS,
+    auth::api_token_service_server::{ApiTokenServiceServer, SERVICE_NAME as API_TOKEN_SERVICE},
     config::config_service_server::{ConfigServiceServer, SERVICE_NAME as CONFIG_SERVICE},
     max_request_bytes,
     message::message_service_server::{MessageServiceServer, SERVICE_NAME as MESSAGE_SERVICE},
@@ -24,16 +26,19 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-pub(crate) use self::credentials::Credentials;
-use self::{config_service::ConfigServiceImpl, message_service::MessageServiceImpl};
+pub(crate) use self::credentials::{AdminToken, Credentials};
+use self::{
+    api_token_service::ApiTokenServiceImpl, config_service::ConfigServiceImpl, credentials::Authenticator,
+    message_service::MessageServiceImpl, rate_limits::RateLimits,
+};
 use crate::{
     domain::{Clock, MessageLimits, PublicIds},
     messages::Messages,
-    settings::RateSettings,
-    storage::AppConfigs,
+    settings::{CreateAccess, RateSettings},
+    storage::{ApiTokens, AppConfigs},
 };
 
-/// The largest request of `ConfigService`.
+/// The largest request of `ConfigService` and `ApiTokenService`.
 const MAX_SMALL_REQUEST: usize = 16 << 10;
 
 /// What the services use.
@@ -41,22 +46,31 @@ pub(crate) struct ServiceContext {
     pub(crate) messages: Messages,
     pub(crate) ids: PublicIds,
     pub(crate) configs: AppConfigs,
+    pub(crate) api_tokens: ApiTokens,
     pub(crate) credentials: Credentials,
+    pub(crate) create_access: CreateAccess,
     pub(crate) limits: MessageLimits,
     pub(crate) rates: RateSettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: CancellationToken,
 }
 
-/// The routes of both services.
+/// The routes of all services.
 pub(crate) fn routes(context: ServiceContext) -> Routes {
-    let ServiceContext { messages, ids, configs, credentials, limits, rates, clock, stop } = context;
+    let ServiceContext { messages, ids, configs, api_tokens, credentials, create_access, limits, rates, clock, stop } =
+        context;
     let largest = max_request_bytes(limits.max_text_bytes);
+    let rates = Arc::new(RateLimits::new(rates));
+    let authenticator = Authenticator::new(credentials, Arc::clone(&rates));
+    let creators = (create_access == CreateAccess::Token).then(|| authenticator.clone());
     let messages =
-        MessageServiceServer::new(MessageServiceImpl::new(messages, ids, limits, rates, clock, stop.clone()));
-    let configs = ConfigServiceServer::new(ConfigServiceImpl { configs, credentials, stop });
+        MessageServiceServer::new(MessageServiceImpl::new(messages, ids, limits, rates, creators, clock, stop.clone()));
+    let api_tokens =
+        ApiTokenServiceServer::new(ApiTokenServiceImpl { api_tokens, authenticator: authenticator.clone() });
+    let configs = ConfigServiceServer::new(ConfigServiceImpl { configs, authenticator, stop });
     Routes::new(messages.max_decoding_message_size(largest))
         .add_service(configs.max_decoding_message_size(MAX_SMALL_REQUEST))
+        .add_service(api_tokens.max_decoding_message_size(MAX_SMALL_REQUEST))
 }
 
 /// The routes for callers on a network, with the limits of the process.
@@ -90,13 +104,13 @@ pub(crate) fn caller_source(trusted_gateways: &[ipnet::IpNet]) -> CallerSource {
 
 /// Adds server reflection for all services.
 pub(crate) fn add_reflection(routes: Routes) -> Routes {
-    with_reflection(routes, &[MESSAGE_SERVICE, CONFIG_SERVICE, "grpc.health.v1.Health"])
+    with_reflection(routes, &[MESSAGE_SERVICE, CONFIG_SERVICE, API_TOKEN_SERVICE, "grpc.health.v1.Health"])
 }
 
 /// Sets the health status of the process and of each service.
 pub(crate) async fn set_serving(health: &HealthReporter, serving: bool) {
     let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for service in ["", MESSAGE_SERVICE, CONFIG_SERVICE] {
+    for service in ["", MESSAGE_SERVICE, CONFIG_SERVICE, API_TOKEN_SERVICE] {
         health.set_service_status(service, status).await;
     }
 }

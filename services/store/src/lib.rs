@@ -1,4 +1,4 @@
-//! The store: `MessageService` and `ConfigService`, and the only code that accesses the database.
+//! The store: `MessageService`, `ConfigService` and `ApiTokenService`, and the only code that accesses the database.
 //!
 //! `grpc/` converts calls into [`domain`] values, `messages.rs` seals and opens messages, and `storage/` stores them. A
 //! call passes `grpc/message_service.rs` → `messages.rs` → `storage/writer.rs` → `storage/batch/`.
@@ -21,8 +21,8 @@ pub use keyring_file::{KeyInfo, KeyringComparison, KeyringError, KeyringFile, Mi
 pub use mayfly_migrations::{MigrationError, SchemaState};
 pub use restore::{RestoreOptions, restore};
 pub use settings::{
-    DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken, RateSettings,
-    SettingsError, StorageSettings, StoreSettings, TokenSettings,
+    CreateAccess, DataSettings, DatabaseSettings, KeyringSettings, LifetimeSettings, LimitSettings, MissingToken,
+    RateSettings, SettingsError, StorageSettings, StoreSettings, TokenSettings,
 };
 pub use storage::{
     BackupError, ClockOffset, Content, Database, DatabaseError, ExistingDatabase, FreeSpace, InspectError, Inspection,

@@ -93,10 +93,11 @@ impl DatabaseSettings {
 /// The tokens of the store's callers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TokenSettings {
-    /// The token that may manage app configs. [default: created on first start, in DATA_DIR/admin.token]
+    /// The token that may manage app configs and API tokens. [default: created on first start, in
+    /// DATA_DIR/admin.token]
     #[arg(long, env = "MAYFLY_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub admin_token: Option<Secret>,
-    /// A file that holds the admin token.
+    /// A file that holds the admin token. A store follows changes of the file, also of the default one.
     #[arg(long, env = "MAYFLY_ADMIN_TOKEN_FILE", value_name = "FILE", conflicts_with = "admin_token")]
     pub admin_token_file: Option<PathBuf>,
     /// The token with which the bot reads the active app config. [default: created on first start, in
@@ -129,6 +130,24 @@ impl TokenSettings {
     pub fn admin_token(&self, data: &DataSettings, missing: MissingToken) -> Result<Secret, SettingsError> {
         let names = ("--admin-token", "--admin-token-file");
         token(names, &self.admin_token, &self.admin_token_file, data, "admin.token", missing)
+    }
+
+    /// The admin token that its file has now. `None` if the token does not come from a file.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] when it cannot be read, or is too short.
+    pub(crate) fn admin_token_in_file(&self, data: &DataSettings) -> Result<Option<Secret>, SettingsError> {
+        if self.admin_token.is_some() {
+            return Ok(None);
+        }
+        // The permissions of a file that the operator named are not checked, as at the start.
+        if self.admin_token_file.is_none() {
+            let file = data.data_dir.join("admin.token");
+            let checked = secret_file::check(&file, data.secret_access());
+            checked.map_err(|error| SettingsError::file("--admin-token", error))?;
+        }
+        self.admin_token(data, MissingToken::Reject).map(Some)
     }
 
     /// The service token.
@@ -308,12 +327,24 @@ pub struct StoreSettings {
         value_parser = parse_network
     )]
     pub trusted_gateways: Vec<IpNet>,
+    /// Who may create messages.
+    #[arg(long, env = "MAYFLY_CREATE_ACCESS", default_value = "open", value_name = "ACCESS")]
+    pub create_access: CreateAccess,
     /// The rates of callers.
     #[command(flatten)]
     pub rates: RateSettings,
     /// Disable gRPC server reflection.
     #[arg(long, env = "MAYFLY_NO_REFLECTION")]
     pub no_reflection: bool,
+}
+
+/// Who may create messages. Reading and burning a message never needs more than its id and access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CreateAccess {
+    /// Everybody.
+    Open,
+    /// Callers with an API token that has the scope `create` or `admin`, and the bot.
+    Token,
 }
 
 /// How often callers may create messages and fail to identify one. A caller may use the calls of a minute in one burst.
@@ -326,8 +357,9 @@ pub struct RateSettings {
     /// How many messages all callers together may create per minute. 0: no limit.
     #[arg(long, env = "MAYFLY_TOTAL_CREATIONS_PER_MINUTE", default_value_t = 6_000, value_name = "NUMBER")]
     pub total_creations_per_minute: u32,
-    /// How many calls of a caller may fail per minute because of an unknown id, a wrong token or a wrong passphrase.
-    /// Beyond that, such calls are rejected; calls with the right ones never are. 0: no limit.
+    /// How many calls of a caller may fail per minute because of an unknown id, a wrong token (of a message, of the API
+    /// or of an admin) or a wrong passphrase. Beyond that, such calls are rejected; calls with the right ones never are.
+    /// 0: no limit.
     #[arg(long, env = "MAYFLY_FAILED_READS_PER_MINUTE", default_value_t = 120, value_name = "NUMBER")]
     pub failed_reads_per_minute: u32,
     /// The same for all callers together. 0: no limit.

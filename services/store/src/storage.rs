@@ -2,6 +2,7 @@
 //!
 //! Messages change only through the [`Writer`](writer::Writer), except when a key is retired ([`KeyRetirement`]).
 
+mod api_tokens;
 mod app_configs;
 mod backup;
 mod batch;
@@ -19,6 +20,7 @@ mod sealing_keys;
 mod usage;
 mod writer;
 
+pub(crate) use api_tokens::{ApiTokens, NewApiToken};
 pub(crate) use app_configs::AppConfigs;
 pub(crate) use backup::Restoration;
 pub use backup::{BackupError, ExistingDatabase, RestoreError, Restored, UnreadMessages, back_up};

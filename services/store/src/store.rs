@@ -12,14 +12,15 @@ use tonic_health::server::HealthReporter;
 use crate::{
     domain::{Clock, SharedKeyring},
     error::StoreError,
-    grpc::{self, Credentials},
+    grpc::{self, AdminToken, Credentials},
     keyring_file::{KeyringError, WatchedKeyring},
     messages::Messages,
     settings::{
         DataSettings, DatabaseSettings, LimitSettings, MissingToken, SettingsError, StoreSettings, TokenSettings,
     },
     storage::{
-        AppConfigs, Database, DatabaseError, KeyringMismatch, MessagesSettings, Retention, public_ids, register_keys,
+        ApiTokens, AppConfigs, Database, DatabaseError, KeyringMismatch, MessagesSettings, Retention, public_ids,
+        register_keys,
     },
 };
 
@@ -27,6 +28,8 @@ use crate::{
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// How often the keyring file is checked for changes.
 const KEYRING_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the file of the admin token is checked for changes.
+const ADMIN_TOKEN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the database is checked for the health service.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long that check may take.
@@ -40,9 +43,17 @@ pub struct Store {
     trusted_gateways: Vec<IpNet>,
     health: HealthReporter,
     keyring: WatchedKeyring,
+    admin_token: WatchedAdminToken,
     database: Database,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
+}
+
+/// The admin token, and the settings that name its file.
+struct WatchedAdminToken {
+    token: AdminToken,
+    settings: TokenSettings,
+    data: DataSettings,
 }
 
 /// All settings of a store.
@@ -108,8 +119,8 @@ impl Store {
         let OpenSettings { store: settings, data, database, tokens, limits } = settings;
         let limits = settings.limits(limits)?;
         let keyring = settings.keyring(data)?;
-        let admin_token = tokens.admin_token(data, MissingToken::Create)?;
-        let credentials = Credentials::new(&admin_token, &tokens.service_token(data, MissingToken::Create)?);
+        let admin_token = AdminToken::new(&tokens.admin_token(data, MissingToken::Create)?);
+        let service_token = tokens.service_token(data, MissingToken::Create)?;
         let database = database.database(data)?;
         let changes = database.migrate().await?;
         if changes > 0 {
@@ -128,6 +139,8 @@ impl Store {
             Messages::open(&database, readers.clone(), keyring.clone(), Arc::clone(&clock), messages_settings);
         let messages = messages.await.map_err(OpenError::Store)?;
         let ids = public_ids(&database).await.map_err(OpenError::Store)?;
+        let api_tokens = ApiTokens::open(&database, readers.clone(), Arc::clone(&clock));
+        let credentials = Credentials::new(admin_token.clone(), &service_token, api_tokens.clone());
         let configs = AppConfigs::open(&database, readers, keyring.clone(), Arc::clone(&clock));
         let (health, health_service) = tonic_health::server::health_reporter();
         let max_text_bytes = limits.max_text_bytes;
@@ -135,7 +148,9 @@ impl Store {
             messages: messages.clone(),
             ids,
             configs,
+            api_tokens,
             credentials,
+            create_access: settings.create_access,
             limits,
             rates: settings.rates,
             clock: Arc::clone(&clock),
@@ -147,8 +162,20 @@ impl Store {
         }
         grpc::set_serving(&health, true).await;
         let keyring = WatchedKeyring { path: settings.keyring.path(data), shared: keyring };
+        let admin_token = WatchedAdminToken { token: admin_token, settings: tokens.clone(), data: data.clone() };
         let trusted_gateways = settings.trusted_gateways.clone();
-        Ok(Self { messages, routes, max_text_bytes, trusted_gateways, health, keyring, database, clock, stop })
+        Ok(Self {
+            messages,
+            routes,
+            max_text_bytes,
+            trusted_gateways,
+            health,
+            keyring,
+            admin_token,
+            database,
+            clock,
+            stop,
+        })
     }
 
     /// The services for a [`StoreChannel`](mayfly_contracts::StoreChannel) in the same process.
@@ -169,13 +196,16 @@ impl Store {
         Ok(http::serve(listener, router, limits, callers, self.stop.clone()).await?)
     }
 
-    /// Sweeps, checks the database and reloads the keyring periodically until the store is stopped.
+    /// Sweeps, checks the database and reloads the keyring and the admin token periodically until the store is stopped.
     ///
     /// # Errors
     ///
     /// When a write lane has ended. Other failures are logged and retried.
     pub async fn maintain(&self) -> Result<(), TaskError> {
-        let work = async { tokio::join!(self.sweep_periodically(), self.watch_health(), self.watch_keyring()) };
+        let work = async {
+            let (sweeping, health) = (self.sweep_periodically(), self.watch_health());
+            tokio::join!(sweeping, health, self.watch_keyring(), self.watch_admin_token())
+        };
         tokio::select! {
             _ = work => Ok(()),
             () = self.messages.lane_ended() => Err("the write lane has ended".into()),
@@ -213,6 +243,36 @@ impl Store {
                 Err(error) if was_usable => {
                     let error = ErrorChain(error);
                     tracing::error!(%error, "the keyring file cannot be used; the store keeps its keys");
+                }
+                Err(_) => {}
+            }
+            was_usable = reloaded.is_ok();
+        }
+    }
+
+    /// Reads the file of the admin token again. Returns `true` if the token changed.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] when the file cannot be used. The store then keeps its token.
+    pub fn reload_admin_token(&self) -> Result<bool, SettingsError> {
+        let WatchedAdminToken { token, settings, data } = &self.admin_token;
+        Ok(settings.admin_token_in_file(data)?.is_some_and(|new| token.replace(&new)))
+    }
+
+    async fn watch_admin_token(&self) {
+        let mut ticks = tokio::time::interval(ADMIN_TOKEN_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_usable = true;
+        while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let reloaded = self.reload_admin_token();
+            match &reloaded {
+                Ok(true) => tracing::info!("the admin token was replaced"),
+                Ok(false) => {}
+                // Logged once, not every few seconds.
+                Err(error) if was_usable => {
+                    let error = ErrorChain(error);
+                    tracing::error!(%error, "the file of the admin token cannot be used; the store keeps its token");
                 }
                 Err(_) => {}
             }

@@ -5,6 +5,7 @@
 use std::{fs, path::Path};
 
 use mayfly_contracts::{
+    auth::{ApiTokenScope, CheckScopeRequest},
     config::{AppConfig, CreateAppConfigRequest},
     message::{CreateMessageRequest, CreateMessageResponse, ViewMessageRequest},
 };
@@ -118,11 +119,17 @@ async fn assert_no_secret_in(database: TestDatabase, artifacts: impl Fn(&str) ->
     let request = CreateAppConfigRequest { app_config: Some(app_config) };
     store.configs().create_app_config(bearer(ADMIN_TOKEN, request)).await.unwrap();
 
-    let tokens = [&read.access_token, &unread.access_token, &protected.access_token].map(String::as_str);
+    let api_token = store.add_api_token("ci", ApiTokenScope::Create).await.unwrap();
+    let check = bearer(&api_token, CheckScopeRequest { scope: ApiTokenScope::Create.into() });
+    store.api_tokens().check_scope(check).await.unwrap();
+
+    let tokens = [&read.access_token, &unread.access_token, &protected.access_token, &api_token].map(String::as_str);
+    // Without its prefix and its checksum.
+    let api_token_bytes = &api_token["mayfly_".len()..][..64];
     let view_id_bytes = VIEW_ID.replace('-', "");
     let request_id_bytes = REQUEST_ID.replace('-', "");
     let ids = [VIEW_ID, &view_id_bytes, REQUEST_ID, &request_id_bytes];
-    let secrets = [&[TEXT, ADMIN_TOKEN, PASSPHRASE, &hash_of_text], &ids[..], &tokens[..]].concat();
+    let secrets = [&[TEXT, ADMIN_TOKEN, PASSPHRASE, &hash_of_text, api_token_bytes], &ids[..], &tokens[..]].concat();
     for phase in PHASES {
         for Artifact { name, contents, has_data } in artifacts(phase) {
             // The marker is found, so the search covers the data.

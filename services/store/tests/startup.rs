@@ -30,7 +30,7 @@ on_each_database! {
     async fn the_schema_goes_up_and_down_and_up_again(database: TestDatabase) {
         let connection = database.connect().await.unwrap();
         for _ in 0..2 {
-            assert_eq!(mayfly_migrations::apply(&connection).await.unwrap(), 1);
+            assert_eq!(mayfly_migrations::apply(&connection).await.unwrap(), 2);
             assert_eq!(mayfly_migrations::apply(&connection).await.unwrap(), 0);
             mayfly_migrations::revert_all(&connection).await.unwrap();
         }

@@ -13,7 +13,7 @@ import {
     type Draft,
     type ConfigTest,
 } from "../api/admin.ts";
-import { toApiError } from "../api/errors.ts";
+import { isRejectedToken, toApiError } from "../api/errors.ts";
 import type { Session } from "./session.svelte.ts";
 
 /** Why an action failed, as a key of `texts.errors`. */
@@ -116,12 +116,13 @@ export class AdminState {
     }
 
     #adminErrorFor(error: unknown): AdminError {
-        const { kind } = toApiError(error);
+        const apiError = toApiError(error);
+        if (isRejectedToken(apiError)) {
+            this.#session.lock("rejected");
+            return "failed";
+        }
+        const { kind } = apiError;
         switch (kind) {
-            case "credentials":
-            case "forbidden":
-                this.#session.lock("rejected");
-                return "failed";
             case "configUnknown":
             case "unavailable":
             case "busy":

@@ -1,7 +1,8 @@
 // The session of an admin. Only this object holds the admin token: neither storage nor address nor markup contain it.
 // The token is dropped when the admin leaves or locks the page, or is idle for a while.
 
-import { listAppConfigs, type AppConfig, type AuthHeaders } from "../api/admin.ts";
+import { listAppConfigs, type AppConfig } from "../api/admin.ts";
+import { bearerHeaders, type AuthHeaders } from "../api/client.ts";
 import { toApiError, type ApiError } from "../api/errors.ts";
 
 /** After this time without activity the session ends, in milliseconds. */
@@ -24,7 +25,7 @@ export class Session {
 
     /** The headers of every call. */
     get authHeaders(): AuthHeaders {
-        return { "mayfly-authorization": `Bearer ${this.#token}` };
+        return bearerHeaders(this.#token);
     }
 
     /** Tries a token. Returns the error, if any. */

@@ -2,6 +2,7 @@
 
 import { Catalogue } from "../i18n/language.svelte.ts";
 import type { AdminError } from "./admin-state.svelte.ts";
+import type { TokenError } from "./tokens-state.svelte.ts";
 import type english from "./i18n/en.ts";
 
 /** The type of the texts in every language. */
@@ -21,4 +22,10 @@ export const admin = new Catalogue<Texts>({
 export function actionError(error: AdminError): string {
     const { errors, checkList } = admin.texts;
     return error === "unavailable" || error === "failed" ? `${errors[error]} ${checkList}` : errors[error];
+}
+
+/** The error of an action on API tokens. */
+export function tokenError(error: TokenError): string {
+    const { errors } = admin.texts.tokens;
+    return error in errors ? errors[error as keyof typeof errors] : actionError(error as AdminError);
 }

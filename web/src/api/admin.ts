@@ -6,8 +6,8 @@ import { BotMode, BotService, BotState, TestOutcome } from "../gen/mayfly/bot/v1
 import { ConfigService } from "../gen/mayfly/config/v1/config_service_pb.ts";
 import type { BotStatus as WireStatus } from "../gen/mayfly/bot/v1/bot_service_pb.ts";
 import type { AppConfig as WireConfig } from "../gen/mayfly/config/v1/app_config_pb.ts";
-import { clientFor } from "./client.ts";
-import { toApiError } from "./errors.ts";
+import { clientFor, type AuthHeaders } from "./client.ts";
+import { isRejectedToken, toApiError } from "./errors.ts";
 import { backoffDelay, sleepUntilVisible } from "./backoff.ts";
 
 const configs = clientFor(ConfigService);
@@ -17,9 +17,6 @@ const bot = clientFor(BotService);
 const STATUS_INTERVAL = 2_000;
 /** How long a test may take, in milliseconds. The bot calls Telegram. */
 const TEST_TIMEOUT = 60_000;
-
-/** Headers of every call. A proxy may use `authorization` for its own credentials, so the token has another header. */
-export type AuthHeaders = { "mayfly-authorization": string };
 
 /** An app config. The server returns secrets masked, with their last characters only. */
 export interface AppConfig {
@@ -122,8 +119,8 @@ export async function* watchBotStatus(
             if (status !== undefined) yield toBotStatus(status);
         } catch (error) {
             signal.throwIfAborted();
-            const { kind } = toApiError(error);
-            if (kind === "credentials" || kind === "forbidden" || kind === "signIn") throw error;
+            const apiError = toApiError(error);
+            if (isRejectedToken(apiError) || apiError.kind === "signIn") throw error;
             failures += 1;
             if (failures > 1) yield undefined;
         }

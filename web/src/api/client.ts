@@ -28,3 +28,11 @@ async function fetchFromOrigin(input: RequestInfo | URL, init?: RequestInit): Pr
 export function clientFor<Service extends DescService>(service: Service): Client<Service> {
     return createClient(service, transport);
 }
+
+/** The headers of a call with a token. A proxy may use `authorization` for its own credentials. */
+export type AuthHeaders = { "mayfly-authorization": string };
+
+/** Returns the headers of a call with this token. A token that no header can carry is replaced by a wrong one. */
+export function bearerHeaders(token: string): AuthHeaders {
+    return { "mayfly-authorization": `Bearer ${/^[\x21-\x7e]+$/.test(token) ? token : "invalid"}` };
+}

@@ -29,6 +29,14 @@ export type ApiError =
     /** The token is missing or unknown. */
     | { kind: "credentials" }
     | { kind: "forbidden" }
+    /** Creating a message needs an API token, and the call had none. */
+    | { kind: "tokenRequired" }
+    /** The API token was revoked or has expired. */
+    | { kind: "tokenEnded" }
+    /** An API token with this name exists. */
+    | { kind: "nameTaken" }
+    /** No API token has this name. */
+    | { kind: "tokenUnknown" }
     | { kind: "configUnknown" }
     | { kind: "busy" }
     /** The store has reached its limits, and accepts no more messages. */
@@ -66,6 +74,11 @@ const API_ERRORS: Record<ErrorReason, (details: Details) => ApiError> = {
     [ErrorReason.APP_CONFIG_NOT_FOUND]: () => ({ kind: "configUnknown" }),
     [ErrorReason.CREDENTIALS_INVALID]: () => ({ kind: "credentials" }),
     [ErrorReason.PERMISSION_DENIED]: () => ({ kind: "forbidden" }),
+    [ErrorReason.API_TOKEN_REVOKED]: () => ({ kind: "tokenEnded" }),
+    [ErrorReason.API_TOKEN_EXPIRED]: () => ({ kind: "tokenEnded" }),
+    [ErrorReason.API_TOKEN_REQUIRED]: () => ({ kind: "tokenRequired" }),
+    [ErrorReason.API_TOKEN_NAME_TAKEN]: () => ({ kind: "nameTaken" }),
+    [ErrorReason.API_TOKEN_NOT_FOUND]: () => ({ kind: "tokenUnknown" }),
     [ErrorReason.OVERLOADED]: () => ({ kind: "busy" }),
     [ErrorReason.RATE_LIMITED]: () => ({ kind: "busy" }),
     [ErrorReason.STORE_UNAVAILABLE]: () => ({ kind: "unavailable" }),
@@ -80,6 +93,11 @@ function gone(finalState: FinalState, { metadata }: Details): ApiError {
 /** Returns `true` if the message may still exist, and a retry may succeed. */
 export function isTemporary({ kind }: ApiError): boolean {
     return kind === "unavailable" || kind === "busy" || kind === "failed" || kind === "signIn";
+}
+
+/** Returns `true` if the server does not accept the token of the call. */
+export function isRejectedToken({ kind }: ApiError): boolean {
+    return kind === "credentials" || kind === "forbidden" || kind === "tokenEnded";
 }
 
 /**

@@ -3,7 +3,7 @@
 import { durationFromMs, timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { MessageService } from "../gen/mayfly/message/v1/message_service_pb.ts";
 import { MessageState } from "../gen/mayfly/message/v1/message_state_pb.ts";
-import { clientFor } from "./client.ts";
+import { bearerHeaders, clientFor } from "./client.ts";
 import { isTemporary, toApiError, type FinalState } from "./errors.ts";
 import { sleep, backoffDelay, pollInterval, sleepUntilVisible } from "./backoff.ts";
 
@@ -43,6 +43,8 @@ export interface Lifetimes {
 export interface Limits {
     maxTextBytes: number;
     lifetimes: Lifetimes;
+    /** Whether creating a message needs a token. */
+    createNeedsToken: boolean;
 }
 
 /** The result of a lookup. */
@@ -58,7 +60,7 @@ export interface View {
 
 /** Returns the limits of the store. */
 export async function getLimits(): Promise<Limits> {
-    const { maxTextBytes, maxTtl, defaultTtl } = await withRetry(
+    const { maxTextBytes, maxTtl, defaultTtl, createNeedsToken } = await withRetry(
         ignoreRetry,
         () => client.getLimits({}),
         LOOKUP_RETRY_TIMEOUT,
@@ -67,19 +69,23 @@ export async function getLimits(): Promise<Limits> {
         ...(maxTtl && { max: Number(maxTtl.seconds) }),
         ...(defaultTtl && { default: Number(defaultTtl.seconds) }),
     };
-    return { maxTextBytes: Number(maxTextBytes), lifetimes };
+    return { maxTextBytes: Number(maxTextBytes), lifetimes, createNeedsToken };
 }
 
-/** Stores a message. Retries are idempotent. */
-export async function createMessage(draft: Draft, onRetry: () => void): Promise<MessageRef & { expireTime?: Date }> {
-    const created = await withRetry(onRetry, () =>
-        client.createMessage({
-            content: draft.content,
-            ttl: durationFromMs(draft.ttl * 1000),
-            passphrase: draft.passphrase,
-            requestId: draft.requestId,
-        }),
-    );
+/** Stores a message, with this token if it is not empty. Retries are idempotent. */
+export async function createMessage(
+    draft: Draft,
+    token: string,
+    onRetry: () => void,
+): Promise<MessageRef & { expireTime?: Date }> {
+    const request = {
+        content: draft.content,
+        ttl: durationFromMs(draft.ttl * 1000),
+        passphrase: draft.passphrase,
+        requestId: draft.requestId,
+    };
+    const options = token === "" ? {} : { headers: bearerHeaders(token) };
+    const created = await withRetry(onRetry, () => client.createMessage(request, options));
     return { id: created.id, accessToken: created.accessToken, ...optional("expireTime", created.expireTime) };
 }
 

@@ -9,7 +9,11 @@ import { randomUuid } from "../uuid.ts";
 import { choices, defaultChoice, maxWithin } from "./lifetimes.ts";
 
 /** The default limits of a store. The page replaces them with the limits of its store. */
-const DEFAULT_LIMITS: Limits = { maxTextBytes: 65_536, lifetimes: { max: 90 * DAY, default: 30 * DAY } };
+const DEFAULT_LIMITS: Limits = {
+    maxTextBytes: 65_536,
+    lifetimes: { max: 90 * DAY, default: 30 * DAY },
+    createNeedsToken: false,
+};
 const MAX_PASSPHRASE_BYTES = 1_024;
 
 /** Why a message was not created, as a key of `texts.create`. */
@@ -22,7 +26,19 @@ export type CreateError =
     | "busy"
     | "full"
     | "failed"
-    | "signIn";
+    | "signIn"
+    | "tokenMissing"
+    | "tokenWrong"
+    | "tokenEnded"
+    | "tokenForbidden";
+
+/** The errors that another token can mend. */
+const TOKEN_ERRORS: readonly (CreateError | undefined)[] = [
+    "tokenMissing",
+    "tokenWrong",
+    "tokenEnded",
+    "tokenForbidden",
+];
 
 /** A stored message. */
 export interface Created {
@@ -45,6 +61,9 @@ interface Attempt {
 export class CreateState {
     text = $state("");
     passphrase = $state("");
+    /** The API token, for a server that lets only known people create messages. It stays in the memory of this tab. */
+    token = $state("");
+    needsToken = $state(false);
     isPlain = $state(!canSeal());
     step = $state<"writing" | "storing" | "retrying">("writing");
     error = $state<CreateError>();
@@ -56,6 +75,7 @@ export class CreateState {
     readonly maxTextBytes = $derived(this.#limits.maxTextBytes);
     readonly lifetimes = $derived(choices(this.#limits.lifetimes));
     readonly bytes = $derived(utf8Length(this.text));
+    readonly isTokenRejected = $derived(TOKEN_ERRORS.includes(this.error));
     readonly isTooLong = $derived(this.bytes > this.maxTextBytes);
 
     #attempt: Attempt | undefined;
@@ -73,6 +93,7 @@ export class CreateState {
     /** Loads the limits of the store. If this fails, a rejected creation returns them. */
     async loadLimits(): Promise<void> {
         const limits = await getLimits().catch(() => undefined);
+        this.needsToken ||= limits?.createNeedsToken === true;
         // A request that was already sent may have to be repeated unchanged.
         if (limits !== undefined && this.step === "writing" && this.#attempt === undefined) this.#limits = limits;
     }
@@ -96,11 +117,18 @@ export class CreateState {
                 return this.submit();
             }
             this.error = createErrorFor(apiError);
+            this.needsToken ||= this.isTokenRejected;
         }
         this.step = "writing";
     }
 
-    /** Erases everything, for another message or because the page is left. */
+    /** Erases everything, because the page is left. */
+    leave(): void {
+        this.clear();
+        this.token = "";
+    }
+
+    /** Erases everything but the token, for another message. */
     clear(): void {
         this.#eraseInputs();
         this.created = undefined;
@@ -111,12 +139,17 @@ export class CreateState {
         if (this.text === "") return "empty";
         if (this.isTooLong) return "tooLong";
         if (utf8Length(this.passphrase.normalize()) > MAX_PASSPHRASE_BYTES) return "passphraseTooLong";
+        if (this.needsToken && this.token.trim() === "") return "tokenMissing";
         return undefined;
     }
 
     async #store(): Promise<void> {
         const { draft, key } = await this.#prepare();
-        const { id, accessToken, expireTime } = await createMessage(draft, () => (this.step = "retrying"));
+        const { id, accessToken, expireTime } = await createMessage(
+            draft,
+            this.needsToken ? this.token.trim() : "",
+            () => (this.step = "retrying"),
+        );
         const keyText = key === undefined ? "" : await keyToText(key, id, accessToken);
         this.created = {
             messageRef: { id, accessToken },
@@ -158,7 +191,14 @@ function createErrorFor(error: ApiError): CreateError {
         case "busy":
         case "full":
         case "signIn":
+        case "tokenEnded":
             return error.kind;
+        case "tokenRequired":
+            return "tokenMissing";
+        case "credentials":
+            return "tokenWrong";
+        case "forbidden":
+            return "tokenForbidden";
         default:
             return error.kind === "field" && error.field === "ttl" ? "lifetimeRejected" : "failed";
     }

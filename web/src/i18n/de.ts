@@ -30,6 +30,16 @@ export default {
         insecure:
             "Diese Seite wurde ohne HTTPS geöffnet, darum verschlüsselt Ihr Browser nicht. Die Nachricht wird nur " +
             "auf dem Server verschlüsselt.",
+        needsToken:
+            "Auf diesem Server schreiben nur Leute mit einem Token Nachrichten. Zum Lesen braucht niemand einen.",
+        token: "Ihr Token",
+        tokenHint: "Sie bekommen ihn vom Betreiber dieses Servers. Er bleibt im Speicher dieses Tabs.",
+        tokenMissing: "Geben Sie Ihren Token ein. Es wurde nichts gespeichert.",
+        tokenWrong: "Der Server kennt diesen Token nicht. Kopieren Sie ihn noch einmal. Es wurde nichts gespeichert.",
+        tokenEnded:
+            "Dieser Token wurde widerrufen oder ist abgelaufen. Bitten Sie den Betreiber dieses Servers um einen neuen.",
+        tokenForbidden:
+            "Mit diesem Token kann man keine Nachrichten schreiben. Bitten Sie den Betreiber um einen anderen.",
         submit: "Link erzeugen",
         submitting: "Wird gespeichert …",
         retrying: "Noch keine Antwort. Es wird erneut gefragt; nichts wird doppelt gespeichert.",

@@ -29,6 +29,13 @@ export default {
         plainHint: "El servidor cifra el mensaje, y lo ve cuando llega y cuando se lee.",
         insecure:
             "Esta página se abrió sin HTTPS, por eso tu navegador no cifra. El mensaje se cifra solo en el servidor.",
+        needsToken: "En este servidor solo escriben mensajes las personas con un token. Para leerlos no hace falta.",
+        token: "Tu token",
+        tokenHint: "Te lo da quien administra este servidor. Queda en la memoria de esta pestaña.",
+        tokenMissing: "Introduce tu token. No se ha guardado nada.",
+        tokenWrong: "El servidor no conoce este token. Cópialo de nuevo. No se ha guardado nada.",
+        tokenEnded: "Este token fue revocado o ha caducado. Pide otro a quien administra este servidor.",
+        tokenForbidden: "Este token no permite escribir mensajes. Pide otro a quien administra este servidor.",
         submit: "Crear enlace",
         submitting: "Guardando…",
         retrying: "Aún no hay respuesta. Se pregunta de nuevo; nada se guarda dos veces.",

@@ -90,6 +90,12 @@ export function formatTime(time: Date): string {
     return formatted.replaceAll(" ", "\u00a0");
 }
 
+/** Formats the day of a time in UTC, in the current language, without line breaks. */
+export function formatDay(time: Date): string {
+    const formatted = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeZone: "UTC" }).format(time);
+    return formatted.replaceAll(" ", "\u00a0");
+}
+
 /** Formats a number in the current language. */
 export function formatNumber(number: number): string {
     return new Intl.NumberFormat(locale()).format(number);

@@ -30,6 +30,13 @@ export default {
         insecure:
             "Esta página foi aberta sem HTTPS, por isso seu navegador não criptografa. A mensagem é criptografada " +
             "apenas no servidor.",
+        needsToken: "Neste servidor, só quem tem um token escreve mensagens. Para ler, não é preciso.",
+        token: "Seu token",
+        tokenHint: "Quem administra este servidor o fornece. Ele fica na memória desta aba.",
+        tokenMissing: "Digite seu token. Nada foi guardado.",
+        tokenWrong: "O servidor não conhece este token. Copie-o de novo. Nada foi guardado.",
+        tokenEnded: "Este token foi revogado ou expirou. Peça um novo a quem administra este servidor.",
+        tokenForbidden: "Este token não permite escrever mensagens. Peça outro a quem administra este servidor.",
         submit: "Criar link",
         submitting: "Guardando…",
         retrying: "Ainda sem resposta. Perguntando de novo; nada é guardado duas vezes.",

@@ -194,6 +194,10 @@ export class ReadState {
             case "field":
             case "credentials":
             case "forbidden":
+            case "tokenRequired":
+            case "tokenEnded":
+            case "tokenUnknown":
+            case "nameTaken":
             case "configUnknown":
             case "failed":
                 return { step: "failed" };

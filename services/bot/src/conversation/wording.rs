@@ -68,13 +68,18 @@ pub(crate) fn error_text(language: Language, operation: Operation, error_info: &
         ErrorReason::StoreUnavailable => {
             language.text_with(Phrase::StoreUnavailable, [("later", &later(language, operation))])
         }
-        // A request id belongs to one update, so a conflict is a bug of the bot. The last four concern app configs and
-        // the bot, not messages.
+        // A request id belongs to one update, so a conflict is a bug of the bot. The others concern app configs, tokens of
+        // callers and the bot, not messages.
         ErrorReason::Unspecified
         | ErrorReason::Internal
         | ErrorReason::RequestConflict
         | ErrorReason::AppConfigNotFound
         | ErrorReason::CredentialsInvalid
+        | ErrorReason::ApiTokenRevoked
+        | ErrorReason::ApiTokenExpired
+        | ErrorReason::ApiTokenRequired
+        | ErrorReason::ApiTokenNameTaken
+        | ErrorReason::ApiTokenNotFound
         | ErrorReason::PermissionDenied
         | ErrorReason::BotUnavailable => language.text(Phrase::InternalError),
     }

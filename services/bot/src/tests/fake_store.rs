@@ -9,6 +9,10 @@ use std::{
 
 use mayfly_contracts::{
     ErrorInfo, StoreChannel,
+    auth::{
+        self,
+        api_token_service_server::{ApiTokenService, ApiTokenServiceServer},
+    },
     config::{
         self, AppConfig, WatchLastActiveAppConfigRequest, WatchLastActiveAppConfigResponse,
         config_service_server::{ConfigService, ConfigServiceServer},
@@ -101,8 +105,10 @@ impl FakeStore {
     }
 
     pub(super) fn channel(&self) -> StoreChannel {
-        let routes = Routes::new(MessageServiceServer::new(self.clone()));
-        StoreChannel::local(routes.add_service(ConfigServiceServer::new(self.clone())))
+        let routes = Routes::new(MessageServiceServer::new(self.clone()))
+            .add_service(ConfigServiceServer::new(self.clone()))
+            .add_service(ApiTokenServiceServer::new(self.clone()));
+        StoreChannel::local(routes)
     }
 
     /// Makes a bot with this token the last active app config.
@@ -298,6 +304,7 @@ impl MessageService for FakeStore {
         &self,
         request: Request<CreateMessageRequest>,
     ) -> Result<Response<CreateMessageResponse>, Status> {
+        require(SERVICE_TOKEN, &request)?;
         let CreateMessageRequest { content, request_id, ttl, .. } = request.into_inner();
         let Some(create_message_request::Content::Text(text)) = content else { panic!("the bot stores texts alone") };
         self.change(|data| data.create_calls.push(text.clone()));
@@ -443,6 +450,40 @@ impl MessageService for FakeStore {
         _: Request<message::GetLimitsRequest>,
     ) -> Result<Response<message::GetLimitsResponse>, Status> {
         Err(Status::unimplemented("get limits"))
+    }
+}
+
+#[tonic::async_trait]
+impl ApiTokenService for FakeStore {
+    async fn create_api_token(
+        &self,
+        _: Request<auth::CreateApiTokenRequest>,
+    ) -> Result<Response<auth::CreateApiTokenResponse>, Status> {
+        Err(Status::unimplemented("create"))
+    }
+
+    async fn list_api_tokens(
+        &self,
+        _: Request<auth::ListApiTokensRequest>,
+    ) -> Result<Response<auth::ListApiTokensResponse>, Status> {
+        Err(Status::unimplemented("list"))
+    }
+
+    async fn revoke_api_token(
+        &self,
+        _: Request<auth::RevokeApiTokenRequest>,
+    ) -> Result<Response<auth::RevokeApiTokenResponse>, Status> {
+        Err(Status::unimplemented("revoke"))
+    }
+
+    async fn check_scope(
+        &self,
+        request: Request<auth::CheckScopeRequest>,
+    ) -> Result<Response<auth::CheckScopeResponse>, Status> {
+        self.refuse_when_away()?;
+        require(ADMIN_TOKEN, &request)?;
+        assert_eq!(request.get_ref().scope(), auth::ApiTokenScope::Admin);
+        Ok(Response::new(auth::CheckScopeResponse {}))
     }
 }
 

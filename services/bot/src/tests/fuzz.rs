@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mayfly_contracts::{MessageRef, message_ref::is_invisible};
+use mayfly_contracts::{MessageRef, bearer_metadata, message_ref::is_invisible};
 use proptest::{prelude::*, test_runner::TestRunner};
 use teloxide::types::{ChatId, MessageId};
 use tokio::runtime::{Builder, Runtime};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     fake_store::{FakeStore, PANIC},
-    harness::{ANN, BOB, VIEWED, VIEWED_HERE, quick},
+    harness::{ANN, BOB, SERVICE_TOKEN, VIEWED, VIEWED_HERE, quick},
 };
 use crate::{
     bot_key::BotKey,
@@ -89,8 +89,13 @@ struct Handlers {
 
 impl Handlers {
     fn new() -> Self {
-        let store =
-            StoreClient::new(FakeStore::new().channel(), StoreOutage::default(), quick(), CancellationToken::new());
+        let store = StoreClient::new(
+            FakeStore::new().channel(),
+            bearer_metadata(SERVICE_TOKEN).unwrap(),
+            StoreOutage::default(),
+            quick(),
+            CancellationToken::new(),
+        );
         let context = Context {
             store,
             bot_key: BotKey::random().unwrap(),

@@ -15,11 +15,16 @@ impl Bearer {
     pub(super) fn new(setting: &str, token: &Secret) -> Result<Self, CliError> {
         bearer_metadata(token.expose()).map(Self).map_err(|error| CliError::invalid_setting(setting, error))
     }
+
+    /// Adds the token to one call.
+    pub(super) fn add_to<T>(&self, request: &mut Request<T>) {
+        request.metadata_mut().insert(AUTHORIZATION_METADATA, self.0.clone());
+    }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert(AUTHORIZATION_METADATA, self.0.clone());
+        self.add_to(&mut request);
         Ok(request)
     }
 }

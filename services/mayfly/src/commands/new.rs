@@ -2,14 +2,17 @@
 
 use std::{
     io::{self, IsTerminal as _, Read as _},
+    path::PathBuf,
     time::Duration,
 };
 
-use mayfly_bootstrap::Secret;
+use mayfly_bootstrap::{Secret, secret_file};
 use mayfly_contracts::message::{CreateMessageRequest, message_service_client::MessageServiceClient};
 use serde_json::json;
+use tonic::Request;
 
 use super::{
+    bearer::Bearer,
     passphrase::PassphraseSettings,
     print::{self, PrintSettings},
     retry::{RetrySettings, new_uuid},
@@ -29,6 +32,12 @@ pub(crate) struct NewSettings {
     ttl: Option<Duration>,
     #[command(flatten)]
     passphrase: PassphraseSettings,
+    /// An API token with the scope `create`, for a store with --create-access token.
+    #[arg(long, env = "MAYFLY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<Secret>,
+    /// A file with the API token, which keeps it out of the shell's history.
+    #[arg(long, env = "MAYFLY_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
     #[command(flatten)]
     retry: RetrySettings,
     #[command(flatten)]
@@ -53,7 +62,13 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), CliError> {
         passphrase: settings.passphrase.read()?,
         ..CreateMessageRequest::from_text(text)
     };
-    let call = async |mut client: MessageServiceClient<_>, request| client.create_message(request).await;
+    let bearer = settings.bearer()?;
+    let call = async |mut client: MessageServiceClient<_>, mut request: Request<_>| {
+        if let Some(bearer) = &bearer {
+            bearer.add_to(&mut request);
+        }
+        client.create_message(request).await
+    };
     let created = settings.retry.call(settings.store.channel()?, request, call).await?;
     let message_ref = format!("{}:{}", created.id, created.access_token);
     let json = json!({
@@ -63,6 +78,15 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), CliError> {
         "expire_time": print::time(created.expire_time.as_ref()),
     });
     settings.print.print(&json, &message_ref)
+}
+
+impl NewSettings {
+    /// The token to send, if one is given.
+    fn bearer(&self) -> Result<Option<Bearer>, CliError> {
+        let token = secret_file::given(&self.token, &self.token_file);
+        let token = token.map_err(|error| CliError::invalid_setting("--token-file", error))?;
+        token.map(|token| Bearer::new("--token", &token)).transpose()
+    }
 }
 
 fn too_long() -> CliError {

@@ -11,7 +11,7 @@ use mayfly_bootstrap::{
     tls::{ServerTls, ServerTlsSettings},
 };
 use mayfly_bot::PublicUrl;
-use mayfly_gateway_rest::{GatewaySettings, Upstreams};
+use mayfly_gateway_rest::{GatewaySettings, Proxies, Upstreams};
 use mayfly_store::LimitSettings;
 
 use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, process_limits};
@@ -68,13 +68,14 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliErro
         bot: settings.bot.channel(&settings.store.tls)?,
         has_reflection: !settings.no_reflection,
     };
+    let proxies = settings.gateway.proxies(None).map_err(CliError::failed)?;
     let tls = load_tls(&settings.tls)?;
     let listeners = listen(&mut settings.gateway, tls.as_ref()).await?;
     let limits = process_limits(&settings.limits);
     let origins = origins(&settings.gateway, &settings.hosts, settings.public_url.as_ref());
     let public_port = settings.public_url.as_ref().and_then(PublicUrl::https_port);
     start_redirect(&mut lifecycle, &mut settings.gateway, public_port, limits.clone()).await?;
-    start(&mut lifecycle, listeners, upstreams, &settings.gateway, origins, &settings.limits, limits);
+    start(&mut lifecycle, listeners, upstreams, proxies, origins, &settings.limits, limits);
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
     CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
@@ -119,12 +120,11 @@ pub(super) fn start(
     lifecycle: &mut Lifecycle,
     listeners: Vec<Listener>,
     upstreams: Upstreams,
-    settings: &GatewaySettings,
+    proxies: Proxies,
     origins: OriginPolicy,
     texts: &LimitSettings,
     limits: ServerLimits,
 ) {
-    let proxies = settings.trusted_proxies;
     let stop = lifecycle.stop();
     let serving = mayfly_gateway_rest::run(listeners, upstreams, texts.max_text_bytes, proxies, origins, limits, stop);
     lifecycle.spawn("gateway", async move { Ok(serving.await?) });

@@ -63,6 +63,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let channel = StoreChannel::local(store.routes());
     let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Reject);
     let token = token.map_err(CliError::failed)?;
+    let proxies = settings.gateway.proxies(Some(&token)).map_err(CliError::failed)?;
     let client = client_command(&settings);
     let description = bot_instructions(channel.clone(), &client).await?;
     bot::apply_process_settings(&mut settings.bot, &settings.hosts, &settings.open.data)?;
@@ -75,7 +76,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let public_port = public_url.and_then(PublicUrl::https_port);
     gateway::start_redirect(&mut lifecycle, &mut settings.gateway, public_port, limits.clone()).await?;
     let texts = &settings.open.limits;
-    gateway::start(&mut lifecycle, gateway_listeners, upstreams, &settings.gateway, origins, texts, limits.clone());
+    gateway::start(&mut lifecycle, gateway_listeners, upstreams, proxies, origins, texts, limits.clone());
     bot::start(&mut lifecycle, bot, bot_listener, limits);
     follow_tls_files(&mut lifecycle, tls);
     write_stdout(banner(&settings, &client, &description)?.as_bytes())?;

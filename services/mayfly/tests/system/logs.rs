@@ -73,11 +73,23 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     assert_ne!(rejected.code, 0);
     assert_eq!(find_leak(rejected.err.as_bytes(), &[TEXT]), None);
 
+    let data = system.data.display().to_string();
+    let api_token = system.client(&["tokens", "add", "ci", "--scope", "create", "--data-dir", &data]).await.out;
+    let api_token = api_token.trim().to_owned();
+    for (action, code) in [("list", 4), ("revoke", 0), ("list", 4)] {
+        let tokens = match action {
+            "list" => system.client(&["tokens", "list", "--admin-token", &api_token]).await,
+            _ => system.client(&["tokens", "revoke", "ci", "--data-dir", &data]).await,
+        };
+        assert_eq!(tokens.code, code, "{}", tokens.err);
+        responses.extend(tokens.err.into_bytes());
+    }
+
     let file = |name: &str| fs::read_to_string(system.data.join(name)).unwrap().trim().to_owned();
     let keyring: serde_json::Value = serde_json::from_str(&file("keyring.json")).unwrap();
     let key = keyring["keys"][0]["key"].as_str().unwrap().to_owned();
     let reply_token = reply.split_once(':').unwrap().1.to_owned();
-    let tokens = [token, &reply_token, guarded_token, &file("admin.token"), &file("service.token")];
+    let tokens = [token, &reply_token, guarded_token, &file("admin.token"), &file("service.token"), &api_token];
     let secrets =
         [&[TEXT, BOT_TOKEN, API_HASH, PASSPHRASE, "canary-wrong-canary", VIEW_ID, &key][..], &tokens].concat();
     (secrets.into_iter().map(str::to_owned).collect(), responses)

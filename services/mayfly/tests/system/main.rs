@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod api_tokens;
 mod backups;
 mod bot;
 mod bot_api_server;

@@ -142,7 +142,12 @@ async fn error_details(url: &str) {
 async fn all(layout: Layout, database: &TestDatabase) {
     let mut system = System::start(layout, database, Options::default()).await;
     rest(&system).await;
-    let served = ["grpc.health.v1.Health", "mayfly.config.v1.ConfigService", "mayfly.message.v1.MessageService"];
+    let served = [
+        "grpc.health.v1.Health",
+        "mayfly.auth.v1.ApiTokenService",
+        "mayfly.config.v1.ConfigService",
+        "mayfly.message.v1.MessageService",
+    ];
     for url in [&system.store_url, &system.gateway_url] {
         grpc(url).await;
         error_details(url).await;

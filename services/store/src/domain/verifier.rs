@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     access_token::AccessToken,
+    api_token::ApiTokenSecret,
     message::{RequestId, ViewId},
     passphrase::PassphraseKey,
 };
@@ -17,6 +18,7 @@ const TOKEN_LABEL: &[u8] = b"mayfly message verifier v2";
 const PASSPHRASE_LABEL: &[u8] = b"mayfly passphrase verifier v2";
 const CLAIM_LABEL: &[u8] = b"mayfly claim verifier v2";
 const REQUEST_LABEL: &[u8] = b"mayfly request hash v1";
+const API_TOKEN_LABEL: &[u8] = b"mayfly api token verifier v1";
 
 /// 32 bytes that identify a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +44,11 @@ impl Verifier {
     /// The verifier of a request id.
     pub(crate) fn of_request(request: RequestId) -> Self {
         Self::derive(request.as_bytes(), &[REQUEST_LABEL])
+    }
+
+    /// The verifier of an API token.
+    pub(crate) fn of_api_token(secret: &ApiTokenSecret) -> Self {
+        Self::derive(secret.secret(), &[API_TOKEN_LABEL])
     }
 
     fn derive(secret: &[u8], info: &[&[u8]]) -> Self {

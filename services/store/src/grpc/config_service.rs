@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
-    credentials::{Credentials, Role},
+    credentials::{Authenticator, Permission},
     wire,
 };
 use crate::{
@@ -26,15 +26,13 @@ use crate::{
     storage::AppConfigs,
 };
 
-/// The most app configs on a page.
-const MAX_PAGE_SIZE: u64 = 100;
 /// How often a watch checks for changes by other stores.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The implementation of `ConfigService`.
 pub(super) struct ConfigServiceImpl {
     pub(super) configs: AppConfigs,
-    pub(super) credentials: Credentials,
+    pub(super) authenticator: Authenticator,
     pub(super) stop: CancellationToken,
 }
 
@@ -55,7 +53,7 @@ impl ConfigService for ConfigServiceImpl {
         &self,
         request: Request<CreateAppConfigRequest>,
     ) -> Result<Response<CreateAppConfigResponse>, Status> {
-        self.credentials.require(Role::Admin, request.metadata())?;
+        self.authenticator.require(Permission::ADMIN, &request).await?;
         let new = new_app_config(required(request.into_inner().app_config)?)?;
         let config = self.configs.insert(new).await?;
         Ok(Response::new(CreateAppConfigResponse {
@@ -67,7 +65,7 @@ impl ConfigService for ConfigServiceImpl {
         &self,
         request: Request<GetAppConfigRequest>,
     ) -> Result<Response<GetAppConfigResponse>, Status> {
-        self.credentials.require(Role::Admin, request.metadata())?;
+        self.authenticator.require(Permission::ADMIN, &request).await?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
         let config = self.configs.find(id).await?;
         Ok(Response::new(GetAppConfigResponse { app_config: Some(to_wire(config, SecretVisibility::PartiallyMasked)) }))
@@ -77,9 +75,10 @@ impl ConfigService for ConfigServiceImpl {
         &self,
         request: Request<ListAppConfigsRequest>,
     ) -> Result<Response<ListAppConfigsResponse>, Status> {
-        self.credentials.require(Role::Admin, request.metadata())?;
+        self.authenticator.require(Permission::ADMIN, &request).await?;
         let ListAppConfigsRequest { page_size, page_token } = request.into_inner();
-        let (page_size, after) = (parse_page_size(page_size)?, parse_page_token(&page_token)?);
+        let (page_size, after) = (wire::page_size(page_size)?, wire::page_token(&page_token)?);
+        let after = after.map(|id| AppConfigId::parse("page_token", id)).transpose()?;
         // One more than requested shows whether there is another page.
         let mut configs = self.configs.list(after, page_size + 1).await?;
         let has_more = configs.len() as u64 > page_size;
@@ -95,7 +94,7 @@ impl ConfigService for ConfigServiceImpl {
         &self,
         request: Request<UpdateAppConfigRequest>,
     ) -> Result<Response<UpdateAppConfigResponse>, Status> {
-        self.credentials.require(Role::Admin, request.metadata())?;
+        self.authenticator.require(Permission::ADMIN, &request).await?;
         let UpdateAppConfigRequest { app_config, update_mask } = request.into_inner();
         let app_config = required(app_config)?;
         let id = AppConfigId::parse("app_config.id", app_config.id)?;
@@ -110,7 +109,7 @@ impl ConfigService for ConfigServiceImpl {
         &self,
         request: Request<DeleteAppConfigRequest>,
     ) -> Result<Response<DeleteAppConfigResponse>, Status> {
-        self.credentials.require(Role::Admin, request.metadata())?;
+        self.authenticator.require(Permission::ADMIN, &request).await?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
         self.configs.delete(id).await?;
         Ok(Response::new(DeleteAppConfigResponse {}))
@@ -120,10 +119,8 @@ impl ConfigService for ConfigServiceImpl {
         &self,
         request: Request<GetLastActiveAppConfigRequest>,
     ) -> Result<Response<GetLastActiveAppConfigResponse>, Status> {
-        let visibility = match self.credentials.role(request.metadata())? {
-            Role::Anonymous => SecretVisibility::Masked,
-            Role::Service | Role::Admin => SecretVisibility::Plain,
-        };
+        let may_read = self.authenticator.identify(&request).await?.may(Permission::ReadLastActive);
+        let visibility = if may_read { SecretVisibility::Plain } else { SecretVisibility::Masked };
         let config = self.configs.last_active().await?.ok_or(StoreError::AppConfigNotFound)?;
         Ok(Response::new(GetLastActiveAppConfigResponse { app_config: Some(to_wire(config, visibility)) }))
     }
@@ -135,7 +132,7 @@ impl ConfigService for ConfigServiceImpl {
         &self,
         request: Request<WatchLastActiveAppConfigRequest>,
     ) -> Result<Response<Self::WatchLastActiveAppConfigStream>, Status> {
-        self.credentials.require(Role::Service, request.metadata())?;
+        self.authenticator.require(Permission::ReadLastActive, &request).await?;
         let (responses, stream) = mpsc::channel(1);
         let watching = watch(self.configs.clone(), responses);
         tokio::spawn(self.stop.clone().run_until_cancelled_owned(watching));
@@ -146,7 +143,7 @@ impl ConfigService for ConfigServiceImpl {
         &self,
         request: Request<RevealAppConfigRequest>,
     ) -> Result<Response<RevealAppConfigResponse>, Status> {
-        self.credentials.require_service(request.metadata())?;
+        self.authenticator.require(Permission::Reveal, &request).await?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
         let config = self.configs.find(id).await?;
         Ok(Response::new(RevealAppConfigResponse { app_config: Some(to_wire(config, SecretVisibility::Plain)) }))
@@ -224,23 +221,6 @@ fn change(wire: wire_config::AppConfig, mask: Option<prost_types::FieldMask>) ->
         }
     }
     Ok(change)
-}
-
-fn parse_page_size(requested: i32) -> Result<u64, InvalidInput> {
-    match u64::try_from(requested) {
-        Ok(0) => Ok(MAX_PAGE_SIZE),
-        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
-        Err(_) => Err(InvalidInput::field("page_size", "must not be negative")),
-    }
-}
-
-/// Parses a page token: the last id of the previous page.
-fn parse_page_token(token: &str) -> Result<Option<AppConfigId>, InvalidInput> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let id = token.parse().ok().and_then(|id| AppConfigId::parse("page_token", id).ok());
-    id.map(Some).ok_or_else(|| InvalidInput::field("page_token", "must come from an earlier response"))
 }
 
 fn to_wire(config: AppConfig, visibility: SecretVisibility) -> wire_config::AppConfig {

@@ -1,77 +1,158 @@
-//! [`Credentials`]: authenticates `authorization: Bearer <token>` metadata, in constant time.
+//! [`Credentials`]: authenticates `authorization: Bearer <token>` metadata.
+//!
+//! The admin token and the service token are compared in constant time. An API token is found by its hash: it has 256
+//! random bits, so the time that an index takes reveals nothing that helps to guess it.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mayfly_bootstrap::Secret;
 use mayfly_contracts::{AUTHORIZATION_METADATA, parse_bearer};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
-use tonic::metadata::MetadataMap;
+use tonic::{Request, metadata::MetadataMap};
 
-use crate::error::StoreError;
+use super::{caller::Caller, rate_limits::RateLimits};
+use crate::{
+    domain::{ApiTokenSecret, Scope, Scopes},
+    error::StoreError,
+    storage::ApiTokens,
+};
 
-/// The digests of the known tokens. Digests have the same length, so a comparison does not reveal the length of a
-/// token.
+/// The digest of the admin token, which can be replaced. Clones share it.
+///
+/// Digests have the same length, so a comparison does not reveal the length of a token.
 #[derive(Clone)]
-pub(crate) struct Credentials {
-    admin: [u8; 32],
-    service: [u8; 32],
+pub(crate) struct AdminToken(Arc<RwLock<[u8; 32]>>);
+
+impl AdminToken {
+    pub(crate) fn new(token: &Secret) -> Self {
+        Self(Arc::new(RwLock::new(digest(token.expose()))))
+    }
+
+    /// Replaces the token. Returns `true` if it is another one.
+    pub(crate) fn replace(&self, token: &Secret) -> bool {
+        let new = digest(token.expose());
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, new) != new
+    }
+
+    fn is(&self, digest: &[u8; 32]) -> Choice {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).ct_eq(digest)
+    }
 }
 
-/// The role of a caller, by its token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
+/// The known tokens.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    admin: AdminToken,
+    service: [u8; 32],
+    api_tokens: ApiTokens,
+}
+
+/// The known tokens, and the limits of callers that present other ones.
+#[derive(Clone)]
+pub(super) struct Authenticator {
+    credentials: Credentials,
+    rates: Arc<RateLimits>,
+}
+
+/// What a caller proved to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// It presented no token.
     Anonymous,
+    /// It has the service token.
     Service,
+    /// It has the admin token, or an API token for admins.
     Admin,
+    /// It has an API token with these scopes.
+    ApiToken(Scopes),
+}
+
+/// What a call needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Permission {
+    /// A scope of API tokens.
+    Scope(Scope),
+    /// Reading the secrets of the last active app config.
+    ReadLastActive,
+    /// Reading the secrets of any app config, which admins may not.
+    Reveal,
+}
+
+impl Permission {
+    pub(super) const ADMIN: Self = Self::Scope(Scope::Admin);
+    pub(super) const CREATE: Self = Self::Scope(Scope::Create);
+}
+
+impl Identity {
+    pub(super) fn may(self, permission: Permission) -> bool {
+        match (self, permission) {
+            (Self::Anonymous, _) => false,
+            // The bot creates messages for its users.
+            (Self::Service, Permission::Scope(scope)) => scope == Scope::Create,
+            (Self::Service, _) => true,
+            (Self::Admin, permission) => permission != Permission::Reveal,
+            (Self::ApiToken(scopes), Permission::Scope(scope)) => scopes.allow(scope),
+            (Self::ApiToken(_), _) => false,
+        }
+    }
 }
 
 impl Credentials {
-    pub(crate) fn new(admin: &Secret, service: &Secret) -> Self {
-        Self { admin: digest(admin.expose()), service: digest(service.expose()) }
+    pub(crate) fn new(admin: AdminToken, service: &Secret, api_tokens: ApiTokens) -> Self {
+        Self { admin, service: digest(service.expose()), api_tokens }
     }
 
-    /// The role of the caller.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::CredentialsInvalid`] when the token is unknown.
-    pub(super) fn role(&self, metadata: &MetadataMap) -> Result<Role, StoreError> {
-        let Some(authorization) = metadata.get(AUTHORIZATION_METADATA) else { return Ok(Role::Anonymous) };
+    async fn identify(&self, metadata: &MetadataMap) -> Result<Identity, StoreError> {
+        let Some(authorization) = metadata.get(AUTHORIZATION_METADATA) else { return Ok(Identity::Anonymous) };
         let token = authorization.to_str().ok().and_then(parse_bearer).ok_or(StoreError::CredentialsInvalid)?;
-        let token = digest(token);
-        let (is_admin, is_service): (Choice, Choice) = (token.ct_eq(&self.admin), token.ct_eq(&self.service));
+        let presented = digest(token);
+        let (is_admin, is_service) = (self.admin.is(&presented), presented.ct_eq(&self.service));
         if is_admin.into() {
-            Ok(Role::Admin)
-        } else if is_service.into() {
-            Ok(Role::Service)
-        } else {
-            Err(StoreError::CredentialsInvalid)
+            return Ok(Identity::Admin);
         }
+        if is_service.into() {
+            return Ok(Identity::Service);
+        }
+        let secret = ApiTokenSecret::parse(token).ok_or(StoreError::CredentialsInvalid)?;
+        let scopes = self.api_tokens.scopes_of(&secret).await?;
+        Ok(if scopes.allow(Scope::Admin) { Identity::Admin } else { Identity::ApiToken(scopes) })
+    }
+}
+
+impl Authenticator {
+    pub(super) fn new(credentials: Credentials, rates: Arc<RateLimits>) -> Self {
+        Self { credentials, rates }
     }
 
-    /// Rejects callers below the role `required`.
+    /// What the caller proved to be. A wrong token counts as a failed try of the caller.
     ///
     /// # Errors
     ///
-    /// [`StoreError::CredentialsInvalid`] without a known token, [`StoreError::PermissionDenied`] with a
-    /// token of a lower role.
-    pub(super) fn require(&self, required: Role, metadata: &MetadataMap) -> Result<(), StoreError> {
-        match self.role(metadata)? {
-            role if role >= required => Ok(()),
-            Role::Anonymous => Err(StoreError::CredentialsInvalid),
-            Role::Service | Role::Admin => Err(StoreError::PermissionDenied),
-        }
+    /// [`StoreError::CredentialsInvalid`], [`StoreError::ApiTokenRevoked`] or [`StoreError::ApiTokenExpired`] when the
+    /// token is not valid, [`StoreError::RateLimited`] after too many of these, or another one when the database fails.
+    pub(super) async fn identify<T: Sync>(&self, request: &Request<T>) -> Result<Identity, StoreError> {
+        let identified = self.credentials.identify(request.metadata()).await;
+        self.rates.limit_failed_reads(Caller::of(request).rate_key(), identified)
     }
 
-    /// Rejects all callers except for services, including the admin.
+    /// Rejects callers without `permission`.
     ///
     /// # Errors
     ///
-    /// See [`require`](Self::require).
-    pub(super) fn require_service(&self, metadata: &MetadataMap) -> Result<(), StoreError> {
-        match self.role(metadata)? {
-            Role::Service => Ok(()),
-            Role::Anonymous => Err(StoreError::CredentialsInvalid),
-            Role::Admin => Err(StoreError::PermissionDenied),
+    /// [`StoreError::CredentialsInvalid`] or [`StoreError::ApiTokenRequired`] without a token,
+    /// [`StoreError::PermissionDenied`] with a token that does not suffice, and those of [`identify`](Self::identify).
+    pub(super) async fn require<T: Sync>(
+        &self,
+        permission: Permission,
+        request: &Request<T>,
+    ) -> Result<(), StoreError> {
+        match self.identify(request).await? {
+            identity if identity.may(permission) => Ok(()),
+            Identity::Anonymous if permission == Permission::CREATE => Err(StoreError::ApiTokenRequired),
+            Identity::Anonymous => Err(StoreError::CredentialsInvalid),
+            Identity::Service | Identity::Admin | Identity::ApiToken(_) => Err(StoreError::PermissionDenied),
         }
     }
 }
@@ -84,39 +165,34 @@ fn digest(token: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn credentials() -> Credentials {
-        Credentials::new(&Secret::new("admin".into()), &Secret::new("service".into()))
-    }
-
-    fn with(authorization: &str) -> MetadataMap {
-        let mut metadata = MetadataMap::new();
-        metadata.insert("authorization", authorization.parse().unwrap());
-        metadata
-    }
-
     #[test]
-    fn the_token_determines_the_role() {
-        assert_eq!(credentials().role(&MetadataMap::new()), Ok(Role::Anonymous));
-        assert_eq!(credentials().role(&with("Bearer admin")), Ok(Role::Admin));
-        assert_eq!(credentials().role(&with("bearer service ")), Ok(Role::Service));
-        for unknown in ["Bearer other", "Basic admin", "admin", "Bearer", ""] {
-            assert_eq!(credentials().role(&with(unknown)), Err(StoreError::CredentialsInvalid), "{unknown}");
+    fn each_identity_has_its_permissions() {
+        let permissions = [
+            Permission::CREATE,
+            Permission::ADMIN,
+            Permission::Scope(Scope::Metrics),
+            Permission::ReadLastActive,
+            Permission::Reveal,
+        ];
+        let of = |scope| Identity::ApiToken(Scopes::parse([scope]).unwrap());
+        for (identity, allowed) in [
+            (Identity::Anonymous, [false, false, false, false, false]),
+            (Identity::Service, [true, false, false, true, true]),
+            (Identity::Admin, [true, true, true, true, false]),
+            (of(Scope::Create), [true, false, false, false, false]),
+            (of(Scope::Metrics), [false, false, true, false, false]),
+        ] {
+            assert_eq!(permissions.map(|permission| identity.may(permission)), allowed, "{identity:?}");
         }
     }
 
     #[test]
-    fn the_service_token_is_not_an_admin_token() {
-        let rejected = credentials().require(Role::Admin, &with("Bearer service"));
-        assert_eq!(rejected, Err(StoreError::PermissionDenied));
-        let rejected = credentials().require(Role::Service, &MetadataMap::new());
-        assert_eq!(rejected, Err(StoreError::CredentialsInvalid));
-        assert_eq!(credentials().require(Role::Service, &with("Bearer admin")), Ok(()));
-    }
-
-    #[test]
-    fn the_admin_token_is_not_a_service_token() {
-        assert_eq!(credentials().require_service(&with("Bearer service")), Ok(()));
-        assert_eq!(credentials().require_service(&with("Bearer admin")), Err(StoreError::PermissionDenied));
-        assert_eq!(credentials().require_service(&MetadataMap::new()), Err(StoreError::CredentialsInvalid));
+    fn the_admin_token_can_be_replaced() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let token = AdminToken::new(&secret("first"));
+        let other = token.clone();
+        assert!(!token.replace(&secret("first")));
+        assert!(token.replace(&secret("second")));
+        assert!(bool::from(other.is(&digest("second"))) && !bool::from(other.is(&digest("first"))));
     }
 }

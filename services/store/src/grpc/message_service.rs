@@ -14,7 +14,12 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{caller::Caller, rate_limits::RateLimits, wire};
+use super::{
+    caller::Caller,
+    credentials::{Authenticator, Permission},
+    rate_limits::RateLimits,
+    wire,
+};
 use crate::{
     domain::{
         AccessToken, Clock, ContentKind, InvalidInput, MessageContent, MessageId, MessageLimits, MessageStatus,
@@ -22,7 +27,6 @@ use crate::{
     },
     error::StoreError,
     messages::{Messages, NewMessage, StoredMessage, ViewRequest, ViewedMessage},
-    settings::RateSettings,
 };
 
 /// How often a watch checks for changes by other stores, and for expiry.
@@ -40,7 +44,9 @@ pub(super) struct MessageServiceImpl {
     ids: PublicIds,
     limits: MessageLimits,
     clock: Arc<dyn Clock>,
-    rates: RateLimits,
+    rates: Arc<RateLimits>,
+    /// Authenticates creators. `None` if everybody may create messages.
+    creators: Option<Authenticator>,
     creator_passphrases: KeyedLimit,
     reader_passphrases: KeyedLimit,
     stop: CancellationToken,
@@ -52,6 +58,9 @@ impl MessageService for MessageServiceImpl {
         &self,
         request: Request<CreateMessageRequest>,
     ) -> Result<Response<CreateMessageResponse>, Status> {
+        if let Some(creators) = &self.creators {
+            creators.require(Permission::CREATE, &request).await?;
+        }
         let caller = Caller::of(&request);
         let message = self.new_message(request.into_inner())?;
         self.rates.check_creation(caller.rate_key())?;
@@ -157,12 +166,13 @@ impl MessageService for MessageServiceImpl {
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
-    async fn get_limits(&self, _request: Request<GetLimitsRequest>) -> Result<Response<GetLimitsResponse>, Status> {
+    async fn get_limits(&self, request: Request<GetLimitsRequest>) -> Result<Response<GetLimitsResponse>, Status> {
         let MessageLimits { max_text_bytes, default_ttl, max_ttl } = self.limits;
         Ok(Response::new(GetLimitsResponse {
             max_text_bytes: i64::try_from(max_text_bytes).unwrap_or(i64::MAX),
             max_ttl: wire::lifetime(max_ttl),
             default_ttl: wire::lifetime(default_ttl),
+            create_needs_token: self.needs_token(&request).await?,
         }))
     }
 }
@@ -231,7 +241,8 @@ impl MessageServiceImpl {
         messages: Messages,
         ids: PublicIds,
         limits: MessageLimits,
-        rates: RateSettings,
+        rates: Arc<RateLimits>,
+        creators: Option<Authenticator>,
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Self {
@@ -241,10 +252,21 @@ impl MessageServiceImpl {
             ids,
             limits,
             clock,
-            rates: RateLimits::new(rates),
+            rates,
+            creators,
             creator_passphrases: passphrases(),
             reader_passphrases: passphrases(),
             stop,
+        }
+    }
+
+    /// Whether the caller needs another token to create messages.
+    async fn needs_token<T: Sync>(&self, request: &Request<T>) -> Result<bool, StoreError> {
+        let Some(creators) = &self.creators else { return Ok(false) };
+        match creators.identify(request).await {
+            Ok(identity) => Ok(!identity.may(Permission::CREATE)),
+            Err(error @ (StoreError::Unavailable | StoreError::Internal)) => Err(error),
+            Err(_) => Ok(true),
         }
     }
 

@@ -42,8 +42,8 @@ impl RateLimits {
         self.creations.check(caller)
     }
 
-    /// Counts a failed read: a call whose id, access token or passphrase is wrong. Returns [`StoreError::RateLimited`]
-    /// instead of its error when there were too many. Other results are returned unchanged.
+    /// Counts a failed read: a call whose id, access token, passphrase or bearer token is wrong. Returns
+    /// [`StoreError::RateLimited`] instead of its error when there were too many. Other results are returned unchanged.
     pub(super) fn limit_failed_reads<T>(
         &self,
         caller: Option<CallerId>,
@@ -52,7 +52,10 @@ impl RateLimits {
         if let Err(
             StoreError::MessageNotFound
             | StoreError::InvalidInput(InvalidInput::AccessToken)
-            | StoreError::PassphraseWrong,
+            | StoreError::PassphraseWrong
+            | StoreError::CredentialsInvalid
+            | StoreError::ApiTokenRevoked
+            | StoreError::ApiTokenExpired,
         ) = outcome
         {
             self.failed_reads.check(caller)?;
@@ -135,6 +138,9 @@ mod tests {
             StoreError::MessageNotFound,
             StoreError::InvalidInput(InvalidInput::AccessToken),
             StoreError::PassphraseWrong,
+            StoreError::CredentialsInvalid,
+            StoreError::ApiTokenRevoked,
+            StoreError::ApiTokenExpired,
         ];
         let first: Result<(), _> = limits.limit_failed_reads(caller(1), Err(StoreError::MessageNotFound));
         assert_eq!(first, Err(StoreError::MessageNotFound));

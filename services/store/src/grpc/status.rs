@@ -43,6 +43,7 @@ impl From<StoreError> for Status {
         let (reason, code, message) = match error {
             StoreError::InvalidInput(error) => return error.into(),
             StoreError::MessageGone(receipt) => return gone(receipt),
+            StoreError::ApiTokenNameTaken => return name_taken(),
             StoreError::MessageNotFound => {
                 (ErrorReason::MessageNotFound, Code::NotFound, "no unread message has this id and access token")
             }
@@ -73,6 +74,20 @@ impl From<StoreError> for Status {
             }
             StoreError::CredentialsInvalid => {
                 (ErrorReason::CredentialsInvalid, Code::Unauthenticated, "a known bearer token is needed")
+            }
+            StoreError::ApiTokenRevoked => {
+                (ErrorReason::ApiTokenRevoked, Code::Unauthenticated, "the API token was revoked: ask for a new one")
+            }
+            StoreError::ApiTokenExpired => {
+                (ErrorReason::ApiTokenExpired, Code::Unauthenticated, "the API token has expired: ask for a new one")
+            }
+            StoreError::ApiTokenRequired => (
+                ErrorReason::ApiTokenRequired,
+                Code::Unauthenticated,
+                "creating a message needs an API token here, as a bearer token",
+            ),
+            StoreError::ApiTokenNotFound => {
+                (ErrorReason::ApiTokenNotFound, Code::NotFound, "no API token has this name, or it was revoked before")
             }
             StoreError::PermissionDenied => {
                 (ErrorReason::PermissionDenied, Code::PermissionDenied, "the bearer token does not allow this")
@@ -127,6 +142,13 @@ fn too_long(field: &str, max_bytes: usize, requirement: String) -> Status {
     info.into_status(Code::InvalidArgument, &message)
 }
 
+fn name_taken() -> Status {
+    let description = "is the name of an API token that is not revoked";
+    let fields = vec![FieldViolation { field: "name".to_owned(), description: description.to_owned() }];
+    let info = ErrorInfo { fields, ..ErrorInfo::new(ErrorReason::ApiTokenNameTaken) };
+    info.into_status(Code::AlreadyExists, &format!("name {description}"))
+}
+
 fn gone(receipt: Receipt) -> Status {
     let (reason, message) = match receipt.outcome {
         Outcome::Viewed => (ErrorReason::MessageViewed, "the message was viewed before"),
@@ -166,6 +188,11 @@ mod tests {
             (StoreError::StorageFull, Code::ResourceExhausted, ErrorReason::StorageFull),
             (StoreError::AppConfigNotFound, Code::NotFound, ErrorReason::AppConfigNotFound),
             (StoreError::CredentialsInvalid, Code::Unauthenticated, ErrorReason::CredentialsInvalid),
+            (StoreError::ApiTokenRevoked, Code::Unauthenticated, ErrorReason::ApiTokenRevoked),
+            (StoreError::ApiTokenExpired, Code::Unauthenticated, ErrorReason::ApiTokenExpired),
+            (StoreError::ApiTokenRequired, Code::Unauthenticated, ErrorReason::ApiTokenRequired),
+            (StoreError::ApiTokenNameTaken, Code::AlreadyExists, ErrorReason::ApiTokenNameTaken),
+            (StoreError::ApiTokenNotFound, Code::NotFound, ErrorReason::ApiTokenNotFound),
             (StoreError::PermissionDenied, Code::PermissionDenied, ErrorReason::PermissionDenied),
             (StoreError::Overloaded, Code::ResourceExhausted, ErrorReason::Overloaded),
             (StoreError::RateLimited { retry_after: RETRY_AFTER }, Code::ResourceExhausted, ErrorReason::RateLimited),

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "SeaORM's derives make everything public")]
 
+pub(super) mod api_tokens;
 pub(super) mod app_configs;
 pub(super) mod claims;
 pub(super) mod content_kind;

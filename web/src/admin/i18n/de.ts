@@ -6,7 +6,7 @@ export default {
     title: "Verwaltung",
     lock: "Sperren",
     login: {
-        intro: "Hier sagen Sie dem Bot, wie er sich bei Telegram anmeldet.",
+        intro: "Hier richten Sie den Bot ein und legen fest, wer diesen Server benutzen darf.",
         token: "Verwaltungs-Token",
         tokenHint:
             "„mayfly token“ zeigt ihn. Er bleibt im Speicher dieses Tabs und wird vergessen, wenn Sie die Seite " +
@@ -105,6 +105,48 @@ export default {
             botToken:
                 "Geben Sie den Token so an, wie @BotFather ihn zeigt: Ziffern, ein Doppelpunkt, dann Buchstaben, " +
                 "Ziffern, _ und -.",
+        },
+    },
+
+    tokens: {
+        title: "API-Tokens",
+        intro: "Mit ihnen können Leute und Programme Nachrichten schreiben, verwalten oder Messwerte lesen.",
+        add: "Token hinzufügen",
+        name: "Name des Tokens",
+        nameHint: "An diesem Namen erkennen Sie den Token.",
+        lifetime: "Gültig für",
+        lifetimeHint: "Danach lehnt der Server ihn ab.",
+        allows: "Erlaubt",
+        scopes: {
+            create: "Nachrichten schreiben",
+            admin: "Verwalten",
+            metrics: "Messwerte lesen",
+        },
+        scopeHints: {
+            create: "Wo man dafür einen Token braucht.",
+            admin: "Alles auf dieser Seite, und alles andere in dieser Liste.",
+            metrics: "Für die Überwachung.",
+        },
+        make: "Token erzeugen",
+        making: "Wird erzeugt …",
+        secret: (name) => `Der neue Token „${name}“`,
+        secretHint: "Kopieren Sie ihn jetzt: Niemand kann ihn noch einmal zeigen.",
+        hide: "Verbergen",
+        createTime: "Erzeugt",
+        lastUse: "Zuletzt benutzt",
+        unused: "noch nie",
+        expiry: "Gültig bis",
+        unlimited: "Bis er widerrufen wird",
+        expired: "abgelaufen",
+        revoke: "Widerrufen",
+        revokeQuestion: (name) => `„${name}“ widerrufen? Alle Programme damit werden sofort abgelehnt.`,
+        revokeYes: "Ja, widerrufen",
+        revokeNo: "Behalten",
+        errors: {
+            name: "Geben Sie einen Namen mit höchstens 64 Zeichen an.",
+            taken: "Ein anderer Token heißt so. Wählen Sie einen anderen Namen oder widerrufen Sie zuerst jenen.",
+            scopes: "Wählen Sie, was der Token erlaubt.",
+            revoked: "Jemand anderes hat ihn widerrufen.",
         },
     },
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const EVERY_REASON: [ErrorReason; 22] = [
+const EVERY_REASON: [ErrorReason; 27] = [
     ErrorReason::Unspecified,
     ErrorReason::FieldInvalid,
     ErrorReason::TextTooLong,
@@ -19,6 +19,11 @@ const EVERY_REASON: [ErrorReason; 22] = [
     ErrorReason::AppConfigNotFound,
     ErrorReason::CredentialsInvalid,
     ErrorReason::PermissionDenied,
+    ErrorReason::ApiTokenRevoked,
+    ErrorReason::ApiTokenExpired,
+    ErrorReason::ApiTokenRequired,
+    ErrorReason::ApiTokenNameTaken,
+    ErrorReason::ApiTokenNotFound,
     ErrorReason::Overloaded,
     ErrorReason::StoreUnavailable,
     ErrorReason::Internal,

@@ -15,11 +15,14 @@ pub(super) fn of_store(status: &Status) -> Status {
     let (code, message) = match error_info.reason {
         ErrorReason::FieldInvalid => (Code::InvalidArgument, "a field of the request is not as it must be"),
         ErrorReason::CredentialsInvalid => (Code::Unauthenticated, "a known bearer token is needed"),
+        ErrorReason::ApiTokenRevoked => (Code::Unauthenticated, "the API token was revoked: ask for a new one"),
+        ErrorReason::ApiTokenExpired => (Code::Unauthenticated, "the API token has expired: ask for a new one"),
+        ErrorReason::RateLimited => (Code::ResourceExhausted, "too many calls of this kind, try later"),
         ErrorReason::PermissionDenied => (Code::PermissionDenied, "the bearer token does not allow this"),
         ErrorReason::AppConfigNotFound => (Code::NotFound, "there is no such app config"),
         ErrorReason::Overloaded => (Code::ResourceExhausted, "too much work is waiting, try later"),
         ErrorReason::StoreUnavailable => (Code::Unavailable, "the store cannot be reached, try later"),
-        // The bot requests app configs, so errors about messages or the bot cannot occur.
+        // The bot requests app configs and checks admins, so errors about messages or the bot cannot occur.
         ErrorReason::Unspecified
         | ErrorReason::Internal
         | ErrorReason::BotUnavailable
@@ -32,7 +35,9 @@ pub(super) fn of_store(status: &Status) -> Status {
         | ErrorReason::MessageSealed
         | ErrorReason::RequestConflict
         | ErrorReason::StorageFull
-        | ErrorReason::RateLimited
+        | ErrorReason::ApiTokenRequired
+        | ErrorReason::ApiTokenNameTaken
+        | ErrorReason::ApiTokenNotFound
         | ErrorReason::PassphraseRequired
         | ErrorReason::PassphraseWrong
         | ErrorReason::PassphraseLocked => {
@@ -101,6 +106,9 @@ mod tests {
             (ErrorReason::FieldInvalid, Code::InvalidArgument),
             (ErrorReason::CredentialsInvalid, Code::Unauthenticated),
             (ErrorReason::PermissionDenied, Code::PermissionDenied),
+            (ErrorReason::ApiTokenRevoked, Code::Unauthenticated),
+            (ErrorReason::ApiTokenExpired, Code::Unauthenticated),
+            (ErrorReason::RateLimited, Code::ResourceExhausted),
             (ErrorReason::AppConfigNotFound, Code::NotFound),
             (ErrorReason::Overloaded, Code::ResourceExhausted),
             (ErrorReason::StoreUnavailable, Code::Unavailable),
