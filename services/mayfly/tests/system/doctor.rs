@@ -344,6 +344,34 @@ async fn each_fault_of_keyring_and_database_is_found() {
     assert!(!report.text.contains("canary-password"), "{}", report.text);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_file_of_the_unit_has_settings_of_the_role_only() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/systemd/mayfly.env");
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text.lines().map(|line| line.trim_start_matches('#')).filter_map(|line| line.split_once('='));
+    let variables: Vec<_> = lines.collect();
+    assert!(variables.len() > 3 && variables.iter().all(|(name, _)| name.starts_with("MAYFLY_")), "{variables:?}");
+    let report = Report::with_variables("up", &[], &variables).await;
+    for id in ["mistyped-variable", "unknown-variable", "ineffective-variable", "public-url", "webhook-port"] {
+        assert_eq!(report.severities(&format!("settings.{id}")), [""; 0], "{:#}", report.json);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_another_user_are_told_once() {
+    // Only root can give files away.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let stopped = Stopped::new().await;
+    for path in [stopped.system.data.clone(), stopped.system.data.join("keyring.json")] {
+        std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+    }
+    let report = stopped.check(&[]).await;
+    report.assert_has("files.owner", "warning");
+    assert_eq!(report.severities("files.owner").len(), 1, "{:#}", report.json);
+}
+
 /// Checks a store with a new data directory.
 async fn stopped_report(arguments: &[&str]) -> Report {
     let folder = TempDir::new().unwrap();

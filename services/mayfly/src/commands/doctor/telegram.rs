@@ -40,7 +40,12 @@ pub(super) async fn check(role: RoleParts<'_>, token: Option<Result<Option<Secre
 }
 
 fn not_checked(why: &str) -> Finding {
-    Finding::note(AREA, "not-checked", format!("the bot was not checked: {why}"), "Correct the findings above first.")
+    Finding::note(
+        AREA,
+        "not-checked",
+        format!("the bot was not checked: {why}"),
+        "See the findings above. Before the first start there is no bot.",
+    )
 }
 
 fn check_probe(probed: &TelegramProbe, has_webhook: bool, now: SystemTime) -> Vec<Finding> {
