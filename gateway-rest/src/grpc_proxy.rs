@@ -50,7 +50,12 @@ struct Upstream {
     unreachable_message: &'static str,
 }
 
-pub(crate) fn routes(Upstreams { store, bot, has_reflection }: &Upstreams) -> Router {
+/// All services.
+pub(crate) fn services() -> Vec<&'static str> {
+    [PUBLIC_SERVICES.as_slice(), &AUTHENTICATED_SERVICES, &BOT_SERVICES, &REFLECTION_SERVICES].concat()
+}
+
+pub(crate) fn routes(Upstreams { store, bot, has_reflection, metrics: _ }: &Upstreams) -> Router {
     let store = Upstream {
         channel: store.clone(),
         reason: ErrorReason::StoreUnavailable,

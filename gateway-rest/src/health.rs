@@ -53,10 +53,16 @@ pub(crate) async fn alive() -> &'static str {
     )
 )]
 pub(crate) async fn ready(State(store): State<StoreChannel>) -> Result<&'static str, Problem> {
+    if is_store_ready(store).await {
+        Ok("ready\n")
+    } else {
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the store is not ready"))
+    }
+}
+
+/// Returns `true` if the store responds in time and is ready.
+pub(crate) async fn is_store_ready(store: StoreChannel) -> bool {
     let request = HealthCheckRequest { service: String::new() };
     let checked = tokio::time::timeout(TIMEOUT, async { HealthClient::new(store).check(request).await }).await;
-    match checked {
-        Ok(Ok(response)) if response.get_ref().status() == ServingStatus::Serving => Ok("ready\n"),
-        _ => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the store is not ready")),
-    }
+    matches!(checked, Ok(Ok(response)) if response.get_ref().status() == ServingStatus::Serving)
 }

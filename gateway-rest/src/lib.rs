@@ -10,6 +10,7 @@ mod caller;
 mod content_encoding;
 mod grpc_proxy;
 mod health;
+mod metrics;
 mod openapi;
 mod origin;
 mod page;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{caller::TrustedProxies, pipeline::Pipeline, problem::Problem};
 pub use self::{
+    metrics::GatewayMetrics,
     redirect::redirect_to_https,
     settings::{GatewaySettings, GatewaySettingsError},
     signed_in::{Proxies, SignedInError, SignedInUsers},
@@ -71,7 +73,9 @@ pub fn router(
         .merge(grpc_proxy::routes(upstreams))
         .layer(middleware::from_fn_with_state(origins.clone(), origin::check_site));
     let users = proxies.users.clone();
-    let pipeline = Pipeline { proxies: TrustedProxies(proxies.count), users, origins: origins.clone(), limits };
+    let metrics = upstreams.metrics.clone();
+    let pipeline =
+        Pipeline { proxies: TrustedProxies(proxies.count), users, origins: origins.clone(), limits, metrics };
     Router::new()
         .merge(page::routes())
         .merge(openapi::routes())

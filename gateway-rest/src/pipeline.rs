@@ -12,6 +12,7 @@ use mayfly_bootstrap::http::{RequestLimits, origin::OriginPolicy, unwrap_authori
 
 use crate::{
     caller::{TrustedProxies, set_caller},
+    metrics::{GatewayMetrics, Observation},
     origin,
     problem::Problem,
     request_log::RequestLog,
@@ -25,18 +26,21 @@ pub(crate) struct Pipeline {
     pub(crate) users: Option<SignedInUsers>,
     pub(crate) origins: OriginPolicy,
     pub(crate) limits: RequestLimits,
+    pub(crate) metrics: GatewayMetrics,
 }
 
 impl Pipeline {
-    /// Handles a request: logs it, catches panics, sets the security headers, and does what
+    /// Handles a request: logs and counts it, catches panics, sets the security headers, and does what
     /// [`check_and_limit`](Self::check_and_limit) does.
     pub(crate) async fn handle(State(pipeline): State<Arc<Self>>, request: Request, next: Next) -> Response {
         let log = RequestLog::begin(&request);
+        let observation = Observation::begin(&request);
         let headers = SecurityHeaders::for_request(pipeline.proxies, &request);
         let handled = AssertUnwindSafe(pipeline.check_and_limit(request, next)).catch_unwind().await;
         let mut response = handled.unwrap_or_else(|_| Problem::after_panic().into_response());
         headers.set(&mut response);
         log.end(&response);
+        pipeline.metrics.record(observation, &response);
         response
     }
 

@@ -2,6 +2,8 @@
 
 use mayfly_contracts::{BotChannel, StoreChannel};
 
+use crate::metrics::GatewayMetrics;
+
 /// The services behind the gateway.
 #[derive(Clone, Debug)]
 pub struct Upstreams {
@@ -12,4 +14,6 @@ pub struct Upstreams {
     /// Whether callers can list the services by reflection. The gateway serves reflection itself, since it knows both
     /// upstreams.
     pub has_reflection: bool,
+    /// Counts the requests to them.
+    pub metrics: GatewayMetrics,
 }

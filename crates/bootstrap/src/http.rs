@@ -23,7 +23,10 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use self::activity::{ConnectionTimeouts, End, OpenRequest};
+use self::{
+    activity::{ConnectionTimeouts, End, OpenRequest},
+    limits::Limit,
+};
 pub use self::{
     authorization::unwrap_authorization,
     caller::{Caller, CallerSource},
@@ -136,6 +139,7 @@ pub async fn serve(
         let permit = match limits.connections.acquire(callers.connection_key(peer.ip()), weight) {
             Ok(permit) => permit,
             Err(exceeded) => {
+                limits.refusals.inc(Limit::of_connections(exceeded));
                 tracing::debug!(%exceeded, "a connection was rejected");
                 continue;
             }

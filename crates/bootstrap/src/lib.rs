@@ -1,4 +1,4 @@
-//! What every Mayfly process needs: settings, secrets, logs, listeners, TLS, an HTTP server with limits, and a clean
+//! What every Mayfly process needs: settings, secrets, logs, metrics, listeners, TLS, an HTTP server with limits, and a clean
 //! shutdown.
 //!
 //! Knows nothing of messages, app configs or the services.
@@ -9,6 +9,7 @@ pub mod http;
 mod keyed_limit;
 mod lifecycle;
 mod listen;
+pub mod metrics;
 mod open_files;
 mod private_dir;
 mod secret;

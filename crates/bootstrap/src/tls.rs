@@ -7,6 +7,7 @@ mod client;
 mod connect_error;
 mod files;
 mod inspection;
+mod metrics;
 mod server;
 mod stream;
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel};
 pub use error_info::{ERROR_DOMAIN, ErrorInfo, FieldViolation};
 pub use generated::{FILE_DESCRIPTOR_SET, auth, bot, config, error, message};
 pub use message_ref::MessageRef;
-pub use methods::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, is_streaming, max_request_bytes};
+pub use methods::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, is_streaming, max_request_bytes, methods_of};
 pub use reflection::with_reflection;
 
 /// The gRPC metadata in which a front end reports the IP address of its caller to the store. Front ends always set it

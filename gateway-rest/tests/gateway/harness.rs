@@ -5,7 +5,7 @@ use mayfly_bootstrap::http::{
     origin::{HostSettings, OriginPolicy},
 };
 use mayfly_contracts::{BotChannel, StoreChannel, max_request_bytes};
-use mayfly_gateway_rest::{Proxies, Upstreams};
+use mayfly_gateway_rest::{GatewayMetrics, Proxies, Upstreams};
 use mayfly_testkit::{TestDatabase, TestStore};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap, redirect};
 use serde_json::Value;
@@ -53,13 +53,21 @@ impl Gateway {
     pub(crate) async fn with_proxies(channel: StoreChannel, proxies: usize) -> Self {
         let bot = BotChannel::local(Routes::default());
         let proxies = Proxies { count: proxies, users: None };
-        Self::with_upstreams(Upstreams { store: channel, bot, has_reflection: true }, proxies).await
+        Self::with_upstreams(
+            Upstreams { store: channel, bot, has_reflection: true, metrics: GatewayMetrics::default() },
+            proxies,
+        )
+        .await
     }
 
     /// Starts a gateway with the store behind `channel`, behind proxies that may sign users in.
     pub(crate) async fn with_signed_in_users(channel: StoreChannel, proxies: Proxies) -> Self {
         let bot = BotChannel::local(Routes::default());
-        Self::with_upstreams(Upstreams { store: channel, bot, has_reflection: true }, proxies).await
+        Self::with_upstreams(
+            Upstreams { store: channel, bot, has_reflection: true, metrics: GatewayMetrics::default() },
+            proxies,
+        )
+        .await
     }
 
     /// Sets the store, for [`store`](Self::store).
@@ -69,7 +77,11 @@ impl Gateway {
 
     /// Starts a gateway with a store and a bot.
     pub(crate) async fn with_store_and_bot(store: StoreChannel, bot: BotChannel) -> Self {
-        Self::with_upstreams(Upstreams { store, bot, has_reflection: true }, Proxies::default()).await
+        Self::with_upstreams(
+            Upstreams { store, bot, has_reflection: true, metrics: GatewayMetrics::default() },
+            Proxies::default(),
+        )
+        .await
     }
 
     async fn with_upstreams(upstreams: Upstreams, proxies: Proxies) -> Self {

@@ -12,6 +12,7 @@ mod config_watch;
 mod conversation;
 mod error;
 mod gcra;
+mod metrics;
 mod session;
 mod settings;
 mod simulator;
@@ -24,12 +25,18 @@ mod updates;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    middleware::{self, Next},
+    response::Response,
+};
 use mayfly_bootstrap::{
     Listener, Secret,
     http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy},
+    metrics::{HttpMetrics, Metrics},
 };
 use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, StoreChannel};
 use tokio::sync::watch;
@@ -104,8 +111,8 @@ impl Bot {
         timeouts: Timeouts,
         stop: CancellationToken,
     ) -> Result<Self, BotError> {
-        let telegram = TelegramApi::new(&settings.telegram_api_url, &timeouts)?;
         let status = StatusTracker::default();
+        let telegram = TelegramApi::new(&settings.telegram_api_url, &timeouts, status.metrics().clone())?;
         let (configs, latest_config) = watch::channel(None);
         let outage = StoreOutage::default();
         let watch = ConfigWatch::new(store.clone(), service_token, configs, status.clone(), outage.clone())?;
@@ -127,10 +134,11 @@ impl Bot {
             credentials: Credentials::new(store.clone(), service_token)?,
             stop: stop.clone(),
         };
-        let services = Services::new(grpc, !settings.no_reflection);
+        let services = Services::new(grpc, !settings.no_reflection, &status.metrics().rpcs);
         // Unknown paths get an HTTP 404 instead of a gRPC status.
         let grpc = services.routes.clone().prepare().into_axum_router().reset_fallback();
         let router = page::router(status.clone(), simulator, origins).merge(grpc);
+        let router = router.layer(middleware::from_fn_with_state(status.metrics().http.clone(), count_request));
         let webhook = settings.webhook().map(|webhook| {
             let endpoint = WebhookEndpoint::new(usize::from(webhook.connections), timeouts.webhook_hold_timeout);
             (webhook, endpoint)
@@ -156,6 +164,11 @@ impl Bot {
     #[must_use]
     pub fn routes(&self) -> Routes {
         self.services.routes.clone()
+    }
+
+    /// Registers the metrics of this bot.
+    pub fn register(&self, metrics: &mut Metrics) {
+        self.status.register(metrics);
     }
 
     /// Runs the bot until shutdown: serves its page and `BotService` on `listener` within the `limits` of the process,
@@ -197,4 +210,15 @@ impl Bot {
         };
         tokio::try_join!(serving, watching, chatting).map(|((), (), ())| ())
     }
+}
+
+/// Counts a request of the page or the simulator. Calls of gRPC are counted by their services.
+async fn count_request(State(metrics): State<HttpMetrics>, request: Request, next: Next) -> Response {
+    let (began, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
+    let response = next.run(request).await;
+    let route = route.as_ref().map(MatchedPath::as_str);
+    if !route.is_some_and(|route| route.starts_with("/mayfly.") || route.starts_with("/grpc.")) {
+        metrics.record(route, response.status(), began.elapsed());
+    }
+    response
 }

@@ -64,6 +64,7 @@ impl Sessions {
             }
             self.status.set_bot(None);
             self.status.set_queued_updates(0);
+            self.status.metrics().set_updates(0, 0);
         }
     }
 

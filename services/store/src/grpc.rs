@@ -13,14 +13,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use http::HeaderName;
-use mayfly_bootstrap::http::{CallerSource, RequestLimits};
+use mayfly_bootstrap::{
+    http::{CallerSource, RequestLimits},
+    metrics::RpcMetrics,
+};
 use mayfly_contracts::{
     BIDI_STREAMING_METHODS, CALLER_METADATA, SERVER_STREAMING_METHODS,
     auth::api_token_service_server::{ApiTokenServiceServer, SERVICE_NAME as API_TOKEN_SERVICE},
     config::config_service_server::{ConfigServiceServer, SERVICE_NAME as CONFIG_SERVICE},
-    max_request_bytes,
+    is_streaming, max_request_bytes,
     message::message_service_server::{MessageServiceServer, SERVICE_NAME as MESSAGE_SERVICE},
-    with_reflection,
+    methods_of, with_reflection,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -40,6 +43,8 @@ use crate::{
 
 /// The largest request of `ConfigService` and `ApiTokenService`.
 const MAX_SMALL_REQUEST: usize = 16 << 10;
+/// The services, without reflection.
+const SERVICES: [&str; 4] = [MESSAGE_SERVICE, CONFIG_SERVICE, API_TOKEN_SERVICE, "grpc.health.v1.Health"];
 
 /// What the services use.
 pub(crate) struct ServiceContext {
@@ -52,15 +57,27 @@ pub(crate) struct ServiceContext {
     pub(crate) limits: MessageLimits,
     pub(crate) rates: RateSettings,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rpcs: RpcMetrics,
     pub(crate) stop: CancellationToken,
 }
 
 /// The routes of all services.
 pub(crate) fn routes(context: ServiceContext) -> Routes {
-    let ServiceContext { messages, ids, configs, api_tokens, credentials, create_access, limits, rates, clock, stop } =
-        context;
+    let ServiceContext {
+        messages,
+        ids,
+        configs,
+        api_tokens,
+        credentials,
+        create_access,
+        limits,
+        rates,
+        clock,
+        rpcs,
+        stop,
+    } = context;
     let largest = max_request_bytes(limits.max_text_bytes);
-    let rates = Arc::new(RateLimits::new(rates));
+    let rates = Arc::new(RateLimits::new(rates, messages.metrics()));
     let authenticator = Authenticator::new(credentials, Arc::clone(&rates));
     let creators = (create_access == CreateAccess::Token).then(|| authenticator.clone());
     let messages =
@@ -68,9 +85,14 @@ pub(crate) fn routes(context: ServiceContext) -> Routes {
     let api_tokens =
         ApiTokenServiceServer::new(ApiTokenServiceImpl { api_tokens, authenticator: authenticator.clone() });
     let configs = ConfigServiceServer::new(ConfigServiceImpl { configs, authenticator, stop });
-    Routes::new(messages.max_decoding_message_size(largest))
-        .add_service(configs.max_decoding_message_size(MAX_SMALL_REQUEST))
-        .add_service(api_tokens.max_decoding_message_size(MAX_SMALL_REQUEST))
+    Routes::new(rpcs.measure(messages.max_decoding_message_size(largest)))
+        .add_service(rpcs.measure(configs.max_decoding_message_size(MAX_SMALL_REQUEST)))
+        .add_service(rpcs.measure(api_tokens.max_decoding_message_size(MAX_SMALL_REQUEST)))
+}
+
+/// The metrics of the services.
+pub(crate) fn rpc_metrics() -> RpcMetrics {
+    RpcMetrics::new(methods_of(&SERVICES), is_streaming)
 }
 
 /// The routes for callers on a network, with the limits of the process.
@@ -104,7 +126,7 @@ pub(crate) fn caller_source(trusted_gateways: &[ipnet::IpNet]) -> CallerSource {
 
 /// Adds server reflection for all services.
 pub(crate) fn add_reflection(routes: Routes) -> Routes {
-    with_reflection(routes, &[MESSAGE_SERVICE, CONFIG_SERVICE, API_TOKEN_SERVICE, "grpc.health.v1.Health"])
+    with_reflection(routes, &SERVICES)
 }
 
 /// Sets the health status of the process and of each service.

@@ -9,6 +9,7 @@ mod error;
 mod grpc;
 mod keyring_file;
 mod messages;
+mod metrics;
 mod restore;
 mod settings;
 mod storage;

@@ -7,13 +7,14 @@ use std::{sync::Arc, time::Duration};
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
 
-use self::stretcher::PassphraseStretcher;
+use self::stretcher::{PassphraseStretcher, StretchPermit, StretchQueue};
 use crate::{
     domain::{
         AccessToken, CallerTag, Clock, ContentKind, Key, KeyId, MessageContent, MessageId, MessageSeal, MessageStatus,
         Passphrase, PassphraseKey, RequestId, SealError, SharedKeyring, Timestamp, TryLimits, Verifier, ViewId,
     },
     error::StoreError,
+    metrics::{Limit, StoreMetrics, SweptRow},
     storage::{
         Acknowledgement, Creation, CreationRequest, Database, Erasure, ErasureReason, MessageTable, MessagesSettings,
         Output, PassphraseTry, ProtectedMessage, Swept, Work,
@@ -114,7 +115,7 @@ impl Messages {
             if let Some(passphrase) = message.passphrase.as_ref()
                 && stretched.as_ref().is_none_or(|(stretched_for, _)| *stretched_for != token)
             {
-                let permit = self.stretcher.creators.reserve()?;
+                let permit = self.reserve_stretch(&self.stretcher.creators)?;
                 stretched = Some((token.clone(), permit.stretch(passphrase.clone(), token.clone()).await?));
             }
             let passphrase = stretched.as_ref().map(|(_, passphrase)| passphrase);
@@ -178,7 +179,11 @@ impl Messages {
         let passphrase = self.try_passphrase(&request).await?;
         let ViewRequest { id, token, view_id, accepts_sealed, .. } = request;
         let erasure = Erasure::new(id, token, passphrase, ErasureReason::View { view_id, accepts_sealed });
-        match slot.perform(Work::Erase(Box::new(erasure))).await? {
+        let erased = slot.perform(Work::Erase(Box::new(erasure))).await;
+        if matches!(erased, Err(StoreError::PassphraseWrong)) {
+            self.metrics().wrong_passphrases.inc();
+        }
+        match erased? {
             Output::Viewed { content, create_time, repeat_until } => {
                 Ok(ViewedMessage { content, create_time, repeat_until })
             }
@@ -230,6 +235,11 @@ impl Messages {
         loop {
             match self.table.perform(Work::Sweep).await? {
                 Output::Swept(Swept { expired, forfeited, purged, has_more }) => {
+                    for (row, count) in
+                        [(SweptRow::Message, expired), (SweptRow::Claim, forfeited), (SweptRow::Receipt, purged)]
+                    {
+                        self.metrics().swept.inc_by(row, count as u64);
+                    }
                     if expired + forfeited + purged > 0 {
                         tracing::debug!(expired, forfeited, purged, "swept");
                     }
@@ -240,6 +250,27 @@ impl Messages {
                 _ => return Err(unexpected_output()),
             }
         }
+    }
+
+    /// The messages in the database, for metrics.
+    pub(crate) fn table(&self) -> &MessageTable {
+        &self.table
+    }
+
+    /// The counters of this store.
+    pub(crate) fn metrics(&self) -> &StoreMetrics {
+        self.table.metrics()
+    }
+
+    /// The passphrases that are being stretched now, and those that wait or are being stretched for readers and for
+    /// creators.
+    pub(crate) fn stretches(&self) -> (usize, [usize; 2]) {
+        let PassphraseStretcher { readers, creators } = &self.stretcher;
+        (readers.running(), [readers.length(), creators.length()])
+    }
+
+    fn reserve_stretch(&self, queue: &StretchQueue) -> Result<StretchPermit, StoreError> {
+        queue.reserve().inspect_err(|_| self.metrics().refusals.inc(Limit::Passphrases))
     }
 
     /// Measures how much all stores of the database have stored.
@@ -277,15 +308,21 @@ impl Messages {
         }
         let keyring = self.keyring.load();
         let Some(key) = keyring.key(&key_id) else { return Ok(None) };
-        let permit = self.stretcher.readers.reserve()?;
+        let permit = self.reserve_stretch(&self.stretcher.readers)?;
         let passphrase_try = PassphraseTry {
             id: request.id,
             verifier,
             caller: CallerTag::new(key, &request.token, request.caller),
             limits: TryLimits::DEFAULT,
         };
-        match self.table.perform(Work::CountTry(passphrase_try)).await? {
-            Output::TryCounted => {}
+        let counted = self.table.perform(Work::CountTry(passphrase_try)).await;
+        if matches!(counted, Err(StoreError::PassphraseLocked { .. })) {
+            self.metrics().refusals.inc(Limit::PassphraseTries);
+        }
+        match counted? {
+            Output::TryCounted => {
+                self.metrics().passphrase_tries.inc();
+            }
             _ => return Err(unexpected_output()),
         }
         Ok(Some(permit.stretch(passphrase.clone(), request.token.clone()).await?))
@@ -332,6 +369,12 @@ mod tests {
         Passphrase::parse("right".to_owned()).unwrap()
     }
 
+    fn new_message(expire_time: Option<Timestamp>, request: Option<RequestId>) -> NewMessage {
+        let content = MessageContent::Text(MessageText::parse("hello".to_owned(), &LIMITS).unwrap());
+        let (create_time, ttl, passphrase) = (SystemClock.now(), None, None);
+        NewMessage { content, create_time, ttl, expire_time, request, passphrase }
+    }
+
     async fn insert(messages: &Messages, passphrase: Option<Passphrase>) -> Result<StoredMessage, StoreError> {
         let content = MessageContent::Text(MessageText::parse("hello".to_owned(), &LIMITS).unwrap());
         let create_time = SystemClock.now();
@@ -344,6 +387,28 @@ mod tests {
         let (token, passphrase) = (token.clone(), passphrase());
         let request = ViewRequest { id: *id, token, view_id: None, passphrase, accepts_sealed: false, caller: "a" };
         messages.view(request).await
+    }
+
+    #[tokio::test]
+    async fn messages_are_counted_once_and_repeats_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let messages = open(&dir).await;
+        let request = RequestId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11").unwrap();
+        let stored = messages.insert(new_message(None, request)).await.unwrap();
+        messages.insert(new_message(None, request)).await.unwrap();
+        messages.insert(new_message(Some(SystemClock.now()), None)).await.unwrap();
+        assert!(view(&messages, &stored).await.is_ok() && view(&messages, &stored).await.is_err());
+        messages.insert(new_message(None, request)).await.unwrap();
+        let burned = messages.insert(new_message(None, None)).await.unwrap();
+        for _ in 0..2 {
+            messages.burn(burned.id, burned.token.clone()).await.unwrap();
+        }
+        for _ in 0..2 {
+            messages.sweep().await.unwrap();
+        }
+        let created = "{\"text\": 3, \"sealed\": 0}";
+        assert_eq!(messages.metrics().message_counts(), (created.to_owned(), [1, 1, 1]));
+        assert_eq!(format!("{:?}", messages.metrics().swept), "{\"message\": 1, \"claim\": 0, \"receipt\": 0}");
     }
 
     #[tokio::test]

@@ -28,12 +28,12 @@ pub(crate) use batch::{
     Acknowledgement, Creation, CreationRequest, Erasure, ErasureReason, Output, Retention, Swept, Work,
 };
 pub use capacity::FreeSpace;
-pub(crate) use capacity::StorageLimits;
+pub(crate) use capacity::{Capacity, StorageLimits};
 pub use database::{Database, DatabaseError};
 pub use inspection::{ClockOffset, Content, InspectError, Inspection, PostgresInfo, Server, inspect};
 pub(crate) use instance::public_ids;
 pub(crate) use key_retirement::KeyRetirement;
 pub(crate) use message_table::{MessageTable, MessagesSettings, ProtectedMessage};
 pub(crate) use passphrase_tries::PassphraseTry;
-pub(crate) use sealing_keys::register_keys;
+pub(crate) use sealing_keys::{KeyTimes, register_keys};
 pub use sealing_keys::{KeyringMismatch, RegisteredKeys};

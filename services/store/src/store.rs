@@ -1,9 +1,14 @@
 //! [`Store`]: opens the database, serves the gRPC services, and runs periodic maintenance.
 
-use std::{sync::Arc, time::Duration};
+mod metrics;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use ipnet::IpNet;
-use mayfly_bootstrap::{ErrorChain, Listener, TaskError, http};
+use mayfly_bootstrap::{ErrorChain, Listener, TaskError, http, metrics::RpcMetrics};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -38,6 +43,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// A store with an open database.
 pub struct Store {
     messages: Messages,
+    rpcs: RpcMetrics,
     routes: Routes,
     max_text_bytes: usize,
     trusted_gateways: Vec<IpNet>,
@@ -144,6 +150,7 @@ impl Store {
         let configs = AppConfigs::open(&database, readers, keyring.clone(), Arc::clone(&clock));
         let (health, health_service) = tonic_health::server::health_reporter();
         let max_text_bytes = limits.max_text_bytes;
+        let rpcs = grpc::rpc_metrics();
         let mut routes = grpc::routes(grpc::ServiceContext {
             messages: messages.clone(),
             ids,
@@ -154,9 +161,10 @@ impl Store {
             limits,
             rates: settings.rates,
             clock: Arc::clone(&clock),
+            rpcs: rpcs.clone(),
             stop: stop.clone(),
         });
-        routes = routes.add_service(health_service);
+        routes = routes.add_service(rpcs.measure(health_service));
         if !settings.no_reflection {
             routes = grpc::add_reflection(routes);
         }
@@ -166,6 +174,7 @@ impl Store {
         let trusted_gateways = settings.trusted_gateways.clone();
         Ok(Self {
             messages,
+            rpcs,
             routes,
             max_text_bytes,
             trusted_gateways,
@@ -247,6 +256,7 @@ impl Store {
                 Err(_) => {}
             }
             was_usable = reloaded.is_ok();
+            self.messages.metrics().is_keyring_usable.store(was_usable, Ordering::Relaxed);
         }
     }
 
@@ -284,9 +294,18 @@ impl Store {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let (began, metrics) = (Instant::now(), self.messages.metrics());
             // The writer finishes a sweep that has begun, so this need not wait.
-            if let Some(Err(error)) = self.stop.run_until_cancelled(self.sweep()).await {
-                tracing::warn!(%error, "the sweep failed and is retried later");
+            match self.stop.run_until_cancelled(self.sweep()).await {
+                Some(Ok(())) => {
+                    metrics.sweep_seconds.observe(began.elapsed().as_secs_f64());
+                    metrics.record_sweep(self.clock.now());
+                }
+                Some(Err(error)) => {
+                    metrics.failed_sweeps.inc();
+                    tracing::warn!(%error, "the sweep failed and is retried later");
+                }
+                None => {}
             }
         }
     }
@@ -302,12 +321,14 @@ impl Store {
         let mut was_serving = true;
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let serving = tokio::time::timeout(HEALTH_TIMEOUT, self.check_database()).await.unwrap_or(false);
+            self.messages.metrics().is_ready.store(serving, Ordering::Relaxed);
             if serving != was_serving {
                 tracing::warn!(serving, "the availability of the database changed");
                 grpc::set_serving(&self.health, serving).await;
                 was_serving = serving;
             }
         }
+        self.messages.metrics().is_ready.store(false, Ordering::Relaxed);
         grpc::set_serving(&self.health, false).await;
     }
 }

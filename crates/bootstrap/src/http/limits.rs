@@ -1,5 +1,7 @@
 //! Limits of a process for every shared resource that requests use, in total and per caller.
 
+mod metrics;
+
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
@@ -18,6 +20,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
 
+pub(super) use self::metrics::Limit;
 use super::{
     activity::{LongLived, hold_until_sent},
     caller::{Caller, CallerSource},
@@ -25,6 +28,7 @@ use super::{
 };
 use crate::{
     keyed_limit::{KeyedLimit, LimitExceeded, Permit},
+    metrics::Counters,
     open_files,
 };
 
@@ -69,6 +73,8 @@ pub struct ServerLimits {
     streams: Arc<Mutex<HashMap<String, KeyedLimit>>>,
     body_bytes: KeyedLimit,
     response_bytes: KeyedLimit,
+    /// How often each limit rejected a connection or a request.
+    pub(super) refusals: Counters<Limit>,
 }
 
 /// Why a request was rejected before it reached its handler.
@@ -125,7 +131,7 @@ impl ServerLimits {
         Self::with_connections(max_connections(open_files::raise_limit()), max_body_bytes)
     }
 
-    pub(super) fn with_connections((total, share): (usize, usize), max_body_bytes: usize) -> Self {
+    pub(crate) fn with_connections((total, share): (usize, usize), max_body_bytes: usize) -> Self {
         let body_bytes_per_caller = MAX_BODY_BYTES_PER_CALLER.max(max_body_bytes);
         Self {
             connections: KeyedLimit::new(total, share),
@@ -137,7 +143,19 @@ impl ServerLimits {
                 body_bytes_per_caller,
             ),
             response_bytes: KeyedLimit::new(MAX_RESPONSE_BYTES, MAX_RESPONSE_BYTES_PER_CALLER),
+            refusals: Counters::default(),
         }
+    }
+
+    /// Counts a refusal, and returns its rejection.
+    fn refuse(&self, limit: Limit, exceeded: LimitExceeded) -> Rejection {
+        self.refusals.inc(limit);
+        exceeded.into()
+    }
+
+    /// The open streams of all methods.
+    fn open_streams(&self) -> usize {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).values().map(KeyedLimit::in_use).sum()
     }
 
     fn in_flight(&self, kind: CallKind, path: &str) -> KeyedLimit {
@@ -226,10 +244,12 @@ impl RequestLimits {
         let (limits, key) = (&self.limits, Some(caller.id));
         let path = parts.uri.path();
         let kind = self.call_kind(path);
+        let in_flight = limits.in_flight(kind, path).acquire(key, 1);
+        let response_bytes = || limits.response_bytes.acquire(key, (self.response_bytes)(path));
         let mut permits = [
-            limits.in_flight(kind, path).acquire(key, 1)?,
+            in_flight.map_err(|exceeded| limits.refuse(Limit::of_calls(exceeded, kind), exceeded))?,
             limits.body_bytes.acquire(key, 0)?,
-            limits.response_bytes.acquire(key, (self.response_bytes)(path))?,
+            response_bytes().map_err(|exceeded| limits.refuse(Limit::of_responses(exceeded), exceeded))?,
         ];
         if kind == CallKind::BidiStreaming {
             return Ok((body, permits, kind));
@@ -237,11 +257,15 @@ impl RequestLimits {
         let content_length =
             parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if content_length.is_some_and(|length: usize| length > self.max_body_bytes) {
+            limits.refusals.inc(Limit::BodySize);
             return Err(Rejection::TooLarge);
         }
         let [_, bytes, _] = &mut permits;
-        let body = collect(body, bytes, self.max_body_bytes).await?;
-        Ok((body.into(), permits, kind))
+        let collected = collect(body, bytes, self.max_body_bytes).await;
+        if let Some(limit) = collected.as_ref().err().and_then(|rejection| Limit::of_body(*rejection)) {
+            limits.refusals.inc(limit);
+        }
+        Ok((collected?.into(), permits, kind))
     }
 }
 

@@ -272,6 +272,14 @@ impl<C> Reloaded<C> {
         Arc::clone(&self.current.borrow())
     }
 
+    /// The own certificate. `None` without one.
+    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
+        let (file, _) = self.files.identity.as_ref()?;
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pem, _) = state.contents.identity.as_ref()?;
+        file.certificates(pem).ok()?.into_iter().next()
+    }
+
     /// Follows the changes of the configuration.
     #[cfg(test)]
     pub(super) fn subscribe(&self) -> watch::Receiver<Arc<C>> {

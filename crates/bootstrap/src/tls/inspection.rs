@@ -124,7 +124,7 @@ fn verify(
 }
 
 /// From when and until when a certificate is valid. A verification at the wrong time says so before all else.
-fn validity(certificate: &CertificateDer<'_>) -> (SystemTime, SystemTime) {
+pub(super) fn validity(certificate: &CertificateDer<'_>) -> (SystemTime, SystemTime) {
     let verify_at = |seconds| {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         verify(certificate, &RootCertStore::empty(), &[], time)

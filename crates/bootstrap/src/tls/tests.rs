@@ -324,3 +324,15 @@ async fn connections_without_a_handshake_are_closed_like_those_without_a_request
     }
     assert!(call("https", address, &authority.client()).await.is_ok());
 }
+
+#[test]
+fn the_expiry_of_a_certificate_is_known_and_follows_its_file() {
+    let authority = Authority::new();
+    authority.issue("server", "127.0.0.1", |params| params.not_after = date_time_ymd(2050, 1, 2));
+    let tls = authority.server("server").load().unwrap().unwrap();
+    let expiry = || humantime::format_rfc3339_seconds(tls.expiry().unwrap()).to_string();
+    assert_eq!(expiry(), "2050-01-02T00:00:00Z");
+    authority.issue("server", "127.0.0.1", |params| params.not_after = date_time_ymd(2090, 1, 2));
+    tls.0.reload();
+    assert_eq!(expiry(), "2090-01-02T00:00:00Z");
+}

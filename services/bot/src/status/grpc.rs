@@ -4,6 +4,7 @@ mod bot_service;
 mod credentials;
 mod errors;
 
+use mayfly_bootstrap::metrics::RpcMetrics;
 use mayfly_contracts::{bot::bot_service_server::BotServiceServer, with_reflection};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -13,7 +14,7 @@ pub(crate) use self::{
     credentials::{Credentials, bearer},
     errors::rejected,
 };
-use crate::status::tracker::StatusTracker;
+use crate::{metrics::SERVICES, status::tracker::StatusTracker};
 
 /// The largest request of a service. Requests hold only names and credentials.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
@@ -25,12 +26,11 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) fn new(bot: BotGrpc, has_reflection: bool) -> Self {
+    pub(crate) fn new(bot: BotGrpc, has_reflection: bool, rpcs: &RpcMetrics) -> Self {
         let (health, health_service) = tonic_health::server::health_reporter();
         let bot = BotServiceServer::new(bot).max_decoding_message_size(MAX_REQUEST_BYTES);
-        let routes = Routes::new(bot).add_service(health_service);
-        let served = ["mayfly.bot.v1.BotService", "grpc.health.v1.Health"];
-        let routes = if has_reflection { with_reflection(routes, &served) } else { routes };
+        let routes = Routes::new(rpcs.measure(bot)).add_service(rpcs.measure(health_service));
+        let routes = if has_reflection { with_reflection(routes, &SERVICES) } else { routes };
         Self { routes, health }
     }
 

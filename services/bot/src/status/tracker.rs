@@ -5,7 +5,10 @@
 
 use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
+use mayfly_bootstrap::metrics::Metrics;
 use tokio::sync::watch;
+
+use crate::metrics::{BotMetrics, UpdateResult};
 
 /// How many different errors are kept.
 const MAX_ERRORS: usize = 8;
@@ -24,6 +27,31 @@ pub(crate) enum State {
 }
 
 impl State {
+    const ALL: [Self; 8] = [
+        Self::WaitingForStore,
+        Self::WaitingForConfig,
+        Self::SigningIn,
+        Self::TokenRefused,
+        Self::TelegramUnreachable,
+        Self::Conflict,
+        Self::WebhookRefused,
+        Self::Serving,
+    ];
+
+    /// For metrics.
+    fn label(self) -> &'static str {
+        match self {
+            Self::WaitingForStore => "waiting_for_store",
+            Self::WaitingForConfig => "waiting_for_config",
+            Self::SigningIn => "signing_in",
+            Self::TokenRefused => "token_refused",
+            Self::TelegramUnreachable => "telegram_unreachable",
+            Self::Conflict => "conflict",
+            Self::WebhookRefused => "webhook_refused",
+            Self::Serving => "serving",
+        }
+    }
+
     /// For humans.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -118,11 +146,14 @@ pub(crate) struct ErrorEntry {
 
 /// The shared status. Clones share it.
 #[derive(Clone)]
-pub(crate) struct StatusTracker(Arc<watch::Sender<Status>>);
+pub(crate) struct StatusTracker {
+    status: Arc<watch::Sender<Status>>,
+    metrics: BotMetrics,
+}
 
 impl Default for StatusTracker {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Status {
+        let status = Status {
             state: State::WaitingForStore,
             mode: Mode::Polling,
             bot: None,
@@ -133,11 +164,33 @@ impl Default for StatusTracker {
             errors: VecDeque::with_capacity(MAX_ERRORS),
             is_connected: false,
             was_ever_connected: false,
-        })))
+        };
+        Self { status: Arc::new(watch::Sender::new(status)), metrics: BotMetrics::default() }
     }
 }
 
 impl StatusTracker {
+    /// The metrics of the bot.
+    pub(crate) fn metrics(&self) -> &BotMetrics {
+        &self.metrics
+    }
+
+    /// Registers the metrics of the bot, and its state.
+    pub(crate) fn register(&self, metrics: &mut Metrics) {
+        self.metrics.register(metrics);
+        let status = self.clone();
+        let help = "1 while the bot watches its configuration in the store, else 0";
+        metrics.gauge("mayfly_bot_store_reachable", help, move || {
+            f64::from(u8::from(status.status.borrow().is_connected))
+        });
+        let status = self.clone();
+        let help = "1 for the state that the bot is in, else 0";
+        metrics.gauges("mayfly_bot_state", help, "state", move || {
+            let current = status.snapshot().state;
+            State::ALL.iter().map(|state| (state.label(), f64::from(u8::from(*state == current)))).collect()
+        });
+    }
+
     pub(crate) fn set_state(&self, state: State) {
         self.change(|status| status.state = state);
     }
@@ -166,6 +219,7 @@ impl StatusTracker {
 
     /// Records that an update of any kind arrived.
     pub(crate) fn record_update(&self) {
+        self.metrics.received_updates.inc();
         self.change(|status| status.last_update = Some(now()));
     }
 
@@ -176,6 +230,7 @@ impl StatusTracker {
 
     /// Records that an update failed, and why.
     pub(crate) fn record_failed_update(&self, why: &'static str) {
+        self.metrics.updates.inc(UpdateResult::Failed);
         self.change(|status| {
             status.failed_updates += 1;
             status.record(why);
@@ -189,16 +244,16 @@ impl StatusTracker {
 
     /// Returns the current status.
     pub(crate) fn snapshot(&self) -> Status {
-        self.0.borrow().for_display()
+        self.status.borrow().for_display()
     }
 
     /// Returns a receiver of all changes. Call `for_display` on its values.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
-        self.0.subscribe()
+        self.status.subscribe()
     }
 
     fn change(&self, change: impl FnOnce(&mut Status)) {
-        self.0.send_if_modified(|status| {
+        self.status.send_if_modified(|status| {
             let before = status.clone();
             change(status);
             *status != before
@@ -276,7 +331,7 @@ mod tests {
     #[test]
     fn only_changes_are_told() {
         let status = StatusTracker::default();
-        let changes = status.0.subscribe();
+        let changes = status.subscribe();
         status.set_state(State::WaitingForStore);
         status.set_mode(Mode::Polling);
         status.set_queued_updates(0);

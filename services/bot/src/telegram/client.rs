@@ -20,12 +20,13 @@ use url::Url;
 use crate::{
     conversation::reply::{MessageEdit, OutgoingMessage},
     error::BotError,
+    metrics::{BotMetrics, Method},
     settings::Webhook,
     telegram::{
         errors::{self, TelegramError},
         payloads::{
             AnswerCallbackQuery, DeleteMessage, EditMessageReplyMarkup, EditMessageText, GetUpdates, GetWebhookInfo,
-            Recipient, SendChatAction, SendMessage, SetMyCommands, SetWebhook, WebhookInfo, keyboard,
+            Measurable, Recipient, SendChatAction, SendMessage, SetMyCommands, SetWebhook, WebhookInfo, keyboard,
         },
         rate_limit::SendRateLimit,
         retry::Retry,
@@ -48,7 +49,7 @@ const POLL_TIMEOUT_MARGIN: Duration = Duration::from_secs(15);
 pub(crate) struct TelegramApi(Telegram);
 
 impl TelegramApi {
-    pub(crate) fn new(api_url: &Url, timeouts: &Timeouts) -> Result<Self, BotError> {
+    pub(crate) fn new(api_url: &Url, timeouts: &Timeouts, metrics: BotMetrics) -> Result<Self, BotError> {
         let settings = teloxide::net::default_reqwest_settings;
         let polls = settings().timeout(timeouts.long_poll + POLL_TIMEOUT_MARGIN).build();
         let polls = polls.map_err(|error| BotError::HttpClient(error.into()))?;
@@ -59,6 +60,7 @@ impl TelegramApi {
             rate_limit: SendRateLimit::new(timeouts.outbound_chat_rate, timeouts.outbound_total_rate),
             retry: Retry::new(timeouts),
             timeouts: timeouts.clone(),
+            metrics,
         }))
     }
 
@@ -77,6 +79,7 @@ pub(crate) struct Telegram {
     rate_limit: SendRateLimit,
     retry: Retry,
     timeouts: Timeouts,
+    metrics: BotMetrics,
 }
 
 /// The names of a bot.
@@ -90,6 +93,10 @@ pub(crate) struct Identity {
 impl Telegram {
     /// Returns the names of the bot, as far as Telegram's response has the known format.
     pub(crate) async fn identity(&self) -> Result<Identity, TelegramError> {
+        self.metrics.measure(Method::GetMe, self.get_me()).await
+    }
+
+    async fn get_me(&self) -> Result<Identity, TelegramError> {
         match self.calls.get_me().await {
             Ok(me) => Ok(Identity { user_name: me.user.username, display_name: me.user.first_name }),
             Err(RequestError::InvalidJson { raw, .. }) => {
@@ -115,10 +122,13 @@ impl Telegram {
         let poll = GetUpdates::new(json!({
             "offset": offset, "limit": limit, "timeout": wait.as_secs(), "allowed_updates": UPDATE_KINDS,
         }));
-        let updates = match JsonRequest::new(self.polls.clone(), poll).await {
-            Err(RequestError::InvalidJson { raw, .. }) => parse_updates(&raw).ok_or(TelegramError::Unreachable)?,
-            updates => updates.map_err(|error| errors::classify(&error))?,
+        let polling = async {
+            match JsonRequest::new(self.polls.clone(), poll).await {
+                Err(RequestError::InvalidJson { raw, .. }) => parse_updates(&raw).ok_or(TelegramError::Unreachable),
+                updates => updates.map_err(|error| errors::classify(&error)),
+            }
         };
+        let updates = self.metrics.measure(Method::GetUpdates, polling).await?;
         self.retry.last_success.record();
         Ok(updates)
     }
@@ -141,13 +151,17 @@ impl Telegram {
 
     /// Logs the bot out of this Bot API server.
     pub(super) async fn log_out(&self) -> Result<(), TelegramError> {
-        self.calls.log_out().await.map(drop).map_err(|error| errors::classify(&error))
+        let log_out = async { self.calls.log_out().await.map(drop).map_err(|error| errors::classify(&error)) };
+        self.metrics.measure(Method::LogOut, log_out).await
     }
 
     /// Removes the webhook, so that polling works. Pending updates are kept.
     pub(crate) async fn delete_webhook(&self) -> Result<(), TelegramError> {
-        let deleted = self.calls.delete_webhook().drop_pending_updates(false).await;
-        deleted.map(drop).map_err(|error| errors::classify(&error))
+        let delete = async {
+            let deleted = self.calls.delete_webhook().drop_pending_updates(false).await;
+            deleted.map(drop).map_err(|error| errors::classify(&error))
+        };
+        self.metrics.measure(Method::DeleteWebhook, delete).await
     }
 
     /// Sends exactly the text of `message`, without a parse mode and a preview. Sends a document if Telegram would
@@ -258,10 +272,13 @@ impl Telegram {
                 Some(thread) => document.message_thread_id(ThreadId(MessageId(thread))),
             };
             let document = if protect_content { document.protect_content(true) } else { document };
-            match document.await {
-                Ok(message) => Ok(Some(message.id)),
-                Err(error) => accepted_result(&error).map(|sent| message_id(&sent)),
-            }
+            let sending = async {
+                match document.await {
+                    Ok(message) => Ok(Some(message.id)),
+                    Err(error) => accepted_result(&error).map(|sent| message_id(&sent)),
+                }
+            };
+            self.metrics.measure(Method::SendDocument, sending).await
         };
         self.retry
             .with_retry_within(self.timeouts.message_flood_timeout, || self.rate_limited(recipient.chat, send()))
@@ -297,11 +314,14 @@ impl Telegram {
     pub(crate) async fn delete(&self, chat: ChatId, message: MessageId) -> Result<(), TelegramError> {
         let delete = &DeleteMessage::new(json!({ "chat_id": chat, "message_id": message.0 }));
         let delete = || async move {
-            match JsonRequest::new(self.calls.clone(), delete.clone()).await {
-                Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
-                Err(error) => Err(errors::classify(&error)),
-                Ok(_) => Ok(()),
-            }
+            let deleting = async {
+                match JsonRequest::new(self.calls.clone(), delete.clone()).await {
+                    Err(RequestError::Api(ApiError::MessageToDeleteNotFound | ApiError::MessageIdInvalid)) => Ok(()),
+                    Err(error) => Err(errors::classify(&error)),
+                    Ok(_) => Ok(()),
+                }
+            };
+            self.metrics.measure(Method::DeleteMessage, deleting).await
         };
         self.retry.with_retry(delete).await
     }
@@ -346,10 +366,12 @@ impl Telegram {
 
     async fn call<P>(&self, payload: P) -> Result<P::Output, TelegramError>
     where
-        P: Payload + Serialize + Send + Sync + 'static,
+        P: Payload + Measurable + Serialize + Send + Sync + 'static,
         P::Output: DeserializeOwned + Send,
     {
-        JsonRequest::new(self.calls.clone(), payload).await.map_err(|error| errors::classify(&error))
+        let request = JsonRequest::new(self.calls.clone(), payload);
+        let calling = async { request.await.map_err(|error| errors::classify(&error)) };
+        self.metrics.measure(P::METHOD, calling).await
     }
 }
 

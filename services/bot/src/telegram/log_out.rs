@@ -5,6 +5,7 @@ use url::Url;
 
 use crate::{
     error::BotError,
+    metrics::BotMetrics,
     telegram::{client::TelegramApi, errors::TelegramError},
     timeouts::Timeouts,
 };
@@ -30,7 +31,7 @@ pub enum LogOutError {
 ///
 /// [`LogOutError`]. After [`LogOutError::Unreachable`], the bot may be logged out.
 pub async fn log_out(api_url: &Url, token: &Secret) -> Result<(), LogOutError> {
-    let telegram = TelegramApi::new(api_url, &Timeouts::default())?.with_token(token);
+    let telegram = TelegramApi::new(api_url, &Timeouts::default(), BotMetrics::default())?.with_token(token);
     telegram.log_out().await.map_err(|error| match error {
         TelegramError::TokenRefused | TelegramError::Refused => LogOutError::Refused,
         _ => LogOutError::Unreachable,

@@ -13,9 +13,16 @@ use crate::{
         event::ChatEvent,
         reply::{Button, ButtonAction, Buttons},
     },
+    metrics::Method,
     settings::Webhook,
     telegram::update::{UPDATE_KINDS, Update},
 };
+
+/// A method that is counted.
+pub(super) trait Measurable {
+    /// As which it is counted.
+    const METHOD: Method;
+}
 
 /// Declares methods with the types of their results.
 macro_rules! methods {
@@ -37,6 +44,10 @@ macro_rules! methods {
         impl Payload for $name {
             type Output = $result;
             const NAME: &'static str = stringify!($name);
+        }
+
+        impl Measurable for $name {
+            const METHOD: Method = Method::$name;
         }
     )*};
 }

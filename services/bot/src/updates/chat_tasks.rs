@@ -7,6 +7,7 @@ use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
     sync::Arc,
+    time::SystemTime,
 };
 
 use futures_util::FutureExt as _;
@@ -155,6 +156,9 @@ async fn serve(handlers: Arc<Handlers>, job: Job) -> bool {
             (if reported.is_ok() { "panicked" } else { "panicked, not reported" }, true)
         }
     };
+    if is_handled {
+        handlers.delivery.status.metrics().record_handled(event.age(SystemTime::now()));
+    }
     let duration_ms = started.elapsed().as_millis();
     tracing::info!(request = event.name(), outcome, duration_ms, "served an update");
     is_handled

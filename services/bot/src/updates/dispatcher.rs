@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     conversation::event::ChatEvent,
+    metrics::{Limit, UpdateResult},
     status::{error_log::ErrorLog, tracker::StatusTracker},
     telegram::update::Update,
     timeouts::Timeouts,
@@ -131,7 +132,10 @@ impl Dispatcher {
                     self.results.push_back(DispatchResult::Confirmable(id));
                 }
             }
-            Entry::Vacant(_) if is_full => self.results.push_back(DispatchResult::Postponed(vec![id])),
+            Entry::Vacant(_) if is_full => {
+                self.status.metrics().refusals.inc(Limit::InFlight);
+                self.results.push_back(DispatchResult::Postponed(vec![id]));
+            }
             Entry::Vacant(new) => {
                 let event = ChatEvent::parse(&update);
                 let waiting = Vec::from_iter(waiting);
@@ -187,6 +191,7 @@ impl Dispatcher {
             }
             self.results.push_back(DispatchResult::Confirmable(id));
         }
+        self.report_in_flight();
     }
 
     /// Finishes the updates in flight, as far as the time suffices. What is postponed meanwhile is left to the next
@@ -235,7 +240,13 @@ impl Dispatcher {
             Some(job) => self.tasks.push(job),
             None => self.finish(Outcome::Handled(id)),
         }
-        self.status.set_queued_updates(self.in_flight.len());
+        self.report_in_flight();
+    }
+
+    fn report_in_flight(&self) {
+        let (all, spooled) = (self.in_flight.len(), self.in_flight.len() - self.in_flight());
+        self.status.set_queued_updates(all);
+        self.status.metrics().set_updates(all, spooled);
     }
 
     /// Returns `None` for an event that gets no reply.
@@ -251,6 +262,7 @@ impl Dispatcher {
             return None;
         }
         if self.tasks.waiting_behind_stuck(event.chat, self.timeouts.flood_timeout) >= MAX_QUEUED_IN_STUCK_CHAT {
+            self.status.metrics().refusals.inc(Limit::StuckChat);
             self.status.record_error("a chat that cannot be written to has more updates waiting than it may");
             return None;
         }
@@ -259,16 +271,21 @@ impl Dispatcher {
         match self.flood.check(event.chat, Timestamps { sent_at, received_at }) {
             Verdict::Serve => Some(Job::Handle(event)),
             Verdict::SlowDown => {
+                self.status.metrics().refusals.inc(Limit::Flood);
                 self.status.record_error("a chat writes faster than it may");
                 Some(Job::SlowDown(event))
             }
-            Verdict::Ignore => None,
+            Verdict::Ignore => {
+                self.status.metrics().refusals.inc(Limit::Flood);
+                None
+            }
         }
     }
 
     fn finish(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Handled(id) => {
+                self.status.metrics().updates.inc(UpdateResult::Handled);
                 self.handled.add(id);
                 if let Some(known) = self.in_flight.remove(&id) {
                     if known.update.is_none() {
@@ -286,10 +303,11 @@ impl Dispatcher {
                         self.resume_at = Some(Instant::now() + self.timeouts.rejected_retry_interval);
                     }
                 }
+                self.status.metrics().updates.inc_by(UpdateResult::Postponed, ids.len() as u64);
                 self.results.push_back(DispatchResult::Postponed(ids));
             }
         }
-        self.status.set_queued_updates(self.in_flight.len());
+        self.report_in_flight();
     }
 }
 

@@ -2,14 +2,18 @@
 
 use mayfly_bootstrap::{
     DRAIN_TIMEOUT, Lifecycle, Listener, Secret, bind,
-    http::{ServerLimits, origin::HostSettings},
+    http::{
+        ServerLimits,
+        origin::{HostSettings, OriginPolicy},
+    },
+    metrics::MetricsSettings,
     tls::{ServerTls, ServerTlsSettings},
 };
-use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES};
+use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES, PublicUrl};
 use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 
-use super::{RoleParts, RoleSettings, follow_tls_files, load_tls};
+use super::{RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, start_metrics};
 use crate::{endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly bot`.
@@ -30,11 +34,13 @@ pub(crate) struct BotRoleSettings {
     tokens: TokenSettings,
     #[command(flatten)]
     tls: ServerTlsSettings,
+    #[command(flatten)]
+    metrics: MetricsSettings,
 }
 
 impl RoleSettings for BotRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls } = self;
+        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls, metrics: _ } = self;
         RoleParts {
             name: "bot",
             store: None,
@@ -56,11 +62,19 @@ pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     let store = settings.store.channel()?;
     let tls = load_tls(&settings.tls)?;
     let listener = listen(&mut settings.bot, tls.as_ref()).await?;
+    let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
     let address = settings.bot.bot_listen;
     apply_process_settings(&mut settings.bot, &settings.hosts, &settings.data)?;
     settings.bot.no_reflection = settings.no_reflection;
     let bot = build(&lifecycle, store, &token, &settings.bot)?;
-    start(&mut lifecycle, bot, listener, ServerLimits::new(MAX_REQUEST_BYTES));
+    let limits = ServerLimits::new(MAX_REQUEST_BYTES);
+    let public_host = settings.bot.conversation.public_url.as_ref().map(PublicUrl::host);
+    let origins = OriginPolicy::new(&settings.hosts, public_host, 0);
+    start_metrics(&mut lifecycle, metrics_listener, tls.as_ref(), origins, |metrics| {
+        limits.register(metrics);
+        bot.register(metrics);
+    });
+    start(&mut lifecycle, bot, listener, limits);
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(%address, "the bot is ready");
     CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)

@@ -8,13 +8,14 @@ use mayfly_bootstrap::{
         ServerLimits,
         origin::{HostSettings, OriginPolicy},
     },
+    metrics::MetricsSettings,
     tls::{ServerTls, ServerTlsSettings},
 };
 use mayfly_bot::PublicUrl;
-use mayfly_gateway_rest::{GatewaySettings, Proxies, Upstreams};
+use mayfly_gateway_rest::{GatewayMetrics, GatewaySettings, Proxies, Upstreams};
 use mayfly_store::LimitSettings;
 
-use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, process_limits};
+use super::{RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, process_limits, start_metrics};
 use crate::{
     endpoints::{BotUrl, StoreUrl},
     error::CliError,
@@ -41,11 +42,13 @@ pub(crate) struct GatewayRoleSettings {
     bot: BotUrl,
     #[command(flatten)]
     tls: ServerTlsSettings,
+    #[command(flatten)]
+    metrics: MetricsSettings,
 }
 
 impl RoleSettings for GatewayRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls } = self;
+        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls, metrics: _ } = self;
         RoleParts {
             name: "gateway",
             store: None,
@@ -67,14 +70,20 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliErro
         store: settings.store.channel()?,
         bot: settings.bot.channel(&settings.store.tls)?,
         has_reflection: !settings.no_reflection,
+        metrics: GatewayMetrics::default(),
     };
     let proxies = settings.gateway.proxies(None).map_err(CliError::failed)?;
     let tls = load_tls(&settings.tls)?;
     let listeners = listen(&mut settings.gateway, tls.as_ref()).await?;
+    let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
     let limits = process_limits(&settings.limits);
     let origins = origins(&settings.gateway, &settings.hosts, settings.public_url.as_ref());
     let public_port = settings.public_url.as_ref().and_then(PublicUrl::https_port);
     start_redirect(&mut lifecycle, &mut settings.gateway, public_port, limits.clone()).await?;
+    start_metrics(&mut lifecycle, metrics_listener, tls.as_ref(), origins.clone(), |metrics| {
+        limits.register(metrics);
+        upstreams.metrics.register(upstreams.store.clone(), metrics);
+    });
     start(&mut lifecycle, listeners, upstreams, proxies, origins, &settings.limits, limits);
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");

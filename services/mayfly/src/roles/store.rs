@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use mayfly_bootstrap::{
     DRAIN_TIMEOUT, Lifecycle, Listener, bind,
-    http::ServerLimits,
+    http::{
+        ServerLimits,
+        origin::{HostSettings, OriginPolicy},
+    },
+    metrics::MetricsSettings,
     tls::{ServerTls, ServerTlsSettings},
 };
 use mayfly_store::{OpenSettings, Store, SystemClock};
 
-use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, process_limits};
+use super::{RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, process_limits, start_metrics};
 use crate::error::CliError;
 
 /// Arguments of `mayfly store`.
@@ -19,11 +23,15 @@ pub(crate) struct StoreRoleSettings {
     open: OpenSettings,
     #[command(flatten)]
     tls: ServerTlsSettings,
+    #[command(flatten)]
+    metrics: MetricsSettings,
+    #[command(flatten)]
+    hosts: HostSettings,
 }
 
 impl RoleSettings for StoreRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, tls } = self;
+        let Self { open, tls, metrics: _, hosts: _ } = self;
         RoleParts {
             name: "store",
             store: Some(open),
@@ -43,9 +51,15 @@ pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError>
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
     let tls = load_tls(&settings.tls)?;
     let listener = listen(&mut settings.open, tls.as_ref()).await?;
+    let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
     let address = settings.open.store.store_listen;
     let limits = process_limits(&settings.open.limits);
-    start(&mut lifecycle, &settings.open, listener, limits).await?;
+    let store = start(&mut lifecycle, &settings.open, listener, limits.clone()).await?;
+    let origins = OriginPolicy::new(&settings.hosts, [], 0);
+    start_metrics(&mut lifecycle, metrics_listener, tls.as_ref(), origins, |metrics| {
+        limits.register(metrics);
+        store.register(metrics);
+    });
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(%address, "the store is ready");
     CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)

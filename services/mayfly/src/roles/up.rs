@@ -5,17 +5,22 @@ use std::{
     path::PathBuf,
 };
 
-use mayfly_bootstrap::{DRAIN_TIMEOUT, Lifecycle, http::origin::HostSettings, tls::ServerTlsSettings};
+use mayfly_bootstrap::{
+    DRAIN_TIMEOUT, Lifecycle, http::origin::HostSettings, metrics::MetricsSettings, tls::ServerTlsSettings,
+};
 use mayfly_bot::{BotSettings, PublicUrl};
 use mayfly_contracts::{
     BotChannel, ErrorInfo, StoreChannel,
     config::{GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
     error::ErrorReason,
 };
-use mayfly_gateway_rest::{GatewaySettings, Upstreams};
+use mayfly_gateway_rest::{GatewayMetrics, GatewaySettings, Upstreams};
 use mayfly_store::{DataSettings, MissingToken, OpenSettings};
 
-use super::{RoleParts, RoleSettings, bot, follow_tls_files, gateway, load_tls, process_limits, store};
+use super::{
+    RoleParts, RoleSettings, bot, follow_tls_files, gateway, listen_for_metrics, load_tls, process_limits,
+    start_metrics, store,
+};
 use crate::{commands::write_stdout, endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly up`.
@@ -31,11 +36,13 @@ pub(crate) struct UpSettings {
     hosts: HostSettings,
     #[command(flatten)]
     tls: ServerTlsSettings,
+    #[command(flatten)]
+    metrics: MetricsSettings,
 }
 
 impl RoleSettings for UpSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, gateway, bot, hosts: _, tls } = self;
+        let Self { open, gateway, bot, hosts: _, tls, metrics: _ } = self;
         RoleParts {
             name: "up",
             store: Some(open),
@@ -57,6 +64,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let store_listener = store::listen(&mut settings.open, tls.as_ref()).await?;
     let gateway_listeners = gateway::listen(&mut settings.gateway, tls.as_ref()).await?;
     let bot_listener = bot::listen(&mut settings.bot, tls.as_ref()).await?;
+    let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
 
     let limits = process_limits(&settings.open.limits);
     let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
@@ -70,11 +78,19 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     settings.bot.no_reflection = settings.open.store.no_reflection;
     let bot = bot::build(&lifecycle, channel.clone(), &token, &settings.bot)?;
     let has_reflection = !settings.open.store.no_reflection;
-    let upstreams = Upstreams { store: channel, bot: BotChannel::local(bot.routes()), has_reflection };
+    let bot_channel = BotChannel::local(bot.routes());
+    let metrics = GatewayMetrics::default();
+    let upstreams = Upstreams { store: channel, bot: bot_channel, has_reflection, metrics };
     let public_url = settings.bot.conversation.public_url.as_ref();
     let origins = gateway::origins(&settings.gateway, &settings.hosts, public_url);
     let public_port = public_url.and_then(PublicUrl::https_port);
     gateway::start_redirect(&mut lifecycle, &mut settings.gateway, public_port, limits.clone()).await?;
+    start_metrics(&mut lifecycle, metrics_listener, tls.as_ref(), origins.clone(), |metrics| {
+        limits.register(metrics);
+        store.register(metrics);
+        upstreams.metrics.register(upstreams.store.clone(), metrics);
+        bot.register(metrics);
+    });
     let texts = &settings.open.limits;
     gateway::start(&mut lifecycle, gateway_listeners, upstreams, proxies, origins, texts, limits.clone());
     bot::start(&mut lifecycle, bot, bot_listener, limits);
@@ -156,16 +172,18 @@ fn client_command(settings: &UpSettings) -> ClientCommand {
 }
 
 fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, CliError> {
-    let UpSettings { open, gateway, bot: bot_settings, hosts: _, tls: _ } = settings;
+    let UpSettings { open, gateway, bot: bot_settings, hosts: _, tls: _, metrics } = settings;
     let scheme = scheme(settings);
     let database = open.database.database(&open.data).map_err(CliError::failed)?.describe();
     let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("{scheme}://{address}")).collect();
+    let metrics = metrics.metrics_listen.map(|address| format!("\x20 metrics          {scheme}://{address}/metrics\n"));
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     Ok(format!(
         "Mayfly is up.\n\
          \x20 web page, REST   {}\n\
          \x20 gRPC             {}\n\
          \x20 bot status       {scheme}://{}\n\
+         {metrics}\
          \x20 messages         {database}\n\
          \x20 keyring          {}\n\
          \x20 tokens           {}\n\
@@ -182,6 +200,7 @@ fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<St
         bot_settings.bot_listen,
         absolute(open.store.keyring.path(&open.data)).display(),
         absolute(open.data.data_dir.clone()).display(),
+        metrics = metrics.unwrap_or_default(),
         program = client.program,
         store = client.store,
         simulator = simulator_instructions(bot_settings, scheme),

@@ -15,6 +15,7 @@ mod harness;
 mod lifecycle;
 mod limits;
 mod logs;
+mod metrics;
 mod postgres;
 mod protocols;
 mod race;

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use mayfly_bootstrap::KeyedLimit;
+use mayfly_bootstrap::{KeyedLimit, LimitExceeded, Permit};
 use mayfly_contracts::message::{
     AcknowledgeViewRequest, AcknowledgeViewResponse, BurnMessageRequest, BurnMessageResponse, CreateMessageRequest,
     CreateMessageResponse, GetLimitsRequest, GetLimitsResponse, LookupMessageRequest, LookupMessageResponse,
@@ -27,6 +27,7 @@ use crate::{
     },
     error::StoreError,
     messages::{Messages, NewMessage, StoredMessage, ViewRequest, ViewedMessage},
+    metrics::Limit,
 };
 
 /// How often a watch checks for changes by other stores, and for expiry.
@@ -64,10 +65,7 @@ impl MessageService for MessageServiceImpl {
         let caller = Caller::of(&request);
         let message = self.new_message(request.into_inner())?;
         self.rates.check_creation(caller.rate_key())?;
-        let _permit = self
-            .creator_passphrases
-            .acquire(caller.id(), usize::from(message.passphrase.is_some()))
-            .map_err(StoreError::from)?;
+        let _permit = self.acquire_passphrase(&self.creator_passphrases, caller, message.passphrase.is_some())?;
         let StoredMessage { id, token, create_time, expire_time } = self.messages.insert(message).await?;
         Ok(Response::new(CreateMessageResponse {
             id: self.ids.encode(id),
@@ -85,10 +83,7 @@ impl MessageService for MessageServiceImpl {
         let ViewMessageRequest { id, access_token, view_id, passphrase, accepts_sealed } = request.into_inner();
         let (id, token) = self.message_ref(caller, id, &access_token)?;
         let (view_id, passphrase) = (ViewId::parse(&view_id)?, Passphrase::parse(passphrase)?);
-        let _permit = self
-            .reader_passphrases
-            .acquire(caller.id(), usize::from(passphrase.is_some()))
-            .map_err(StoreError::from)?;
+        let _permit = self.acquire_passphrase(&self.reader_passphrases, caller, passphrase.is_some())?;
         let request = ViewRequest { id, token, view_id, passphrase, accepts_sealed, caller: &caller.to_text() };
         let viewed = self.messages.view(request).await;
         let ViewedMessage { content, create_time, repeat_until } =
@@ -268,6 +263,17 @@ impl MessageServiceImpl {
             Err(error @ (StoreError::Unavailable | StoreError::Internal)) => Err(error),
             Err(_) => Ok(true),
         }
+    }
+
+    /// Reserves the stretching of a passphrase, if the call has one.
+    fn acquire_passphrase(&self, limit: &KeyedLimit, caller: Caller, has_one: bool) -> Result<Permit, StoreError> {
+        limit.acquire(caller.id(), usize::from(has_one)).map_err(|exceeded| {
+            self.messages.metrics().refusals.inc(match exceeded {
+                LimitExceeded::PerKey => Limit::CallerPassphrases,
+                LimitExceeded::Total => Limit::Passphrases,
+            });
+            exceeded.into()
+        })
     }
 
     fn new_message(&self, request: CreateMessageRequest) -> Result<NewMessage, StoreError> {

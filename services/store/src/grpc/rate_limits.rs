@@ -12,7 +12,12 @@ use governor::{
 };
 use mayfly_bootstrap::CallerId;
 
-use crate::{domain::InvalidInput, error::StoreError, settings::RateSettings};
+use crate::{
+    domain::InvalidInput,
+    error::StoreError,
+    metrics::{Limit, StoreMetrics},
+    settings::RateSettings,
+};
 
 /// After how many checks callers within their rate are removed.
 const CHECKS_BETWEEN_CLEANUPS: u32 = 4096;
@@ -26,10 +31,18 @@ pub(super) struct RateLimits {
 }
 
 impl RateLimits {
-    pub(super) fn new(settings: RateSettings) -> Self {
+    pub(super) fn new(settings: RateSettings, metrics: &StoreMetrics) -> Self {
         Self {
-            creations: RateLimit::new(settings.creations_per_minute, settings.total_creations_per_minute),
-            failed_reads: RateLimit::new(settings.failed_reads_per_minute, settings.total_failed_reads_per_minute),
+            creations: RateLimit::new(
+                (settings.creations_per_minute, Limit::CallerCreationRate),
+                (settings.total_creations_per_minute, Limit::CreationRate),
+                metrics.clone(),
+            ),
+            failed_reads: RateLimit::new(
+                (settings.failed_reads_per_minute, Limit::CallerFailedReadRate),
+                (settings.total_failed_reads_per_minute, Limit::FailedReadRate),
+                metrics.clone(),
+            ),
         }
     }
 
@@ -67,18 +80,28 @@ impl RateLimits {
 /// A rate per caller and a total rate.
 struct RateLimit {
     per_caller: Option<DefaultKeyedRateLimiter<CallerId>>,
+    caller_limit: Limit,
     total: Option<DefaultDirectRateLimiter>,
+    total_limit: Limit,
     checks: AtomicU32,
+    metrics: StoreMetrics,
 }
 
 impl RateLimit {
-    /// Calls per minute; 0 means unlimited.
-    fn new(per_caller: u32, total: u32) -> Self {
+    /// Calls per minute, where 0 means unlimited, and the limits as which refusals are counted.
+    fn new(
+        (per_caller, caller_limit): (u32, Limit),
+        (total, total_limit): (u32, Limit),
+        metrics: StoreMetrics,
+    ) -> Self {
         let quota = |count| NonZeroU32::new(count).map(Quota::per_minute);
         Self {
             per_caller: quota(per_caller).map(RateLimiter::dashmap),
+            caller_limit,
             total: quota(total).map(RateLimiter::direct),
+            total_limit,
             checks: AtomicU32::new(0),
+            metrics,
         }
     }
 
@@ -87,10 +110,21 @@ impl RateLimit {
         if let (Some(limiter), Some(caller)) = (&self.per_caller, caller) {
             self.clean_up(limiter);
             if limiter.len() < MAX_CALLERS {
-                limiter.check_key(&caller).map_err(|not_until| limited(&not_until))?;
+                limiter.check_key(&caller).map_err(|not_until| self.refuse(self.caller_limit, &not_until))?;
             }
         }
-        self.total.as_ref().map_or(Ok(()), |limiter| limiter.check().map_err(|not_until| limited(&not_until)))
+        self.total
+            .as_ref()
+            .map_or(Ok(()), |limiter| limiter.check().map_err(|not_until| self.refuse(self.total_limit, &not_until)))
+    }
+
+    fn refuse(
+        &self,
+        limit: Limit,
+        not_until: &NotUntil<<DefaultClock as governor::clock::Clock>::Instant>,
+    ) -> StoreError {
+        self.metrics.refusals.inc(limit);
+        limited(not_until)
     }
 
     fn clean_up(&self, limiter: &DefaultKeyedRateLimiter<CallerId>) {
@@ -117,11 +151,9 @@ mod tests {
 
     #[test]
     fn there_is_a_rate_per_caller_and_a_total_rate() {
-        let limits = RateLimits::new(RateSettings {
-            creations_per_minute: 2,
-            total_creations_per_minute: 4,
-            ..RateSettings::default()
-        });
+        let settings =
+            RateSettings { creations_per_minute: 2, total_creations_per_minute: 4, ..RateSettings::default() };
+        let limits = RateLimits::new(settings, &StoreMetrics::default());
         assert!(limits.check_creation(caller(1)).is_ok() && limits.check_creation(caller(1)).is_ok());
         let rejected = limits.check_creation(caller(1)).unwrap_err();
         let StoreError::RateLimited { retry_after } = rejected else { panic!("{rejected}") };
@@ -133,7 +165,10 @@ mod tests {
 
     #[test]
     fn only_failed_reads_are_counted_and_limited() {
-        let limits = RateLimits::new(RateSettings { failed_reads_per_minute: 1, ..RateSettings::default() });
+        let limits = RateLimits::new(
+            RateSettings { failed_reads_per_minute: 1, ..RateSettings::default() },
+            &StoreMetrics::default(),
+        );
         let failures = [
             StoreError::MessageNotFound,
             StoreError::InvalidInput(InvalidInput::AccessToken),
@@ -155,13 +190,14 @@ mod tests {
 
     #[test]
     fn without_a_rate_every_creation_is_accepted() {
-        let limits = RateLimits::new(RateSettings::default());
+        let limits = RateLimits::new(RateSettings::default(), &StoreMetrics::default());
         assert!((0..10_000).all(|_| limits.check_creation(caller(1)).is_ok()));
     }
 
     #[test]
     fn callers_within_their_rate_are_removed() {
-        let limit = RateLimit::new(60_000, 0);
+        let limit =
+            RateLimit::new((60_000, Limit::CallerCreationRate), (0, Limit::CreationRate), StoreMetrics::default());
         for number in 0..CHECKS_BETWEEN_CLEANUPS * 4 {
             limit.check(caller(number)).unwrap();
         }

@@ -33,6 +33,7 @@ pub(super) struct StretchQueue {
     /// are cores, so the queues take turns, and a full queue delays the other one by no more than that.
     head: Arc<Semaphore>,
     cores: Arc<Semaphore>,
+    core_count: usize,
     memory: MemoryPool,
 }
 
@@ -60,6 +61,7 @@ impl PassphraseStretcher {
             slots: Arc::new(Semaphore::new(QUEUE_LENGTH)),
             head: Arc::new(Semaphore::new(count)),
             cores: Arc::clone(&cores),
+            core_count: count,
             memory: Arc::clone(&memory),
         };
         Self { readers: queue(), creators: queue() }
@@ -67,6 +69,16 @@ impl PassphraseStretcher {
 }
 
 impl StretchQueue {
+    /// How many passphrases wait in this queue or are being stretched.
+    pub(super) fn length(&self) -> usize {
+        QUEUE_LENGTH.saturating_sub(self.slots.available_permits())
+    }
+
+    /// How many passphrases of both queues are being stretched.
+    pub(super) fn running(&self) -> usize {
+        self.core_count.saturating_sub(self.cores.available_permits())
+    }
+
     /// Reserves a slot, without waiting.
     ///
     /// # Errors

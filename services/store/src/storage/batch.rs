@@ -24,6 +24,7 @@ use super::{
 use crate::{
     domain::{KeyId, MessageId},
     error::StoreError,
+    metrics::MessageCounts,
 };
 
 /// A piece of work on messages.
@@ -50,6 +51,7 @@ pub(super) struct BatchOutcome {
     pub(super) ended: Vec<MessageId>,
     /// The change of the usage.
     pub(super) change: Usage,
+    pub(super) counts: MessageCounts,
 }
 
 /// Does all of `work` except for the `excluded` indexes, which failed in an earlier attempt.
@@ -93,7 +95,8 @@ pub(super) async fn run(
     erase::erase(&mut context, erasures, &mut results).await?;
     acknowledge::acknowledge(&mut context, acknowledgements, &mut results).await?;
     context.usage.record(context.transaction, context.shard).await?;
-    Ok(BatchOutcome { results: results.into_vec(), ended: context.ended, change: context.usage.total() })
+    let (change, counts) = (context.usage.total(), context.counts);
+    Ok(BatchOutcome { results: results.into_vec(), ended: context.ended, change, counts })
 }
 
 #[cfg(test)]

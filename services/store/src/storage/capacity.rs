@@ -102,6 +102,22 @@ impl Capacity {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The limits.
+    pub(crate) fn limits(&self) -> StorageLimits {
+        self.0.limits
+    }
+
+    /// Returns `true` while creations are rejected.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.is_full.load(Ordering::Relaxed)
+    }
+
+    /// The free space of a SQLite database, and the bytes below which creations are rejected. `None` for PostgreSQL.
+    pub(crate) fn disk_space(&self) -> Option<(FreeSpace, u64)> {
+        let space = FreeSpace::of(&self.0.disk.as_ref()?.dir).ok()?;
+        Some((space, reserve(space.total_bytes, self.0.limits.min_free_bytes)))
+    }
+
     /// Sets the measured usage.
     pub(super) fn set_usage(&self, usage: Usage) {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner) = usage;
@@ -183,7 +199,12 @@ impl FreeSpace {
 
 /// Returns `true` if `free` bytes of a file system with `total` bytes are less than the reserve.
 fn is_below_reserve(free: u64, total: u64, min_free_bytes: u64) -> bool {
-    free < min_free_bytes.min(total / RESERVE_DIVISOR)
+    free < reserve(total, min_free_bytes)
+}
+
+/// The bytes that stay free on a file system with `total` bytes.
+fn reserve(total: u64, min_free_bytes: u64) -> u64 {
+    min_free_bytes.min(total / RESERVE_DIVISOR)
 }
 
 #[cfg(test)]

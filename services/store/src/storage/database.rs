@@ -384,7 +384,7 @@ impl Database {
     }
 
     /// The size of SQLite's write-ahead log.
-    pub(super) fn wal_bytes(&self) -> u64 {
+    pub(crate) fn wal_bytes(&self) -> u64 {
         let file = self.sqlite_file.as_ref().map(|file| {
             let mut file = file.clone().into_os_string();
             file.push("-wal");

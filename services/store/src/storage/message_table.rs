@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use mayfly_bootstrap::ErrorChain;
 use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, Condition, DatabaseConnection, DbBackend, DbErr, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _,
 };
 use tokio::sync::broadcast;
 
@@ -14,6 +15,7 @@ use super::{
     database::Database,
     db_error::read_with_timeout,
     entities::{content_kind, messages, receipts},
+    sealing_keys::{self, KeyTimes},
     usage::{self, Usage},
     writer::{QueueSlot, Writer, WriterContext},
 };
@@ -22,6 +24,7 @@ use crate::{
         Clock, ContentKind, KeyId, MessageId, MessageStatus, Outcome, Receipt, SharedKeyring, Timestamp, Verifier,
     },
     error::StoreError,
+    metrics::{Limit, StoreMetrics},
 };
 
 /// After how long without a write the health check probes whether the database can be written.
@@ -34,6 +37,7 @@ pub(crate) struct MessageTable {
     writer: Writer,
     clock: Arc<dyn Clock>,
     capacity: Capacity,
+    metrics: StoreMetrics,
 }
 
 /// The settings of a message table.
@@ -65,13 +69,20 @@ impl MessageTable {
     ) -> Result<Self, StoreError> {
         let MessagesSettings { retention, storage, max_text_bytes } = settings;
         let capacity = Capacity::new(storage, database.dir());
-        let context =
-            WriterContext { clock: Arc::clone(&clock), keyring, retention, capacity: capacity.clone(), max_text_bytes };
+        let metrics = StoreMetrics::default();
+        let context = WriterContext {
+            clock: Arc::clone(&clock),
+            keyring,
+            retention,
+            capacity: capacity.clone(),
+            max_text_bytes,
+            metrics: metrics.clone(),
+        };
         let writer = Writer::start(database, context).map_err(|error| {
             tracing::error!(error = %ErrorChain(&error), "the write lane cannot be started");
             StoreError::Internal
         })?;
-        let table = Self { readers, writer, clock, capacity };
+        let table = Self { readers, writer, clock, capacity, metrics };
         table.measure().await?;
         Ok(table)
     }
@@ -96,7 +107,48 @@ impl MessageTable {
             return Ok(());
         }
         self.capacity.record_full(true);
+        self.metrics.refusals.inc(Limit::Storage);
         Err(StoreError::StorageFull)
+    }
+
+    /// The counters of this store.
+    pub(crate) fn metrics(&self) -> &StoreMetrics {
+        &self.metrics
+    }
+
+    /// How full the store is.
+    pub(crate) fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
+    /// When the keys of the database were made.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the database fails.
+    pub(crate) async fn key_times(&self) -> Result<Vec<KeyTimes>, StoreError> {
+        sealing_keys::times(&self.readers).await
+    }
+
+    /// See [`Writer::queue`].
+    pub(crate) fn queue(&self) -> (usize, usize) {
+        self.writer.queue()
+    }
+
+    /// The connections for reading: in use, and idle.
+    pub(crate) fn reader_connections(&self) -> (u32, u32) {
+        let (size, idle) = match self.readers.get_database_backend() {
+            DbBackend::Postgres => {
+                let pool = self.readers.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => {
+                let pool = self.readers.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        let idle = u32::try_from(idle).unwrap_or(size).min(size);
+        (size - idle, idle)
     }
 
     /// The messages that end from now on, through this store.

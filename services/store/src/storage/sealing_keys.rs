@@ -12,7 +12,7 @@ use sea_orm::{
 
 use super::{
     database::{Database, WriteConnection},
-    db_error::log_error,
+    db_error::{log_error, read_with_timeout},
     entities::sealing_keys,
 };
 use crate::{
@@ -30,6 +30,30 @@ use crate::{
 )]
 pub struct KeyringMismatch {
     missing: BTreeSet<String>,
+}
+
+/// When a key of the database was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyTimes {
+    pub(crate) id: KeyId,
+    pub(crate) create_time: Timestamp,
+    /// `true` once its retirement began.
+    pub(crate) is_retiring: bool,
+}
+
+/// The keys of the database.
+///
+/// # Errors
+///
+/// [`StoreError`] when the database fails.
+pub(super) async fn times(connection: &impl ConnectionTrait) -> Result<Vec<KeyTimes>, StoreError> {
+    let keys = read_with_timeout("reading the keys", sealing_keys::Entity::find().all(connection)).await?;
+    let keys = keys.into_iter().map(|row| KeyTimes {
+        id: KeyId::from_column(row.key_id),
+        create_time: Timestamp::from_micros(row.create_time),
+        is_retiring: row.retire_time.is_some(),
+    });
+    Ok(keys.collect())
 }
 
 /// Checks that `keyring` has all keys of `database`, and registers its keys there.

@@ -32,6 +32,7 @@ use super::{
 use crate::{
     domain::{Clock, MessageId, SharedKeyring, random},
     error::StoreError,
+    metrics::{Limit, MessageCounts, StoreMetrics, TransactionResult},
 };
 
 /// How much work the lane may queue before it rejects more.
@@ -71,6 +72,7 @@ pub(crate) struct Writer {
     ended: broadcast::Sender<MessageId>,
     lane_ended: CancellationToken,
     health: Arc<WriteHealth>,
+    metrics: StoreMetrics,
 }
 
 type ResultSender = oneshot::Sender<Result<Output, StoreError>>;
@@ -83,6 +85,7 @@ pub(super) struct WriterContext {
     pub(super) capacity: Capacity,
     /// The longest text, in bytes.
     pub(super) max_text_bytes: usize,
+    pub(super) metrics: StoreMetrics,
 }
 
 /// A queued piece of work.
@@ -102,6 +105,7 @@ impl Writer {
         let (ended, _) = broadcast::channel(ENDED_CHANNEL_LENGTH);
         let lane_ended = CancellationToken::new();
         let health = Arc::new(WriteHealth::default());
+        let metrics = context.metrics.clone();
         let queue_length = (QUEUE_BYTES / context.max_text_bytes).clamp(BATCH_LENGTH, QUEUE_LENGTH);
         let (sender, queue) = mpsc::channel(queue_length);
         let lane = Lane {
@@ -120,7 +124,7 @@ impl Writer {
             runtime.block_on(lane.run(queue));
             drop(guard);
         })?;
-        Ok(Self { queue: sender, ended, lane_ended, health })
+        Ok(Self { queue: sender, ended, lane_ended, health, metrics })
     }
 
     /// The messages that end from now on, through this writer.
@@ -136,6 +140,12 @@ impl Writer {
     /// Returns `true` if the last transaction could not be written, or is longer ago than `idle`.
     pub(super) fn needs_probe(&self, idle: Duration) -> bool {
         self.health.needs_probe(idle)
+    }
+
+    /// How much work is queued, and how much the lane may queue.
+    pub(super) fn queue(&self) -> (usize, usize) {
+        let limit = self.queue.max_capacity();
+        (limit.saturating_sub(self.queue.capacity()), limit)
     }
 
     /// Does `work` in a transaction with other work. Completes when the result is durable.
@@ -157,7 +167,10 @@ impl Writer {
     /// [`StoreError::Overloaded`] when the queue is full.
     pub(super) fn reserve(&self) -> Result<QueueSlot<'_>, StoreError> {
         self.queue.try_reserve().map(QueueSlot).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(()) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Full(()) => {
+                self.metrics.refusals.inc(Limit::WriteQueue);
+                StoreError::Overloaded
+            }
             mpsc::error::TrySendError::Closed(()) => lane_ended_error(),
         })
     }
@@ -219,6 +232,7 @@ impl Lane {
             // A caller that disconnected before its work began loses nothing.
             jobs.retain(|job| !job.result_sender.is_closed());
             for late in jobs.extract_if(.., |job| job.queued_at.elapsed() > QUEUE_TIMEOUT) {
+                self.context.metrics.refusals.inc(Limit::QueueTime);
                 send_result(late.result_sender, Err(StoreError::Unavailable));
             }
             if jobs.is_empty() {
@@ -275,7 +289,11 @@ impl Lane {
     async fn run_batch(&mut self, work: &[Work]) -> Vec<Result<Output, StoreError>> {
         let began = Instant::now();
         let timed = tokio::time::timeout(BATCH_TIMEOUT, self.run_with_retries(work)).await;
+        let metrics = &self.context.metrics;
+        metrics.batch_size.observe(work.len() as f64);
+        metrics.batch_seconds.observe(began.elapsed().as_secs_f64());
         let results = timed.unwrap_or_else(|_| {
+            metrics.transactions.inc(TransactionResult::TimedOut);
             tracing::error!(work = work.len(), "a transaction timed out; its outcome is unknown");
             self.connection.discard();
             vec![Err(StoreError::Unavailable); work.len()]
@@ -286,7 +304,9 @@ impl Lane {
             // A transaction in which all work failed wrote nothing.
             self.health.record(true);
         }
-        if results.iter().any(|result| matches!(result, Err(StoreError::StorageFull))) {
+        let rejected = results.iter().filter(|result| matches!(result, Err(StoreError::StorageFull))).count();
+        if rejected > 0 {
+            metrics.refusals.inc_by(Limit::Storage, rejected as u64);
             self.context.capacity.record_full(true);
         } else if results.iter().any(|result| matches!(result, Ok(Output::Stored { .. }))) {
             self.context.capacity.record_full(false);
@@ -302,6 +322,7 @@ impl Lane {
             match self.attempt(work, &excluded).await {
                 Ok(outcome) => {
                     self.context.capacity.add_usage(outcome.change);
+                    self.context.metrics.record_messages(&outcome.counts);
                     for id in outcome.ended {
                         // There may be no subscriber.
                         drop(self.ended.send(id));
@@ -344,12 +365,17 @@ impl Lane {
                 shard: self.shard,
                 usage: UsageChanges::default(),
                 ended: Vec::new(),
+                counts: MessageCounts::default(),
             };
             let outcome = batch::run(context, work, excluded).await?;
-            transaction.commit().await.map_err(|error| BatchError::Database { error, during_commit: true })?;
+            let began = Instant::now();
+            let committed = transaction.commit().await;
+            self.context.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+            committed.map_err(|error| BatchError::Database { error, during_commit: true })?;
             Ok(outcome)
         };
         let attempted = attempt.await;
+        self.context.metrics.transactions.inc(transaction_result(&attempted));
         if attempted.is_err() {
             self.connection.discard();
         }
@@ -402,6 +428,19 @@ impl Lane {
     }
 }
 
+fn transaction_result(attempted: &Result<BatchOutcome, BatchError>) -> TransactionResult {
+    match attempted {
+        Ok(_) => TransactionResult::Committed,
+        Err(BatchError::HandOver { .. }) => TransactionResult::Unreadable,
+        Err(BatchError::Database { error, .. }) => match DbErrorKind::of(error) {
+            DbErrorKind::Conflict => TransactionResult::Conflict,
+            DbErrorKind::Disconnected => TransactionResult::Disconnected,
+            DbErrorKind::Unavailable => TransactionResult::Unavailable,
+            DbErrorKind::Unexpected => TransactionResult::Unexpected,
+        },
+    }
+}
+
 /// Sends a result. The caller may have disconnected.
 fn send_result(sender: ResultSender, result: Result<Output, StoreError>) {
     drop(sender.send(result));
@@ -434,6 +473,7 @@ mod tests {
             retention: Retention { view_grace: Duration::ZERO, receipts: Duration::ZERO },
             capacity: Capacity::new(limits, None),
             max_text_bytes: 1,
+            metrics: StoreMetrics::default(),
         };
         let lane = Lane {
             connection: WriteConnection::new(database.clone()),

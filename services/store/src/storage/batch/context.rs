@@ -11,6 +11,7 @@ use super::super::{
 use crate::{
     domain::{Clock, KeyId, Keyring, MessageContent, MessageId, Timestamp},
     error::StoreError,
+    metrics::MessageCounts,
 };
 
 /// How long the remains of a message are stored.
@@ -35,6 +36,7 @@ pub(in crate::storage) struct BatchContext<'a> {
     pub(in crate::storage) usage: UsageChanges,
     /// The messages that ended.
     pub(in crate::storage) ended: Vec<MessageId>,
+    pub(in crate::storage) counts: MessageCounts,
 }
 
 /// The result of a piece of work.

@@ -65,6 +65,7 @@ pub(super) async fn create(
         if let Some(row) = inserted.get_mut(&creation.verifier).filter(|row| !row.is_counted) {
             row.is_counted = true;
             context.usage.add(creation.key_id.as_str(), Usage::message(creation.sealed_content.len()));
+            context.counts.add_created(creation.content_kind);
         }
     }
     for (index, creation) in creations {

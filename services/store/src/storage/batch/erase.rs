@@ -99,6 +99,10 @@ pub(super) async fn erase(
                 results.set(index, Ok(handed_over.output));
                 let claim_verifier = handed_over.claim.as_ref().map(|claim| claim.claim_verifier.clone());
                 new_claims.extend(handed_over.claim);
+                match handed_over.outcome {
+                    receipts::Outcome::Burned => context.counts.burned += 1,
+                    receipts::Outcome::Viewed | receipts::Outcome::Expired => context.counts.viewed += 1,
+                }
                 let receipt = context.new_receipt(EndedMessage::from(row), handed_over.outcome, now);
                 new_receipts.push(receipts::Model { claim_verifier, ..receipt });
             }
@@ -109,6 +113,7 @@ pub(super) async fn erase(
         context.ended.push(MessageId::from_column(row.id));
     }
     for row in &expired {
+        context.counts.expired += 1;
         let expire_time = row.expire_time.map_or(now, Timestamp::from_micros);
         new_receipts.push(context.new_receipt(EndedMessage::from(row), receipts::Outcome::Expired, expire_time));
     }

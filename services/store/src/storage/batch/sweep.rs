@@ -81,6 +81,7 @@ async fn expire_messages(context: &mut BatchContext<'_>, now: Timestamp) -> Resu
     let mut delete = messages::Entity::delete_many().filter(messages::Column::Id.is_in(ids)).into_query();
     delete.returning(Query::returning().columns(EndedMessage::COLUMNS));
     let rows = context.transaction.query_all(&delete).await?;
+    context.counts.expired += rows.len() as u64;
     let mut new_receipts = Vec::with_capacity(rows.len());
     for row in &rows {
         let message = EndedMessage::from_query_result(row, "")?;

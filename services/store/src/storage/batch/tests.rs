@@ -6,9 +6,13 @@ use sea_orm::{ConnectionTrait as _, Database, DatabaseTransaction, TransactionTr
 
 use super::super::{capacity::Budget, usage::UsageChanges};
 use super::*;
-use crate::domain::{
-    AccessToken, Argon2Memory, Clock, ContentKind, Keyring, Lifetime, MessageContent, MessageLimits, MessageSeal,
-    MessageText, Outcome, Passphrase, PassphraseKey, Receipt, RequestId, SealedContent, Timestamp, Verifier, ViewId,
+use crate::{
+    domain::{
+        AccessToken, Argon2Memory, Clock, ContentKind, Keyring, Lifetime, MessageContent, MessageLimits, MessageSeal,
+        MessageText, Outcome, Passphrase, PassphraseKey, Receipt, RequestId, SealedContent, Timestamp, Verifier,
+        ViewId,
+    },
+    metrics::MessageCounts,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
@@ -155,8 +159,8 @@ async fn batch_in(
     work: &[Work],
 ) -> BatchOutcome {
     let retention = Retention { view_grace: HOUR, receipts: HOUR };
-    let (usage, ended) = (UsageChanges::default(), Vec::new());
-    let context = BatchContext { transaction, keyring, clock, retention, budget, shard: 0, usage, ended };
+    let (usage, ended, counts) = (UsageChanges::default(), Vec::new(), MessageCounts::default());
+    let context = BatchContext { transaction, keyring, clock, retention, budget, shard: 0, usage, ended, counts };
     match run(context, work, &[]).await {
         Ok(done) => done,
         Err(BatchError::HandOver { index, .. }) => panic!("the content for the work at {index} cannot be opened"),
