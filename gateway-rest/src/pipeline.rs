@@ -8,13 +8,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use mayfly_bootstrap::http::{RequestLimits, origin::OriginPolicy, unwrap_authorization};
+use mayfly_bootstrap::http::{RequestLimits, observe, origin::OriginPolicy, unwrap_authorization};
 
 use crate::{
     caller::{TrustedProxies, set_caller},
     origin,
     problem::Problem,
-    request_log::RequestLog,
     security_headers::SecurityHeaders,
     signed_in::SignedInUsers,
 };
@@ -28,15 +27,18 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Handles a request: logs it, catches panics, sets the security headers, and does what
+    /// Handles a request: gives it an id, logs it, catches panics, sets the security headers, and does what
     /// [`check_and_limit`](Self::check_and_limit) does.
     pub(crate) async fn handle(State(pipeline): State<Arc<Self>>, request: Request, next: Next) -> Response {
-        let log = RequestLog::begin(&request);
-        let headers = SecurityHeaders::for_request(pipeline.proxies, &request);
-        let handled = AssertUnwindSafe(pipeline.check_and_limit(request, next)).catch_unwind().await;
+        let RequestLimits { callers, listener, .. } = &pipeline.limits;
+        observe(callers, *listener, request, |request| pipeline.respond(request, next)).await
+    }
+
+    async fn respond(&self, request: Request, next: Next) -> Response {
+        let headers = SecurityHeaders::for_request(self.proxies, &request);
+        let handled = AssertUnwindSafe(self.check_and_limit(request, next)).catch_unwind().await;
         let mut response = handled.unwrap_or_else(|_| Problem::after_panic().into_response());
         headers.set(&mut response);
-        log.end(&response);
         response
     }
 

@@ -1,11 +1,14 @@
 //! An HTTP server with limits: HTTP/1 and HTTP/2 on one listener, with TLS (chosen by ALPN) or without (HTTP/2 with
 //! prior knowledge).
 
+mod access_log;
 mod activity;
 mod authorization;
 mod caller;
 mod idle;
 mod limits;
+mod listener_info;
+mod observe;
 pub mod origin;
 mod security_headers;
 mod weighted;
@@ -23,11 +26,14 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
+pub(crate) use self::access_log::{CALLER_TARGET as ACCESS_CALLER_TARGET, TARGET as ACCESS_TARGET};
 use self::activity::{ConnectionTimeouts, End, OpenRequest};
 pub use self::{
     authorization::unwrap_authorization,
     caller::{Caller, CallerSource},
     limits::{Rejection, RejectionHandler, RequestLimits, ServerLimits},
+    listener_info::ListenerInfo,
+    observe::observe,
     security_headers::{ContentPolicy, set_security_headers},
     weighted::weighted_items,
 };

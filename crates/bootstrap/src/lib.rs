@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of messages, app configs or the services.
 
+pub mod audit;
 mod caller_id;
 mod error_chain;
 pub mod http;
@@ -11,6 +12,7 @@ mod lifecycle;
 mod listen;
 mod open_files;
 mod private_dir;
+mod request_id;
 mod secret;
 pub mod secret_file;
 pub mod telemetry;
@@ -22,4 +24,5 @@ pub use keyed_limit::{KeyedLimit, LimitExceeded, Permit};
 pub use lifecycle::{DRAIN_TIMEOUT, Lifecycle, ShutdownOutcome, TaskError};
 pub use listen::{BindError, Listener, bind};
 pub use private_dir::{create_private_dir_all, parent_dir, sync_dir};
+pub use request_id::{InvalidRequestId, REQUEST_ID, RequestId};
 pub use secret::Secret;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use mayfly_bootstrap::RequestId;
 use teloxide::types::ChatId;
 use tokio::{
     task::{self, JoinSet},
@@ -136,7 +137,8 @@ impl ChatTasks {
 
     fn start(&mut self, job: Job) {
         let served = (job.event().chat, job.event().update_id);
-        let task = self.running.spawn(serve(Arc::clone(&self.handlers), job));
+        let serving = RequestId::generate().scope(serve(Arc::clone(&self.handlers), job));
+        let task = self.running.spawn(serving);
         self.tasks.insert(task.id(), served);
     }
 }
@@ -156,7 +158,8 @@ async fn serve(handlers: Arc<Handlers>, job: Job) -> bool {
         }
     };
     let duration_ms = started.elapsed().as_millis();
-    tracing::info!(request = event.name(), outcome, duration_ms, "served an update");
+    let request_id = RequestId::current().map(tracing::field::display);
+    tracing::info!(request = event.name(), outcome, duration_ms, request_id, "served an update");
     is_handled
 }
 
