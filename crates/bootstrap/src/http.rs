@@ -10,7 +10,9 @@ mod limits;
 mod listener_info;
 mod observe;
 pub mod origin;
+mod route;
 mod security_headers;
+mod server_span;
 mod weighted;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};

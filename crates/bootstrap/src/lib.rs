@@ -6,6 +6,7 @@
 pub mod audit;
 mod caller_id;
 mod error_chain;
+mod grpc_code;
 pub mod http;
 mod keyed_limit;
 mod lifecycle;
@@ -17,6 +18,7 @@ mod secret;
 pub mod secret_file;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 
 pub use caller_id::CallerId;
 pub use error_chain::ErrorChain;

@@ -49,7 +49,8 @@ pub struct ServiceChannel {
     set_headers: fn(&mut HeaderMap),
 }
 
-type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+/// A connection to a service, or the service itself.
+pub type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
 /// The store, over a [`ServiceChannel`].
 pub type StoreChannel = ServiceChannel;
@@ -129,6 +130,17 @@ impl ServiceChannel {
         let service = tower::util::MapErr::new(routes.prepare(), |never: Infallible| -> BoxError { match never {} });
         let transport: Transport = BoxCloneSyncService::new(service);
         Self { unary: transport.clone(), streaming: transport, set_headers: |_| () }
+    }
+
+    /// Lets `wrap` add to each call, for example a span.
+    #[must_use]
+    pub fn wrapped<S>(self, wrap: impl Fn(Transport) -> S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        let wrap = |transport| BoxCloneSyncService::new(wrap(transport));
+        Self { unary: wrap(self.unary), streaming: wrap(self.streaming), ..self }
     }
 
     /// Lets `set` change the headers of each request, for example to add the id of the request that it belongs to.

@@ -15,7 +15,7 @@ mod reflection;
 mod request_id;
 
 pub use bearer::{AUTHORIZATION_METADATA, bearer_metadata, parse_bearer};
-pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel};
+pub use channel::{BotChannel, InvalidServiceUrl, ServiceChannel, StoreChannel, Transport};
 pub use error_info::{ERROR_DOMAIN, ErrorInfo, FieldViolation};
 pub use generated::{FILE_DESCRIPTOR_SET, auth, bot, config, error, message};
 pub use message_ref::MessageRef;

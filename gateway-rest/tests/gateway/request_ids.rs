@@ -6,8 +6,8 @@ use mayfly_contracts::{
     message::{LookupMessageRequest, LookupMessageResponse, message_service_client::MessageServiceClient},
 };
 use mayfly_testkit::grpc_web;
-use reqwest::Method;
-use tonic::{Code, Request};
+use reqwest::{Method, header::HeaderMap};
+use tonic::{Code, Request, Status};
 
 use crate::{
     grpc::serve_remotely,
@@ -69,7 +69,13 @@ async fn grpc_and_grpc_web_return_the_id_as_metadata_and_in_the_details_of_error
             let lines = response.trailers.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
-        assert_eq!((header("grpc-status"), header("x-request-id").len()), (vec!["16".to_owned()], 1));
+        let headers: HeaderMap = ["grpc-status", "grpc-message", "grpc-status-details-bin"]
+            .into_iter()
+            .map(|name| (name.parse().unwrap(), header(name)[0].parse().unwrap()))
+            .collect();
+        let error = Status::from_header_map(&headers).unwrap();
+        assert_eq!(error.code(), Code::Unauthenticated);
+        assert_eq!(ErrorInfo::from_status(&error).request_id, Some(header("x-request-id")[0].clone()));
     }
 }
 

@@ -4,8 +4,9 @@ use clap::Args;
 use mayfly_bootstrap::{
     RequestId,
     tls::{ClientTls, ClientTlsSettings, Connector},
+    trace::{self, TracedCalls},
 };
-use mayfly_contracts::{BotChannel, ServiceChannel, StoreChannel};
+use mayfly_contracts::{BotChannel, ServiceChannel, StoreChannel, rpc_name};
 
 use crate::error::CliError;
 
@@ -58,7 +59,12 @@ pub(crate) fn channel(setting: &str, url: &str, tls: &ClientTlsSettings) -> Resu
     let explaining = connector.clone();
     let channel = ServiceChannel::remote_over(url, connector, move |error| explaining.explain(error));
     let channel = channel.map_err(|error| CliError::invalid_setting(setting, error))?;
-    Ok(channel.with_headers(RequestId::set_current))
+    let channel = channel.with_headers(RequestId::set_current);
+    Ok(if trace::is_enabled() {
+        channel.wrapped(|transport| TracedCalls::remote(transport, rpc_name))
+    } else {
+        channel
+    })
 }
 
 /// The TLS of a client for `url`. Plain URLs need no files.

@@ -1,24 +1,25 @@
-//! What every listener does around the handling of a request: it gives the request an id, and logs it.
+//! What every listener does around the handling of a request: it gives the request an id and a span, and logs it.
 
 use std::future::Future;
 
-use axum::{extract::Request, http::HeaderName, response::Response};
+use axum::{extract::Request, response::Response};
 
 use super::{
     access_log::AccessLine,
     caller::{CallerSource, peer_of},
     listener_info::ListenerInfo,
+    server_span::ServerSpan,
 };
-use crate::{RequestId, request_id::REQUEST_ID};
+use crate::{
+    RequestId,
+    request_id::REQUEST_ID,
+    trace::{take_parent, within},
+};
 
-/// Headers of the W3C that callers set and that are not passed on.
-const TRACE_HEADERS: [HeaderName; 3] =
-    [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate"), HeaderName::from_static("baggage")];
-
-/// Handles a request with an id, which its response, its errors and its line in the access log have.
+/// Handles a request with an id, which its response, its errors and its line in the access log have, and within a span.
 ///
-/// The id is that of the peer, if `callers` trusts it and the id is well-formed. Removes the headers of the caller by
-/// which it could name the request in other processes.
+/// The id and the trace are those of the peer, if `callers` trusts it and they are well-formed. Removes the headers of
+/// the caller by which it could name the request in other processes.
 pub async fn observe<Handled: Future<Output = Response>>(
     callers: &CallerSource,
     listener: ListenerInfo,
@@ -28,12 +29,15 @@ pub async fn observe<Handled: Future<Output = Response>>(
     let is_trusted = peer_of(&request).is_some_and(|peer| callers.trusts(peer));
     let headers = request.headers_mut();
     let given = headers.remove(REQUEST_ID).filter(|_| is_trusted);
-    for name in TRACE_HEADERS {
-        headers.remove(name);
-    }
+    let parent = take_parent(headers);
     let id = given.and_then(|id| id.to_str().ok()?.parse().ok()).unwrap_or_else(RequestId::generate);
-    let line = AccessLine::begin(&request, id, listener, callers);
-    let mut response = id.scope(handle(request)).await;
+    let span = ServerSpan::begin(&request, listener, parent, is_trusted);
+    let trace_id = || span.as_ref().and_then(|span| span.as_span().trace_id());
+    let line = AccessLine::begin(&request, id, trace_id, listener, callers);
+    let mut response = id.scope(within(span.as_ref().map(ServerSpan::as_span), handle(request))).await;
+    if let Some(span) = span {
+        span.end(&response);
+    }
     id.set(response.headers_mut());
     (listener.add_request_id)(response.headers_mut(), id.as_str());
     match line {
@@ -46,7 +50,7 @@ pub async fn observe<Handled: Future<Output = Response>>(
 mod tests {
     use std::net::SocketAddr;
 
-    use axum::{body::Body, extract::ConnectInfo};
+    use axum::{body::Body, extract::ConnectInfo, http::HeaderName};
 
     use super::*;
 
@@ -54,7 +58,7 @@ mod tests {
 
     async fn id_of(callers: &CallerSource, given: &str) -> (Option<RequestId>, String, usize) {
         let mut request = Request::get("/").header(REQUEST_ID, given).body(Body::empty()).unwrap();
-        for name in TRACE_HEADERS {
+        for name in ["traceparent", "tracestate", "baggage"] {
             request
                 .headers_mut()
                 .insert(name, "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01".parse().unwrap());

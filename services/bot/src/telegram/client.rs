@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use mayfly_bootstrap::Secret;
+use futures_util::TryFutureExt as _;
+use mayfly_bootstrap::{
+    Secret,
+    trace::{Span, SpanKind, within},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 use teloxide::{
@@ -258,10 +262,13 @@ impl Telegram {
                 Some(thread) => document.message_thread_id(ThreadId(MessageId(thread))),
             };
             let document = if protect_content { document.protect_content(true) } else { document };
-            match document.await {
-                Ok(message) => Ok(Some(message.id)),
-                Err(error) => accepted_result(&error).map(|sent| message_id(&sent)),
-            }
+            let sending = async {
+                match document.await {
+                    Ok(message) => Ok(Some(message.id)),
+                    Err(error) => accepted_result(&error).map(|sent| message_id(&sent)),
+                }
+            };
+            traced("SendDocument", sending).await
         };
         self.retry
             .with_retry_within(self.timeouts.message_flood_timeout, || self.rate_limited(recipient.chat, send()))
@@ -349,8 +356,23 @@ impl Telegram {
         P: Payload + Serialize + Send + Sync + 'static,
         P::Output: DeserializeOwned + Send,
     {
-        JsonRequest::new(self.calls.clone(), payload).await.map_err(|error| errors::classify(&error))
+        let calling = async { JsonRequest::new(self.calls.clone(), payload).await };
+        traced(P::NAME, calling.map_err(|error| errors::classify(&error))).await
     }
+}
+
+/// Makes a call to Telegram within a span.
+async fn traced<T>(
+    method: &'static str,
+    calling: impl Future<Output = Result<T, TelegramError>>,
+) -> Result<T, TelegramError> {
+    let attributes = [("http.request.method", "POST"), ("peer.service", "telegram")];
+    let span = Span::child(SpanKind::Client, || method, &attributes);
+    let called = within(span.as_ref(), calling).await;
+    if let (Some(span), Err(_)) = (&span, &called) {
+        span.fail("telegram");
+    }
+    called
 }
 
 /// A response with `"ok": true` means success, even if teloxide does not know its content.

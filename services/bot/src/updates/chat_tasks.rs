@@ -10,7 +10,10 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use mayfly_bootstrap::RequestId;
+use mayfly_bootstrap::{
+    RequestId,
+    trace::{Span, SpanKind, within},
+};
 use teloxide::types::ChatId;
 use tokio::{
     task::{self, JoinSet},
@@ -148,7 +151,11 @@ async fn serve(handlers: Arc<Handlers>, job: Job) -> bool {
     let started = Instant::now();
     let event = job.event();
     // All state is in the store and at Telegram, so a panic leaves nothing inconsistent in this process.
-    let (outcome, is_handled) = match AssertUnwindSafe(handle(&handlers, &job)).catch_unwind().await {
+    let attributes =
+        [("messaging.system", "telegram"), ("messaging.operation.name", event.name()), ("mayfly.role", "bot")];
+    let span = Span::root(SpanKind::Consumer, "handle update", &attributes);
+    let handling = within(span.as_ref(), handle(&handlers, &job));
+    let (outcome, is_handled) = match AssertUnwindSafe(handling).catch_unwind().await {
         Ok(Ok(outcome)) => (outcome, true),
         Ok(Err(ShuttingDown)) => ("postponed", false),
         Err(_) => {

@@ -1,15 +1,16 @@
 //! `mayfly bot`.
 
 use mayfly_bootstrap::{
-    DRAIN_TIMEOUT, Lifecycle, Listener, Secret, bind,
+    Lifecycle, Listener, Secret, bind,
     http::{ServerLimits, origin::HostSettings},
     tls::{ServerTls, ServerTlsSettings},
+    trace::OtlpSettings,
 };
 use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES};
 use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 
-use super::{RoleParts, RoleSettings, follow_tls_files, load_tls};
+use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, traces};
 use crate::{endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly bot`.
@@ -30,11 +31,13 @@ pub(crate) struct BotRoleSettings {
     tokens: TokenSettings,
     #[command(flatten)]
     tls: ServerTlsSettings,
+    #[command(flatten)]
+    otlp: OtlpSettings,
 }
 
 impl RoleSettings for BotRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls } = self;
+        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls, otlp: _ } = self;
         RoleParts {
             name: "bot",
             store: None,
@@ -52,6 +55,7 @@ impl RoleSettings for BotRoleSettings {
 
 pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
+    let export = traces::start(&settings.otlp, &settings.store.tls, "mayfly-bot")?;
     let token = settings.tokens.service_token(&settings.data, MissingToken::Reject).map_err(CliError::failed)?;
     let store = settings.store.channel()?;
     let tls = load_tls(&settings.tls)?;
@@ -63,7 +67,7 @@ pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     start(&mut lifecycle, bot, listener, ServerLimits::new(MAX_REQUEST_BYTES));
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(%address, "the bot is ready");
-    CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
+    traces::run(lifecycle, export).await
 }
 
 /// Binds the bot's listener, and stores its port in the settings.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use mayfly_bootstrap::{
-    DRAIN_TIMEOUT, Lifecycle, Listener, bind,
+    Lifecycle, Listener, bind,
     http::ServerLimits,
-    tls::{ServerTls, ServerTlsSettings},
+    tls::{ClientTlsSettings, ServerTls, ServerTlsSettings},
+    trace::OtlpSettings,
 };
 use mayfly_store::{OpenSettings, Store, SystemClock};
 
-use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, process_limits};
+use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, process_limits, traces};
 use crate::error::CliError;
 
 /// Arguments of `mayfly store`.
@@ -19,11 +20,15 @@ pub(crate) struct StoreRoleSettings {
     open: OpenSettings,
     #[command(flatten)]
     tls: ServerTlsSettings,
+    #[command(flatten)]
+    client_tls: ClientTlsSettings,
+    #[command(flatten)]
+    otlp: OtlpSettings,
 }
 
 impl RoleSettings for StoreRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, tls } = self;
+        let Self { open, tls, client_tls: _, otlp: _ } = self;
         RoleParts {
             name: "store",
             store: Some(open),
@@ -41,6 +46,7 @@ impl RoleSettings for StoreRoleSettings {
 
 pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
+    let export = traces::start(&settings.otlp, &settings.client_tls, "mayfly-store")?;
     let tls = load_tls(&settings.tls)?;
     let listener = listen(&mut settings.open, tls.as_ref()).await?;
     let address = settings.open.store.store_listen;
@@ -48,7 +54,7 @@ pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError>
     start(&mut lifecycle, &settings.open, listener, limits).await?;
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(%address, "the store is ready");
-    CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
+    traces::run(lifecycle, export).await
 }
 
 /// Binds the store's listener, and stores its port in the settings.

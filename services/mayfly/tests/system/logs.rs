@@ -6,7 +6,7 @@ use mayfly_contracts::{
     StoreChannel,
     message::{LookupMessageRequest, message_service_client::MessageServiceClient},
 };
-use mayfly_testkit::{FakeTelegram, TestDatabase, leak_scan::find_leak};
+use mayfly_testkit::{FakeTelegram, OtlpReceiver, TestDatabase, leak_scan::find_leak};
 use reqwest::{Method, StatusCode};
 
 use crate::harness::{Layout, Options, System};
@@ -181,7 +181,9 @@ fn assert_lines(output: &str, format: &str) {
 
 async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let extra_arguments = ["--log", "trace", "--log-format", format, "--access-log", "all", "--access-log-callers"];
+    let receiver = OtlpReceiver::start().await.unwrap();
+    let logs = ["--log", "trace", "--log-format", format, "--access-log", "all", "--access-log-callers"];
+    let extra_arguments = [&logs[..], &["--otlp-endpoint", receiver.url()]].concat();
     let options = Options { telegram: Some(telegram.url()), extra_arguments: &extra_arguments, ..Options::default() };
     let mut system = System::start(layout, &database, options).await;
     let (mut secrets, responses) = use_everything(&system, &telegram).await;
@@ -200,6 +202,13 @@ async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, form
     }
     let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
     assert_eq!(find_leak(&output, &secrets), None, "{}", String::from_utf8_lossy(&output));
+    let spans = receiver.spans();
+    assert_eq!(find_leak(&receiver.bytes(), &secrets), None, "{spans:#?}");
+    for name in
+        ["POST (none)", "_OTHER (none)", "GET /api/v1/get_message/{id}/{token}", "DELETE messages", "SendMessage"]
+    {
+        assert!(spans.iter().any(|span| span.name == name), "{name}: {spans:#?}");
+    }
 
     // Negative control: the scan finds a secret that is there.
     assert!(

@@ -23,5 +23,6 @@ mod scripts;
 mod sealed;
 mod settings;
 mod tls;
+mod traces;
 mod upgrades;
 mod webhook;
