@@ -29,6 +29,8 @@ pub(crate) const CALLER_TARGET: &str = "mayfly::access::caller";
 
 /// The status for a caller that disconnected before the response was made, as nginx logs it.
 const DISCONNECTED: u16 = 499;
+/// The status for a handler that panicked and has no response.
+const PANICKED: u16 = 500;
 /// The line of a request. Logged when dropped, so that it exists for a request that was cancelled, too.
 pub(super) struct AccessLine {
     start: Instant,
@@ -109,7 +111,7 @@ impl Drop for AccessLine {
                     listener = self.listener,
                     method = self.method,
                     route = self.route.as_str(),
-                    status = self.status.unwrap_or(DISCONNECTED),
+                    status = self.status.unwrap_or(if std::thread::panicking() { PANICKED } else { DISCONNECTED }),
                     code = self.code.map(|code| code.name),
                     duration_us = self.start.elapsed().as_micros(),
                     request_bytes = self.request_bytes,
