@@ -18,7 +18,6 @@ mod pipeline;
 mod problem;
 mod redirect;
 mod rejection;
-mod request_log;
 mod rest;
 mod security_headers;
 mod settings;
@@ -30,9 +29,9 @@ use std::{io, sync::Arc};
 use axum::{Router, http::StatusCode, middleware};
 use mayfly_bootstrap::{
     Listener,
-    http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy},
+    http::{self, CallerSource, ListenerInfo, RequestLimits, ServerLimits, origin::OriginPolicy},
 };
-use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, max_request_bytes};
+use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, add_request_id, max_request_bytes, rpc_name};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +67,7 @@ pub fn router(
         server_streaming: SERVER_STREAMING_METHODS,
         bidi_streaming: BIDI_STREAMING_METHODS,
         reject: Arc::new(move |rejection, headers| rejection::rejection_response(rejection, headers, max_text_bytes)),
+        listener: ListenerInfo { name: "gateway", route: None, rpc_name, add_request_id },
     };
     let calls = rest::routes(upstreams.store.clone())
         .merge(grpc_proxy::routes(upstreams))

@@ -8,14 +8,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use mayfly_bootstrap::http::{RequestLimits, origin::OriginPolicy, unwrap_authorization};
+use mayfly_bootstrap::http::{RequestLimits, observe, origin::OriginPolicy, unwrap_authorization};
 
 use crate::{
     caller::{TrustedProxies, set_caller},
     metrics::{GatewayMetrics, Observation},
     origin,
     problem::Problem,
-    request_log::RequestLog,
     security_headers::SecurityHeaders,
     signed_in::SignedInUsers,
 };
@@ -30,17 +29,20 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Handles a request: logs and counts it, catches panics, sets the security headers, and does what
+    /// Handles a request: gives it an id, logs and counts it, catches panics, sets the security headers, and does what
     /// [`check_and_limit`](Self::check_and_limit) does.
     pub(crate) async fn handle(State(pipeline): State<Arc<Self>>, request: Request, next: Next) -> Response {
-        let log = RequestLog::begin(&request);
+        let RequestLimits { callers, listener, .. } = &pipeline.limits;
+        observe(callers, *listener, request, |request| pipeline.respond(request, next)).await
+    }
+
+    async fn respond(&self, request: Request, next: Next) -> Response {
         let observation = Observation::begin(&request);
-        let headers = SecurityHeaders::for_request(pipeline.proxies, &request);
-        let handled = AssertUnwindSafe(pipeline.check_and_limit(request, next)).catch_unwind().await;
+        let headers = SecurityHeaders::for_request(self.proxies, &request);
+        let handled = AssertUnwindSafe(self.check_and_limit(request, next)).catch_unwind().await;
         let mut response = handled.unwrap_or_else(|_| Problem::after_panic().into_response());
         headers.set(&mut response);
-        log.end(&response);
-        pipeline.metrics.record(observation, &response);
+        self.metrics.record(observation, &response);
         response
     }
 

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use mayfly_bootstrap::tls;
+use mayfly_bootstrap::{RequestId, tls};
 use mayfly_contracts::{ErrorInfo, FieldViolation, error::ErrorReason};
 use serde::Serialize;
 use tonic::Status;
@@ -53,6 +53,10 @@ pub(crate) struct ProblemDetails<'a> {
     #[schema(nullable = false, example = "FIELD_INVALID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// The id of the request, which the logs of the server have too.
+    #[schema(nullable = false, example = "9f86d081884c7d65")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     /// The invalid fields. Missing if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError<'a>>,
@@ -131,18 +135,19 @@ impl Problem {
         self
     }
 
-    /// The body of the response.
+    /// The body of an example in the documentation.
     pub(crate) fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(self.details()).unwrap_or_default()
+        serde_json::to_value(self.details(None)).unwrap_or_default()
     }
 
-    fn details(&self) -> ProblemDetails<'_> {
+    fn details(&self, request_id: Option<RequestId>) -> ProblemDetails<'_> {
         ProblemDetails {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),
             status: self.status.as_u16(),
             detail: &self.detail,
             reason: self.reason.map(ErrorReason::name),
+            request_id: request_id.map(|id| id.to_string()),
             errors: self
                 .fields
                 .iter()
@@ -199,11 +204,11 @@ impl From<Status> for Problem {
     fn from(status: Status) -> Self {
         if let Some(cause) = tls::explain(&status) {
             let detail = "the store cannot be reached, try later";
-            tracing::warn!(%cause, "the store cannot be reached");
+            tracing::warn!(%cause, request_id = RequestId::current().map(tracing::field::display), "the store cannot be reached");
             return Self::from_reason(ErrorReason::StoreUnavailable, detail)
                 .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
         }
-        let ErrorInfo { reason, metadata, fields, retry_after } = ErrorInfo::from_status(&status);
+        let ErrorInfo { reason, metadata, fields, retry_after, request_id: _ } = ErrorInfo::from_status(&status);
         let http_status = status_of(reason);
         let detail = match reason {
             ErrorReason::StoreUnavailable => "the store cannot be reached, try later",
@@ -212,7 +217,7 @@ impl From<Status> for Problem {
         };
         if http_status == StatusCode::INTERNAL_SERVER_ERROR {
             // The message may contain secrets. The code suffices to find the line in the store's log.
-            tracing::error!(code = ?status.code(), "the store failed");
+            tracing::error!(code = ?status.code(), request_id = RequestId::current().map(tracing::field::display), "the store failed");
         }
         let mut problem = Self { fields, ..Self::from_reason(reason, detail) };
         if http_status == StatusCode::UNAUTHORIZED {
@@ -240,7 +245,7 @@ impl IntoResponse for Problem {
         let mut response = if self.status == StatusCode::NO_CONTENT {
             self.status.into_response()
         } else {
-            let json = serde_json::to_vec(&self.details()).unwrap_or_default();
+            let json = serde_json::to_vec(&self.details(RequestId::current())).unwrap_or_default();
             (self.status, [(header::CONTENT_TYPE, MEDIA_TYPE)], json).into_response()
         };
         response.headers_mut().extend(self.headers);

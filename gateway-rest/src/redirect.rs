@@ -10,11 +10,11 @@ use axum::{
 };
 use mayfly_bootstrap::{
     Listener,
-    http::{self, CallerSource, ContentPolicy, ServerLimits},
+    http::{self, CallerSource, ContentPolicy, ListenerInfo, ServerLimits, observe},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{problem::Problem, request_log::RequestLog};
+use crate::problem::Problem;
 
 const HTTPS_PORT: u16 = 443;
 
@@ -37,14 +37,15 @@ fn router(https_port: u16) -> Router {
 }
 
 async fn redirect(State(https_port): State<u16>, request: Request) -> Response {
-    let log = RequestLog::begin(&request);
-    let mut response = match target(&request, https_port) {
-        Ok(target) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, target)]).into_response(),
-        Err(problem) => problem.into_response(),
+    let respond = async |request| {
+        let mut response = match target(&request, https_port) {
+            Ok(target) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, target)]).into_response(),
+            Err(problem) => problem.into_response(),
+        };
+        http::set_security_headers(response.headers_mut(), ContentPolicy::Data);
+        response
     };
-    http::set_security_headers(response.headers_mut(), ContentPolicy::Data);
-    log.end(&response);
-    response
+    observe(&CallerSource::Direct, ListenerInfo::http("redirect"), request, respond).await
 }
 
 fn target(request: &Request, https_port: u16) -> Result<HeaderValue, Problem> {

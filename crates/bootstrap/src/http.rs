@@ -1,13 +1,18 @@
 //! An HTTP server with limits: HTTP/1 and HTTP/2 on one listener, with TLS (chosen by ALPN) or without (HTTP/2 with
 //! prior knowledge).
 
+mod access_log;
 mod activity;
 mod authorization;
 mod caller;
 mod idle;
 mod limits;
+mod listener_info;
+mod observe;
 pub mod origin;
+mod route;
 mod security_headers;
+mod server_span;
 mod weighted;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -23,6 +28,7 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
+pub(crate) use self::access_log::{CALLER_TARGET as ACCESS_CALLER_TARGET, TARGET as ACCESS_TARGET};
 use self::{
     activity::{ConnectionTimeouts, End, OpenRequest},
     limits::Limit,
@@ -31,6 +37,8 @@ pub use self::{
     authorization::unwrap_authorization,
     caller::{Caller, CallerSource},
     limits::{Rejection, RejectionHandler, RequestLimits, ServerLimits},
+    listener_info::ListenerInfo,
+    observe::observe,
     security_headers::{ContentPolicy, set_security_headers},
     weighted::weighted_items,
 };

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use tonic::{
     body::Body,
     service::Routes,
@@ -45,9 +45,12 @@ const UNARY_CONNECTION_WINDOW: u32 = 4 << 20;
 pub struct ServiceChannel {
     unary: Transport,
     streaming: Transport,
+    /// Sets headers of each request.
+    set_headers: fn(&mut HeaderMap),
 }
 
-type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+/// A connection to a service, or the service itself.
+pub type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
 /// The store, over a [`ServiceChannel`].
 pub type StoreChannel = ServiceChannel;
@@ -117,6 +120,7 @@ impl ServiceChannel {
         Ok(Self {
             unary: transport(UNARY_WINDOW, UNARY_CONNECTION_WINDOW),
             streaming: transport(STREAMING_WINDOW, STREAMING_CONNECTION_WINDOW),
+            set_headers: |_| (),
         })
     }
 
@@ -125,7 +129,24 @@ impl ServiceChannel {
     pub fn local(routes: Routes) -> Self {
         let service = tower::util::MapErr::new(routes.prepare(), |never: Infallible| -> BoxError { match never {} });
         let transport: Transport = BoxCloneSyncService::new(service);
-        Self { unary: transport.clone(), streaming: transport }
+        Self { unary: transport.clone(), streaming: transport, set_headers: |_| () }
+    }
+
+    /// Lets `wrap` add to each call, for example a span.
+    #[must_use]
+    pub fn wrapped<S>(self, wrap: impl Fn(Transport) -> S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        let wrap = |transport| BoxCloneSyncService::new(wrap(transport));
+        Self { unary: wrap(self.unary), streaming: wrap(self.streaming), ..self }
+    }
+
+    /// Lets `set` change the headers of each request, for example to add the id of the request that it belongs to.
+    #[must_use]
+    pub fn with_headers(self, set: fn(&mut HeaderMap)) -> Self {
+        Self { set_headers: set, ..self }
     }
 }
 
@@ -145,7 +166,8 @@ impl Service<Request<Body>> for ServiceChannel {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        (self.set_headers)(request.headers_mut());
         let transport = if is_streaming(request.uri().path()) { &self.streaming } else { &self.unary };
         Box::pin(transport.clone().oneshot(request))
     }

@@ -45,13 +45,15 @@ pub struct ErrorInfo {
     pub fields: Vec<FieldViolation>,
     /// How long to wait before a retry.
     pub retry_after: Option<Duration>,
+    /// The id of the request in the logs of the services. [`add_request_id`](crate::add_request_id) adds it.
+    pub request_id: Option<String>,
 }
 
 impl ErrorInfo {
     /// An error with only a reason.
     #[must_use]
     pub fn new(reason: ErrorReason) -> Self {
-        Self { reason, metadata: HashMap::new(), fields: Vec::new(), retry_after: None }
+        Self { reason, metadata: HashMap::new(), fields: Vec::new(), retry_after: None, request_id: None }
     }
 
     /// Converts it into a status with `code` and a `message` for people.
@@ -67,6 +69,9 @@ impl ErrorInfo {
         }
         if self.retry_after.is_some() {
             details.set_retry_info(self.retry_after);
+        }
+        if let Some(request_id) = self.request_id {
+            details.set_request_info(request_id, "");
         }
         Status::with_error_details(code, message, details)
     }
@@ -86,6 +91,7 @@ impl ErrorInfo {
             metadata: ours.map(|info| info.metadata.clone()).unwrap_or_default(),
             fields: details.bad_request().map(field_violations).unwrap_or_default(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
+            request_id: details.request_info().map(|info| info.request_id.clone()),
         }
     }
 }

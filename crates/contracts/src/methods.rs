@@ -58,6 +58,12 @@ pub fn methods_of(services: &[&str]) -> impl Iterator<Item = &'static str> {
         .filter(move |path| service(path).is_some_and(|service| services.contains(&service.as_str())))
 }
 
+/// Returns the name of a known method (`package.Service/Method`) for its path. A path of the caller's making has none.
+#[must_use]
+pub fn rpc_name(path: &str) -> Option<&'static str> {
+    METHODS.iter().find(|known| **known == path).and_then(|known| known.strip_prefix('/'))
+}
+
 /// Returns `true` if the method with this path (`/package.Service/Method`) is a streaming method.
 #[must_use]
 pub fn is_streaming(path: &str) -> bool {
@@ -76,6 +82,18 @@ mod tests {
     use prost_types::FileDescriptorSet;
 
     use super::*;
+
+    #[test]
+    fn only_known_methods_have_names() {
+        for path in SERVER_STREAMING_METHODS.iter().chain(BIDI_STREAMING_METHODS) {
+            assert_eq!(rpc_name(path), path.strip_prefix('/'), "{path}");
+        }
+        let name = "mayfly.message.v1.MessageService/CreateMessage";
+        assert_eq!(rpc_name(&format!("/{name}")), Some(name));
+        for other in [name, "/mayfly.message.v1.MessageService/0b5e", "/", "", "/api/v1/create_message"] {
+            assert_eq!(rpc_name(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_lists_contain_all_streaming_methods_of_the_contracts() {

@@ -1,4 +1,5 @@
-//! Test support: temporary databases, a clock that tests advance, a running store, and a fake Bot API.
+//! Test support: temporary databases, a clock that tests advance, a running store, a fake Bot API, and a receiver of
+//! traces.
 //!
 //! Nothing here sleeps for luck. Tests wait for conditions, with a timeout.
 
@@ -7,6 +8,7 @@ mod database;
 pub mod grpc_web;
 pub mod leak_scan;
 mod negative_control;
+mod otlp;
 
 mod pg_bouncer;
 mod postgres_server;
@@ -20,6 +22,7 @@ pub mod telegram;
 pub use clock::TestClock;
 pub use database::TestDatabase;
 pub use negative_control::SelectThenDelete;
+pub use otlp::{OtlpReceiver, ReceivedSpan};
 pub use pg_bouncer::PgBouncer;
 pub use postgres_server::PostgresServer;
 pub use race::race;

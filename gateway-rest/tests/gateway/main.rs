@@ -15,6 +15,7 @@ mod limits;
 mod origin;
 mod passphrases;
 mod prefetch;
+mod request_ids;
 mod sealed;
 mod security_headers;
 mod store_failures;

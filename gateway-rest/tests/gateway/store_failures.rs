@@ -69,6 +69,7 @@ async fn an_internal_error_of_the_store_is_a_constant_text() {
         "status": 500,
         "detail": "something went wrong on our side",
         "reason": "INTERNAL",
+        "request_id": failed.header("x-request-id"),
     });
     assert_eq!((failed.status.as_u16(), failed.json()), (500, body));
 }

@@ -35,10 +35,10 @@ use axum::{
 };
 use mayfly_bootstrap::{
     Listener, Secret,
-    http::{self, CallerSource, RequestLimits, ServerLimits, origin::OriginPolicy},
+    http::{self, CallerSource, ListenerInfo, RequestLimits, ServerLimits, origin::OriginPolicy},
     metrics::{HttpMetrics, Metrics},
 };
-use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, StoreChannel};
+use mayfly_contracts::{BIDI_STREAMING_METHODS, SERVER_STREAMING_METHODS, StoreChannel, add_request_id, rpc_name};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -188,6 +188,7 @@ impl Bot {
             server_streaming: SERVER_STREAMING_METHODS,
             bidi_streaming: BIDI_STREAMING_METHODS,
             reject: Arc::new(grpc::rejected),
+            listener: ListenerInfo { name: "bot", route: None, rpc_name, add_request_id },
         };
         let router = request_limits.apply(router);
         // The webhook is matched first, so that it can have any path.

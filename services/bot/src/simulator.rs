@@ -28,7 +28,7 @@ use axum::{
     routing::post,
 };
 use futures_util::FutureExt as _;
-use mayfly_bootstrap::Secret;
+use mayfly_bootstrap::{Secret, audit};
 use mayfly_contracts::{StoreChannel, parse_bearer};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
@@ -110,6 +110,9 @@ async fn require_token(State(simulator): State<Arc<Simulator>>, request: Request
     let token = authorization.and_then(parse_bearer).unwrap_or_default();
     if token.as_bytes().ct_eq(simulator.token.expose().as_bytes()).into() {
         return next.run(request).await;
+    }
+    if authorization.is_some() {
+        audit::refused("simulator.authenticate", audit::Actor::Unknown, "unknown token");
     }
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
     (StatusCode::UNAUTHORIZED, challenge, "the simulator needs its token, which is in simulator.token\n")

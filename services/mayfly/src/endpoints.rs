@@ -1,8 +1,12 @@
 //! The URLs of the store and the bot, for commands and roles that call them.
 
 use clap::Args;
-use mayfly_bootstrap::tls::{ClientTls, ClientTlsSettings, Connector};
-use mayfly_contracts::{BotChannel, ServiceChannel, StoreChannel};
+use mayfly_bootstrap::{
+    RequestId,
+    tls::{ClientTls, ClientTlsSettings, Connector},
+    trace::{self, TracedCalls},
+};
+use mayfly_contracts::{BotChannel, ServiceChannel, StoreChannel, rpc_name};
 
 use crate::error::CliError;
 
@@ -54,7 +58,13 @@ pub(crate) fn channel(setting: &str, url: &str, tls: &ClientTlsSettings) -> Resu
     let connector = Connector::http2(client_tls(url, tls)?);
     let explaining = connector.clone();
     let channel = ServiceChannel::remote_over(url, connector, move |error| explaining.explain(error));
-    channel.map_err(|error| CliError::invalid_setting(setting, error))
+    let channel = channel.map_err(|error| CliError::invalid_setting(setting, error))?;
+    let channel = channel.with_headers(RequestId::set_current);
+    Ok(if trace::is_enabled() {
+        channel.wrapped(|transport| TracedCalls::remote(transport, rpc_name))
+    } else {
+        channel
+    })
 }
 
 /// The TLS of a client for `url`. Plain URLs need no files.

@@ -168,7 +168,8 @@ impl From<Status> for CliError {
                 failed(Unavailable, "the bot cannot be reached (--bot-url): try again later")
             }
             ErrorReason::Internal | ErrorReason::Unspecified => {
-                failed(ErrorKind::Failed, "the store failed; see its log")
+                let request = info.request_id.map(|id| format!(" (request id {id})")).unwrap_or_default();
+                (ErrorKind::Failed, format!("the store failed; see its log{request}"))
             }
         };
         Self { kind, message }

@@ -3,6 +3,7 @@
 pub(crate) mod bot;
 pub(crate) mod gateway;
 pub(crate) mod store;
+mod traces;
 pub(crate) mod up;
 
 use mayfly_bootstrap::{

@@ -14,16 +14,16 @@ use std::sync::Arc;
 use axum::Router;
 use http::HeaderName;
 use mayfly_bootstrap::{
-    http::{CallerSource, RequestLimits},
+    http::{CallerSource, ListenerInfo, RequestLimits},
     metrics::RpcMetrics,
 };
 use mayfly_contracts::{
-    BIDI_STREAMING_METHODS, CALLER_METADATA, SERVER_STREAMING_METHODS,
+    BIDI_STREAMING_METHODS, CALLER_METADATA, SERVER_STREAMING_METHODS, add_request_id,
     auth::api_token_service_server::{ApiTokenServiceServer, SERVICE_NAME as API_TOKEN_SERVICE},
     config::config_service_server::{ConfigServiceServer, SERVICE_NAME as CONFIG_SERVICE},
     is_streaming, max_request_bytes,
     message::message_service_server::{MessageServiceServer, SERVICE_NAME as MESSAGE_SERVICE},
-    methods_of, with_reflection,
+    methods_of, rpc_name, with_reflection,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -111,6 +111,7 @@ pub(crate) fn with_limits(
         server_streaming: SERVER_STREAMING_METHODS,
         bidi_streaming: BIDI_STREAMING_METHODS,
         reject,
+        listener: ListenerInfo { name: "store", route: None, rpc_name, add_request_id },
     };
     // An HTTP health check gets the status 404, not a gRPC response with the status 200.
     limits.apply(routes.prepare().into_axum_router().reset_fallback())

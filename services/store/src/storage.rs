@@ -17,6 +17,7 @@ mod message_table;
 mod passphrase_tries;
 mod rows;
 mod sealing_keys;
+mod traced;
 mod usage;
 mod writer;
 

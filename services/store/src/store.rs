@@ -8,7 +8,12 @@ use std::{
 };
 
 use ipnet::IpNet;
-use mayfly_bootstrap::{ErrorChain, Listener, TaskError, http, metrics::RpcMetrics};
+use mayfly_bootstrap::{
+    ErrorChain, Listener, TaskError,
+    audit::{self, Actor},
+    http,
+    metrics::RpcMetrics,
+};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -246,7 +251,10 @@ impl Store {
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let reloaded = self.reload_keyring().await;
             match &reloaded {
-                Ok(true) => tracing::info!("the keyring was reloaded"),
+                Ok(true) => {
+                    audit::attempt("keyring.reload", Actor::Operator).finish(true);
+                    tracing::info!("the keyring was reloaded");
+                }
                 Ok(false) => {}
                 // Logged once, not every few seconds.
                 Err(error) if was_usable => {
@@ -277,7 +285,10 @@ impl Store {
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let reloaded = self.reload_admin_token();
             match &reloaded {
-                Ok(true) => tracing::info!("the admin token was replaced"),
+                Ok(true) => {
+                    audit::attempt("admin_token.reload", Actor::Operator).finish(true);
+                    tracing::info!("the admin token was replaced");
+                }
                 Ok(false) => {}
                 // Logged once, not every few seconds.
                 Err(error) if was_usable => {

@@ -1,11 +1,14 @@
 //! The caller of a request: the peer, or the address that a trusted proxy or gateway reports.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Once,
 };
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::{
+    extract::{ConnectInfo, Request},
+    http::{HeaderMap, HeaderName, header},
+};
 use ipnet::IpNet;
 
 use crate::caller_id::CallerId;
@@ -41,12 +44,21 @@ impl CallerSource {
     /// The key that limits count connections of `peer` by. `None` for peers that forward many callers, and for peers on
     /// this machine.
     pub(super) fn connection_key(&self, peer: IpAddr) -> Option<CallerId> {
-        let forwards_many = match self {
+        Some(CallerId::from(peer)).filter(|id| !self.trusts(peer) && !id.is_loopback())
+    }
+
+    /// Returns `true` if requests of `peer` may name themselves: it is a trusted proxy or gateway.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        match self {
             Self::Direct => false,
             Self::TrustedProxies(count) => *count > 0,
             Self::TrustedGateways { networks, .. } => is_in(networks, peer),
-        };
-        Some(CallerId::from(peer)).filter(|id| !forwards_many && !id.is_loopback())
+        }
+    }
+
+    /// The caller of a request. All requests without a connection count as one caller.
+    pub(super) fn identify_request(&self, request: &Request) -> Caller {
+        self.identify(peer_of(request).unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers())
     }
 
     /// The caller of a request from `peer` with these headers.
@@ -73,6 +85,11 @@ impl CallerSource {
             Self::TrustedGateways { .. } => direct,
         }
     }
+}
+
+/// The address of the peer. `None` for requests without a connection.
+pub(super) fn peer_of(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip())
 }
 
 fn is_in(networks: &[IpNet], address: IpAddr) -> bool {

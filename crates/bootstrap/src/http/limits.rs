@@ -4,7 +4,6 @@ mod metrics;
 
 use std::{
     collections::HashMap,
-    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,7 +11,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody as _},
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, header, request::Parts},
     middleware::{self, Next},
     response::Response,
@@ -25,6 +24,8 @@ use super::{
     activity::{LongLived, hold_until_sent},
     caller::{Caller, CallerSource},
     idle::OpenConnections,
+    listener_info::ListenerInfo,
+    observe::observe,
 };
 use crate::{
     keyed_limit::{KeyedLimit, LimitExceeded, Permit},
@@ -121,6 +122,8 @@ pub struct RequestLimits {
     pub bidi_streaming: &'static [&'static str],
     /// Builds the response to a rejected request, in its protocol.
     pub reject: RejectionHandler,
+    /// How logs name the listener and its requests.
+    pub listener: ListenerInfo,
 }
 
 impl ServerLimits {
@@ -184,10 +187,11 @@ fn max_connections(open_files: usize) -> (usize, usize) {
 }
 
 impl RequestLimits {
-    /// Limits all routes that `router` has so far. See [`limit`](Self::limit).
+    /// Limits all routes that `router` has so far, and logs their requests. See [`limit`](Self::limit) and [`observe`].
     pub fn apply(self, router: Router) -> Router {
         let limit = async |State(limits): State<Arc<Self>>, request: Request, next: Next| {
-            limits.limit(request, |request| next.run(request)).await
+            let handle = |request| limits.limit(request, |request| next.run(request));
+            observe(&limits.callers, limits.listener, request, handle).await
         };
         router.layer(middleware::from_fn_with_state(Arc::new(self), limit))
     }
@@ -195,15 +199,13 @@ impl RequestLimits {
     /// Handles a request within the limits. It then has a [`Caller`] extension and, unless it is a stream, a complete
     /// body.
     ///
-    /// Needs the peer's address as [`ConnectInfo`], which [`serve`](super::serve) provides.
+    /// Needs the peer's address as [`ConnectInfo`](axum::extract::ConnectInfo), which [`serve`](super::serve) provides.
     pub async fn limit<Handled: Future<Output = Response>>(
         &self,
         request: Request,
         handle: impl FnOnce(Request) -> Handled,
     ) -> Response {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        // All requests without a connection count as one caller.
-        let caller = self.callers.identify(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers());
+        let caller = self.callers.identify_request(&request);
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(caller);
         match self.admit(&parts, body, caller).await {
@@ -300,9 +302,13 @@ impl From<LimitExceeded> for Rejection {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll::{Pending, Ready};
+    use std::{
+        net::SocketAddr,
+        task::Poll::{Pending, Ready},
+    };
 
     use axum::{
+        extract::ConnectInfo,
         http::StatusCode,
         response::IntoResponse as _,
         routing::{get, post},
@@ -343,8 +349,18 @@ mod tests {
         let (server_streaming, bidi_streaming) = (&["/watch"], &["/chat"]);
         let (limits, callers) = (limits.clone(), CallerSource::Direct);
         let response_bytes = Arc::new(|path: &str| if path == "/large" { LARGE } else { 0 });
-        RequestLimits { limits, callers, max_body_bytes, response_bytes, server_streaming, bidi_streaming, reject }
-            .apply(router)
+        let listener = ListenerInfo::http("test");
+        let limits = RequestLimits {
+            limits,
+            callers,
+            max_body_bytes,
+            response_bytes,
+            server_streaming,
+            bidi_streaming,
+            reject,
+            listener,
+        };
+        limits.apply(router)
     }
 
     async fn send(router: &Router, peer: &str, mut request: Request) -> Response {

@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Format, Metrics};
 use crate::{
-    http::{self, CallerSource, ContentPolicy, Rejection, RequestLimits, ServerLimits, origin::OriginPolicy},
+    http::{
+        self, CallerSource, ContentPolicy, ListenerInfo, Rejection, RequestLimits, ServerLimits, origin::OriginPolicy,
+    },
     listen::{BindError, Listener, bind},
     tls::ServerTls,
 };
@@ -77,6 +79,7 @@ pub(super) fn router(metrics: Metrics, origins: OriginPolicy, limits: ServerLimi
         .layer(middleware::from_fn_with_state(origins, check_host));
     RequestLimits {
         limits,
+        listener: ListenerInfo::http("metrics"),
         callers: CallerSource::Direct,
         max_body_bytes: 0,
         response_bytes: Arc::new(|_| 0),

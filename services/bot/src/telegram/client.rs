@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use mayfly_bootstrap::Secret;
+use futures_util::TryFutureExt as _;
+use mayfly_bootstrap::{
+    Secret,
+    trace::{Span, SpanKind, within},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 use teloxide::{
@@ -278,7 +282,7 @@ impl Telegram {
                     Err(error) => accepted_result(&error).map(|sent| message_id(&sent)),
                 }
             };
-            self.metrics.measure(Method::SendDocument, sending).await
+            self.metrics.measure(Method::SendDocument, traced("SendDocument", sending)).await
         };
         self.retry
             .with_retry_within(self.timeouts.message_flood_timeout, || self.rate_limited(recipient.chat, send()))
@@ -369,10 +373,24 @@ impl Telegram {
         P: Payload + Measurable + Serialize + Send + Sync + 'static,
         P::Output: DeserializeOwned + Send,
     {
-        let request = JsonRequest::new(self.calls.clone(), payload);
-        let calling = async { request.await.map_err(|error| errors::classify(&error)) };
+        let calling = async { JsonRequest::new(self.calls.clone(), payload).await };
+        let calling = traced(P::NAME, calling.map_err(|error| errors::classify(&error)));
         self.metrics.measure(P::METHOD, calling).await
     }
+}
+
+/// Makes a call to Telegram within a span.
+async fn traced<T>(
+    method: &'static str,
+    calling: impl Future<Output = Result<T, TelegramError>>,
+) -> Result<T, TelegramError> {
+    let attributes = [("http.request.method", "POST"), ("peer.service", "telegram")];
+    let span = Span::child(SpanKind::Client, || method, &attributes);
+    let called = within(span.as_ref(), calling).await;
+    if let (Some(span), Err(_)) = (&span, &called) {
+        span.fail("telegram");
+    }
+    called
 }
 
 /// A response with `"ok": true` means success, even if teloxide does not know its content.

@@ -62,7 +62,8 @@ pub enum ProbeError {
 ///
 /// [`ProbeError`], which does not contain the token.
 pub async fn probe(settings: &BotSettings, token: &Secret) -> Result<TelegramProbe, ProbeError> {
-    let telegram = TelegramApi::new(&settings.telegram_api_url, &Timeouts::default(), BotMetrics::default())?.with_token(token);
+    let telegram =
+        TelegramApi::new(&settings.telegram_api_url, &Timeouts::default(), BotMetrics::default())?.with_token(token);
     let failed = |error| match error {
         TelegramError::TokenRefused => ProbeError::TokenRefused,
         _ => ProbeError::Unreachable,

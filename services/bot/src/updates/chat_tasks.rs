@@ -11,6 +11,10 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use mayfly_bootstrap::{
+    RequestId,
+    trace::{Span, SpanKind, within},
+};
 use teloxide::types::ChatId;
 use tokio::{
     task::{self, JoinSet},
@@ -137,7 +141,8 @@ impl ChatTasks {
 
     fn start(&mut self, job: Job) {
         let served = (job.event().chat, job.event().update_id);
-        let task = self.running.spawn(serve(Arc::clone(&self.handlers), job));
+        let serving = RequestId::generate().scope(serve(Arc::clone(&self.handlers), job));
+        let task = self.running.spawn(serving);
         self.tasks.insert(task.id(), served);
     }
 }
@@ -147,7 +152,11 @@ async fn serve(handlers: Arc<Handlers>, job: Job) -> bool {
     let started = Instant::now();
     let event = job.event();
     // All state is in the store and at Telegram, so a panic leaves nothing inconsistent in this process.
-    let (outcome, is_handled) = match AssertUnwindSafe(handle(&handlers, &job)).catch_unwind().await {
+    let attributes =
+        [("messaging.system", "telegram"), ("messaging.operation.name", event.name()), ("mayfly.role", "bot")];
+    let span = Span::root(SpanKind::Consumer, "handle update", &attributes);
+    let handling = within(span.as_ref(), handle(&handlers, &job));
+    let (outcome, is_handled) = match AssertUnwindSafe(handling).catch_unwind().await {
         Ok(Ok(outcome)) => (outcome, true),
         Ok(Err(ShuttingDown)) => ("postponed", false),
         Err(_) => {
@@ -160,7 +169,8 @@ async fn serve(handlers: Arc<Handlers>, job: Job) -> bool {
         handlers.delivery.status.metrics().record_handled(event.age(SystemTime::now()));
     }
     let duration_ms = started.elapsed().as_millis();
-    tracing::info!(request = event.name(), outcome, duration_ms, "served an update");
+    let request_id = RequestId::current().map(tracing::field::display);
+    tracing::info!(request = event.name(), outcome, duration_ms, request_id, "served an update");
     is_handled
 }
 

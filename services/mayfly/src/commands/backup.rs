@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use mayfly_bootstrap::audit::{self, Actor};
 use mayfly_store::{BackupError, DataSettings, DatabaseSettings, back_up};
 use serde_json::json;
 
@@ -25,7 +26,8 @@ pub(crate) struct BackupSettings {
 pub(crate) async fn run(settings: BackupSettings) -> Result<(), CliError> {
     let BackupSettings { to, data, database, print } = settings;
     let database = database.database(&data).map_err(CliError::failed)?;
-    or_interrupted(back_up(&database, &to)).await??;
+    let attempt = audit::attempt("database.backup", Actor::Operator);
+    attempt.end(or_interrupted(back_up(&database, &to)).await?)?;
     print.print(&json!({ "backup": to }), &format!("the database was copied to {}", to.display()))
 }
 

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use mayfly_bootstrap::audit::{self, Actor};
 use mayfly_store::{
     DataSettings, DatabaseSettings, KeyInfo, KeyringError, KeyringFile, KeyringSettings, LifetimeSettings, MissingKeys,
     SystemClock,
@@ -111,14 +112,18 @@ pub(crate) async fn run(settings: KeysSettings) -> Result<(), CliError> {
 
 fn export(settings: &ExportSettings) -> Result<(), CliError> {
     let ExportSettings { to, passphrase, keyring } = settings;
-    keyring.file().export(to, &passphrase.read_new()?)?;
+    let passphrase = passphrase.read_new()?;
+    let attempt = audit::attempt("keyring.export", Actor::Operator);
+    attempt.end(keyring.file().export(to, &passphrase))?;
     keyring.print.print(&json!({ "export": to }), &format!("the keyring was exported to {}", to.display()))
 }
 
 fn import(settings: &ImportSettings) -> Result<(), CliError> {
     let ImportSettings { from, merge, passphrase, keyring } = settings;
     let missing = if *merge { MissingKeys::Keep } else { MissingKeys::Reject };
-    let keys = keyring.file().import(from, &passphrase.read()?, missing, &SystemClock)?;
+    let passphrase = passphrase.read()?;
+    let attempt = audit::attempt("keyring.import", Actor::Operator);
+    let keys = attempt.end(keyring.file().import(from, &passphrase, missing, &SystemClock))?;
     print(keyring, &keys)
 }
 
@@ -132,7 +137,9 @@ fn print(keyring: &Keyring, keys: &[KeyInfo]) -> Result<(), CliError> {
 }
 
 fn rotate(settings: &RotateSettings) -> Result<(), CliError> {
-    let key = settings.keyring.file().rotate(&SystemClock, settings.activate_in)?;
+    let attempt = audit::attempt("keyring.rotate", Actor::Operator);
+    let rotated = settings.keyring.file().rotate(&SystemClock, settings.activate_in);
+    let key = attempt.end_on(rotated, |key| key.id.clone())?;
     settings.keyring.print.print(&to_json(&key), &key.id)
 }
 
@@ -148,7 +155,8 @@ async fn retire(settings: RetireSettings) -> Result<(), CliError> {
         database.check_schema().await.map_err(CliError::failed)?;
     }
     for id in &ids {
-        file.retire(&database, id, needed_for, &SystemClock, force).await?;
+        let attempt = audit::attempt("keyring.retire", Actor::Operator);
+        attempt.end_on(file.retire(&database, id, needed_for, &SystemClock, force).await, |_| id)?;
     }
     let text = if ids.is_empty() { "no key is old enough to be retired".to_owned() } else { ids.join("\n") };
     keyring.print.print(&json!({ "retired": ids }), &text)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use mayfly_bootstrap::audit::{self, Actor};
 use mayfly_store::{
     DataSettings, DatabaseSettings, ExistingDatabase, KeyringSettings, LifetimeSettings, RestoreError, RestoreOptions,
     SystemClock, UnreadMessages, restore,
@@ -45,7 +46,10 @@ pub(crate) async fn run(settings: RestoreSettings) -> Result<(), CliError> {
         existing: if replace { ExistingDatabase::SetAside } else { ExistingDatabase::Reject },
     };
     let keyring = keyring.file(&data);
-    let restored = or_interrupted(restore(&database, &keyring, &from, options, &SystemClock)).await??;
+    let attempt = audit::attempt("database.restore", Actor::Operator);
+    let restored = or_interrupted(restore(&database, &keyring, &from, options, &SystemClock)).await?;
+    attempt.finish(matches!(restored, Ok(Ok(_))));
+    let restored = restored?;
     let restored = restored.map_err(|error| {
         CliError::from(error).with_hint("A backup contains no keys: put its keyring back first (mayfly keys import)")
     })?;

@@ -1,19 +1,20 @@
 //! `mayfly bot`.
 
 use mayfly_bootstrap::{
-    DRAIN_TIMEOUT, Lifecycle, Listener, Secret, bind,
+    Lifecycle, Listener, Secret, bind,
     http::{
         ServerLimits,
         origin::{HostSettings, OriginPolicy},
     },
     metrics::MetricsSettings,
     tls::{ServerTls, ServerTlsSettings},
+    trace::OtlpSettings,
 };
 use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES, PublicUrl};
 use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 
-use super::{RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, start_metrics};
+use super::{RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, start_metrics, traces};
 use crate::{endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly bot`.
@@ -36,11 +37,13 @@ pub(crate) struct BotRoleSettings {
     tls: ServerTlsSettings,
     #[command(flatten)]
     metrics: MetricsSettings,
+    #[command(flatten)]
+    otlp: OtlpSettings,
 }
 
 impl RoleSettings for BotRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls, metrics: _ } = self;
+        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls, metrics: _, otlp: _ } = self;
         RoleParts {
             name: "bot",
             store: None,
@@ -58,6 +61,7 @@ impl RoleSettings for BotRoleSettings {
 
 pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
+    let export = traces::start(&settings.otlp, &settings.store.tls, "mayfly-bot")?;
     let token = settings.tokens.service_token(&settings.data, MissingToken::Reject).map_err(CliError::failed)?;
     let store = settings.store.channel()?;
     let tls = load_tls(&settings.tls)?;
@@ -77,7 +81,7 @@ pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     start(&mut lifecycle, bot, listener, limits);
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(%address, "the bot is ready");
-    CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
+    traces::run(lifecycle, export).await
 }
 
 /// Binds the bot's listener, and stores its port in the settings.

@@ -3,19 +3,22 @@
 use std::net::SocketAddr;
 
 use mayfly_bootstrap::{
-    DRAIN_TIMEOUT, Lifecycle, Listener, bind,
+    Lifecycle, Listener, bind,
     http::{
         ServerLimits,
         origin::{HostSettings, OriginPolicy},
     },
     metrics::MetricsSettings,
     tls::{ServerTls, ServerTlsSettings},
+    trace::OtlpSettings,
 };
 use mayfly_bot::PublicUrl;
 use mayfly_gateway_rest::{GatewayMetrics, GatewaySettings, Proxies, Upstreams};
 use mayfly_store::LimitSettings;
 
-use super::{RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, process_limits, start_metrics};
+use super::{
+    RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, process_limits, start_metrics, traces,
+};
 use crate::{
     endpoints::{BotUrl, StoreUrl},
     error::CliError,
@@ -44,11 +47,14 @@ pub(crate) struct GatewayRoleSettings {
     tls: ServerTlsSettings,
     #[command(flatten)]
     metrics: MetricsSettings,
+    #[command(flatten)]
+    otlp: OtlpSettings,
 }
 
 impl RoleSettings for GatewayRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls, metrics: _ } = self;
+        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls, metrics: _, otlp: _ } =
+            self;
         RoleParts {
             name: "gateway",
             store: None,
@@ -66,6 +72,7 @@ impl RoleSettings for GatewayRoleSettings {
 
 pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
+    let export = traces::start(&settings.otlp, &settings.store.tls, "mayfly-gateway")?;
     let upstreams = Upstreams {
         store: settings.store.channel()?,
         bot: settings.bot.channel(&settings.store.tls)?,
@@ -87,7 +94,7 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliErro
     start(&mut lifecycle, listeners, upstreams, proxies, origins, &settings.limits, limits);
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(addresses = ?settings.gateway.gateway_listen, "the gateway is ready");
-    CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
+    traces::run(lifecycle, export).await
 }
 
 /// Binds the gateway's listeners, and stores their ports in the settings.

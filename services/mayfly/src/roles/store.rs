@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use mayfly_bootstrap::{
-    DRAIN_TIMEOUT, Lifecycle, Listener, bind,
+    Lifecycle, Listener, bind,
     http::{
         ServerLimits,
         origin::{HostSettings, OriginPolicy},
     },
     metrics::MetricsSettings,
-    tls::{ServerTls, ServerTlsSettings},
+    tls::{ClientTlsSettings, ServerTls, ServerTlsSettings},
+    trace::OtlpSettings,
 };
 use mayfly_store::{OpenSettings, Store, SystemClock};
 
-use super::{RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, process_limits, start_metrics};
+use super::{
+    RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, process_limits, start_metrics, traces,
+};
 use crate::error::CliError;
 
 /// Arguments of `mayfly store`.
@@ -27,11 +30,15 @@ pub(crate) struct StoreRoleSettings {
     metrics: MetricsSettings,
     #[command(flatten)]
     hosts: HostSettings,
+    #[command(flatten)]
+    client_tls: ClientTlsSettings,
+    #[command(flatten)]
+    otlp: OtlpSettings,
 }
 
 impl RoleSettings for StoreRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, tls, metrics: _, hosts: _ } = self;
+        let Self { open, tls, metrics: _, hosts: _, client_tls: _, otlp: _ } = self;
         RoleParts {
             name: "store",
             store: Some(open),
@@ -49,6 +56,7 @@ impl RoleSettings for StoreRoleSettings {
 
 pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
+    let export = traces::start(&settings.otlp, &settings.client_tls, "mayfly-store")?;
     let tls = load_tls(&settings.tls)?;
     let listener = listen(&mut settings.open, tls.as_ref()).await?;
     let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
@@ -62,7 +70,7 @@ pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError>
     });
     follow_tls_files(&mut lifecycle, tls);
     tracing::info!(%address, "the store is ready");
-    CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
+    traces::run(lifecycle, export).await
 }
 
 /// Binds the store's listener, and stores its port in the settings.

@@ -6,11 +6,15 @@ use std::{
 };
 
 use mayfly_bootstrap::{
-    DRAIN_TIMEOUT, Lifecycle, http::origin::HostSettings, metrics::MetricsSettings, tls::ServerTlsSettings,
+    Lifecycle,
+    http::origin::HostSettings,
+    metrics::MetricsSettings,
+    tls::{ClientTlsSettings, ServerTlsSettings},
+    trace::OtlpSettings,
 };
 use mayfly_bot::{BotSettings, PublicUrl};
 use mayfly_contracts::{
-    BotChannel, ErrorInfo, StoreChannel,
+    ErrorInfo, StoreChannel,
     config::{GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
     error::ErrorReason,
 };
@@ -19,7 +23,7 @@ use mayfly_store::{DataSettings, MissingToken, OpenSettings};
 
 use super::{
     RoleParts, RoleSettings, bot, follow_tls_files, gateway, listen_for_metrics, load_tls, process_limits,
-    start_metrics, store,
+    start_metrics, store, traces,
 };
 use crate::{commands::write_stdout, endpoints::StoreUrl, error::CliError};
 
@@ -38,11 +42,15 @@ pub(crate) struct UpSettings {
     tls: ServerTlsSettings,
     #[command(flatten)]
     metrics: MetricsSettings,
+    #[command(flatten)]
+    client_tls: ClientTlsSettings,
+    #[command(flatten)]
+    otlp: OtlpSettings,
 }
 
 impl RoleSettings for UpSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, gateway, bot, hosts: _, tls, metrics: _ } = self;
+        let Self { open, gateway, bot, hosts: _, tls, metrics: _, client_tls: _, otlp: _ } = self;
         RoleParts {
             name: "up",
             store: Some(open),
@@ -60,6 +68,7 @@ impl RoleSettings for UpSettings {
 
 pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
+    let export = traces::start(&settings.otlp, &settings.client_tls, "mayfly")?;
     let tls = load_tls(&settings.tls)?;
     let store_listener = store::listen(&mut settings.open, tls.as_ref()).await?;
     let gateway_listeners = gateway::listen(&mut settings.gateway, tls.as_ref()).await?;
@@ -68,7 +77,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
 
     let limits = process_limits(&settings.open.limits);
     let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
-    let channel = StoreChannel::local(store.routes());
+    let channel = traces::local(store.routes());
     let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Reject);
     let token = token.map_err(CliError::failed)?;
     let proxies = settings.gateway.proxies(Some(&token)).map_err(CliError::failed)?;
@@ -78,7 +87,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     settings.bot.no_reflection = settings.open.store.no_reflection;
     let bot = bot::build(&lifecycle, channel.clone(), &token, &settings.bot)?;
     let has_reflection = !settings.open.store.no_reflection;
-    let bot_channel = BotChannel::local(bot.routes());
+    let bot_channel = traces::local(bot.routes());
     let metrics = GatewayMetrics::default();
     let upstreams = Upstreams { store: channel, bot: bot_channel, has_reflection, metrics };
     let public_url = settings.bot.conversation.public_url.as_ref();
@@ -96,7 +105,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     bot::start(&mut lifecycle, bot, bot_listener, limits);
     follow_tls_files(&mut lifecycle, tls);
     write_stdout(banner(&settings, &client, &description)?.as_bytes())?;
-    CliError::from_ended(lifecycle.run(DRAIN_TIMEOUT).await)
+    traces::run(lifecycle, export).await
 }
 
 /// Names the bot, or describes how to configure one.
@@ -172,7 +181,7 @@ fn client_command(settings: &UpSettings) -> ClientCommand {
 }
 
 fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, CliError> {
-    let UpSettings { open, gateway, bot: bot_settings, hosts: _, tls: _, metrics } = settings;
+    let UpSettings { open, gateway, bot: bot_settings, metrics, .. } = settings;
     let scheme = scheme(settings);
     let database = open.database.database(&open.data).map_err(CliError::failed)?.describe();
     let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("{scheme}://{address}")).collect();

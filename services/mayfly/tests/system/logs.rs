@@ -2,8 +2,12 @@
 
 use std::fs;
 
-use mayfly_testkit::{FakeTelegram, TestDatabase, leak_scan::find_leak};
-use reqwest::StatusCode;
+use mayfly_contracts::{
+    StoreChannel,
+    message::{LookupMessageRequest, message_service_client::MessageServiceClient},
+};
+use mayfly_testkit::{FakeTelegram, OtlpReceiver, TestDatabase, leak_scan::find_leak};
+use reqwest::{Method, StatusCode};
 
 use crate::harness::{Layout, Options, System};
 
@@ -52,6 +56,9 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
         responses.extend(format!("{:?}", rejected.headers()).into_bytes());
         responses.extend(rejected.bytes().await.unwrap());
     }
+    for secret in [TEXT, token, BOT_TOKEN] {
+        responses.extend(send_everywhere(system, secret).await);
+    }
     let guarded = system.client(&["new", TEXT, "--passphrase", PASSPHRASE]).await.out;
     let (guarded_id, guarded_token) = guarded.trim().split_once(':').unwrap();
     for (passphrase, status) in [("", 428), ("canary-wrong-canary", 403), (PASSPHRASE, 200)] {
@@ -95,6 +102,50 @@ async fn use_everything(system: &System, telegram: &FakeTelegram) -> (Vec<String
     (secrets.into_iter().map(str::to_owned).collect(), responses)
 }
 
+/// Sends a secret in the parts of a request that logs often contain. Returns the headers and bodies of the responses.
+async fn send_everywhere(system: &System, secret: &str) -> Vec<u8> {
+    let http = reqwest::Client::new();
+    let mut responses = Vec::new();
+    let half = secret.bytes().take(16).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let traceparent = format!("00-{half}-{}-01", &half[..16]);
+    for url in [&system.gateway_url, &system.bot_url] {
+        for path in
+            ["/healthz", "/api/v1/lookup_message", "/mayfly.message.v1.MessageService/", "/grpc.health.v1.Health/"]
+        {
+            let path = if path.ends_with('/') { format!("{path}{secret}") } else { format!("{path}?token={secret}") };
+            for method in [Method::POST, Method::HEAD, Method::from_bytes(token_of(secret).as_bytes()).unwrap()] {
+                let mut request = http.request(method, format!("{url}{path}")).header("traceparent", &traceparent);
+                for name in ["user-agent", "x-request-id", "referer", "cookie", "x-forwarded-for", "content-type"] {
+                    request = request.header(name, secret);
+                }
+                for name in ["tracestate", "baggage"] {
+                    request = request.header(name, format!("mayfly={secret}"));
+                }
+                let response = request.send().await.unwrap();
+                responses.extend(format!("{:?}", response.headers()).into_bytes());
+                responses.extend(response.bytes().await.unwrap());
+            }
+        }
+    }
+    for url in [&system.store_url, &system.gateway_url] {
+        let mut request = tonic::Request::new(LookupMessageRequest { id: 1, access_token: secret.to_owned() });
+        for (name, value) in [("x-request-id", secret), ("traceparent", &traceparent), ("baggage", secret)] {
+            request.metadata_mut().insert(name, value.parse().unwrap());
+        }
+        request.metadata_mut().insert("authorization", format!("Bearer {secret}").parse().unwrap());
+        let mut client = MessageServiceClient::new(StoreChannel::remote(url).unwrap());
+        let error = client.lookup_message(request).await.unwrap_err();
+        responses.extend(format!("{:?} {error:?}", error.metadata()).into_bytes());
+        responses.extend(error.details());
+    }
+    responses
+}
+
+/// The part of a secret that can be the method of a request.
+fn token_of(secret: &str) -> String {
+    secret.replace(':', "-")
+}
+
 /// What users of the machine can read about the processes: their command lines, environments and status.
 fn proc_files(system: &System) -> Vec<u8> {
     let mut contents = Vec::new();
@@ -106,9 +157,33 @@ fn proc_files(system: &System) -> Vec<u8> {
     contents
 }
 
+/// Each of the logs has lines, so their scan means something.
+fn assert_lines(output: &str, format: &str) {
+    let field = |name: &str, value: &str| match format {
+        "json" => format!("\"{name}\":\"{value}\""),
+        _ => format!("{name}=\"{value}\""),
+    };
+    for (target, fields) in [
+        ("mayfly::access", [("listener", "gateway"), ("route", "/api/v1/get_message/{id}/{token}")]),
+        ("mayfly::access", [("listener", "store"), ("route", "mayfly.message.v1.MessageService/LookupMessage")]),
+        ("mayfly::access", [("listener", "bot"), ("route", "/healthz")]),
+        ("mayfly::access", [("method", "_OTHER"), ("route", "(none)")]),
+        ("mayfly::access", [("method", "POST"), ("code", "UNAUTHENTICATED")]),
+        ("mayfly::audit", [("action", "app_config.create"), ("outcome", "success")]),
+        ("mayfly::audit", [("action", "authenticate"), ("outcome", "refused")]),
+    ] {
+        let has_all = |line: &&str| {
+            line.contains(target) && fields.iter().all(|(name, value)| line.contains(&field(name, value)))
+        };
+        assert!(output.lines().any(|line| has_all(&line)), "{target} {fields:?} in {output}");
+    }
+}
+
 async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, format: &str) {
     let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
-    let extra_arguments = ["--log", "trace", "--log-format", format];
+    let receiver = OtlpReceiver::start().await.unwrap();
+    let logs = ["--log", "trace", "--log-format", format, "--access-log", "all", "--access-log-callers"];
+    let extra_arguments = [&logs[..], &["--otlp-endpoint", receiver.url()]].concat();
     let options = Options { telegram: Some(telegram.url()), extra_arguments: &extra_arguments, ..Options::default() };
     let mut system = System::start(layout, &database, options).await;
     let (mut secrets, responses) = use_everything(&system, &telegram).await;
@@ -127,6 +202,13 @@ async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, form
     }
     let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
     assert_eq!(find_leak(&output, &secrets), None, "{}", String::from_utf8_lossy(&output));
+    let spans = receiver.spans();
+    assert_eq!(find_leak(&receiver.bytes(), &secrets), None, "{spans:#?}");
+    for name in
+        ["POST (none)", "_OTHER (none)", "GET /api/v1/get_message/{id}/{token}", "DELETE messages", "SendMessage"]
+    {
+        assert!(spans.iter().any(|span| span.name == name), "{name}: {spans:#?}");
+    }
 
     // Negative control: the scan finds a secret that is there.
     assert!(
@@ -135,6 +217,8 @@ async fn assert_no_secret_is_logged(layout: Layout, database: TestDatabase, form
             .iter()
             .any(|process| process.has_printed("TRACE") || process.has_printed("\"level\":\"TRACE\""))
     );
+    let text = String::from_utf8_lossy(&output);
+    assert_lines(&text, format);
     let leaky = [&output, API_HASH.as_bytes()].concat();
     assert_eq!(find_leak(&leaky, &secrets), Some(API_HASH));
 }

@@ -24,5 +24,6 @@ mod scripts;
 mod sealed;
 mod settings;
 mod tls;
+mod traces;
 mod upgrades;
 mod webhook;

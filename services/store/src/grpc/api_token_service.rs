@@ -1,5 +1,6 @@
 //! `ApiTokenService`.
 
+use mayfly_bootstrap::audit::{self, Actor};
 use mayfly_contracts::auth::{
     self as wire_auth, ApiTokenScope, CheckScopeRequest, CheckScopeResponse, CreateApiTokenRequest,
     CreateApiTokenResponse, ListApiTokensRequest, ListApiTokensResponse, RevokeApiTokenRequest, RevokeApiTokenResponse,
@@ -38,7 +39,8 @@ impl ApiTokenService for ApiTokenServiceImpl {
             tracing::error!(%error, "an API token cannot be created");
             StoreError::Internal
         })?;
-        let api_token = self.api_tokens.insert(new, &secret).await?;
+        let attempt = audit::attempt("api_token.create", Actor::Admin).on(new.name.as_str());
+        let api_token = attempt.end(self.api_tokens.insert(new, &secret).await)?;
         Ok(Response::new(CreateApiTokenResponse { api_token: Some(to_wire(api_token)), secret: secret.to_text() }))
     }
 
@@ -66,7 +68,8 @@ impl ApiTokenService for ApiTokenServiceImpl {
     ) -> Result<Response<RevokeApiTokenResponse>, Status> {
         self.authenticator.require(Permission::ADMIN, &request).await?;
         let name = ApiTokenName::parse(request.into_inner().name)?;
-        self.api_tokens.revoke(&name).await?;
+        let attempt = audit::attempt("api_token.revoke", Actor::Admin).on(name.as_str());
+        attempt.end(self.api_tokens.revoke(&name).await)?;
         Ok(Response::new(RevokeApiTokenResponse {}))
     }
 

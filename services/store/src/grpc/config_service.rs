@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
+use mayfly_bootstrap::audit::{self, Actor};
 use mayfly_contracts::config::{
     self as wire_config, CreateAppConfigRequest, CreateAppConfigResponse, DeleteAppConfigRequest,
     DeleteAppConfigResponse, GetAppConfigRequest, GetAppConfigResponse, GetLastActiveAppConfigRequest,
@@ -55,7 +56,8 @@ impl ConfigService for ConfigServiceImpl {
     ) -> Result<Response<CreateAppConfigResponse>, Status> {
         self.authenticator.require(Permission::ADMIN, &request).await?;
         let new = new_app_config(required(request.into_inner().app_config)?)?;
-        let config = self.configs.insert(new).await?;
+        let attempt = audit::attempt("app_config.create", Actor::Admin);
+        let config = attempt.end_on(self.configs.insert(new).await, |config| config.id.get())?;
         Ok(Response::new(CreateAppConfigResponse {
             app_config: Some(to_wire(config, SecretVisibility::PartiallyMasked)),
         }))
@@ -99,7 +101,8 @@ impl ConfigService for ConfigServiceImpl {
         let app_config = required(app_config)?;
         let id = AppConfigId::parse("app_config.id", app_config.id)?;
         let change = change(app_config, update_mask)?;
-        let config = self.configs.update(id, change).await?;
+        let attempt = audit::attempt("app_config.update", Actor::Admin).on(id.get());
+        let config = attempt.end(self.configs.update(id, change).await)?;
         Ok(Response::new(UpdateAppConfigResponse {
             app_config: Some(to_wire(config, SecretVisibility::PartiallyMasked)),
         }))
@@ -111,7 +114,8 @@ impl ConfigService for ConfigServiceImpl {
     ) -> Result<Response<DeleteAppConfigResponse>, Status> {
         self.authenticator.require(Permission::ADMIN, &request).await?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
-        self.configs.delete(id).await?;
+        let attempt = audit::attempt("app_config.delete", Actor::Admin).on(id.get());
+        attempt.end(self.configs.delete(id).await)?;
         Ok(Response::new(DeleteAppConfigResponse {}))
     }
 
@@ -145,7 +149,8 @@ impl ConfigService for ConfigServiceImpl {
     ) -> Result<Response<RevealAppConfigResponse>, Status> {
         self.authenticator.require(Permission::Reveal, &request).await?;
         let id = AppConfigId::parse("id", request.into_inner().id)?;
-        let config = self.configs.find(id).await?;
+        let attempt = audit::attempt("app_config.reveal", Actor::Service).on(id.get());
+        let config = attempt.end(self.configs.find(id).await)?;
         Ok(Response::new(RevealAppConfigResponse { app_config: Some(to_wire(config, SecretVisibility::Plain)) }))
     }
 }

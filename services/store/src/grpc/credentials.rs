@@ -5,7 +5,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use mayfly_bootstrap::Secret;
+use mayfly_bootstrap::{
+    Secret,
+    audit::{self, Actor},
+};
 use mayfly_contracts::{AUTHORIZATION_METADATA, parse_bearer};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -134,6 +137,15 @@ impl Authenticator {
     /// token is not valid, [`StoreError::RateLimited`] after too many of these, or another one when the database fails.
     pub(super) async fn identify<T: Sync>(&self, request: &Request<T>) -> Result<Identity, StoreError> {
         let identified = self.credentials.identify(request.metadata()).await;
+        let refused = match &identified {
+            Err(StoreError::CredentialsInvalid) => Some("unknown token"),
+            Err(StoreError::ApiTokenRevoked) => Some("revoked token"),
+            Err(StoreError::ApiTokenExpired) => Some("expired token"),
+            _ => None,
+        };
+        if let Some(reason) = refused {
+            audit::refused("authenticate", Actor::Unknown, reason);
+        }
         self.rates.limit_failed_reads(Caller::of(request).rate_key(), identified)
     }
 
@@ -152,9 +164,16 @@ impl Authenticator {
             identity if identity.may(permission) => Ok(()),
             Identity::Anonymous if permission == Permission::CREATE => Err(StoreError::ApiTokenRequired),
             Identity::Anonymous => Err(StoreError::CredentialsInvalid),
-            Identity::Service | Identity::Admin | Identity::ApiToken(_) => Err(StoreError::PermissionDenied),
+            Identity::Service => Err(permission_denied(Actor::Service)),
+            Identity::Admin => Err(permission_denied(Actor::Admin)),
+            Identity::ApiToken(_) => Err(permission_denied(Actor::ApiToken)),
         }
     }
+}
+
+fn permission_denied(actor: Actor) -> StoreError {
+    audit::refused("authorize", actor, "the token does not allow this");
+    StoreError::PermissionDenied
 }
 
 fn digest(token: &str) -> [u8; 32] {

@@ -10,7 +10,10 @@ use governor::{
     DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
     clock::{Clock as _, DefaultClock},
 };
-use mayfly_bootstrap::CallerId;
+use mayfly_bootstrap::{
+    CallerId,
+    audit::{self, Actor},
+};
 
 use crate::{
     domain::InvalidInput,
@@ -55,6 +58,11 @@ impl RateLimits {
         self.creations.check(caller)
     }
 
+    fn count_failure(&self, caller: Option<CallerId>, action: &'static str) -> Result<(), StoreError> {
+        let counted = self.failed_reads.check(caller);
+        counted.inspect_err(|_| audit::refused(action, Actor::Unknown, "too many failures"))
+    }
+
     /// Counts a failed read: a call whose id, access token, passphrase or bearer token is wrong. Returns
     /// [`StoreError::RateLimited`] instead of its error when there were too many. Other results are returned unchanged.
     pub(super) fn limit_failed_reads<T>(
@@ -62,16 +70,19 @@ impl RateLimits {
         caller: Option<CallerId>,
         outcome: Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if let Err(
-            StoreError::MessageNotFound
-            | StoreError::InvalidInput(InvalidInput::AccessToken)
-            | StoreError::PassphraseWrong
-            | StoreError::CredentialsInvalid
-            | StoreError::ApiTokenRevoked
-            | StoreError::ApiTokenExpired,
-        ) = outcome
-        {
-            self.failed_reads.check(caller)?;
+        match outcome {
+            Err(
+                StoreError::MessageNotFound
+                | StoreError::InvalidInput(InvalidInput::AccessToken)
+                | StoreError::PassphraseWrong,
+            ) => self.count_failure(caller, "message.read")?,
+            Err(StoreError::CredentialsInvalid | StoreError::ApiTokenRevoked | StoreError::ApiTokenExpired) => {
+                self.count_failure(caller, "authenticate")?;
+            }
+            Err(StoreError::PassphraseLocked { .. }) => {
+                audit::refused("message.read", Actor::Unknown, "too many passphrases");
+            }
+            _ => {}
         }
         outcome
     }

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mayfly_bootstrap::trace::{Span, SpanKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -98,6 +99,7 @@ impl StretchPermit {
     ///
     /// [`StoreError::Internal`] when there is not enough memory.
     pub(super) async fn stretch(self, passphrase: Passphrase, token: AccessToken) -> Result<PassphraseKey, StoreError> {
+        let _span = Span::child(SpanKind::Internal, || "stretch passphrase", &[]);
         let at_head = self.head.acquire().await.map_err(|error| log_stretch_error(&error))?;
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|error| log_stretch_error(&error))?;
         drop(at_head);

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use mayfly_bootstrap::ErrorChain;
+use mayfly_bootstrap::{ErrorChain, trace::SpanHandle};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{NotSet, Set, Unchanged},
@@ -16,6 +16,7 @@ use super::{
     db_error::{log_error, read_with_timeout},
     entities::app_configs,
     sealing_keys,
+    traced::{commit, traced},
 };
 use crate::{
     domain::{
@@ -107,7 +108,7 @@ impl AppConfigs {
                     sealed_bot_token: Set(seal_config_secret(&key, BOT_TOKEN, new.bot_token.expose())?),
                     update_time: Set(configs.clock.now().micros()),
                 };
-                configs.unseal(row.insert(transaction).await?)
+                configs.unseal(configs.traced("INSERT", row.insert(transaction)).await?)
             })
         })
         .await
@@ -119,7 +120,8 @@ impl AppConfigs {
             Box::pin(async move {
                 let key = configs.sealing_key(transaction).await?;
                 let AppConfigChange { session_name, api_id, api_hash, is_active, is_bot, bot_token } = change;
-                let found = app_configs::Entity::find_by_id(id.get()).lock_exclusive().one(transaction).await?;
+                let found = app_configs::Entity::find_by_id(id.get()).lock_exclusive().one(transaction);
+                let found = configs.traced("SELECT", found).await?;
                 let mut row: app_configs::ActiveModel = found.ok_or(ChangeError::NotFound)?.into();
                 row.id = Unchanged(id.get());
                 row.update_time = Set(configs.clock.now().micros());
@@ -141,7 +143,7 @@ impl AppConfigs {
                 if let Some(bot_token) = bot_token {
                     row.sealed_bot_token = Set(seal_config_secret(&key, BOT_TOKEN, bot_token.expose())?);
                 }
-                configs.unseal(row.update(transaction).await?)
+                configs.unseal(configs.traced("UPDATE", row.update(transaction)).await?)
             })
         })
         .await
@@ -149,9 +151,10 @@ impl AppConfigs {
 
     /// Deletes an app config.
     pub(crate) async fn delete(&self, id: AppConfigId) -> Result<(), StoreError> {
-        self.change(move |_, transaction| {
+        self.change(move |configs, transaction| {
             Box::pin(async move {
-                let deleted = app_configs::Entity::delete_by_id(id.get()).exec(transaction).await?;
+                let deleting = app_configs::Entity::delete_by_id(id.get()).exec(transaction);
+                let deleted = configs.traced("DELETE", deleting).await?;
                 if deleted.rows_affected == 0 { Err(ChangeError::NotFound) } else { Ok(()) }
             })
         })
@@ -171,7 +174,7 @@ impl AppConfigs {
             .order_by_asc(app_configs::Column::Id)
             .limit(limit)
             .all(&self.readers);
-        let found = read_with_timeout("listing app configs", found).await?;
+        let found = read_with_timeout("listing app configs", self.traced("SELECT", found)).await?;
         found.into_iter().map(|row| self.unseal(row).map_err(log_and_convert)).collect()
     }
 
@@ -184,11 +187,19 @@ impl AppConfigs {
         self.read_one(found).await
     }
 
+    async fn traced<T>(
+        &self,
+        operation: &'static str,
+        running: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        traced(self.readers.get_database_backend(), operation, "app_configs", running).await
+    }
+
     async fn read_one(
         &self,
         found: impl Future<Output = Result<Option<app_configs::Model>, DbErr>>,
     ) -> Result<Option<AppConfig>, StoreError> {
-        let row = read_with_timeout("reading an app config", found).await?;
+        let row = read_with_timeout("reading an app config", self.traced("SELECT", found)).await?;
         row.map(|row| self.unseal(row)).transpose().map_err(log_and_convert)
     }
 
@@ -204,12 +215,13 @@ impl AppConfigs {
         + 'static,
     ) -> Result<T, StoreError> {
         let configs = self.clone();
-        let task = tokio::spawn(async move {
+        let span = SpanHandle::current();
+        let task = tokio::spawn(SpanHandle::within(span, async move {
             let mut writer = configs.writer.lock().await;
             let changing = async {
                 let transaction = writer.begin().await?;
                 let result = work(&configs, &transaction).await?;
-                transaction.commit().await?;
+                commit(transaction).await?;
                 Ok(result)
             };
             let changed = tokio::time::timeout(CHANGE_TIMEOUT, changing).await;
@@ -221,7 +233,7 @@ impl AppConfigs {
                 configs.changes.send_replace(());
             }
             changed.map_err(log_and_convert)
-        });
+        }));
         // The panic hook has logged a panic.
         task.await.unwrap_or(Err(StoreError::Internal))
     }

@@ -16,6 +16,7 @@ use super::{
     db_error::read_with_timeout,
     entities::{content_kind, messages, receipts},
     sealing_keys::{self, KeyTimes},
+    traced::traced,
     usage::{self, Usage},
     writer::{QueueSlot, Writer, WriterContext},
 };
@@ -210,32 +211,40 @@ impl MessageTable {
         let unexpired = Condition::any()
             .add(messages::Column::ExpireTime.is_null())
             .add(messages::Column::ExpireTime.gt(self.clock.now().micros()));
-        let row: Option<(String, content_kind::ContentKind)> = messages::Entity::find_by_id(id.get())
+        let row = messages::Entity::find_by_id(id.get())
             .select_only()
             .columns([messages::Column::KeyId, messages::Column::ContentKind])
             .filter(messages::Column::Verifier.eq(verifier.to_column()))
             .filter(messages::Column::PassphraseVerifier.is_not_null())
             .filter(unexpired)
             .into_tuple()
-            .one(&self.readers)
-            .await?;
+            .one(&self.readers);
+        let row: Option<(String, content_kind::ContentKind)> = self.traced_read("messages", row).await?;
         Ok(row.map(|(key_id, content_kind)| ProtectedMessage {
             key_id: KeyId::from_column(key_id),
             content_kind: content_kind.into(),
         }))
     }
 
+    async fn traced_read<T>(
+        &self,
+        table: &'static str,
+        reading: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        traced(self.readers.get_database_backend(), "SELECT", table, reading).await
+    }
+
     /// Reads messages before receipts: a message that ends in between already has its receipt.
     async fn find_status(&self, id: MessageId, verifier: Verifier) -> Result<Option<MessageStatus>, DbErr> {
+        let unread = messages::Entity::find_by_id(id.get())
+            .select_only()
+            .columns([messages::Column::CreateTime, messages::Column::ExpireTime, messages::Column::ContentKind])
+            .expr(messages::Column::PassphraseVerifier.is_not_null())
+            .filter(messages::Column::Verifier.eq(verifier.to_column()))
+            .into_tuple()
+            .one(&self.readers);
         let unread: Option<(i64, Option<i64>, content_kind::ContentKind, bool)> =
-            messages::Entity::find_by_id(id.get())
-                .select_only()
-                .columns([messages::Column::CreateTime, messages::Column::ExpireTime, messages::Column::ContentKind])
-                .expr(messages::Column::PassphraseVerifier.is_not_null())
-                .filter(messages::Column::Verifier.eq(verifier.to_column()))
-                .into_tuple()
-                .one(&self.readers)
-                .await?;
+            self.traced_read("messages", unread).await?;
         if let Some((create_time, expire_time, content_kind, needs_passphrase)) = unread {
             let expire_time = expire_time.map(Timestamp::from_micros);
             return Ok(Some(match expire_time.filter(|expire_time| *expire_time <= self.clock.now()) {
@@ -250,8 +259,8 @@ impl MessageTable {
         }
         let gone = receipts::Entity::find_by_id(id.get())
             .filter(receipts::Column::Verifier.eq(verifier.to_column()))
-            .one(&self.readers)
-            .await?;
+            .one(&self.readers);
+        let gone = self.traced_read("receipts", gone).await?;
         Ok(gone.map(|receipt| MessageStatus::Gone(Receipt::from(&receipt))))
     }
 

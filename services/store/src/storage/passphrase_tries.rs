@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _,
     sea_query::{LockType, OnConflict},
 };
 
-use super::entities::{messages, passphrase_tries};
+use super::{
+    entities::{messages, passphrase_tries},
+    traced::traced,
+};
 use crate::{
     domain::{CallerTag, MessageId, Timestamp, TryLimits, Verifier},
     error::StoreError,
@@ -32,6 +36,7 @@ pub(super) async fn count(
     now: Timestamp,
 ) -> Result<Result<(), StoreError>, DbErr> {
     let PassphraseTry { id, verifier, caller, limits } = passphrase_try;
+    let backend = transaction.get_database_backend();
     let message = messages::Entity::find_by_id(id.get())
         .select_only()
         .column(messages::Column::Id)
@@ -39,20 +44,18 @@ pub(super) async fn count(
         // Serializes the tries of all stores.
         .lock(LockType::Update)
         .into_tuple::<i64>()
-        .one(transaction)
-        .await?;
-    if message.is_none() {
+        .one(transaction);
+    if traced(backend, "SELECT", "messages", message).await?.is_none() {
         return Ok(Ok(()));
     }
-    passphrase_tries::Entity::delete_many()
+    let delete_old = passphrase_tries::Entity::delete_many()
         .filter(passphrase_tries::Column::MessageId.eq(id.get()))
         .filter(passphrase_tries::Column::LastTime.lte(now.before(limits.lock_duration).micros()))
-        .exec(transaction)
-        .await?;
-    let counted = passphrase_tries::Entity::find()
-        .filter(passphrase_tries::Column::MessageId.eq(id.get()))
-        .all(transaction)
-        .await?;
+        .exec(transaction);
+    traced(backend, "DELETE", "passphrase_tries", delete_old).await?;
+    let counted =
+        passphrase_tries::Entity::find().filter(passphrase_tries::Column::MessageId.eq(id.get())).all(transaction);
+    let counted = traced(backend, "SELECT", "passphrase_tries", counted).await?;
     let own = counted.iter().find(|row| row.caller == caller.to_column());
     if let Some(retry_after) = locked_for(&counted, own, limits, now) {
         return Ok(Err(StoreError::PassphraseLocked { retry_after }));
@@ -66,7 +69,8 @@ pub(super) async fn count(
     let if_exists = OnConflict::columns([passphrase_tries::Column::MessageId, passphrase_tries::Column::Caller])
         .update_columns([passphrase_tries::Column::Tries, passphrase_tries::Column::LastTime])
         .to_owned();
-    passphrase_tries::Entity::insert(row).on_conflict(if_exists).exec_without_returning(transaction).await?;
+    let insert = passphrase_tries::Entity::insert(row).on_conflict(if_exists).exec_without_returning(transaction);
+    traced(backend, "INSERT", "passphrase_tries", insert).await?;
     Ok(Ok(()))
 }
 

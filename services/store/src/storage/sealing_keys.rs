@@ -14,6 +14,7 @@ use super::{
     database::{Database, WriteConnection},
     db_error::{log_error, read_with_timeout},
     entities::sealing_keys,
+    traced::traced,
 };
 use crate::{
     domain::{KeyId, Keyring, Timestamp},
@@ -136,5 +137,6 @@ pub(super) async fn is_usable(transaction: &DatabaseTransaction, key_id: &KeyId)
         .filter(sealing_keys::Column::RetireTime.is_null())
         .lock(LockType::Share)
         .one(transaction);
-    Ok(usable.await?.is_some())
+    let usable = traced(transaction.get_database_backend(), "SELECT", "sealing_keys", usable).await?;
+    Ok(usable.is_some())
 }

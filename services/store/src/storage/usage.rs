@@ -11,6 +11,7 @@ use sea_orm::{
 use super::{
     entities::{sealing_keys, usage},
     rows::Rows,
+    traced::traced,
 };
 
 /// The bytes of a message or a claim without its sealed content: its row and its index entries.
@@ -108,8 +109,9 @@ impl UsageChanges {
              ON CONFLICT (key_id, shard) DO UPDATE SET messages = usage.messages + excluded.messages, \
              claims = usage.claims + excluded.claims, receipts = usage.receipts + excluded.receipts, \
              bytes = usage.bytes + excluded.bytes";
-        let statement = Rows::new(columns, rows).statement(transaction.get_database_backend(), sql, Some(shard.into()));
-        transaction.execute_raw(statement).await.map(drop)
+        let backend = transaction.get_database_backend();
+        let statement = Rows::new(columns, rows).statement(backend, sql, Some(shard.into()));
+        traced(backend, "INSERT", "usage", transaction.execute_raw(statement)).await.map(drop)
     }
 }
 

@@ -15,7 +15,10 @@ use std::{
 };
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use mayfly_bootstrap::ErrorChain;
+use mayfly_bootstrap::{
+    ErrorChain,
+    trace::{Span, SpanHandle, within},
+};
 use tokio::{
     runtime,
     sync::{broadcast, mpsc, oneshot},
@@ -27,6 +30,7 @@ use super::{
     capacity::Capacity,
     database::{Database, WriteConnection},
     db_error::DbErrorKind,
+    traced::commit,
     usage::{self, UsageChanges},
 };
 use crate::{
@@ -93,6 +97,8 @@ struct Job {
     work: Work,
     result_sender: ResultSender,
     queued_at: Instant,
+    /// The span of the request, if it is recorded.
+    span: Option<SpanHandle>,
 }
 
 impl Writer {
@@ -183,7 +189,7 @@ impl QueueSlot<'_> {
     /// See [`Writer::perform`].
     pub(crate) async fn perform(self, work: Work) -> Result<Output, StoreError> {
         let (result_sender, result) = oneshot::channel();
-        self.0.send(Job { work, result_sender, queued_at: Instant::now() });
+        self.0.send(Job { work, result_sender, queued_at: Instant::now(), span: SpanHandle::current() });
         result.await.unwrap_or_else(|_| Err(lane_ended_error()))
     }
 }
@@ -238,8 +244,10 @@ impl Lane {
             if jobs.is_empty() {
                 continue;
             }
+            let span = Span::batch("write batch", jobs.iter().filter_map(|job| job.span.as_ref()));
             let (work, senders): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.work, job.result_sender)).unzip();
-            let results = self.run_batch(&work).await;
+            let results = within(span.as_ref(), self.run_batch(&work)).await;
+            end_span(span, &results);
             let finished = work.into_iter().zip(senders.into_iter().zip(results));
             // A sweep is complete only after the checkpoint, which removes the data from the disk. Other work does not
             // wait.
@@ -369,7 +377,7 @@ impl Lane {
             };
             let outcome = batch::run(context, work, excluded).await?;
             let began = Instant::now();
-            let committed = transaction.commit().await;
+            let committed = commit(transaction).await;
             self.context.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
             committed.map_err(|error| BatchError::Database { error, during_commit: true })?;
             Ok(outcome)
@@ -441,6 +449,15 @@ fn transaction_result(attempted: &Result<BatchOutcome, BatchError>) -> Transacti
     }
 }
 
+/// Ends the span of a batch.
+fn end_span(span: Option<Span>, results: &[Result<Output, StoreError>]) {
+    let Some(span) = span else { return };
+    span.set("mayfly.batch.size", i64::try_from(results.len()).unwrap_or(i64::MAX));
+    if results.iter().any(|result| matches!(result, Err(StoreError::Unavailable | StoreError::Internal))) {
+        span.fail("database");
+    }
+}
+
 /// Sends a result. The caller may have disconnected.
 fn send_result(sender: ResultSender, result: Result<Output, StoreError>) {
     drop(sender.send(result));
@@ -487,7 +504,7 @@ mod tests {
         let (sender, queue) = mpsc::channel(2);
         let job = |queued_at| {
             let (result_sender, result) = oneshot::channel();
-            assert!(sender.try_send(Job { work: Work::Sweep, result_sender, queued_at }).is_ok());
+            assert!(sender.try_send(Job { work: Work::Sweep, result_sender, queued_at, span: None }).is_ok());
             result
         };
         let late = job(Instant::now() - QUEUE_TIMEOUT - Duration::from_secs(1));

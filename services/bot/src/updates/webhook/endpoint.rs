@@ -19,10 +19,14 @@ use axum::{
     body::to_bytes,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header::RETRY_AFTER},
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use mayfly_bootstrap::Secret;
+use mayfly_bootstrap::{
+    Secret, audit,
+    http::{CallerSource, ListenerInfo, observe},
+};
 use subtle::ConstantTimeEq as _;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -41,6 +45,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_NEW_AFTER: &str = "1";
 /// `Retry-After` for an update in flight, in seconds.
 const RETRY_IN_FLIGHT_AFTER: &str = "2";
+/// The path is a setting, and may be meant as a secret.
+const LISTENER: ListenerInfo = ListenerInfo { route: Some("(webhook)"), ..ListenerInfo::http("bot") };
 /// Most updates take less time.
 const MIN_HOLD: Duration = Duration::from_millis(250);
 
@@ -84,7 +90,10 @@ impl WebhookEndpoint {
 
     /// The route at `path`.
     pub(crate) fn router(&self, path: &str) -> Router {
-        Router::new().route(path, post(receive)).with_state(self.clone())
+        let router = Router::new().route(path, post(receive)).with_state(self.clone());
+        router.layer(middleware::from_fn(async |request: Request, next: Next| {
+            observe(&CallerSource::Direct, LISTENER, request, |request| next.run(request)).await
+        }))
     }
 
     /// Accepts requests with `secret`. Returns the receiver of their updates.
@@ -125,6 +134,7 @@ impl WebhookEndpoint {
 async fn receive(State(endpoint): State<WebhookEndpoint>, request: Request) -> Response {
     let Some(OpenState { secret, deliveries }) = endpoint.is_open() else { return retry_after(RETRY_NEW_AFTER) };
     if !has_secret(&secret, request.headers()) {
+        audit::refused("webhook.authenticate", audit::Actor::Unknown, "wrong secret");
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let Ok(_permit) = endpoint.0.permits.try_acquire() else { return retry_after(RETRY_NEW_AFTER) };

@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait as _, DbErr};
 use super::{
     super::{
         rows::{self, Rows},
+        traced::traced,
         usage::Usage,
     },
     context::{BatchContext, Output, Results, find_receipts},
@@ -39,8 +40,9 @@ pub(super) async fn acknowledge(
          JOIN claims AS claimed ON claimed.message_id = input.message_id \
              AND claimed.claim_verifier = input.claim_verifier) \
          RETURNING key_id, length(sealed_content)";
-    let statement = Rows::new(columns, claims).statement(context.transaction.get_database_backend(), sql, None);
-    for row in context.transaction.query_all_raw(statement).await? {
+    let backend = context.transaction.get_database_backend();
+    let statement = Rows::new(columns, claims).statement(backend, sql, None);
+    for row in traced(backend, "DELETE", "claims", context.transaction.query_all_raw(statement)).await? {
         let (key_id, sealed_bytes) = row_size::read(&row)?;
         context.usage.subtract(&key_id, Usage::claim(sealed_bytes));
     }

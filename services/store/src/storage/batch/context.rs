@@ -6,6 +6,7 @@ use super::super::{
     capacity::Budget,
     entities::{messages, receipts},
     rows::Rows,
+    traced::traced,
     usage::{Usage, UsageChanges},
 };
 use crate::{
@@ -126,8 +127,9 @@ pub(super) async fn find_receipts(
         return Ok(Vec::new());
     }
     let sql = format!("SELECT receipts.* FROM input JOIN receipts ON receipts.{column} = input.{column}");
-    let statement = values.statement(transaction.get_database_backend(), &sql, None);
-    let rows = transaction.query_all_raw(statement).await?;
+    let backend = transaction.get_database_backend();
+    let statement = values.statement(backend, &sql, None);
+    let rows = traced(backend, "SELECT", "receipts", transaction.query_all_raw(statement)).await?;
     rows.iter().map(|row| receipts::Model::from_query_result(row, "")).collect()
 }
 
@@ -167,8 +169,9 @@ impl BatchContext<'_> {
         });
         let sql = "INSERT INTO receipts (message_id, verifier, request_hash, claim_verifier, key_id, outcome, create_time, \
              expire_time, outcome_time, purge_time) SELECT * FROM input WHERE true";
-        let statement = Rows::new(columns, rows).statement(self.transaction.get_database_backend(), sql, None);
-        self.transaction.execute_raw(statement).await.map(drop)
+        let backend = self.transaction.get_database_backend();
+        let statement = Rows::new(columns, rows).statement(backend, sql, None);
+        traced(backend, "INSERT", "receipts", self.transaction.execute_raw(statement)).await.map(drop)
     }
 
     /// The receipt of a message that ends now.

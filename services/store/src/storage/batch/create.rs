@@ -12,6 +12,7 @@ use super::{
         entities::{content_kind, messages, receipts},
         rows::{self, Rows},
         sealing_keys,
+        traced::traced,
         usage::Usage,
     },
     context::{BatchContext, Output, Results, find_receipts},
@@ -130,7 +131,8 @@ async fn insert(
          SELECT * FROM input WHERE key_id IN (SELECT key_id FROM usable) ORDER BY request_hash, verifier \
          ON CONFLICT DO NOTHING RETURNING id, verifier, request_hash, content_tag, create_time, expire_time"
     );
-    let rows = transaction.query_all_raw(Rows::new(columns, rows).statement(backend, &sql, None)).await?;
+    let statement = Rows::new(columns, rows).statement(backend, &sql, None);
+    let rows = traced(backend, "INSERT", "messages", transaction.query_all_raw(statement)).await?;
     let rows = rows.iter().map(|row| InsertedRow::from_query_result(row, ""));
     rows.map(|row| row.and_then(|row| Ok((Verifier::from_column(&row.verifier).ok_or_else(malformed)?, row)))).collect()
 }
@@ -154,9 +156,8 @@ async fn find_existing(
             .columns(UnreadRow::COLUMNS)
             .filter(messages::Column::RequestHash.is_in(not_inserted))
             .into_model::<UnreadRow>()
-            .all(transaction)
-            .await?;
-        for row in unread {
+            .all(transaction);
+        for row in traced(transaction.get_database_backend(), "SELECT", "messages", unread).await? {
             let hash = row.request_hash.as_deref().and_then(Verifier::from_column).ok_or_else(malformed)?;
             existing.insert(hash, ExistingRequest::Unread(row));
         }
@@ -184,7 +185,8 @@ async fn delete_repeats(
         return Ok(());
     }
     inserted.retain(|_, row| row.request_hash.as_ref().is_none_or(|hash| !gone.contains(hash)));
-    messages::Entity::delete_many().filter(messages::Column::RequestHash.is_in(gone)).exec(transaction).await.map(drop)
+    let deleting = messages::Entity::delete_many().filter(messages::Column::RequestHash.is_in(gone)).exec(transaction);
+    traced(transaction.get_database_backend(), "DELETE", "messages", deleting).await.map(drop)
 }
 
 fn malformed() -> DbErr {

@@ -12,6 +12,7 @@ use super::{
     super::{
         entities::{claims, content_kind, messages, receipts},
         rows::{self, Rows},
+        traced::traced,
         usage::Usage,
     },
     context::{BatchContext, BatchError, EndedMessage, Output, Results, find_receipts},
@@ -155,7 +156,7 @@ async fn delete_unread(
     );
     let now = context.clock.now().micros();
     let statement = Rows::new(columns, rows).statement(backend, &sql, Some(now.into()));
-    let rows = context.transaction.query_all_raw(statement).await?;
+    let rows = traced(backend, "DELETE", "messages", context.transaction.query_all_raw(statement)).await?;
     rows.iter().map(|row| messages::Model::from_query_result(row, "")).collect()
 }
 
@@ -181,8 +182,9 @@ async fn insert_claims(context: &mut BatchContext<'_>, new_claims: Vec<claims::M
     });
     let sql = "INSERT INTO claims (message_id, claim_verifier, key_id, content_kind, sealed_content, create_time, \
          forfeit_time) SELECT * FROM input WHERE true";
-    let statement = Rows::new(columns, rows).statement(context.transaction.get_database_backend(), sql, None);
-    context.transaction.execute_raw(statement).await.map(drop)
+    let backend = context.transaction.get_database_backend();
+    let statement = Rows::new(columns, rows).statement(backend, sql, None);
+    traced(backend, "INSERT", "claims", context.transaction.execute_raw(statement)).await.map(drop)
 }
 
 /// The result for the winner of a message.
@@ -331,8 +333,9 @@ async fn repeat_views<'work>(
     }
     let sql = "SELECT claims.* FROM input JOIN claims ON claims.message_id = input.message_id \
          AND claims.claim_verifier = input.claim_verifier WHERE claims.forfeit_time > (SELECT value FROM parameter)";
-    let statement = claimed.statement(context.transaction.get_database_backend(), sql, Some(now.micros().into()));
-    let rows = context.transaction.query_all_raw(statement).await?;
+    let backend = context.transaction.get_database_backend();
+    let statement = claimed.statement(backend, sql, Some(now.micros().into()));
+    let rows = traced(backend, "SELECT", "claims", context.transaction.query_all_raw(statement)).await?;
     let rows: Vec<_> = rows.iter().map(|row| claims::Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
     if rows.is_empty() {
         return Ok(losers);
@@ -367,13 +370,14 @@ async fn repeat_views<'work>(
 
 /// The latest possible end of each claim, by message.
 async fn max_ends(context: &BatchContext<'_>, rows: &[claims::Model]) -> Result<BTreeMap<i64, Timestamp>, DbErr> {
-    let times: Vec<(i64, i64, i64)> = receipts::Entity::find()
+    let times = receipts::Entity::find()
         .select_only()
         .columns([receipts::Column::MessageId, receipts::Column::OutcomeTime, receipts::Column::PurgeTime])
         .filter(receipts::Column::MessageId.is_in(rows.iter().map(|row| row.message_id)))
         .into_tuple()
-        .all(context.transaction)
-        .await?;
+        .all(context.transaction);
+    let times: Vec<(i64, i64, i64)> =
+        traced(context.transaction.get_database_backend(), "SELECT", "receipts", times).await?;
     // A view cannot be acknowledged after its receipt was purged.
     let ends = times.into_iter().map(|(message_id, view_time, purge_time)| {
         let max_end = Timestamp::from_micros(view_time).after(MAX_CLAIM_DURATION);
@@ -389,13 +393,13 @@ async fn extend_claims(
     extensions: BTreeMap<i64, (i64, claims::Model)>,
 ) -> Result<(), DbErr> {
     for (message_id, (old_end, claim)) in extensions {
-        claims::Entity::update_many()
+        let update = claims::Entity::update_many()
             .col_expr(claims::Column::SealedContent, claim.sealed_content.into())
             .col_expr(claims::Column::ForfeitTime, claim.forfeit_time.into())
             .filter(claims::Column::MessageId.eq(message_id))
             .filter(claims::Column::ForfeitTime.eq(old_end))
-            .exec(context.transaction)
-            .await?;
+            .exec(context.transaction);
+        traced(context.transaction.get_database_backend(), "UPDATE", "claims", update).await?;
     }
     Ok(())
 }
@@ -416,8 +420,9 @@ async fn set_errors(
     // before receipts, so that a message that ends in between already has its receipt.
     let sql =
         "SELECT messages.id, verifier, expire_time, content_kind FROM input JOIN messages ON messages.id = input.id";
-    let statement = Rows::new(["id"], ids()).statement(context.transaction.get_database_backend(), sql, None);
-    let left = context.transaction.query_all_raw(statement).await?;
+    let backend = context.transaction.get_database_backend();
+    let statement = Rows::new(["id"], ids()).statement(backend, sql, None);
+    let left = traced(backend, "SELECT", "messages", context.transaction.query_all_raw(statement)).await?;
     let left = left.iter().map(<(i64, Vec<u8>, Option<i64>, content_kind::ContentKind)>::try_get_many_by_index);
     let left: Vec<_> = left.collect::<Result<_, _>>()?;
     let ids = Rows::new(["message_id"], ids());
