@@ -423,7 +423,7 @@ async fn each_fault_of_the_settings_is_found() {
         ("MAYFYL_DATA_DIR", "x", "settings.mistyped-variable", "warning"),
         ("MAYFLY_FAVOURITE_COLOUR", "x", "settings.unknown-variable", "note"),
         ("MAYFLY_RETRY_FOR", "5s", "settings.replaced-variable", "warning"),
-        ("MAYFLY_CLIENT_KEY", "/etc/key.pem", "settings.ineffective-variable", "note"),
+        ("MAYFLY_BOT_URL", "http://192.0.2.1:5555", "settings.ineffective-variable", "note"),
     ] {
         let report = stopped.check_with_variables(&[], &[(variable, value)]).await;
         report.assert_has(id, severity);
