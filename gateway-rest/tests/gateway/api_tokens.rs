@@ -122,6 +122,8 @@ async fn a_user_whom_a_trusted_proxy_has_signed_in_needs_no_token() {
     assert_eq!(gateway.post_form(CREATE, &[("text", "hello")]).await.status, 401, "nobody is signed in");
     assert_eq!(create_with(&gateway, USER, "alice@example.org").await.status, 201);
     assert_eq!(create_with(&gateway, USER, "").await.status, 401);
+    let twice = gateway.request(Method::POST, CREATE).header(USER, "mallory").header(USER, "alice@example.org");
+    assert_eq!(send(twice.form(&[("text", "hello")])).await.status, 401, "one of them may be the caller's own");
 
     let mut client = messages(&gateway);
     client.create_message(of_user(CreateMessageRequest::from_text("hello"))).await.unwrap();

@@ -100,8 +100,8 @@ pub struct TokenSettings {
     /// A file that holds the admin token. A store follows changes of the file, also of the default one.
     #[arg(long, env = "MAYFLY_ADMIN_TOKEN_FILE", value_name = "FILE", conflicts_with = "admin_token")]
     pub admin_token_file: Option<PathBuf>,
-    /// The token with which the bot reads the active app config. [default: created on first start, in
-    /// DATA_DIR/service.token]
+    /// The token with which the bot reads the active app config and creates messages. [default: created on first start,
+    /// in DATA_DIR/service.token]
     #[arg(long, env = "MAYFLY_SERVICE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub service_token: Option<Secret>,
     /// A file that holds the service token.
