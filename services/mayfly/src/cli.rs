@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// Run the store: gRPC in front of the database.
     Store(Box<roles::store::StoreRoleSettings>),
     /// Run the gateway: REST, gRPC-Web and the web page in front of a store.
-    Gateway(roles::gateway::GatewayRoleSettings),
+    Gateway(Box<roles::gateway::GatewayRoleSettings>),
     /// Run the bot: Telegram in front of a store.
     Bot(Box<roles::bot::BotRoleSettings>),
     /// Bring the database schema up to date, and exit.

@@ -56,7 +56,7 @@ async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Up(settings) => roles::up::run(*settings).await,
         Command::Store(settings) => roles::store::run(*settings).await,
-        Command::Gateway(settings) => roles::gateway::run(settings).await,
+        Command::Gateway(settings) => roles::gateway::run(*settings).await,
         Command::Bot(settings) => roles::bot::run(*settings).await,
         Command::Migrate(settings) => commands::migrate::run(settings).await,
         Command::Telegram(settings) => commands::telegram::run(settings).await,
