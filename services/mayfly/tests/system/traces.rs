@@ -187,7 +187,10 @@ async fn traces_are_sent_over_tls_to_a_collector_of_a_trusted_authority() {
             let is_reported = async || system.processes[0].has_printed("traces cannot be exported");
             wait_until("the certificate is refused", is_reported).await;
             let output = String::from_utf8_lossy(&system.output()).into_owned();
-            assert!(output.contains("no known authority issued the certificate") && receiver.spans().is_empty(), "{output}");
+            assert!(
+                output.contains("no known authority issued the certificate") && receiver.spans().is_empty(),
+                "{output}"
+            );
         }
         system.stop().await;
     }
