@@ -76,7 +76,9 @@ async fn add(settings: AddSettings) -> Result<(), CliError> {
     let request = CreateApiTokenRequest { name, scopes, ttl };
     let created = caller.api_tokens()?.create_api_token(request).await?.into_inner();
     let mut json = to_json(&created.api_token.unwrap_or_default());
-    json["secret"] = created.secret.clone().into();
+    if let Value::Object(fields) = &mut json {
+        fields.insert("secret".to_owned(), created.secret.clone().into());
+    }
     caller.print.print(&json, &created.secret)
 }
 
