@@ -10,7 +10,7 @@ WEB_SOURCES = $(shell find proto web -type f -not -path 'web/node_modules/*' -no
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 .PHONY: up
 up: build ## Build, and run everything in one process on SQLite, with the chat simulator; ARGS="…" passes flags on
@@ -64,6 +64,11 @@ configuration: need-cargo ## Write docs/configuration.md from the definition of 
 images: web programs ## Take the pictures of the README from the running program: docs/images
 	scripts/install-test-tools
 	cd web && npm run --silent images
+
+.PHONY: dashboard-images
+dashboard-images: programs ## Draw the dashboard from a real Prometheus, under load and under a fault: docs/images/dashboard-*.svg
+	scripts/install-test-tools
+	scripts/dashboard-images
 
 .PHONY: figures
 figures: web programs ## Print the load of each page: requests, bytes, and the time until it is interactive
