@@ -27,7 +27,7 @@ use prometheus_client::{
 use tokio::sync::Mutex;
 
 pub use self::{
-    listener::{MetricsSettings, serve},
+    listener::{Authorizer, MetricsAccess, MetricsSettings, serve},
     requests::{HttpMetrics, Measured, RpcMetrics},
     values::{CounterTable, Counters, LabelValue, duration_histogram, histogram},
 };

@@ -2,14 +2,14 @@
 
 pub(crate) mod bot;
 pub(crate) mod gateway;
+mod metrics;
 pub(crate) mod store;
 mod traces;
 pub(crate) mod up;
 
 use mayfly_bootstrap::{
-    Lifecycle, Listener,
-    http::{ServerLimits, origin::OriginPolicy},
-    metrics::{self, Metrics, MetricsSettings},
+    Lifecycle,
+    http::ServerLimits,
     tls::{ServerTls, ServerTlsSettings},
 };
 use mayfly_bot::{BotSettings, MAX_REQUEST_BYTES, PublicUrl};
@@ -53,32 +53,6 @@ fn process_limits(settings: &LimitSettings) -> ServerLimits {
 /// Loads the certificates of the listeners. `None`: the listeners speak plain HTTP.
 fn load_tls(settings: &ServerTlsSettings) -> Result<Option<ServerTls>, CliError> {
     settings.load().map_err(CliError::failed)
-}
-
-/// Binds the listener of the metrics, if there is one, and stores its port in the settings.
-async fn listen_for_metrics(
-    settings: &mut MetricsSettings,
-    tls: Option<&ServerTls>,
-) -> Result<Option<Listener>, CliError> {
-    settings.listen(tls).await.map_err(CliError::failed)
-}
-
-/// Serves the metrics of the process, if there is a listener for them. `register` adds those of the roles.
-fn start_metrics(
-    lifecycle: &mut Lifecycle,
-    listener: Option<Listener>,
-    tls: Option<&ServerTls>,
-    origins: OriginPolicy,
-    register: impl FnOnce(&mut Metrics),
-) {
-    let Some(listener) = listener else { return };
-    let mut all = Metrics::new(env!("CARGO_PKG_VERSION"));
-    if let Some(tls) = tls {
-        tls.register(&mut all);
-    }
-    register(&mut all);
-    let serving = metrics::serve(listener, all, origins, lifecycle.stop());
-    lifecycle.spawn("metrics", async move { Ok(serving.await?) });
 }
 
 /// Takes up changes of the certificates' files.

@@ -2,12 +2,17 @@
 //!
 //! It has limits of its own, so that scrapes succeed while all other listeners are busy.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+};
 
 use axum::{
     Router,
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -29,11 +34,30 @@ const MAX_CONNECTIONS: (usize, usize) = (32, 8);
 /// Settings of the metrics.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct MetricsSettings {
-    /// The address on which Prometheus reads the metrics of this process, at /metrics. Unset: none. Whoever reaches it
-    /// can read them, so bind a private address. TLS is that of the other listeners.
+    /// The address on which Prometheus reads the metrics of this process, at /metrics. Unset: none. TLS is that of the
+    /// other listeners.
     #[arg(long, env = "MAYFLY_METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Who may read the metrics. With `open`, bind a private address. With `token`, scrapes fail while the store cannot
+    /// be reached.
+    #[arg(long, env = "MAYFLY_METRICS_ACCESS", value_enum, default_value_t = MetricsAccess::Open)]
+    pub metrics_access: MetricsAccess,
 }
+
+/// Who may read the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum MetricsAccess {
+    /// Everybody who reaches the listener.
+    #[default]
+    Open,
+    /// Callers with the admin token, or an API token with the scope metrics or admin.
+    Token,
+}
+
+/// Decides whether the caller with this address and this `authorization` may read the metrics. Otherwise returns the
+/// status of the response.
+pub type Authorizer = Arc<dyn Fn(IpAddr, HeaderValue) -> Authorization + Send + Sync>;
+type Authorization = Pin<Box<dyn Future<Output = Result<(), StatusCode>> + Send>>;
 
 impl MetricsSettings {
     /// Binds the listener, if there is one, and stores its port in the settings.
@@ -49,7 +73,7 @@ impl MetricsSettings {
     }
 }
 
-/// Serves `metrics` on `listener` until `stop` is cancelled.
+/// Serves `metrics` on `listener` until `stop` is cancelled, to the callers that `authorizer` accepts. `None`: to all.
 ///
 /// # Errors
 ///
@@ -57,14 +81,21 @@ impl MetricsSettings {
 pub async fn serve(
     listener: impl Into<Listener>,
     metrics: Metrics,
+    authorizer: Option<Authorizer>,
     origins: OriginPolicy,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let limits = ServerLimits::with_connections(MAX_CONNECTIONS, 0);
-    http::serve(listener, router(metrics, origins, limits.clone()), limits, CallerSource::Direct, stop).await
+    http::serve(listener, router(metrics, authorizer, origins, limits.clone()), limits, CallerSource::Direct, stop)
+        .await
 }
 
-pub(super) fn router(metrics: Metrics, origins: OriginPolicy, limits: ServerLimits) -> Router {
+pub(super) fn router(
+    metrics: Metrics,
+    authorizer: Option<Authorizer>,
+    origins: OriginPolicy,
+    limits: ServerLimits,
+) -> Router {
     let check_host = async |State(origins): State<OriginPolicy>, request: Request, next: Next| {
         let mut response = match origins.check_host(&request) {
             Ok(()) => next.run(request).await,
@@ -76,6 +107,7 @@ pub(super) fn router(metrics: Metrics, origins: OriginPolicy, limits: ServerLimi
     let router = Router::new()
         .route("/metrics", get(scrape))
         .with_state(Arc::new(metrics))
+        .layer(middleware::from_fn_with_state(authorizer, authorize))
         .layer(middleware::from_fn_with_state(origins, check_host));
     RequestLimits {
         limits,
@@ -99,6 +131,23 @@ fn reject(rejection: Rejection) -> Response {
         Rejection::Incomplete => StatusCode::BAD_REQUEST,
     }
     .into_response()
+}
+
+/// Passes on the requests of callers that may read the metrics.
+async fn authorize(State(authorizer): State<Option<Authorizer>>, request: Request, next: Next) -> Response {
+    let Some(authorizer) = authorizer else { return next.run(request).await };
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let authorized = match (peer, request.headers().get(header::AUTHORIZATION)) {
+        (Some(peer), Some(authorization)) => authorizer(peer, authorization.clone()).await,
+        _ => Err(StatusCode::UNAUTHORIZED),
+    };
+    match authorized {
+        Ok(()) => next.run(request).await,
+        Err(StatusCode::UNAUTHORIZED) => {
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
+        }
+        Err(status) => status.into_response(),
+    }
 }
 
 async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {

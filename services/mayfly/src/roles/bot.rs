@@ -14,7 +14,7 @@ use mayfly_bot::{Bot, BotSettings, MAX_REQUEST_BYTES, PublicUrl};
 use mayfly_contracts::StoreChannel;
 use mayfly_store::{DataSettings, MissingToken, TokenSettings};
 
-use super::{RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, start_metrics, traces};
+use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, metrics, traces};
 use crate::{endpoints::StoreUrl, error::CliError};
 
 /// Arguments of `mayfly bot`.
@@ -66,15 +66,15 @@ pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     let store = settings.store.channel()?;
     let tls = load_tls(&settings.tls)?;
     let listener = listen(&mut settings.bot, tls.as_ref()).await?;
-    let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
+    let metrics_listener = metrics::listen(&mut settings.metrics, tls.as_ref()).await?;
     let address = settings.bot.bot_listen;
     apply_process_settings(&mut settings.bot, &settings.hosts, &settings.data)?;
     settings.bot.no_reflection = settings.no_reflection;
-    let bot = build(&lifecycle, store, &token, &settings.bot)?;
+    let bot = build(&lifecycle, store.clone(), &token, &settings.bot)?;
     let limits = ServerLimits::new(MAX_REQUEST_BYTES);
     let public_host = settings.bot.conversation.public_url.as_ref().map(PublicUrl::host);
     let origins = OriginPolicy::new(&settings.hosts, public_host, 0);
-    start_metrics(&mut lifecycle, metrics_listener, tls.as_ref(), origins, |metrics| {
+    metrics::start(&mut lifecycle, metrics_listener, tls.as_ref(), origins, store, |metrics| {
         limits.register(metrics);
         bot.register(metrics);
     });

@@ -16,9 +16,7 @@ use mayfly_bot::PublicUrl;
 use mayfly_gateway_rest::{GatewayMetrics, GatewaySettings, Proxies, Upstreams};
 use mayfly_store::LimitSettings;
 
-use super::{
-    RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, process_limits, start_metrics, traces,
-};
+use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, metrics, process_limits, traces};
 use crate::{
     endpoints::{BotUrl, StoreUrl},
     error::CliError,
@@ -82,14 +80,15 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliErro
     let proxies = settings.gateway.proxies(None).map_err(CliError::failed)?;
     let tls = load_tls(&settings.tls)?;
     let listeners = listen(&mut settings.gateway, tls.as_ref()).await?;
-    let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
+    let metrics_listener = metrics::listen(&mut settings.metrics, tls.as_ref()).await?;
     let limits = process_limits(&settings.limits);
     let origins = origins(&settings.gateway, &settings.hosts, settings.public_url.as_ref());
     let public_port = settings.public_url.as_ref().and_then(PublicUrl::https_port);
     start_redirect(&mut lifecycle, &mut settings.gateway, public_port, limits.clone()).await?;
-    start_metrics(&mut lifecycle, metrics_listener, tls.as_ref(), origins.clone(), |metrics| {
+    let store = upstreams.store.clone();
+    metrics::start(&mut lifecycle, metrics_listener, tls.as_ref(), origins.clone(), store.clone(), |metrics| {
         limits.register(metrics);
-        upstreams.metrics.register(upstreams.store.clone(), metrics);
+        upstreams.metrics.register(store, metrics);
     });
     start(&mut lifecycle, listeners, upstreams, proxies, origins, &settings.limits, limits);
     follow_tls_files(&mut lifecycle, tls);

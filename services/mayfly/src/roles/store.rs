@@ -14,9 +14,7 @@ use mayfly_bootstrap::{
 };
 use mayfly_store::{OpenSettings, Store, SystemClock};
 
-use super::{
-    RoleParts, RoleSettings, follow_tls_files, listen_for_metrics, load_tls, process_limits, start_metrics, traces,
-};
+use super::{RoleParts, RoleSettings, follow_tls_files, load_tls, metrics, process_limits, traces};
 use crate::error::CliError;
 
 /// Arguments of `mayfly store`.
@@ -59,12 +57,13 @@ pub(crate) async fn run(mut settings: StoreRoleSettings) -> Result<(), CliError>
     let export = traces::start(&settings.otlp, &settings.client_tls, "mayfly-store")?;
     let tls = load_tls(&settings.tls)?;
     let listener = listen(&mut settings.open, tls.as_ref()).await?;
-    let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
+    let metrics_listener = metrics::listen(&mut settings.metrics, tls.as_ref()).await?;
     let address = settings.open.store.store_listen;
     let limits = process_limits(&settings.open.limits);
     let store = start(&mut lifecycle, &settings.open, listener, limits.clone()).await?;
     let origins = OriginPolicy::new(&settings.hosts, [], 0);
-    start_metrics(&mut lifecycle, metrics_listener, tls.as_ref(), origins, |metrics| {
+    let channel = traces::local(store.routes());
+    metrics::start(&mut lifecycle, metrics_listener, tls.as_ref(), origins, channel, |metrics| {
         limits.register(metrics);
         store.register(metrics);
     });

@@ -22,8 +22,7 @@ use mayfly_gateway_rest::{GatewayMetrics, GatewaySettings, Upstreams};
 use mayfly_store::{DataSettings, MissingToken, OpenSettings};
 
 use super::{
-    RoleParts, RoleSettings, bot, follow_tls_files, gateway, listen_for_metrics, load_tls, process_limits,
-    start_metrics, store, traces,
+    RoleParts, RoleSettings, bot, follow_tls_files, gateway, load_tls, metrics, process_limits, store, traces,
 };
 use crate::{commands::write_stdout, endpoints::StoreUrl, error::CliError};
 
@@ -73,7 +72,7 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let store_listener = store::listen(&mut settings.open, tls.as_ref()).await?;
     let gateway_listeners = gateway::listen(&mut settings.gateway, tls.as_ref()).await?;
     let bot_listener = bot::listen(&mut settings.bot, tls.as_ref()).await?;
-    let metrics_listener = listen_for_metrics(&mut settings.metrics, tls.as_ref()).await?;
+    let metrics_listener = metrics::listen(&mut settings.metrics, tls.as_ref()).await?;
 
     let limits = process_limits(&settings.open.limits);
     let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
@@ -94,10 +93,11 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let origins = gateway::origins(&settings.gateway, &settings.hosts, public_url);
     let public_port = public_url.and_then(PublicUrl::https_port);
     gateway::start_redirect(&mut lifecycle, &mut settings.gateway, public_port, limits.clone()).await?;
-    start_metrics(&mut lifecycle, metrics_listener, tls.as_ref(), origins.clone(), |metrics| {
+    let channel = upstreams.store.clone();
+    metrics::start(&mut lifecycle, metrics_listener, tls.as_ref(), origins.clone(), channel.clone(), |metrics| {
         limits.register(metrics);
         store.register(metrics);
-        upstreams.metrics.register(upstreams.store.clone(), metrics);
+        upstreams.metrics.register(channel, metrics);
         bot.register(metrics);
     });
     let texts = &settings.open.limits;

@@ -30,9 +30,16 @@ struct Measured {
 
 impl Measured {
     async fn start(layout: Layout) -> Self {
+        Self::start_with(layout, "open").await
+    }
+
+    /// With a value of `--metrics-access`.
+    async fn start_with(layout: Layout, access: &str) -> Self {
         let telegram = FakeTelegram::start(BOT_TOKEN).await.unwrap();
         let addresses = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
-        let environments = addresses.each_ref().map(|address| [("MAYFLY_METRICS_LISTEN", address.as_str())]);
+        let environments = addresses
+            .each_ref()
+            .map(|address| [("MAYFLY_METRICS_LISTEN", address.as_str()), ("MAYFLY_METRICS_ACCESS", access)]);
         let options = Options {
             telegram: Some(telegram.url()),
             store_environment: &environments[0],
@@ -348,6 +355,51 @@ async fn the_listener_serves_only_metrics_and_only_under_names_that_nobody_can_r
     assert!(openmetrics.headers()[CONTENT_TYPE].to_str().unwrap().starts_with("application/openmetrics-text"));
     assert!(openmetrics.text().await.unwrap().ends_with("# EOF\n"));
     measured.system.stop().await;
+}
+
+/// Each role asks the store about the token.
+async fn a_scrape_needs_a_token(layout: Layout) {
+    let measured = Measured::start_with(layout, "token").await;
+    let data = measured.system.data.display().to_string();
+    let tokens = async |arguments: &[&str]| {
+        let done = measured.system.client(&[&["tokens"], arguments, &["--data-dir", &data]].concat()).await;
+        assert_eq!(done.code, 0, "{}", done.err);
+        done.out.trim().to_owned()
+    };
+    let reader = tokens(&["add", "prometheus", "--scope", "metrics"]).await;
+    let creator = tokens(&["add", "ci", "--scope", "create"]).await;
+    let admin = tokens(&["add", "root", "--scope", "admin"]).await;
+    let scrape = async |url: &str, token: Option<&str>| {
+        let request = reqwest::Client::new().get(url);
+        let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+        let response = request.send().await.unwrap();
+        let has_metrics = response.status() == 200;
+        assert_eq!(response.headers().contains_key("www-authenticate"), response.status() == 401);
+        let status = response.status().as_u16();
+        assert_eq!(response.text().await.unwrap().contains("mayfly_build_info"), has_metrics);
+        status
+    };
+    for url in &measured.urls {
+        for (token, status) in
+            [(None, 401), (Some("wrong"), 401), (Some(&*creator), 403), (Some(&*reader), 200), (Some(&*admin), 200)]
+        {
+            assert_eq!(scrape(url, token).await, status, "{url}");
+        }
+    }
+    tokens(&["revoke", "prometheus"]).await;
+    for url in &measured.urls {
+        assert_eq!(scrape(url, Some(&reader)).await, 401, "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_needs_a_token_of_one_process() {
+    a_scrape_needs_a_token(Layout::One).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_needs_a_token_of_three_processes() {
+    a_scrape_needs_a_token(Layout::Three).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
