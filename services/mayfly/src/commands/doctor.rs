@@ -40,8 +40,8 @@ pub(crate) struct DoctorSettings {
 }
 
 // The help texts end up in the help of `mayfly doctor`.
-/// Exit codes: 0 ok, also with notes; 1 at least one failure; 6 at least one warning and no failure; 2 a setting that the
-/// role does not take either.
+/// Exit codes: 0 ok, also with notes; 1 at least one failure; 6 at least one warning and no failure; 2 a setting that
+/// the role does not take either.
 #[derive(Debug, clap::Subcommand)]
 enum Role {
     /// Check what `mayfly up` needs. Takes the same settings.

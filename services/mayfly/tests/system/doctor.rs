@@ -385,13 +385,14 @@ async fn each_fault_of_the_settings_is_found() {
     let stopped = Stopped::new().await;
     let port = free_port();
     let open = format!("0.0.0.0:{port}");
-    let cases: [(&[&str], &str, &str); 12] = [
+    let cases: [(&[&str], &str, &str); 13] = [
         (&["--default-ttl", "91d"], "settings.contradiction", "failure"),
         (&["--database-url-file", "/no-such-file"], "settings.database", "failure"),
         (&["--trusted-gateways", "0.0.0.0/0"], "settings.trusted-gateways", "warning"),
         (&["--public-url", "http://mayfly.example.org"], "settings.public-url", "warning"),
         (&["--public-url", "https://mayfly.example.org"], "settings.trusted-proxies", "warning"),
         (&["--trusted-proxies", "1"], "settings.public-url", "note"),
+        (&["--public-url", "https://mayfly.example.org"], "settings.create-access", "note"),
         (&["--admin-token", "0123456789012345678901234567890123456789"], "settings.secret-on-command-line", "warning"),
         (&["--creations-per-minute", "0"], "settings.no-rate-limit", "note"),
         (

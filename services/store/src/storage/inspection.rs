@@ -119,7 +119,7 @@ pub enum InspectError {
         path: PathBuf,
     },
     /// The write-ahead log of a process that was killed has no index. Reading it would create one.
-    #[error("{} is the log of a store that did not end cleanly, and cannot be read without changing files", path.display())]
+    #[error("{} is the log of a store that was killed, and cannot be read without changing files", path.display())]
     NeedsRecovery {
         /// The log.
         path: PathBuf,

@@ -92,7 +92,7 @@ fn check_dir(role: RoleParts<'_>, data: &DataSettings) -> Vec<Finding> {
             AREA,
             "data-dir-access",
             format!("this user cannot write to {shown}: {}", io::Error::from(error)),
-            "Run this as the user of the service; give the directory to that user, on a file system that can be written.",
+            "Run this as the user of the service, which must own the directory. Its file system must be writable.",
         ));
     }
     if findings.is_empty() {

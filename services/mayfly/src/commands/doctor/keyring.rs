@@ -24,7 +24,7 @@ pub(super) fn check(role: RoleParts<'_>, keys: Option<&RegisteredKeys>) -> Vec<F
                 AREA,
                 "missing",
                 format!("there is no keyring at {}, and the database needs its keys", path.display()),
-                "Put a copy back before the store starts: mayfly keys import. The store would create a new one, and refuse it.",
+                "Put a copy back before the store starts: mayfly keys import. A new keyring would not fit.",
             ),
         }];
     }
@@ -39,7 +39,7 @@ pub(super) fn check(role: RoleParts<'_>, keys: Option<&RegisteredKeys>) -> Vec<F
             AREA,
             "missing-key",
             mismatch.to_string(),
-            "Add the keys of a copy: mayfly keys import --merge. Without them nobody can read the messages that they encrypted.",
+            "Add the keys of a copy: mayfly keys import --merge. Without them nobody can read their messages.",
         )),
         Some(Err(error)) => findings.push(unusable(&error)),
         Some(Ok(KeyringComparison { not_registered, retiring })) => {

@@ -8,7 +8,7 @@ use std::{
 use mayfly_bootstrap::ErrorChain;
 use mayfly_bot::BotSettings;
 use mayfly_gateway_rest::GatewaySettings;
-use mayfly_store::OpenSettings;
+use mayfly_store::{CreateAccess, OpenSettings};
 
 use super::finding::Finding;
 use crate::roles::RoleParts;
@@ -72,6 +72,15 @@ pub(super) fn check(role: RoleParts<'_>, given: &Given) -> Vec<Finding> {
     }
     if let Some(gateway) = role.gateway {
         findings.extend(check_gateway(role, gateway));
+        let is_public = role.public_url.is_some() || gateway.gateway_listen.iter().any(|address| is_open(*address));
+        if is_public && role.store.is_some_and(|store| store.store.create_access == CreateAccess::Open) {
+            findings.push(Finding::note(
+                AREA,
+                "create-access",
+                "--create-access is open: anybody who reaches the page may create messages",
+                "Set it to token, and give tokens to those who may, unless that is intended.",
+            ));
+        }
     }
     if let Some(bot) = role.bot {
         findings.extend(check_bot(role, bot));
@@ -240,7 +249,7 @@ fn clear_listener(setting: &str, address: SocketAddr) -> Finding {
         AREA,
         "no-tls",
         format!("{setting} {address} is open to the network, and texts and tokens cross it in clear"),
-        "Give it --tls-cert and --tls-key, or listen on 127.0.0.1. Only a private network of containers is an exception.",
+        "Give it --tls-cert and --tls-key, or listen on 127.0.0.1. A private network of containers needs neither.",
     )
 }
 
@@ -267,7 +276,7 @@ fn check_gateway(role: RoleParts<'_>, gateway: &GatewaySettings) -> Vec<Finding>
                 findings.push(Finding::warning(
                     AREA,
                     "public-url",
-                    format!("--public-url {url} is not https: browsers do not encrypt on such a page, and links are read on the way"),
+                    format!("--public-url {url} is not https: browsers cannot encrypt there, and links cross in clear"),
                     "Serve the page over TLS, by a proxy or with --tls-cert.",
                 ));
             }
