@@ -146,6 +146,9 @@ async fn a_user_header_without_a_proxy_or_a_token_is_rejected_at_the_start() {
             assert!(rejected.err.contains(pattern), "{pattern}: {}", rejected.err);
         }
     }
+    let checked = run(&[&["doctor"], &header[..], &["Remote-User"]].concat()).await;
+    assert_eq!(checked.code, 1);
+    assert!(checked.out.contains("--trusted-user-header needs --trusted-proxies"), "{}", checked.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use mayfly_bootstrap::ErrorChain;
+use mayfly_bootstrap::{ErrorChain, Secret};
 use mayfly_bot::BotSettings;
 use mayfly_gateway_rest::GatewaySettings;
 use mayfly_store::OpenSettings;
@@ -19,7 +19,7 @@ const ROLES: [&str; 4] = ["up", "store", "gateway", "bot"];
 /// Variables that meant something else once, with what replaced them.
 const REPLACED: [(&str, &str, &str); 1] = [("MAYFLY_RETRY_FOR", "bot", "MAYFLY_STORE_OUTAGE_TIMEOUT")];
 /// Flags whose values other users of the machine see in the list of processes.
-const SECRET_FLAGS: [&str; 3] = ["--admin-token", "--service-token", "--database-url"];
+const SECRET_FLAGS: [&str; 4] = ["--admin-token", "--service-token", "--gateway-token", "--database-url"];
 /// The ports to which Telegram sends updates.
 const WEBHOOK_PORTS: [u16; 4] = [443, 80, 88, 8443];
 /// A typing error changes at most so many letters.
@@ -247,6 +247,16 @@ fn clear_listener(setting: &str, address: SocketAddr) -> Finding {
 fn check_gateway(role: RoleParts<'_>, gateway: &GatewaySettings) -> Vec<Finding> {
     let mut findings = Vec::new();
     let has_tls = role.tls.tls_cert.is_some();
+    // In the process of the store, the gateway has the service token.
+    let default_token = role.store.map(|_| Secret::new("the service token".to_owned()));
+    if let Err(error) = gateway.proxies(default_token.as_ref()) {
+        findings.push(Finding::failure(
+            AREA,
+            "user-header",
+            ErrorChain(&error).to_string(),
+            "Correct this, or remove --trusted-user-header: then callers need API tokens.",
+        ));
+    }
     let open = gateway.gateway_listen.iter().copied().filter(|address| is_open(*address));
     for address in open.clone().filter(|_| !has_tls) {
         findings.push(match gateway.trusted_proxies {
