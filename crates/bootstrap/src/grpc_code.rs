@@ -1,10 +1,10 @@
-//! The status codes of gRPC by their names, for logs and traces.
+//! The status codes of gRPC by their names, for logs, traces and metrics.
 
 use http::{HeaderMap, HeaderName};
 
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// By number.
-const NAMES: [&str; 17] = [
+pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// The names, by number.
+pub(crate) const GRPC_CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",
@@ -35,7 +35,7 @@ impl GrpcCode {
     /// The code in the headers or trailers of a response.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let number: u8 = headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()?;
-        Some(Self { number, name: NAMES.get(usize::from(number))? })
+        Some(Self { number, name: GRPC_CODES.get(usize::from(number))? })
     }
 
     pub(crate) fn is_ok(self) -> bool {

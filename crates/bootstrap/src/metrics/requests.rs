@@ -18,6 +18,7 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use super::{Metrics, duration_histogram};
+use crate::grpc_code::{GRPC_CODES, GRPC_STATUS, GrpcCode};
 
 /// The label value of requests that no route or rpc matches.
 const OTHER: &str = "other";
@@ -51,28 +52,8 @@ const STATUSES: [(u16, &str); 27] = [
     (503, "503"),
     (504, "504"),
 ];
-/// The codes of gRPC, at their numbers.
-const CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
+/// The number of `UNKNOWN`, which stands for codes that gRPC does not define.
 const UNKNOWN_CODE: usize = 2;
-const GRPC_STATUS: &str = "grpc-status";
 
 /// HTTP requests by route and status. Clones share the counters.
 ///
@@ -172,7 +153,7 @@ struct Rpcs {
 struct Rpc {
     /// `/package.Service/Method`
     path: &'static str,
-    codes: [Counter; CODES.len()],
+    codes: [Counter; GRPC_CODES.len()],
     /// `None` for a stream, which lasts as long as its client wants.
     duration: Option<Histogram>,
 }
@@ -231,7 +212,7 @@ impl RpcMetrics {
     pub fn register(&self, metrics: &mut Metrics, prefix: &str) {
         let calls = Encoded::new(MetricType::Counter, self, |rpcs, mut encoder| {
             for rpc in rpcs.all() {
-                for (counter, code) in rpc.codes.iter().zip(CODES) {
+                for (counter, code) in rpc.codes.iter().zip(GRPC_CODES) {
                     // Successes exist from the start, so that the first one is seen as an increase.
                     if code == "OK" || counter.get() > 0 {
                         counter.encode(encoder.encode_family(&[("rpc", rpc.label()), ("code", code)])?)?;
@@ -262,9 +243,9 @@ impl fmt::Debug for RpcMetrics {
 
 /// The code of a response. One that failed has it in its headers; the trailers of others say OK.
 fn code_of(status: StatusCode, headers: &HeaderMap) -> usize {
-    match headers.get(GRPC_STATUS) {
-        Some(code) => code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(UNKNOWN_CODE),
-        None if status == StatusCode::OK => 0,
+    match GrpcCode::of(headers) {
+        Some(code) => code.number.into(),
+        None if status == StatusCode::OK && !headers.contains_key(GRPC_STATUS) => 0,
         None => UNKNOWN_CODE,
     }
 }
