@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use mayfly_contracts::{
     StoreChannel,
     message::{
@@ -27,8 +28,7 @@ const GUESSES_PER_ROUND: u64 = 512;
 const TIMED_CALLS: u64 = 100;
 /// In seconds. Longer than any test.
 const A_DAY: i64 = 24 * 3600;
-/// The number of messages of each kind, with consecutive ids. On PostgreSQL the id selects one of four lanes, whose
-/// load affects the latency, so each kind has a message in each lane.
+/// The number of messages of each kind.
 const MESSAGES_PER_KIND: usize = 4;
 
 /// The `number`th well-formed token: 28 bytes, and the first 4 bytes of their SHA-256.
@@ -46,7 +46,7 @@ struct UntrustedCaller {
     gateway_url: String,
 }
 
-/// The distinct responses for each protocol, without dates.
+/// The distinct responses for each protocol, without dates and request ids.
 type ResponsesByProtocol = BTreeMap<&'static str, BTreeSet<String>>;
 
 impl UntrustedCaller {
@@ -66,7 +66,7 @@ impl UntrustedCaller {
             ("gRPC BurnMessage", of_status(self.messages.burn_message(burn).await.map(drop).unwrap_err())),
             ("gRPC LookupMessage", of_status(self.messages.lookup_message(lookup).await.map(drop).unwrap_err())),
             ("REST view_message", self.call_rest(number, id, &access_token).await),
-            ("gRPC-Web ViewMessage", web.trailers.lines().filter(|line| !line.starts_with("date:")).collect()),
+            ("gRPC-Web ViewMessage", of_trailers(&web.trailers)),
         ]
     }
 
@@ -79,13 +79,36 @@ impl UntrustedCaller {
         let response = request.send().await.unwrap();
         let (status, mut headers) = (response.status(), response.headers().clone());
         headers.remove("date");
+        headers.remove("x-request-id").unwrap();
         format!("{status} {headers:?} {:?}", response.bytes().await.unwrap())
     }
 }
 
 fn of_status(status: Status) -> String {
     let headers: BTreeSet<_> = status.metadata().keys().map(|key| format!("{key:?}")).collect();
-    format!("{:?} {} {:?} {headers:?}", status.code(), status.message(), status.details())
+    let id = status.metadata().get("x-request-id").unwrap().to_str().unwrap();
+    let details = without_id(status.details(), id);
+    format!("{:?} {} {details} {headers:?}", status.code(), status.message())
+}
+
+fn of_trailers(trailers: &str) -> String {
+    let fields: BTreeMap<_, _> = trailers.lines().filter_map(|line| line.split_once(':')).collect();
+    let described = fields.iter().map(|(name, value)| match *name {
+        "date" | "x-request-id" => String::new(),
+        "grpc-status-details-bin" => {
+            let details = BASE64_STANDARD_NO_PAD.decode(value.trim().trim_end_matches('=')).unwrap();
+            without_id(&details, fields["x-request-id"].trim())
+        }
+        name => format!("{name}:{value}\n"),
+    });
+    described.collect()
+}
+
+/// The details of an error without the request's id, which differs for each call.
+fn without_id(details: &[u8], id: &str) -> String {
+    let details = format!("{:?}", String::from_utf8_lossy(details));
+    assert!(details.contains(id), "{details}");
+    details.replace(id, "(id)")
 }
 
 /// The latencies of calls for each kind of message, in microseconds.
