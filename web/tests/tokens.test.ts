@@ -69,7 +69,7 @@ test("the page says that it needs a token, and creates messages with one", async
 
     const reading = await writer.open(link);
     await reading.getByRole("button", { name: "Read the message" }).click();
-    await reading.getByText(TEXT).waitFor();
+    await reading.getByText(TEXT, { exact: true }).waitFor();
     await writer.close();
 });
 
