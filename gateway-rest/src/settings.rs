@@ -53,10 +53,22 @@ pub struct GatewaySettings {
     pub trusted_user_proxies: Vec<IpNet>,
     /// The token with which the gateway creates messages for users of --trusted-user-header: an API token with the scope
     /// `create`. [default of `mayfly up`: the service token]
-    #[arg(long, env = "MAYFLY_GATEWAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(
+        long,
+        env = "MAYFLY_GATEWAY_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        requires = "trusted_user_header"
+    )]
     pub gateway_token: Option<Secret>,
     /// A file that holds the token of the gateway.
-    #[arg(long, env = "MAYFLY_GATEWAY_TOKEN_FILE", value_name = "FILE", conflicts_with = "gateway_token")]
+    #[arg(
+        long,
+        env = "MAYFLY_GATEWAY_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "gateway_token",
+        requires = "trusted_user_header"
+    )]
     pub gateway_token_file: Option<PathBuf>,
 }
 
@@ -93,11 +105,19 @@ impl GatewaySettings {
         if count == 0 {
             return Err(GatewaySettingsError::NoProxy);
         }
-        let own = secret_file::given(&self.gateway_token, &self.gateway_token_file);
-        let own = own.map_err(GatewaySettingsError::TokenFile)?;
+        let own = self.own_token()?;
         let token = own.as_ref().or(default_token).ok_or(GatewaySettingsError::NoToken)?;
         let users = SignedInUsers::new(header, self.trusted_user_proxies.clone(), token)?;
         Ok(Proxies { count, users: Some(users) })
+    }
+
+    /// The token of the gateway, if one is given.
+    ///
+    /// # Errors
+    ///
+    /// [`GatewaySettingsError::TokenFile`]
+    pub fn own_token(&self) -> Result<Option<Secret>, GatewaySettingsError> {
+        secret_file::given(&self.gateway_token, &self.gateway_token_file).map_err(GatewaySettingsError::TokenFile)
     }
 }
 

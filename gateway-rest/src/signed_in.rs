@@ -15,7 +15,6 @@ use axum::{
 };
 use ipnet::IpNet;
 use mayfly_bootstrap::Secret;
-use mayfly_contracts::CALLER_METADATA;
 
 /// The calls that the gateway vouches for. Its token might allow more, such as reading secrets of the bot.
 const VOUCHED_PATHS: [&str; 4] = [
@@ -25,18 +24,49 @@ const VOUCHED_PATHS: [&str; 4] = [
     "/mayfly.message.v1.MessageService/GetLimits",
 ];
 
-/// Headers that have another meaning.
-const OTHER_HEADERS: [HeaderName; 9] = [
-    header::AUTHORIZATION,
-    header::CONTENT_TYPE,
-    header::COOKIE,
-    header::HOST,
-    header::ORIGIN,
-    header::TE,
-    HeaderName::from_static("mayfly-authorization"),
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static(CALLER_METADATA),
+/// Headers that clients and proxies send for another purpose. Each of them would sign in whoever sends it.
+const OTHER_HEADERS: [&str; 37] = [
+    "authorization",
+    "baggage",
+    "cache-control",
+    "connection",
+    "cookie",
+    "date",
+    "dnt",
+    "expect",
+    "forwarded",
+    "host",
+    "idempotency-key",
+    "keep-alive",
+    "last-event-id",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "priority",
+    "proxy-authorization",
+    "range",
+    "referer",
+    "save-data",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+    "x-requested-with",
 ];
+/// The beginnings of more of them.
+const OTHER_PREFIXES: [&str; 8] =
+    ["accept", "access-control-", "content-", "grpc-", "if-", "mayfly-", "sec-", "x-grpc-"];
 
 /// The reverse proxies in front of the gateway.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +103,8 @@ impl SignedInUsers {
     ///
     /// [`SignedInError`]
     pub fn new(header: HeaderName, networks: Vec<IpNet>, token: &Secret) -> Result<Self, SignedInError> {
-        if OTHER_HEADERS.contains(&header) {
+        let name = header.as_str();
+        if OTHER_HEADERS.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             return Err(SignedInError::Header(header));
         }
         let authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()));
@@ -190,9 +221,31 @@ mod tests {
 
     #[test]
     fn headers_with_another_meaning_are_rejected() {
-        for name in ["authorization", "cookie", "mayfly-caller", "x-forwarded-for"] {
-            let made = SignedInUsers::new(name.parse().unwrap(), Vec::new(), &Secret::new("token".to_owned()));
-            assert!(made.unwrap_err().to_string().contains(name));
+        let made = |name: &str| SignedInUsers::new(name.parse().unwrap(), Vec::new(), &Secret::new("token".to_owned()));
+        for name in [
+            "authorization",
+            "cookie",
+            "mayfly-caller",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-request-id",
+            "user-agent",
+            "accept-language",
+            "content-length",
+            "sec-fetch-site",
+            "idempotency-key",
+            "traceparent",
+        ] {
+            assert!(made(name).unwrap_err().to_string().contains(name));
+        }
+        for name in [
+            "remote-user",
+            "x-forwarded-user",
+            "x-forwarded-email",
+            "x-auth-request-email",
+            "cf-access-authenticated-user-email",
+        ] {
+            assert!(made(name).is_ok(), "{name}");
         }
     }
 

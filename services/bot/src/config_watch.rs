@@ -54,9 +54,13 @@ impl ConfigWatch {
             if !is_reported {
                 is_reported = true;
                 let cause = status.as_ref().and_then(|status| tls::explain(status)).map(tracing::field::display);
-                let reason =
-                    status.as_ref().map_or("SHUTTING_DOWN", |status| ErrorInfo::from_status(status).reason.name());
-                tracing::warn!(reason, cause, "lost the store's app config; trying again until it is back");
+                match status.as_ref().map(|status| ErrorInfo::from_status(status).reason.name()) {
+                    // The stream ended without an error: somebody stops the store.
+                    None => tracing::info!("the store shuts down; trying again until it is back"),
+                    Some(reason) => {
+                        tracing::warn!(reason, cause, "lost the store's app config; trying again until it is back");
+                    }
+                }
             }
             sleep(backoff.next()).await;
         }

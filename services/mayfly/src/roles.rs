@@ -10,6 +10,7 @@ pub(crate) mod up;
 use mayfly_bootstrap::{
     Lifecycle,
     http::ServerLimits,
+    metrics::MetricsSettings,
     tls::{ServerTls, ServerTlsSettings},
 };
 use mayfly_bot::{BotSettings, MAX_REQUEST_BYTES, PublicUrl};
@@ -32,6 +33,7 @@ pub(crate) struct RoleParts<'settings> {
     pub(crate) gateway: Option<&'settings GatewaySettings>,
     pub(crate) bot: Option<&'settings BotSettings>,
     pub(crate) public_url: Option<&'settings PublicUrl>,
+    pub(crate) metrics: &'settings MetricsSettings,
     pub(crate) tls: &'settings ServerTlsSettings,
     /// The store that the role calls over the network.
     pub(crate) store_url: Option<&'settings StoreUrl>,

@@ -106,6 +106,23 @@ on_each_database! {
         assert!(!secret.contains(&hex::encode(verifier)));
     }
 
+    async fn names_that_reverse_a_line_and_lifetimes_without_end_are_rejected(database: TestDatabase) {
+        let store = open(database, &[]).await;
+        let ttl = |days: i64| Some(prost_types::Duration { seconds: days * 86_400, nanos: 0 });
+        let named = |name: &str| new(name, &[ApiTokenScope::Create]);
+        for (request, field) in [
+            (named("\u{202e}evil"), "name"),
+            (named("a\u{2066}b"), "name"),
+            (CreateApiTokenRequest { ttl: ttl(40_000), ..named("ci") }, "ttl"),
+            (CreateApiTokenRequest { ttl: Some(prost_types::Duration::default()), ..named("ci") }, "ttl"),
+        ] {
+            let rejected = add(&store, request).await.unwrap_err();
+            assert_eq!(ErrorInfo::from_status(&rejected).fields[0].field, field);
+        }
+        assert!(names(&store).await.is_empty());
+        add(&store, CreateApiTokenRequest { ttl: ttl(36_500), ..named("éß 日本") }).await.unwrap();
+    }
+
     async fn a_name_twice_is_rejected_and_changes_nothing(database: TestDatabase) {
         let store = open(database, &[]).await;
         let secret = add(&store, new("ci", &[ApiTokenScope::Create])).await.unwrap();

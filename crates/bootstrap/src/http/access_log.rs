@@ -118,7 +118,7 @@ impl Drop for AccessLine {
                     response_bytes = self.response_bytes,
                     aborted = self.is_aborted.then_some(true),
                     caller = self.caller.map(tracing::field::display),
-                    request_id = self.id.as_str(),
+                    request_id = %self.id,
                     trace_id = self.trace_id.as_deref(),
                 )
             };

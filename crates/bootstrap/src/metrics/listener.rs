@@ -40,7 +40,14 @@ pub struct MetricsSettings {
     pub metrics_listen: Option<SocketAddr>,
     /// Who may read the metrics. With `open`, bind a private address. With `token`, scrapes fail while the store cannot
     /// be reached.
-    #[arg(long, env = "MAYFLY_METRICS_ACCESS", value_enum, default_value_t = MetricsAccess::Open)]
+    #[arg(
+        long,
+        env = "MAYFLY_METRICS_ACCESS",
+        value_name = "ACCESS",
+        value_enum,
+        default_value_t = MetricsAccess::Open,
+        requires = "metrics_listen"
+    )]
     pub metrics_access: MetricsAccess,
 }
 

@@ -47,6 +47,7 @@ pub struct OtlpSettings {
         long,
         env = "MAYFLY_OTLP_SAMPLE_RATIO",
         default_value = "1",
+        requires = "otlp_endpoint",
         value_name = "RATIO",
         value_parser = parse_ratio
     )]

@@ -43,7 +43,7 @@ pub(crate) struct BotRoleSettings {
 
 impl RoleSettings for BotRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls, metrics: _, otlp: _ } = self;
+        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls, metrics, otlp: _ } = self;
         RoleParts {
             name: "bot",
             store: None,
@@ -52,6 +52,7 @@ impl RoleSettings for BotRoleSettings {
             gateway: None,
             bot: Some(bot),
             public_url: bot.conversation.public_url.as_ref(),
+            metrics,
             tls,
             store_url: Some(store),
             bot_url: None,

@@ -51,7 +51,7 @@ pub(crate) struct GatewayRoleSettings {
 
 impl RoleSettings for GatewayRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls, metrics: _, otlp: _ } =
+        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls, metrics, otlp: _ } =
             self;
         RoleParts {
             name: "gateway",
@@ -61,6 +61,7 @@ impl RoleSettings for GatewayRoleSettings {
             gateway: Some(gateway),
             bot: None,
             public_url: public_url.as_ref(),
+            metrics,
             tls,
             store_url: Some(store),
             bot_url: Some(bot),

@@ -36,7 +36,7 @@ pub(crate) struct StoreRoleSettings {
 
 impl RoleSettings for StoreRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, tls, metrics: _, hosts: _, client_tls: _, otlp: _ } = self;
+        let Self { open, tls, metrics, hosts: _, client_tls: _, otlp: _ } = self;
         RoleParts {
             name: "store",
             store: Some(open),
@@ -45,6 +45,7 @@ impl RoleSettings for StoreRoleSettings {
             gateway: None,
             bot: None,
             public_url: None,
+            metrics,
             tls,
             store_url: None,
             bot_url: None,

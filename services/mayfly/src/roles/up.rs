@@ -49,7 +49,7 @@ pub(crate) struct UpSettings {
 
 impl RoleSettings for UpSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, gateway, bot, hosts: _, tls, metrics: _, client_tls: _, otlp: _ } = self;
+        let Self { open, gateway, bot, hosts: _, tls, metrics, client_tls: _, otlp: _ } = self;
         RoleParts {
             name: "up",
             store: Some(open),
@@ -58,6 +58,7 @@ impl RoleSettings for UpSettings {
             gateway: Some(gateway),
             bot: Some(bot),
             public_url: bot.conversation.public_url.as_ref(),
+            metrics,
             tls,
             store_url: None,
             bot_url: None,

@@ -46,7 +46,11 @@ async fn tokens_are_added_listed_and_revoked() {
 
     let again = tokens(&system, &["add", "ci", "--scope", "admin"]).await;
     assert_eq!((again.code, again.out.as_str()), (REFUSED, ""));
-    assert!(again.err.contains("name is the name of an API token that is not revoked"), "{}", again.err);
+    assert!(
+        again.err.contains("name is taken by an API token that is not revoked: revoke it, or choose another name"),
+        "{}",
+        again.err
+    );
     // A token for admins does what the admin token does.
     let listed = system.client(&["tokens", "list", "--json", "--admin-token", root["secret"].as_str().unwrap()]).await;
     assert_eq!(listed.code, 0, "{}", listed.err);

@@ -190,8 +190,23 @@ async fn a_stopped_system_is_well_and_its_files_stay_as_they_are() {
             report.assert_has(id, "ok");
         }
         report.assert_has("telegram.no-config", "note");
+        assert!(report.severities("database.journal-mode").is_empty(), "{:#}", report.json);
         assert!(snapshot(stopped.folder()) == before, "log deleted: {is_log_deleted}");
     }
+    stopped.execute("PRAGMA journal_mode = DELETE").await;
+    stopped.check(&[]).await.assert_has("database.journal-mode", "note");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_at_the_address_of_the_metrics_is_found() {
+    let stopped = Stopped::new().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let check =
+        async || stopped.check(&["--metrics-listen", &address]).await.severities("reachability.listener").join(" ");
+    assert_eq!(check().await, "note note note failure");
+    drop(taken);
+    assert_eq!(check().await, "note note note ok");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -522,6 +537,14 @@ async fn the_roles_that_a_role_calls_are_checked() {
         report.severities("reachability.bot-state") == ["ok"]
     })
     .await;
+
+    let signed_in = ["--trusted-user-header", "Remote-User", "--trusted-proxies", "1", "--gateway-token"];
+    for (scope, severity) in [("create", "ok"), ("metrics", "failure")] {
+        let token = system.client(&["tokens", "add", scope, "--scope", scope, "--data-dir", &data]).await;
+        assert_eq!(token.code, 0, "{}", token.err);
+        let report = Report::of("gateway", &[&gateway[..], &signed_in, &[token.out.trim()]].concat()).await;
+        report.assert_has("reachability.gateway-token", severity);
+    }
 
     let wrong = database.folder().join("wrong.token");
     fs::write(&wrong, "0123456789".repeat(4)).unwrap();

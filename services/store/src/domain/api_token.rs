@@ -83,8 +83,8 @@ impl ApiTokenName {
             "must not be empty"
         } else if name.chars().count() > MAX_NAME_LENGTH {
             "must be at most 64 characters"
-        } else if name.chars().any(char::is_control) {
-            "must not have control characters"
+        } else if name.chars().any(|letter| letter.is_control() || is_direction_mark(letter)) {
+            "must not have control characters or direction marks"
         } else if name.trim() != name {
             "must not begin or end with a blank"
         } else {
@@ -101,6 +101,11 @@ impl ApiTokenName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns `true` for a character that changes the direction of a text, and of what follows it in a list of names.
+fn is_direction_mark(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What an API token allows.

@@ -20,6 +20,8 @@ use crate::{
 
 /// The shortest lifetime of a token.
 const MIN_TTL: std::time::Duration = std::time::Duration::from_secs(1);
+/// The longest lifetime of a token. A timestamp ends with the year 9999.
+const MAX_TTL: std::time::Duration = std::time::Duration::from_hours(100 * 366 * 24);
 
 /// The implementation of `ApiTokenService`.
 pub(super) struct ApiTokenServiceImpl {
@@ -85,8 +87,8 @@ fn new_api_token(wire: CreateApiTokenRequest) -> Result<NewApiToken, InvalidInpu
     let name = ApiTokenName::parse(name)?;
     let scopes = scopes.into_iter().map(|number| scope("scopes", number)).collect::<Result<Vec<_>, _>>()?;
     let ttl = ttl.map(|ttl| wire::duration("ttl", ttl)).transpose()?;
-    if ttl.is_some_and(|ttl| ttl < MIN_TTL) {
-        return Err(InvalidInput::field("ttl", "must be at least 1 second"));
+    if ttl.is_some_and(|ttl| !(MIN_TTL..=MAX_TTL).contains(&ttl)) {
+        return Err(InvalidInput::field("ttl", "must be at least 1 second, and at most 100 years"));
     }
     Ok(NewApiToken { name, scopes: Scopes::parse(scopes)?, ttl })
 }

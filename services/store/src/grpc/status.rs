@@ -143,7 +143,7 @@ fn too_long(field: &str, max_bytes: usize, requirement: String) -> Status {
 }
 
 fn name_taken() -> Status {
-    let description = "is the name of an API token that is not revoked";
+    let description = "is taken by an API token that is not revoked: revoke it, or choose another name";
     let fields = vec![FieldViolation { field: "name".to_owned(), description: description.to_owned() }];
     let info = ErrorInfo { fields, ..ErrorInfo::new(ErrorReason::ApiTokenNameTaken) };
     info.into_status(Code::AlreadyExists, &format!("name {description}"))

@@ -1,6 +1,6 @@
 //! [`inspect`]: what an operator's check reads of a database. It changes nothing, also beside a running store.
 
-use std::{path::PathBuf, time::Duration};
+use std::{os::unix::fs::FileExt as _, path::PathBuf, time::Duration};
 
 use mayfly_bootstrap::Secret;
 use mayfly_migrations::{MigrationError, SchemaState};
@@ -156,18 +156,22 @@ pub async fn inspect(database: &Database, clock: &dyn Clock) -> Result<Inspectio
 
 async fn inspect_once(database: &Database, clock: &dyn Clock) -> Result<Inspection, InspectError> {
     let connection = database.connect_read_only().await?;
-    let inspected = read(&connection, clock).await;
+    let inspected = read(database, &connection, clock).await;
     // Nothing was written, so a failure does not matter.
     drop(connection.close().await);
     inspected
 }
 
-async fn read(connection: &DatabaseConnection, clock: &dyn Clock) -> Result<Inspection, InspectError> {
+async fn read(
+    database: &Database,
+    connection: &DatabaseConnection,
+    clock: &dyn Clock,
+) -> Result<Inspection, InspectError> {
     let server = match connection.get_database_backend() {
         DbBackend::Postgres => Server::Postgres(postgres_info(connection, clock).await?),
         _ => Server::Sqlite {
             version: read_text(connection, "SELECT sqlite_version()").await?,
-            has_log: read_pragma(connection, "journal_mode").await? == "wal",
+            has_log: database.file().is_none_or(has_log),
             can_shrink: read_pragma(connection, "auto_vacuum").await? == "2",
         },
     };
@@ -180,6 +184,16 @@ async fn read(connection: &DatabaseConnection, clock: &dyn Clock) -> Result<Insp
         _ => None,
     };
     Ok(Inspection { server, schema, content })
+}
+
+/// Returns `false` if the header of the file says that it has no write-ahead log. The pragma does not tell for a file that
+/// is opened as immutable.
+fn has_log(file: &std::path::Path) -> bool {
+    const WRITE_VERSION: u64 = 18;
+    const WITHOUT_LOG: u8 = 1;
+    let mut version = [0];
+    let read = std::fs::File::open(file).and_then(|file| file.read_exact_at(&mut version, WRITE_VERSION));
+    read.is_err() || version != [WITHOUT_LOG]
 }
 
 async fn content(connection: &DatabaseConnection) -> Result<Content, DbErr> {

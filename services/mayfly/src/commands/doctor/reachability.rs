@@ -11,10 +11,12 @@ use mayfly_bootstrap::{
 };
 use mayfly_contracts::{
     BotChannel, ErrorInfo, StoreChannel,
+    auth::{ApiTokenScope, CheckScopeRequest, api_token_service_client::ApiTokenServiceClient},
     bot::{BotState, BotStatus, GetBotStatusRequest, bot_service_client::BotServiceClient},
     config::{GetLastActiveAppConfigRequest, config_service_client::ConfigServiceClient},
     error::ErrorReason,
 };
+use mayfly_gateway_rest::GatewaySettings;
 use mayfly_store::MissingToken;
 use tokio::net::TcpStream;
 
@@ -63,9 +65,11 @@ pub(super) async fn check(role: RoleParts<'_>) -> (Vec<Finding>, BotToken) {
     let gateways = role.gateway.map(|gateway| gateway.gateway_listen.as_slice()).unwrap_or_default();
     let gateways = gateways.iter().map(|address| (Service::Gateway, "--gateway-listen", *address));
     let bot = role.bot.map(|bot| (Service::Bot, "--bot-listen", bot.bot_listen));
+    let mut is_running = false;
     for (service, setting, address) in store.into_iter().chain(gateways).chain(bot) {
         let (found, is_ready) = check_listener(role, service, setting, address).await;
         findings.push(found);
+        is_running |= is_ready;
         if is_ready && service == Service::Store {
             let (found, active) = check_service_token(role, own_channel(role, setting, address)).await;
             findings.push(found);
@@ -75,6 +79,11 @@ pub(super) async fn check(role: RoleParts<'_>) -> (Vec<Finding>, BotToken) {
             findings.extend(check_bot_state(role, own_channel(role, setting, address)).await);
         }
     }
+    let metrics = role.metrics.metrics_listen.map(|address| ("--metrics-listen", address));
+    let redirect = role.gateway.and_then(|gateway| gateway.redirect_http).map(|address| ("--redirect-http", address));
+    for (setting, address) in metrics.into_iter().chain(redirect) {
+        findings.push(check_other_listener(setting, address, is_running).await);
+    }
     if let Some(store) = role.store_url {
         let checked = in_time(async { check_store(store.channel().map_err(NotReady::Setting)?).await }).await;
         let is_ready = checked.is_ok();
@@ -83,6 +92,9 @@ pub(super) async fn check(role: RoleParts<'_>) -> (Vec<Finding>, BotToken) {
             let (found, active) = check_service_token(role, store.channel()).await;
             findings.push(found);
             token = active;
+        }
+        if is_ready && let Some(gateway) = role.gateway {
+            findings.extend(check_gateway_token(gateway, store.channel()).await);
         }
     }
     if let (Some(bot), Some(store)) = (role.bot_url, role.store_url) {
@@ -125,19 +137,46 @@ fn client_tls(role: RoleParts<'_>) -> ClientTlsSettings {
     role.store_url.map(|store| store.tls.clone()).unwrap_or_default()
 }
 
-/// The URL of an own listener, on this machine.
-fn own_url(role: RoleParts<'_>, address: SocketAddr) -> String {
+/// The address under which this machine reaches an own listener.
+fn on_this_machine(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The URL of an own listener, on this machine.
+fn own_url(role: RoleParts<'_>, address: SocketAddr) -> String {
     let scheme = if role.tls.tls_cert.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
+    format!("{scheme}://{}", on_this_machine(address))
 }
 
 fn own_channel(role: RoleParts<'_>, setting: &str, address: SocketAddr) -> Result<StoreChannel, CliError> {
     endpoints::channel(setting, &own_url(role, address), &client_tls(role))
+}
+
+/// Checks a listener of a role that `is_running`, or not, and that tells nothing about itself.
+async fn check_other_listener(setting: &str, address: SocketAddr, is_running: bool) -> Finding {
+    let connected = tokio::time::timeout(TIMEOUT, TcpStream::connect(on_this_machine(address))).await;
+    match (matches!(connected, Ok(Ok(_))), is_running) {
+        (true, true) => Finding::ok(AREA, "listener", format!("{setting} {address} accepts connections")),
+        (true, false) => Finding::failure(
+            AREA,
+            "listener",
+            format!("another program listens at {address} ({setting})"),
+            format!("Stop the other program, or choose another {setting}."),
+        ),
+        (false, true) => Finding::warning(
+            AREA,
+            "listener",
+            format!("the role runs, and nothing listens at {address} ({setting})"),
+            "Restart the role with these settings.",
+        ),
+        (false, false) => not_own_address(setting, address)
+            .unwrap_or_else(|| Finding::ok(AREA, "listener", format!("{setting} {address} is free"))),
+    }
 }
 
 /// Checks what listens at an own address. Returns `true` if it is this role, and can be called.
@@ -199,16 +238,24 @@ async fn check_listener(role: RoleParts<'_>, service: Service, setting: &str, ad
     (finding, false)
 }
 
-fn not_running(service: Service, setting: &str, address: SocketAddr) -> Finding {
-    let name = service.name();
+/// The finding for an address of another machine.
+fn not_own_address(setting: &str, address: SocketAddr) -> Option<Finding> {
     // Port 0 takes no port from anybody.
-    if TcpListener::bind((address.ip(), 0)).is_err() {
-        return Finding::failure(
+    let bound = TcpListener::bind((address.ip(), 0));
+    bound.is_err().then(|| {
+        Finding::failure(
             AREA,
             "listener",
             format!("{setting} {address} is not an address of this machine"),
             "Use one of this machine, 0.0.0.0 or [::] for all of them, or 127.0.0.1 for this machine alone.",
-        );
+        )
+    })
+}
+
+fn not_running(service: Service, setting: &str, address: SocketAddr) -> Finding {
+    let name = service.name();
+    if let Some(finding) = not_own_address(setting, address) {
+        return finding;
     }
     if is_privileged(address.port()) {
         return Finding::note(
@@ -274,6 +321,29 @@ async fn ask_for_bot_token(
         }
         Err(status) => Err(status.into()),
     }
+}
+
+/// Checks that the store lets the gateway create messages for users that a proxy has signed in.
+async fn check_gateway_token(gateway: &GatewaySettings, store: Result<StoreChannel, CliError>) -> Option<Finding> {
+    // The check of the settings reports a file that cannot be read.
+    let token = gateway.own_token().ok()??;
+    let asking = async {
+        let bearer = Bearer::new("--gateway-token", &token)?;
+        let mut client = ApiTokenServiceClient::with_interceptor(store?, bearer);
+        client.check_scope(CheckScopeRequest { scope: ApiTokenScope::Create.into() }).await?;
+        Ok::<_, CliError>(())
+    };
+    let asked = tokio::time::timeout(TIMEOUT, asking).await;
+    let asked = asked.unwrap_or_else(|_| Err(CliError::unavailable("the store did not respond in time")));
+    Some(match asked {
+        Ok(()) => Finding::ok(AREA, "gateway-token", "the store accepts the gateway's token"),
+        Err(error) => Finding::failure(
+            AREA,
+            "gateway-token",
+            format!("the gateway cannot create messages with its token (--gateway-token): {}", error.message()),
+            "Make a token by `mayfly tokens add gateway --scope create`, and name its file by --gateway-token-file.",
+        ),
+    })
 }
 
 /// Asks a running bot for its state, if the admin token is known here.
