@@ -128,7 +128,9 @@ pub(super) async fn fill(data_dir: &Path, count: u64) -> anyhow::Result<()> {
     database.execute_unprepared("PRAGMA synchronous = OFF; PRAGMA secure_delete = OFF").await?;
     let columns: String =
         query(&database, "SELECT group_concat(name) FROM pragma_table_info('messages') WHERE name <> 'id'").await?;
-    let values = columns.replace("expire_time", &format!("expire_time - abs(random()) % {EXPIRY_SPREAD}"));
+    // Not relative to each copied row: copies of copies would have expired, and the store would sweep during the load.
+    let last: i64 = query(&database, "SELECT max(expire_time) FROM messages").await?;
+    let values = columns.replace("expire_time", &format!("{last} - abs(random()) % {EXPIRY_SPREAD}"));
     let messages = "SELECT count(*) FROM messages";
     let before: i64 = query(&database, messages).await?;
     let mut stored = u64::try_from(before)?;
