@@ -15,17 +15,10 @@ use tonic::{Code, body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
 use tower::{BoxError, Layer as _, ServiceExt as _, util::BoxCloneSyncService};
 
-use crate::upstreams::Upstreams;
-
-/// The store's services for all callers.
-const PUBLIC_SERVICES: [&str; 2] = ["mayfly.message.v1.MessageService", "grpc.health.v1.Health"];
-/// The store's services for callers with a token. The store verifies the token.
-const AUTHENTICATED_SERVICES: [&str; 2] = ["mayfly.config.v1.ConfigService", "mayfly.auth.v1.ApiTokenService"];
-/// The bot's services, for callers with a token. The bot lets the store verify the token.
-const BOT_SERVICES: [&str; 1] = ["mayfly.bot.v1.BotService"];
-/// The gateway's own services: they list the services of the store and the bot.
-const REFLECTION_SERVICES: [&str; 2] =
-    ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+use crate::{
+    services::{AUTHENTICATED_SERVICES, BOT_SERVICES, PUBLIC_SERVICES, REFLECTION_SERVICES},
+    upstreams::Upstreams,
+};
 
 /// Headers of the caller's connection, which are not forwarded.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -48,11 +41,6 @@ struct Upstream {
     channel: ServiceChannel,
     reason: ErrorReason,
     unreachable_message: &'static str,
-}
-
-/// All services.
-pub(crate) fn services() -> Vec<&'static str> {
-    [PUBLIC_SERVICES.as_slice(), &AUTHENTICATED_SERVICES, &BOT_SERVICES, &REFLECTION_SERVICES].concat()
 }
 
 pub(crate) fn routes(Upstreams { store, bot, has_reflection, metrics: _ }: &Upstreams) -> Router {

@@ -20,6 +20,7 @@ mod redirect;
 mod rejection;
 mod rest;
 mod security_headers;
+mod services;
 mod settings;
 mod signed_in;
 mod upstreams;

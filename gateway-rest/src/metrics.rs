@@ -15,7 +15,7 @@ use axum::{
 use mayfly_bootstrap::metrics::{HttpMetrics, Metrics, RpcMetrics};
 use mayfly_contracts::{StoreChannel, is_streaming, methods_of};
 
-use crate::{grpc_proxy, health::is_store_ready};
+use crate::{health::is_store_ready, services};
 
 /// The end of the templates of forwarded calls. Their last segment comes from the caller.
 const RPC_SEGMENT: &str = "/{rpc}";
@@ -32,7 +32,7 @@ pub struct GatewayMetrics {
 
 impl Default for GatewayMetrics {
     fn default() -> Self {
-        let services = grpc_proxy::services();
+        let services = services::all();
         Self { http: HttpMetrics::default(), rpcs: RpcMetrics::new(methods_of(&services), is_streaming) }
     }
 }

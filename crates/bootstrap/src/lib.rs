@@ -12,6 +12,7 @@ mod keyed_limit;
 mod lifecycle;
 mod listen;
 pub mod metrics;
+pub mod metrics_listener;
 mod open_files;
 mod private_dir;
 mod request_id;

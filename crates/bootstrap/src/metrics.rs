@@ -6,7 +6,6 @@
 //! There is no global registry: a process registers the metrics of its parts, and several stores in one test process
 //! do not share any.
 
-mod listener;
 mod process;
 mod requests;
 mod values;
@@ -26,14 +25,13 @@ use prometheus_client::{
 };
 use tokio::sync::Mutex;
 
-pub use self::{
-    listener::{Authorizer, MetricsAccess, MetricsSettings, serve},
-    requests::{HttpMetrics, Measured, RpcMetrics},
-    values::{CounterTable, Counters, LabelValue, duration_histogram, histogram},
-};
 use self::{
     process::ProcessCollector,
     values::{ByLabel, Reading, Readings},
+};
+pub use self::{
+    requests::{HttpMetrics, Measured, RpcMetrics},
+    values::{CounterTable, Counters, LabelValue, duration_histogram, histogram},
 };
 
 /// How long the probes of a scrape may take together. Prometheus gives up after ten seconds by default.
@@ -130,7 +128,7 @@ impl Metrics {
     }
 
     /// Runs the probes, and returns all metrics in a format of Prometheus.
-    async fn scrape(self: Arc<Self>, format: Format) -> Result<String, fmt::Error> {
+    pub(crate) async fn scrape(self: Arc<Self>, format: Format) -> Result<String, fmt::Error> {
         self.run_probes().await;
         // Reads files of /proc and asks the file system.
         let encoded = tokio::task::spawn_blocking(move || self.to_openmetrics()).await.map_err(|_| fmt::Error)??;
@@ -149,7 +147,7 @@ impl fmt::Debug for Metrics {
 
 /// A format of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     /// OpenMetrics 1.0.
     OpenMetrics,
     /// The text format of Prometheus, version 0.0.4.
@@ -158,11 +156,11 @@ enum Format {
 
 impl Format {
     /// The format for a client that accepts these media types.
-    fn accepted(accept: &str) -> Self {
+    pub(crate) fn accepted(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
     }
 
-    fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",

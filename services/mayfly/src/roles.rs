@@ -10,7 +10,7 @@ pub(crate) mod up;
 use mayfly_bootstrap::{
     Lifecycle,
     http::ServerLimits,
-    metrics::MetricsSettings,
+    metrics_listener::MetricsSettings,
     tls::{ServerTls, ServerTlsSettings},
 };
 use mayfly_bot::{BotSettings, MAX_REQUEST_BYTES, PublicUrl};

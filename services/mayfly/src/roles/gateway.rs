@@ -8,7 +8,7 @@ use mayfly_bootstrap::{
         ServerLimits,
         origin::{HostSettings, OriginPolicy},
     },
-    metrics::MetricsSettings,
+    metrics_listener::MetricsSettings,
     tls::{ServerTls, ServerTlsSettings},
     trace::OtlpSettings,
 };

@@ -6,7 +6,8 @@ use http::StatusCode;
 use mayfly_bootstrap::{
     Lifecycle, Listener,
     http::origin::OriginPolicy,
-    metrics::{self, Authorizer, Metrics, MetricsAccess, MetricsSettings},
+    metrics::Metrics,
+    metrics_listener::{self, Authorizer, MetricsAccess, MetricsSettings},
     tls::ServerTls,
 };
 use mayfly_contracts::{
@@ -56,7 +57,7 @@ pub(super) fn start(
         MetricsAccess::Open => None,
         MetricsAccess::Token => Some(authorizer(store)),
     };
-    let serving = metrics::serve(listener, all, authorizer, origins, lifecycle.stop());
+    let serving = metrics_listener::serve(listener, all, authorizer, origins, lifecycle.stop());
     lifecycle.spawn("metrics", async move { Ok(serving.await?) });
 }
 

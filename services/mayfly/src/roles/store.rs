@@ -8,7 +8,7 @@ use mayfly_bootstrap::{
         ServerLimits,
         origin::{HostSettings, OriginPolicy},
     },
-    metrics::MetricsSettings,
+    metrics_listener::MetricsSettings,
     tls::{ClientTlsSettings, ServerTls, ServerTlsSettings},
     trace::OtlpSettings,
 };

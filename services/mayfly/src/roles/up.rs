@@ -8,7 +8,7 @@ use std::{
 use mayfly_bootstrap::{
     Lifecycle,
     http::origin::HostSettings,
-    metrics::MetricsSettings,
+    metrics_listener::MetricsSettings,
     tls::{ClientTlsSettings, ServerTlsSettings},
     trace::OtlpSettings,
 };

@@ -19,12 +19,12 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Format, Metrics};
 use crate::{
     http::{
         self, CallerSource, ContentPolicy, ListenerInfo, Rejection, RequestLimits, ServerLimits, origin::OriginPolicy,
     },
     listen::{BindError, Listener, bind},
+    metrics::{Format, Metrics},
     tls::ServerTls,
 };
 
@@ -97,12 +97,7 @@ pub async fn serve(
         .await
 }
 
-pub(super) fn router(
-    metrics: Metrics,
-    authorizer: Option<Authorizer>,
-    origins: OriginPolicy,
-    limits: ServerLimits,
-) -> Router {
+fn router(metrics: Metrics, authorizer: Option<Authorizer>, origins: OriginPolicy, limits: ServerLimits) -> Router {
     let check_host = async |State(origins): State<OriginPolicy>, request: Request, next: Next| {
         let mut response = match origins.check_host(&request) {
             Ok(()) => next.run(request).await,
