@@ -52,7 +52,7 @@ pub enum Server {
 }
 
 /// The properties of a PostgreSQL server, and of the session with it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, FromQueryResult)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent settings of the server")]
 pub struct PostgresInfo {
     /// Its version, for people.
@@ -76,11 +76,12 @@ pub struct PostgresInfo {
     /// The setting `max_connections`.
     pub max_connections: i32,
     /// How its clock differs from that of this machine.
+    #[sea_orm(skip)]
     pub clock: ClockOffset,
 }
 
 /// By how much a clock is ahead of that of this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockOffset {
     /// The measured difference in microseconds.
     pub micros: i64,
@@ -226,20 +227,6 @@ async fn read_text(connection: &DatabaseConnection, query: &str) -> Result<Strin
     row.ok_or_else(|| DbErr::RecordNotFound(query.to_owned()))?.try_get_by_index(0)
 }
 
-#[derive(FromQueryResult)]
-struct PostgresRow {
-    version: String,
-    version_number: i32,
-    is_superuser: bool,
-    is_read_only: bool,
-    fsync: bool,
-    full_page_writes: bool,
-    synchronous_commit: String,
-    has_tls: bool,
-    is_local: bool,
-    max_connections: i32,
-}
-
 /// `reset_val` is the setting of the server, role and database, which the session replaces.
 const POSTGRES_QUERY: &str = "SELECT current_setting('server_version') AS version, \
     current_setting('server_version_num')::int AS version_number, \
@@ -253,33 +240,9 @@ const POSTGRES_QUERY: &str = "SELECT current_setting('server_version') AS versio
 
 async fn postgres_info(connection: &DatabaseConnection, clock: &dyn Clock) -> Result<PostgresInfo, DbErr> {
     let statement = Statement::from_string(DbBackend::Postgres, POSTGRES_QUERY);
-    let row = PostgresRow::find_by_statement(statement).one(connection).await?;
-    let row = row.ok_or_else(|| DbErr::RecordNotFound("the settings of PostgreSQL".to_owned()))?;
-    let PostgresRow {
-        version,
-        version_number,
-        is_superuser,
-        is_read_only,
-        fsync,
-        full_page_writes,
-        synchronous_commit,
-        has_tls,
-        is_local,
-        max_connections,
-    } = row;
-    Ok(PostgresInfo {
-        version,
-        version_number,
-        is_superuser,
-        is_read_only,
-        fsync,
-        full_page_writes,
-        synchronous_commit,
-        has_tls,
-        is_local,
-        max_connections,
-        clock: measure_clock(connection, clock).await?,
-    })
+    let info = PostgresInfo::find_by_statement(statement).one(connection).await?;
+    let info = info.ok_or_else(|| DbErr::RecordNotFound("the settings of PostgreSQL".to_owned()))?;
+    Ok(PostgresInfo { clock: measure_clock(connection, clock).await?, ..info })
 }
 
 async fn measure_clock(connection: &DatabaseConnection, clock: &dyn Clock) -> Result<ClockOffset, DbErr> {
