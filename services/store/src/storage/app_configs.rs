@@ -6,8 +6,8 @@ use mayfly_bootstrap::{ErrorChain, trace::SpanHandle};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use tokio::sync::{Mutex, watch};
 
@@ -16,7 +16,7 @@ use super::{
     db_error::{log_error, read_with_timeout},
     entities::app_configs,
     sealing_keys,
-    traced::{commit, traced},
+    traced::{traced, traced_commit},
 };
 use crate::{
     domain::{
@@ -221,7 +221,7 @@ impl AppConfigs {
             let changing = async {
                 let transaction = writer.begin().await?;
                 let result = work(&configs, &transaction).await?;
-                commit(transaction).await?;
+                traced_commit(transaction.get_database_backend(), transaction.commit()).await?;
                 Ok(result)
             };
             let changed = tokio::time::timeout(CHANGE_TIMEOUT, changing).await;
@@ -242,7 +242,7 @@ impl AppConfigs {
     async fn sealing_key(&self, transaction: &DatabaseTransaction) -> Result<Key, ChangeError> {
         for _ in 0..MAX_SEAL_ATTEMPTS {
             let key = self.keyring.load().sealing(self.clock.now()).clone();
-            if sealing_keys::is_usable(transaction, key.id()).await? {
+            if transaction.query_one(&sealing_keys::usable(key.id())).await?.is_some() {
                 return Ok(key);
             }
             // Another process retired it. The store reads the keyring file again soon.

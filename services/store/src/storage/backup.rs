@@ -333,15 +333,16 @@ impl Restoration<'_> {
             };
             let kept = count(&transaction, "SELECT COUNT(*) FROM messages").await?;
             transaction.commit().await?;
-            // The file alone is renamed, so it must have everything.
-            if !connection.checkpoint().await? {
-                return Err(DbErr::Custom("another process uses the copy".to_owned()));
-            }
             Ok((ended, kept))
         };
         let prepared = prepared.await;
         connection.close().await;
-        prepared.map_err(RestoreError::Prepare)
+        let prepared = prepared.map_err(RestoreError::Prepare)?;
+        // The file alone is renamed, so it must have everything.
+        if !copy.connect_lane().and_then(|copy| copy.checkpoint()).map_err(RestoreError::Prepare)? {
+            return Err(RestoreError::Prepare(DbErr::Custom("another process uses the copy".to_owned())));
+        }
+        Ok(prepared)
     }
 
     /// Checks that the copy is an intact database of this program or an older one.
@@ -432,7 +433,9 @@ async fn end_unread(transaction: &DatabaseTransaction, now: Timestamp, purge_tim
     for (key_id, count) in left {
         changes.add(&key_id, Usage::receipts(count));
     }
-    changes.record(transaction, SHARD).await?;
+    if let Some(statement) = changes.statement(DbBackend::Sqlite, SHARD) {
+        transaction.execute_raw(statement).await?;
+    }
 
     // SQLite has no row for a table that was always empty.
     let first = "INSERT INTO sqlite_sequence (name, seq) SELECT 'messages', 0 \

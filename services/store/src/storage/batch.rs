@@ -94,7 +94,9 @@ pub(super) async fn run(
     }
     erase::erase(&mut context, erasures, &mut results).await?;
     acknowledge::acknowledge(&mut context, acknowledgements, &mut results).await?;
-    context.usage.record(context.transaction, context.shard).await?;
+    if let Some(statement) = context.usage.statement(context.transaction.backend(), context.shard) {
+        context.transaction.execute("INSERT", "usage", statement).await?;
+    }
     let (change, counts) = (context.usage.total(), context.counts);
     Ok(BatchOutcome { results: results.into_vec(), ended: context.ended, change, counts })
 }

@@ -20,6 +20,8 @@ use sea_orm::{
 };
 use url::Url;
 
+use super::sqlite_connection::SqliteConnection;
+
 /// How long connecting may take, and how long to wait for a free connection of a pool.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long closing a connection may take before it is dropped.
@@ -27,8 +29,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The sizes of the connection pools for reading.
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_READERS: u32 = 8;
-/// How long a checkpoint waits for readers of the write-ahead log. The writer waits too.
-const CHECKPOINT_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 /// After how long a running migration is logged.
 const MIGRATION_LOG_DELAY: Duration = Duration::from_secs(5);
 
@@ -329,7 +329,20 @@ impl Database {
         sea_orm::Database::connect(options).await.map_err(DatabaseError::Connect)
     }
 
-    /// A connection for a write lane.
+    /// The SQLite connection of the write lane.
+    pub(super) fn connect_lane(&self) -> Result<SqliteConnection, DbErr> {
+        let file = self.sqlite_file.as_deref().ok_or_else(|| DbErr::Custom("not a SQLite database".to_owned()))?;
+        let connection = SqliteConnection::open(file, self.timeouts.lock)?;
+        for (pragma, wanted) in SQLITE_PRAGMAS {
+            let found = connection.set_pragma(pragma, wanted)?;
+            if found != wanted {
+                return Err(into_db_error(DatabaseError::Pragma { pragma, found, wanted }));
+            }
+        }
+        Ok(connection)
+    }
+
+    /// A connection for writing.
     pub(super) async fn connect_writer(&self) -> Result<DatabaseConnection, DatabaseError> {
         self.connect_single(self.timeouts).await
     }
@@ -514,11 +527,6 @@ pub(super) async fn read_pragma(database: &DatabaseConnection, pragma: &str) -> 
     row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|number| number.to_string()))
 }
 
-async fn read_number(database: &DatabaseConnection, pragma: &str) -> Result<i64, DbErr> {
-    let text = read_pragma(database, pragma).await?;
-    text.parse().map_err(|_| DbErr::Type(format!("PRAGMA {pragma} is not a number")))
-}
-
 async fn close(database: DatabaseConnection) {
     // Closing a broken connection may not complete, which does not matter.
     if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
@@ -526,7 +534,7 @@ async fn close(database: DatabaseConnection) {
     }
 }
 
-/// The connection of a write lane, connected when needed.
+/// A connection for transactions, connected when needed.
 ///
 /// It is closed and replaced after every error. After a failed COMMIT, sqlx has a wrong transaction depth, and the next
 /// BEGIN would silently become a SAVEPOINT.
@@ -572,50 +580,7 @@ impl WriteConnection {
             close(connection).await;
         }
     }
-
-    /// Empties SQLite's write-ahead log, which still contains deleted rows. Returns `false` if a reader uses it for
-    /// longer than [`CHECKPOINT_BUSY_TIMEOUT`]. Does nothing on PostgreSQL.
-    pub(super) async fn checkpoint(&mut self) -> Result<bool, DbErr> {
-        match &self.connection {
-            Some(connection) if self.database.backend() == DbBackend::Sqlite => {
-                let pragma = |text: &str| sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {text}"));
-                let set_timeout = |timeout: Duration| pragma(&format!("busy_timeout = {}", timeout.as_millis()));
-                connection.query_one_raw(set_timeout(CHECKPOINT_BUSY_TIMEOUT)).await?;
-                let row = connection.query_one_raw(pragma("wal_checkpoint(TRUNCATE)")).await?;
-                let is_busy = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
-                connection.query_one_raw(set_timeout(self.database.timeouts.lock)).await?;
-                Ok(is_busy == Some(0))
-            }
-            _ => Ok(true),
-        }
-    }
-
-    /// Returns some free pages of SQLite's file to the file system, if it has too many. Returns `true` if it still has.
-    pub(super) async fn vacuum(&mut self) -> Result<bool, DbErr> {
-        let Some(connection) = self.connection.as_ref().filter(|_| self.database.backend() == DbBackend::Sqlite) else {
-            return Ok(false);
-        };
-        let free_pages = async || read_number(connection, "freelist_count").await;
-        let kept = MIN_FREE_PAGES.max(read_number(connection, "page_count").await? / FREE_PAGES_DIVISOR);
-        let before = free_pages().await?;
-        if before <= kept {
-            return Ok(false);
-        }
-        // Reads all rows, because each step of the statement frees one page.
-        let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
-        connection.query_all_raw(sea_orm::Statement::from_string(DbBackend::Sqlite, vacuum)).await?;
-        let after = free_pages().await?;
-        // A file without `auto_vacuum` frees nothing.
-        Ok(after < before && after > kept)
-    }
 }
-
-/// How many free pages SQLite keeps for reuse: 16 MiB.
-const MIN_FREE_PAGES: i64 = 4096;
-/// How many free pages a large file keeps: the number of its pages divided by this.
-const FREE_PAGES_DIVISOR: i64 = 8;
-/// How many pages are freed in one step: 1 MiB, some milliseconds.
-const VACUUM_PAGES: i64 = 256;
 
 fn into_db_error(error: DatabaseError) -> DbErr {
     match error {

@@ -53,9 +53,9 @@ impl DbErrorKind {
             sqlx::Error::Database(error) => {
                 let code = error.code();
                 let code = code.as_deref().unwrap_or_default();
-                match error.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
-                    Some(_) => Self::of_sqlite_code(code),
-                    None => Self::of_sqlstate(code),
+                match error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+                    Some(_) => Self::of_sqlstate(code),
+                    None => Self::of_sqlite_code(code),
                 }
             }
             _ => Self::Unexpected,

@@ -122,5 +122,8 @@ async fn erase_under(transaction: &DatabaseTransaction, id: &str) -> Result<(), 
     let mut changes = UsageChanges::default();
     changes.subtract(id, before);
     changes.add(id, Usage::receipts(before.receipts));
-    changes.record(transaction, SHARD).await
+    if let Some(statement) = changes.statement(transaction.get_database_backend(), SHARD) {
+        transaction.execute_raw(statement).await?;
+    }
+    Ok(())
 }

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _,
-    sea_query::{LockType, OnConflict},
+    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _,
+    sea_query::{Expr, ExprTrait as _, LockType, OnConflict},
 };
 
 use super::{
     entities::{messages, passphrase_tries},
-    traced::traced,
+    lane_connection::{Transaction, from_row},
 };
 use crate::{
     domain::{CallerTag, MessageId, Timestamp, TryLimits, Verifier},
@@ -29,33 +28,46 @@ pub(crate) struct PassphraseTry {
     pub(crate) limits: TryLimits,
 }
 
+/// The tries of a caller.
+struct CountedTries {
+    caller: Vec<u8>,
+    tries: i64,
+    last_time: i64,
+}
+
+from_row!(CountedTries { caller, tries, last_time });
+
 /// Counts a try, or rejects it. Permits it if the message has ended: the view then reports how.
 pub(super) async fn count(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     passphrase_try: &PassphraseTry,
     now: Timestamp,
 ) -> Result<Result<(), StoreError>, DbErr> {
     let PassphraseTry { id, verifier, caller, limits } = passphrase_try;
-    let backend = transaction.get_database_backend();
     let message = messages::Entity::find_by_id(id.get())
         .select_only()
         .column(messages::Column::Id)
         .filter(messages::Column::Verifier.eq(verifier.to_column()))
         // Serializes the tries of all stores.
         .lock(LockType::Update)
-        .into_tuple::<i64>()
-        .one(transaction);
-    if traced(backend, "SELECT", "messages", message).await?.is_none() {
+        .into_query();
+    let found: Vec<()> = transaction.query("SELECT", "messages", transaction.build(&message)).await?;
+    if found.is_empty() {
         return Ok(Ok(()));
     }
     let delete_old = passphrase_tries::Entity::delete_many()
         .filter(passphrase_tries::Column::MessageId.eq(id.get()))
         .filter(passphrase_tries::Column::LastTime.lte(now.before(limits.lock_duration).micros()))
-        .exec(transaction);
-    traced(backend, "DELETE", "passphrase_tries", delete_old).await?;
-    let counted =
-        passphrase_tries::Entity::find().filter(passphrase_tries::Column::MessageId.eq(id.get())).all(transaction);
-    let counted = traced(backend, "SELECT", "passphrase_tries", counted).await?;
+        .into_query();
+    transaction.execute("DELETE", "passphrase_tries", transaction.build(&delete_old)).await?;
+    let counted = passphrase_tries::Entity::find()
+        .select_only()
+        .columns([passphrase_tries::Column::Caller, passphrase_tries::Column::LastTime])
+        .column_as(Expr::col(passphrase_tries::Column::Tries).cast_as("bigint"), "tries")
+        .filter(passphrase_tries::Column::MessageId.eq(id.get()))
+        .into_query();
+    let counted: Vec<CountedTries> =
+        transaction.query("SELECT", "passphrase_tries", transaction.build(&counted)).await?;
     let own = counted.iter().find(|row| row.caller == caller.to_column());
     if let Some(retry_after) = locked_for(&counted, own, limits, now) {
         return Ok(Err(StoreError::PassphraseLocked { retry_after }));
@@ -63,27 +75,27 @@ pub(super) async fn count(
     let row = passphrase_tries::ActiveModel {
         message_id: Set(id.get()),
         caller: Set(caller.to_column()),
-        tries: Set(own.map_or(0, |own| own.tries) + 1),
+        tries: Set(i32::try_from(own.map_or(0, |own| own.tries) + 1).unwrap_or(i32::MAX)),
         last_time: Set(now.micros()),
     };
     let if_exists = OnConflict::columns([passphrase_tries::Column::MessageId, passphrase_tries::Column::Caller])
         .update_columns([passphrase_tries::Column::Tries, passphrase_tries::Column::LastTime])
         .to_owned();
-    let insert = passphrase_tries::Entity::insert(row).on_conflict(if_exists).exec_without_returning(transaction);
-    traced(backend, "INSERT", "passphrase_tries", insert).await?;
+    let insert = passphrase_tries::Entity::insert(row).on_conflict(if_exists).into_query();
+    transaction.execute("INSERT", "passphrase_tries", transaction.build(&insert)).await?;
     Ok(Ok(()))
 }
 
 /// How long to wait until the next try is permitted; `None` if it is permitted now.
 fn locked_for(
-    counted: &[passphrase_tries::Model],
-    own: Option<&passphrase_tries::Model>,
+    counted: &[CountedTries],
+    own: Option<&CountedTries>,
     limits: &TryLimits,
     now: Timestamp,
 ) -> Option<Duration> {
-    let ends = |row: &passphrase_tries::Model| Timestamp::from_micros(row.last_time).after(limits.lock_duration);
-    let total: i32 = counted.iter().map(|row| row.tries).sum();
-    let own_end = own.filter(|own| own.tries >= limits.per_caller).map(ends);
-    let common_end = counted.iter().map(ends).min().filter(|_| total >= limits.total);
+    let ends = |row: &CountedTries| Timestamp::from_micros(row.last_time).after(limits.lock_duration);
+    let total: i64 = counted.iter().map(|row| row.tries).sum();
+    let own_end = own.filter(|own| own.tries >= limits.per_caller.into()).map(ends);
+    let common_end = counted.iter().map(ends).min().filter(|_| total >= limits.total.into());
     own_end.max(common_end).map(|end| end.since(now))
 }

@@ -5,16 +5,15 @@ use std::collections::BTreeSet;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _,
-    sea_query::{LockType, OnConflict},
+    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _,
+    sea_query::{LockType, OnConflict, SelectStatement},
 };
 
 use super::{
     database::{Database, WriteConnection},
     db_error::{log_error, read_with_timeout},
     entities::sealing_keys,
-    traced::traced,
 };
 use crate::{
     domain::{KeyId, Keyring, Timestamp},
@@ -131,12 +130,8 @@ pub(super) async fn registered(connection: &impl ConnectionTrait) -> Result<Regi
     Ok(keys)
 }
 
-/// Returns `true` if the key may seal. It cannot be retired before the transaction ends.
-pub(super) async fn is_usable(transaction: &DatabaseTransaction, key_id: &KeyId) -> Result<bool, DbErr> {
-    let usable = sealing_keys::Entity::find_by_id(key_id.as_str())
-        .filter(sealing_keys::Column::RetireTime.is_null())
-        .lock(LockType::Share)
-        .one(transaction);
-    let usable = traced(transaction.get_database_backend(), "SELECT", "sealing_keys", usable).await?;
-    Ok(usable.is_some())
+/// Finds the key if it may seal. Then it cannot be retired before the transaction ends.
+pub(super) fn usable(key_id: &KeyId) -> SelectStatement {
+    let usable = sealing_keys::Entity::find_by_id(key_id.as_str()).filter(sealing_keys::Column::RetireTime.is_null());
+    usable.lock(LockType::Share).into_query()
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use mayfly_bootstrap::trace::{Attributes, Span, SpanKind, within};
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr};
+use sea_orm::{DbBackend, DbErr};
 
 /// Runs a statement, such as `DELETE` on `messages`, within a span of its own if the current span is recorded.
 pub(super) async fn traced<T>(
@@ -18,10 +18,12 @@ pub(super) async fn traced<T>(
 }
 
 /// Commits a transaction, within a span.
-pub(super) async fn commit(transaction: DatabaseTransaction) -> Result<(), DbErr> {
-    let backend = transaction.get_database_backend();
+pub(super) async fn traced_commit(
+    backend: DbBackend,
+    committing: impl Future<Output = Result<(), DbErr>>,
+) -> Result<(), DbErr> {
     let attributes = [("db.system.name", system(backend)), ("db.operation.name", "COMMIT")];
-    in_span(|| "COMMIT".to_owned(), &attributes, transaction.commit()).await
+    in_span(|| "COMMIT".to_owned(), &attributes, committing).await
 }
 
 async fn in_span<T>(

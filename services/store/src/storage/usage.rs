@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, ops::AddAssign};
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _, QueryTrait as _,
-    sea_query::{Expr, ExprTrait as _},
+    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _, Statement,
+    sea_query::{DeleteStatement, Expr, ExprTrait as _},
 };
 
 use super::{
     entities::{sealing_keys, usage},
     rows::Rows,
-    traced::traced,
 };
 
 /// The bytes of a message or a claim without its sealed content: its row and its index entries.
@@ -94,11 +93,11 @@ impl UsageChanges {
         })
     }
 
-    /// Adds the changes to the rows of `shard`. Must be the last statement of a transaction, so that writers with the
-    /// same shard wait only for the commit.
-    pub(super) async fn record(&self, transaction: &DatabaseTransaction, shard: i32) -> Result<(), DbErr> {
+    /// The statement that adds the changes to the rows of `shard`, if there are any. Must be the last statement of a
+    /// transaction, so that writers with the same shard wait only for the commit.
+    pub(super) fn statement(&self, backend: DbBackend, shard: i32) -> Option<Statement> {
         if self.0.is_empty() {
-            return Ok(());
+            return None;
         }
         let columns = ["key_id", "messages", "claims", "receipts", "bytes"];
         let rows = self.0.iter().map(|(key_id, Usage { messages, claims, receipts, bytes })| {
@@ -109,9 +108,7 @@ impl UsageChanges {
              ON CONFLICT (key_id, shard) DO UPDATE SET messages = usage.messages + excluded.messages, \
              claims = usage.claims + excluded.claims, receipts = usage.receipts + excluded.receipts, \
              bytes = usage.bytes + excluded.bytes";
-        let backend = transaction.get_database_backend();
-        let statement = Rows::new(columns, rows).statement(backend, sql, Some(shard.into()));
-        traced(backend, "INSERT", "usage", transaction.execute_raw(statement)).await.map(drop)
+        Some(Rows::new(columns, rows).statement(backend, sql, Some(shard.into())))
     }
 }
 
@@ -143,15 +140,13 @@ async fn sum(connection: &impl ConnectionTrait, key_id: Option<&str>) -> Result<
     Ok(Usage { messages, claims, receipts, bytes })
 }
 
-/// Deletes the empty rows of deleted keys.
-pub(super) async fn delete_empty(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+/// The statement that deletes the empty rows of deleted keys.
+pub(super) fn delete_empty() -> DeleteStatement {
     let known = sealing_keys::Entity::find().select_only().column(sealing_keys::Column::KeyId).into_query();
     usage::Entity::delete_many()
         .filter(usage::Column::KeyId.not_in_subquery(known))
         .filter(usage::Column::Messages.eq(0))
         .filter(usage::Column::Claims.eq(0))
         .filter(usage::Column::Receipts.eq(0))
-        .exec(transaction)
-        .await
-        .map(drop)
+        .into_query()
 }

@@ -28,9 +28,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     batch::{self, BatchContext, BatchError, BatchOutcome, Output, Retention, Work},
     capacity::Capacity,
-    database::{Database, WriteConnection},
+    database::Database,
     db_error::DbErrorKind,
-    traced::commit,
+    lane_connection::LaneConnection,
+    sqlite_connection::SqliteConnection,
     usage::{self, UsageChanges},
 };
 use crate::{
@@ -64,10 +65,12 @@ const ENDED_CHANNEL_LENGTH: usize = 1024;
 /// then lose its text.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a batch may take with all attempts. After that the connection is closed and the outcome is unknown.
-/// Together with [`QUEUE_TIMEOUT`] less than the timeout of clients (30 seconds, see `StoreChannel`).
+///
+/// SQLite blocks the lane, so its batches are not interrupted. Only a disk that does not respond takes as long.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a checkpoint may take.
-const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for its result. After that the outcome is unknown. Less than the timeout of clients (30
+/// seconds, see `StoreChannel`).
+const RESULT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The queue of the write lane. Cheap to clone. The lane ends after the last clone was dropped and its work is done.
 #[derive(Clone)]
@@ -116,7 +119,7 @@ impl Writer {
         let (sender, queue) = mpsc::channel(queue_length);
         let lane = Lane {
             database: database.clone(),
-            connection: WriteConnection::new(database.clone()),
+            connection: LaneConnection::new(database.clone()),
             shard: random_shard(),
             context,
             ended: ended.clone(),
@@ -190,7 +193,13 @@ impl QueueSlot<'_> {
     pub(crate) async fn perform(self, work: Work) -> Result<Output, StoreError> {
         let (result_sender, result) = oneshot::channel();
         self.0.send(Job { work, result_sender, queued_at: Instant::now(), span: SpanHandle::current() });
-        result.await.unwrap_or_else(|_| Err(lane_ended_error()))
+        match tokio::time::timeout(RESULT_TIMEOUT, result).await {
+            Ok(result) => result.unwrap_or_else(|_| Err(lane_ended_error())),
+            Err(_) => {
+                tracing::error!("the write lane did not respond in time; the outcome is unknown");
+                Err(StoreError::Unavailable)
+            }
+        }
     }
 }
 
@@ -222,7 +231,7 @@ fn random_shard() -> i32 {
 
 struct Lane {
     database: Database,
-    connection: WriteConnection,
+    connection: LaneConnection,
     shard: i32,
     context: WriterContext,
     ended: broadcast::Sender<MessageId>,
@@ -255,11 +264,11 @@ impl Lane {
             others.into_iter().for_each(|(_, (sender, result))| send_result(sender, result));
             let must_vacuum = if sweeps.is_empty() {
                 if self.context.capacity.is_disk_low() {
-                    self.checkpoint().await;
+                    self.checkpoint();
                 }
                 false
             } else {
-                self.reclaim_space().await
+                self.reclaim_space()
             };
             for (_, (sender, mut result)) in sweeps {
                 if let Ok(Output::Swept(swept)) = &mut result {
@@ -377,7 +386,7 @@ impl Lane {
             };
             let outcome = batch::run(context, work, excluded).await?;
             let began = Instant::now();
-            let committed = commit(transaction).await;
+            let committed = transaction.commit().await;
             self.context.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
             committed.map_err(|error| BatchError::Database { error, during_commit: true })?;
             Ok(outcome)
@@ -391,17 +400,13 @@ impl Lane {
     }
 
     /// Empties the write-ahead log of SQLite, which still contains deleted rows.
-    async fn checkpoint(&mut self) {
-        let emptied = tokio::time::timeout(CHECKPOINT_TIMEOUT, self.connection.checkpoint()).await;
-        match emptied {
-            Ok(Ok(true)) => self.last_warned_wal_bytes = 0,
-            Ok(Ok(false)) => self.warn_of_large_wal(),
-            Ok(Err(error)) => {
+    fn checkpoint(&mut self) {
+        match self.connection.sqlite().map(SqliteConnection::checkpoint) {
+            None => {}
+            Some(Ok(true)) => self.last_warned_wal_bytes = 0,
+            Some(Ok(false)) => self.warn_of_large_wal(),
+            Some(Err(error)) => {
                 tracing::warn!(error = %ErrorChain(&error), "the write-ahead log was not emptied");
-                self.connection.discard();
-            }
-            Err(_) => {
-                tracing::warn!("the write-ahead log was not emptied in time");
                 self.connection.discard();
             }
         }
@@ -423,11 +428,12 @@ impl Lane {
 
     /// Empties the write-ahead log and returns free pages to the file system. Returns `true` if there are more free
     /// pages.
-    async fn reclaim_space(&mut self) -> bool {
-        self.checkpoint().await;
-        match self.connection.vacuum().await {
-            Ok(has_more) => has_more,
-            Err(error) => {
+    fn reclaim_space(&mut self) -> bool {
+        self.checkpoint();
+        match self.connection.sqlite().map(SqliteConnection::vacuum) {
+            None => false,
+            Some(Ok(has_more)) => has_more,
+            Some(Err(error)) => {
                 tracing::warn!(error = %ErrorChain(&error), "free pages were not returned to the file system");
                 self.connection.discard();
                 false
@@ -477,6 +483,13 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_does_not_wait_forever_for_a_lane_that_does_not_respond() {
+        let (queue, _never_received) = mpsc::channel(1);
+        let slot = QueueSlot(queue.try_reserve().unwrap());
+        assert!(matches!(slot.perform(Work::Sweep).await, Err(StoreError::Unavailable)));
+    }
+
     #[tokio::test]
     async fn work_that_was_queued_too_long_is_not_done() {
         let dir = tempfile::tempdir().unwrap();
@@ -493,7 +506,7 @@ mod tests {
             metrics: StoreMetrics::default(),
         };
         let lane = Lane {
-            connection: WriteConnection::new(database.clone()),
+            connection: LaneConnection::new(database.clone()),
             database,
             shard: 0,
             context,

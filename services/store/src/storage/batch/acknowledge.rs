@@ -1,15 +1,14 @@
 //! Erases contents that their readers have received.
 
-use sea_orm::{ConnectionTrait as _, DbErr};
+use sea_orm::DbErr;
 
 use super::{
     super::{
         rows::{self, Rows},
-        traced::traced,
         usage::Usage,
     },
     context::{BatchContext, Output, Results, find_receipts},
-    row_size,
+    row_size::DeletedRow,
 };
 use crate::{
     domain::{MessageId, Receipt, Timestamp, Verifier},
@@ -36,15 +35,17 @@ pub(super) async fn acknowledge(
     let claims = acknowledgements
         .iter()
         .map(|(_, acknowledgement)| [acknowledgement.id.get().into(), rows::verifier(acknowledgement.claim_verifier)]);
-    let sql = "DELETE FROM claims WHERE message_id IN (SELECT claimed.message_id FROM input \
+    let sql = format!(
+        "DELETE FROM claims WHERE message_id IN (SELECT claimed.message_id FROM input \
          JOIN claims AS claimed ON claimed.message_id = input.message_id \
              AND claimed.claim_verifier = input.claim_verifier) \
-         RETURNING key_id, length(sealed_content)";
-    let backend = context.transaction.get_database_backend();
-    let statement = Rows::new(columns, claims).statement(backend, sql, None);
-    for row in traced(backend, "DELETE", "claims", context.transaction.query_all_raw(statement)).await? {
-        let (key_id, sealed_bytes) = row_size::read(&row)?;
-        context.usage.subtract(&key_id, Usage::claim(sealed_bytes));
+         RETURNING {}",
+        DeletedRow::columns()
+    );
+    let statement = Rows::new(columns, claims).statement(context.transaction.backend(), &sql, None);
+    let deleted: Vec<DeletedRow> = context.transaction.query("DELETE", "claims", statement).await?;
+    for row in deleted {
+        context.usage.subtract(&row.key_id, Usage::claim(row.sealed_bytes()));
     }
     let ids = acknowledgements.iter().map(|(_, acknowledgement)| [acknowledgement.id.get().into()]);
     let ids = Rows::new(["message_id"], ids);

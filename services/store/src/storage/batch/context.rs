@@ -1,12 +1,12 @@
 //! [`BatchContext`]: what the pieces of work in a batch share, and what they return.
 
-use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult};
+use sea_orm::{ActiveEnum as _, DbErr};
 
 use super::super::{
     capacity::Budget,
     entities::{messages, receipts},
+    lane_connection::{Transaction, from_row},
     rows::Rows,
-    traced::traced,
     usage::{Usage, UsageChanges},
 };
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) struct Retention {
 
 /// What a batch uses, and what it changes.
 pub(in crate::storage) struct BatchContext<'a> {
-    pub(in crate::storage) transaction: &'a DatabaseTransaction,
+    pub(in crate::storage) transaction: &'a Transaction<'a>,
     pub(in crate::storage) keyring: &'a Keyring,
     pub(in crate::storage) clock: &'a dyn Clock,
     pub(in crate::storage) retention: Retention,
@@ -119,7 +119,7 @@ impl Results {
 
 /// The receipts with one of the values in the column of that name, which has an index.
 pub(super) async fn find_receipts(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     values: Rows<1>,
     column: &'static str,
 ) -> Result<Vec<receipts::Model>, DbErr> {
@@ -127,10 +127,7 @@ pub(super) async fn find_receipts(
         return Ok(Vec::new());
     }
     let sql = format!("SELECT receipts.* FROM input JOIN receipts ON receipts.{column} = input.{column}");
-    let backend = transaction.get_database_backend();
-    let statement = values.statement(backend, &sql, None);
-    let rows = traced(backend, "SELECT", "receipts", transaction.query_all_raw(statement)).await?;
-    rows.iter().map(|row| receipts::Model::from_query_result(row, "")).collect()
+    transaction.query("SELECT", "receipts", values.statement(transaction.backend(), &sql, None)).await
 }
 
 impl BatchContext<'_> {
@@ -169,9 +166,8 @@ impl BatchContext<'_> {
         });
         let sql = "INSERT INTO receipts (message_id, verifier, request_hash, claim_verifier, key_id, outcome, create_time, \
              expire_time, outcome_time, purge_time) SELECT * FROM input WHERE true";
-        let backend = self.transaction.get_database_backend();
-        let statement = Rows::new(columns, rows).statement(backend, sql, None);
-        traced(backend, "INSERT", "receipts", self.transaction.execute_raw(statement)).await.map(drop)
+        let statement = Rows::new(columns, rows).statement(self.transaction.backend(), sql, None);
+        self.transaction.execute("INSERT", "receipts", statement).await
     }
 
     /// The receipt of a message that ends now.
@@ -198,7 +194,6 @@ impl BatchContext<'_> {
 }
 
 /// The columns of a message that its receipt keeps.
-#[derive(FromQueryResult)]
 pub(super) struct EndedMessage {
     pub(super) id: i64,
     verifier: Vec<u8>,
@@ -207,6 +202,8 @@ pub(super) struct EndedMessage {
     create_time: i64,
     pub(super) expire_time: Option<i64>,
 }
+
+from_row!(EndedMessage { id, verifier, request_hash, key_id, create_time, expire_time });
 
 impl EndedMessage {
     pub(super) const COLUMNS: [messages::Column; 6] = [

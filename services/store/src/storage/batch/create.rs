@@ -1,18 +1,18 @@
 //! Stores the new messages of a batch with one statement.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
-    ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _,
-    FromQueryResult, QueryFilter as _, QuerySelect as _, Value,
+    ActiveEnum as _, ColumnTrait as _, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _, Value,
 };
 
 use super::{
     super::{
         entities::{content_kind, messages, receipts},
+        lane_connection::{Transaction, from_row},
         rows::{self, Rows},
         sealing_keys,
-        traced::traced,
         usage::Usage,
     },
     context::{BatchContext, Output, Results, find_receipts},
@@ -61,10 +61,10 @@ pub(super) async fn create(
     let mut inserted = insert(context.transaction, &to_insert).await?;
     let existing = find_existing(context.transaction, &creations, &inserted).await?;
     delete_repeats(context.transaction, &existing, &mut inserted).await?;
+    let mut counted = HashSet::with_capacity(inserted.len());
     for creation in to_insert {
         // Counted once, because two creations with the same request are one message.
-        if let Some(row) = inserted.get_mut(&creation.verifier).filter(|row| !row.is_counted) {
-            row.is_counted = true;
+        if inserted.get(&creation.verifier).is_some_and(|row| counted.insert(row.id)) {
             context.usage.add(creation.key_id.as_str(), Usage::message(creation.sealed_content.len()));
             context.counts.add_created(creation.content_kind);
         }
@@ -76,7 +76,9 @@ pub(super) async fn create(
             (None, Some(row)) => results.set(index, row.result_for(creation)),
             (None, None) => {
                 // Rejected above, or its key was retired. A caller excludes a retired key, so it must really be one.
-                let is_usable = sealing_keys::is_usable(context.transaction, &creation.key_id).await?;
+                let usable = context.transaction.build(&sealing_keys::usable(&creation.key_id));
+                let usable: Vec<()> = context.transaction.query("SELECT", "sealing_keys", usable).await?;
+                let is_usable = !usable.is_empty();
                 let result = if is_usable { Err(StoreError::Internal) } else { Ok(Output::KeyRetired) };
                 results.set_if_missing(index, result);
             }
@@ -90,7 +92,7 @@ pub(super) async fn create(
 ///
 /// All stores insert in the same order, to prevent deadlocks.
 async fn insert(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     creations: &[&Creation],
 ) -> Result<HashMap<Verifier, InsertedRow>, DbErr> {
     if creations.is_empty() {
@@ -120,7 +122,7 @@ async fn insert(
             creation.expire_time.map(Timestamp::micros).into(),
         ]
     });
-    let backend = transaction.get_database_backend();
+    let backend = transaction.backend();
     // SQLite has one writer and no locks of rows.
     let lock = if backend == DbBackend::Postgres { "FOR SHARE" } else { "" };
     let sql = format!(
@@ -132,9 +134,8 @@ async fn insert(
          ON CONFLICT DO NOTHING RETURNING id, verifier, request_hash, content_tag, create_time, expire_time"
     );
     let statement = Rows::new(columns, rows).statement(backend, &sql, None);
-    let rows = traced(backend, "INSERT", "messages", transaction.query_all_raw(statement)).await?;
-    let rows = rows.iter().map(|row| InsertedRow::from_query_result(row, ""));
-    rows.map(|row| row.and_then(|row| Ok((Verifier::from_column(&row.verifier).ok_or_else(malformed)?, row)))).collect()
+    let rows: Vec<InsertedRow> = transaction.query("INSERT", "messages", statement).await?;
+    rows.into_iter().map(|row| Ok((Verifier::from_column(&row.verifier).ok_or_else(malformed)?, row))).collect()
 }
 
 /// The existing messages and receipts of the requests.
@@ -142,7 +143,7 @@ async fn insert(
 /// Reads both *after* the insert, which waits for a concurrent transaction that deletes the message. Reads messages
 /// before receipts, so that a message that ends in between already has its receipt.
 async fn find_existing(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     creations: &[(usize, &Creation)],
     inserted: &HashMap<Verifier, InsertedRow>,
 ) -> Result<HashMap<Verifier, ExistingRequest>, DbErr> {
@@ -155,9 +156,9 @@ async fn find_existing(
             .select_only()
             .columns(UnreadRow::COLUMNS)
             .filter(messages::Column::RequestHash.is_in(not_inserted))
-            .into_model::<UnreadRow>()
-            .all(transaction);
-        for row in traced(transaction.get_database_backend(), "SELECT", "messages", unread).await? {
+            .into_query();
+        let unread: Vec<UnreadRow> = transaction.query("SELECT", "messages", transaction.build(&unread)).await?;
+        for row in unread {
             let hash = row.request_hash.as_deref().and_then(Verifier::from_column).ok_or_else(malformed)?;
             existing.insert(hash, ExistingRequest::Unread(row));
         }
@@ -172,7 +173,7 @@ async fn find_existing(
 
 /// Deletes what was inserted for a request whose message has ended.
 async fn delete_repeats(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction<'_>,
     existing: &HashMap<Verifier, ExistingRequest>,
     inserted: &mut HashMap<Verifier, InsertedRow>,
 ) -> Result<(), DbErr> {
@@ -185,8 +186,8 @@ async fn delete_repeats(
         return Ok(());
     }
     inserted.retain(|_, row| row.request_hash.as_ref().is_none_or(|hash| !gone.contains(hash)));
-    let deleting = messages::Entity::delete_many().filter(messages::Column::RequestHash.is_in(gone)).exec(transaction);
-    traced(transaction.get_database_backend(), "DELETE", "messages", deleting).await.map(drop)
+    let delete = messages::Entity::delete_many().filter(messages::Column::RequestHash.is_in(gone)).into_query();
+    transaction.execute("DELETE", "messages", transaction.build(&delete)).await
 }
 
 fn malformed() -> DbErr {
@@ -194,7 +195,6 @@ fn malformed() -> DbErr {
 }
 
 /// A message that this batch inserted.
-#[derive(FromQueryResult)]
 struct InsertedRow {
     id: i64,
     verifier: Vec<u8>,
@@ -202,9 +202,9 @@ struct InsertedRow {
     content_tag: Option<Vec<u8>>,
     create_time: i64,
     expire_time: Option<i64>,
-    #[sea_orm(skip)]
-    is_counted: bool,
 }
+
+from_row!(InsertedRow { id, verifier, request_hash, content_tag, create_time, expire_time });
 
 impl InsertedRow {
     /// Two creations of a batch may have the same request, of which one was inserted.
@@ -220,7 +220,6 @@ enum ExistingRequest {
     Gone(receipts::Model),
 }
 
-#[derive(FromQueryResult)]
 struct UnreadRow {
     id: i64,
     request_hash: Option<Vec<u8>>,
@@ -229,6 +228,8 @@ struct UnreadRow {
     create_time: i64,
     expire_time: Option<i64>,
 }
+
+from_row!(UnreadRow { id, request_hash, content_tag, key_id, create_time, expire_time });
 
 impl UnreadRow {
     const COLUMNS: [messages::Column; 6] = [

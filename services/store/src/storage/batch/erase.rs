@@ -4,15 +4,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use mayfly_bootstrap::ErrorChain;
 use sea_orm::{
-    ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, FromQueryResult as _,
-    QueryFilter as _, QuerySelect as _, TryGetableMany as _,
+    ActiveEnum as _, ColumnTrait as _, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _,
 };
 
 use super::{
     super::{
         entities::{claims, content_kind, messages, receipts},
+        lane_connection::from_row,
         rows::{self, Rows},
-        traced::traced,
         usage::Usage,
     },
     context::{BatchContext, BatchError, EndedMessage, Output, Results, find_receipts},
@@ -140,7 +140,7 @@ async fn delete_unread(
             (!erasure.rejects(ContentKind::Sealed)).into(),
         ]
     });
-    let backend = context.transaction.get_database_backend();
+    let backend = context.transaction.backend();
     // Locks rows in the order of their ids, to prevent deadlocks. SQLite has one writer and no locks of rows.
     let lock = if backend == DbBackend::Postgres { "ORDER BY wanted.id FOR UPDATE OF wanted" } else { "" };
     // The conditions of `Erasure::matches`.
@@ -156,8 +156,7 @@ async fn delete_unread(
     );
     let now = context.clock.now().micros();
     let statement = Rows::new(columns, rows).statement(backend, &sql, Some(now.into()));
-    let rows = traced(backend, "DELETE", "messages", context.transaction.query_all_raw(statement)).await?;
-    rows.iter().map(|row| messages::Model::from_query_result(row, "")).collect()
+    context.transaction.query("DELETE", "messages", statement).await
 }
 
 async fn insert_claims(context: &mut BatchContext<'_>, new_claims: Vec<claims::Model>) -> Result<(), DbErr> {
@@ -182,9 +181,8 @@ async fn insert_claims(context: &mut BatchContext<'_>, new_claims: Vec<claims::M
     });
     let sql = "INSERT INTO claims (message_id, claim_verifier, key_id, content_kind, sealed_content, create_time, \
          forfeit_time) SELECT * FROM input WHERE true";
-    let backend = context.transaction.get_database_backend();
-    let statement = Rows::new(columns, rows).statement(backend, sql, None);
-    traced(backend, "INSERT", "claims", context.transaction.execute_raw(statement)).await.map(drop)
+    let statement = Rows::new(columns, rows).statement(context.transaction.backend(), sql, None);
+    context.transaction.execute("INSERT", "claims", statement).await
 }
 
 /// The result for the winner of a message.
@@ -333,10 +331,8 @@ async fn repeat_views<'work>(
     }
     let sql = "SELECT claims.* FROM input JOIN claims ON claims.message_id = input.message_id \
          AND claims.claim_verifier = input.claim_verifier WHERE claims.forfeit_time > (SELECT value FROM parameter)";
-    let backend = context.transaction.get_database_backend();
-    let statement = claimed.statement(backend, sql, Some(now.micros().into()));
-    let rows = traced(backend, "SELECT", "claims", context.transaction.query_all_raw(statement)).await?;
-    let rows: Vec<_> = rows.iter().map(|row| claims::Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
+    let statement = claimed.statement(context.transaction.backend(), sql, Some(now.micros().into()));
+    let rows: Vec<claims::Model> = context.transaction.query("SELECT", "claims", statement).await?;
     if rows.is_empty() {
         return Ok(losers);
     }
@@ -368,20 +364,28 @@ async fn repeat_views<'work>(
     Ok(others)
 }
 
+/// The times of a receipt that limit its claim.
+struct ReceiptTimes {
+    message_id: i64,
+    outcome_time: i64,
+    purge_time: i64,
+}
+
+from_row!(ReceiptTimes { message_id, outcome_time, purge_time });
+
 /// The latest possible end of each claim, by message.
 async fn max_ends(context: &BatchContext<'_>, rows: &[claims::Model]) -> Result<BTreeMap<i64, Timestamp>, DbErr> {
     let times = receipts::Entity::find()
         .select_only()
         .columns([receipts::Column::MessageId, receipts::Column::OutcomeTime, receipts::Column::PurgeTime])
         .filter(receipts::Column::MessageId.is_in(rows.iter().map(|row| row.message_id)))
-        .into_tuple()
-        .all(context.transaction);
-    let times: Vec<(i64, i64, i64)> =
-        traced(context.transaction.get_database_backend(), "SELECT", "receipts", times).await?;
+        .into_query();
+    let transaction = context.transaction;
+    let times: Vec<ReceiptTimes> = transaction.query("SELECT", "receipts", transaction.build(&times)).await?;
     // A view cannot be acknowledged after its receipt was purged.
-    let ends = times.into_iter().map(|(message_id, view_time, purge_time)| {
-        let max_end = Timestamp::from_micros(view_time).after(MAX_CLAIM_DURATION);
-        (message_id, max_end.min(Timestamp::from_micros(purge_time)))
+    let ends = times.into_iter().map(|receipt| {
+        let max_end = Timestamp::from_micros(receipt.outcome_time).after(MAX_CLAIM_DURATION);
+        (receipt.message_id, max_end.min(Timestamp::from_micros(receipt.purge_time)))
     });
     Ok(ends.collect())
 }
@@ -398,11 +402,21 @@ async fn extend_claims(
             .col_expr(claims::Column::ForfeitTime, claim.forfeit_time.into())
             .filter(claims::Column::MessageId.eq(message_id))
             .filter(claims::Column::ForfeitTime.eq(old_end))
-            .exec(context.transaction);
-        traced(context.transaction.get_database_backend(), "UPDATE", "claims", update).await?;
+            .into_query();
+        context.transaction.execute("UPDATE", "claims", context.transaction.build(&update)).await?;
     }
     Ok(())
 }
+
+/// A message that was not deleted.
+struct LeftRow {
+    id: i64,
+    verifier: Vec<u8>,
+    expire_time: Option<i64>,
+    content_kind: content_kind::ContentKind,
+}
+
+from_row!(LeftRow { id, verifier, expire_time, content_kind });
 
 /// Sets the errors of the losers. With a right token: another caller was first, the message expired, the content is
 /// sealed, or the passphrase is missing or wrong.
@@ -420,19 +434,16 @@ async fn set_errors(
     // before receipts, so that a message that ends in between already has its receipt.
     let sql =
         "SELECT messages.id, verifier, expire_time, content_kind FROM input JOIN messages ON messages.id = input.id";
-    let backend = context.transaction.get_database_backend();
-    let statement = Rows::new(["id"], ids()).statement(backend, sql, None);
-    let left = traced(backend, "SELECT", "messages", context.transaction.query_all_raw(statement)).await?;
-    let left = left.iter().map(<(i64, Vec<u8>, Option<i64>, content_kind::ContentKind)>::try_get_many_by_index);
-    let left: Vec<_> = left.collect::<Result<_, _>>()?;
+    let statement = Rows::new(["id"], ids()).statement(context.transaction.backend(), sql, None);
+    let left: Vec<LeftRow> = context.transaction.query("SELECT", "messages", statement).await?;
     let ids = Rows::new(["message_id"], ids());
     let receipts = find_receipts(context.transaction, ids, "message_id").await?;
     for (index, erasure) in losers {
         let matches = |id: i64, verifier: &[u8]| id == erasure.id.get() && erasure.verifier.matches_column(verifier);
         let receipt = receipts.iter().find(|receipt| matches(receipt.message_id, &receipt.verifier)).map(Receipt::from);
-        let left = left.iter().find(|(id, verifier, ..)| matches(*id, verifier));
-        let kind = left.map(|(.., kind)| ContentKind::from(*kind));
-        let expired = left.and_then(|(.., time, _)| *time).filter(|time| *time <= now.micros());
+        let left = left.iter().find(|row| matches(row.id, &row.verifier));
+        let kind = left.map(|row| ContentKind::from(row.content_kind));
+        let expired = left.and_then(|row| row.expire_time).filter(|time| *time <= now.micros());
         let expired = expired.map(|time| Receipt { outcome: Outcome::Expired, time: Timestamp::from_micros(time) });
         let result = match (receipt.or(expired), &erasure.reason) {
             // Burning is idempotent.

@@ -1,25 +1,37 @@
-//! The key and the content length of deleted rows, for the usage. Does not return the content.
+//! The sizes of rows with a sealed content, which are determined without reading the content.
 
-use sea_orm::{
-    DbErr, Iden, QueryResult, TryGetableMany as _,
-    sea_query::{Expr, Func, Query, ReturningClause, SimpleExpr},
-};
+use sea_orm::sea_query::{Expr, Query, ReturningClause, SimpleExpr};
 
-/// The RETURNING clause of a DELETE.
-pub(super) fn returning(
-    key_id: impl Iden + Copy + 'static,
-    sealed_content: impl Iden + Copy + 'static,
-) -> ReturningClause {
-    Query::returning().exprs([Expr::col(key_id), length(sealed_content)])
+use super::super::lane_connection::from_row;
+
+/// The bytes of the sealed content, as 64 bits on both databases.
+const SEALED_BYTES: &str = "CAST(length(sealed_content) AS bigint)";
+
+/// The key and the size of a deleted row, for the usage.
+pub(super) struct DeletedRow {
+    pub(super) key_id: String,
+    sealed_bytes: i64,
 }
 
-/// The length of a binary column, which both databases determine without reading the bytes.
-pub(super) fn length(column: impl Iden + Copy + 'static) -> SimpleExpr {
-    Func::cust("length").arg(Expr::col(column)).into()
+from_row!(DeletedRow { key_id, sealed_bytes });
+
+impl DeletedRow {
+    /// Its columns.
+    pub(super) fn columns() -> String {
+        format!("key_id, {SEALED_BYTES} AS sealed_bytes")
+    }
+
+    /// The RETURNING clause of a DELETE.
+    pub(super) fn returning() -> ReturningClause {
+        Query::returning().expr(Expr::cust(Self::columns()))
+    }
+
+    pub(super) fn sealed_bytes(&self) -> usize {
+        usize::try_from(self.sealed_bytes).unwrap_or_default()
+    }
 }
 
-/// Reads the columns of [`returning`].
-pub(super) fn read(row: &QueryResult) -> Result<(String, usize), DbErr> {
-    let (key_id, length) = <(String, i32)>::try_get_many_by_index(row)?;
-    Ok((key_id, usize::try_from(length).unwrap_or_default()))
+/// The bytes of the sealed content of a row.
+pub(super) fn sealed_bytes() -> SimpleExpr {
+    Expr::cust(SEALED_BYTES)
 }

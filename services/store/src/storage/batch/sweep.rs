@@ -4,18 +4,18 @@
 //! write-ahead log, and other work waits only briefly.
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
     sea_query::{LockBehavior, LockType, Query},
 };
 
 use super::{
     super::{
         entities::{claims, messages, receipts},
+        lane_connection::from_row,
         usage::{self, Usage},
     },
     context::{BatchContext, EndedMessage, Swept},
-    row_size,
+    row_size::{self, DeletedRow},
 };
 use crate::domain::{MessageId, Timestamp};
 
@@ -29,7 +29,8 @@ pub(super) async fn sweep(context: &mut BatchContext<'_>) -> Result<Swept, DbErr
     let expired = expire_messages(context, now).await?;
     let forfeited = forfeit_claims(context, now).await?;
     let purged = purge_receipts(context, now).await?;
-    usage::delete_empty(context.transaction).await?;
+    let transaction = context.transaction;
+    transaction.execute("DELETE", "usage", transaction.build(&usage::delete_empty())).await?;
     let has_more = expired.has_more || forfeited.has_more || purged.has_more;
     Ok(Swept { expired: expired.rows, forfeited: forfeited.rows, purged: purged.rows, has_more })
 }
@@ -40,6 +41,15 @@ struct Deleted {
     has_more: bool,
 }
 
+/// A due row.
+#[derive(Clone, Copy)]
+struct DueRow {
+    id: i64,
+    sealed_bytes: i64,
+}
+
+from_row!(DueRow { id, sealed_bytes });
+
 /// The due rows that a sweep deletes.
 struct Due {
     ids: Vec<i64>,
@@ -47,15 +57,15 @@ struct Due {
 }
 
 impl Due {
-    /// Selects the first of `rows`, ids and lengths, up to [`MAX_BYTES`].
-    fn new(rows: &[(i64, i32)]) -> Self {
+    /// Selects the first of `rows`, up to [`MAX_BYTES`].
+    fn new(rows: &[DueRow]) -> Self {
         let mut bytes: usize = 0;
-        let fits = rows.iter().take_while(|(_, length)| {
+        let fits = rows.iter().take_while(|row| {
             let fits = bytes < MAX_BYTES;
-            bytes = bytes.saturating_add(usize::try_from(*length).unwrap_or_default());
+            bytes = bytes.saturating_add(usize::try_from(row.sealed_bytes).unwrap_or_default());
             fits
         });
-        let ids: Vec<_> = fits.map(|(id, _)| *id).collect();
+        let ids: Vec<_> = fits.map(|row| row.id).collect();
         Self { has_more: ids.len() < rows.len() || rows.len() as u64 == MAX_ROWS, ids }
     }
 }
@@ -63,65 +73,71 @@ impl Due {
 // These statements skip locked rows, because several stores may sweep at once.
 
 async fn expire_messages(context: &mut BatchContext<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
-    let due: Vec<(i64, i32)> = messages::Entity::find()
+    let transaction = context.transaction;
+    let due = messages::Entity::find()
         .select_only()
         .column(messages::Column::Id)
-        .expr(row_size::length(messages::Column::SealedContent))
+        .column_as(row_size::sealed_bytes(), "sealed_bytes")
         .filter(messages::Column::ExpireTime.lte(now.micros()))
         .order_by_asc(messages::Column::ExpireTime)
         .limit(MAX_ROWS)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_tuple()
-        .all(context.transaction)
-        .await?;
+        .into_query();
+    let due: Vec<DueRow> = transaction.query("SELECT", "messages", transaction.build(&due)).await?;
     let Due { ids, has_more } = Due::new(&due);
     if ids.is_empty() {
         return Ok(Deleted { rows: 0, has_more });
     }
     let mut delete = messages::Entity::delete_many().filter(messages::Column::Id.is_in(ids)).into_query();
     delete.returning(Query::returning().columns(EndedMessage::COLUMNS));
-    let rows = context.transaction.query_all(&delete).await?;
+    let rows: Vec<EndedMessage> = transaction.query("DELETE", "messages", transaction.build(&delete)).await?;
     context.counts.expired += rows.len() as u64;
-    let mut new_receipts = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let message = EndedMessage::from_query_result(row, "")?;
-        let length = due.iter().find(|(due, _)| *due == message.id).map_or(0, |(_, length)| *length);
-        context.usage.subtract(&message.key_id, Usage::message(usize::try_from(length).unwrap_or_default()));
+    let (expired, mut new_receipts) = (rows.len(), Vec::with_capacity(rows.len()));
+    for message in rows {
+        let bytes = due.iter().find(|due| due.id == message.id).map_or(0, |due| due.sealed_bytes);
+        context.usage.subtract(&message.key_id, Usage::message(usize::try_from(bytes).unwrap_or_default()));
         context.ended.push(MessageId::from_column(message.id));
         let outcome_time = message.expire_time.map_or(now, Timestamp::from_micros);
         new_receipts.push(context.new_receipt(message, receipts::Outcome::Expired, outcome_time));
     }
     context.insert_receipts(new_receipts).await?;
-    Ok(Deleted { rows: rows.len(), has_more })
+    Ok(Deleted { rows: expired, has_more })
 }
 
 async fn forfeit_claims(context: &mut BatchContext<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
-    let due: Vec<(i64, i32)> = claims::Entity::find()
+    let transaction = context.transaction;
+    let due = claims::Entity::find()
         .select_only()
-        .column(claims::Column::MessageId)
-        .expr(row_size::length(claims::Column::SealedContent))
+        .column_as(claims::Column::MessageId, "id")
+        .column_as(row_size::sealed_bytes(), "sealed_bytes")
         .filter(claims::Column::ForfeitTime.lte(now.micros()))
         .order_by_asc(claims::Column::ForfeitTime)
         .limit(MAX_ROWS)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_tuple()
-        .all(context.transaction)
-        .await?;
+        .into_query();
+    let due: Vec<DueRow> = transaction.query("SELECT", "claims", transaction.build(&due)).await?;
     let Due { ids, has_more } = Due::new(&due);
     if ids.is_empty() {
         return Ok(Deleted { rows: 0, has_more });
     }
     let mut delete = claims::Entity::delete_many().filter(claims::Column::MessageId.is_in(ids)).into_query();
-    delete.returning(row_size::returning(claims::Column::KeyId, claims::Column::SealedContent));
-    let rows = context.transaction.query_all(&delete).await?;
+    delete.returning(DeletedRow::returning());
+    let rows: Vec<DeletedRow> = transaction.query("DELETE", "claims", transaction.build(&delete)).await?;
     for row in &rows {
-        let (key_id, sealed_bytes) = row_size::read(row)?;
-        context.usage.subtract(&key_id, Usage::claim(sealed_bytes));
+        context.usage.subtract(&row.key_id, Usage::claim(row.sealed_bytes()));
     }
     Ok(Deleted { rows: rows.len(), has_more })
 }
 
+/// A purged receipt, for the usage.
+struct PurgedReceipt {
+    key_id: String,
+}
+
+from_row!(PurgedReceipt { key_id });
+
 async fn purge_receipts(context: &mut BatchContext<'_>, now: Timestamp) -> Result<Deleted, DbErr> {
+    let transaction = context.transaction;
     let old = receipts::Entity::find()
         .select_only()
         .column(receipts::Column::MessageId)
@@ -132,9 +148,9 @@ async fn purge_receipts(context: &mut BatchContext<'_>, now: Timestamp) -> Resul
         .into_query();
     let mut delete = receipts::Entity::delete_many().filter(receipts::Column::MessageId.in_subquery(old)).into_query();
     delete.returning(Query::returning().columns([receipts::Column::KeyId]));
-    let rows = context.transaction.query_all(&delete).await?;
+    let rows: Vec<PurgedReceipt> = transaction.query("DELETE", "receipts", transaction.build(&delete)).await?;
     for row in &rows {
-        context.usage.subtract(&row.try_get_by_index::<String>(0)?, Usage::receipts(1));
+        context.usage.subtract(&row.key_id, Usage::receipts(1));
     }
     Ok(Deleted { rows: rows.len(), has_more: rows.len() as u64 == MAX_ROWS })
 }
@@ -146,7 +162,8 @@ mod tests {
     #[test]
     fn a_sweep_deletes_rows_up_to_its_bytes_and_at_least_one() {
         let ids = |lengths: &[i32]| {
-            let rows: Vec<_> = (1..).zip(lengths.iter().copied()).collect();
+            let rows = (1..).zip(lengths).map(|(id, length)| DueRow { id, sealed_bytes: (*length).into() });
+            let rows: Vec<_> = rows.collect();
             let due = Due::new(&rows);
             (due.ids.len(), due.has_more)
         };

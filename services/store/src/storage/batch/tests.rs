@@ -1,10 +1,12 @@
 //! Results of callers in a batch that want the same message, in every order.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use sea_orm::{ConnectionTrait as _, Database, DatabaseTransaction, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
 
-use super::super::{capacity::Budget, usage::UsageChanges};
+use super::super::{
+    capacity::Budget, lane_connection::Transaction, sqlite_connection::SqliteConnection, usage::UsageChanges,
+};
 use super::*;
 use crate::{
     domain::{
@@ -115,22 +117,29 @@ impl Fixture {
 
     /// Stores the message, and lets all of `callers` view it in one batch.
     async fn view_as(&self, callers: &[Caller]) -> Vec<Result<Output, StoreError>> {
-        let transaction = begin(&self.keyring).await;
-        let id = stored(&batch(&self.keyring, &transaction, &[self.creation()]).await[0]);
+        let database = begin(&self.keyring).await;
+        let id = stored(&batch(&self.keyring, &database, &[self.creation()]).await[0]);
         let work: Vec<_> = callers.iter().map(|caller| self.view(id, *caller)).collect();
-        batch(&self.keyring, &transaction, &work).await
+        batch(&self.keyring, &database, &work).await
     }
 }
 
 /// A transaction on a new database with the keys.
-async fn begin(keyring: &Keyring) -> DatabaseTransaction {
-    let database = Database::connect("sqlite::memory:").await.unwrap();
-    mayfly_migrations::apply(&database).await.unwrap();
+async fn begin(keyring: &Keyring) -> SqliteConnection {
+    let migrated = Database::connect("sqlite::memory:").await.unwrap();
+    mayfly_migrations::apply(&migrated).await.unwrap();
+    let schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'";
+    let schema = migrated.query_all_raw(Statement::from_string(DbBackend::Sqlite, schema)).await.unwrap();
+    let database = SqliteConnection::open(Path::new(":memory:"), Duration::ZERO).unwrap();
+    for row in schema {
+        database.run(&row.try_get_by_index::<String>(0).unwrap()).unwrap();
+    }
     for key in keyring.keys() {
         let insert = format!("INSERT INTO sealing_keys (key_id, create_time) VALUES ('{}', 0)", key.id().as_str());
-        database.execute_unprepared(&insert).await.unwrap();
+        database.run(&insert).unwrap();
     }
-    database.begin().await.unwrap()
+    database.run("BEGIN").unwrap();
+    database
 }
 
 fn stored(result: &Result<Output, StoreError>) -> MessageId {
@@ -147,18 +156,19 @@ impl Clock for FixedClock {
     }
 }
 
-async fn batch(keyring: &Keyring, transaction: &DatabaseTransaction, work: &[Work]) -> Vec<Result<Output, StoreError>> {
-    batch_in(Budget::unlimited(), &FixedClock, keyring, transaction, work).await.results
+async fn batch(keyring: &Keyring, database: &SqliteConnection, work: &[Work]) -> Vec<Result<Output, StoreError>> {
+    batch_in(Budget::unlimited(), &FixedClock, keyring, database, work).await.results
 }
 
 async fn batch_in(
     budget: Budget,
     clock: &dyn Clock,
     keyring: &Keyring,
-    transaction: &DatabaseTransaction,
+    database: &SqliteConnection,
     work: &[Work],
 ) -> BatchOutcome {
     let retention = Retention { view_grace: HOUR, receipts: HOUR };
+    let transaction = &Transaction::Sqlite(database);
     let (usage, ended, counts) = (UsageChanges::default(), Vec::new(), MessageCounts::default());
     let context = BatchContext { transaction, keyring, clock, retention, budget, shard: 0, usage, ended, counts };
     match run(context, work, &[]).await {
@@ -217,14 +227,14 @@ async fn a_creation_in_the_same_batch_as_a_repeated_one_is_stored() {
     let keyring = Keyring::generate().unwrap();
     let text = || Fixture::with_keyring(keyring.clone(), ContentKind::Text, None);
     let (repeated, single) = (Fixture::repeatable(&keyring, REQUEST_ID), text());
-    let transaction = begin(&keyring).await;
-    let first = stored(&batch(&keyring, &transaction, &[repeated.creation()]).await[0]);
-    let both = batch(&keyring, &transaction, &[single.creation(), repeated.creation()]).await;
+    let database = begin(&keyring).await;
+    let first = stored(&batch(&keyring, &database, &[repeated.creation()]).await[0]);
+    let both = batch(&keyring, &database, &[single.creation(), repeated.creation()]).await;
     assert!(stored(&both[0]) > first);
     assert_eq!(stored(&both[1]), first);
 
-    assert!(has_content(&batch(&keyring, &transaction, &[repeated.view(first, Caller::Reader)]).await[0]));
-    let both = batch(&keyring, &transaction, &[repeated.creation(), text().creation()]).await;
+    assert!(has_content(&batch(&keyring, &database, &[repeated.view(first, Caller::Reader)]).await[0]));
+    let both = batch(&keyring, &database, &[repeated.creation(), text().creation()]).await;
     assert_eq!(stored(&both[0]), first, "from the receipt");
     assert!(stored(&both[1]) > first);
 }
@@ -235,21 +245,21 @@ async fn a_request_in_one_batch_is_one_message_and_another_content_is_a_conflict
     let fixture = Fixture::repeatable(&keyring, REQUEST_ID);
     let other = MessageContent::Text(MessageText::parse("other".to_owned(), &LIMITS).unwrap());
     let conflicts = |result: &Result<Output, StoreError>| matches!(result, Err(StoreError::RequestConflict));
-    let transaction = begin(&keyring).await;
+    let database = begin(&keyring).await;
     let work = [fixture.creation(), fixture.creation(), fixture.creation_of(&other, None)];
-    let done = batch_in(Budget::unlimited(), &FixedClock, &keyring, &transaction, &work).await;
+    let done = batch_in(Budget::unlimited(), &FixedClock, &keyring, &database, &work).await;
     assert_eq!(done.change.messages, 1, "one message is counted");
     let first = stored(&done.results[0]);
     assert_eq!(stored(&done.results[1]), first);
     assert!(conflicts(&done.results[2]));
     let again =
         [fixture.creation(), fixture.creation_of(&other, None), fixture.creation_of(&fixture.content(), Some(HOUR))];
-    let done = batch_in(Budget::unlimited(), &FixedClock, &keyring, &transaction, &again).await;
+    let done = batch_in(Budget::unlimited(), &FixedClock, &keyring, &database, &again).await;
     assert_eq!((stored(&done.results[0]), done.change), (first, Usage::default()));
     assert!(conflicts(&done.results[1]) && conflicts(&done.results[2]), "another text, another lifetime");
     // The content tag is deleted with the message.
-    batch(&keyring, &transaction, &[fixture.view(first, Caller::Reader)]).await;
-    assert_eq!(stored(&batch(&keyring, &transaction, &again[1..2]).await[0]), first);
+    batch(&keyring, &database, &[fixture.view(first, Caller::Reader)]).await;
+    assert_eq!(stored(&batch(&keyring, &database, &again[1..2]).await[0]), first);
 }
 
 #[tokio::test]
@@ -260,12 +270,12 @@ async fn a_request_with_another_key_returns_that_key() {
     let key = old.sealing(NOW).id().clone();
     let returns_key =
         |result: &Result<Output, StoreError>| matches!(result, Ok(Output::UnderOtherKey(other)) if *other == key);
-    let transaction = begin(&new).await;
-    let first = stored(&batch(&new, &transaction, &[before.creation()]).await[0]);
-    assert!(returns_key(&batch(&new, &transaction, &[after.creation()]).await[0]));
-    assert_eq!(stored(&batch(&new, &transaction, &[before.creation()]).await[0]), first);
-    batch(&new, &transaction, &[before.view(first, Caller::Reader)]).await;
-    let done = batch_in(Budget::unlimited(), &FixedClock, &new, &transaction, &[after.creation()]).await;
+    let database = begin(&new).await;
+    let first = stored(&batch(&new, &database, &[before.creation()]).await[0]);
+    assert!(returns_key(&batch(&new, &database, &[after.creation()]).await[0]));
+    assert_eq!(stored(&batch(&new, &database, &[before.creation()]).await[0]), first);
+    batch(&new, &database, &[before.view(first, Caller::Reader)]).await;
+    let done = batch_in(Budget::unlimited(), &FixedClock, &new, &database, &[after.creation()]).await;
     assert!(returns_key(&done.results[0]));
     assert_eq!(done.change, Usage::default(), "nothing new is stored");
 }
@@ -273,25 +283,25 @@ async fn a_request_with_another_key_returns_that_key() {
 #[tokio::test]
 async fn nothing_is_stored_under_a_key_that_is_being_retired() {
     let fixture = Fixture::new(ContentKind::Text, None);
-    let transaction = begin(&fixture.keyring).await;
-    transaction.execute_unprepared("UPDATE sealing_keys SET retire_time = 1").await.unwrap();
-    assert!(matches!(batch(&fixture.keyring, &transaction, &[fixture.creation()]).await[0], Ok(Output::KeyRetired)));
-    transaction.execute_unprepared("UPDATE sealing_keys SET retire_time = NULL").await.unwrap();
-    stored(&batch(&fixture.keyring, &transaction, &[fixture.creation()]).await[0]);
+    let database = begin(&fixture.keyring).await;
+    database.run("UPDATE sealing_keys SET retire_time = 1").unwrap();
+    assert!(matches!(batch(&fixture.keyring, &database, &[fixture.creation()]).await[0], Ok(Output::KeyRetired)));
+    database.run("UPDATE sealing_keys SET retire_time = NULL").unwrap();
+    stored(&batch(&fixture.keyring, &database, &[fixture.creation()]).await[0]);
 }
 
 #[tokio::test]
 async fn a_full_store_rejects_new_messages_and_finds_repeated_ones() {
     let keyring = Keyring::generate().unwrap();
     let fixture = Fixture::repeatable(&keyring, REQUEST_ID);
-    let transaction = begin(&keyring).await;
-    let first = stored(&batch(&keyring, &transaction, &[fixture.creation()]).await[0]);
+    let database = begin(&keyring).await;
+    let first = stored(&batch(&keyring, &database, &[fixture.creation()]).await[0]);
     let new = Fixture::with_keyring(keyring.clone(), ContentKind::Text, None);
     let none = Budget::none();
-    let done = batch_in(none, &FixedClock, &keyring, &transaction, &[new.creation(), fixture.creation()]).await;
+    let done = batch_in(none, &FixedClock, &keyring, &database, &[new.creation(), fixture.creation()]).await;
     assert!(matches!(done.results[0], Err(StoreError::StorageFull)));
     assert_eq!(stored(&done.results[1]), first);
-    assert!(has_content(&batch(&keyring, &transaction, &[fixture.view(first, Caller::Reader)]).await[0]));
+    assert!(has_content(&batch(&keyring, &database, &[fixture.view(first, Caller::Reader)]).await[0]));
 }
 
 /// A clock that advances by an hour with each call.
@@ -304,37 +314,36 @@ impl Clock for AdvancingClock {
     }
 }
 
-/// As if the statement waited for the row lock of another transaction.
+/// As if the statement waited for the row lock of another database.
 #[tokio::test]
 async fn a_message_that_expires_during_a_wait_for_its_row_is_not_returned() {
     let fixture = Fixture::new(ContentKind::Text, None);
-    let transaction = begin(&fixture.keyring).await;
-    let id = stored(&batch(&fixture.keyring, &transaction, &[fixture.creation()]).await[0]);
+    let database = begin(&fixture.keyring).await;
+    let id = stored(&batch(&fixture.keyring, &database, &[fixture.creation()]).await[0]);
     let expire_time = NOW.after(HOUR / 2);
     let expire = format!("UPDATE messages SET expire_time = {}", expire_time.micros());
-    transaction.execute_unprepared(&expire).await.unwrap();
+    database.run(&expire).unwrap();
     let clock = AdvancingClock(std::sync::atomic::AtomicI64::new(0));
     let work = [fixture.view(id, Caller::Reader)];
-    let done = batch_in(Budget::unlimited(), &clock, &fixture.keyring, &transaction, &work).await;
+    let done = batch_in(Budget::unlimited(), &clock, &fixture.keyring, &database, &work).await;
     let expired = Receipt { outcome: Outcome::Expired, time: expire_time };
     assert!(matches!(done.results[0], Err(StoreError::MessageGone(receipt)) if receipt == expired));
     assert_eq!((done.change.messages, done.change.receipts, done.ended.len()), (-1, 1, 1));
 }
 
 /// The recorded usage and the actual usage.
-async fn recorded_and_actual(transaction: &DatabaseTransaction) -> [[i64; 4]; 2] {
-    let read = async |select: &str| {
-        let select = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, select);
-        let row = transaction.query_one_raw(select).await.unwrap().unwrap();
-        [0, 1, 2, 3].map(|column| row.try_get_by_index::<i64>(column).unwrap())
+fn recorded_and_actual(database: &SqliteConnection) -> [[i64; 4]; 2] {
+    let read = |select: &str| {
+        let select = Statement::from_string(DbBackend::Sqlite, select);
+        let rows = database.query(&select, |row| Ok([0, 1, 2, 3].map(|column| row.get(column).unwrap())));
+        rows.unwrap()[0]
     };
-    let recorded = read("SELECT SUM(messages), SUM(claims), SUM(receipts), SUM(bytes) FROM usage").await;
+    let recorded = read("SELECT SUM(messages), SUM(claims), SUM(receipts), SUM(bytes) FROM usage");
     let actual = read(
         "SELECT (SELECT COUNT(*) FROM messages), (SELECT COUNT(*) FROM claims), (SELECT COUNT(*) FROM receipts),
          (SELECT COALESCE(SUM(LENGTH(sealed_content) + 384), 0) FROM messages)
          + (SELECT COALESCE(SUM(LENGTH(sealed_content) + 384), 0) FROM claims) + (SELECT COUNT(*) * 320 FROM receipts)",
-    )
-    .await;
+    );
     [recorded, actual]
 }
 
@@ -342,9 +351,9 @@ async fn recorded_and_actual(transaction: &DatabaseTransaction) -> [[i64; 4]; 2]
 async fn the_recorded_usage_equals_the_actual_usage() {
     let keyring = Keyring::generate().unwrap();
     let fixtures: Vec<_> = (0..5).map(|_| Fixture::with_keyring(keyring.clone(), ContentKind::Text, None)).collect();
-    let transaction = begin(&keyring).await;
+    let database = begin(&keyring).await;
     let creations: Vec<_> = fixtures.iter().map(Fixture::creation).collect();
-    let ids: Vec<_> = batch(&keyring, &transaction, &creations).await.iter().map(stored).collect();
+    let ids: Vec<_> = batch(&keyring, &database, &creations).await.iter().map(stored).collect();
     let view_id = ViewId::parse("3f1c2a9e-7d56-4f0e-8b0a-1c6a2f9d4e11").unwrap().unwrap();
     let acknowledgement = Acknowledgement {
         id: ids[1],
@@ -361,18 +370,18 @@ async fn the_recorded_usage_equals_the_actual_usage() {
         Work::Sweep,
     ];
     for step in steps {
-        batch(&keyring, &transaction, &[step]).await;
-        let [recorded, actual] = recorded_and_actual(&transaction).await;
+        batch(&keyring, &database, &[step]).await;
+        let [recorded, actual] = recorded_and_actual(&database);
         assert_eq!(recorded, actual);
     }
-    transaction.execute_unprepared("UPDATE messages SET expire_time = 1").await.unwrap();
-    transaction.execute_unprepared("UPDATE claims SET forfeit_time = 1").await.unwrap();
-    batch(&keyring, &transaction, &[Work::Sweep]).await;
-    let [recorded, actual] = recorded_and_actual(&transaction).await;
+    database.run("UPDATE messages SET expire_time = 1").unwrap();
+    database.run("UPDATE claims SET forfeit_time = 1").unwrap();
+    batch(&keyring, &database, &[Work::Sweep]).await;
+    let [recorded, actual] = recorded_and_actual(&database);
     assert_eq!(recorded, actual);
     assert_eq!(recorded[..3], [0, 0, 5]);
-    transaction.execute_unprepared("UPDATE receipts SET purge_time = 1").await.unwrap();
-    batch(&keyring, &transaction, &[Work::Sweep]).await;
-    let [recorded, actual] = recorded_and_actual(&transaction).await;
+    database.run("UPDATE receipts SET purge_time = 1").unwrap();
+    batch(&keyring, &database, &[Work::Sweep]).await;
+    let [recorded, actual] = recorded_and_actual(&database);
     assert_eq!((recorded, actual), ([0; 4], [0; 4]));
 }

@@ -3,7 +3,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::content_kind::ContentKind;
+use super::{super::lane_connection::from_row, content_kind::ContentKind};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "claims")]
@@ -29,3 +29,5 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+from_row!(Model { message_id, claim_verifier, key_id, content_kind, sealed_content, create_time, forfeit_time });

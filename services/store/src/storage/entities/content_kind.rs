@@ -1,5 +1,6 @@
 //! The kind of a content: a column of messages and claims.
 
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use sea_orm::entity::prelude::*;
 
 use crate::domain;
@@ -10,6 +11,17 @@ pub enum ContentKind {
     Text,
     /// The creator encrypted it before the store sealed it.
     Sealed,
+}
+
+impl FromSql for ContentKind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        read_enum(value)
+    }
+}
+
+/// Reads a word of an enumeration from SQLite.
+pub(super) fn read_enum<E: ActiveEnum<Value = String>>(value: ValueRef<'_>) -> FromSqlResult<E> {
+    E::try_from_value(&value.as_str()?.to_owned()).map_err(FromSqlError::other)
 }
 
 impl From<domain::ContentKind> for ContentKind {

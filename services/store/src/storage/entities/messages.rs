@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::content_kind::ContentKind;
+use super::{super::lane_connection::from_row, content_kind::ContentKind};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "messages")]
@@ -33,3 +33,16 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+from_row!(Model {
+    id,
+    verifier,
+    request_hash,
+    content_tag,
+    key_id,
+    content_kind,
+    sealed_content,
+    passphrase_verifier,
+    create_time,
+    expire_time,
+});

@@ -1,8 +1,10 @@
 //! How messages ended. Contains neither a content nor anything that confirms a guess of one. Purged after the
 //! retention.
 
+use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use sea_orm::entity::prelude::*;
 
+use super::{super::lane_connection::from_row, content_kind::read_enum};
 use crate::domain::{self, Receipt, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -42,6 +44,25 @@ pub enum Outcome {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+from_row!(Model {
+    message_id,
+    verifier,
+    request_hash,
+    claim_verifier,
+    key_id,
+    outcome,
+    create_time,
+    expire_time,
+    outcome_time,
+    purge_time,
+});
+
+impl FromSql for Outcome {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        read_enum(value)
+    }
+}
 
 impl From<&Model> for Receipt {
     fn from(receipt: &Model) -> Self {
