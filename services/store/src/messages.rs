@@ -145,24 +145,10 @@ impl Messages {
         passphrase: Option<&PassphraseKey>,
         message: &NewMessage,
     ) -> Result<InsertOutcome, StoreError> {
-        let NewMessage { content, create_time, ttl, expire_time, request, passphrase: _ } = message;
         // Reserve a slot first, so that an overloaded store seals nothing in vain.
         let slot = self.table.reserve()?;
-        let seal = MessageSeal::new(key, &token, passphrase);
-        let creation = Creation {
-            verifier: Verifier::of_token(&token),
-            key_id: key.id().clone(),
-            content_kind: content.kind(),
-            sealed_content: seal.seal(content, *expire_time).map_err(|error| log_seal_error(&error))?,
-            create_time: *create_time,
-            expire_time: *expire_time,
-            passphrase_verifier: passphrase.map(|passphrase| Verifier::of_passphrase(&token, passphrase)),
-            request: request.map(|request| CreationRequest {
-                hash: Verifier::of_request(request),
-                content_tag: seal.content_tag(content, *ttl),
-            }),
-        };
-        match slot.perform(Work::Create(Box::new(creation))).await? {
+        let creation = Box::new(seal_creation(key, &token, passphrase, message)?);
+        match slot.perform(Work::Create(creation)).await? {
             Output::Stored { id, create_time, expire_time } => {
                 Ok(InsertOutcome::Stored(StoredMessage { id, token, create_time, expire_time }))
             }
@@ -327,6 +313,29 @@ impl Messages {
         }
         Ok(Some(permit.stretch(passphrase.clone(), request.token.clone()).await?))
     }
+}
+
+fn seal_creation(
+    key: &Key,
+    token: &AccessToken,
+    passphrase: Option<&PassphraseKey>,
+    message: &NewMessage,
+) -> Result<Creation, StoreError> {
+    let NewMessage { content, create_time, ttl, expire_time, request, passphrase: _ } = message;
+    let seal = MessageSeal::new(key, token, passphrase);
+    Ok(Creation {
+        verifier: Verifier::of_token(token),
+        key_id: key.id().clone(),
+        content_kind: content.kind(),
+        sealed_content: seal.seal(content, *expire_time).map_err(|error| log_seal_error(&error))?,
+        create_time: *create_time,
+        expire_time: *expire_time,
+        passphrase_verifier: passphrase.map(|passphrase| Verifier::of_passphrase(token, passphrase)),
+        request: request.map(|request| CreationRequest {
+            hash: Verifier::of_request(request),
+            content_tag: seal.content_tag(content, *ttl),
+        }),
+    })
 }
 
 fn log_seal_error(error: &SealError) -> StoreError {

@@ -94,7 +94,7 @@ impl ApiTokens {
             .order_by_asc(api_tokens::Column::Id)
             .limit(limit)
             .all(&self.readers);
-        let found = read_with_timeout("listing API tokens", found).await?;
+        let found = read_with_timeout("listing API tokens", Box::pin(found)).await?;
         Ok(found.into_iter().map(|row| (ApiTokenId(row.id), to_domain(row))).collect())
     }
 
@@ -124,7 +124,8 @@ impl ApiTokens {
     pub(crate) async fn scopes_of(&self, secret: &ApiTokenSecret) -> Result<Scopes, StoreError> {
         let verifier = Verifier::of_api_token(secret).to_column();
         let found = api_tokens::Entity::find().filter(api_tokens::Column::Verifier.eq(verifier)).one(&self.readers);
-        let row = read_with_timeout("checking an API token", found).await?.ok_or(StoreError::CredentialsInvalid)?;
+        let row = read_with_timeout("checking an API token", Box::pin(found)).await?;
+        let row = row.ok_or(StoreError::CredentialsInvalid)?;
         let now = self.clock.now().micros();
         if row.revoke_time.is_some() {
             return Err(StoreError::ApiTokenRevoked);

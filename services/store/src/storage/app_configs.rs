@@ -174,7 +174,7 @@ impl AppConfigs {
             .order_by_asc(app_configs::Column::Id)
             .limit(limit)
             .all(&self.readers);
-        let found = read_with_timeout("listing app configs", self.traced("SELECT", found)).await?;
+        let found = read_with_timeout("listing app configs", Box::pin(self.traced("SELECT", found))).await?;
         found.into_iter().map(|row| self.unseal(row).map_err(log_and_convert)).collect()
     }
 
@@ -199,7 +199,7 @@ impl AppConfigs {
         &self,
         found: impl Future<Output = Result<Option<app_configs::Model>, DbErr>>,
     ) -> Result<Option<AppConfig>, StoreError> {
-        let row = read_with_timeout("reading an app config", self.traced("SELECT", found)).await?;
+        let row = read_with_timeout("reading an app config", Box::pin(self.traced("SELECT", found))).await?;
         row.map(|row| self.unseal(row)).transpose().map_err(log_and_convert)
     }
 

@@ -1,6 +1,6 @@
 //! Classifies database errors: retryable, unavailable or unexpected.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use mayfly_bootstrap::ErrorChain;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
@@ -85,9 +85,12 @@ impl DbErrorKind {
 }
 
 /// Waits for a read, for at most [`READ_TIMEOUT`]: a frozen server or a broken link never responds.
+///
+/// The future of a query of SeaORM has 18 KiB. Unless it is boxed, each future around it is as large, and is copied by
+/// calls that read nothing.
 pub(super) async fn read_with_timeout<T>(
     doing: &'static str,
-    reading: impl Future<Output = Result<T, DbErr>>,
+    reading: Pin<Box<impl Future<Output = Result<T, DbErr>>>>,
 ) -> Result<T, StoreError> {
     match tokio::time::timeout(READ_TIMEOUT, reading).await {
         Ok(found) => found.map_err(|error| log_error(doing, &error)),
@@ -112,7 +115,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_read_that_never_ends_times_out() {
         let never = std::future::pending::<Result<(), DbErr>>();
-        assert!(matches!(read_with_timeout("waiting", never).await, Err(StoreError::Unavailable)));
+        assert!(matches!(read_with_timeout("waiting", Box::pin(never)).await, Err(StoreError::Unavailable)));
     }
 
     #[test]

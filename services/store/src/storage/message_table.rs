@@ -168,7 +168,7 @@ impl MessageTable {
     ///
     /// [`StoreError`] when the database fails.
     pub(crate) async fn measure(&self) -> Result<(), StoreError> {
-        self.capacity.set_usage(read_with_timeout("measuring the usage", usage::total(&self.readers)).await?);
+        self.capacity.set_usage(read_with_timeout("measuring the usage", Box::pin(usage::total(&self.readers))).await?);
         Ok(())
     }
 
@@ -194,7 +194,7 @@ impl MessageTable {
     ///
     /// [`StoreError::MessageNotFound`], or another one when the database fails.
     pub(crate) async fn status(&self, id: MessageId, verifier: Verifier) -> Result<MessageStatus, StoreError> {
-        let status = read_with_timeout("looking a message up", self.find_status(id, verifier)).await?;
+        let status = read_with_timeout("looking a message up", Box::pin(self.find_status(id, verifier))).await?;
         status.ok_or(StoreError::MessageNotFound)
     }
 
@@ -204,7 +204,7 @@ impl MessageTable {
         id: MessageId,
         verifier: Verifier,
     ) -> Result<Option<ProtectedMessage>, StoreError> {
-        read_with_timeout("looking for a passphrase", self.find_protected(id, verifier)).await
+        read_with_timeout("looking for a passphrase", Box::pin(self.find_protected(id, verifier))).await
     }
 
     async fn find_protected(&self, id: MessageId, verifier: Verifier) -> Result<Option<ProtectedMessage>, DbErr> {

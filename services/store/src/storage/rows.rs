@@ -32,22 +32,33 @@ impl<const WIDTH: usize> Rows<WIDTH> {
         let length = (values.len() / WIDTH).next_power_of_two();
         values.extend(nulls.into_iter().cycle().take(length * WIDTH - values.len()));
         let mut number = 0;
-        // SQLite finds a parameter without a number faster.
-        let mut placeholder = || {
+        let mut placeholder = |text: &mut String| {
             number += 1;
-            if backend == DbBackend::Postgres { format!("${number}") } else { "?".to_owned() }
+            match backend {
+                DbBackend::Postgres => text.push_str(&format!("${number}")),
+                // SQLite finds a parameter without a number faster.
+                _ => text.push('?'),
+            }
         };
-        let parameter_table = match &parameter {
-            Some(_) => format!("parameter (value) AS (SELECT {}), ", placeholder()),
-            None => String::new(),
-        };
-        let rows = (0..length).map(|_| format!("({})", columns.map(|_| placeholder()).join(", ")));
-        let (names, rows) = (columns.join(", "), rows.collect::<Vec<_>>().join(", "));
+        let mut text = String::from("WITH ");
+        if parameter.is_some() {
+            text.push_str("parameter (value) AS (SELECT ");
+            placeholder(&mut text);
+            text.push_str("), ");
+        }
         // Otherwise SQLite copies the condition and the statement into each row, and needs 100 MiB to parse 256 of them.
-        let text = format!(
-            "WITH {parameter_table}input ({names}) AS MATERIALIZED (SELECT * FROM (VALUES {rows}) AS padded \
-             WHERE column1 IS NOT NULL) {sql}"
-        );
+        text.push_str(&format!("input ({}) AS MATERIALIZED (SELECT * FROM (VALUES ", columns.join(", ")));
+        for row in 0..length {
+            for column in 0..WIDTH {
+                text.push_str(match (row, column) {
+                    (0, 0) => "(",
+                    (_, 0) => "), (",
+                    _ => ", ",
+                });
+                placeholder(&mut text);
+            }
+        }
+        text.push_str(&format!(")) AS padded WHERE column1 IS NOT NULL) {sql}"));
         Statement::from_sql_and_values(backend, text, parameter.into_iter().chain(values))
     }
 }

@@ -47,7 +47,8 @@ pub(crate) struct KeyTimes {
 ///
 /// [`StoreError`] when the database fails.
 pub(super) async fn times(connection: &impl ConnectionTrait) -> Result<Vec<KeyTimes>, StoreError> {
-    let keys = read_with_timeout("reading the keys", sealing_keys::Entity::find().all(connection)).await?;
+    let keys = Box::pin(sealing_keys::Entity::find().all(connection));
+    let keys = read_with_timeout("reading the keys", keys).await?;
     let keys = keys.into_iter().map(|row| KeyTimes {
         id: KeyId::from_column(row.key_id),
         create_time: Timestamp::from_micros(row.create_time),

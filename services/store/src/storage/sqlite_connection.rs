@@ -39,7 +39,9 @@ pub(super) struct SqliteConnection {
 impl SqliteConnection {
     /// Opens an existing file.
     pub(super) fn open(file: &Path, busy_timeout: Duration) -> Result<Self, DbErr> {
-        let opened = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        // The type prevents that two threads use the connection at once, so it needs no lock.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(file, flags);
         let connection = opened.map_err(|error| DbErr::Conn(runtime_error(error)))?;
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         connection.busy_timeout(busy_timeout).map_err(failure)?;
