@@ -35,11 +35,12 @@ const MIGRATION_LOG_DELAY: Duration = Duration::from_secs(5);
 /// The settings of every PostgreSQL session. Set by statements, because connection poolers reject or ignore settings of
 /// the connection.
 ///
-/// All rows are found by an index. A plan that was made while a table was empty would read the whole table later.
-/// Compiling a statement, or planning it for its parameters, takes longer than running it.
+/// All rows are found by an index. A plan that was made while a table was small would read the whole table, or a whole
+/// index for a bitmap, also when it is large. Compiling a statement, or planning it for its parameters, takes longer
+/// than running it.
 const POSTGRES_SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; \
     SET idle_in_transaction_session_timeout = '15s'; SET client_connection_check_interval = '10s'; \
-    SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
+    SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
 /// The required encoding of a PostgreSQL database, which can store every text.
 const ENCODING: &str = "UTF8";
 /// The parameters of PostgreSQL's URL that name files.

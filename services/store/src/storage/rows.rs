@@ -63,6 +63,18 @@ impl<const WIDTH: usize> Rows<WIDTH> {
     }
 }
 
+/// The condition that `column`, which has an index, has one of the values that `select` returns.
+///
+/// PostgreSQL plans a join by the sizes that it believes tables to have. A table that was empty a while ago would be read
+/// as a whole, but the values of an array are always found in the index.
+pub(super) fn is_one_of(backend: DbBackend, column: &str, select: &str) -> String {
+    if backend == DbBackend::Postgres {
+        format!("{column} = ANY (ARRAY({select}))")
+    } else {
+        format!("{column} IN ({select})")
+    }
+}
+
 /// A verifier as a value.
 pub(super) fn verifier(verifier: Verifier) -> Value {
     Value::Bytes(Some(verifier.to_column()))

@@ -4,7 +4,7 @@ use sea_orm::DbErr;
 
 use super::{
     super::{
-        rows::{self, Rows},
+        rows::{self, Rows, is_one_of},
         usage::Usage,
     },
     context::{BatchContext, Output, Results, find_receipts},
@@ -35,14 +35,15 @@ pub(super) async fn acknowledge(
     let claims = acknowledgements
         .iter()
         .map(|(_, acknowledgement)| [acknowledgement.id.get().into(), rows::verifier(acknowledgement.claim_verifier)]);
+    let backend = context.transaction.backend();
+    let is_acknowledged = is_one_of(backend, "message_id", "SELECT message_id FROM input");
     let sql = format!(
-        "DELETE FROM claims WHERE message_id IN (SELECT claimed.message_id FROM input \
-         JOIN claims AS claimed ON claimed.message_id = input.message_id \
-             AND claimed.claim_verifier = input.claim_verifier) \
+        "DELETE FROM claims WHERE {is_acknowledged} \
+             AND (message_id, claim_verifier) IN (SELECT message_id, claim_verifier FROM input) \
          RETURNING {}",
         DeletedRow::columns()
     );
-    let statement = Rows::new(columns, claims).statement(context.transaction.backend(), &sql, None);
+    let statement = Rows::new(columns, claims).statement(backend, &sql, None);
     let deleted: Vec<DeletedRow> = context.transaction.query("DELETE", "claims", statement).await?;
     for row in deleted {
         context.usage.subtract(&row.key_id, Usage::claim(row.sealed_bytes()));

@@ -6,7 +6,7 @@ use super::super::{
     capacity::Budget,
     entities::{messages, receipts},
     lane_connection::{Transaction, from_row},
-    rows::Rows,
+    rows::{Rows, is_one_of},
     usage::{Usage, UsageChanges},
 };
 use crate::{
@@ -126,8 +126,10 @@ pub(super) async fn find_receipts(
     if values.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("SELECT receipts.* FROM input JOIN receipts ON receipts.{column} = input.{column}");
-    transaction.query("SELECT", "receipts", values.statement(transaction.backend(), &sql, None)).await
+    let backend = transaction.backend();
+    let is_wanted = is_one_of(backend, column, &format!("SELECT {column} FROM input"));
+    let sql = format!("SELECT * FROM receipts WHERE {is_wanted}");
+    transaction.query("SELECT", "receipts", values.statement(backend, &sql, None)).await
 }
 
 impl BatchContext<'_> {

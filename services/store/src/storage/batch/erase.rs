@@ -12,7 +12,7 @@ use super::{
     super::{
         entities::{claims, content_kind, messages, receipts},
         lane_connection::from_row,
-        rows::{self, Rows},
+        rows::{self, Rows, is_one_of},
         usage::Usage,
     },
     context::{BatchContext, BatchError, EndedMessage, Output, Results, find_receipts},
@@ -142,17 +142,25 @@ async fn delete_unread(
     });
     let backend = context.transaction.backend();
     // Locks rows in the order of their ids, to prevent deadlocks. SQLite has one writer and no locks of rows.
-    let lock = if backend == DbBackend::Postgres { "ORDER BY wanted.id FOR UPDATE OF wanted" } else { "" };
+    let (is_wanted, lock) = if backend == DbBackend::Postgres {
+        (is_one_of(backend, "wanted.id", "SELECT id FROM input"), "ORDER BY wanted.id FOR UPDATE OF wanted")
+    } else {
+        ("true".to_owned(), "")
+    };
     // The conditions of `Erasure::matches`.
-    let sql = format!(
-        "DELETE FROM messages WHERE (expire_time IS NULL OR expire_time > (SELECT value FROM parameter)) AND id IN (\
-             SELECT wanted.id FROM input \
-             JOIN messages AS wanted ON wanted.id = input.id AND wanted.verifier = input.verifier \
-             WHERE (NOT input.needs_passphrase OR wanted.passphrase_verifier IS NULL \
+    let locked = format!(
+        "SELECT wanted.id FROM input \
+         JOIN messages AS wanted ON wanted.id = input.id AND wanted.verifier = input.verifier \
+         WHERE {is_wanted} \
+             AND (NOT input.needs_passphrase OR wanted.passphrase_verifier IS NULL \
                  OR wanted.passphrase_verifier = input.passphrase_verifier) \
              AND (input.accepts_sealed OR wanted.content_kind = 'text') \
-             AND (wanted.expire_time IS NULL OR wanted.expire_time > (SELECT value FROM parameter)) {lock}) \
-         RETURNING *"
+             AND (wanted.expire_time IS NULL OR wanted.expire_time > (SELECT value FROM parameter)) {lock}"
+    );
+    let sql = format!(
+        "DELETE FROM messages WHERE (expire_time IS NULL OR expire_time > (SELECT value FROM parameter)) AND {} \
+         RETURNING *",
+        is_one_of(backend, "id", &locked)
     );
     let now = context.clock.now().micros();
     let statement = Rows::new(columns, rows).statement(backend, &sql, Some(now.into()));
@@ -329,10 +337,16 @@ async fn repeat_views<'work>(
     if claimed.is_empty() {
         return Ok(losers);
     }
-    let sql = "SELECT claims.* FROM input JOIN claims ON claims.message_id = input.message_id \
-         AND claims.claim_verifier = input.claim_verifier WHERE claims.forfeit_time > (SELECT value FROM parameter)";
-    let statement = claimed.statement(context.transaction.backend(), sql, Some(now.micros().into()));
-    let rows: Vec<claims::Model> = context.transaction.query("SELECT", "claims", statement).await?;
+    let backend = context.transaction.backend();
+    let is_claimed = is_one_of(backend, "message_id", "SELECT message_id FROM input");
+    let sql = format!(
+        "SELECT * FROM claims WHERE {is_claimed} \
+         AND (message_id, claim_verifier) IN (SELECT message_id, claim_verifier FROM input)"
+    );
+    let statement = claimed.statement(backend, &sql, None);
+    let mut rows: Vec<claims::Model> = context.transaction.query("SELECT", "claims", statement).await?;
+    // Not in the statement, for which PostgreSQL could then choose the index of this column.
+    rows.retain(|row| row.forfeit_time > now.micros());
     if rows.is_empty() {
         return Ok(losers);
     }
@@ -432,9 +446,10 @@ async fn set_errors(
     let ids = || losers.iter().map(|(_, erasure)| [erasure.id.get().into()]);
     // Messages that were not deleted above are expired and not yet swept, sealed, or have a passphrase. Reads messages
     // before receipts, so that a message that ends in between already has its receipt.
-    let sql =
-        "SELECT messages.id, verifier, expire_time, content_kind FROM input JOIN messages ON messages.id = input.id";
-    let statement = Rows::new(["id"], ids()).statement(context.transaction.backend(), sql, None);
+    let backend = context.transaction.backend();
+    let is_lost = is_one_of(backend, "id", "SELECT id FROM input");
+    let sql = format!("SELECT id, verifier, expire_time, content_kind FROM messages WHERE {is_lost}");
+    let statement = Rows::new(["id"], ids()).statement(backend, &sql, None);
     let left: Vec<LeftRow> = context.transaction.query("SELECT", "messages", statement).await?;
     let ids = Rows::new(["message_id"], ids());
     let receipts = find_receipts(context.transaction, ids, "message_id").await?;
