@@ -129,6 +129,13 @@ async fn forfeit_claims(context: &mut BatchContext<'_>, now: Timestamp) -> Resul
     Ok(Deleted { rows: rows.len(), has_more })
 }
 
+/// A receipt to purge.
+struct OldReceipt {
+    message_id: i64,
+}
+
+from_row!(OldReceipt { message_id });
+
 /// A purged receipt, for the usage.
 struct PurgedReceipt {
     key_id: String,
@@ -146,7 +153,13 @@ async fn purge_receipts(context: &mut BatchContext<'_>, now: Timestamp) -> Resul
         .limit(MAX_ROWS)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_query();
-    let mut delete = receipts::Entity::delete_many().filter(receipts::Column::MessageId.in_subquery(old)).into_query();
+    let old: Vec<OldReceipt> = transaction.query("SELECT", "receipts", transaction.build(&old)).await?;
+    if old.is_empty() {
+        return Ok(Deleted { rows: 0, has_more: false });
+    }
+    // A statement of its own: PostgreSQL might join the selected rows with all receipts.
+    let ids = old.iter().map(|receipt| receipt.message_id);
+    let mut delete = receipts::Entity::delete_many().filter(receipts::Column::MessageId.is_in(ids)).into_query();
     delete.returning(Query::returning().columns([receipts::Column::KeyId]));
     let rows: Vec<PurgedReceipt> = transaction.query("DELETE", "receipts", transaction.build(&delete)).await?;
     for row in &rows {
