@@ -1,12 +1,13 @@
 //! Files that hold a secret: created once with mode 0600, then only read.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, FileType, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
@@ -36,6 +37,14 @@ pub enum SecretFileError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It is a pipe, for example, on which a process could wait for ever.
+    #[error("{} is {kind}, and must be a regular file", path.display())]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
     },
     /// All users of the machine may read or change it.
     #[error("{} may be read by others (its mode is {mode:o}): run chmod 600 on it", path.display())]
@@ -76,19 +85,29 @@ pub enum SecretAccess {
     OwnGroup,
 }
 
-/// Reads the secret in the file at `path`, without the line break that editors append.
+/// Reads the secret in the regular file at `path`, without the line break that editors append.
 ///
 /// The file's permissions are not checked: container runtimes often mount secrets readable by all users.
 ///
 /// # Errors
 ///
-/// [`SecretFileError`] when it cannot be read, is empty, is larger than 1 MiB, or is not UTF-8.
+/// [`SecretFileError`] when it cannot be read, is no regular file, is empty, is larger than 1 MiB, or is not UTF-8.
 pub fn read(path: &Path) -> Result<Secret, SecretFileError> {
+    read_open(open(path)?, path)
+}
+
+/// As [`read`], from any file, also from a pipe that a shell makes (`<(command)`) or from `/dev/stdin`. It may wait for
+/// ever, so only a command may call this, which a signal ends.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_once(path: &Path) -> Result<Secret, SecretFileError> {
     let file = File::open(path).map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
     read_open(file, path)
 }
 
-/// The secret of a setting, which gives either the secret itself or a file with it.
+/// The secret of a setting, which gives either the secret itself or a regular file with it.
 ///
 /// # Errors
 ///
@@ -100,6 +119,40 @@ pub fn given(secret: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<S
     }
 }
 
+/// As [`given`], for a setting of commands alone, whose file may be a pipe: see [`read_once`].
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn given_once(secret: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<Secret>, SecretFileError> {
+    match (secret, file) {
+        (None, Some(file)) => read_once(file).map(Some),
+        (secret, _) => Ok(secret.clone()),
+    }
+}
+
+/// Opens a regular file. Does not wait for the writer of a pipe, which is refused.
+fn open(path: &Path) -> Result<File, SecretFileError> {
+    let unreadable = |source| SecretFileError::Read { path: path.to_owned(), source };
+    let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?.file_type();
+    if !found.is_file() {
+        return Err(SecretFileError::NotRegular { path: path.to_owned(), kind: kind(found) });
+    }
+    Ok(file)
+}
+
+fn kind(found: FileType) -> &'static str {
+    if found.is_dir() {
+        "a directory"
+    } else if found.is_fifo() {
+        "a pipe"
+    } else {
+        "a device"
+    }
+}
+
 /// Reads the secret in the file at `path`, which users outside its group must not have access to. Its group may have
 /// access: packages and container platforms share private keys of TLS with a group.
 ///
@@ -108,7 +161,7 @@ pub fn given(secret: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<S
 /// [`SecretFileError`]; also when all users may read or change the file.
 pub fn read_private(path: &Path) -> Result<Secret, SecretFileError> {
     let unreadable = |source| SecretFileError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open(path)?;
     let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
     reject_others(path, mode)?;
     read_open(file, path)
@@ -131,7 +184,7 @@ pub fn read_or_create(
         create(path, generate).map_err(|source| SecretFileError::Write { path: path.to_owned(), source })?;
     }
     let unreadable = |source| SecretFileError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open(path)?;
     let metadata = file.metadata().map_err(unreadable)?;
     let (mode, group) = (metadata.mode() & 0o777, metadata.gid());
     check_access(path, mode, group, access)?;
@@ -147,8 +200,7 @@ pub fn read_or_create(
 ///
 /// [`SecretFileError`]
 pub fn check(path: &Path, access: SecretAccess) -> Result<(), SecretFileError> {
-    let opened = File::open(path).and_then(|file| file.metadata());
-    let metadata = opened.map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
+    let metadata = open(path)?.metadata().map_err(|source| SecretFileError::Read { path: path.to_owned(), source })?;
     check_access(path, metadata.mode() & 0o777, metadata.gid(), access)
 }
 
@@ -257,11 +309,15 @@ fn read_open(file: File, path: &Path) -> Result<Secret, SecretFileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::{fs, os::unix::fs::PermissionsExt as _, sync::mpsc, thread, time::Duration};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
 
     const OWNER: SecretAccess = SecretAccess::Owner;
+    /// Much longer than reading a file takes.
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn generate(secret: &str) -> impl FnOnce() -> Result<Secret, io::Error> {
         let secret = Secret::new(secret.to_owned());
@@ -349,6 +405,40 @@ mod tests {
         let foreign = (1..).find(|group| !is_own_group(*group)).unwrap();
         let rejected = check_access(&path, 0o640, foreign, SecretAccess::OwnGroup);
         assert!(matches!(rejected, Err(SecretFileError::AccessibleToGroup { mode: 0o640, .. })), "{rejected:?}");
+    }
+
+    #[test]
+    fn a_pipe_is_rejected_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("token");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let readers: [fn(&Path) -> Result<(), SecretFileError>; 5] = [
+            |path| read(path).map(drop),
+            |path| given(&None, &Some(path.to_owned())).map(drop),
+            |path| read_private(path).map(drop),
+            |path| read_or_create(path, OWNER, generate("other")).map(drop),
+            |path| check(path, OWNER),
+        ];
+        for (number, reader) in readers.into_iter().enumerate() {
+            let (path, (ended, end)) = (pipe.clone(), mpsc::channel());
+            thread::spawn(move || ended.send(reader(&path)));
+            let rejected = end.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("reader {number} waits"));
+            assert!(matches!(rejected, Err(SecretFileError::NotRegular { kind: "a pipe", .. })), "{rejected:?}");
+        }
+        for other in [Path::new("/dev/zero"), dir.path()] {
+            assert!(matches!(read(other), Err(SecretFileError::NotRegular { .. })), "{}", other.display());
+        }
+    }
+
+    #[test]
+    fn a_command_reads_a_secret_from_a_pipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("token");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let path = pipe.clone();
+        let writer = thread::spawn(move || fs::write(path, "secret\n"));
+        assert_eq!(given_once(&None, &Some(pipe)).unwrap().unwrap().expose(), "secret");
+        writer.join().unwrap().unwrap();
     }
 
     #[test]

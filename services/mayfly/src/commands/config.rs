@@ -232,7 +232,8 @@ impl BotToken {
 }
 
 fn read_secret(file_setting: &str, given: &Option<Secret>, file: &Option<PathBuf>) -> Result<Option<String>, CliError> {
-    let secret = secret_file::given(given, file).map_err(|error| CliError::invalid_setting(file_setting, error))?;
+    let secret =
+        secret_file::given_once(given, file).map_err(|error| CliError::invalid_setting(file_setting, error))?;
     Ok(secret.map(|secret| secret.expose().to_owned()))
 }
 

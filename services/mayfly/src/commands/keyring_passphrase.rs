@@ -19,7 +19,7 @@ impl KeyringPassphrase {
     pub(super) fn read(&self) -> Result<Secret, CliError> {
         match &self.passphrase_file {
             Some(file) => {
-                secret_file::read(file).map_err(|error| CliError::invalid_setting("--passphrase-file", error))
+                secret_file::read_once(file).map_err(|error| CliError::invalid_setting("--passphrase-file", error))
             }
             None => ask("Passphrase: "),
         }

@@ -83,7 +83,7 @@ pub(crate) async fn run(settings: NewSettings) -> Result<(), CliError> {
 impl NewSettings {
     /// The token to send, if one is given.
     fn bearer(&self) -> Result<Option<Bearer>, CliError> {
-        let token = secret_file::given(&self.token, &self.token_file);
+        let token = secret_file::given_once(&self.token, &self.token_file);
         let token = token.map_err(|error| CliError::invalid_setting("--token-file", error))?;
         token.map(|token| Bearer::new("--token", &token)).transpose()
     }

@@ -20,7 +20,7 @@ pub(super) struct PassphraseSettings {
 impl PassphraseSettings {
     /// The passphrase; empty if none was given.
     pub(super) fn read(&self) -> Result<String, CliError> {
-        let secret = secret_file::given(&self.passphrase, &self.passphrase_file);
+        let secret = secret_file::given_once(&self.passphrase, &self.passphrase_file);
         let secret = secret.map_err(|error| CliError::invalid_setting("--passphrase-file", error))?;
         Ok(secret.map(|secret| secret.expose().to_owned()).unwrap_or_default())
     }

@@ -51,7 +51,7 @@ impl KeyringFile {
         missing: MissingKeys,
         clock: &dyn Clock,
     ) -> Result<Vec<KeyInfo>, KeyringError> {
-        let encrypted = secret_file::read(from).map_err(KeyringError::Export)?;
+        let encrypted = secret_file::read_once(from).map_err(KeyringError::Export)?;
         let json = decrypt(from, &encrypted, passphrase)?;
         let imported = parse(from, &json)?;
         let dir = parent_dir(&self.path);
