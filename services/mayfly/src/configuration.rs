@@ -17,6 +17,11 @@ are many settings of other commands; their `--help` names the variables. Flags t
 variables count as not set. `mayfly <command> --help` prints the same text as this file. `mayfly doctor ROLE` checks the
 settings of the role, and takes the same ones.
 
+A wrong setting ends the command with exit code 2 and an error that names the setting. So does a file of keys, tokens or
+certificates that cannot be read or used. Such files must be regular files: a role would wait for the writer of a pipe.
+Only files of client commands alone (`--passphrase-file`, `--token-file`, `--api-hash-file`, `--bot-token-file`) may be
+pipes too, such as `<(pass show mayfly)`. For other secrets use the variable: `MAYFLY_ADMIN_TOKEN=$(pass show mayfly)`.
+
 This file is generated from the command line definition by `make configuration`.
 ";
 

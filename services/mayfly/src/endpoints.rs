@@ -70,5 +70,5 @@ pub(crate) fn channel(setting: &str, url: &str, tls: &ClientTlsSettings) -> Resu
 /// The TLS of a client for `url`. Plain URLs need no files.
 pub(crate) fn client_tls(url: &str, settings: &ClientTlsSettings) -> Result<Option<ClientTls>, CliError> {
     let is_https = url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
-    is_https.then(|| settings.load().map_err(CliError::failed)).transpose()
+    Ok(is_https.then(|| settings.load()).transpose()?)
 }

@@ -2,8 +2,14 @@
 
 use std::{error::Error, process::ExitCode};
 
-use mayfly_bootstrap::{ErrorChain, ShutdownOutcome, tls};
+use mayfly_bootstrap::{
+    ErrorChain, ShutdownOutcome,
+    secret_file::SecretFileError,
+    tls::{self, TlsFileError},
+};
 use mayfly_contracts::{ErrorInfo, error::ErrorReason};
+use mayfly_gateway_rest::GatewaySettingsError;
+use mayfly_store::{DatabaseError, KeyringError, OpenError, SettingsError};
 use tonic::Status;
 
 /// The failure of a command or role.
@@ -50,7 +56,12 @@ impl CliError {
         Self { kind: ErrorKind::Usage, message: message.into() }
     }
 
-    /// A setting is invalid.
+    /// A setting is wrong, or a file that it names cannot be used. The message of `error` names the setting.
+    fn wrong_setting(error: impl Error + 'static) -> Self {
+        Self::usage(ErrorChain(&error).to_string())
+    }
+
+    /// The value of `setting` is wrong, or the file that it names cannot be used.
     pub(crate) fn invalid_setting(setting: &str, error: impl Error + 'static) -> Self {
         Self { kind: ErrorKind::Usage, message: format!("{setting}: {}", ErrorChain(&error)) }
     }
@@ -95,6 +106,79 @@ impl CliError {
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("mayfly: {}", self.message);
         ExitCode::from(self.kind as u8)
+    }
+}
+
+/// A file that cannot be written is no fault of the settings: the disk may be full.
+impl From<SettingsError> for CliError {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Database(error) => error.into(),
+            SettingsError::File { source: SecretFileError::Write { .. }, .. } => Self::failed(error),
+            error => Self::wrong_setting(error),
+        }
+    }
+}
+
+impl From<DatabaseError> for CliError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::UnknownKind | DatabaseError::InMemory | DatabaseError::TlsFile { .. } => {
+                Self::wrong_setting(error)
+            }
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<OpenError> for CliError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Settings(error) => error.into(),
+            OpenError::Database(error) => error.into(),
+            OpenError::Keyring(error) => Self::wrong_setting(error),
+            OpenError::Store(_) => Self::failed(error),
+        }
+    }
+}
+
+impl From<GatewaySettingsError> for CliError {
+    fn from(error: GatewaySettingsError) -> Self {
+        Self::wrong_setting(error)
+    }
+}
+
+impl From<TlsFileError> for CliError {
+    fn from(error: TlsFileError) -> Self {
+        match error {
+            TlsFileError::NoSystemAuthorities | TlsFileError::Configuration(_) => Self::failed(error),
+            error => Self::wrong_setting(error),
+        }
+    }
+}
+
+impl From<KeyringError> for CliError {
+    fn from(error: KeyringError) -> Self {
+        match error {
+            KeyringError::File(SecretFileError::Write { .. }) | KeyringError::Export(SecretFileError::Write { .. }) => {
+                Self::failed(error)
+            }
+            KeyringError::File(_)
+            | KeyringError::Keyring { .. }
+            | KeyringError::Mismatch(_)
+            | KeyringError::Export(_)
+            | KeyringError::NoExport { .. } => Self::wrong_setting(error),
+            KeyringError::Database(error) => error.into(),
+            KeyringError::Lock(_) | KeyringError::Generate(_) | KeyringError::Store(_) | KeyringError::Encrypt(_) => {
+                Self::failed(error)
+            }
+            KeyringError::Unknown { .. } => Self::not_found(error),
+            KeyringError::InUse { .. }
+            | KeyringError::RecentlyUsed { .. }
+            | KeyringError::StillRequired { .. }
+            | KeyringError::WrongPassphrase { .. }
+            | KeyringError::Lacks { .. } => Self::rejected(error),
+        }
     }
 }
 

@@ -54,7 +54,7 @@ fn process_limits(settings: &LimitSettings) -> ServerLimits {
 
 /// Loads the certificates of the listeners. `None`: the listeners speak plain HTTP.
 fn load_tls(settings: &ServerTlsSettings) -> Result<Option<ServerTls>, CliError> {
-    settings.load().map_err(CliError::failed)
+    Ok(settings.load()?)
 }
 
 /// Takes up changes of the certificates' files.

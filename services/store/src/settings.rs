@@ -11,6 +11,7 @@ use mayfly_bootstrap::{
     Secret,
     secret_file::{self, SecretAccess, SecretFileError},
 };
+use sea_orm::sqlx::{self, postgres::PgConnectOptions};
 
 use crate::{
     domain::{InvalidKeyring, Keyring, Lifetime, MessageLimits, random},
@@ -84,7 +85,13 @@ impl DatabaseSettings {
     pub fn database(&self, data: &DataSettings) -> Result<Database, SettingsError> {
         let url = secret_file::given(&self.database_url, &self.database_url_file);
         match url.map_err(|error| SettingsError::file("--database-url-file", error))? {
-            Some(url) => Database::from_url(url).map_err(SettingsError::Database),
+            Some(url) => {
+                let database = Database::from_url(url.clone()).map_err(SettingsError::Database)?;
+                if url.expose().starts_with("postgres") {
+                    url.expose().parse::<PgConnectOptions>().map_err(SettingsError::PostgresUrl)?;
+                }
+                Ok(database)
+            }
             None => Ok(Database::sqlite_file(&data.data_dir.join("mayfly.db"))),
         }
     }
@@ -437,6 +444,9 @@ pub enum SettingsError {
     /// The database URL is of an unknown kind.
     #[error(transparent)]
     Database(DatabaseError),
+    /// The URL of PostgreSQL cannot be parsed.
+    #[error("--database-url is no URL of PostgreSQL, such as postgres://user:password@host/name")]
+    PostgresUrl(#[source] sqlx::Error),
     /// A token is short enough to be guessed, or contains characters that a header cannot.
     #[error("{setting} must be at least {MIN_TOKEN_LENGTH} visible ASCII characters")]
     WeakToken {

@@ -25,7 +25,7 @@ pub(crate) struct BackupSettings {
 
 pub(crate) async fn run(settings: BackupSettings) -> Result<(), CliError> {
     let BackupSettings { to, data, database, print } = settings;
-    let database = database.database(&data).map_err(CliError::failed)?;
+    let database = database.database(&data)?;
     let attempt = audit::attempt("database.backup", Actor::Operator);
     attempt.end(or_interrupted(back_up(&database, &to)).await?)?;
     print.print(&json!({ "backup": to }), &format!("the database was copied to {}", to.display()))
@@ -36,7 +36,8 @@ impl From<BackupError> for CliError {
         match error {
             BackupError::Postgres | BackupError::Exists { .. } => Self::rejected(error),
             BackupError::NoDatabase { .. } => Self::not_found(error),
-            _ => Self::failed(error),
+            BackupError::Database(error) => error.into(),
+            BackupError::Write { .. } | BackupError::Copy { .. } => Self::failed(error),
         }
     }
 }

@@ -47,12 +47,12 @@ impl CallerSettings {
 
     /// A client with the service token.
     pub(super) fn service_client(&self) -> Result<AuthorizedClient, CliError> {
-        let token = self.tokens.service_token(&self.data, MissingToken::Reject).map_err(CliError::failed)?;
+        let token = self.tokens.service_token(&self.data, MissingToken::Reject)?;
         self.authorized_channel("--service-token", &token).map(ConfigServiceClient::new)
     }
 
     fn admin_channel(&self) -> Result<AuthorizedChannel, CliError> {
-        let token = self.tokens.admin_token(&self.data, MissingToken::Reject).map_err(CliError::failed)?;
+        let token = self.tokens.admin_token(&self.data, MissingToken::Reject)?;
         self.authorized_channel("--admin-token", &token)
     }
 

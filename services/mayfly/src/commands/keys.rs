@@ -4,8 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use mayfly_bootstrap::audit::{self, Actor};
 use mayfly_store::{
-    DataSettings, DatabaseSettings, KeyInfo, KeyringError, KeyringFile, KeyringSettings, LifetimeSettings, MissingKeys,
-    SystemClock,
+    DataSettings, DatabaseSettings, KeyInfo, KeyringFile, KeyringSettings, LifetimeSettings, MissingKeys, SystemClock,
 };
 use serde_json::{Value, json};
 
@@ -145,14 +144,14 @@ fn rotate(settings: &RotateSettings) -> Result<(), CliError> {
 
 async fn retire(settings: RetireSettings) -> Result<(), CliError> {
     let RetireSettings { id, force, database, lifetimes, keyring } = settings;
-    let database = database.database(&keyring.data).map_err(CliError::failed)?;
+    let database = database.database(&keyring.data)?;
     let (file, needed_for) = (keyring.file(), lifetimes.key_retention());
     let ids = match id {
         Some(id) => vec![id],
         None => file.retirable_keys(needed_for, &SystemClock)?,
     };
     if !ids.is_empty() {
-        database.check_schema().await.map_err(CliError::failed)?;
+        database.check_schema().await?;
     }
     for id in &ids {
         let attempt = audit::attempt("keyring.retire", Actor::Operator);
@@ -170,18 +169,4 @@ fn to_text(key: &KeyInfo) -> String {
     let since = key.active_from.map_or_else(|| "the beginning".to_owned(), |time| time.to_string());
     let what = if key.is_sealing { "seals and opens" } else { "opens" };
     format!("{}  active from {since}  {what}", key.id)
-}
-
-impl From<KeyringError> for CliError {
-    fn from(error: KeyringError) -> Self {
-        match error {
-            KeyringError::Unknown { .. } => Self::not_found(error),
-            KeyringError::InUse { .. }
-            | KeyringError::RecentlyUsed { .. }
-            | KeyringError::StillRequired { .. }
-            | KeyringError::WrongPassphrase { .. }
-            | KeyringError::Lacks { .. } => Self::rejected(error),
-            _ => Self::failed(error),
-        }
-    }
 }

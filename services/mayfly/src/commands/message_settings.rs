@@ -51,7 +51,8 @@ impl MessageSettings {
 }
 
 fn read_standard_input() -> Result<Secret, CliError> {
-    let mut text = String::new();
-    io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text).map_err(CliError::failed)?;
-    Ok(Secret::new(text))
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes).map_err(CliError::failed)?;
+    // Other text is no message reference either.
+    Ok(Secret::new(String::from_utf8(bytes).unwrap_or_default()))
 }

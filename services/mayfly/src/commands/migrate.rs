@@ -18,8 +18,8 @@ pub(crate) struct MigrateSettings {
 }
 
 pub(crate) async fn run(settings: MigrateSettings) -> Result<(), CliError> {
-    let database = settings.database.database(&settings.data).map_err(CliError::failed)?;
-    let changes = database.migrate().await.map_err(CliError::failed)?;
+    let database = settings.database.database(&settings.data)?;
+    let changes = database.migrate().await?;
     let text = match changes {
         0 => "the schema is up to date".to_owned(),
         changes => format!("the schema was brought up to date with {changes} changes"),

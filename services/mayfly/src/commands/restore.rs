@@ -39,7 +39,7 @@ pub(crate) struct RestoreSettings {
 
 pub(crate) async fn run(settings: RestoreSettings) -> Result<(), CliError> {
     let RestoreSettings { from, keep_messages, replace, data, database, keyring, lifetimes, print } = settings;
-    let database = database.database(&data).map_err(CliError::failed)?;
+    let database = database.database(&data)?;
     let receipt_retention = lifetimes.receipt_retention;
     let options = RestoreOptions {
         unread: if keep_messages { UnreadMessages::Keep } else { UnreadMessages::End { receipt_retention } },

@@ -18,6 +18,6 @@ pub(crate) struct TokenCommandSettings {
 }
 
 pub(crate) fn run(settings: &TokenCommandSettings) -> Result<(), CliError> {
-    let token = settings.tokens.admin_token(&settings.data, MissingToken::Reject).map_err(CliError::failed)?;
+    let token = settings.tokens.admin_token(&settings.data, MissingToken::Reject)?;
     settings.print.print(&json!({ "admin_token": token.expose() }), token.expose())
 }

@@ -63,7 +63,7 @@ impl RoleSettings for BotRoleSettings {
 pub(crate) async fn run(mut settings: BotRoleSettings) -> Result<(), CliError> {
     let mut lifecycle = Lifecycle::new().map_err(CliError::failed)?;
     let export = traces::start(&settings.otlp, &settings.store.tls, "mayfly-bot")?;
-    let token = settings.tokens.service_token(&settings.data, MissingToken::Reject).map_err(CliError::failed)?;
+    let token = settings.tokens.service_token(&settings.data, MissingToken::Reject)?;
     let store = settings.store.channel()?;
     let tls = load_tls(&settings.tls)?;
     let listener = listen(&mut settings.bot, tls.as_ref()).await?;
@@ -100,7 +100,7 @@ pub(super) fn apply_process_settings(
     settings.spool_folder = data.data_dir.join("bot-set-aside");
     settings.hosts = hosts.clone();
     if settings.simulator {
-        settings.simulator_token = Some(data.simulator_token().map_err(CliError::failed)?);
+        settings.simulator_token = Some(data.simulator_token()?);
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ pub(crate) async fn run(mut settings: GatewayRoleSettings) -> Result<(), CliErro
         has_reflection: !settings.no_reflection,
         metrics: GatewayMetrics::default(),
     };
-    let proxies = settings.gateway.proxies(None).map_err(CliError::failed)?;
+    let proxies = settings.gateway.proxies(None)?;
     let tls = load_tls(&settings.tls)?;
     let listeners = listen(&mut settings.gateway, tls.as_ref()).await?;
     let metrics_listener = metrics::listen(&mut settings.metrics, tls.as_ref()).await?;

@@ -90,7 +90,7 @@ pub(super) async fn start(
     let Some(opened) = lifecycle.run_until_signalled(opening).await else {
         return Err(CliError::unavailable("a signal arrived before the store was open"));
     };
-    let store = Arc::new(opened.map_err(CliError::failed)?);
+    let store = Arc::new(opened?);
     let (serving, maintained) = (Arc::clone(&store), Arc::clone(&store));
     lifecycle.spawn("store", async move { serving.serve(listener, limits).await });
     lifecycle.spawn("store maintenance", async move { maintained.maintain().await });

@@ -78,9 +78,8 @@ pub(crate) async fn run(mut settings: UpSettings) -> Result<(), CliError> {
     let limits = process_limits(&settings.open.limits);
     let store = store::start(&mut lifecycle, &settings.open, store_listener, limits.clone()).await?;
     let channel = traces::local(store.routes());
-    let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Reject);
-    let token = token.map_err(CliError::failed)?;
-    let proxies = settings.gateway.proxies(Some(&token)).map_err(CliError::failed)?;
+    let token = settings.open.tokens.service_token(&settings.open.data, MissingToken::Reject)?;
+    let proxies = settings.gateway.proxies(Some(&token))?;
     let client = client_command(&settings);
     let description = bot_instructions(channel.clone(), &client).await?;
     bot::apply_process_settings(&mut settings.bot, &settings.hosts, &settings.open.data)?;
@@ -184,7 +183,7 @@ fn client_command(settings: &UpSettings) -> ClientCommand {
 fn banner(settings: &UpSettings, client: &ClientCommand, bot: &str) -> Result<String, CliError> {
     let UpSettings { open, gateway, bot: bot_settings, metrics, .. } = settings;
     let scheme = scheme(settings);
-    let database = open.database.database(&open.data).map_err(CliError::failed)?.describe();
+    let database = open.database.database(&open.data)?.describe();
     let gateways: Vec<_> = gateway.gateway_listen.iter().map(|address| format!("{scheme}://{address}")).collect();
     let metrics = metrics.metrics_listen.map(|address| format!("\x20 metrics          {scheme}://{address}/metrics\n"));
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);

@@ -3,9 +3,14 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
 
 use mayfly_testkit::TestDatabase;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use crate::harness::{Layout, Options, System, free_port, run, run_in};
+
+/// The exit codes of a failure, and of a setting, or a file that it names, that cannot be used.
+const FAILED: i32 = 1;
+const WRONG_SETTING: i32 = 2;
 
 /// Runs `arguments` with a new data folder. The command must fail with `patterns` on standard error.
 async fn assert_rejected_in_new_folder(arguments: &[&str], patterns: &[&str]) {
@@ -17,8 +22,12 @@ async fn assert_rejected_in_new_folder(arguments: &[&str], patterns: &[&str]) {
 }
 
 async fn assert_rejected(arguments: &[&str], patterns: &[&str]) {
+    assert_rejected_with(WRONG_SETTING, arguments, patterns).await;
+}
+
+async fn assert_rejected_with(code: i32, arguments: &[&str], patterns: &[&str]) {
     let output = run(arguments).await;
-    assert_ne!(output.code, 0, "{arguments:?}");
+    assert_eq!(output.code, code, "{arguments:?}: {}", output.err);
     for pattern in patterns {
         assert!(output.err.contains(pattern), "{pattern}: {}", output.err);
     }
@@ -48,6 +57,8 @@ async fn an_unusable_database_is_named() {
     )
     .await;
     assert_rejected_in_new_folder(&["store", &listen, "--database-url", "sqlite::memory:"], &["--database-url"]).await;
+    let no_port = "postgres://u:canary-password@h:port/db";
+    assert_rejected_in_new_folder(&["store", &listen, "--database-url", no_port], &["--database-url"]).await;
     let unreachable = format!("postgres://u:canary-password@127.0.0.1:{}/db", free_port());
     for command in
         [&["store", &listen, "--database-url", &unreachable][..], &["migrate", "--database-url", &unreachable]]
@@ -55,25 +66,32 @@ async fn an_unusable_database_is_named() {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data").display().to_string();
         let output = run(&[command, &["--data-dir", &data]].concat()).await;
-        assert_ne!(output.code, 0);
+        assert_eq!(output.code, FAILED, "the database may come back");
         assert!(output.err.contains("--database-url") && !output.err.contains("canary-password"), "{}", output.err);
     }
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("no-database");
     fs::write(&file, "this is no SQLite database, but it has enough bytes for a header".repeat(20)).unwrap();
     let url = format!("sqlite://{}", file.display());
-    assert_rejected_in_new_folder(&["store", &listen, "--database-url", &url], &["--database-url"]).await;
+    let data = folder.path().join("data").display().to_string();
+    let store = ["store", &listen, "--database-url", &url, "--data-dir", &data];
+    assert_rejected_with(FAILED, &store, &["--database-url"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_port_is_named() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    assert_rejected_in_new_folder(&["store", "--store-listen", &address], &["--store-listen", &address]).await;
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data").display().to_string();
     let listen = store_listen();
-    assert_rejected_in_new_folder(&["up", &listen, "--gateway-listen", &address], &["--gateway-listen", &address])
-        .await;
-    assert_rejected(&["gateway", "--gateway-listen", &address], &["--gateway-listen", &address]).await;
+    for (setting, arguments) in [
+        ("--store-listen", &["store", "--data-dir", &data][..]),
+        ("--gateway-listen", &["up", "--data-dir", &data, &listen]),
+        ("--gateway-listen", &["gateway"]),
+    ] {
+        assert_rejected_with(FAILED, &[arguments, &[setting, &address]].concat(), &[setting, &address]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,6 +113,42 @@ async fn an_invalid_keyring_is_named_and_not_changed() {
     let a_folder = folder.path().display().to_string();
     fs::set_permissions(&a_folder, fs::Permissions::from_mode(0o700)).unwrap();
     assert_rejected_in_new_folder(&["store", &listen, "--keyring", &a_folder], &["--keyring", &a_folder]).await;
+}
+
+/// The flags of a command that name files.
+async fn file_flags(command: &str) -> BTreeSet<String> {
+    let help = run(&[command, "--help"]).await.out;
+    let flags = help.lines().filter_map(|line| line.trim().strip_suffix(" <FILE>"));
+    flags.map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_that_nobody_writes_is_named_and_not_waited_for() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (pipe, data, certs) = (path("pipe"), path("data"), path("certs"));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    assert_eq!(run(&["certs", "--dir", &certs]).await.code, 0);
+    let (cert, key) = (format!("{certs}/store/cert.pem"), format!("{certs}/store/key.pem"));
+    let collector = ["--otlp-endpoint", "https://127.0.0.1:1"];
+    let with = |flag: &str| match flag {
+        "--ca" => collector.to_vec(),
+        "--client-cert" => [&collector[..], &["--client-key", &key]].concat(),
+        "--client-key" => [&collector[..], &["--client-cert", &cert]].concat(),
+        "--tls-cert" => vec!["--tls-key", &key],
+        "--tls-key" => vec!["--tls-cert", &cert],
+        "--tls-client-ca" => vec!["--tls-cert", &cert, "--tls-key", &key],
+        "--gateway-token-file" => vec!["--trusted-proxies", "1", "--trusted-user-header", "Remote-User"],
+        _ => Vec::new(),
+    };
+    let listen = ["--store-listen", "--gateway-listen", "--bot-listen"].map(|flag| [flag, "127.0.0.1:0"]);
+    let flags = file_flags("up").await;
+    assert!(flags.len() > 10, "{flags:?}");
+    for flag in &flags {
+        let wrong = [&[flag.as_str(), &pipe], with(flag).as_slice()].concat();
+        let settings = [&["--data-dir", &data], wrong.as_slice(), listen.as_flattened()].concat();
+        assert_rejected(&[&["up"], settings.as_slice()].concat(), &[flag, "is a pipe"]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

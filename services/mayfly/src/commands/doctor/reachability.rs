@@ -307,7 +307,7 @@ async fn ask_for_bot_token(
     store: Result<StoreChannel, CliError>,
 ) -> Result<Option<Secret>, CliError> {
     let (Some(tokens), Some(data)) = (role.tokens, role.data) else { return Ok(None) };
-    let token = tokens.service_token(data, MissingToken::Reject).map_err(CliError::failed)?;
+    let token = tokens.service_token(data, MissingToken::Reject)?;
     let bearer = Bearer::new("--service-token", &token)?;
     let mut client = ConfigServiceClient::with_interceptor(store?, bearer);
     match client.get_last_active_app_config(GetLastActiveAppConfigRequest {}).await {
