@@ -21,6 +21,7 @@ pub mod secret_file;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;
+mod url_setting;
 
 pub use caller_id::CallerId;
 pub use error_chain::ErrorChain;
@@ -30,3 +31,4 @@ pub use listen::{BindError, Listener, bind};
 pub use private_dir::{create_private_dir_all, parent_dir, sync_dir};
 pub use request_id::{InvalidRequestId, REQUEST_ID, RequestId};
 pub use secret::Secret;
+pub use url_setting::{ServerUrl, UrlParser};

@@ -44,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use error::BotError;
-pub use settings::{BotSettings, ConversationSettings, PublicUrl};
+pub use settings::{BotSettings, ConversationSettings, PublicUrl, parse_web_url};
 pub use telegram::{
     log_out::{LogOutError, log_out},
     probe::{ProbeError, TelegramProbe, WebhookState, probe},

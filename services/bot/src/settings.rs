@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use mayfly_bootstrap::{Secret, http::origin::HostSettings};
+use clap::builder::ValueParserFactory;
+use mayfly_bootstrap::{Secret, UrlParser, http::origin::HostSettings};
 use url::Url;
 
 const SHORTEST_DELETION_DELAY: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ pub struct BotSettings {
         env = "MAYFLY_TELEGRAM_API_URL",
         default_value = "https://api.telegram.org",
         value_name = "URL",
-        value_parser = parse_web_url
+        value_parser = UrlParser::new(parse_web_url)
     )]
     pub telegram_api_url: Url,
     /// How long the bot retries an update while the store cannot be reached. Then it replies that it stored or read
@@ -58,7 +59,7 @@ pub struct BotSettings {
     pub chat_messages_per_minute: u32,
     /// The URL to which Telegram sends updates. It must begin with https and lead to the bot's listener, which has
     /// --tls-cert or is behind a proxy with TLS. Unset: the bot polls Telegram.
-    #[arg(long, env = "MAYFLY_WEBHOOK_URL", value_name = "URL", value_parser = parse_webhook_url)]
+    #[arg(long, env = "MAYFLY_WEBHOOK_URL", value_name = "URL", value_parser = UrlParser::new(parse_webhook_url))]
     pub webhook_url: Option<Url>,
     /// The path of the webhook on the bot's listener, if the proxy changes it. Default: the path of --webhook-url.
     #[arg(
@@ -162,13 +163,20 @@ impl PublicUrl {
     }
 }
 
+impl ValueParserFactory for PublicUrl {
+    type Parser = UrlParser<Self>;
+
+    fn value_parser() -> UrlParser<Self> {
+        UrlParser::new(str::parse)
+    }
+}
+
 impl FromStr for PublicUrl {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
         let url = parse_web_url(url)?;
-        let is_plain = url.username().is_empty() && url.password().is_none();
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !is_plain {
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err("must be a scheme and a host alone, as https://mayfly.example.org: the web page works at the \
                         root of a host only"
                 .to_owned());
@@ -185,23 +193,29 @@ fn parse_deletion_delay(delay: &str) -> Result<Duration, String> {
     Ok(delay)
 }
 
-fn parse_web_url(url: &str) -> Result<Url, String> {
-    // A trailing slash would add an empty path segment before the token.
-    let url = Url::parse(url.trim_end_matches('/')).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("must begin with http:// or https://".to_owned());
+/// The URL of a web server. A trailing slash would add an empty path segment to a path that is appended.
+///
+/// # Errors
+///
+/// A sentence without its subject, and without the URL.
+pub fn parse_web_url(url: &str) -> Result<Url, String> {
+    parse_url(url.trim_end_matches('/'), "must begin with http:// or https://")
+}
+
+fn parse_url(url: &str, scheme: &str) -> Result<Url, String> {
+    let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = parsed.ok_or_else(|| format!("{scheme}, followed by a host"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must have no user and no password".to_owned());
     }
     Ok(url)
 }
 
 fn parse_webhook_url(url: &str) -> Result<Url, String> {
-    let url = Url::parse(url).map_err(|error| error.to_string())?;
     // A local Bot API server accepts http too.
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err("must begin with https://".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err("must have no user, no query and no fragment".to_owned());
+    let url = parse_url(url, "must begin with https://")?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must have no query and no fragment".to_owned());
     }
     parse_webhook_path(url.path())?;
     Ok(url)
@@ -268,7 +282,9 @@ mod tests {
         assert!(parse_web_url("https://api.telegram.org").is_ok());
         assert_eq!(parse_web_url("http://127.0.0.1:8081/prefix/").unwrap().path(), "/prefix");
         assert!(parse_web_url("mailto:someone@example.org").is_err());
-        assert!(parse_web_url("api.telegram.org").is_err());
+        for refused in ["api.telegram.org", "https://", "https://user:password@h", "https://user@h"] {
+            assert!(parse_web_url(refused).is_err(), "{refused}");
+        }
     }
 
     #[test]

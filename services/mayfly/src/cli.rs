@@ -10,9 +10,9 @@ use crate::{commands, roles};
 /// Environment variables have the names of their flags: --store-url is MAYFLY_STORE_URL. The help of a command lists
 /// them.
 ///
-/// Exit codes: 0 success; 1 failure; 2 invalid usage, a wrong setting, or a wrong file of keys, tokens or
-/// certificates; 3 the message, app config or API token does not exist or is gone; 4 rejected (a mistyped token, a missing
-/// permission, a value out of range); 5 the store cannot be reached; 6 only warnings (mayfly doctor).
+/// Exit codes: 0 success; 1 failure; 2 invalid usage, a wrong setting, or a wrong file of keys, tokens or certificates;
+/// 3 the message, app config or API token does not exist or is gone; 4 rejected (a mistyped token, a missing permission,
+/// a value out of range); 5 the store cannot be reached; 6 only warnings (mayfly doctor).
 #[derive(Debug, Parser)]
 #[command(name = "mayfly", version, arg_required_else_help = true)]
 pub(crate) struct Cli {

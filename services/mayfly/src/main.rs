@@ -10,12 +10,13 @@ mod roles;
 
 use std::{ffi::OsStr, process::ExitCode};
 
-use clap::{CommandFactory as _, FromArgMatches as _, builder::Resettable};
+use clap::{CommandFactory as _, FromArgMatches as _, builder::Resettable, error::ErrorKind};
 use mayfly_bootstrap::telemetry;
 use mimalloc::MiMalloc;
 
 use crate::{
     cli::{Cli, Command},
+    endpoints::unused_client_tls,
     error::CliError,
 };
 
@@ -38,6 +39,9 @@ async fn main() -> ExitCode {
 fn parse() -> Cli {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     let matches = without_variables(Cli::command(), is_empty).get_matches();
+    if let Some(reason) = unused_client_tls(&matches) {
+        Cli::command().error(ErrorKind::ArgumentConflict, reason).exit()
+    }
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
@@ -78,6 +82,10 @@ async fn run(command: Command) -> Result<(), CliError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Parser as _;
+
     use super::*;
 
     /// The variables of `command` and its subcommands, with the names of the commands.
@@ -86,6 +94,42 @@ mod tests {
             .get_arguments()
             .filter_map(|argument| Some(format!("{} {}", command.get_name(), argument.get_env()?.to_str().unwrap())));
         own.chain(command.get_subcommands().flat_map(variables)).collect()
+    }
+
+    /// All commands without subcommands, with their full names.
+    fn leaf_commands(command: &clap::Command, path: &[String], found: &mut Vec<(Vec<String>, clap::Command)>) {
+        let path = [path, &[command.get_name().to_owned()]].concat();
+        if command.has_subcommands() {
+            command.get_subcommands().for_each(|subcommand| leaf_commands(subcommand, &path, found));
+        } else {
+            found.push((path, command.clone()));
+        }
+    }
+
+    #[test]
+    fn a_wrong_url_is_named_by_its_setting_and_not_repeated() {
+        let mut commands = Vec::new();
+        leaf_commands(&Cli::command(), &[], &mut commands);
+        let mut settings = BTreeSet::new();
+        for (path, command) in &commands {
+            let is_url = |argument: &&clap::Arg| {
+                argument.get_value_names().is_some_and(|names| names == ["URL"]) && argument.get_id() != "database_url"
+            };
+            for flag in
+                command.get_arguments().filter(is_url).map(|argument| format!("--{}", argument.get_long().unwrap()))
+            {
+                for wrong in ["nonsense-canary", "https://user:canary@h:1", "https://canary@h:1", "ftp://canary"] {
+                    let arguments = path.iter().cloned().chain([flag.clone(), wrong.to_owned()]);
+                    let error = Cli::try_parse_from(arguments).unwrap_err();
+                    let text = error.to_string();
+                    assert!(text.contains(&flag) && !text.contains("canary"), "{path:?} {wrong}: {text}");
+                }
+                settings.insert(flag);
+            }
+        }
+        let known =
+            "--bot-url --from --gateway-url --otlp-endpoint --public-url --store-url --telegram-api-url --webhook-url";
+        assert_eq!(settings.into_iter().collect::<Vec<_>>().join(" "), known);
     }
 
     #[test]

@@ -30,8 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// TLS settings of a client, for `https://` URLs.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ClientTlsSettings {
-    /// A PEM file with the authorities that certificates of https:// servers must come from. Unset: the authorities of
-    /// the system.
+    /// A PEM file with the authorities that certificates of https:// servers must come from. Without an https:// URL it
+    /// is refused. Unset: the authorities of the system.
     #[arg(long, env = "MAYFLY_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// A PEM file with the certificate of this client, for servers with --tls-client-ca.

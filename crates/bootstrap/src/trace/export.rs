@@ -4,7 +4,6 @@
 //! costs spans, and nothing else.
 
 use std::{
-    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use http::{Uri, uri::Scheme};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{ExporterBuildError, RetryPolicy, SpanExporter, WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::{
@@ -24,7 +22,7 @@ use tokio::runtime::Handle;
 use tonic::transport::Endpoint;
 
 use super::TRACER;
-use crate::{ErrorChain, tls::Connector};
+use crate::{ErrorChain, ServerUrl, tls::Connector};
 
 /// How many spans may wait. Others are dropped.
 const QUEUE_LENGTH: usize = 2048;
@@ -41,7 +39,7 @@ pub struct OtlpSettings {
     /// The gRPC endpoint of an OpenTelemetry collector, such as http://127.0.0.1:4317, to which traces are sent. For
     /// https:// see --ca. Unset: no traces.
     #[arg(long, env = "MAYFLY_OTLP_ENDPOINT", value_name = "URL")]
-    pub otlp_endpoint: Option<OtlpEndpoint>,
+    pub otlp_endpoint: Option<ServerUrl>,
     /// The share of traces that are recorded, from 0 to 1. A role that is called by another one follows its decision.
     #[arg(
         long,
@@ -52,35 +50,6 @@ pub struct OtlpSettings {
         value_parser = parse_ratio
     )]
     pub otlp_sample_ratio: f64,
-}
-
-/// The URL of a collector: `http://host:port` or `https://host:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtlpEndpoint(Uri);
-
-/// The URL has another form.
-#[derive(Debug, thiserror::Error)]
-#[error("must be of the form http://host:port or https://host:port")]
-pub struct InvalidOtlpEndpoint;
-
-impl FromStr for OtlpEndpoint {
-    type Err = InvalidOtlpEndpoint;
-
-    fn from_str(url: &str) -> Result<Self, InvalidOtlpEndpoint> {
-        let uri: Uri = url.parse().map_err(|_| InvalidOtlpEndpoint)?;
-        let is_known = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
-        let has_host = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-        let has_path = uri.path_and_query().is_some_and(|path| path.as_str() != "/");
-        if is_known && has_host && !has_path { Ok(Self(uri)) } else { Err(InvalidOtlpEndpoint) }
-    }
-}
-
-impl OtlpEndpoint {
-    /// The URL.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.0.to_string()
-    }
 }
 
 fn parse_ratio(text: &str) -> Result<f64, String> {
@@ -98,12 +67,12 @@ pub struct TraceExport(SdkTracerProvider);
 ///
 /// When a variable of OpenTelemetry (`OTEL_EXPORTER_OTLP_…`) cannot be used.
 pub fn start(
-    endpoint: &OtlpEndpoint,
+    endpoint: &ServerUrl,
     sample_ratio: f64,
     service: &'static str,
     connector: Connector,
 ) -> Result<TraceExport, ExporterBuildError> {
-    let channel = Endpoint::from(endpoint.0.clone()).timeout(EXPORT_TIMEOUT);
+    let channel = Endpoint::from(endpoint.to_uri()).timeout(EXPORT_TIMEOUT);
     let channel = channel.connect_with_connector_lazy(connector.clone());
     let exporter = SpanExporter::builder()
         .with_tonic()
@@ -186,16 +155,6 @@ impl opentelemetry_sdk::trace::SpanExporter for WatchedExporter {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_endpoint_is_a_scheme_a_host_and_a_port() {
-        for url in ["http://127.0.0.1:4317", "https://otel.internal:4317/", "http://[::1]:4317"] {
-            assert!(url.parse::<OtlpEndpoint>().is_ok(), "{url}");
-        }
-        for url in ["127.0.0.1:4317", "grpc://h:4317", "http://user:password@h:4317", "http://h:4318/v1/traces", ""] {
-            assert!(url.parse::<OtlpEndpoint>().is_err(), "{url}");
-        }
-    }
 
     #[test]
     fn a_ratio_is_a_number_from_0_to_1() {

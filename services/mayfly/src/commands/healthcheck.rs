@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use mayfly_bootstrap::tls::{self, ClientTlsSettings, ConnectError, Connector};
+use mayfly_bootstrap::{
+    ServerUrl,
+    tls::{self, ClientTlsSettings, ConnectError, Connector},
+};
 use mayfly_contracts::{StoreChannel, message::message_service_server::SERVICE_NAME};
 use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -29,10 +32,10 @@ pub(crate) struct HealthcheckSettings {
     store: StoreUrl,
     /// The URL of the gateway.
     #[arg(long, env = "MAYFLY_GATEWAY_URL", default_value = "http://127.0.0.1:8001", value_name = "URL")]
-    gateway_url: Uri,
+    gateway_url: ServerUrl,
     /// The URL of the bot.
     #[arg(long, env = "MAYFLY_BOT_URL", default_value = "http://127.0.0.1:5555", value_name = "URL")]
-    bot_url: Uri,
+    bot_url: ServerUrl,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -93,11 +96,11 @@ pub(crate) async fn run(settings: HealthcheckSettings) -> Result<(), CliError> {
                 checked.map_err(|error| error.into_error("the store", "--store-url"))
             }
             Role::Gateway => {
-                let checked = check_http("--gateway-url", settings.gateway_url, tls).await;
+                let checked = check_http(&settings.gateway_url, tls).await;
                 checked.map_err(|error| error.into_error("the gateway", "--gateway-url"))
             }
             Role::Bot => {
-                let checked = check_http("--bot-url", settings.bot_url, tls).await;
+                let checked = check_http(&settings.bot_url, tls).await;
                 checked.map_err(|error| error.into_error("the bot", "--bot-url"))
             }
         }
@@ -117,16 +120,11 @@ pub(super) async fn check_store(store: StoreChannel) -> Result<(), NotReady> {
     }
 }
 
-/// Checks a gateway or a bot at `url`, which `setting` names.
-pub(super) async fn check_http(setting: &str, url: Uri, tls: &ClientTlsSettings) -> Result<(), NotReady> {
-    let tls = client_tls(&url.to_string(), tls).map_err(NotReady::Setting)?;
-    let mut parts = url.into_parts();
-    parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/readyz"));
-    let invalid = |error| NotReady::Setting(CliError::invalid_setting(setting, error));
-    let ready = Uri::from_parts(parts).map_err(invalid)?;
-    let connector = Connector::http1(tls);
+/// Checks a gateway or a bot at `url`.
+pub(super) async fn check_http(url: &ServerUrl, tls: &ClientTlsSettings) -> Result<(), NotReady> {
+    let connector = Connector::http1(client_tls(url, tls).map_err(NotReady::Setting)?);
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector.clone());
-    match client.get(ready).await {
+    match client.get(url.at("/readyz")).await {
         Ok(response) if response.status().is_success() => Ok(()),
         // A server with TLS responds so to plain HTTP, and /readyz never does.
         Ok(response) if response.status() == StatusCode::BAD_REQUEST => {

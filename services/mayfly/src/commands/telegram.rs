@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mayfly_bootstrap::{Secret, secret_file};
+use mayfly_bootstrap::{Secret, UrlParser, secret_file};
 use mayfly_contracts::config::{AppConfig, GetLastActiveAppConfigRequest};
 use serde_json::json;
 use tonic::Status;
@@ -39,7 +39,12 @@ struct CredentialsSettings {
 struct LogOutSettings {
     /// The Bot API server to log out of. Telegram's own server then rejects the bot for ten minutes.
     // This flag has no environment variable, since MAYFLY_TELEGRAM_API_URL is the new server of the bot.
-    #[arg(long, default_value = "https://api.telegram.org", value_name = "URL")]
+    #[arg(
+        long,
+        default_value = "https://api.telegram.org",
+        value_name = "URL",
+        value_parser = UrlParser::new(mayfly_bot::parse_web_url)
+    )]
     from: Url,
     #[command(flatten)]
     caller: CallerSettings,

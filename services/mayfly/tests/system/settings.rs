@@ -216,6 +216,29 @@ async fn invalid_values_are_named() {
         assert_rejected_in_new_folder(&arguments, &[setting]).await;
     }
     assert_rejected(&["new", "x", "--store-url", "not a url"], &["--store-url"]).await;
+    assert_rejected(&["healthcheck", "--gateway-url", "nonsense"], &["--gateway-url", "http://host:port"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_of_clients_without_an_https_url_is_rejected() {
+    assert_rejected(&["new", "x", "--ca", "ca.pem"], &["--ca", "--store-url", "https://"]).await;
+    for command in [&["gateway"][..], &["bot"], &["tokens", "list"], &["healthcheck"], &["doctor", "gateway"]] {
+        for (setting, variables) in [
+            ("--ca", &[("MAYFLY_CA", "ca.pem")][..]),
+            ("--client-cert", &[("MAYFLY_CLIENT_CERT", "cert.pem"), ("MAYFLY_CLIENT_KEY", "key.pem")]),
+        ] {
+            let output = run_in(variables, command).await;
+            assert_eq!(output.code, WRONG_SETTING, "{command:?}: {}", output.err);
+            assert!(output.err.contains(setting) && output.err.contains("--store-url"), "{}", output.err);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_for_tls_of_other_commands_does_not_concern_a_store() {
+    let variable = [("MAYFLY_CA", "no-such-file")];
+    let options = Options { store_environment: &variable, ..Options::default() };
+    System::start(Layout::One, &TestDatabase::sqlite().unwrap(), options).await.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mayfly_bootstrap::{
-    Secret,
+    Secret, ServerUrl,
     tls::{ClientTlsSettings, ConnectError},
 };
 use mayfly_contracts::{
@@ -98,10 +98,7 @@ pub(super) async fn check(role: RoleParts<'_>) -> (Vec<Finding>, BotToken) {
         }
     }
     if let (Some(bot), Some(store)) = (role.bot_url, role.store_url) {
-        let checked = match bot.url().parse() {
-            Ok(url) => in_time(check_http("--bot-url", url, &store.tls)).await,
-            Err(error) => Err(NotReady::Setting(CliError::invalid_setting("--bot-url", error))),
-        };
+        let checked = in_time(check_http(bot.url(), &store.tls)).await;
         findings.push(called(Service::Bot, "--bot-url", checked));
     }
     (findings, token)
@@ -148,9 +145,8 @@ fn on_this_machine(address: SocketAddr) -> SocketAddr {
 }
 
 /// The URL of an own listener, on this machine.
-fn own_url(role: RoleParts<'_>, address: SocketAddr) -> String {
-    let scheme = if role.tls.tls_cert.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", on_this_machine(address))
+fn own_url(role: RoleParts<'_>, address: SocketAddr) -> ServerUrl {
+    ServerUrl::of(on_this_machine(address), role.tls.tls_cert.is_some())
 }
 
 fn own_channel(role: RoleParts<'_>, setting: &str, address: SocketAddr) -> Result<StoreChannel, CliError> {
@@ -181,22 +177,16 @@ async fn check_other_listener(setting: &str, address: SocketAddr, is_running: bo
 
 /// Checks what listens at an own address. Returns `true` if it is this role, and can be called.
 async fn check_listener(role: RoleParts<'_>, service: Service, setting: &str, address: SocketAddr) -> (Finding, bool) {
-    let url = own_url(role, address);
-    let host = url.split_once("://").map(|(_, host)| host.to_owned()).unwrap_or_default();
-    let connected = tokio::time::timeout(TIMEOUT, TcpStream::connect(host)).await;
+    let connected = tokio::time::timeout(TIMEOUT, TcpStream::connect(on_this_machine(address))).await;
     if !matches!(connected, Ok(Ok(_))) {
         return (not_running(service, setting, address), false);
     }
-    let tls = client_tls(role);
     let checked = match service {
         Service::Store => {
             let channel = own_channel(role, setting, address).map_err(NotReady::Setting);
             in_time(async { check_store(channel?).await }).await
         }
-        Service::Gateway | Service::Bot => match url.parse() {
-            Ok(url) => in_time(check_http(setting, url, &tls)).await,
-            Err(error) => Err(NotReady::Setting(CliError::invalid_setting(setting, error))),
-        },
+        Service::Gateway | Service::Bot => in_time(check_http(&own_url(role, address), &client_tls(role))).await,
     };
     let name = service.name();
     let Err(not_ready) = checked else {

@@ -5,13 +5,16 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use mayfly_bootstrap::{ErrorChain, Secret};
+use mayfly_bootstrap::{ErrorChain, Secret, ServerUrl};
 use mayfly_bot::BotSettings;
 use mayfly_gateway_rest::GatewaySettings;
 use mayfly_store::{CreateAccess, OpenSettings};
 
 use super::finding::Finding;
-use crate::roles::RoleParts;
+use crate::{
+    endpoints::{BotUrl, StoreUrl},
+    roles::RoleParts,
+};
 
 const AREA: &str = "settings";
 const PREFIX: &str = "MAYFLY_";
@@ -360,14 +363,9 @@ fn check_bot(role: RoleParts<'_>, bot: &BotSettings) -> Vec<Finding> {
 
 /// URLs of other machines that are called in clear.
 fn check_clear_urls(role: RoleParts<'_>) -> Vec<Finding> {
-    let urls = [
-        ("--store-url", role.store_url.map(|url| url.url().to_owned())),
-        ("--bot-url", role.bot_url.map(|url| url.url().to_owned())),
-    ];
-    let is_clear = |url: &str| {
-        url::Url::parse(url).is_ok_and(|url| url.scheme() == "http" && !url.host_str().is_none_or(is_local_name))
-    };
-    let urls = urls.into_iter().filter_map(|(setting, url)| Some((setting, url.filter(|url| is_clear(url))?)));
+    let urls = [("--store-url", role.store_url.map(StoreUrl::url)), ("--bot-url", role.bot_url.map(BotUrl::url))];
+    let is_clear = |url: &ServerUrl| !url.is_https() && !is_local_name(url.host());
+    let clear = urls.into_iter().filter(|(_, url)| url.is_some_and(is_clear));
     let finding = |(setting, _)| {
         Finding::warning(
             AREA,
@@ -378,5 +376,5 @@ fn check_clear_urls(role: RoleParts<'_>) -> Vec<Finding> {
             "Use https://, with certificates of `mayfly certs`. Only a private network of containers is an exception.",
         )
     };
-    urls.map(finding).collect()
+    clear.map(finding).collect()
 }
