@@ -21,7 +21,7 @@ pub use opentelemetry::trace::SpanKind;
 pub(crate) use self::propagation::take_parent;
 pub use self::{
     calls::TracedCalls,
-    export::{OtlpSettings, TraceExport, start},
+    export::{InvalidHeaders, OtlpSettings, TraceExport, check_headers, start},
 };
 
 /// The tracer of the process. Unset: traces are off.

@@ -1,6 +1,9 @@
 //! The URLs of the store and the bot, for commands and roles that call them.
 
-use std::iter::successors;
+use std::{
+    iter::successors,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 use clap::{ArgMatches, Args, parser::ValueSource};
 use mayfly_bootstrap::{
@@ -53,6 +56,16 @@ impl BotUrl {
     pub(crate) fn channel(&self, tls: &ClientTlsSettings) -> Result<BotChannel, CliError> {
         channel("--bot-url", &self.bot_url, tls)
     }
+}
+
+/// The address under which this machine reaches an own listener.
+pub(crate) fn on_this_machine(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// A channel to the service at `url`, which `setting` names.

@@ -6,6 +6,7 @@ use mayfly_bootstrap::{
     ErrorChain, ShutdownOutcome,
     secret_file::SecretFileError,
     tls::{self, TlsFileError},
+    trace::InvalidHeaders,
 };
 use mayfly_contracts::{ErrorInfo, error::ErrorReason};
 use mayfly_gateway_rest::GatewaySettingsError;
@@ -144,6 +145,12 @@ impl From<OpenError> for CliError {
 
 impl From<GatewaySettingsError> for CliError {
     fn from(error: GatewaySettingsError) -> Self {
+        Self::wrong_setting(error)
+    }
+}
+
+impl From<InvalidHeaders> for CliError {
+    fn from(error: InvalidHeaders) -> Self {
         Self::wrong_setting(error)
     }
 }

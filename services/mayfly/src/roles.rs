@@ -11,7 +11,8 @@ use mayfly_bootstrap::{
     Lifecycle,
     http::ServerLimits,
     metrics_listener::MetricsSettings,
-    tls::{ServerTls, ServerTlsSettings},
+    tls::{ClientTlsSettings, ServerTls, ServerTlsSettings},
+    trace::OtlpSettings,
 };
 use mayfly_bot::{BotSettings, MAX_REQUEST_BYTES, PublicUrl};
 use mayfly_contracts::max_request_bytes;
@@ -35,6 +36,9 @@ pub(crate) struct RoleParts<'settings> {
     pub(crate) public_url: Option<&'settings PublicUrl>,
     pub(crate) metrics: &'settings MetricsSettings,
     pub(crate) tls: &'settings ServerTlsSettings,
+    /// TLS of the calls of the role.
+    pub(crate) client_tls: &'settings ClientTlsSettings,
+    pub(crate) otlp: &'settings OtlpSettings,
     /// The store that the role calls over the network.
     pub(crate) store_url: Option<&'settings StoreUrl>,
     /// The bot that the role calls over the network.

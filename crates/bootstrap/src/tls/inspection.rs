@@ -1,7 +1,7 @@
 //! [`CertificateInfo`]: what an operator wants to know of the certificates in files.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -15,10 +15,11 @@ use tokio_rustls::rustls::{
 use super::{
     client::{ClientTlsSettings, system_authorities},
     connect_error::plain_name,
-    files::{TlsFileError, TlsFiles},
+    files::{NamedFile, TlsFileError, TlsFiles},
     provider,
     server::ServerTlsSettings,
 };
+use crate::secret_file;
 
 /// A name that no certificate has, so that the error lists the names that it has.
 const NO_HOST: &str = "no-host.invalid";
@@ -75,7 +76,7 @@ fn certificates(files: &TlsFiles) -> Result<Vec<CertificateInfo>, TlsFileError> 
     let identity = files.identity.as_ref().map(|(certificate, _)| certificate);
     let identity = identity.zip(contents.identity.as_ref().map(|(certificate, _)| certificate));
     let authorities = files.authorities.as_ref().zip(contents.authorities.as_ref());
-    let inspect = |(file, pem): (&super::files::NamedFile, _)| {
+    let inspect = |(file, pem): (&NamedFile, _)| {
         let chain = file.certificates(pem)?;
         let valid: Vec<_> = chain.iter().map(validity).collect();
         Ok(CertificateInfo {
@@ -100,6 +101,18 @@ impl CertificateInfo {
             (Ok(name), Some(Ok(parsed))) => verify_server_name(&parsed, &name).is_ok(),
             _ => false,
         }
+    }
+
+    /// Returns `true` if an authority in the PEM file at `authorities` issued the certificate, directly or by the other
+    /// certificates of its file.
+    #[must_use]
+    pub fn is_issued_by(&self, authorities: &Path) -> bool {
+        let file = NamedFile { setting: "--ca", path: authorities.to_owned() };
+        let known = secret_file::read(authorities).ok().and_then(|pem| file.certificates(&pem).ok());
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(known.unwrap_or_default());
+        let chain = self.chain.split_first();
+        chain.is_some_and(|(leaf, intermediates)| verify(leaf, &roots, intermediates, UnixTime::now()).is_ok())
     }
 
     /// Returns `true` if an authority of this system issued the certificate, directly or by the other certificates of

@@ -43,7 +43,7 @@ pub(crate) struct BotRoleSettings {
 
 impl RoleSettings for BotRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls, metrics, otlp: _ } = self;
+        let Self { bot, hosts: _, no_reflection: _, store, data, tokens, tls, metrics, otlp } = self;
         RoleParts {
             name: "bot",
             store: None,
@@ -54,6 +54,8 @@ impl RoleSettings for BotRoleSettings {
             public_url: bot.conversation.public_url.as_ref(),
             metrics,
             tls,
+            client_tls: &store.tls,
+            otlp,
             store_url: Some(store),
             bot_url: None,
         }

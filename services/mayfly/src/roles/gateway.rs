@@ -51,8 +51,7 @@ pub(crate) struct GatewayRoleSettings {
 
 impl RoleSettings for GatewayRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls, metrics, otlp: _ } =
-            self;
+        let Self { gateway, hosts: _, public_url, no_reflection: _, limits: _, store, bot, tls, metrics, otlp } = self;
         RoleParts {
             name: "gateway",
             store: None,
@@ -63,6 +62,8 @@ impl RoleSettings for GatewayRoleSettings {
             public_url: public_url.as_ref(),
             metrics,
             tls,
+            client_tls: &store.tls,
+            otlp,
             store_url: Some(store),
             bot_url: Some(bot),
         }

@@ -36,7 +36,7 @@ pub(crate) struct StoreRoleSettings {
 
 impl RoleSettings for StoreRoleSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, tls, metrics, hosts: _, client_tls: _, otlp: _ } = self;
+        let Self { open, tls, metrics, hosts: _, client_tls, otlp } = self;
         RoleParts {
             name: "store",
             store: Some(open),
@@ -47,6 +47,8 @@ impl RoleSettings for StoreRoleSettings {
             public_url: None,
             metrics,
             tls,
+            client_tls,
+            otlp,
             store_url: None,
             bot_url: None,
         }

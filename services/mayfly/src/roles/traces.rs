@@ -17,6 +17,7 @@ pub(super) fn start(
     service: &'static str,
 ) -> Result<Option<TraceExport>, CliError> {
     let Some(endpoint) = &settings.otlp_endpoint else { return Ok(None) };
+    trace::check_headers()?;
     let connector = Connector::http2(client_tls(endpoint, tls)?);
     let export = trace::start(endpoint, settings.otlp_sample_ratio, service, connector);
     export.map(Some).map_err(|error| CliError::invalid_setting("--otlp-endpoint", error))

@@ -1,14 +1,12 @@
 //! `mayfly up`: all roles in one process. They call each other without a network.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::{fmt::Display, path::PathBuf};
 
 use mayfly_bootstrap::{
     Lifecycle,
     http::origin::HostSettings,
     metrics_listener::MetricsSettings,
+    parent_dir,
     tls::{ClientTlsSettings, ServerTlsSettings},
     trace::OtlpSettings,
 };
@@ -24,7 +22,11 @@ use mayfly_store::{DataSettings, MissingToken, OpenSettings};
 use super::{
     RoleParts, RoleSettings, bot, follow_tls_files, gateway, load_tls, metrics, process_limits, store, traces,
 };
-use crate::{commands::write_stdout, endpoints::StoreUrl, error::CliError};
+use crate::{
+    commands::write_stdout,
+    endpoints::{StoreUrl, on_this_machine},
+    error::CliError,
+};
 
 /// Arguments of `mayfly up`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +51,7 @@ pub(crate) struct UpSettings {
 
 impl RoleSettings for UpSettings {
     fn parts(&self) -> RoleParts<'_> {
-        let Self { open, gateway, bot, hosts: _, tls, metrics, client_tls: _, otlp: _ } = self;
+        let Self { open, gateway, bot, hosts: _, tls, metrics, client_tls, otlp } = self;
         RoleParts {
             name: "up",
             store: Some(open),
@@ -60,6 +62,8 @@ impl RoleSettings for UpSettings {
             public_url: bot.conversation.public_url.as_ref(),
             metrics,
             tls,
+            client_tls,
+            otlp,
             store_url: None,
             bot_url: None,
         }
@@ -137,10 +141,7 @@ fn scheme(settings: &UpSettings) -> &'static str {
 /// The URL of the simulator.
 fn simulator_instructions(settings: &BotSettings, scheme: &str) -> String {
     let Some(token) = &settings.simulator_token else { return String::new() };
-    let address = match settings.bot_listen {
-        address if address.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
-        address => address,
-    };
+    let address = on_this_machine(settings.bot_listen);
     format!(
         "Or chat with the bot in a browser, without Telegram: write new:hello at\n\
          \x20 {scheme}://{address}/#{token}\n\
@@ -163,19 +164,43 @@ fn default_of<A: clap::Args>(argument: &str) -> Option<String> {
     argument.get_default_values().first()?.to_str().map(str::to_owned)
 }
 
+fn flag(name: &str, value: impl Display) -> String {
+    format!(" {name} {value}")
+}
+
+/// The flags with which commands verify the certificate of this process, and show one of their own. A name in capitals
+/// stands for a file that is not known here.
+fn tls_flags(settings: &UpSettings) -> String {
+    let ServerTlsSettings { tls_cert, tls_key: _, tls_client_ca } = &settings.tls;
+    let own = settings.tls.inspect().ok().and_then(|own| own.into_iter().find(|own| own.setting == "--tls-cert"));
+    let (Some(own), Some(tls_cert)) = (own, tls_cert) else { return String::new() };
+    let mut flags = String::new();
+    if own.is_public() != Some(true) {
+        // `mayfly certs` writes the authority beside the certificate. A certificate can be its own authority.
+        let beside = parent_dir(tls_cert).join("ca.pem");
+        let files = [settings.client_tls.ca.as_ref(), Some(&beside), tls_client_ca.as_ref(), Some(tls_cert)];
+        let authority = files.into_iter().flatten().find(|file| own.is_issued_by(file));
+        flags += &authority.map_or_else(|| flag("--ca", "CA"), |file| flag("--ca", file.display()));
+    }
+    if tls_client_ca.is_some() {
+        flags += " --client-cert CERTIFICATE --client-key KEY";
+    }
+    flags
+}
+
 fn client_command(settings: &UpSettings) -> ClientCommand {
-    let given = |flag: &str, value: String, default: Option<String>| {
-        if default.as_ref() == Some(&value) { String::new() } else { format!(" {flag} {value}") }
+    let given = |name: &str, value: String, default: Option<String>| {
+        if default.as_ref() == Some(&value) { String::new() } else { flag(name, value) }
     };
     let OpenSettings { store, data, .. } = &settings.open;
     // A certificate is for the public name, under which the gateway forwards gRPC to the store.
     let url = match &settings.bot.conversation.public_url {
         Some(public) if settings.tls.tls_cert.is_some() => public.to_url().to_string(),
-        _ => format!("{}://{}", scheme(settings), store.store_listen),
+        _ => format!("{}://{}", scheme(settings), on_this_machine(store.store_listen)),
     };
     ClientCommand {
         program: std::env::args().next().unwrap_or_else(|| "mayfly".to_owned()),
-        store: given("--store-url", url, default_of::<StoreUrl>("store_url")),
+        store: given("--store-url", url, default_of::<StoreUrl>("store_url")) + &tls_flags(settings),
         data: given("--data-dir", data.data_dir.display().to_string(), default_of::<DataSettings>("data_dir")),
     }
 }

@@ -48,6 +48,41 @@ async fn ports_that_the_system_chooses_are_printed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_banner_work_with_a_private_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (data, certs) = (file("data"), file("certs"));
+    assert_eq!(run(&["certs", "--dir", &certs]).await.code, 0);
+    let (cert, key, ca) = (file("certs/store/cert.pem"), file("certs/store/key.pem"), file("certs/ca.pem"));
+    let elsewhere = file("cert.pem");
+    fs::copy(&cert, &elsewhere).unwrap();
+    let listen = ["--store-listen", "--gateway-listen", "--bot-listen"].map(|flag| [flag, "127.0.0.1:0"]).concat();
+    let (client_cert, client_key) = (file("certs/client/cert.pem"), file("certs/client/key.pem"));
+    for (cert, client_ca, expected_ca) in [
+        (&cert, &[][..], file("certs/store/ca.pem")),
+        (&elsewhere, &[], "CA".to_owned()),
+        (&elsewhere, &["--tls-client-ca", &ca], ca.clone()),
+    ] {
+        let tls = ["--tls-cert", cert, "--tls-key", &key];
+        let options = ["up", "--data-dir", &data, "--telegram-api-url", "http://127.0.0.1:9"];
+        let arguments = [&options[..], &listen, &tls, client_ca].concat();
+        let mut up = Process::start(arguments.into_iter().map(str::to_owned).collect(), Vec::new());
+        wait_until("the banner is printed", async || up.has_printed("The bot waits")).await;
+        let banner = String::from_utf8(up.output()).unwrap();
+        let new = banner.lines().find_map(|line| line.trim().split_once(" new hello ")).unwrap().1;
+        assert!(new.contains(&format!(" --ca {expected_ca}")), "{new}");
+        let new = new
+            .replace("CERTIFICATE", &client_cert)
+            .replace("KEY", &client_key)
+            .replace("--ca CA", &format!("--ca {ca}"));
+        let stored = run(&[&["new", "hello"], new.split(' ').collect::<Vec<_>>().as_slice()].concat()).await;
+        assert_eq!(stored.code, 0, "{}", stored.err);
+        up.terminate();
+        assert!(up.wait().await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_checks_support_get_and_head() {
     let system = System::start(Layout::One, &TestDatabase::sqlite().unwrap(), Options::default()).await;
     let http = reqwest::Client::new();

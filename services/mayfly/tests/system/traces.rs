@@ -6,7 +6,7 @@ use mayfly_bootstrap::tls::ServerTlsSettings;
 use mayfly_contracts::message::CreateMessageRequest;
 use mayfly_testkit::{FakeTelegram, OtlpReceiver, ReceivedSpan, TestDatabase};
 
-use crate::harness::{Layout, Options, System, free_port, run, wait_until};
+use crate::harness::{Layout, Options, System, free_port, run, run_in, wait_until};
 
 const BOT_TOKEN: &str = "1000000000:AAHtraces-traces-traces-traces-00000";
 const ANN: i64 = 7;
@@ -147,6 +147,10 @@ async fn a_collector_that_is_away_slows_nothing_down_and_is_reported_once() {
         }
     }
     assert_eq!(count(&system, AWAY), 1);
+    let log = String::from_utf8(system.output()).unwrap();
+    let line = log.lines().find(|line| line.contains(AWAY)).unwrap();
+    assert!(line.contains("the collector cannot be reached: Connection refused"), "{line}");
+    assert!(!line.contains("Tonic") && !line.contains("gRPC") && !line.contains("transport"), "{line}");
     let receiver = OtlpReceiver::start_at(&address, None).await.unwrap();
     client.create_message(CreateMessageRequest::from_text("hello")).await.unwrap();
     wait_until("traces are exported again", async || count(&system, "traces are exported again") == 1).await;
@@ -201,6 +205,21 @@ async fn an_endpoint_that_cannot_be_used_is_named() {
     for (endpoint, ratio) in [("http://user:password@h:4317", "1"), ("h:4317", "1"), ("http://127.0.0.1:9", "2")] {
         let started = run(&["up", "--otlp-endpoint", endpoint, "--otlp-sample-ratio", ratio]).await;
         assert!(started.code == 2 && started.err.contains("--otlp-"), "{}", started.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_for_the_collector_that_cannot_be_sent_are_rejected_and_not_shown() {
+    for variable in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"] {
+        for role in ["up", "store", "gateway", "bot"] {
+            let arguments = [role, "--otlp-endpoint", "http://127.0.0.1:9"];
+            let output = run_in(&[(variable, "authorization: canary")], &arguments).await;
+            assert!(output.code == 2 && output.err.contains(variable), "{role}: {}", output.err);
+            assert!(!output.err.contains("canary"), "{}", output.err);
+        }
+        let doctor = ["doctor", "gateway", "--otlp-endpoint", "http://127.0.0.1:9"];
+        let output = run_in(&[(variable, "canary")], &doctor).await;
+        assert!(output.code == 1 && output.out.contains(variable) && !output.out.contains("canary"), "{}", output.out);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The own listeners of a role, whether it runs or not, and the roles that it calls.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
     time::Duration,
 };
 
@@ -26,7 +26,7 @@ use crate::{
         bearer::Bearer,
         healthcheck::{NotReady, check_http, check_store},
     },
-    endpoints,
+    endpoints::{self, on_this_machine},
     error::CliError,
     roles::RoleParts,
 };
@@ -132,16 +132,6 @@ fn called(service: Service, setting: &str, checked: Result<(), NotReady>) -> Fin
 
 fn client_tls(role: RoleParts<'_>) -> ClientTlsSettings {
     role.store_url.map(|store| store.tls.clone()).unwrap_or_default()
-}
-
-/// The address under which this machine reaches an own listener.
-fn on_this_machine(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// The URL of an own listener, on this machine.

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use mayfly_bootstrap::{ErrorChain, Secret, ServerUrl};
+use mayfly_bootstrap::{ErrorChain, Secret, ServerUrl, trace};
 use mayfly_bot::BotSettings;
 use mayfly_gateway_rest::GatewaySettings;
 use mayfly_store::{CreateAccess, OpenSettings};
@@ -89,6 +89,12 @@ pub(super) fn check(role: RoleParts<'_>, given: &Given) -> Vec<Finding> {
         findings.extend(check_bot(role, bot));
     }
     findings.extend(check_clear_urls(role));
+    if role.otlp.otlp_endpoint.is_some()
+        && let Err(error) = trace::check_headers()
+    {
+        let advice = "Correct the variable; the role does not start so.";
+        findings.push(Finding::failure(AREA, "otlp-headers", error.to_string(), advice));
+    }
     if findings.is_empty() {
         findings.push(Finding::ok(AREA, "usable", format!("the settings of `mayfly {}` can be used", role.name)));
     }

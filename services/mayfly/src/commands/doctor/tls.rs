@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use mayfly_bootstrap::{
-    ErrorChain,
+    ErrorChain, ServerUrl,
     tls::{CertificateInfo, TlsFileError},
 };
 
@@ -29,8 +29,9 @@ pub(super) fn check(role: RoleParts<'_>) -> Vec<Finding> {
         }
         Err(error) => findings.push(unusable(&error)),
     }
-    if let Some(client) = role.store_url.map(|store| &store.tls) {
-        match client.inspect() {
+    let is_collector_https = role.otlp.otlp_endpoint.as_ref().is_some_and(ServerUrl::is_https);
+    if role.store_url.is_some() || is_collector_https {
+        match role.client_tls.inspect() {
             Ok(certificates) => {
                 findings.extend(certificates.iter().map(|certificate| check_validity(certificate, SystemTime::now())));
             }
