@@ -461,17 +461,17 @@ async fn the_dashboard_the_alerts_and_the_documentation_name_metrics_that_exist(
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     let mut families: BTreeSet<_> = families.map(str::to_owned).collect();
     families.insert(ONLY_WITH_TLS.to_owned());
-    let guide = read("docs/operations.md");
+    let guide = read("docs/monitoring.md");
     let rows = guide.lines().filter(|line| line.starts_with("| `mayfly_") || line.starts_with("| `process_"));
     let documented = rows.flat_map(|row| metric_names(row.split('|').nth(1).unwrap())).collect();
-    assert_eq!(families, documented, "the table of metrics in docs/operations.md");
+    assert_eq!(families, documented, "the table of metrics in docs/monitoring.md");
 
     let alerts: Vec<_> = read("deploy/prometheus/rules/mayfly.yml").lines().filter_map(alert_name).collect();
     assert!(alerts.len() > 10);
     let rules = read("deploy/prometheus/rules/mayfly.yml");
     for alert in alerts {
-        assert!(guide.contains(&format!("### {alert}\n")), "{alert} has no section in docs/operations.md");
-        assert!(rules.contains(&format!("runbook: docs/operations.md#{}\n", alert.to_lowercase())), "{alert}");
+        assert!(guide.contains(&format!("### {alert}\n")), "{alert} has no section in docs/monitoring.md");
+        assert!(rules.contains(&format!("runbook: docs/monitoring.md#{}\n", alert.to_lowercase())), "{alert}");
     }
     measured.system.stop().await;
 }
