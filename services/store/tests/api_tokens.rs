@@ -113,14 +113,18 @@ on_each_database! {
         for (request, field) in [
             (named("\u{202e}evil"), "name"),
             (named("a\u{2066}b"), "name"),
-            (CreateApiTokenRequest { ttl: ttl(40_000), ..named("ci") }, "ttl"),
+            (CreateApiTokenRequest { ttl: ttl(36_601), ..named("ci") }, "ttl"),
+            (CreateApiTokenRequest { ttl: ttl(1_000_000_000), ..named("ci") }, "ttl"),
             (CreateApiTokenRequest { ttl: Some(prost_types::Duration::default()), ..named("ci") }, "ttl"),
         ] {
             let rejected = add(&store, request).await.unwrap_err();
             assert_eq!(ErrorInfo::from_status(&rejected).fields[0].field, field);
         }
         assert!(names(&store).await.is_empty());
-        add(&store, CreateApiTokenRequest { ttl: ttl(36_500), ..named("éß 日本") }).await.unwrap();
+        let one_second = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+        for (name, ttl) in [("éß 日本", ttl(36_600)), ("short", one_second)] {
+            add(&store, CreateApiTokenRequest { ttl, ..named(name) }).await.unwrap();
+        }
     }
 
     async fn a_name_twice_is_rejected_and_changes_nothing(database: TestDatabase) {

@@ -229,6 +229,10 @@ async fn a_running_system_is_well_and_goes_on() {
     report.assert_has("reachability.service-token", "ok");
     report.assert_has("reachability.bot-state", "note");
     report.assert_has("keyring.fits", "ok");
+    // A listener that the running role does not have, since it was started with other settings.
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let report = Report::of("up", &[&arguments.concat()[..], &["--metrics-listen", &metrics]].concat()).await;
+    assert_eq!(report.severities("reachability.listener"), ["ok", "ok", "ok", "warning"], "{:#}", report.json);
     let mode = |name: &str| fs::metadata(database.folder().join(name)).unwrap().mode() & 0o777;
     assert_eq!([mode("mayfly.db"), mode("mayfly.db-wal"), mode("mayfly.db-shm")], [0o600; 3]);
     assert_eq!(system.client(&["view", message_ref.trim()]).await.out.trim_end(), "hello");

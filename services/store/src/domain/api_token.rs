@@ -238,6 +238,11 @@ mod tests {
         for name in ["", " ", " ci", "ci ", "a\nb", "a\u{0}b", &"x".repeat(65)] {
             assert!(!parse(name), "{name:?}");
         }
+        // The characters with the property Bidi_Control.
+        let marks = ['\u{61c}', '\u{200e}', '\u{200f}'].into_iter();
+        for mark in marks.chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}') {
+            assert!(!parse(&format!("a{mark}b")), "{mark:?}");
+        }
     }
 
     #[test]
