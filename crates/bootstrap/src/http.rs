@@ -30,7 +30,8 @@ use tower::ServiceExt as _;
 
 pub(crate) use self::access_log::{CALLER_TARGET as ACCESS_CALLER_TARGET, TARGET as ACCESS_TARGET};
 use self::{
-    activity::{ConnectionTimeouts, End, OpenRequest},
+    activity::{ConnectionTimeouts, End},
+    idle::OpenRequest,
     limits::Limit,
 };
 pub use self::{

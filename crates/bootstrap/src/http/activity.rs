@@ -4,7 +4,7 @@
 //! request wakes nothing.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,8 +14,6 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
-
-use super::idle::OpenConnection;
 
 /// The requests of one connection.
 #[derive(Debug)]
@@ -65,13 +63,6 @@ pub(super) enum End {
     MakeRoomUnused,
 }
 
-/// An open request. Ends when dropped.
-#[derive(Debug)]
-pub(super) struct OpenRequest {
-    connection: Arc<OpenConnection>,
-    number: u64,
-}
-
 /// An extension of responses that last as long as the client wants.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LongLived;
@@ -86,6 +77,30 @@ impl Activity {
 
     fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a request, and returns its number.
+    pub(super) fn begin_request(&self) -> u64 {
+        let mut requests = self.requests();
+        requests.begun += 1;
+        requests.open += 1;
+        requests.begun
+    }
+
+    /// Begins to send the finite response to the request with this number.
+    pub(super) fn begin_sending(&self, number: u64) {
+        self.requests().sending.push((number, Instant::now()));
+    }
+
+    /// Ends the request with this number. Returns `true` if the connection is idle now.
+    pub(super) fn end_request(&self, number: u64) -> bool {
+        let mut requests = self.requests();
+        requests.open -= 1;
+        requests.sending.retain(|(sent, _)| *sent != number);
+        if requests.open == 0 {
+            requests.idle_since = Instant::now();
+        }
+        requests.open == 0
     }
 
     /// How long the connection has been idle, after whether it has sent no request. `None` if it is not idle, or closes
@@ -142,37 +157,6 @@ impl Requests {
             (self.idle_since.max(began) + timeouts.unused, Some(End::Unused))
         } else {
             (self.idle_since.max(began) + timeouts.idle, Some(End::Idle))
-        }
-    }
-}
-
-impl OpenRequest {
-    /// Begins a request of a connection.
-    pub(super) fn begin(connection: &Arc<OpenConnection>) -> Self {
-        let mut requests = connection.activity().requests();
-        requests.begun += 1;
-        requests.open += 1;
-        Self { connection: Arc::clone(connection), number: requests.begun }
-    }
-
-    /// Keeps the request open until the body of `response` was sent or dropped.
-    pub(super) fn until_sent(self, response: Response) -> Response {
-        if response.extensions().get::<LongLived>().is_none() {
-            self.connection.activity().requests().sending.push((self.number, Instant::now()));
-        }
-        hold_until_sent(response, self)
-    }
-}
-
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        let mut requests = self.connection.activity().requests();
-        requests.open -= 1;
-        requests.sending.retain(|(number, _)| *number != self.number);
-        if requests.open == 0 {
-            requests.idle_since = Instant::now();
-            drop(requests);
-            self.connection.make_room();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The connections of a process, of which the server closes idle ones to make room: first those without any request,
-//! then those that have been idle for longest.
+//! The connections of a process and their requests. The server closes idle connections to make room: first those
+//! without any request, then those that have been idle for longest.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,9 @@ use std::{
     },
 };
 
-use super::activity::Activity;
+use axum::response::Response;
+
+use super::activity::{Activity, LongLived, hold_until_sent};
 
 /// The open connections of a process.
 #[derive(Debug, Default)]
@@ -31,6 +33,13 @@ pub(super) struct OpenConnection {
     connections: Arc<OpenConnections>,
     number: u64,
     activity: Arc<Activity>,
+}
+
+/// An open request. Ends when dropped.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    connection: Arc<OpenConnection>,
+    number: u64,
 }
 
 impl OpenConnections {
@@ -64,7 +73,7 @@ impl OpenConnection {
     }
 
     /// Closes the connection, which has become idle, if another one needs its room.
-    pub(super) fn make_room(&self) {
+    fn make_room(&self) {
         if self.connections.needs_room.swap(false, Ordering::Relaxed) && !self.activity.close_if_idle() {
             self.connections.needs_room.store(true, Ordering::Relaxed);
         }
@@ -74,5 +83,28 @@ impl OpenConnection {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.connections.lock().by_number.remove(&self.number);
+    }
+}
+
+impl OpenRequest {
+    /// Begins a request of a connection.
+    pub(super) fn begin(connection: &Arc<OpenConnection>) -> Self {
+        Self { connection: Arc::clone(connection), number: connection.activity.begin_request() }
+    }
+
+    /// Keeps the request open until the body of `response` was sent or dropped.
+    pub(super) fn until_sent(self, response: Response) -> Response {
+        if response.extensions().get::<LongLived>().is_none() {
+            self.connection.activity.begin_sending(self.number);
+        }
+        hold_until_sent(response, self)
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        if self.connection.activity.end_request(self.number) {
+            self.connection.make_room();
+        }
     }
 }

@@ -9,8 +9,15 @@ use std::{
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 use tower::BoxError;
 
-use super::{files::utc, server::PLAIN_HTTP2_RESPONSE};
+use super::files::utc;
 
+/// The response of a listener to HTTP/2 without TLS: SETTINGS, and GOAWAY with the error INADEQUATE_SECURITY (RFC 9113,
+/// section 7).
+#[rustfmt::skip]
+pub(super) const PLAIN_HTTP2_RESPONSE: &[u8] = &[
+    0, 0, 0, 4, 0, 0, 0, 0, 0,
+    0, 0, 8, 7, 0, 0, 0, 0, 0, /* last stream */ 0, 0, 0, 0, /* error */ 0, 0, 0, 12,
+];
 /// The beginning of an alert of TLS.
 const TLS_ALERT: [u8; 2] = [21, 3];
 

@@ -14,6 +14,7 @@ use tokio_rustls::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connect_error::PLAIN_HTTP2_RESPONSE,
     files::{Contents, NamedFile, Reloaded, TlsFileError, TlsFiles},
     provider,
     stream::Stream,
@@ -34,12 +35,6 @@ const SEND_BUFFER_BYTES: usize = 16 << 10;
 /// The response to HTTP/1 without TLS.
 const PLAIN_HTTP1_RESPONSE: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
     content-length: 40\r\n\r\nthis port speaks TLS only: use https://\n";
-/// The response to HTTP/2 without TLS: SETTINGS, and GOAWAY with the error INADEQUATE_SECURITY (RFC 9113, section 7).
-#[rustfmt::skip]
-pub(super) const PLAIN_HTTP2_RESPONSE: &[u8] = &[
-    0, 0, 0, 4, 0, 0, 0, 0, 0,
-    0, 0, 8, 7, 0, 0, 0, 0, 0, /* last stream */ 0, 0, 0, 0, /* error */ 0, 0, 0, 12,
-];
 
 /// TLS settings of the listeners of a process.
 #[derive(Clone, Debug, Default, clap::Args)]
