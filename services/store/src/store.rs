@@ -3,6 +3,7 @@
 mod metrics;
 
 use std::{
+    error::Error,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -36,10 +37,8 @@ use crate::{
 
 /// How often expired messages and old receipts are swept. An expired message cannot be read before the sweep either.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
-/// How often the keyring file is checked for changes.
-const KEYRING_INTERVAL: Duration = Duration::from_secs(5);
-/// How often the file of the admin token is checked for changes.
-const ADMIN_TOKEN_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the files of the keyring and of the admin token are checked for changes.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the database is checked for the health service.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long that check may take.
@@ -65,6 +64,38 @@ struct WatchedAdminToken {
     token: AdminToken,
     settings: TokenSettings,
     data: DataSettings,
+}
+
+/// A file whose changes the store takes up.
+struct FollowedFile {
+    /// The name of a change in the audit log.
+    action: &'static str,
+    content: &'static str,
+    was_usable: bool,
+}
+
+impl FollowedFile {
+    fn new(action: &'static str, content: &'static str) -> Self {
+        Self { action, content, was_usable: true }
+    }
+
+    /// Logs whether the content changed, and once that the file cannot be used. Returns `true` if it can.
+    fn record<E: Error + 'static>(&mut self, reloaded: &Result<bool, E>) -> bool {
+        let Self { action, content, was_usable } = *self;
+        match reloaded {
+            Ok(true) => {
+                audit::attempt(action, Actor::Operator).finish(true);
+                tracing::info!("{content} was reloaded");
+            }
+            Err(error) if was_usable => {
+                let error = ErrorChain(error);
+                tracing::error!(%error, "the file of {content} cannot be used; the store keeps what it has");
+            }
+            Ok(false) | Err(_) => {}
+        }
+        self.was_usable = reloaded.is_ok();
+        self.was_usable
+    }
 }
 
 /// All settings of a store.
@@ -218,7 +249,7 @@ impl Store {
     pub async fn maintain(&self) -> Result<(), TaskError> {
         let work = async {
             let (sweeping, health) = (self.sweep_periodically(), self.watch_health());
-            tokio::join!(sweeping, health, self.watch_keyring(), self.watch_admin_token())
+            tokio::join!(sweeping, health, self.watch_files())
         };
         tokio::select! {
             _ = work => Ok(()),
@@ -244,30 +275,6 @@ impl Store {
         self.keyring.reload(&self.database, self.clock.now()).await
     }
 
-    async fn watch_keyring(&self) {
-        let mut ticks = tokio::time::interval(KEYRING_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut was_usable = true;
-        while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let reloaded = self.reload_keyring().await;
-            match &reloaded {
-                Ok(true) => {
-                    audit::attempt("keyring.reload", Actor::Operator).finish(true);
-                    tracing::info!("the keyring was reloaded");
-                }
-                Ok(false) => {}
-                // Logged once, not every few seconds.
-                Err(error) if was_usable => {
-                    let error = ErrorChain(error);
-                    tracing::error!(%error, "the keyring file cannot be used; the store keeps its keys");
-                }
-                Err(_) => {}
-            }
-            was_usable = reloaded.is_ok();
-            self.messages.metrics().is_keyring_usable.store(was_usable, Ordering::Relaxed);
-        }
-    }
-
     /// Reads the file of the admin token again. Returns `true` if the token changed.
     ///
     /// # Errors
@@ -278,26 +285,15 @@ impl Store {
         Ok(settings.admin_token_in_file(data)?.is_some_and(|new| token.replace(&new)))
     }
 
-    async fn watch_admin_token(&self) {
-        let mut ticks = tokio::time::interval(ADMIN_TOKEN_INTERVAL);
+    async fn watch_files(&self) {
+        let mut ticks = tokio::time::interval(RELOAD_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut was_usable = true;
+        let mut keyring = FollowedFile::new("keyring.reload", "the keyring");
+        let mut admin_token = FollowedFile::new("admin_token.reload", "the admin token");
         while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let reloaded = self.reload_admin_token();
-            match &reloaded {
-                Ok(true) => {
-                    audit::attempt("admin_token.reload", Actor::Operator).finish(true);
-                    tracing::info!("the admin token was replaced");
-                }
-                Ok(false) => {}
-                // Logged once, not every few seconds.
-                Err(error) if was_usable => {
-                    let error = ErrorChain(error);
-                    tracing::error!(%error, "the file of the admin token cannot be used; the store keeps its token");
-                }
-                Err(_) => {}
-            }
-            was_usable = reloaded.is_ok();
+            let is_usable = keyring.record(&self.reload_keyring().await);
+            self.messages.metrics().is_keyring_usable.store(is_usable, Ordering::Relaxed);
+            admin_token.record(&self.reload_admin_token());
         }
     }
 
