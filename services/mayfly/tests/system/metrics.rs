@@ -403,6 +403,19 @@ async fn a_scrape_needs_a_token_of_three_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_with_a_token_fails_while_the_store_cannot_be_reached() {
+    let mut measured = Measured::start_with(Layout::Three, "token").await;
+    let admin = fs::read_to_string(measured.system.data.join("admin.token")).unwrap();
+    let scrape = async |url: &str| {
+        reqwest::Client::new().get(url).bearer_auth(admin.trim()).send().await.unwrap().status().as_u16()
+    };
+    let [_, gateway, bot] = measured.urls.as_slice() else { panic!("{:?}", measured.urls) };
+    assert_eq!((scrape(gateway).await, scrape(bot).await), (200, 200));
+    measured.system.processes[0].kill().await;
+    assert_eq!((scrape(gateway).await, scrape(bot).await), (503, 503));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_one_sentence_that_names_the_setting() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
