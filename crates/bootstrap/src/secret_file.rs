@@ -316,6 +316,8 @@ mod tests {
     use super::*;
 
     const OWNER: SecretAccess = SecretAccess::Owner;
+    type Reader = fn(&Path) -> Result<(), SecretFileError>;
+
     /// Much longer than reading a file takes.
     const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -412,7 +414,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("token");
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let readers: [fn(&Path) -> Result<(), SecretFileError>; 5] = [
+        let readers: [Reader; 5] = [
             |path| read(path).map(drop),
             |path| given(&None, &Some(path.to_owned())).map(drop),
             |path| read_private(path).map(drop),

@@ -416,6 +416,19 @@ async fn a_scrape_with_a_token_fails_while_the_store_cannot_be_reached() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_keyring_that_cannot_be_used_is_measured_until_it_is_repaired() {
+    let measured = Measured::start(Layout::One).await;
+    let keyring = measured.system.data.join("keyring.json");
+    let intact = fs::read(&keyring).unwrap();
+    let is_usable = async || measured.scrape().await.contains("\nmayfly_keyring_usable 1");
+    assert!(is_usable().await);
+    fs::write(&keyring, "damaged").unwrap();
+    wait_until("the damaged file is noticed", async || !is_usable().await).await;
+    fs::write(&keyring, intact).unwrap();
+    wait_until("the repaired file is noticed", is_usable).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_one_sentence_that_names_the_setting() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -148,6 +148,9 @@ async fn a_pipe_that_nobody_writes_is_named_and_not_waited_for() {
         let wrong = [&[flag.as_str(), &pipe], with(flag).as_slice()].concat();
         let settings = [&["--data-dir", &data], wrong.as_slice(), listen.as_flattened()].concat();
         assert_rejected(&[&["up"], settings.as_slice()].concat(), &[flag, "is a pipe"]).await;
+        let doctor = run(&[&["doctor", "up"], settings.as_slice()].concat()).await;
+        assert_eq!(doctor.code, FAILED, "{flag}: {}", doctor.out);
+        assert!(doctor.out.contains(flag) && doctor.out.contains("is a pipe"), "{flag}: {}", doctor.out);
     }
 }
 
