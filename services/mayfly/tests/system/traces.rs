@@ -210,10 +210,13 @@ async fn an_endpoint_that_cannot_be_used_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_for_the_collector_that_cannot_be_sent_are_rejected_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
     for variable in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"] {
         for role in ["up", "store", "gateway", "bot"] {
             let arguments = [role, "--otlp-endpoint", "http://127.0.0.1:9"];
-            let output = run_in(&[(variable, "authorization: canary")], &arguments).await;
+            let variables = [(variable, "authorization: canary"), ("MAYFLY_DATA_DIR", &data)];
+            let output = run_in(&variables, &arguments).await;
             assert!(output.code == 2 && output.err.contains(variable), "{role}: {}", output.err);
             assert!(!output.err.contains("canary"), "{}", output.err);
         }
