@@ -5,7 +5,7 @@ mod stretcher;
 use std::{sync::Arc, time::Duration};
 
 use sea_orm::DatabaseConnection;
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::Instant};
 
 use self::stretcher::{PassphraseStretcher, StretchPermit, StretchQueue};
 use crate::{
@@ -212,13 +212,14 @@ impl Messages {
     }
 
     /// Replaces expired messages by receipts, purges forfeited claims and old receipts, and frees disk space, in small
-    /// steps until nothing is left.
+    /// steps until nothing is left. Pauses after each step for as long as it took, so that callers have half of the time.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the database fails.
     pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
         loop {
+            let began = Instant::now();
             match self.table.perform(Work::Sweep).await? {
                 Output::Swept(Swept { expired, forfeited, purged, has_more }) => {
                     for (row, count) in
@@ -232,6 +233,7 @@ impl Messages {
                     if !has_more {
                         return Ok(());
                     }
+                    tokio::time::sleep(began.elapsed()).await;
                 }
                 _ => return Err(unexpected_output()),
             }
