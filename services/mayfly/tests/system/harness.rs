@@ -25,8 +25,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// The timeout of everything that a test waits for.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// The timeout of everything that a test waits for. On a busy machine, PostgreSQL takes long to recover from a failed disk.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a process may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The limit on the peak memory of a process under attack.
 pub(crate) const MAX_MEMORY_MIB: u64 = 192;
 /// How often a test polls a condition.
@@ -181,7 +183,7 @@ impl Process {
     }
 
     pub(crate) async fn wait(&mut self) -> ExitStatus {
-        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("the process ends in time in time").unwrap()
+        tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await.expect("the process ends in time").unwrap()
     }
 }
 
