@@ -1,13 +1,16 @@
 //! [`Database`]: a SQLite or PostgreSQL database, its connections and their required settings.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use mayfly_bootstrap::{Secret, create_private_dir_all, parent_dir, sync_dir};
+use mayfly_bootstrap::{
+    Secret, create_private_dir_all, parent_dir,
+    secret_file::{self, SecretFileError},
+    sync_dir,
+};
 use mayfly_migrations::MigrationError;
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -107,14 +110,12 @@ pub enum DatabaseError {
     #[error("cannot open the database (--database-url)")]
     Connect(#[source] DbErr),
     /// A file of TLS, which the URL of PostgreSQL names, cannot be read.
-    #[error("cannot read {}, which --database-url names in {parameter}", path.display())]
+    #[error("cannot use the file that --database-url names in {parameter}")]
     TlsFile {
         /// The parameter of the URL.
         parameter: &'static str,
-        /// The file.
-        path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: SecretFileError,
     },
     /// PostgreSQL refuses connections or cannot be reached.
     #[error("cannot open the database (--database-url) at {address}")]
@@ -245,14 +246,13 @@ impl Database {
         state.map(drop).map_err(DatabaseError::Schema)
     }
 
-    /// Reads the files that the URL names, since sqlx reports a missing one without its name.
+    /// Reads the files that the URL names, since sqlx reports a missing one without its name, and waits for a pipe.
     fn check_tls_files(&self) -> Result<(), DatabaseError> {
         let Ok(url) = Url::parse(self.url.expose()) else { return Ok(()) };
         for (name, value) in url.query_pairs() {
             if let Some(parameter) = TLS_FILE_PARAMETERS.into_iter().find(|parameter| *parameter == name) {
-                let path = PathBuf::from(value.into_owned());
-                let opened = File::open(&path).map(drop);
-                opened.map_err(|source| DatabaseError::TlsFile { parameter, path, source })?;
+                let read = secret_file::read(Path::new(&*value)).map(drop);
+                read.map_err(|source| DatabaseError::TlsFile { parameter, source })?;
             }
         }
         Ok(())
@@ -606,6 +606,23 @@ mod tests {
         assert!(matches!(from_url("mysql://h/db"), Err(DatabaseError::UnknownKind)));
         for url in ["sqlite::memory:", "sqlite://x?mode=memory"] {
             assert!(matches!(from_url(url), Err(DatabaseError::InMemory)), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pipe_as_a_file_of_tls_is_rejected_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        for parameter in TLS_FILE_PARAMETERS {
+            let url = format!("postgres://localhost/mayfly?{parameter}={}", pipe.display());
+            let checked = from_url(&url).unwrap().check().await;
+            let refused = matches!(
+                &checked,
+                Err(DatabaseError::TlsFile { parameter: named, source: SecretFileError::NotRegular { .. } })
+                    if *named == parameter
+            );
+            assert!(refused, "{checked:?}");
         }
     }
 
