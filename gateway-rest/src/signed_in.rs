@@ -24,7 +24,7 @@ const VOUCHED_PATHS: [&str; 4] = [
     "/mayfly.message.v1.MessageService/GetLimits",
 ];
 
-/// Headers that clients and proxies send for another purpose. Each of them would sign in whoever sends it.
+/// Headers that clients and proxies send for another purpose. Each of them would sign in every client that sends it.
 const OTHER_HEADERS: [&str; 37] = [
     "authorization",
     "baggage",

@@ -55,7 +55,7 @@ impl ConfigWatch {
                 is_reported = true;
                 let cause = status.as_ref().and_then(|status| tls::explain(status)).map(tracing::field::display);
                 match status.as_ref().map(|status| ErrorInfo::from_status(status).reason.name()) {
-                    // The stream ended without an error: somebody stops the store.
+                    // The stream ended without an error: the store is stopping.
                     None => tracing::info!("the store shuts down; trying again until it is back"),
                     Some(reason) => {
                         tracing::warn!(reason, cause, "lost the store's app config; trying again until it is back");

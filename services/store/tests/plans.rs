@@ -28,7 +28,7 @@ async fn view_in_vain(store: &TestStore, messages: &[CreateMessageResponse]) {
     assert!(views.iter().all(Result::is_err));
 }
 
-/// Inserts messages and receipts that nobody views, of which a sweep deletes one each.
+/// Inserts messages and receipts that stay as they are, but for one each that a sweep deletes.
 async fn fill(connection: &DatabaseConnection, rows: i64) {
     let messages = "INSERT INTO messages (verifier, key_id, content_kind, sealed_content, create_time, expire_time) \
          SELECT 'none', 'none', 'text', 'none', 0, CASE WHEN number > 1 THEN 9000000000000000000 ELSE 0 END FROM";

@@ -123,7 +123,7 @@ async fn file_flags(command: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipe_that_nobody_writes_is_named_and_not_waited_for() {
+async fn a_pipe_without_a_writer_is_named_and_not_waited_for() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (pipe, data, certs) = (path("pipe"), path("data"), path("certs"));

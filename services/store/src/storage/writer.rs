@@ -285,8 +285,8 @@ impl Lane {
         if queue.recv_many(jobs, length).await == 0 {
             return false;
         }
-        // Lets the threads that can run now queue their work first. Waits for nobody, so a single caller loses nothing, and
-        // on a busy machine more callers share a transaction.
+        // Lets the threads that can run now queue their work first. A single caller waits for no other one, and on a
+        // busy machine more callers share a transaction.
         thread::yield_now();
         while jobs.len() < length
             && let Ok(job) = queue.try_recv()
